@@ -1,0 +1,1 @@
+"""Posts a chunk's frame to its connections."""

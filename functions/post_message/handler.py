@@ -1,0 +1,45 @@
+"""Wiring of `post_message`: the shard queues."""
+
+import os
+import time
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.post_message.credentials import credentials
+from functions.post_message.post_message import PostMessage
+from functions.post_message.settings import Settings
+from loudhailer.aws import client
+from loudhailer.delivery.curl import CurlSender
+from loudhailer.delivery.lane import Lane
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.settings import from_env
+
+RESERVE_SECONDS = 2.0
+"""Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
+
+settings = from_env(Settings, os.environ)
+sqs = client("sqs")
+shards = {url.rpartition("/")[2]: SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
+outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
+dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+lane = Lane(settings.lane_posts_per_second, time.monotonic())
+post_message = PostMessage(
+    CurlSender(lane, credentials(settings), os.environ["AWS_REGION"]), outcomes, dead_letters, clock=time.time
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Acknowledges a chunk once its outcomes, and what is left of it, are in their queues."""
+    handle = partial(
+        post_message,
+        shard=shards[event["Records"][0]["eventSourceARN"].rpartition(":")[2]],
+        account=context.invoked_function_arn.split(":")[4],
+        ends=time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS,
+    )
+    return consume(event, handle, dead_letters)

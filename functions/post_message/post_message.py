@@ -1,0 +1,106 @@
+"""A chunk is posted, and what became of its connections is told.
+
+What is still to do when the time is over, or may work later, goes back to the chunk's shard under the same id, with the
+bitmap of what remains. The rest goes to `settle`. Both are in their queues before the message is acknowledged: a worker
+that dies in between has the whole chunk delivered again, and the same outcomes, told twice, are the same outcomes.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import Sender
+from loudhailer.observability import count, logger
+from loudhailer.queues.port import Queue
+
+MAX_ATTEMPTS = 8
+"""Deliveries of one chunk, requeued ones included, until the rest of it is given up."""
+
+_LONGEST_DELAY_SECONDS = 16
+
+
+class PostMessage:
+    """Posts one chunk."""
+
+    def __init__(self, sender: Sender, outcomes: Queue, dead_letters: Queue, *, clock: Callable[[], float]) -> None:
+        self._sender = sender
+        self._outcomes = outcomes
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
+        """Handles one chunk.
+
+        Args:
+            body: the shard queue's message.
+            shard: the queue that it came from, to which goes what is left of it.
+            account: the AWS account that posts.
+            ends: when posting must be over, as of `time.monotonic()`.
+        """
+        chunk = ChunkMessage.from_wire(body)
+        with logger.append_context_keys(
+            broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
+        ):
+            if chunk.expires_at <= self._clock():
+                count("ChunkExpired")
+                self._give_up(chunk, account, "the broadcast expired")
+                return
+            found = self._post(chunk, ends - time.monotonic())
+            delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
+            if self._clock() < chunk.young_until:
+                gone &= ~chunk.young
+            self._tell(chunk, account, delivered=delivered, gone=gone)
+            if rejected:
+                self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
+            left = chunk.remaining & ~delivered & ~gone & ~rejected
+            if left and chunk.attempt < MAX_ATTEMPTS:
+                self._requeue(replace(chunk, remaining=left), shard, at_once=left == found[Outcome.UNSENT])
+            elif left:
+                self._give_up(replace(chunk, remaining=left), account, "the attempts are used up")
+
+    def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
+        """The bitmaps of the remaining connections, by outcome."""
+        places = list(bitmaps.members(chunk.remaining))
+        connections = [connection for found in chunk.recipients.values() for connection in found]
+        outcomes = self._sender.post(
+            chunk.endpoint, [connections[place] for place in places], chunk.frame.encode(), seconds=seconds
+        )
+        found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
+        for place, outcome in zip(places, outcomes, strict=True):
+            found[outcome] |= 1 << place
+        return found
+
+    def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
+        delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay)
+        count("PostRequeued", chunk.remaining.bit_count())
+        logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
+
+    def _give_up(self, chunk: ChunkMessage, account: str, reason: str) -> None:
+        """Settles what remains as failed, and keeps it with its ids where an operator finds it."""
+        logger.error("part of the chunk is given up", remaining=chunk.remaining.bit_count(), reason=reason)
+        self._dead_letters.send_all([chunk.to_wire()], attributes={"reason": reason})
+        self._tell(chunk, account, failed=chunk.remaining)
+
+    def _tell(
+        self, chunk: ChunkMessage, account: str, *, delivered: Bitmap = 0, gone: Bitmap = 0, failed: Bitmap = 0
+    ) -> None:
+        if not (delivered or gone or failed):
+            return
+        outcome = OutcomeMessage(
+            broadcast_id=chunk.broadcast_id,
+            chunk_id=chunk.chunk_id,
+            size=chunk.size,
+            account=account,
+            delivered=delivered,
+            gone=gone,
+            failed=failed,
+        )
+        self._outcomes.send_all([outcome.to_wire()])
+        count("PostDelivered", delivered.bit_count())
+        count("PostGone", gone.bit_count())
+        count("PostFailed", failed.bit_count())

@@ -1,0 +1,1 @@
+"""Accepts a broadcast and puts it on the topic."""

@@ -1,0 +1,121 @@
+"""A broadcast begins: validated, recorded, announced.
+
+Nothing is answered before it is durable. The summary is recorded first, so that the same id with the same content is
+the same broadcast however often it is published: a repeat announces it only if the topic may not have it yet.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from loudhailer import codec, ids
+from loudhailer.broadcast import audience as audiences
+from loudhailer.broadcast.audience import Audience, Everyone
+from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import BroadcastId, TenantId
+from loudhailer.observability import count, logger
+
+
+class Topic(Protocol):
+    """Takes announcements."""
+
+    def publish(self, body: str) -> None:
+        """Hands the message to every cell; TransientError if the topic did not take it."""
+
+
+class Tenants(Protocol):
+    """Knows the tenants."""
+
+    def get(self, tenant: TenantId) -> object | None:
+        """The tenant, or None."""
+
+
+class UnknownTenantError(InvalidFieldError):
+    """The audience names a tenant that does not exist."""
+
+
+class FrameTooLargeError(InvalidFieldError):
+    """The frame would be larger than API Gateway delivers."""
+
+
+class ContentConflictError(InvalidFieldError):
+    """The id was used for a broadcast with other content."""
+
+
+class Publish:
+    """Accepts one broadcast."""
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        broadcasts: BroadcastStore,
+        topic: Topic,
+        *,
+        lifetime_seconds: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._broadcasts = broadcasts
+        self._topic = topic
+        self._lifetime_seconds = lifetime_seconds
+        self._clock = clock
+
+    def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
+        """The id of the broadcast that the request makes; InvalidFieldError, or one of its kinds, if it is refused."""
+        audience = self._audience(request, everyone_by_default=everyone_by_default)
+        broadcast_id = ids.broadcast_id(request["broadcastId"]) if "broadcastId" in request else ids.new_broadcast_id()
+        now_ms = int(self._clock() * 1000)
+        self._refuse_too_large(broadcast_id, now_ms, request["message"])
+        content = codec.canonical({"audience": audiences.to_wire(audience), "message": request["message"]})
+        summary = self._broadcasts.record(
+            Summary(
+                broadcast_id=broadcast_id,
+                audience=audience,
+                content_hash=hashlib.sha256(content).hexdigest(),
+                published_at=now_ms,
+            )
+        )
+        if summary.content_hash != hashlib.sha256(content).hexdigest():
+            raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
+        if not summary.announced:
+            self._announce(summary, request["message"])
+        return broadcast_id
+
+    def _audience(self, request: dict[str, Any], *, everyone_by_default: bool) -> Audience:
+        if unknown := sorted(request.keys() - {"audience", "message", "broadcastId"}):
+            raise InvalidFieldError(unknown[0][:64], "is not a field of a broadcast")
+        if "message" not in request:
+            raise InvalidFieldError("message", "is missing")
+        if "audience" not in request:
+            if everyone_by_default:
+                return Everyone()
+            raise InvalidFieldError("audience", "is missing")
+        audience = audiences.from_wire(request["audience"])
+        if not isinstance(audience, Everyone) and self._tenants.get(audience.tenant) is None:
+            raise UnknownTenantError("audience.tenantId", "is not a tenant")
+        return audience
+
+    def _refuse_too_large(self, broadcast_id: BroadcastId, now_ms: int, message: object) -> None:
+        try:
+            size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
+        except codec.NotJsonError as error:
+            raise InvalidFieldError("message", "is nested too deeply") from error
+        if size > MAX_FRAME_BYTES:
+            raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")
+
+    def _announce(self, summary: Summary, message: object) -> None:
+        announcement = Announcement(
+            broadcast_id=summary.broadcast_id,
+            audience=summary.audience,
+            frame=broadcast_frame(summary.broadcast_id, summary.published_at, message),
+            published_at=summary.published_at,
+            expires_at=summary.published_at // 1000 + self._lifetime_seconds,
+        )
+        self._topic.publish(announcement.to_wire())
+        self._broadcasts.mark_announced(summary.broadcast_id)
+        count("BroadcastPublished")
+        logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(announcement.frame.encode()))

@@ -1,0 +1,21 @@
+"""The topic on SNS."""
+
+from typing import TYPE_CHECKING
+
+from loudhailer.aws import calling
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.client import SNSClient
+
+
+class SnsTopic:
+    """Publishes to one SNS topic."""
+
+    def __init__(self, client: "SNSClient", arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def publish(self, body: str) -> None:
+        """See `Topic.publish`."""
+        with calling("Publish"):
+            self._client.publish(TopicArn=self._arn, Message=body)

@@ -1,0 +1,1 @@
+"""Fixes the recipients of a source."""

@@ -1,0 +1,38 @@
+"""Wiring of `query`: the partition queue."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.query.query import Query
+from functions.query.settings import Settings
+from loudhailer.aws import client
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.settings import from_env
+from loudhailer.tenancy.dynamodb import DynamoSessionStore
+
+settings = from_env(Settings, os.environ)
+dynamodb, sqs = client("dynamodb"), client("sqs")
+query = Query(
+    DynamoConnectionStore(dynamodb, settings.connections_table),
+    DynamoSessionStore(dynamodb, settings.sessions_table),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
+    endpoint=settings.callback_endpoint,
+    chunk_size=settings.chunk_size,
+    clock=time.time,
+)
+dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Acknowledges a source once all of its chunks are fixed and sent; until then it is delivered again."""
+    return consume(event, query, dead_letters)

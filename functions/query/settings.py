@@ -1,0 +1,19 @@
+"""The variables of `query`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loudhailer.settings import TableName, Url, Urls, integer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where connections, sessions and broadcasts are kept, where chunks go, and how large they are."""
+
+    connections_table: TableName
+    sessions_table: TableName
+    broadcasts_table: TableName
+    shard_queue_urls: Urls
+    callback_endpoint: Url
+    chunk_size: Annotated[int, integer(1, 500)]
+    dead_letter_queue_url: Url

@@ -1,0 +1,1 @@
+"""Settles the outcomes of posts."""

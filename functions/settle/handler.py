@@ -1,0 +1,33 @@
+"""Wiring of `settle`: the outcome queue."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.settle.settings import Settings
+from functions.settle.settle import Settle
+from loudhailer.aws import client
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume_together
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.settings import from_env
+
+settings = from_env(Settings, os.environ)
+dynamodb = client("dynamodb")
+settle = Settle(
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    DynamoConnectionStore(dynamodb, settings.connections_table),
+    clock=time.time,
+)
+dead_letters = SqsQueue(client("sqs"), settings.dead_letter_queue_url, pause=time.sleep)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Acknowledges each outcome once its tally has it and its gone connections are deleted."""
+    return consume_together(event, settle, dead_letters)

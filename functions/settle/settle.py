@@ -1,0 +1,83 @@
+"""The outcomes of chunks are added to their tallies, and connections that are gone are deleted.
+
+Settling is a union of sets: an outcome that comes twice, late, or out of order changes nothing that is true. Those of
+one chunk in a batch are put together first; a tally that somebody else changed meanwhile is read and tried again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.messages import OutcomeMessage
+from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.errors import PermanentError, TransientError
+from loudhailer.observability import count, logger
+from loudhailer.queues.consumer import Failures
+
+YOUNG_SECONDS = 30
+"""A connection younger than this keeps its row: a 410 may only mean that its handshake was not over."""
+
+_CONFLICTS = 5
+
+
+class Settle:
+    """Settles a batch of outcomes."""
+
+    def __init__(self, broadcasts: BroadcastStore, connections: ConnectionStore, *, clock: Callable[[], float]) -> None:
+        self._broadcasts = broadcasts
+        self._connections = connections
+        self._clock = clock
+
+    def __call__(self, bodies: Mapping[str, str]) -> Failures:
+        """Settles each message's outcome; those that could not be settled, by message id."""
+        failures: dict[str, Exception] = {}
+        outcomes: defaultdict[TallyKey, dict[str, OutcomeMessage]] = defaultdict(dict)
+        for message_id, body in bodies.items():
+            try:
+                outcome = OutcomeMessage.from_wire(body)
+            except PermanentError as error:
+                failures[message_id] = error
+            else:
+                outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
+        standing = self._broadcasts.tallies_of(outcomes)
+        for key, of_chunk in outcomes.items():
+            try:
+                self._settle(key, list(of_chunk.values()), standing.get(key))
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
+                failures |= dict.fromkeys(of_chunk, error)
+        return failures
+
+    def _settle(self, key: TallyKey, outcomes: Sequence[OutcomeMessage], old: Tally | None) -> None:
+        gone = 0
+        for outcome in outcomes:
+            gone |= outcome.gone
+        if gone:
+            self._delete(key, gone)
+        for _ in range(_CONFLICTS):
+            new = old or Tally(size=outcomes[0].size)
+            for outcome in outcomes:
+                new = new.after(outcome, int(self._clock() * 1000))
+            if new == old or self._broadcasts.replace_tally(key, old, new):
+                return
+            old = self._broadcasts.tallies_of([key]).get(key)
+        raise TransientError("the tally was changed by others again and again")
+
+    def _delete(self, key: TallyKey, gone: Bitmap) -> None:
+        chunk = self._broadcasts.chunk(key.broadcast_id, key.chunk_id)
+        if chunk is None:
+            raise PermanentError("the chunk is not one of its broadcast's")
+        connections = [
+            ConnectionKey(partition, connection)
+            for partition, found in chunk.recipients.items()
+            for connection in found
+        ]
+        connected_before = int(self._clock()) - YOUNG_SECONDS
+        deleted = sum(
+            self._connections.delete_if_older(connections[place], connected_before) for place in bitmaps.members(gone)
+        )
+        count("StaleConnectionDeleted", deleted)
+        logger.info("stale connections deleted", broadcast_id=key.broadcast_id, chunk_id=key.chunk_id, deleted=deleted)

@@ -1,0 +1,1 @@
+"""Fixes the sources of a broadcast."""

@@ -1,0 +1,66 @@
+"""How AWS clients are made, and how their errors are told apart."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loudhailer.errors import TransientError
+
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    max_pool_connections=32,
+    tcp_keepalive=True,
+)
+
+_CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
+
+
+def client(service: str, *, attempts: int = 5) -> Any:
+    """A client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
+
+    One attempt is for calls that must not be carried out twice.
+    """
+    config = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": attempts}))
+    return boto3.client(service, config=config)  # type: ignore[call-overload]  # the caller knows the service's type
+
+
+@contextmanager
+def calling(action: str) -> Iterator[None]:
+    """Around a call: its errors become TransientErrors that name the action.
+
+    A condition that does not hold is no error of the call: ConditionalCheckFailedException and
+    TransactionCanceledException pass through, for the caller to read.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _CONDITIONS:
+            raise
+        raise TransientError(f"{action} failed: {error}") from error
+    except BotoCoreError as error:
+        raise TransientError(f"{action} failed: {error}") from error
+
+
+def is_refused(error: ClientError) -> bool:
+    """Whether the call was refused because a condition did not hold; for a transaction, for that reason alone."""
+    if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        return True
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
+
+
+def holds(action: str, write: Callable[[], object]) -> bool:
+    """Carries out a conditional write; False if its condition did not hold, so that nothing was written."""
+    try:
+        with calling(action):
+            write()
+    except ClientError as error:
+        if is_refused(error):
+            return False
+        raise TransientError(f"{action} failed: {error}") from error
+    return True

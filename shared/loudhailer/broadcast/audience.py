@@ -1,0 +1,92 @@
+"""Whom a broadcast is for.
+
+On the wire it is `{"all": true}` or a `tenantId`, alone or with one of `roomKey`, `playerId`, `sessionId`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from loudhailer import ids
+from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import PlayerId, RoomKey, SessionId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone:
+    """Every connection of every tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfTenant:
+    """Every connection of one tenant."""
+
+    tenant: TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class InRoom:
+    """The connections that have joined one room."""
+
+    tenant: TenantId
+    room: RoomKey
+
+
+@dataclass(frozen=True, slots=True)
+class OfPlayer:
+    """The connections of one player, on all devices."""
+
+    tenant: TenantId
+    player: PlayerId
+
+
+@dataclass(frozen=True, slots=True)
+class OfSession:
+    """The connections of one session."""
+
+    tenant: TenantId
+    session: SessionId
+
+
+type Audience = Everyone | OfTenant | InRoom | OfPlayer | OfSession
+
+_LEGAL = 'must be {"all": true}, {"tenantId"}, or a tenantId with one of roomKey, playerId, sessionId'
+
+
+def from_wire(value: object, field: str = "audience") -> Audience:
+    """The audience that a request names; InvalidFieldError, naming the field, for anything that is not exactly one."""
+    if not isinstance(value, dict):
+        raise InvalidFieldError(field, _LEGAL)
+    keys = frozenset(value)
+    if keys == {"all"}:
+        if value["all"] is not True:
+            raise InvalidFieldError(f"{field}.all", "must be true")
+        return Everyone()
+    if "tenantId" not in keys:
+        raise InvalidFieldError(field, _LEGAL)
+    tenant = ids.tenant_id(value["tenantId"], f"{field}.tenantId")
+    match sorted(keys - {"tenantId"}):
+        case []:
+            return OfTenant(tenant)
+        case ["roomKey"]:
+            return InRoom(tenant, ids.room_key(value["roomKey"], f"{field}.roomKey"))
+        case ["playerId"]:
+            return OfPlayer(tenant, ids.player_id(value["playerId"], f"{field}.playerId"))
+        case ["sessionId"]:
+            return OfSession(tenant, ids.session_id(value["sessionId"], f"{field}.sessionId"))
+        case _:
+            raise InvalidFieldError(field, _LEGAL)
+
+
+def to_wire(audience: Audience) -> dict[str, Any]:
+    """The audience as it stands in requests, messages and rows."""
+    match audience:
+        case Everyone():
+            return {"all": True}
+        case OfTenant(tenant):
+            return {"tenantId": tenant}
+        case InRoom(tenant, room):
+            return {"tenantId": tenant, "roomKey": room}
+        case OfPlayer(tenant, player):
+            return {"tenantId": tenant, "playerId": player}
+        case OfSession(tenant, session):
+            return {"tenantId": tenant, "sessionId": session}

@@ -1,0 +1,314 @@
+"""The broadcasts' table on DynamoDB: PK `broadcastId`, SK `part`.
+
+| part | attributes |
+|---|---|
+| `summary` | `audience contentHash publishedAt announced sources? expected? swarmedAt? report?` |
+| `source#<n>` | `scope expected? dispatched? queriedAt?` |
+| `chunk#<source>.<i>` | `connections` (JSON of the ids by partition, as in the message), `young youngUntil` |
+| `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
+
+Every row expires a week after it was written. What is structured and never searched is JSON in one attribute.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from loudhailer import codec
+from loudhailer.aws import calling, is_refused
+from loudhailer.broadcast import audience as audiences
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
+from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.report import Report
+from loudhailer.errors import TransientError
+from loudhailer.ids import BroadcastId, ChunkId
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_IS_NEW = "attribute_not_exists(part)"
+_EXISTS = "attribute_exists(part)"
+_KEYS_A_BATCH = 100
+
+
+class DynamoBroadcastStore(BroadcastStore):
+    """Keeps the rows in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._table = table
+        self._clock = clock
+
+    def record(self, summary: Summary) -> Summary:
+        """See `BroadcastStore.record`."""
+        item: Item = {
+            "audience": {"S": codec.encode_text(audiences.to_wire(summary.audience))},
+            "contentHash": {"S": summary.content_hash},
+            "publishedAt": {"N": str(summary.published_at)},
+            "announced": {"BOOL": summary.announced},
+        }
+        if self._put_new(summary.broadcast_id, "summary", item):
+            return summary
+        standing = self.summary(summary.broadcast_id)
+        if standing is None:
+            raise TransientError("a broadcast's summary went away while it was recorded")
+        return standing
+
+    def mark_announced(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.mark_announced`."""
+        self._update(broadcast_id, "summary", "SET announced = :yes", _EXISTS, {":yes": {"BOOL": True}})
+
+    def summary(self, broadcast_id: BroadcastId) -> Summary | None:
+        """See `BroadcastStore.summary`."""
+        item = self._get(broadcast_id, "summary")
+        if item is None:
+            return None
+        return Summary(
+            broadcast_id=broadcast_id,
+            audience=audiences.from_wire(codec.decode(item["audience"]["S"])),
+            content_hash=item["contentHash"]["S"],
+            published_at=int(item["publishedAt"]["N"]),
+            announced=item["announced"]["BOOL"],
+            sources=_number(item, "sources"),
+            expected=_number(item, "expected"),
+            swarmed_at=_number(item, "swarmedAt"),
+        )
+
+    def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
+        """See `BroadcastStore.fix_sources`."""
+        try:
+            with calling("TransactWriteItems"):
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {
+                            "Put": {
+                                "TableName": self._table,
+                                "Item": self._row(broadcast_id, f"source#{source.number}", _source_to_item(source)),
+                                "ConditionExpression": _IS_NEW,
+                            }
+                        }
+                        for source in sources
+                    ]
+                )
+        except ClientError as error:
+            if is_refused(error):
+                return False
+            raise TransientError(f"TransactWriteItems failed: {error}") from error
+        return True
+
+    def sources(self, broadcast_id: BroadcastId) -> list[Source]:
+        """See `BroadcastStore.sources`."""
+        found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
+        return sorted(found, key=lambda source: source.number)
+
+    def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
+        """See `BroadcastStore.source`."""
+        item = self._get(broadcast_id, f"source#{number}")
+        return None if item is None else _source_from_item(item)
+
+    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+        """See `BroadcastStore.complete_sources`."""
+        changes = "SET sources = :sources, swarmedAt = :now"
+        values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}}
+        if expected is not None:
+            changes += ", expected = :expected"
+            values[":expected"] = {"N": str(expected)}
+        self._update(broadcast_id, "summary", changes, f"{_EXISTS} AND attribute_not_exists(sources)", values)
+
+    def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
+        """See `BroadcastStore.fix_chunk`."""
+        item: Item = {
+            "connections": {"B": codec.encode(chunk.recipients)},
+            "young": {"B": bitmaps.to_bytes(chunk.young, chunk.size)},
+            "youngUntil": {"N": str(chunk.young_until)},
+        }
+        if self._put_new(broadcast_id, f"chunk#{chunk.chunk_id}", item):
+            return chunk
+        standing = self.chunk(broadcast_id, chunk.chunk_id)
+        if standing is None:
+            raise TransientError("a chunk's row went away while it was fixed")
+        return standing
+
+    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
+        """See `BroadcastStore.chunks`."""
+        found = [_chunk_from_item(item) for item in self._query(broadcast_id, f"chunk#{source}.")]
+        return sorted(found, key=lambda chunk: int(chunk.chunk_id.partition(".")[2]))
+
+    def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
+        """See `BroadcastStore.chunk`."""
+        item = self._get(broadcast_id, f"chunk#{chunk_id}")
+        return None if item is None else _chunk_from_item(item)
+
+    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
+        """See `BroadcastStore.complete_source`."""
+        self._update(
+            broadcast_id,
+            f"source#{number}",
+            "SET dispatched = :dispatched, queriedAt = :now",
+            f"{_EXISTS} AND attribute_not_exists(dispatched)",
+            {":dispatched": {"N": str(dispatched)}, ":now": {"N": str(now)}},
+        )
+
+    def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
+        """See `BroadcastStore.tallies_of`."""
+        found: dict[TallyKey, Tally] = {}
+        for batch in batched(keys, _KEYS_A_BATCH, strict=False):
+            pending: Any = {
+                self._table: {
+                    "Keys": [_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in batch],
+                    "ConsistentRead": True,
+                }
+            }
+            while pending:
+                with calling("BatchGetItem"):
+                    answer = self._client.batch_get_item(RequestItems=pending)
+                for item in answer["Responses"].get(self._table, []):
+                    key = TallyKey(
+                        BroadcastId(item["broadcastId"]["S"]), ChunkId(item["part"]["S"].removeprefix("tally#"))
+                    )
+                    found[key] = _tally_from_item(item)
+                pending = answer.get("UnprocessedKeys")
+        return found
+
+    def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
+        """See `BroadcastStore.replace_tally`."""
+        values: Item = {
+            ":chunkSize": {"N": str(new.size)},
+            ":delivered": {"B": bitmaps.to_bytes(new.delivered, new.size)},
+            ":gone": {"B": bitmaps.to_bytes(new.gone, new.size)},
+            ":failed": {"B": bitmaps.to_bytes(new.failed, new.size)},
+            ":byAccount": {"S": codec.encode_text(new.by_account)},
+            ":settledAt": {"N": str(new.settled_at)},
+            ":expiresAt": self._expiry(),
+        }
+        condition = _IS_NEW
+        if old is not None:
+            condition = "delivered = :d AND gone = :g AND failed = :f"
+            values |= {
+                ":d": {"B": bitmaps.to_bytes(old.delivered, old.size)},
+                ":g": {"B": bitmaps.to_bytes(old.gone, old.size)},
+                ":f": {"B": bitmaps.to_bytes(old.failed, old.size)},
+            }
+        return self._update(
+            key.broadcast_id,
+            f"tally#{key.chunk_id}",
+            "SET chunkSize = :chunkSize, delivered = :delivered, gone = :gone, failed = :failed,"
+            " byAccount = :byAccount, settledAt = :settledAt, expiresAt = :expiresAt",
+            condition,
+            values,
+        )
+
+    def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
+        """See `BroadcastStore.tallies`."""
+        return [_tally_from_item(item) for item in self._query(broadcast_id, "tally#")]
+
+    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
+        """See `BroadcastStore.kept_report`."""
+        item = self._get(broadcast_id, "summary")
+        return None if item is None or "report" not in item else Report.from_wire(codec.decode(item["report"]["S"]))
+
+    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
+        """See `BroadcastStore.keep_report`."""
+        text = codec.encode_text(report.to_wire())
+        self._update(broadcast_id, "summary", "SET report = :report", _EXISTS, {":report": {"S": text}})
+
+    def _row(self, broadcast_id: BroadcastId, part: str, item: Item) -> Item:
+        return {**_key(broadcast_id, part), **item, "expiresAt": self._expiry()}
+
+    def _expiry(self) -> dict[str, str]:
+        return {"N": str(int(self._clock()) + KEPT_SECONDS)}
+
+    def _put_new(self, broadcast_id: BroadcastId, part: str, item: Item) -> bool:
+        try:
+            with calling("PutItem"):
+                self._client.put_item(
+                    TableName=self._table, Item=self._row(broadcast_id, part, item), ConditionExpression=_IS_NEW
+                )
+        except ClientError:
+            return False
+        return True
+
+    def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
+        try:
+            with calling("UpdateItem"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(broadcast_id, part),
+                    UpdateExpression=changes,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                )
+        except ClientError:
+            return False
+        return True
+
+    def _get(self, broadcast_id: BroadcastId, part: str) -> Item | None:
+        with calling("GetItem"):
+            answer = self._client.get_item(TableName=self._table, Key=_key(broadcast_id, part), ConsistentRead=True)
+        return answer.get("Item")
+
+    def _query(self, broadcast_id: BroadcastId, prefix: str) -> Iterator[Item]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="broadcastId = :id AND begins_with(part, :prefix)",
+            ExpressionAttributeValues={":id": {"S": broadcast_id}, ":prefix": {"S": prefix}},
+            ConsistentRead=True,
+        )
+        with calling("Query"):
+            for page in pages:
+                yield from page["Items"]
+
+
+def _key(broadcast_id: BroadcastId, part: str) -> Item:
+    return {"broadcastId": {"S": broadcast_id}, "part": {"S": part}}
+
+
+def _number(item: Item, name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def _source_to_item(source: Source) -> Item:
+    item: Item = {"scope": {"S": codec.encode_text(scope_to_wire(source.scope))}}
+    if source.expected is not None:
+        item["expected"] = {"N": str(source.expected)}
+    return item
+
+
+def _source_from_item(item: Item) -> Source:
+    return Source(
+        number=int(item["part"]["S"].removeprefix("source#")),
+        scope=scope_from_wire(codec.decode(item["scope"]["S"])),
+        expected=_number(item, "expected"),
+        dispatched=_number(item, "dispatched"),
+        queried_at=_number(item, "queriedAt"),
+    )
+
+
+def _chunk_from_item(item: Item) -> Chunk:
+    recipients = recipients_from_wire(codec.decode(item["connections"]["B"]))
+    size = sum(map(len, recipients.values()))
+    return Chunk(
+        chunk_id=ChunkId(item["part"]["S"].removeprefix("chunk#")),
+        recipients=recipients,
+        young=bitmaps.from_bytes(item["young"]["B"], size),
+        young_until=int(item["youngUntil"]["N"]),
+    )
+
+
+def _tally_from_item(item: Item) -> Tally:
+    size = int(item["chunkSize"]["N"])
+    return Tally(
+        size=size,
+        delivered=bitmaps.from_bytes(item["delivered"]["B"], size),
+        gone=bitmaps.from_bytes(item["gone"]["B"], size),
+        failed=bitmaps.from_bytes(item["failed"]["B"], size),
+        by_account=codec.decode(item["byAccount"]["S"]),
+        settled_at=int(item["settledAt"]["N"]),
+    )

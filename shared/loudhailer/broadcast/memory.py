@@ -1,0 +1,101 @@
+"""The in-memory twin of the broadcasts' table."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.report import Report
+from loudhailer.ids import BroadcastId, ChunkId
+
+
+class MemoryBroadcastStore(BroadcastStore):
+    """Keeps the rows in dictionaries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._summaries: dict[BroadcastId, Summary] = {}
+        self._sources: dict[tuple[BroadcastId, int], Source] = {}
+        self._chunks: dict[tuple[BroadcastId, ChunkId], Chunk] = {}
+        self._tallies: dict[TallyKey, Tally] = {}
+        self._reports: dict[BroadcastId, Report] = {}
+
+    def record(self, summary: Summary) -> Summary:
+        """See `BroadcastStore.record`."""
+        return self._summaries.setdefault(summary.broadcast_id, summary)
+
+    def mark_announced(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.mark_announced`."""
+        self._summaries[broadcast_id] = replace(self._summaries[broadcast_id], announced=True)
+
+    def summary(self, broadcast_id: BroadcastId) -> Summary | None:
+        """See `BroadcastStore.summary`."""
+        return self._summaries.get(broadcast_id)
+
+    def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
+        """See `BroadcastStore.fix_sources`."""
+        with self._lock:
+            if any((broadcast_id, source.number) in self._sources for source in sources):
+                return False
+            self._sources.update({(broadcast_id, source.number): source for source in sources})
+            return True
+
+    def sources(self, broadcast_id: BroadcastId) -> list[Source]:
+        """See `BroadcastStore.sources`."""
+        return [self._sources[key] for key in sorted(self._sources) if key[0] == broadcast_id]
+
+    def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
+        """See `BroadcastStore.source`."""
+        return self._sources.get((broadcast_id, number))
+
+    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+        """See `BroadcastStore.complete_sources`."""
+        summary = self._summaries[broadcast_id]
+        if summary.sources is None:
+            self._summaries[broadcast_id] = replace(summary, sources=count, expected=expected, swarmed_at=now)
+
+    def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
+        """See `BroadcastStore.fix_chunk`."""
+        return self._chunks.setdefault((broadcast_id, chunk.chunk_id), chunk)
+
+    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
+        """See `BroadcastStore.chunks`."""
+        found: list[Chunk] = []
+        while chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}"))):
+            found.append(chunk)
+        return found
+
+    def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
+        """See `BroadcastStore.chunk`."""
+        return self._chunks.get((broadcast_id, chunk_id))
+
+    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
+        """See `BroadcastStore.complete_source`."""
+        source = self._sources[broadcast_id, number]
+        if source.dispatched is None:
+            self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, queried_at=now)
+
+    def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
+        """See `BroadcastStore.tallies_of`."""
+        return {key: self._tallies[key] for key in keys if key in self._tallies}
+
+    def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
+        """See `BroadcastStore.replace_tally`."""
+        with self._lock:
+            if self._tallies.get(key) != old:
+                return False
+            self._tallies[key] = new
+            return True
+
+    def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
+        """See `BroadcastStore.tallies`."""
+        return [tally for key, tally in self._tallies.items() if key.broadcast_id == broadcast_id]
+
+    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
+        """See `BroadcastStore.kept_report`."""
+        return self._reports.get(broadcast_id)
+
+    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
+        """See `BroadcastStore.keep_report`."""
+        self._reports[broadcast_id] = report

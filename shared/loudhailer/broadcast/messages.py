@@ -1,0 +1,288 @@
+"""The messages of a broadcast, in the order of its way.
+
+    publish --Announcement--> swarm --PartitionMessage--> query --ChunkMessage--> post_message
+    post_message --OutcomeMessage--> settle
+
+Every message carries `"v": 1` and, up to the outcome, when it was published (epoch milliseconds) and when it expires
+(epoch seconds). `from_wire` accepts what `to_wire` makes; anything else is a MalformedMessageError.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loudhailer import codec, ids
+from loudhailer.broadcast import audience as audiences
+from loudhailer.broadcast import bitmaps, frames
+from loudhailer.broadcast.audience import Audience, InRoom, OfPlayer, OfSession
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.errors import InvalidFieldError, MalformedMessageError
+from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition
+
+VERSION = 1
+
+type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
+"""Where a source's recipients are found: in whole partitions, or among those of a room, a player or a session."""
+
+type Recipients = dict[Partition, list[ConnectionId]]
+"""A chunk's connections by partition; their order, partition by partition, is the order of the chunk's bitmaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A broadcast as it was accepted.
+
+    Attributes:
+        broadcast_id: names the broadcast; the client's or a new one.
+        audience: whom it is for.
+        frame: the text that each connection is sent.
+        published_at: epoch milliseconds.
+        expires_at: epoch seconds; after this no one is sent it any more.
+    """
+
+    broadcast_id: BroadcastId
+    audience: Audience
+    frame: str
+    published_at: int
+    expires_at: int
+
+    def to_wire(self) -> str:
+        """The topic's message."""
+        return codec.encode_text({**_header(self), "audience": audiences.to_wire(self.audience)})
+
+    @staticmethod
+    def from_wire(body: str) -> "Announcement":
+        """The announcement in a topic's message."""
+        return _read(
+            body, lambda wire: Announcement(**_read_header(wire), audience=audiences.from_wire(wire.get("audience")))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionMessage:
+    """One source of a broadcast: find its recipients and put them into chunks."""
+
+    broadcast_id: BroadcastId
+    source: int
+    scope: Scope
+    frame: str
+    published_at: int
+    expires_at: int
+
+    def to_wire(self) -> str:
+        """The partition queue's message."""
+        return codec.encode_text({**_header(self), "source": self.source, **scope_to_wire(self.scope)})
+
+    @staticmethod
+    def from_wire(body: str) -> "PartitionMessage":
+        """The source in a partition queue's message."""
+        return _read(
+            body,
+            lambda wire: PartitionMessage(
+                **_read_header(wire), source=_whole(wire, "source"), scope=scope_from_wire(wire)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkMessage:
+    """Up to `chunk_size` connections that are to be sent the frame.
+
+    Attributes:
+        broadcast_id: the broadcast it is a part of.
+        chunk_id: `<source>.<i>`.
+        endpoint: the API's management endpoint, without `/@connections`.
+        recipients: all of the chunk's connections.
+        young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
+        young_until: epoch seconds; from then on nobody of the chunk is young.
+        remaining: those that are still to be sent it.
+        attempt: 1 for the first.
+        frame: the text that each connection is sent.
+        published_at: epoch milliseconds.
+        expires_at: epoch seconds.
+    """
+
+    broadcast_id: BroadcastId
+    chunk_id: ChunkId
+    endpoint: str
+    recipients: Recipients
+    young: Bitmap
+    young_until: int
+    remaining: Bitmap
+    attempt: int
+    frame: str
+    published_at: int
+    expires_at: int
+
+    @property
+    def size(self) -> int:
+        """How many connections the chunk has, whatever remains of them."""
+        return sum(map(len, self.recipients.values()))
+
+    def to_wire(self) -> str:
+        """The shard queue's message."""
+        size = self.size
+        wire = {
+            **_header(self),
+            "chunkId": self.chunk_id,
+            "endpoint": self.endpoint,
+            "connections": self.recipients,
+            "young": bitmaps.to_wire(self.young, size),
+            "youngUntil": self.young_until,
+            "attempt": self.attempt,
+        }
+        if self.remaining != bitmaps.full(size):
+            wire["remaining"] = bitmaps.to_wire(self.remaining, size)
+        return codec.encode_text(wire)
+
+    @staticmethod
+    def from_wire(body: str) -> "ChunkMessage":
+        """The chunk in a shard queue's message."""
+        return _read(body, _read_chunk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeMessage:
+    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come."""
+
+    broadcast_id: BroadcastId
+    chunk_id: ChunkId
+    size: int
+    account: str
+    delivered: Bitmap
+    gone: Bitmap
+    failed: Bitmap
+
+    def to_wire(self) -> str:
+        """The outcome queue's message."""
+        return codec.encode_text(
+            {
+                "v": VERSION,
+                "broadcastId": self.broadcast_id,
+                "chunkId": self.chunk_id,
+                "size": self.size,
+                "account": self.account,
+                "delivered": bitmaps.to_wire(self.delivered, self.size),
+                "gone": bitmaps.to_wire(self.gone, self.size),
+                "failed": bitmaps.to_wire(self.failed, self.size),
+            }
+        )
+
+    @staticmethod
+    def from_wire(body: str) -> "OutcomeMessage":
+        """The outcome in an outcome queue's message."""
+        return _read(body, _read_outcome)
+
+
+def scope_to_wire(scope: Scope) -> dict[str, Any]:
+    """The field of a message or row that says where a source's recipients are; ids are joined as in the indexes."""
+    match scope:
+        case InRoom(tenant, room):
+            return {"room": f"{tenant}#{room}"}
+        case OfPlayer(tenant, player):
+            return {"player": f"{tenant}#{player}"}
+        case OfSession(tenant, session):
+            return {"session": f"{tenant}#{session}"}
+        case partitions:
+            return {"partitions": list(partitions)}
+
+
+def scope_from_wire(wire: dict[str, Any]) -> Scope:
+    """The scope in a message or row; MalformedMessageError unless there is exactly one."""
+    kinds = [kind for kind in ("partitions", "room", "player", "session") if kind in wire]
+    if len(kinds) != 1:
+        raise MalformedMessageError("a source has one of partitions, room, player, session")
+    kind, value = kinds[0], wire[kinds[0]]
+    if kind == "partitions":
+        if not isinstance(value, list):
+            raise MalformedMessageError("partitions must be a list")
+        return tuple(ids.partition(key, "partitions") for key in value)
+    tenant, _, name = value.partition("#") if isinstance(value, str) else ("", "", "")
+    owner = ids.tenant_id(tenant, kind)
+    match kind:
+        case "room":
+            return InRoom(owner, ids.room_key(name, kind))
+        case "player":
+            return OfPlayer(owner, ids.player_id(name, kind))
+        case _:
+            return OfSession(owner, ids.session_id(name, kind))
+
+
+def recipients_from_wire(value: object) -> Recipients:
+    """The connections of a chunk, in a message or row."""
+    if not isinstance(value, dict) or not all(isinstance(found, list) for found in value.values()):
+        raise MalformedMessageError("connections must be lists of ids by partition")
+    return {
+        ids.partition(key, "connections"): [ids.connection_id(connection, "connections") for connection in found]
+        for key, found in value.items()
+    }
+
+
+def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "broadcastId": message.broadcast_id,
+        "publishedAt": message.published_at,
+        "expiresAt": message.expires_at,
+        **frames.to_wire(message.frame),
+    }
+
+
+def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "broadcast_id": ids.broadcast_id(wire.get("broadcastId")),
+        "published_at": _whole(wire, "publishedAt"),
+        "expires_at": _whole(wire, "expiresAt"),
+        "frame": frames.from_wire(wire),
+    }
+
+
+def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
+    recipients = recipients_from_wire(wire.get("connections"))
+    size = sum(map(len, recipients.values()))
+    endpoint = wire.get("endpoint")
+    if not isinstance(endpoint, str):
+        raise MalformedMessageError("endpoint is missing")
+    return ChunkMessage(
+        **_read_header(wire),
+        chunk_id=ids.chunk_id(wire.get("chunkId")),
+        endpoint=endpoint,
+        recipients=recipients,
+        young=bitmaps.from_wire(wire.get("young"), size),
+        young_until=_whole(wire, "youngUntil"),
+        remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
+        attempt=_whole(wire, "attempt"),
+    )
+
+
+def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
+    size = _whole(wire, "size")
+    account = wire.get("account")
+    if not isinstance(account, str) or not account.isdigit():
+        raise MalformedMessageError("account must be an AWS account id")
+    return OutcomeMessage(
+        broadcast_id=ids.broadcast_id(wire.get("broadcastId")),
+        chunk_id=ids.chunk_id(wire.get("chunkId")),
+        size=size,
+        account=account,
+        delivered=bitmaps.from_wire(wire.get("delivered"), size),
+        gone=bitmaps.from_wire(wire.get("gone"), size),
+        failed=bitmaps.from_wire(wire.get("failed"), size),
+    )
+
+
+def _read[T](body: str, read: Callable[[dict[str, Any]], T]) -> T:
+    try:
+        wire = codec.decode_object(body)
+        if wire.get("v") != VERSION:
+            raise MalformedMessageError(f"version must be {VERSION}")
+        return read(wire)
+    except (codec.NotJsonError, InvalidFieldError) as error:
+        raise MalformedMessageError(str(error)) from error
+
+
+def _whole(wire: dict[str, Any], field: str) -> int:
+    value = wire.get(field)
+    if type(value) is not int or value < 0:
+        raise MalformedMessageError(f"{field} must be a whole number, 0 or more")
+    return value

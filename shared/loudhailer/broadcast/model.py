@@ -1,0 +1,114 @@
+"""The rows of a broadcast: what was fixed once, and what has become of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from loudhailer.broadcast.audience import Audience
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.messages import OutcomeMessage, Recipients, Scope
+from loudhailer.ids import BroadcastId, ChunkId
+
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long a broadcast's rows answer who got what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The head of a broadcast.
+
+    Attributes:
+        broadcast_id: names the broadcast.
+        audience: whom it is for.
+        content_hash: SHA-256, in hex, of audience and message: the same id with another hash is another broadcast.
+        published_at: epoch milliseconds.
+        announced: the topic has taken it.
+        sources: how many sources it has; None until all are fixed.
+        expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
+        swarmed_at: epoch milliseconds; when its sources were complete.
+    """
+
+    broadcast_id: BroadcastId
+    audience: Audience
+    content_hash: str
+    published_at: int
+    announced: bool = False
+    sources: int | None = None
+    expected: int | None = None
+    swarmed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A part of the audience whose recipients one `query` finds.
+
+    Attributes:
+        number: from 0, without gaps.
+        scope: where to look.
+        expected: recipients by count; None where there is no count.
+        dispatched: recipients found; None until all of its chunks have been sent.
+        queried_at: epoch milliseconds; when that was.
+    """
+
+    number: int
+    scope: Scope
+    expected: int | None
+    dispatched: int | None = None
+    queried_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Recipients, fixed; see `ChunkMessage` for the fields."""
+
+    chunk_id: ChunkId
+    recipients: Recipients
+    young: Bitmap
+    young_until: int
+
+    @property
+    def size(self) -> int:
+        """How many recipients there are."""
+        return sum(map(len, self.recipients.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What has become of a chunk: the union of its outcomes, delivered over gone over failed.
+
+    Applying an outcome twice, late, or in another order gives the same tally, but for `by_account` when two accounts
+    delivered to the same connection: the first one settled is given the credit.
+    """
+
+    size: int
+    delivered: Bitmap = 0
+    gone: Bitmap = 0
+    failed: Bitmap = 0
+    by_account: Mapping[str, int] = field(default_factory=dict)
+    settled_at: int = 0
+
+    def after(self, outcome: OutcomeMessage, now: int) -> "Tally":
+        """The tally with the outcome in it, settled at `now` (epoch milliseconds); itself if that changes nothing."""
+        delivered = self.delivered | outcome.delivered
+        gone = (self.gone | outcome.gone) & ~delivered
+        failed = (self.failed | outcome.failed) & ~delivered & ~gone
+        if (delivered, gone, failed) == (self.delivered, self.gone, self.failed):
+            return self
+        by_account = dict(self.by_account)
+        if news := (delivered & ~self.delivered).bit_count():
+            by_account[outcome.account] = by_account.get(outcome.account, 0) + news
+        return replace(
+            self,
+            delivered=delivered,
+            gone=gone,
+            failed=failed,
+            by_account=by_account,
+            settled_at=max(now, self.settled_at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TallyKey:
+    """Names a tally among those of all broadcasts."""
+
+    broadcast_id: BroadcastId
+    chunk_id: ChunkId

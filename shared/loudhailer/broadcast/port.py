@@ -1,0 +1,87 @@
+"""What the use cases need of the broadcasts' table.
+
+What is fixed once stays as it was first written, whoever comes second: that is what lets every step of a broadcast be
+repeated after a crash and do the same work again, not other work.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.broadcast.report import Report, summarise
+from loudhailer.ids import BroadcastId, ChunkId
+
+MAX_SOURCES_AT_ONCE = 100
+"""Actions of one transaction: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+
+
+class BroadcastStore(Protocol):
+    """The rows of all broadcasts. Reads are consistent; errors of the table are TransientErrors."""
+
+    def record(self, summary: Summary) -> Summary:
+        """Puts the summary if its id is new; the summary that stands, which is the older one if there was one."""
+
+    def mark_announced(self, broadcast_id: BroadcastId) -> None:
+        """Notes that the topic has taken the broadcast."""
+
+    def summary(self, broadcast_id: BroadcastId) -> Summary | None:
+        """The summary; None if there is no such broadcast."""
+
+    def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
+        """Puts up to MAX_SOURCES_AT_ONCE sources, all or none; False if one of these numbers was taken before."""
+
+    def sources(self, broadcast_id: BroadcastId) -> list[Source]:
+        """All sources that are fixed, by number."""
+
+    def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
+        """One source."""
+
+    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+        """Notes, once, that there are `count` sources and no more; `now` in epoch milliseconds."""
+
+    def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
+        """Puts the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
+
+    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
+        """The chunks of a source that are fixed, in their order."""
+
+    def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
+        """One chunk."""
+
+    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
+        """Notes, once, that all chunks of a source are sent, and how many recipients they have."""
+
+    def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
+        """Those of the tallies that there are."""
+
+    def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
+        """Puts the new tally if the old one (None: none) still stands; False if it does not."""
+
+    def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
+        """All tallies of a broadcast."""
+
+    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
+        """The report that was kept when the broadcast had finished."""
+
+    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
+        """Keeps the report of a broadcast that has finished; from then on it is not summed up again."""
+
+    def report(self, broadcast_id: BroadcastId) -> Report | None:
+        """The report; None if there is no such broadcast. Kept once it is finished."""
+        if kept := self.kept_report(broadcast_id):
+            return kept
+        tallies = self.tallies(broadcast_id)
+        sources = self.sources(broadcast_id)
+        dispatched = sum(
+            sum(chunk.size for chunk in self.chunks(broadcast_id, source.number))
+            if source.dispatched is None
+            else source.dispatched
+            for source in sources
+        )
+        summary = self.summary(broadcast_id)
+        if summary is None:
+            return None
+        report = summarise(summary, sources, dispatched, tallies)
+        if report.status == "finished":
+            self.keep_report(broadcast_id, report)
+        return report

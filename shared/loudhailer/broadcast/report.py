@@ -1,0 +1,101 @@
+"""The report of a broadcast: the sum of its rows."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from loudhailer.broadcast.model import Source, Summary, Tally
+
+type Status = Literal["accepted", "delivering", "finished"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Who got what, in numbers; `dispatched == delivered + gone + failed + in_flight` at every moment.
+
+    Attributes:
+        status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.
+        expected: recipients by the counts; None where there are none.
+        dispatched: recipients found so far.
+        delivered: connections that the gateway took the frame for.
+        gone: connections that were closed.
+        failed: recipients that were given up.
+        published_at: epoch milliseconds.
+        finished_at: epoch milliseconds, or None.
+        by_account: delivered, by the AWS account that posted.
+    """
+
+    status: Status
+    expected: int | None
+    dispatched: int
+    delivered: int
+    gone: int
+    failed: int
+    published_at: int
+    finished_at: int | None
+    by_account: Mapping[str, int]
+
+    @property
+    def in_flight(self) -> int:
+        """Recipients without an outcome yet."""
+        return self.dispatched - self.delivered - self.gone - self.failed
+
+    def to_wire(self) -> dict[str, Any]:
+        """The body of `GET /broadcast/{id}`."""
+        return {
+            "status": self.status,
+            "expected": self.expected,
+            "dispatched": self.dispatched,
+            "delivered": self.delivered,
+            "gone": self.gone,
+            "failed": self.failed,
+            "inFlight": self.in_flight,
+            "publishedAt": self.published_at,
+            "finishedAt": self.finished_at,
+            "byAccount": dict(self.by_account),
+        }
+
+    @staticmethod
+    def from_wire(wire: dict[str, Any]) -> "Report":
+        """The report of a body that `to_wire` made."""
+        return Report(
+            status=wire["status"],
+            expected=wire["expected"],
+            dispatched=wire["dispatched"],
+            delivered=wire["delivered"],
+            gone=wire["gone"],
+            failed=wire["failed"],
+            published_at=wire["publishedAt"],
+            finished_at=wire["finishedAt"],
+            by_account=wire["byAccount"],
+        )
+
+
+def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:
+    """The report of what the rows say; `dispatched` counts the recipients of all chunks that are fixed.
+
+    The tallies must have been read before the chunks: a chunk is fixed before it has an outcome, so that there is never
+    an outcome for a recipient that is not counted.
+    """
+    sources, tallies = list(sources), list(tallies)
+    delivered = sum(tally.delivered.bit_count() for tally in tallies)
+    gone = sum(tally.gone.bit_count() for tally in tallies)
+    failed = sum(tally.failed.bit_count() for tally in tallies)
+    by_account: Counter[str] = Counter()
+    for tally in tallies:
+        by_account.update(tally.by_account)
+    queried = summary.sources == len(sources) and all(source.dispatched is not None for source in sources)
+    finished = queried and dispatched == delivered + gone + failed
+    ends = [summary.swarmed_at, *(source.queried_at for source in sources), *(tally.settled_at for tally in tallies)]
+    return Report(
+        status="finished" if finished else "accepted" if summary.sources is None else "delivering",
+        expected=summary.expected,
+        dispatched=dispatched,
+        delivered=delivered,
+        gone=gone,
+        failed=failed,
+        published_at=summary.published_at,
+        finished_at=max(end for end in ends if end is not None) if finished else None,
+        by_account=by_account,
+    )

@@ -1,0 +1,1 @@
+"""Connections: their rows, and the partitions that they are spread over."""

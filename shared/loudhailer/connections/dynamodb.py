@@ -1,0 +1,350 @@
+"""The connections' and the partitions' tables on DynamoDB.
+
+connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? roomKey? nickName? connectedAt expiresAt`,
+and `playerIndexKey`, `roomIndexKey` for the sparse indexes `player` and `room`.
+
+partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint changes`, and `recount retiredAt lastSample`
+while `reconcile` is at work on it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from loudhailer.aws import calling, holds
+from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
+from loudhailer.connections.port import ConnectionStore, PartitionStore
+from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_KEYS_A_BATCH = 100
+"""Keys of one BatchGetItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+
+_PARALLEL_PUTS = 16
+
+_EXISTS = "attribute_exists(connectionCount)"
+_IS_NEW = "attribute_not_exists(connectionCount)"
+_AT_CHECKPOINT = "checkpoint = :checkpoint"
+_EMPTY = "connectionCount = :zero AND checkpoint = :checkpoint"
+
+
+def _key(key: ConnectionKey) -> Item:
+    return {"partition": {"S": key.partition}, "connectionId": {"S": key.connection_id}}
+
+
+def _key_of(item: Item) -> ConnectionKey:
+    return ConnectionKey(Partition(item["partition"]["S"]), ConnectionId(item["connectionId"]["S"]))
+
+
+def connection_to_item(connection: Connection) -> Item:
+    """The row of a connection that has joined no room yet."""
+    item: Item = {
+        **_key(connection.key),
+        "tenantId": {"S": connection.tenant_id},
+        "sessionId": {"S": connection.session_id},
+        "connectedAt": {"N": str(connection.connected_at)},
+        "expiresAt": {"N": str(connection.expires_at)},
+    }
+    if connection.player_id is not None:
+        item["playerId"] = {"S": connection.player_id}
+        item["playerIndexKey"] = {"S": f"{connection.tenant_id}#{connection.player_id}"}
+    return item
+
+
+def connection_from_item(item: Item) -> Connection:
+    """The connection of a row."""
+    return Connection(
+        key=_key_of(item),
+        session_id=SessionId(item["sessionId"]["S"]),
+        connected_at=int(item["connectedAt"]["N"]),
+        expires_at=int(item["expiresAt"]["N"]),
+        player_id=PlayerId(item["playerId"]["S"]) if "playerId" in item else None,
+    )
+
+
+class DynamoConnectionStore(ConnectionStore):
+    """Keeps the connections in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, key: ConnectionKey) -> Connection | None:
+        """See `ConnectionStore.get`."""
+        with calling("GetItem"):
+            item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item")
+        return None if item is None else connection_from_item(item)
+
+    def in_partition(
+        self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
+    ) -> Iterator[tuple[ConnectionId, int]]:
+        """See `ConnectionStore.in_partition`."""
+        condition = "#partition = :partition"
+        values: Item = {":partition": {"S": partition}, ":now": {"N": str(not_expired_at)}}
+        if after is not None:
+            condition += " AND connectionId > :after"
+            values[":after"] = {"S": after}
+        items = self._query(
+            KeyConditionExpression=condition,
+            FilterExpression="expiresAt > :now",
+            ProjectionExpression="connectionId, connectedAt",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        )
+        for item in items:
+            yield ConnectionId(item["connectionId"]["S"]), int(item["connectedAt"]["N"])
+
+    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
+        """See `ConnectionStore.of_player`."""
+        return self._in_index("player", "playerIndexKey", f"{tenant}#{player}")
+
+    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
+        """See `ConnectionStore.in_room`."""
+        return self._in_index("room", "roomIndexKey", f"{tenant}#{room}")
+
+    def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
+        """See `ConnectionStore.connected_at`."""
+        found: dict[ConnectionKey, int] = {}
+        for batch in batched(dict.fromkeys(keys), _KEYS_A_BATCH, strict=False):
+            pending: Any = {
+                self._table: {
+                    "Keys": [_key(key) for key in batch],
+                    "ConsistentRead": True,
+                    "ProjectionExpression": "#partition, connectionId, connectedAt",
+                    "ExpressionAttributeNames": {"#partition": "partition"},
+                }
+            }
+            while pending:
+                with calling("BatchGetItem"):
+                    answer = self._client.batch_get_item(RequestItems=pending)
+                for item in answer["Responses"].get(self._table, []):
+                    found[_key_of(item)] = int(item["connectedAt"]["N"])
+                pending = answer.get("UnprocessedKeys")
+        return found
+
+    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
+        """See `ConnectionStore.expired`."""
+        items = self._query(
+            KeyConditionExpression="#partition = :partition",
+            FilterExpression="expiresAt <= :now",
+            ProjectionExpression="#partition, connectionId",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={":partition": {"S": partition}, ":now": {"N": str(now)}},
+            ConsistentRead=True,
+        )
+        yield from map(_key_of, items)
+
+    def size(self, partition: Partition) -> int:
+        """See `ConnectionStore.size`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#partition = :partition",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={":partition": {"S": partition}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        with calling("Query"):
+            return sum(page["Count"] for page in pages)
+
+    def delete(self, key: ConnectionKey) -> None:
+        """See `ConnectionStore.delete`."""
+        with calling("DeleteItem"):
+            self._client.delete_item(TableName=self._table, Key=_key(key))
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        return self._delete_if("connectedAt < :time", key, connected_before)
+
+    def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
+        """See `ConnectionStore.delete_if_expired`."""
+        return self._delete_if("expiresAt <= :time", key, now)
+
+    def _delete_if(self, condition: str, key: ConnectionKey, time: int) -> bool:
+        return holds(
+            "DeleteItem",
+            partial(
+                self._client.delete_item,
+                TableName=self._table,
+                Key=_key(key),
+                ConditionExpression=condition,
+                ExpressionAttributeValues={":time": {"N": str(time)}},
+            ),
+        )
+
+    def _in_index(self, index: str, attribute: str, value: str) -> list[ConnectionKey]:
+        items = self._query(
+            IndexName=index,
+            KeyConditionExpression=f"{attribute} = :value",
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
+        return [_key_of(item) for item in items]
+
+    def _query(self, **query: Any) -> Iterator[Item]:
+        pages = iter(self._client.get_paginator("query").paginate(TableName=self._table, **query))
+        while True:
+            with calling("Query"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page["Items"]
+
+
+class DynamoPartitionStore(PartitionStore):
+    """Keeps the partitions' counts in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+        """See `PartitionStore.of_tenant`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ConsistentRead=True,
+        )
+        with calling("Query"):
+            return [_count_from_item(item) for page in pages for item in page["Items"]]
+
+    def everywhere(self) -> list[PartitionCount]:
+        """See `PartitionStore.everywhere`."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
+        with calling("Scan"):
+            return [_count_from_item(item) for page in pages for item in page["Items"]]
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        """See `PartitionStore.open`."""
+        with ThreadPoolExecutor(_PARALLEL_PUTS) as pool:
+            for _ in pool.map(self._open, partitions):
+                pass
+
+    def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
+        """See `PartitionStore.checkpoints`."""
+        found: dict[Partition, str] = {}
+        for batch in batched(partitions, _KEYS_A_BATCH, strict=False):
+            pending: Any = {
+                self._table: {
+                    "Keys": [_partition_key(partition) for partition in batch],
+                    "ConsistentRead": True,
+                    "ProjectionExpression": "#partition, checkpoint",
+                    "ExpressionAttributeNames": {"#partition": "partition"},
+                }
+            }
+            while pending:
+                with calling("BatchGetItem"):
+                    answer = self._client.batch_get_item(RequestItems=pending)
+                for item in answer["Responses"].get(self._table, []):
+                    found[Partition(item["partition"]["S"])] = item["checkpoint"]["S"]
+                pending = answer.get("UnprocessedKeys")
+        return found
+
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
+        """See `PartitionStore.advance`."""
+        return self._update(
+            partition,
+            "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
+            f"{_EXISTS} AND {_AT_CHECKPOINT}",
+            {
+                ":checkpoint": {"S": seen},
+                ":new": {"S": checkpoint},
+                ":delta": {"N": str(delta)},
+                ":changes": {"N": str(changes)},
+            },
+        )
+
+    def mark_for_recount(self, partition: Partition) -> None:
+        """See `PartitionStore.mark_for_recount`."""
+        self._update(partition, "SET recount = :yes REMOVE lastSample", _EXISTS, {":yes": {"BOOL": True}})
+
+    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
+        """See `PartitionStore.keep_sample`."""
+        values = {
+            ":checkpoint": {"S": sample.checkpoint},
+            ":sample": {
+                "M": {
+                    "count": {"N": str(sample.count)},
+                    "checkpoint": {"S": sample.checkpoint},
+                    "at": {"N": str(sample.at)},
+                }
+            },
+        }
+        return self._update(partition, "SET lastSample = :sample", f"{_EXISTS} AND {_AT_CHECKPOINT}", values)
+
+    def correct(self, partition: Partition, sample: Sample) -> bool:
+        """See `PartitionStore.correct`."""
+        return self._update(
+            partition,
+            "SET connectionCount = :count REMOVE recount, lastSample",
+            f"attribute_exists(recount) AND {_AT_CHECKPOINT}",
+            {":checkpoint": {"S": sample.checkpoint}, ":count": {"N": str(sample.count)}},
+        )
+
+    def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
+        """See `PartitionStore.retire`."""
+        values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
+        return self._update(partition, "SET retiredAt = :at", _EMPTY, values)
+
+    def reinstate(self, partition: Partition) -> None:
+        """See `PartitionStore.reinstate`."""
+        self._update(partition, "REMOVE retiredAt, lastSample", _EXISTS)
+
+    def remove(self, partition: Partition, *, checkpoint: str) -> bool:
+        """See `PartitionStore.remove`."""
+        return holds(
+            "DeleteItem",
+            partial(
+                self._client.delete_item,
+                TableName=self._table,
+                Key=_partition_key(partition),
+                ConditionExpression=f"attribute_exists(retiredAt) AND {_EMPTY}",
+                ExpressionAttributeValues={":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}},
+            ),
+        )
+
+    def _open(self, partition: Partition) -> None:
+        item: Item = {
+            **_partition_key(partition),
+            "connectionCount": {"N": "0"},
+            "checkpoint": {"S": ""},
+            "changes": {"N": "0"},
+        }
+        put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW)
+        holds("PutItem", put)
+
+    def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
+        request: Item = {
+            "TableName": self._table,
+            "Key": _partition_key(partition),
+            "UpdateExpression": changes,
+            "ConditionExpression": condition,
+        }
+        if values:
+            request["ExpressionAttributeValues"] = values
+        return holds("UpdateItem", partial(self._client.update_item, **request))
+
+
+def _partition_key(partition: Partition) -> Item:
+    return {"tenantId": {"S": tenant_of(partition)}, "partition": {"S": partition}}
+
+
+def _count_from_item(item: Item) -> PartitionCount:
+    sample = item["lastSample"]["M"] if "lastSample" in item else None
+    return PartitionCount(
+        partition=Partition(item["partition"]["S"]),
+        count=int(item["connectionCount"]["N"]),
+        checkpoint=item["checkpoint"]["S"],
+        changes=int(item["changes"]["N"]),
+        recount="recount" in item,
+        retired_at=int(item["retiredAt"]["N"]) if "retiredAt" in item else None,
+        sample=sample
+        and Sample(count=int(sample["count"]["N"]), checkpoint=sample["checkpoint"]["S"], at=int(sample["at"]["N"])),
+    )

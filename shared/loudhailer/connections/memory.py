@@ -1,0 +1,160 @@
+"""The in-memory twins of the connections' and the partitions' tables."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from threading import Lock
+
+from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
+from loudhailer.connections.port import ConnectionStore, PartitionStore
+from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, TenantId, tenant_of
+
+
+class MemoryConnectionStore(ConnectionStore):
+    """Keeps connections in a dictionary; `rooms` says which of them joined a room."""
+
+    def __init__(self) -> None:
+        self.rows: dict[ConnectionKey, Connection] = {}
+        self.rooms: dict[ConnectionKey, RoomKey] = {}
+
+    def get(self, key: ConnectionKey) -> Connection | None:
+        """See `ConnectionStore.get`."""
+        return self.rows.get(key)
+
+    def in_partition(
+        self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
+    ) -> Iterator[tuple[ConnectionId, int]]:
+        """See `ConnectionStore.in_partition`."""
+        for key in sorted(key for key in self.rows if key.partition == partition):
+            row = self.rows.get(key)
+            if row and row.expires_at > not_expired_at and (after is None or key.connection_id > after):
+                yield key.connection_id, row.connected_at
+
+    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
+        """See `ConnectionStore.of_player`."""
+        return [key for key, row in self.rows.items() if (row.tenant_id, row.player_id) == (tenant, player)]
+
+    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
+        """See `ConnectionStore.in_room`."""
+        return [key for key in self.rows if (tenant_of(key.partition), self.rooms.get(key)) == (tenant, room)]
+
+    def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
+        """See `ConnectionStore.connected_at`."""
+        return {key: self.rows[key].connected_at for key in keys if key in self.rows}
+
+    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
+        """See `ConnectionStore.expired`."""
+        yield from [key for key, row in self.rows.items() if key.partition == partition and row.expires_at <= now]
+
+    def size(self, partition: Partition) -> int:
+        """See `ConnectionStore.size`."""
+        return sum(key.partition == partition for key in self.rows)
+
+    def delete(self, key: ConnectionKey) -> None:
+        """See `ConnectionStore.delete`."""
+        self.rows.pop(key, None)
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        row = self.rows.get(key)
+        if row is None or row.connected_at >= connected_before:
+            return False
+        self.delete(key)
+        return True
+
+    def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
+        """See `ConnectionStore.delete_if_expired`."""
+        row = self.rows.get(key)
+        if row is None or row.expires_at > now:
+            return False
+        self.delete(key)
+        return True
+
+
+class MemoryPartitionStore(PartitionStore):
+    """Keeps partitions in a dictionary; one lock makes each change whole."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Partition, PartitionCount] = {}
+        self._lock = Lock()
+
+    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+        """See `PartitionStore.of_tenant`."""
+        with self._lock:
+            rows = [row for row in self.rows.values() if tenant_of(row.partition) == tenant]
+        return sorted(rows, key=attrgetter("partition"))
+
+    def everywhere(self) -> list[PartitionCount]:
+        """See `PartitionStore.everywhere`."""
+        with self._lock:
+            return list(self.rows.values())
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        """See `PartitionStore.open`."""
+        with self._lock:
+            for partition in partitions:
+                self.rows.setdefault(partition, PartitionCount(partition))
+
+    def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
+        """See `PartitionStore.checkpoints`."""
+        with self._lock:
+            return {partition: self.rows[partition].checkpoint for partition in partitions if partition in self.rows}
+
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
+        """See `PartitionStore.advance`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.checkpoint != seen:
+                return False
+            self.rows[partition] = replace(
+                row, count=row.count + delta, checkpoint=checkpoint, changes=row.changes + changes
+            )
+            return True
+
+    def mark_for_recount(self, partition: Partition) -> None:
+        """See `PartitionStore.mark_for_recount`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, recount=True, sample=None)
+
+    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
+        """See `PartitionStore.keep_sample`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.checkpoint != sample.checkpoint:
+                return False
+            self.rows[partition] = replace(row, sample=sample)
+            return True
+
+    def correct(self, partition: Partition, sample: Sample) -> bool:
+        """See `PartitionStore.correct`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.checkpoint != sample.checkpoint or not row.recount:
+                return False
+            self.rows[partition] = replace(row, count=sample.count, recount=False, sample=None)
+            return True
+
+    def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
+        """See `PartitionStore.retire`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or (row.count, row.checkpoint) != (0, checkpoint):
+                return False
+            self.rows[partition] = replace(row, retired_at=at)
+            return True
+
+    def reinstate(self, partition: Partition) -> None:
+        """See `PartitionStore.reinstate`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, retired_at=None, sample=None)
+
+    def remove(self, partition: Partition, *, checkpoint: str) -> bool:
+        """See `PartitionStore.remove`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.retired_at is None or (row.count, row.checkpoint) != (0, checkpoint):
+                return False
+            del self.rows[partition]
+            return True

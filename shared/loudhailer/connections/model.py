@@ -1,0 +1,75 @@
+"""A connection, and the partition that it is counted in."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, number_of, tenant_of
+
+CONNECTION_SECONDS = 7_500
+"""How long a row may stand: the 2 hours that API Gateway lets a connection live, and 5 minutes more.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
+
+
+class ConnectionKey(NamedTuple):
+    """The full key of a connection's row."""
+
+    partition: Partition
+    connection_id: ConnectionId
+
+    def in_session(self) -> str:
+        """The key as its session's `connectionIds` holds it, without the tenant: `{n:05d}#{connectionId}`."""
+        return f"{number_of(self.partition):05d}#{self.connection_id}"
+
+
+def key_in_session(tenant: TenantId, element: str) -> ConnectionKey:
+    """The key that an element of a session's `connectionIds` stands for."""
+    number, _, connection = element.partition("#")
+    return ConnectionKey(nth_partition(tenant, int(number)), ConnectionId(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client that is connected; times are epoch seconds."""
+
+    key: ConnectionKey
+    session_id: SessionId
+    connected_at: int
+    expires_at: int
+    player_id: PlayerId | None = None
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant that the connection's partition belongs to."""
+        return tenant_of(self.key.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many rows a partition had at a time, and the checkpoint that stood then; `at` in epoch seconds."""
+
+    count: int
+    checkpoint: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCount:
+    """A partition and how many connections it is known to have.
+
+    Attributes:
+        partition: its key.
+        count: connections, as far as the stream has been read.
+        checkpoint: the last sequence number that is counted, 40 digits; empty before the first.
+        changes: how many changes of its rows have been counted so far.
+        recount: the count is doubtful: `reconcile` repairs it.
+        retired_at: since when nothing is assigned to it, because it stayed empty; epoch seconds.
+        sample: what `reconcile` saw when it last looked closer.
+    """
+
+    partition: Partition
+    count: int = 0
+    checkpoint: str = ""
+    changes: int = 0
+    recount: bool = False
+    retired_at: int | None = None
+    sample: Sample | None = None

@@ -1,0 +1,92 @@
+"""What the use cases need of the connections' rows and of the partitions' counts.
+
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
+from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, TenantId
+
+
+class ConnectionStore(Protocol):
+    """The rows of the connections. `connect` alone adds to them, together with the session."""
+
+    def get(self, key: ConnectionKey) -> Connection | None:
+        """The connection as it is now, read consistently; None if there is no such row."""
+
+    def in_partition(
+        self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
+    ) -> Iterator[tuple[ConnectionId, int]]:
+        """Each connection of a partition that expires later than `not_expired_at`, with its `connectedAt`.
+
+        Ascending by id, from the first one beyond `after`; pages are read consistently, and only when they are reached.
+        """
+
+    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
+        """The player's connections, by an index: it may lag behind the rows."""
+
+    def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
+        """The connections that joined the room, by an index: it may lag behind the rows."""
+
+    def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
+        """When those of the connections that exist were made, read consistently; keys may repeat."""
+
+    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
+        """The partition's connections whose time is over at `now`, read consistently."""
+
+    def size(self, partition: Partition) -> int:
+        """How many rows the partition has, expired ones too, read consistently."""
+
+    def delete(self, key: ConnectionKey) -> None:
+        """Deletes the row; one that is not there is fine."""
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """Deletes the row if it connected before the time; whether it did."""
+
+    def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
+        """Deletes the row if its time is over at `now`; whether it did."""
+
+
+class PartitionStore(Protocol):
+    """The rows of the partitions. A row is opened once; no other method makes one."""
+
+    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+        """The tenant's partitions in the order of their keys, read consistently."""
+
+    def everywhere(self) -> list[PartitionCount]:
+        """All partitions of all tenants, in any order, read consistently."""
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        """Puts a row with no connections for each partition that has none yet; others stay as they are."""
+
+    def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
+        """The checkpoints of those of the partitions that exist, read consistently."""
+
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
+        """Adds to the counts and moves the checkpoint, at once, if the checkpoint still is the one that was seen.
+
+        False, and nothing done, if it is another or if the partition is not there.
+        """
+
+    def mark_for_recount(self, partition: Partition) -> None:
+        """Marks the count as doubtful and forgets the last sample; a partition that is not there is fine."""
+
+    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
+        """Keeps the sample on the row; False, and nothing done, if the checkpoint is not the sample's."""
+
+    def correct(self, partition: Partition, sample: Sample) -> bool:
+        """Takes the sample's count for the partition's and takes the mark off.
+
+        False, and nothing done, if the checkpoint is not the sample's or there is no mark.
+        """
+
+    def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
+        """Marks the partition as retired; False, and nothing done, if it is not empty or the checkpoint moved."""
+
+    def reinstate(self, partition: Partition) -> None:
+        """Takes the mark of retirement off; a partition that is not there is fine."""
+
+    def remove(self, partition: Partition, *, checkpoint: str) -> bool:
+        """Deletes a retired partition; False, and nothing done, if it is not empty or the checkpoint moved."""

@@ -1,0 +1,201 @@
+"""The sender on libcurl: one multi handle with its connections, kept between invocations.
+
+Nothing is done for each post that can be done once: the signing key and the payload's hash serve all of them, the easy
+handles and their TLS connections are used again, and what is left in Python for a post is one signature. TLS is
+verified, against the certificates that AWS_CA_BUNDLE names or libcurl's own.
+"""
+
+import heapq
+import os
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pycurl
+
+from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
+from loudhailer.ids import ConnectionId
+from loudhailer.observability import count, logger
+
+MAX_IN_FLIGHT = 900
+"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_CONNECT_MILLISECONDS = 2_000
+_POST_MILLISECONDS = 4_000
+_FAILURES_IN_PLACE = 2
+_THROTTLES_OF_ONE_CLIENT = 3
+_RETRY_SECONDS = 0.1
+_LONGEST_SELECT_SECONDS = 0.05
+_SHORTEST_SELECT_SECONDS = 0.001
+
+_BY_STATUS = {
+    200: Outcome.DELIVERED,
+    204: Outcome.DELIVERED,
+    400: Outcome.REJECTED,
+    410: Outcome.GONE,
+    413: Outcome.REJECTED,
+    429: Outcome.THROTTLED,
+}
+
+
+@dataclass(slots=True)
+class _Run:
+    """The posts of one call: which are waiting, which wait for another try, and how the others ended."""
+
+    connections: Sequence[ConnectionId]
+    outcomes: list[Outcome]
+    waiting: deque[int]
+    later: list[tuple[float, int]] = field(default_factory=list)
+    tries: Counter[int] = field(default_factory=Counter)
+    delivered: int = 0
+    delivered_at_throttle: dict[int, int] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def due(self, now: float) -> None:
+        """Puts those whose time has come behind those that are waiting."""
+        while self.later and self.later[0][0] <= now:
+            self.waiting.append(heapq.heappop(self.later)[1])
+
+    def again(self, place: int, now: float) -> None:
+        """Tries a post once more, a little later each time, and not all at the same moment."""
+        self.tries[place] += 1
+        delay = _RETRY_SECONDS * 2 ** min(self.tries[place] - 1, 3) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
+        heapq.heappush(self.later, (now + delay, place))
+
+
+class CurlSender:
+    """Posts with libcurl at the rate of a lane; see `Sender`."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        credentials: Callable[[], Credentials],
+        region: str,
+        *,
+        ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
+    ) -> None:
+        self._lane = lane
+        self._credentials = credentials
+        self._region = region
+        self._ca_file = ca_file
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_IN_FLIGHT)
+        self._idle: list[pycurl.Curl] = []
+        self._made = 0
+        self._in_flight: dict[pycurl.Curl, int] = {}
+
+    def post(
+        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+    ) -> list[Outcome]:
+        """See `Sender.post`."""
+        run = _Run(connections, [Outcome.UNSENT] * len(connections), deque(range(len(connections))))
+        signing = PostSigner(endpoint, self._region, payload)
+        signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
+        ends = time.monotonic() + seconds
+        while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
+            if int(time.time()) != signed_second:
+                signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
+            run.due(now)
+            self._start(run, signer, payload, now, ends)
+            self._multi.perform()
+            self._finish(run)
+            if self._in_flight or run.waiting or run.later:
+                self._multi.select(self._pause(run, ends))
+        self._abandon()
+        if run.reasons:
+            logger.warning("posts were answered with errors", reasons=dict(run.reasons.most_common(10)))
+        return run.outcomes
+
+    def _start(self, run: _Run, signer: Signer, payload: bytes, now: float, ends: float) -> None:
+        room = len(self._idle) + MAX_IN_FLIGHT - self._made
+        for _ in range(self._lane.take(min(len(run.waiting), room), now)):
+            place = run.waiting.popleft()
+            handle = self._idle.pop() if self._idle else self._make()
+            url, headers = signer.sign(run.connections[place])
+            handle.setopt(pycurl.URL, url)
+            handle.setopt(pycurl.HTTPHEADER, headers)
+            handle.setopt(pycurl.POSTFIELDS, payload)
+            handle.setopt(pycurl.TIMEOUT_MS, min(_POST_MILLISECONDS, max(1, int((ends - now) * 1000))))
+            self._in_flight[handle] = place
+            self._multi.add_handle(handle)
+
+    def _make(self) -> pycurl.Curl:
+        handle = pycurl.Curl()
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.PROTOCOLS_STR, "http,https")
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
+        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+        handle.setopt(pycurl.WRITEFUNCTION, len)
+        if self._ca_file:
+            handle.setopt(pycurl.CAINFO, self._ca_file)
+        self._made += 1
+        return handle
+
+    def _finish(self, run: _Run) -> None:
+        more = 1
+        while more:
+            more, done, broken = self._multi.info_read()
+            for handle in done:
+                self._settle(run, self._release(handle), handle.getinfo(pycurl.RESPONSE_CODE))
+            for handle, number, _ in broken:
+                run.reasons[f"curl {number}"] += 1
+                self._retry_failed(run, self._release(handle))
+
+    def _release(self, handle: pycurl.Curl) -> int:
+        self._multi.remove_handle(handle)
+        self._idle.append(handle)
+        return self._in_flight.pop(handle)
+
+    def _settle(self, run: _Run, place: int, status: int) -> None:
+        outcome = _BY_STATUS.get(status, Outcome.FAILED)
+        if outcome is Outcome.DELIVERED:
+            run.delivered += 1
+            run.outcomes[place] = outcome
+            return
+        if outcome is Outcome.THROTTLED:
+            self._retry_throttled(run, place)
+        elif outcome is Outcome.FAILED:
+            run.reasons[f"status {status}"] += 1
+            self._retry_failed(run, place)
+        else:
+            run.outcomes[place] = outcome
+
+    def _retry_throttled(self, run: _Run, place: int) -> None:
+        """A 429 that comes back to one connection while others get through is that client's buffer, not the quota."""
+        now = time.monotonic()
+        run.outcomes[place] = Outcome.THROTTLED
+        others = run.delivered > run.delivered_at_throttle.get(place, run.delivered)
+        run.delivered_at_throttle[place] = run.delivered
+        if others and run.tries[place] >= _THROTTLES_OF_ONE_CLIENT:
+            count("ClientBufferFull")
+            return
+        if not others:
+            count("PostThrottled")
+            self._lane.throttled(now)
+        run.again(place, now)
+
+    def _retry_failed(self, run: _Run, place: int) -> None:
+        run.outcomes[place] = Outcome.FAILED
+        if run.tries[place] < _FAILURES_IN_PLACE:
+            run.again(place, time.monotonic())
+
+    def _pause(self, run: _Run, ends: float) -> float:
+        """How long to wait for an answer at most: until more may be sent, or a retry is due, or the time is over."""
+        now = time.monotonic()
+        limits = [_LONGEST_SELECT_SECONDS, ends - now]
+        if run.waiting:
+            limits.append(self._lane.wait())
+        if run.later:
+            limits.append(run.later[0][0] - now)
+        return max(_SHORTEST_SELECT_SECONDS, min(limits))
+
+    def _abandon(self) -> None:
+        """Takes back what was not answered in time; a connection that was cut off is not used again."""
+        for handle in list(self._in_flight):
+            self._release(handle)

@@ -1,0 +1,20 @@
+"""What can become of a post to a connection."""
+
+from enum import Enum, auto
+
+
+class Outcome(Enum):
+    """The outcome of one post. Outcomes are values: nothing here is exceptional when a crowd is large."""
+
+    DELIVERED = auto()
+    """The gateway took it."""
+    GONE = auto()
+    """410: there is no such connection, or its handshake is not over."""
+    REJECTED = auto()
+    """400 or 413: the gateway will never take it."""
+    THROTTLED = auto()
+    """429, as often as it was tried: the account's quota is used up or the client's buffer is full."""
+    FAILED = auto()
+    """5xx, 403, a timeout, a reset: it may work later."""
+    UNSENT = auto()
+    """The time was over before it could be sent, or before it was answered."""

@@ -1,0 +1,112 @@
+"""Signature Version 4 for `@connections` posts, with everything computed once that is the same for all of them.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+
+A post to a connection differs from the next one only in its path: what is left of signing it is one SHA-256, of its
+canonical request, and one HMAC.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from functools import lru_cache
+from time import gmtime, strftime
+from urllib.parse import quote, urlsplit
+
+from loudhailer.ids import ConnectionId
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_SERVICE = "execute-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Credentials of AWS; the token is None for those of a user."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets: a log line must not have them."""
+        return f"Credentials({self.access_key})"
+
+
+@lru_cache(maxsize=4)
+def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret_key}".encode()
+    for part in (day, region, _SERVICE, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+class PostSigner:
+    """Signs the posts of one payload to connections of one API.
+
+    A signature holds for five minutes; a signer is made for each payload and renewed every second by `at`.
+    """
+
+    def __init__(self, endpoint: str, region: str, payload: bytes) -> None:
+        parts = urlsplit(endpoint)
+        self._url = f"{endpoint}/@connections/"
+        self._host = parts.netloc
+        self._region = region
+        # The path of a request is escaped once; the canonical request escapes what is sent once more.
+        self._canonical_path = quote(f"{parts.path}/@connections/", safe="/~")
+        self._payload_hash = hashlib.sha256(payload).hexdigest()
+
+    def at(self, now: float, credentials: Credentials) -> "Signer":
+        """The signer for posts that are sent at `now`, in epoch seconds."""
+        moment = strftime("%Y%m%dT%H%M%SZ", gmtime(now))
+        return Signer(
+            url=self._url,
+            host=self._host,
+            region=self._region,
+            canonical_path=self._canonical_path,
+            payload_hash=self._payload_hash,
+            moment=moment,
+            credentials=credentials,
+        )
+
+
+class Signer:
+    """Signs posts of one moment, payload and set of credentials."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        host: str,
+        region: str,
+        canonical_path: str,
+        payload_hash: str,
+        moment: str,
+        credentials: Credentials,
+    ) -> None:
+        day = moment[:8]
+        scope = f"{day}/{region}/{_SERVICE}/aws4_request"
+        names = "host;x-amz-date"
+        headers = f"host:{host}\nx-amz-date:{moment}\n"
+        self._url = url
+        self._headers = [f"X-Amz-Date: {moment}"]
+        if credentials.token is not None:
+            names += ";x-amz-security-token"
+            headers += f"x-amz-security-token:{credentials.token}\n"
+            self._headers.append(f"X-Amz-Security-Token: {credentials.token}")
+        self._canonical_start = hashlib.sha256(f"POST\n{canonical_path}".encode())
+        self._canonical_end = f"\n\n{headers}\n{names}\n{payload_hash}".encode()
+        self._to_sign = f"{_ALGORITHM}\n{moment}\n{scope}\n"
+        self._key = _signing_key(credentials.secret_key, day, region)
+        self._authorization = (
+            f"Authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature="
+        )
+
+    def sign(self, connection: ConnectionId) -> tuple[str, list[str]]:
+        """The URL and the headers of a post to the connection."""
+        escaped = quote(connection, safe="")
+        canonical = self._canonical_start.copy()
+        canonical.update(escaped.replace("%", "%25").encode())
+        canonical.update(self._canonical_end)
+        signature = hmac.digest(self._key, (self._to_sign + canonical.hexdigest()).encode(), "sha256").hex()
+        return self._url + escaped, [*self._headers, self._authorization + signature]

@@ -1,0 +1,45 @@
+"""The errors that decide what happens to the work at hand.
+
+    LoudhailerError
+    ├── ConfigurationError    a variable is missing or bad: the function fails at init
+    ├── TransientError        the same work may succeed later: it is retried
+    └── PermanentError        no retry can help: acknowledged, counted, copied to the dead-letter queue
+        ├── InvalidFieldError a field of a request is missing or illegal; names the field
+        └── MalformedMessageError  an internal message is of another shape or version
+
+What daily operation brings (a connection that is gone, a limit that is reached) is a value, not an error.
+"""
+
+
+class LoudhailerError(Exception):
+    """Root of every error that Loudhailer raises on purpose."""
+
+
+class ConfigurationError(LoudhailerError):
+    """The environment of a function is unusable; the text lists every variable that is at fault."""
+
+
+class TransientError(LoudhailerError):
+    """The work failed now and may succeed when it is tried again."""
+
+
+class PermanentError(LoudhailerError):
+    """The work cannot succeed, however often it is tried."""
+
+
+class InvalidFieldError(PermanentError):
+    """A request's field is missing or illegal.
+
+    Attributes:
+        field: the field's name as the client wrote it, dotted below the top level (`audience.tenantId`).
+        reason: what is wrong and what is legal, without the field's value.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class MalformedMessageError(PermanentError):
+    """A queue's message is not of the shape and version that this release understands."""

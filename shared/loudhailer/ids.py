@@ -1,0 +1,97 @@
+"""The identifiers, their grammars, and the keys made of them.
+
+An id is checked where it enters (`tenant_id("...")`); from then on its type says that it is legal. None of the grammars
+admits `#`, `:` or `,`, which is what composed keys rely on.
+"""
+
+import re
+import time
+import uuid
+from typing import NewType
+
+from loudhailer.errors import InvalidFieldError
+
+TenantId = NewType("TenantId", str)
+SessionId = NewType("SessionId", str)
+PlayerId = NewType("PlayerId", str)
+RoomKey = NewType("RoomKey", str)
+ConnectionId = NewType("ConnectionId", str)
+BroadcastId = NewType("BroadcastId", str)
+ChunkId = NewType("ChunkId", str)
+Partition = NewType("Partition", str)
+"""`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HANDLE = re.compile(r"[A-Za-z0-9_.@-]{1,128}")
+_CONNECTION = re.compile(r"[A-Za-z0-9_+/=-]{1,128}")
+_PARTITION = re.compile(r"[A-Za-z0-9_-]{1,64}#[0-9]{5,}")
+_CHUNK = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+
+_NAME_FORM = "must be 1 to 64 letters, digits, '_' or '-'"
+_HANDLE_FORM = "must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
+
+
+def _matching(value: object, grammar: re.Pattern[str], field: str, form: str) -> str:
+    if not isinstance(value, str) or grammar.fullmatch(value) is None:
+        raise InvalidFieldError(field, form)
+    return value
+
+
+def tenant_id(value: object, field: str = "tenantId") -> TenantId:
+    """The value as a tenant's id; anything else is an InvalidFieldError that names the field."""
+    return TenantId(_matching(value, _NAME, field, _NAME_FORM))
+
+
+def session_id(value: object, field: str = "sessionId") -> SessionId:
+    """The value as a session's id; anything else is an InvalidFieldError that names the field."""
+    return SessionId(_matching(value, _NAME, field, _NAME_FORM))
+
+
+def player_id(value: object, field: str = "playerId") -> PlayerId:
+    """The value as a player's id; anything else is an InvalidFieldError that names the field."""
+    return PlayerId(_matching(value, _HANDLE, field, _HANDLE_FORM))
+
+
+def room_key(value: object, field: str = "roomKey") -> RoomKey:
+    """The value as a room's key; anything else is an InvalidFieldError that names the field."""
+    return RoomKey(_matching(value, _HANDLE, field, _HANDLE_FORM))
+
+
+def broadcast_id(value: object, field: str = "broadcastId") -> BroadcastId:
+    """The value as a broadcast's id; anything else is an InvalidFieldError that names the field."""
+    return BroadcastId(_matching(value, _NAME, field, _NAME_FORM))
+
+
+def connection_id(value: object, field: str = "connectionId") -> ConnectionId:
+    """The value as a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
+    return ConnectionId(_matching(value, _CONNECTION, field, "must be an API Gateway connection id"))
+
+
+def partition(value: object, field: str = "partition") -> Partition:
+    """The value as a partition's key; anything else is an InvalidFieldError that names the field."""
+    return Partition(_matching(value, _PARTITION, field, "must be {tenantId}#{number of five digits}"))
+
+
+def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
+    """The value as a chunk's id, `<source>.<i>`; anything else is an InvalidFieldError that names the field."""
+    return ChunkId(_matching(value, _CHUNK, field, "must be {source}.{number}"))
+
+
+def new_broadcast_id() -> BroadcastId:
+    """A fresh id that sorts by the time it was made: 48 bits of milliseconds, then 80 bits of a random UUID."""
+    return BroadcastId(f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}")
+
+
+def nth_partition(tenant: TenantId, number: int) -> Partition:
+    """The key of a tenant's partition by its number."""
+    return Partition(f"{tenant}#{number:05d}")
+
+
+def tenant_of(key: Partition) -> TenantId:
+    """The tenant that a partition belongs to."""
+    return TenantId(key.partition("#")[0])
+
+
+def number_of(key: Partition) -> int:
+    """The number of a partition within its tenant."""
+    return int(key.partition("#")[2])

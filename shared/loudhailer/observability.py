@@ -1,0 +1,16 @@
+"""Structured logs and EMF metrics, the same in every function.
+
+Logs are JSON lines with the broadcast's and the connection's id where there is one. A session's id is a bearer secret:
+it is never logged, nor is the URL or the query string that carries it.
+"""
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+logger = Logger(log_uncaught_exceptions=True)
+metrics = Metrics()
+
+
+def count(name: str, value: float = 1) -> None:
+    """Adds to a metric that counts; names are in the past tense (`ConnectionRefused`)."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -1,0 +1,28 @@
+"""What the use cases need of a queue."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+MAX_BATCH_ENTRIES = 10
+"""Entries of one SendMessageBatch: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
+
+MAX_BATCH_BYTES = 256 * 1024
+"""Bytes of one message, and of a batch together; AWS allows 1 MiB by now, Terraform's provider 5.100 does not."""
+
+MAX_DELAY_SECONDS = 900
+
+
+class Queue(Protocol):
+    """A queue that takes messages."""
+
+    def send_all(
+        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Sends every body, in as few batches as entries and bytes allow; entries that fail are tried again.
+
+        Every message carries the attributes, as strings.
+
+        Raises:
+            TransientError: some were not accepted, after the retries; any of the others may have been.
+            PermanentError: a body can never be accepted: it is too long or has a character that SQS refuses.
+        """

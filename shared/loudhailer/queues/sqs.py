@@ -1,0 +1,61 @@
+"""The queue on SQS."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loudhailer.errors import TransientError
+from loudhailer.observability import logger
+from loudhailer.queues.batching import batches
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
+
+_ATTEMPTS = 4
+
+
+class SqsQueue:
+    """Sends to one SQS queue; the client retries failed calls by itself, we the failed entries of accepted calls."""
+
+    def __init__(self, client: "SQSClient", url: str, *, pause: Callable[[float], None]) -> None:
+        self._client = client
+        self._url = url
+        self._pause = pause
+
+    def send_all(
+        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """See `Queue.send_all`."""
+        message_attributes: dict[str, MessageAttributeValueTypeDef] = {
+            name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()
+        }
+        for batch in batches(bodies):
+            self._send(
+                [
+                    {
+                        "Id": str(index),
+                        "MessageBody": body,
+                        "DelaySeconds": delay_seconds,
+                        "MessageAttributes": message_attributes,
+                    }
+                    for index, body in enumerate(batch)
+                ]
+            )
+
+    def _send(self, entries: list["SendMessageBatchRequestEntryTypeDef"]) -> None:
+        pending = {entry["Id"]: entry for entry in entries}
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._pause(0.05 * 2**attempt)
+            try:
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=list(pending.values()))
+            except (BotoCoreError, ClientError) as error:
+                raise TransientError(f"SendMessageBatch failed: {error}") from error
+            failed = answer.get("Failed", [])
+            if not failed:
+                return
+            logger.warning("entries of a batch were not accepted", codes=sorted({entry["Code"] for entry in failed}))
+            pending = {entry["Id"]: pending[entry["Id"]] for entry in failed}
+        raise TransientError(f"{len(pending)} of {len(entries)} messages were not accepted in {_ATTEMPTS} attempts")

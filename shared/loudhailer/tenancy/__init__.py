@@ -1,0 +1,1 @@
+"""Tenancy: tenants, their sessions, and the limits that they are held to."""

@@ -1,0 +1,272 @@
+"""The tenants', the sessions' and the limits' tables on DynamoDB.
+
+tenants: PK `tenantId`; the attributes of `TenantWire`.
+
+sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
+`{n:05d}#{connectionId}`).
+
+limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `samples`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from loudhailer.aws import calling, holds
+from loudhailer.connections.model import ConnectionKey, key_in_session
+from loudhailer.errors import TransientError
+from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.tenancy.model import Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_ATTEMPTS = 4
+
+_EXISTS = "attribute_exists(tenantId)"
+_ABSENT_OR_LIVE = "(attribute_not_exists(tenantId) OR sessionTTL > :now)"
+_UNBOUND_OR_BOUND_TO = "(attribute_not_exists(playerId) OR playerId = :player)"
+_EXPIRED = "sessionTTL <= :now"
+
+_THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+"""Errors that say for certain that nothing was written."""
+
+
+class DynamoTenantStore(TenantStore):
+    """Keeps the tenants in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, tenant: TenantId) -> Tenant | None:
+        """See `TenantStore.get`."""
+        with calling("GetItem"):
+            item = self._client.get_item(TableName=self._table, Key={"tenantId": {"S": tenant}}).get("Item")
+        return None if item is None else _tenant_from_item(item)
+
+    def everyone(self) -> list[Tenant]:
+        """See `TenantStore.everyone`."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
+        with calling("Scan"):
+            tenants = [_tenant_from_item(item) for page in pages for item in page["Items"]]
+        return sorted(tenants, key=attrgetter("tenant_id"))
+
+    def put(self, tenant: Tenant) -> None:
+        """See `TenantStore.put`."""
+        with calling("PutItem"):
+            self._client.put_item(
+                TableName=self._table,
+                Item={
+                    "tenantId": {"S": tenant.tenant_id},
+                    "tenantConnections": {"N": str(tenant.tenant_connections)},
+                    "connectionsPerSession": {"N": str(tenant.connections_per_session)},
+                    "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
+                    "sessionPerMinute": {"N": str(tenant.session_per_minute)},
+                    "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
+                    "sessionTTL": {"N": str(tenant.session_seconds)},
+                    "silo": {"BOOL": tenant.silo},
+                },
+            )
+
+    def delete(self, tenant: TenantId) -> None:
+        """See `TenantStore.delete`."""
+        with calling("DeleteItem"):
+            self._client.delete_item(TableName=self._table, Key={"tenantId": {"S": tenant}})
+
+
+def _tenant_from_item(item: Item) -> Tenant:
+    return Tenant(
+        tenant_id=TenantId(item["tenantId"]["S"]),
+        tenant_connections=int(item["tenantConnections"]["N"]),
+        connections_per_session=int(item["connectionsPerSession"]["N"]),
+        tenant_per_minute=int(item["tenantPerMinute"]["N"]),
+        session_per_minute=int(item["sessionPerMinute"]["N"]),
+        messages_per_minute=int(item["messagesPerMinute"]["N"]),
+        session_seconds=int(item["sessionTTL"]["N"]),
+        silo=item.get("silo", {}).get("BOOL", False),
+    )
+
+
+class DynamoSessionStore(SessionStore):
+    """Keeps the sessions in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, tenant: TenantId, session: SessionId) -> Session | None:
+        """See `SessionStore.get`."""
+        with calling("GetItem"):
+            item = self._client.get_item(
+                TableName=self._table, Key=session_key(tenant, session), ConsistentRead=True
+            ).get("Item")
+        return None if item is None else _session_from_item(item)
+
+    def renew(
+        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+    ) -> bool:
+        """See `SessionStore.renew`."""
+        times: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
+        if player is None:
+            live = ("SET sessionTTL = :expiresAt", _ABSENT_OR_LIVE, times)
+            anew = ("SET sessionTTL = :expiresAt REMOVE playerId", _EXPIRED, times)
+        else:
+            bound: Item = {**times, ":player": {"S": player}}
+            binding = "SET sessionTTL = :expiresAt, playerId = :player"
+            live = (binding, f"{_ABSENT_OR_LIVE} AND {_UNBOUND_OR_BOUND_TO}", bound)
+            anew = (binding, _EXPIRED, bound)
+        # Neither holds: the session is bound to another player, or it is live by now and was not a moment ago.
+        return self._update(tenant, session, *live) or self._update(tenant, session, *anew)
+
+    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+        """See `SessionStore.delete`."""
+        return self._delete_if(_EXISTS, tenant, session)
+
+    def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
+        """See `SessionStore.forget`."""
+        gone = {":gone": {"SS": [key.in_session() for key in connections]}}
+        self._update(tenant, session, "DELETE connectionIds :gone", _EXISTS, gone)
+
+    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
+        """See `SessionStore.expired`."""
+        pages = iter(
+            self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                FilterExpression=_EXPIRED,
+                ProjectionExpression="tenantId, sessionId",
+                ExpressionAttributeValues={":now": {"N": str(now)}},
+            )
+        )
+        while True:
+            with calling("Scan"):
+                page = next(pages, None)
+            if page is None:
+                return
+            for item in page["Items"]:
+                yield TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])
+
+    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
+        """See `SessionStore.delete_if_expired`."""
+        return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
+
+    def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
+        return holds(
+            "UpdateItem",
+            partial(
+                self._client.update_item,
+                TableName=self._table,
+                Key=session_key(tenant, session),
+                UpdateExpression=changes,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            ),
+        )
+
+    def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
+        request: Item = {
+            "TableName": self._table,
+            "Key": session_key(tenant, session),
+            "ConditionExpression": condition,
+        }
+        if values:
+            request["ExpressionAttributeValues"] = values
+        return holds("DeleteItem", partial(self._client.delete_item, **request))
+
+
+def session_key(tenant: TenantId, session: SessionId) -> Item:
+    """The key of a session's row."""
+    return {"tenantId": {"S": tenant}, "sessionId": {"S": session}}
+
+
+def _session_from_item(item: Item) -> Session:
+    tenant = TenantId(item["tenantId"]["S"])
+    return Session(
+        tenant_id=tenant,
+        session_id=SessionId(item["sessionId"]["S"]),
+        expires_at=int(item["sessionTTL"]["N"]),
+        player_id=PlayerId(item["playerId"]["S"]) if "playerId" in item else None,
+        connections=frozenset(
+            key_in_session(tenant, element) for element in item.get("connectionIds", {"SS": []})["SS"]
+        ),
+    )
+
+
+class DynamoLimitStore(LimitStore):
+    """Keeps the totals in one DynamoDB table.
+
+    The client must try each call once: one that was carried out although its answer was lost must not be repeated. What
+    was throttled for certain is repeated here.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, *, pause: Callable[[float], None]) -> None:
+        self._client = client
+        self._table = table
+        self._pause = pause
+
+    def reserve(self, tenant: TenantId, maximum: int) -> bool:
+        """See `LimitStore.reserve`."""
+        return maximum > 0 and self._update(
+            tenant,
+            "ADD itemCount :one",
+            "attribute_not_exists(itemCount) OR itemCount < :maximum",
+            {":one": {"N": "1"}, ":maximum": {"N": str(maximum)}},
+        )
+
+    def release(self, tenant: TenantId, connections: int) -> None:
+        """See `LimitStore.release`."""
+        if not self._subtract(tenant, connections, "ADD itemCount :less"):
+            self._update(
+                tenant, "SET itemCount = :zero", "itemCount < :k", {":k": {"N": str(connections)}, ":zero": {"N": "0"}}
+            )
+
+    def total(self, tenant: TenantId) -> TenantTotal:
+        """See `LimitStore.total`."""
+        with calling("GetItem"):
+            item = self._client.get_item(TableName=self._table, Key={"key": {"S": tenant}}, ConsistentRead=True).get(
+                "Item", {}
+            )
+        samples = item.get("samples", {"L": []})["L"]
+        return TenantTotal(
+            count=int(item.get("itemCount", {"N": "0"})["N"]),
+            samples=tuple(TotalSample(*(int(number["N"]) for number in sample["L"])) for sample in samples),
+        )
+
+    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
+        """See `LimitStore.keep_samples`."""
+        value = {"L": [{"L": [{"N": str(number)} for number in sample]} for sample in samples]}
+        self._update(tenant, "SET samples = :samples", "attribute_exists(itemCount)", {":samples": value})
+
+    def take_off(self, tenant: TenantId, connections: int) -> bool:
+        """See `LimitStore.take_off`."""
+        return self._subtract(tenant, connections, "REMOVE samples ADD itemCount :less")
+
+    def _subtract(self, tenant: TenantId, connections: int, changes: str) -> bool:
+        values = {":k": {"N": str(connections)}, ":less": {"N": str(-connections)}}
+        return self._update(tenant, changes, "itemCount >= :k", values)
+
+    def _update(self, tenant: TenantId, changes: str, condition: str, values: Item) -> bool:
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key={"key": {"S": tenant}},
+            UpdateExpression=changes,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+        )
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._pause(0.05 * 2**attempt)
+            try:
+                return holds("UpdateItem", update)
+            except TransientError as error:
+                cause = error.__cause__
+                if not isinstance(cause, ClientError) or cause.response["Error"]["Code"] not in _THROTTLED:
+                    raise
+        raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")

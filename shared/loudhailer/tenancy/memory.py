@@ -1,0 +1,126 @@
+"""The in-memory twins of the tenants', the sessions' and the limits' tables."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from threading import Lock
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.tenancy.model import Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+
+
+class MemoryTenantStore(TenantStore):
+    """Keeps tenants in a dictionary; counts the reads, so that a cache can be tested."""
+
+    def __init__(self, *tenants: Tenant) -> None:
+        self.rows = {tenant.tenant_id: tenant for tenant in tenants}
+        self.reads = 0
+
+    def get(self, tenant: TenantId) -> Tenant | None:
+        """See `TenantStore.get`."""
+        self.reads += 1
+        return self.rows.get(tenant)
+
+    def everyone(self) -> list[Tenant]:
+        """See `TenantStore.everyone`."""
+        return sorted(self.rows.values(), key=attrgetter("tenant_id"))
+
+    def put(self, tenant: Tenant) -> None:
+        """See `TenantStore.put`."""
+        self.rows[tenant.tenant_id] = tenant
+
+    def delete(self, tenant: TenantId) -> None:
+        """See `TenantStore.delete`."""
+        self.rows.pop(tenant, None)
+
+
+class MemorySessionStore(SessionStore):
+    """Keeps sessions in a dictionary; `lock` makes each change whole."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[TenantId, SessionId], Session] = {}
+        self.lock = Lock()
+
+    def get(self, tenant: TenantId, session: SessionId) -> Session | None:
+        """See `SessionStore.get`."""
+        return self.rows.get((tenant, session))
+
+    def renew(
+        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+    ) -> bool:
+        """See `SessionStore.renew`."""
+        with self.lock:
+            row = self.rows.get((tenant, session), Session(tenant, session, expires_at=now))
+            bound = row.player_id if row.is_live(now) else None
+            if player and bound and player != bound:
+                return False
+            self.rows[tenant, session] = replace(row, expires_at=expires_at, player_id=player or bound)
+            return True
+
+    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+        """See `SessionStore.delete`."""
+        with self.lock:
+            return self.rows.pop((tenant, session), None) is not None
+
+    def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
+        """See `SessionStore.forget`."""
+        with self.lock:
+            if row := self.rows.get((tenant, session)):
+                self.rows[tenant, session] = replace(row, connections=row.connections - set(connections))
+
+    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
+        """See `SessionStore.expired`."""
+        yield from [key for key, row in self.rows.items() if not row.is_live(now)]
+
+    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
+        """See `SessionStore.delete_if_expired`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or row.is_live(now):
+                return False
+            del self.rows[tenant, session]
+            return True
+
+
+class MemoryLimitStore(LimitStore):
+    """Keeps totals in a dictionary; one lock makes each change whole."""
+
+    def __init__(self) -> None:
+        self.rows: dict[TenantId, TenantTotal] = {}
+        self._lock = Lock()
+
+    def reserve(self, tenant: TenantId, maximum: int) -> bool:
+        """See `LimitStore.reserve`."""
+        with self._lock:
+            row = self.rows.get(tenant, TenantTotal())
+            if row.count >= maximum:
+                return False
+            self.rows[tenant] = replace(row, count=row.count + 1)
+            return True
+
+    def release(self, tenant: TenantId, connections: int) -> None:
+        """See `LimitStore.release`."""
+        with self._lock:
+            if row := self.rows.get(tenant):
+                self.rows[tenant] = replace(row, count=max(0, row.count - connections))
+
+    def total(self, tenant: TenantId) -> TenantTotal:
+        """See `LimitStore.total`."""
+        return self.rows.get(tenant, TenantTotal())
+
+    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
+        """See `LimitStore.keep_samples`."""
+        with self._lock:
+            if row := self.rows.get(tenant):
+                self.rows[tenant] = replace(row, samples=tuple(samples))
+
+    def take_off(self, tenant: TenantId, connections: int) -> bool:
+        """See `LimitStore.take_off`."""
+        with self._lock:
+            row = self.rows.get(tenant)
+            if row is None or row.count < connections:
+                return False
+            self.rows[tenant] = TenantTotal(row.count - connections)
+            return True

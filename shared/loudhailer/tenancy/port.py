@@ -1,0 +1,78 @@
+"""What the use cases need of tenants, sessions and limits.
+
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.tenancy.model import Session, Tenant, TenantTotal, TotalSample
+
+
+class TenantStore(Protocol):
+    """The tenants."""
+
+    def get(self, tenant: TenantId) -> Tenant | None:
+        """The tenant; None if there is none of that id."""
+
+    def everyone(self) -> list[Tenant]:
+        """All tenants, in the order of their ids."""
+
+    def put(self, tenant: Tenant) -> None:
+        """Makes the tenant, or replaces the one of the same id."""
+
+    def delete(self, tenant: TenantId) -> None:
+        """Deletes the tenant; one that is not there is fine."""
+
+
+class SessionStore(Protocol):
+    """The sessions. `connect` alone adds to a session's connections, together with the connection's row."""
+
+    def get(self, tenant: TenantId, session: SessionId) -> Session | None:
+        """The session, read consistently, whether it is expired or not; None if there is no such row."""
+
+    def renew(
+        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+    ) -> bool:
+        """Makes the session, or lets it live until `expires_at`; its connections stay.
+
+        A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
+        expired at `now` is made anew. False, and nothing done, if it is live and bound to another player.
+        """
+
+    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+        """Deletes the session; whether it was there."""
+
+    def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
+        """Takes connections that are gone out of the session; those or a session that are not there are fine."""
+
+    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
+        """The sessions whose time is over at `now`."""
+
+    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
+        """Deletes the session if its time still is over at `now`; whether it did."""
+
+
+class LimitStore(Protocol):
+    """How much of its limits each tenant has used up.
+
+    `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
+    doubt counts as reserved: a total may be too high for a while, never too low.
+    """
+
+    def reserve(self, tenant: TenantId, maximum: int) -> bool:
+        """Reserves one connection if fewer than the maximum are; whether it did."""
+
+    def release(self, tenant: TenantId, connections: int) -> None:
+        """Gives reserved connections back; the total does not go below zero."""
+
+    def total(self, tenant: TenantId) -> TenantTotal:
+        """What is reserved now, read consistently."""
+
+    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
+        """Keeps the samples in place of the older ones; a tenant with no total yet is fine."""
+
+    def take_off(self, tenant: TenantId, connections: int) -> bool:
+        """Lowers the total and forgets the samples; False, and nothing done, if it is lower than that."""

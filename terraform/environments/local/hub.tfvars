@@ -1,0 +1,18 @@
+environment = "local"
+account_id  = "111111111111"
+region      = "us-east-1"
+
+deletion_protection = false
+log_retention_days  = 1
+tracing             = false
+
+auth         = { broadcast = "none", session = "none" }
+cors_origins = ["*"]
+list_tenants = true
+
+# A queue shows a message again only after six timeouts: seconds here, so that a failure is tried again while one watches.
+timeouts = {
+  swarm  = 10
+  query  = 10
+  settle = 10
+}

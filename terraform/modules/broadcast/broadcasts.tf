@@ -1,0 +1,23 @@
+# Encrypted with the key that DynamoDB owns: always on, free, and without the request quota of KMS.
+resource "aws_dynamodb_table" "broadcasts" {
+  name                        = "${var.prefix}-broadcasts"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "broadcastId"
+  range_key                   = "part"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "broadcastId"
+    type = "S"
+  }
+
+  attribute {
+    name = "part"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+}

@@ -1,0 +1,36 @@
+# A function that fails for some records of a batch names them, and only those are tried again.
+
+resource "aws_lambda_event_source_mapping" "swarm" {
+  event_source_arn        = aws_sqs_queue.work["broadcast"].arn
+  function_name           = var.consumers.swarm
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
+resource "aws_lambda_event_source_mapping" "query" {
+  event_source_arn        = aws_sqs_queue.work["partition"].arn
+  function_name           = var.consumers.query
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
+# One chunk an invocation, and no more invocations than lanes: a lane's rate is the account's divided by the lanes.
+resource "aws_lambda_event_source_mapping" "post_message" {
+  for_each = toset(local.shards)
+
+  event_source_arn        = aws_sqs_queue.work[each.key].arn
+  function_name           = var.consumers.post_message
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.shards.concurrency
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "settle" {
+  event_source_arn        = aws_sqs_queue.work["outcome"].arn
+  function_name           = var.consumers.settle
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+}

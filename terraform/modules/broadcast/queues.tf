@@ -1,0 +1,65 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  shards = [for n in range(var.shards.count) : "shard-${n}"]
+
+  consumers = merge(
+    { broadcast = "swarm", partition = "query", outcome = "settle" },
+    { for shard in local.shards : shard => "post_message" },
+  )
+
+  # Its ARN cannot be taken from the queue that carries the policy.
+  broadcast_queue_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.name,
+    data.aws_caller_identity.current.account_id, "${var.prefix}-broadcast",
+  ])
+
+  topic_may_send = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TopicMaySend"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.broadcast_queue_arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_sns_topic.broadcast.arn } }
+    }]
+  })
+}
+
+resource "aws_sqs_queue" "work" {
+  for_each = local.consumers
+
+  name                      = "${var.prefix}-${each.key}"
+  message_retention_seconds = 86400
+  sqs_managed_sse_enabled   = true
+  policy                    = each.key == "broadcast" ? local.topic_may_send : null
+
+  # Six times the function's timeout, as AWS asks for: a batch that Lambda throttles is retried while it is invisible.
+  visibility_timeout_seconds = 6 * var.timeouts[each.value]
+}
+
+# What cannot be processed, and chunks that ended: `settle` turns the latter into failed outcomes, so they are apart.
+resource "aws_sqs_queue" "dead_letter" {
+  for_each = toset(["dead-letter", "shard-dead-letter"])
+
+  name                      = "${var.prefix}-${each.key}"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+# Apart from the queues, so that none waits for its dead-letter queue: the provider watches every change of a queue for
+# 25 seconds.
+resource "aws_sqs_queue_redrive_policy" "work" {
+  for_each = local.consumers
+
+  queue_url = aws_sqs_queue.work[each.key].url
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letter[each.value == "post_message" ? "shard-dead-letter" : "dead-letter"].arn
+    maxReceiveCount     = var.max_receive_count
+  })
+}

@@ -1,0 +1,56 @@
+variable "prefix" {
+  description = "Beginning of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "deletion_protection" {
+  description = "AWS refuses to delete the table while this is on."
+  type        = bool
+  default     = true
+}
+
+variable "shards" {
+  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
+  type        = object({ count = number, concurrency = optional(number, 2) })
+
+  validation {
+    condition     = var.shards.count >= 1 && var.shards.count <= 100 && floor(var.shards.count) == var.shards.count
+    error_message = "shards.count must be a whole number from 1 to 100."
+  }
+  validation {
+    condition     = var.shards.concurrency >= 2 && var.shards.concurrency <= 1000
+    error_message = "shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
+  }
+}
+
+variable "consumers" {
+  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message` and `settle`."
+  type        = object({ swarm = string, query = string, post_message = string, settle = string })
+}
+
+# Not a part of `consumers`: the queues would wait for the functions, which wait for the queues.
+variable "timeouts" {
+  description = "Timeouts of those functions in seconds; a message is invisible for six times as long."
+  type        = object({ swarm = number, query = number, post_message = number, settle = number })
+
+  validation {
+    condition     = alltrue([for timeout in values(var.timeouts) : timeout >= 1 && timeout <= 900])
+    error_message = "timeouts must be from 1 to 900 seconds."
+  }
+}
+
+variable "max_receive_count" {
+  description = "How often a message is tried before it goes to a dead-letter queue."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000
+    error_message = "max_receive_count must be from 5 to 1000: Lambda's pollers alone can receive a message a few times."
+  }
+}

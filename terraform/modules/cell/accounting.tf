@@ -1,0 +1,73 @@
+module "accounting" {
+  source = "../lambda_function"
+
+  name                 = "accounting"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.accounting
+  memory               = lookup(var.memory, "accounting", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "accounting", null)
+
+  variables = {
+    PARTITIONS_TABLE = local.partitions.name
+    SESSIONS_TABLE   = local.sessions.name
+    LIMITS_TABLE     = local.limits.name
+  }
+
+  statements = {
+    ReadStream = {
+      actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+      resources = [module.connection_store.connections_stream_arn]
+    }
+    # Listing knows the table's streams, not one of them.
+    ListStreams = {
+      actions   = ["dynamodb:ListStreams"]
+      resources = ["${local.connections.arn}/stream/*"]
+    }
+    Count = {
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.partitions.arn]
+    }
+    Release = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [local.limits.arn, local.sessions.arn]
+    }
+    KeepFailures = {
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.accounting_failure.arn]
+    }
+  }
+}
+
+# What failed for good: `reconcile` recounts its partitions.
+resource "aws_sqs_queue" "accounting_failure" {
+  name                      = "${var.deployment.prefix}-accounting-failure"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_lambda_event_source_mapping" "accounting" {
+  event_source_arn                   = module.connection_store.connections_stream_arn
+  function_name                      = module.accounting.alias.arn
+  starting_position                  = "TRIM_HORIZON"
+  batch_size                         = 1000
+  maximum_batching_window_in_seconds = var.accounting_window
+  maximum_retry_attempts             = 10
+  maximum_record_age_in_seconds      = 3600
+  bisect_batch_on_function_error     = true
+  function_response_types            = ["ReportBatchItemFailures"]
+  parallelization_factor             = 1
+
+  destination_config {
+    on_failure {
+      destination_arn = aws_sqs_queue.accounting_failure.arn
+    }
+  }
+
+  lifecycle {
+    postcondition {
+      condition     = self.parallelization_factor == 1
+      error_message = "The parallelization factor must be 1: counting needs the changes of a partition in order."
+    }
+  }
+}

@@ -1,0 +1,10 @@
+module "default_route" {
+  source = "../lambda_function"
+
+  name                 = "default_route"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.default_route
+  memory               = lookup(var.memory, "default_route", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "default_route", null)
+}

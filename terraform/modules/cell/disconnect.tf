@@ -1,0 +1,27 @@
+module "disconnect" {
+  source = "../lambda_function"
+
+  name                 = "disconnect"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.disconnect
+  memory               = lookup(var.memory, "disconnect", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "disconnect", null)
+
+  variables = {
+    CONNECTIONS_TABLE = local.connections.name
+    SESSIONS_TABLE    = local.sessions.name
+  }
+
+  statements = {
+    DeleteConnection = {
+      actions   = ["dynamodb:DeleteItem"]
+      resources = [local.connections.arn]
+    }
+    # Where the authorizer's context is missing, the session's set says which partition the connection is in.
+    LeaveSession = {
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.sessions.arn]
+    }
+  }
+}

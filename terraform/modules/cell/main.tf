@@ -1,0 +1,89 @@
+# The data plane: sockets, connections, and the way of a broadcast from the topic to every one of them.
+
+module "connection_store" {
+  source = "../connection_store"
+
+  prefix              = var.deployment.prefix
+  deletion_protection = var.deletion_protection
+}
+
+module "tenancy" {
+  source = "../tenancy"
+
+  prefix              = var.deployment.prefix
+  deletion_protection = var.deletion_protection
+}
+
+module "broadcast" {
+  source = "../broadcast"
+
+  prefix              = var.deployment.prefix
+  deletion_protection = var.deletion_protection
+  shards              = var.shards
+
+  timeouts = {
+    swarm        = local.timeouts.swarm
+    query        = local.timeouts.query
+    post_message = local.timeouts.post_message
+    settle       = local.timeouts.settle
+  }
+
+  consumers = {
+    swarm        = module.swarm.alias.arn
+    query        = module.query.alias.arn
+    post_message = module.post_message.alias.arn
+    settle       = module.settle.alias.arn
+  }
+}
+
+module "websocket_api" {
+  source = "../websocket_api"
+
+  prefix             = var.deployment.prefix
+  gateway_endpoint   = var.gateway_endpoint
+  log_retention_days = var.deployment.log_retention_days
+  authorizer         = module.authorizer.alias
+
+  # A fifth of the quota, so that frames from clients cannot starve a broadcast.
+  throttle = { rate = floor(var.quota.posts_per_second / 5), burst = floor(var.quota.burst / 5) }
+
+  routes = {
+    "$connect"    = { alias = module.connect.alias }
+    "$disconnect" = { alias = module.disconnect.alias }
+    "$default"    = { alias = module.default_route.alias, reply = true }
+  }
+}
+
+locals {
+  default_timeouts = {
+    authorizer    = 10
+    connect       = 10
+    disconnect    = 10
+    default_route = 5
+    accounting    = 30
+    swarm         = 60
+    query         = 60
+    post_message  = 10
+    settle        = 30
+    reconcile     = 60
+  }
+  timeouts = merge(local.default_timeouts, var.timeouts)
+
+  connections = module.connection_store.tables.connections
+  partitions  = module.connection_store.tables.partitions
+  tenants     = module.tenancy.tables.tenants
+  sessions    = module.tenancy.tables.sessions
+  limits      = module.tenancy.tables.limits
+  broadcasts  = module.broadcast.table
+  queues      = module.broadcast.queues
+  shards      = module.broadcast.shards
+
+  lane_posts_per_second = floor(
+    var.quota.posts_per_second * var.quota.headroom / (var.shards.count * var.shards.concurrency)
+  )
+
+  # What Lambda's pollers do with a queue in the name of the function.
+  consume = [
+    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+  ]
+}

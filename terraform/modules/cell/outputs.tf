@@ -1,0 +1,42 @@
+output "websocket_api" {
+  description = "The WebSocket API: its id and stage, the URL clients connect to, and the endpoint posts go to."
+  value = {
+    id                = module.websocket_api.id
+    stage             = module.websocket_api.stage
+    url               = module.websocket_api.websocket_url
+    callback_endpoint = module.websocket_api.callback_endpoint
+  }
+}
+
+output "topic_arn" {
+  description = "ARN of the topic a broadcast is put on."
+  value       = module.broadcast.topic_arn
+}
+
+output "tables" {
+  description = "Name and ARN of every table, by its name without the prefix."
+  value       = merge(module.connection_store.tables, module.tenancy.tables, { broadcasts = module.broadcast.table })
+}
+
+output "queues" {
+  description = "URL and ARN of every queue, by its name without the prefix."
+  value = merge(module.broadcast.queues, {
+    accounting-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+  })
+}
+
+output "functions" {
+  description = "Name of every function, by its name in the code."
+  value = {
+    authorizer    = module.authorizer.name
+    connect       = module.connect.name
+    disconnect    = module.disconnect.name
+    default_route = module.default_route.name
+    accounting    = module.accounting.name
+    swarm         = module.swarm.name
+    query         = module.query.name
+    post_message  = module.post_message.name
+    settle        = module.settle.name
+    reconcile     = module.reconcile.name
+  }
+}

@@ -1,0 +1,33 @@
+module "post_message" {
+  source = "../lambda_function"
+
+  name                 = "post_message"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.post_message
+  memory               = lookup(var.memory, "post_message", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "post_message", null)
+
+  variables = {
+    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    OUTCOME_QUEUE_URL     = local.queues["outcome"].url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_POSTS_PER_SECOND = local.lane_posts_per_second
+  }
+
+  statements = {
+    ReadChunks = {
+      actions   = local.consume
+      resources = local.shards[*].arn
+    }
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.post_arn]
+    }
+    # Its own shards too: what is left when the time ends goes back.
+    SendOutcomes = {
+      actions   = ["sqs:SendMessage"]
+      resources = concat(local.shards[*].arn, [local.queues["outcome"].arn, local.queues["dead-letter"].arn])
+    }
+  }
+}

@@ -1,0 +1,47 @@
+module "query" {
+  source = "../lambda_function"
+
+  name                 = "query"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.query
+  memory               = lookup(var.memory, "query", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "query", null)
+
+  variables = {
+    CONNECTIONS_TABLE     = local.connections.name
+    SESSIONS_TABLE        = local.sessions.name
+    BROADCASTS_TABLE      = local.broadcasts.name
+    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
+    CHUNK_SIZE            = var.chunk_size
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+  }
+
+  statements = {
+    ReadSources = {
+      actions   = local.consume
+      resources = [local.queues["partition"].arn]
+    }
+    ReadConnections = {
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+      resources = [local.connections.arn]
+    }
+    ReadIndexes = {
+      actions   = ["dynamodb:Query"]
+      resources = values(module.connection_store.connections_index_arns)
+    }
+    ReadSession = {
+      actions   = ["dynamodb:GetItem"]
+      resources = [local.sessions.arn]
+    }
+    FixRecipients = {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      resources = [local.broadcasts.arn]
+    }
+    SendChunks = {
+      actions   = ["sqs:SendMessage"]
+      resources = concat(local.shards[*].arn, [local.queues["dead-letter"].arn])
+    }
+  }
+}

@@ -1,0 +1,37 @@
+module "settle" {
+  source = "../lambda_function"
+
+  name                 = "settle"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.settle
+  memory               = lookup(var.memory, "settle", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "settle", null)
+
+  variables = {
+    BROADCASTS_TABLE      = local.broadcasts.name
+    CONNECTIONS_TABLE     = local.connections.name
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+  }
+
+  statements = {
+    ReadOutcomes = {
+      actions   = local.consume
+      resources = [local.queues["outcome"].arn]
+    }
+    Tally = {
+      actions = [
+        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
+      resources = [local.broadcasts.arn]
+    }
+    DeleteStale = {
+      actions   = ["dynamodb:DeleteItem"]
+      resources = [local.connections.arn]
+    }
+    KeepPoison = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["dead-letter"].arn]
+    }
+  }
+}

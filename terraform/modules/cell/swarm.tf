@@ -1,0 +1,36 @@
+module "swarm" {
+  source = "../lambda_function"
+
+  name                 = "swarm"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.swarm
+  memory               = lookup(var.memory, "swarm", 512)
+  reserved_concurrency = lookup(var.reserved_concurrency, "swarm", null)
+
+  variables = {
+    PARTITIONS_TABLE      = local.partitions.name
+    BROADCASTS_TABLE      = local.broadcasts.name
+    PARTITION_QUEUE_URL   = local.queues["partition"].url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+  }
+
+  statements = {
+    ReadBroadcasts = {
+      actions   = local.consume
+      resources = [local.queues["broadcast"].arn]
+    }
+    ReadPartitions = {
+      actions   = ["dynamodb:Query", "dynamodb:Scan"]
+      resources = [local.partitions.arn]
+    }
+    FixSources = {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      resources = [local.broadcasts.arn]
+    }
+    SendSources = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["partition"].arn, local.queues["dead-letter"].arn]
+    }
+  }
+}

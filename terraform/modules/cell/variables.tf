@@ -1,0 +1,138 @@
+variable "package" {
+  description = "What the functions run: see the module lambda_function."
+  type = object({
+    image = optional(object({ repository_url = string, digest = string }))
+    zip   = optional(object({ bucket = string, key = string, hash = string }))
+  })
+}
+
+variable "deployment" {
+  description = "What all functions share: see the module lambda_function."
+  type = object({
+    prefix             = string
+    environment        = string
+    architecture       = optional(string, "arm64")
+    log_level          = optional(string, "INFO")
+    log_retention_days = optional(number, 30)
+    tracing            = optional(bool, true)
+  })
+}
+
+variable "deletion_protection" {
+  description = "AWS refuses to delete the tables while this is on."
+  type        = bool
+  default     = true
+}
+
+variable "partitions" {
+  description = "How many connections a partition is meant to hold, and how many partitions a tenant has at most."
+  type = object({
+    connections_per_partition = optional(number, 1000)
+    max_partitions            = optional(number, 2500)
+  })
+  default = {}
+
+  validation {
+    condition     = var.partitions.connections_per_partition >= 1 && var.partitions.connections_per_partition <= 10000
+    error_message = "partitions.connections_per_partition must be from 1 to 10000."
+  }
+  validation {
+    condition     = var.partitions.max_partitions >= 1 && var.partitions.max_partitions <= 99999
+    error_message = "partitions.max_partitions must be from 1 to 99999: a partition's number has five digits."
+  }
+}
+
+variable "quota" {
+  description = "The account's API Gateway quota: requests per second, bucket, and the share of the rate that posts may use."
+  type = object({
+    posts_per_second = optional(number, 10000)
+    burst            = optional(number, 5000)
+    headroom         = optional(number, 0.98)
+  })
+  default = {}
+
+  validation {
+    condition     = var.quota.posts_per_second >= 1 && var.quota.burst >= 1
+    error_message = "quota.posts_per_second and quota.burst must be at least 1."
+  }
+  validation {
+    condition     = var.quota.headroom > 0 && var.quota.headroom <= 1
+    error_message = "quota.headroom must be above 0 and at most 1."
+  }
+}
+
+variable "shards" {
+  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
+  type        = object({ count = optional(number, 4), concurrency = optional(number, 2) })
+  default     = {}
+
+  validation {
+    condition     = var.shards.count * var.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom
+    error_message = "shards.count times shards.concurrency must leave each lane at least one post per second of the quota."
+  }
+}
+
+variable "chunk_size" {
+  description = "Connections in one chunk message at most."
+  type        = number
+  default     = 500
+
+  validation {
+    condition     = var.chunk_size >= 1 && var.chunk_size <= 500
+    error_message = "chunk_size must be from 1 to 500: beside 128 KB of data no more ids fit into 256 KiB."
+  }
+}
+
+variable "accounting_window" {
+  description = "Seconds that changes of connections are gathered before they are counted."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = contains([0, 1, 2, 3, 4, 5], var.accounting_window)
+    error_message = "accounting_window must be a whole number of seconds from 0 to 5."
+  }
+}
+
+variable "timeouts" {
+  description = "Timeouts in seconds that differ from the defaults, by function."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.timeouts), keys(local.default_timeouts))) == 0
+    error_message = "timeouts: the keys must be names of the cell's functions."
+  }
+  validation {
+    condition     = lookup(var.timeouts, "post_message", 10) <= 10
+    error_message = "timeouts: post_message must have at most 10 seconds; what is left then goes back to its shard."
+  }
+}
+
+variable "memory" {
+  description = "Memory in MB that differs from the default of 512, by function."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.memory), keys(local.default_timeouts))) == 0
+    error_message = "memory: the keys must be names of the cell's functions."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency reserved for a function, by function."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.reserved_concurrency), keys(local.default_timeouts))) == 0
+    error_message = "reserved_concurrency: the keys must be names of the cell's functions."
+  }
+}
+
+variable "gateway_endpoint" {
+  description = "URL of the local stand-in for the data plane, such as http://127.0.0.1:8001; null in AWS."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,21 @@
+# The control plane: what publishers and tenants call, and what answers them.
+
+module "http_api" {
+  source = "../http_api"
+
+  prefix             = var.deployment.prefix
+  environment        = var.deployment.environment
+  aws_endpoint       = var.aws_endpoint
+  jwt                = var.jwt
+  cors_origins       = var.cors_origins
+  throttle           = var.throttle
+  log_retention_days = var.deployment.log_retention_days
+
+  routes = {
+    "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast }
+    "GET /broadcast/{id}" = { alias = module.session_api.alias, auth = var.auth.broadcast }
+    "PUT /session"        = { alias = module.session_api.alias, auth = var.auth.session }
+    "DELETE /session"     = { alias = module.session_api.alias, auth = var.auth.session }
+    "GET /tenant"         = { alias = module.session_api.alias, auth = var.auth.session }
+  }
+}

@@ -1,0 +1,14 @@
+output "http_url" {
+  description = "URL that /broadcast, /session and /tenant are appended to."
+  value       = module.http_api.http_url
+}
+
+output "http_api_id" {
+  description = "Id of the HTTP API."
+  value       = module.http_api.id
+}
+
+output "functions" {
+  description = "Name of every function, by its name in the code."
+  value       = { publish = module.publish.name, session_api = module.session_api.name }
+}

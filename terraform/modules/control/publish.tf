@@ -1,0 +1,31 @@
+module "publish" {
+  source = "../lambda_function"
+
+  name                 = "publish"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = 10
+  reserved_concurrency = lookup(var.reserved_concurrency, "publish", null)
+
+  variables = {
+    TENANTS_TABLE            = var.tables.tenants.name
+    BROADCASTS_TABLE         = var.tables.broadcasts.name
+    BROADCAST_TOPIC_ARN      = var.topic_arn
+    MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
+  }
+
+  statements = {
+    ReadTenant = {
+      actions   = ["dynamodb:GetItem"]
+      resources = [var.tables.tenants.arn]
+    }
+    RecordBroadcast = {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [var.tables.broadcasts.arn]
+    }
+    Publish = {
+      actions   = ["sns:Publish"]
+      resources = [var.topic_arn]
+    }
+  }
+}

@@ -1,0 +1,32 @@
+module "session_api" {
+  source = "../lambda_function"
+
+  name                 = "session_api"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = 10
+  reserved_concurrency = lookup(var.reserved_concurrency, "session_api", null)
+
+  variables = {
+    TENANTS_TABLE    = var.tables.tenants.name
+    SESSIONS_TABLE   = var.tables.sessions.name
+    BROADCASTS_TABLE = var.tables.broadcasts.name
+    WEBSOCKET_URL    = var.websocket_url
+    LIST_TENANTS     = var.list_tenants
+  }
+
+  statements = {
+    ReadTenants = {
+      actions   = concat(["dynamodb:GetItem"], var.list_tenants ? ["dynamodb:Scan"] : [])
+      resources = [var.tables.tenants.arn]
+    }
+    KeepSessions = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [var.tables.sessions.arn]
+    }
+    ReadReports = {
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      resources = [var.tables.broadcasts.arn]
+    }
+  }
+}

@@ -1,0 +1,99 @@
+variable "prefix" {
+  description = "Beginning of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "environment" {
+  description = "The environment; only `local` may have routes that anybody can call."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
+    error_message = "environment must be 2 to 16 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "routes" {
+  description = "Alias of the function behind each route, who may call it (none, iam or jwt), and the route's own throttle."
+  type = map(object({
+    alias    = object({ function_name = string, name = string, invoke_arn = string })
+    auth     = string
+    throttle = optional(object({ rate = number, burst = number }))
+  }))
+
+  validation {
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(GET|PUT|POST|PATCH|DELETE) /[A-Za-z0-9_/{}-]*$", key))])
+    error_message = "routes: a key must be a method and a path, as in GET /broadcast/{id}."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : contains(["none", "iam", "jwt"], route.auth)])
+    error_message = "routes: auth must be none, iam or jwt."
+  }
+  validation {
+    condition     = var.environment == "local" || alltrue([for route in var.routes : route.auth != "none"])
+    error_message = "routes: auth none is refused outside the environment local; use iam or jwt."
+  }
+}
+
+variable "jwt" {
+  description = "Who issues the tokens for routes with auth jwt, and for whom."
+  type        = object({ issuer = string, audience = list(string) })
+  default     = null
+
+  validation {
+    condition     = var.jwt == null ? true : startswith(var.jwt.issuer, "https://") && length(var.jwt.audience) > 0
+    error_message = "jwt must have an issuer that begins with https:// and at least one audience."
+  }
+  validation {
+    condition     = var.jwt != null || alltrue([for route in var.routes : route.auth != "jwt"])
+    error_message = "jwt must be set when a route has auth jwt."
+  }
+}
+
+variable "cors_origins" {
+  description = "Origins whose pages may call the API; empty: none."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : origin == "*" || can(regex("^https?://[^/]+$", origin))])
+    error_message = "cors_origins must be * or http(s)://host without a path."
+  }
+}
+
+variable "throttle" {
+  description = "Requests per second, and bucket, of every route that has no throttle of its own."
+  type        = object({ rate = number, burst = number })
+
+  validation {
+    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
+    error_message = "throttle.rate and throttle.burst must be above 0."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days the access log is kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+  }
+}
+
+variable "aws_endpoint" {
+  description = "URL of the local AWS, such as http://127.0.0.1:4566; null in AWS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.aws_endpoint == null ? true : can(regex("^https?://[^/]+$", var.aws_endpoint))
+    error_message = "aws_endpoint must be null or http(s)://host:port without a path."
+  }
+}

@@ -1,0 +1,60 @@
+locals {
+  function_name = "${var.deployment.prefix}-${var.name}"
+  handler       = "functions.${var.name}.handler.handler"
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${local.function_name}"
+  retention_in_days = var.deployment.log_retention_days
+}
+
+resource "aws_lambda_function" "this" {
+  function_name = local.function_name
+  role          = aws_iam_role.this.arn
+  architectures = [var.deployment.architecture]
+  memory_size   = var.memory
+  timeout       = var.timeout
+  publish       = true
+
+  # -1 is AWS's way to say that nothing is reserved.
+  reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
+
+  package_type     = var.package.image == null ? "Zip" : "Image"
+  image_uri        = try("${var.package.image.repository_url}@${var.package.image.digest}", null)
+  s3_bucket        = try(var.package.zip.bucket, null)
+  s3_key           = try(var.package.zip.key, null)
+  source_code_hash = try(var.package.zip.hash, null)
+  runtime          = var.package.zip == null ? null : "python3.13"
+  handler          = var.package.zip == null ? null : local.handler
+
+  dynamic "image_config" {
+    for_each = var.package.image[*]
+    content {
+      command = [local.handler]
+    }
+  }
+
+  environment {
+    variables = merge(var.variables, {
+      ENVIRONMENT                  = var.deployment.environment
+      POWERTOOLS_SERVICE_NAME      = var.name
+      POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
+      POWERTOOLS_LOG_LEVEL         = var.deployment.log_level
+    })
+  }
+
+  tracing_config {
+    mode = var.deployment.tracing ? "Active" : "PassThrough"
+  }
+
+  # Without the group, the first log line would create one that never expires; without the policy, Lambda refuses the
+  # function's event source mappings.
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+}
+
+# Everything invokes the alias, so that a release or a rollback is a change of this one pointer.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+}

@@ -1,0 +1,47 @@
+resource "aws_iam_role" "this" {
+  name = local.function_name
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+locals {
+  # X-Ray knows no resource for its two actions: AWS accepts nothing but * there.
+  observability = {
+    WriteLogs = {
+      actions    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      resources  = ["${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
+      conditions = {}
+    }
+    SendTraces = {
+      actions    = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      resources  = ["*"]
+      conditions = {}
+    }
+  }
+
+  statements = merge(var.statements, {
+    for sid, statement in local.observability : sid => statement if sid != "SendTraces" || var.deployment.tracing
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "function"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for sid, statement in local.statements : merge(
+        { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources },
+        length(statement.conditions) > 0 ? { Condition = statement.conditions } : null,
+      )
+    ]
+  })
+}

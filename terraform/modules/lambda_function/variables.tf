@@ -1,0 +1,129 @@
+variable "name" {
+  description = "The function's name in the code: its handler is `functions.<name>.handler.handler`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{1,31}$", var.name))
+    error_message = "name must be 2 to 32 lowercase letters, digits and underscores, beginning with a letter."
+  }
+}
+
+variable "package" {
+  description = "What the function runs: the image, by digest, or locally a zip in a bucket and the base64 of its SHA-256."
+  type = object({
+    image = optional(object({ repository_url = string, digest = string }))
+    zip   = optional(object({ bucket = string, key = string, hash = string }))
+  })
+
+  validation {
+    condition     = (var.package.image == null) != (var.package.zip == null)
+    error_message = "package must have either image or zip."
+  }
+  validation {
+    condition     = try(can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest)), false) || var.package.image == null
+    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits."
+  }
+  validation {
+    condition     = try(can(regex("^[A-Za-z0-9+/]{43}=$", var.package.zip.hash)), false) || var.package.zip == null
+    error_message = "package.zip.hash must be the base64 of the zip's SHA-256: 43 characters and =."
+  }
+}
+
+variable "deployment" {
+  description = "What all functions of an environment share."
+  type = object({
+    prefix             = string
+    environment        = string
+    architecture       = optional(string, "arm64")
+    log_level          = optional(string, "INFO")
+    log_retention_days = optional(number, 30)
+    tracing            = optional(bool, true)
+  })
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.deployment.prefix))
+    error_message = "deployment.prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.deployment.architecture)
+    error_message = "deployment.architecture must be arm64 or x86_64."
+  }
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.deployment.log_level)
+    error_message = "deployment.log_level must be DEBUG, INFO, WARNING or ERROR."
+  }
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.deployment.log_retention_days)
+    error_message = "deployment.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+  }
+}
+
+variable "memory" {
+  description = "Memory in MB; one vCPU comes with 1,769 MB."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.memory >= 128 && var.memory <= 10240 && floor(var.memory) == var.memory
+    error_message = "memory must be a whole number of MB from 128 to 10240."
+  }
+}
+
+variable "timeout" {
+  description = "Seconds after which an invocation is cut off."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.timeout >= 1 && var.timeout <= 900 && floor(var.timeout) == var.timeout
+    error_message = "timeout must be a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency kept for this function and never exceeded by it; null: none is reserved."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1
+    error_message = "reserved_concurrency must be null or at least 1: 0 would switch the function off."
+  }
+}
+
+variable "variables" {
+  description = "The function's own environment variables; those common to all functions are added."
+  type        = map(string)
+  default     = {}
+}
+
+variable "statements" {
+  description = "What the function may do, by Sid; conditions are in IAM's own form, operator to key to values."
+  type = map(object({
+    actions    = list(string)
+    resources  = list(string)
+    conditions = optional(map(map(list(string))), {})
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for sid in keys(var.statements) : can(regex("^[A-Za-z0-9]+$", sid))])
+    error_message = "statements: a Sid must consist of letters and digits."
+  }
+  validation {
+    condition     = alltrue([for statement in var.statements : length(statement.actions) > 0 && length(statement.resources) > 0])
+    error_message = "statements: every statement must name at least one action and one resource."
+  }
+  validation {
+    condition = alltrue([
+      for action in flatten(values(var.statements)[*].actions) : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))
+    ])
+    error_message = "statements: an action must be written out, as in dynamodb:GetItem; wildcards are refused."
+  }
+  validation {
+    condition = alltrue([
+      for resource in flatten(values(var.statements)[*].resources) : startswith(resource, "arn:")
+    ])
+    error_message = "statements: a resource must be an ARN."
+  }
+}

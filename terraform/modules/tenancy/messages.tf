@@ -1,0 +1,28 @@
+resource "aws_dynamodb_table" "messages" {
+  name                        = "${var.prefix}-messages"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "inbox"
+  range_key                   = "messageId"
+  stream_enabled              = true
+  stream_view_type            = "NEW_IMAGE"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "inbox"
+    type = "S"
+  }
+
+  attribute {
+    name = "messageId"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+}

@@ -1,0 +1,9 @@
+output "tables" {
+  description = "Name and ARN of the tables `tenants`, `sessions`, `limits` and `messages`."
+  value = {
+    tenants  = { name = aws_dynamodb_table.tenants.name, arn = aws_dynamodb_table.tenants.arn }
+    sessions = { name = aws_dynamodb_table.sessions.name, arn = aws_dynamodb_table.sessions.arn }
+    limits   = { name = aws_dynamodb_table.limits.name, arn = aws_dynamodb_table.limits.arn }
+    messages = { name = aws_dynamodb_table.messages.name, arn = aws_dynamodb_table.messages.arn }
+  }
+}

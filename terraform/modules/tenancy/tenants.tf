@@ -1,0 +1,17 @@
+# Tables are encrypted with the key that DynamoDB owns: always on, free, and without the request quota of KMS.
+
+resource "aws_dynamodb_table" "tenants" {
+  name                        = "${var.prefix}-tenants"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "tenantId"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "tenantId"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+}

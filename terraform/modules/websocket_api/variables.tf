@@ -1,0 +1,78 @@
+variable "prefix" {
+  description = "Beginning of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "stage" {
+  description = "Name of the one stage."
+  type        = string
+  default     = "live"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.stage))
+    error_message = "stage must be 1 to 128 letters, digits, underscores and dashes."
+  }
+}
+
+variable "authorizer" {
+  description = "Alias of the function that authorises `$connect`."
+  type        = object({ function_name = string, name = string, invoke_arn = string })
+}
+
+variable "routes" {
+  description = "Alias of the function behind each route; `reply` sends what it returns back to the client."
+  type = map(object({
+    alias = object({ function_name = string, name = string, invoke_arn = string })
+    reply = optional(bool, false)
+  }))
+
+  validation {
+    condition     = length(setsubtract(["$connect", "$disconnect", "$default"], keys(var.routes))) == 0
+    error_message = "routes must contain $connect, $disconnect and $default."
+  }
+  validation {
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(\\$(connect|disconnect|default)|[A-Za-z0-9_-]{1,128})$", key))])
+    error_message = "routes: a key must be $connect, $disconnect, $default, or an action of letters, digits, underscores and dashes."
+  }
+  validation {
+    condition     = alltrue([for key, route in var.routes : !route.reply if contains(["$connect", "$disconnect"], key)])
+    error_message = "routes: $connect and $disconnect cannot reply."
+  }
+}
+
+variable "throttle" {
+  description = "Requests per second, and bucket, of each route: inbound frames and posts share the account's quota."
+  type        = object({ rate = number, burst = number })
+
+  validation {
+    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
+    error_message = "throttle.rate and throttle.burst must be above 0."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days the access log is kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+  }
+}
+
+variable "gateway_endpoint" {
+  description = "URL of the local stand-in for the data plane, such as http://127.0.0.1:8001; null in AWS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.gateway_endpoint == null ? true : can(regex("^https?://[^/]+$", var.gateway_endpoint))
+    error_message = "gateway_endpoint must be null or http(s)://host:port without a path."
+  }
+}

@@ -1,0 +1,51 @@
+# The hub: the control plane and one cell, complete by itself.
+
+locals {
+  deployment = {
+    prefix             = coalesce(var.prefix, "loudhailer-${var.environment}")
+    environment        = var.environment
+    architecture       = var.architecture
+    log_level          = var.log_level
+    log_retention_days = var.log_retention_days
+    tracing            = var.tracing
+  }
+}
+
+module "cell" {
+  source = "../../modules/cell"
+
+  package              = local.package
+  deployment           = local.deployment
+  deletion_protection  = var.deletion_protection
+  partitions           = var.partitions
+  quota                = var.quota
+  shards               = var.shards
+  chunk_size           = var.chunk_size
+  accounting_window    = var.accounting_window
+  timeouts             = var.timeouts
+  memory               = var.memory
+  reserved_concurrency = { for name, count in var.reserved_concurrency : name => count if !contains(local.control, name) }
+  gateway_endpoint     = var.gateway_endpoint
+}
+
+module "control" {
+  source = "../../modules/control"
+
+  package                  = local.package
+  deployment               = local.deployment
+  tables                   = module.cell.tables
+  topic_arn                = module.cell.topic_arn
+  websocket_url            = module.cell.websocket_api.url
+  auth                     = var.auth
+  jwt                      = var.jwt
+  cors_origins             = var.cors_origins
+  throttle                 = var.http_throttle
+  list_tenants             = var.list_tenants
+  message_lifetime_seconds = var.message_lifetime_seconds
+  reserved_concurrency     = { for name, count in var.reserved_concurrency : name => count if contains(local.control, name) }
+  aws_endpoint             = var.aws_endpoint
+}
+
+locals {
+  control = ["publish", "session_api"]
+}

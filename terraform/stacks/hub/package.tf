@@ -1,0 +1,25 @@
+# Only `local` runs a zip. It goes through a bucket because the provider, given a file, creates one function at a time,
+# five seconds each.
+
+resource "aws_s3_bucket" "package" {
+  count = var.package.zip == null ? 0 : 1
+
+  bucket        = "${local.deployment.prefix}-package"
+  force_destroy = true
+}
+
+resource "aws_s3_object" "package" {
+  count = var.package.zip == null ? 0 : 1
+
+  bucket      = aws_s3_bucket.package[0].bucket
+  key         = "functions.zip"
+  source      = var.package.zip.path
+  source_hash = var.package.zip.hash
+}
+
+locals {
+  package = {
+    image = var.package.image
+    zip   = one([for zip in aws_s3_object.package : { bucket = zip.bucket, key = zip.key, hash = zip.source_hash }])
+  }
+}

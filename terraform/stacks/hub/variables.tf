@@ -1,0 +1,201 @@
+variable "environment" {
+  description = "The environment, such as dev; `local` is the one on a developer's machine."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
+    error_message = "environment must be 2 to 16 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "The hub's AWS account; the provider refuses to work in any other."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "The hub's AWS Region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a Region's name, such as us-east-1."
+  }
+}
+
+variable "prefix" {
+  description = "Beginning of every name; null: loudhailer-<environment>."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.prefix == null ? true : can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "package" {
+  description = "What the functions run: the image, by digest, or locally a zip and the base64 of its SHA-256."
+  type = object({
+    image = optional(object({ repository_url = string, digest = string }))
+    zip   = optional(object({ path = string, hash = string }))
+  })
+
+  validation {
+    condition     = var.environment == "local" || var.package.zip == null
+    error_message = "package.zip is for the environment local only: elsewhere functions run the image."
+  }
+}
+
+variable "architecture" {
+  description = "The functions' processor: arm64 or x86_64, as the image was built for."
+  type        = string
+  default     = "arm64"
+}
+
+variable "log_level" {
+  description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
+  type        = string
+  default     = "INFO"
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 30
+}
+
+variable "tracing" {
+  description = "Functions send traces to X-Ray."
+  type        = bool
+  default     = true
+}
+
+variable "deletion_protection" {
+  description = "AWS refuses to delete the tables while this is on; it can be off in `local` only."
+  type        = bool
+  default     = true
+
+  validation {
+    condition     = var.deletion_protection || var.environment == "local"
+    error_message = "deletion_protection must be true outside the environment local."
+  }
+}
+
+variable "partitions" {
+  description = "How many connections a partition is meant to hold, and how many partitions a tenant has at most."
+  type = object({
+    connections_per_partition = optional(number, 1000)
+    max_partitions            = optional(number, 2500)
+  })
+  default = {}
+}
+
+variable "quota" {
+  description = "The account's API Gateway quota: requests per second, bucket, and the share of the rate that posts may use."
+  type = object({
+    posts_per_second = optional(number, 10000)
+    burst            = optional(number, 5000)
+    headroom         = optional(number, 0.98)
+  })
+  default = {}
+}
+
+variable "shards" {
+  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
+  type        = object({ count = optional(number, 4), concurrency = optional(number, 2) })
+  default     = {}
+}
+
+variable "chunk_size" {
+  description = "Connections in one chunk message at most."
+  type        = number
+  default     = 500
+}
+
+variable "message_lifetime_seconds" {
+  description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
+  type        = number
+  default     = 300
+}
+
+variable "accounting_window" {
+  description = "Seconds that changes of connections are gathered before they are counted."
+  type        = number
+  default     = 1
+}
+
+variable "timeouts" {
+  description = "Timeouts in seconds that differ from the defaults, by function."
+  type        = map(number)
+  default     = {}
+}
+
+variable "memory" {
+  description = "Memory in MB that differs from the default of 512, by function."
+  type        = map(number)
+  default     = {}
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency reserved for a function, by function."
+  type        = map(number)
+  default     = {}
+}
+
+variable "auth" {
+  description = "Who may call the routes of broadcasts, and those of sessions: none (in `local`), iam or jwt."
+  type        = object({ broadcast = optional(string, "iam"), session = optional(string, "iam") })
+  default     = {}
+}
+
+variable "jwt" {
+  description = "Who issues the tokens for auth jwt, and for whom."
+  type        = object({ issuer = string, audience = list(string) })
+  default     = null
+}
+
+variable "cors_origins" {
+  description = "Origins whose pages may call the HTTP API; empty: none."
+  type        = set(string)
+  default     = []
+}
+
+variable "http_throttle" {
+  description = "Requests per second, and bucket, of each route of the HTTP API."
+  type        = object({ rate = optional(number, 500), burst = optional(number, 500) })
+  default     = {}
+}
+
+variable "list_tenants" {
+  description = "GET /tenant lists the tenants, to everyone who may call it: for demonstrations."
+  type        = bool
+  default     = false
+}
+
+variable "aws_endpoint" {
+  description = "URL of the local AWS, such as http://127.0.0.1:4566; null in AWS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.aws_endpoint == null) == (var.environment != "local")
+    error_message = "aws_endpoint must be set in the environment local, and only there."
+  }
+}
+
+variable "gateway_endpoint" {
+  description = "URL of the local stand-in for API Gateway's WebSocket data plane, such as http://127.0.0.1:8001; null in AWS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.gateway_endpoint == null) == (var.environment != "local")
+    error_message = "gateway_endpoint must be set in the environment local, and only there."
+  }
+}

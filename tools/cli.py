@@ -1,0 +1,364 @@
+"""The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Never
+
+import aiohttp
+import typer
+import uvloop
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.table import Table
+from typer.core import TyperGroup
+
+from loudhailer import ids
+from loudhailer.broadcast.audience import to_wire
+from loudhailer.broadcast.report import Report
+from loudhailer.errors import LoudhailerError
+from tools.client.http import ApiError, HttpApi
+from tools.console import Terminal
+from tools.demo.performance import Performance
+from tools.demo.scenario import Scenario
+from tools.demo.verdict import broadcast_table, count_table
+from tools.errors import OperatorError
+from tools.operations.broadcasts import audience_of, described, message_of, report_table
+from tools.operations.deployment import Deployment
+from tools.operations.logs import LogReader, chosen, rendered
+from tools.operations.overview import overview
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import AWS, GATEWAY, Ports, Stack
+from tools.stack.project import Project
+
+_FOLLOW_TIMEOUT_SECONDS = 300.0
+_DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
+"""Small partitions, so that there are several to count and to broadcast through."""
+
+_MOST_FAULTS = 20
+_TERMINATED = 128 + signal.SIGTERM
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+class Commands(TyperGroup):
+    """The commands; whatever ends one of them becomes a sentence and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # Typer's context is click's
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OperatorError as error:
+            Terminal().fail(error)
+        except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
+            Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
+        except KeyboardInterrupt:
+            Terminal().say("Interrupted.")
+            raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What every command starts from: where the stacks lie, and where to write."""
+
+    home: Path | None
+    terminal: Terminal
+
+    def stack(self, name: str = "local", **variables: Any) -> Stack:
+        """One of the stacks in the state directory."""
+        project = Project.of_this_code()
+        home = (self.home or project.root / ".loudhailer").resolve()
+        return Stack(project, StackDirectory(home / name), self.terminal, variables)
+
+    def deployment(self) -> Deployment:
+        """The running local stack."""
+        return Deployment.of(self.stack().state())
+
+    @contextmanager
+    def held(self, stack: Stack) -> Iterator[None]:
+        """Hold the stack's lock, saying so if that takes a while."""
+        with stack.directory.locked(lambda: self.terminal.say("Another command is at work on this stack; waiting …")):
+            yield
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
+app.add_typer(tenant_app, name="tenant")
+
+
+@app.callback()
+def prepare(
+    context: typer.Context,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LOUDHAILER_STATE_DIR",
+            help="Where stacks keep all they own; several run side by side. Default: .loudhailer in the checkout.",
+        ),
+    ] = None,
+) -> None:
+    """Find the stacks, and let a termination clean up as an interrupt does."""
+    signal.signal(signal.SIGTERM, _terminate)
+    context.obj = Workplace(state_dir, Terminal())
+
+
+@app.command()
+def up(
+    context: typer.Context,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Apply even if nothing has changed.")] = False,
+    aws_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local AWS; 0: a free one.")] = 0,
+    gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: a free one.")] = 0,
+) -> None:
+    """Start the local stack, or bring it up to date."""
+    workplace: Workplace = context.obj
+    stack = workplace.stack()
+    with workplace.held(stack):
+        changed = stack.up(Ports(aws_port, gateway_port), force=force)
+        deployment = Deployment.of(stack.state())
+        if changed:
+            _put_sample_tenants(deployment)
+        else:
+            workplace.terminal.say("The stack is up to date; nothing was changed.")
+        workplace.terminal.show(_addresses(deployment))
+
+
+@app.command()
+def down(
+    context: typer.Context,
+    *,
+    destroy: Annotated[
+        bool,
+        typer.Option("--destroy", help="Let Terraform destroy the resources first; they die with the stack anyway."),
+    ] = False,
+) -> None:
+    """Stop the local stack and remove every trace of it: its resources live in the local AWS and end with it."""
+    workplace: Workplace = context.obj
+    stack = workplace.stack()
+    with workplace.held(stack):
+        existed = stack.down(destroy=destroy)
+    workplace.terminal.say("The stack is gone, and its resources with it." if existed else "There was no stack.")
+
+
+@app.command()
+def status(context: typer.Context) -> None:
+    """Show processes, URLs, functions, queues and partitions; exit code 1 unless everything runs."""
+    workplace: Workplace = context.obj
+    stack = workplace.stack()
+    state = stack.state()
+    processes = {name: stack.processes.find(name) for name in (AWS, GATEWAY)}
+    table = Table("process", "state", "pid", "port", title="Processes", title_justify="left")
+    for (name, process), port in zip(
+        processes.items(), (state.aws_port, state.gateway_port) if state else ("", ""), strict=True
+    ):
+        table.add_row(name, "running" if process else "not running", str(process.pid) if process else "", str(port))
+    workplace.terminal.show(table)
+    if not all(processes.values()):
+        raise OperatorError("The stack is not running.", "Start it with `loudhailer up`.")
+    deployment = Deployment.of(state)
+    workplace.terminal.show(_addresses(deployment))
+    for part in overview(deployment):
+        workplace.terminal.show(part)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    *,
+    sockets: Annotated[int, typer.Option(min=10, max=20_000, help="How many sockets connect.")] = 500,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running for a closer look.")] = False,
+) -> None:
+    """Show it all on a stack of its own: sockets, three broadcasts, departures; every frame and count is checked."""
+    workplace: Workplace = context.obj
+    started = time.monotonic()
+    stack = workplace.stack("demo", **_DEMO_VARIABLES)
+    with workplace.held(stack):
+        try:
+            stack.down()
+            stack.up()
+            performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
+            _run(performance.run())
+            workplace.terminal.show(broadcast_table(performance.broadcasts))
+            workplace.terminal.show(count_table(performance.counts))
+        finally:
+            if keep:
+                home = stack.directory.path
+                workplace.terminal.say(f"The stack is kept in {home}; its logs are in {home / 'logs'}.")
+            else:
+                with _undisturbed(), workplace.terminal.step("Removing the stack"):
+                    stack.down()
+    faults = performance.faults
+    for fault in faults[:_MOST_FAULTS]:
+        workplace.terminal.say(fault)
+    if faults:
+        raise OperatorError(f"{len(faults)} findings are not as they must be.", "Run with --keep and look at the logs.")
+    workplace.terminal.show(f"Every frame arrived and every count is right, in {time.monotonic() - started:.0f} s.")
+
+
+@app.command()
+def broadcast(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="What to say: JSON, or any text.")],
+    *,
+    everyone: Annotated[bool, typer.Option("--all", help="To everyone.")] = False,
+    tenant: Annotated[
+        str | None, typer.Option(help="To a tenant, or to the part of it that another option names.")
+    ] = None,
+    room: Annotated[str | None, typer.Option(help="To a room of the tenant.")] = None,
+    player: Annotated[str | None, typer.Option(help="To a player of the tenant.")] = None,
+    session: Annotated[str | None, typer.Option(help="To a session of the tenant.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait until it is finished.")] = False,
+) -> None:
+    """Publish a broadcast, and follow its report."""
+    workplace: Workplace = context.obj
+    audience = audience_of(everyone=everyone, tenant=tenant, room=room, player=player, session=session)
+    deployment = workplace.deployment()
+
+    async def publish() -> Report | None:
+        async with HttpApi(deployment.http_url) as api:
+            broadcast_id = await api.publish(to_wire(audience), message_of(message))
+            workplace.terminal.show(broadcast_id)
+            if not follow:
+                return None
+            with workplace.terminal.bar(f"Broadcasting to {described(audience)}") as bar:
+
+                def show(report: Report) -> None:
+                    settled = report.dispatched - report.in_flight
+                    bar.update(settled, max(report.dispatched, report.expected or 0), report.status)
+
+                return await api.finished_report(broadcast_id, _FOLLOW_TIMEOUT_SECONDS, show)
+
+    report = _run(publish())
+    if report is not None:
+        workplace.terminal.show(report_table(report))
+        if report.status != "finished" or report.failed:
+            raise OperatorError("The broadcast did not reach everyone.", "Look at `loudhailer logs`.")
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    function: Annotated[str | None, typer.Argument(help="One function; default: all.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    since: Annotated[int, typer.Option(min=1, help="Begin so many minutes ago.")] = 15,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="The newest lines only.")] = 200,
+) -> None:
+    """Show the functions' logs, merged by time."""
+    workplace: Workplace = context.obj
+    deployment = workplace.deployment()
+    reader = LogReader(deployment.client("logs"), chosen(deployment.functions, function))
+    start = int((time.time() - 60 * since) * 1000)
+    for batch in reader.follow(start) if follow else [reader.since(start)]:
+        for line in rendered(batch[-lines:]):
+            workplace.terminal.show(line)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def terraform(context: typer.Context) -> None:
+    """Run Terraform on the stack's working copy and local AWS, as in `loudhailer terraform plan`."""
+    workplace: Workplace = context.obj
+    stack = workplace.stack()
+    with workplace.held(stack):
+        state = stack.state()
+        Deployment.of(state)
+        if state is not None:
+            raise typer.Exit(stack.terraform(state).interactive(context.args))
+
+
+@tenant_app.command("list")
+def list_tenants(context: typer.Context) -> None:
+    """Show all tenants and their limits."""
+    workplace: Workplace = context.obj
+    rows = [tenant.to_wire() for tenant in workplace.deployment().tenants.everyone()]
+    table = Table(*SAMPLE_TENANTS[0].to_wire())
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    workplace.terminal.show(table)
+
+
+@tenant_app.command("put")
+def put_tenant(
+    context: typer.Context,
+    tenant: str,
+    *,
+    tenant_connections: Annotated[int | None, typer.Option(help="Connections of all its sessions together.")] = None,
+    connections_per_session: Annotated[int | None, typer.Option(help="Connections of one session.")] = None,
+    tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
+    session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
+    messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
+    session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
+    silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
+) -> None:
+    """Make a tenant, or change the limits that are named."""
+    workplace: Workplace = context.obj
+    change = TenantChange(
+        tenant_connections=tenant_connections,
+        connections_per_session=connections_per_session,
+        tenant_per_minute=tenant_per_minute,
+        session_per_minute=session_per_minute,
+        messages_per_minute=messages_per_minute,
+        session_seconds=session_ttl,
+        silo=silo,
+    )
+    tenant_id = ids.tenant_id(tenant)
+    tenants = workplace.deployment().tenants
+    tenants.put(change.applied_to(tenant_id, tenants.get(tenant_id)))
+    workplace.terminal.say(f"Tenant {tenant_id} is put.")
+
+
+@tenant_app.command("delete")
+def delete_tenant(context: typer.Context, tenant: str) -> None:
+    """Delete a tenant; its open connections stay until they end."""
+    workplace: Workplace = context.obj
+    tenant_id = ids.tenant_id(tenant)
+    tenants = workplace.deployment().tenants
+    if tenants.get(tenant_id) is None:
+        raise OperatorError(f"There is no tenant {tenant_id}.", "See `loudhailer tenant list`.")
+    tenants.delete(tenant_id)
+    workplace.terminal.say(f"Tenant {tenant_id} is deleted.")
+
+
+def main() -> None:
+    """Entry point of the command `loudhailer`."""
+    app()
+
+
+def _put_sample_tenants(deployment: Deployment) -> None:
+    tenants = deployment.tenants
+    for tenant in SAMPLE_TENANTS:
+        if tenants.get(tenant.tenant_id) is None:
+            tenants.put(tenant)
+
+
+def _addresses(deployment: Deployment) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("HTTP API", deployment.http_url)
+    table.add_row("WebSocket", deployment.websocket_url)
+    table.add_row("local AWS", deployment.aws_endpoint)
+    return table
+
+
+def _run[T](work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(_TERMINATED)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Finish the block even if the operator interrupts once more."""
+    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

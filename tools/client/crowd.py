@@ -1,0 +1,151 @@
+"""Thousands of WebSockets in one process, which count what they receive and how long it took."""
+
+import asyncio
+import resource
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tools.client.frames import FrameReader, Stamp
+from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, open_socket
+
+_SPARE_DESCRIPTORS = 256
+_POLL_SECONDS = 0.02
+
+
+@dataclass
+class Reception:
+    """What has arrived of one broadcast.
+
+    Attributes:
+        counts: how many frames each member has received, by the member's number; those without any are not in it.
+        latencies: milliseconds from publishing to each member's first frame, by the clock of this machine.
+    """
+
+    counts: dict[int, int] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+
+    def record(self, member: int, latency: float) -> None:
+        """One frame has arrived."""
+        seen = self.counts.get(member, 0)
+        self.counts[member] = seen + 1
+        if not seen:
+            self.latencies.append(latency)
+
+    @property
+    def duplicates(self) -> int:
+        """Frames beyond each member's first."""
+        return sum(self.counts.values()) - len(self.counts)
+
+    def missing(self, members: Collection[int]) -> set[int]:
+        """Those of the members who have received nothing."""
+        return set(members).difference(self.counts)
+
+    def strays(self, members: Collection[int]) -> set[int]:
+        """Those who have received it though they are none of the members."""
+        return set(self.counts).difference(members)
+
+
+class Member(Socket):
+    """One of the crowd."""
+
+    def __init__(self, crowd: "Crowd", number: int) -> None:
+        super().__init__()
+        self.number = number
+        self._crowd = crowd
+
+    def on_message(self, payload: bytes) -> None:
+        """Count the message."""
+        self._crowd.count(self, payload)
+
+    def on_closed(self) -> None:
+        """Count the departure."""
+        self._crowd.open -= 1
+
+
+class Crowd:
+    """A growing crowd; members keep their numbers, in the order of the URLs they came by.
+
+    Attributes:
+        members: all that ever connected, by number.
+        open: how many are connected now.
+        others: messages that were no broadcasts.
+    """
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.open = 0
+        self.others = 0
+        self._invited = 0
+        self._reader = FrameReader()
+        self._receptions: dict[str, Reception] = {}
+
+    async def connect(
+        self, urls: Sequence[str], concurrency: int = 50, progressed: Callable[[int], None] = lambda _: None
+    ) -> list[Member | Refusal]:
+        """Connect to each URL, at most `concurrency` at a time; members or refusals in the same order."""
+        _allow_descriptors(len(urls) + self.open)
+        gate = asyncio.Semaphore(concurrency)
+        first = self._invited
+        self._invited += len(urls)
+        answered = 0
+
+        async def one(number: int, url: str) -> Member | Refusal:
+            nonlocal answered
+            async with gate:
+                try:
+                    member = await open_socket(lambda: Member(self, number), url)
+                except HandshakeRefusedError as error:
+                    return error.refusal
+                finally:
+                    answered += 1
+                    progressed(answered)
+                self.members[number] = member
+                self.open += 1
+                return member
+
+        return await asyncio.gather(*(one(first + index, url) for index, url in enumerate(urls)))
+
+    def count(self, member: Member, payload: bytes) -> None:
+        """A member has received a message."""
+        stamp: Stamp | None = self._reader.stamp(payload)
+        if stamp is None:
+            self.others += 1
+        else:
+            self.reception(stamp.broadcast_id).record(member.number, time.time() * 1000 - stamp.published_at)
+
+    def reception(self, broadcast_id: str) -> Reception:
+        """What has arrived of a broadcast so far."""
+        return self._receptions.setdefault(broadcast_id, Reception())
+
+    async def arrived(
+        self,
+        broadcast_id: str,
+        members: Collection[int],
+        timeout: float,  # noqa: ASYNC109 - running out of time is an answer here, not an error
+        progressed: Callable[[int], None] = lambda _: None,
+    ) -> bool:
+        """Wait until each of the members has the broadcast; whether that came to pass in time."""
+        reception = self.reception(broadcast_id)
+        deadline = time.monotonic() + timeout
+        while missing := reception.missing(members):
+            progressed(len(members) - len(missing))
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        progressed(len(members))
+        return True
+
+    async def leave(self, members: Iterable[Member], manner: Departure = Departure.CLOSE) -> None:
+        """Close the members' sockets, and wait until they are closed here."""
+        leaving = [member for member in members if member.is_open]
+        for member in leaving:
+            member.leave(manner)
+        await asyncio.gather(*(member.transport.wait_disconnected() for member in leaving))
+
+
+def _allow_descriptors(sockets: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sockets + _SPARE_DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))

@@ -1,0 +1,97 @@
+"""The HTTP API of a deployment, as a client sees it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from loudhailer.broadcast.report import Report
+
+_TIMEOUT = aiohttp.ClientTimeout(total=35)
+_REPORT_POLL_SECONDS = 0.25
+_LONGEST_BODY = 500
+
+
+class ApiError(Exception):
+    """The API answered with another status than the one that means success.
+
+    Attributes:
+        status: the HTTP status.
+        body: the answer's JSON value, or its text.
+    """
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"HTTP {status}: {str(body)[:_LONGEST_BODY]}")
+        self.status = status
+        self.body = body
+
+
+class HttpApi:
+    """Sessions, broadcasts, reports. Use it as an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def open_session(self, tenant: str, session: str, player: str | None = None) -> str:
+        """Create or refresh a session; the WebSocket URL that it is to connect to."""
+        query = {"tenantId": tenant, "sessionId": session} | ({} if player is None else {"playerId": player})
+        body = await self.call("PUT", "/session", query=query)
+        return str(body["webSocketUrl"])
+
+    async def publish(self, audience: dict[str, Any], message: Any, broadcast_id: str | None = None) -> str:
+        """Publish a broadcast; its id."""
+        document = {"audience": audience, "message": message}
+        if broadcast_id is not None:
+            document["broadcastId"] = broadcast_id
+        body = await self.call("POST", "/broadcast", document=document, success=202)
+        return str(body["broadcastId"])
+
+    async def report(self, broadcast_id: str) -> Report:
+        """How far a broadcast has come."""
+        return Report.from_wire(await self.call("GET", f"/broadcast/{broadcast_id}"))
+
+    async def finished_report(
+        self,
+        broadcast_id: str,
+        timeout: float,  # noqa: ASYNC109 - running out of time is an answer here, not an error
+        progressed: Callable[[Report], None] = lambda _: None,
+    ) -> Report:
+        """The report once it is finished, or as it stands when the time is up."""
+        deadline = time.monotonic() + timeout
+        while True:
+            report = await self.report(broadcast_id)
+            progressed(report)
+            if report.status == "finished" or time.monotonic() > deadline:
+                return report
+            await asyncio.sleep(_REPORT_POLL_SECONDS)
+
+    async def call(
+        self, method: str, path: str, query: dict[str, str] | None = None, document: Any = None, success: int = 200
+    ) -> Any:
+        """Any call; the answer's JSON value, or ApiError for another status than the expected one."""
+        if self._session is None:
+            raise RuntimeError("HttpApi is used outside its `async with`")
+        async with self._session.request(method, f"{self._url}{path}", params=query, json=document) as response:
+            text = await response.text()
+            try:
+                body = json.loads(text)
+            except ValueError:
+                body = text
+            if response.status != success:
+                raise ApiError(response.status, body)
+            return body

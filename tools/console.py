@@ -1,0 +1,109 @@
+"""What the operator sees: bars and colours on a terminal, plain lines with the same words everywhere else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tools.errors import OperatorError
+
+_NOTE_LENGTH = 60
+_PLAIN_WIDTH = 500
+_PLAIN_INTERVAL_SECONDS = 10.0
+_VISIBLE_ID_LENGTH = 4
+
+
+def masked(session: str) -> str:
+    """A session's id as it may be shown: it is a bearer secret, so only enough to tell two of them apart."""
+    return f"{session[:_VISIBLE_ID_LENGTH]}…" if len(session) > _VISIBLE_ID_LENGTH else "…"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text on one line, cut to a length, an ellipsis in place of what is missing."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+class Bar:
+    """Progress towards a total that may become known only on the way."""
+
+    def __init__(self, terminal: "Terminal", title: str, live: tuple[Progress, TaskID] | None) -> None:
+        self._terminal = terminal
+        self._title = title
+        self._live = live
+        self._printed_at = time.monotonic()
+
+    def update(self, done: int, total: int | None, note: str = "") -> None:
+        """Show how far it is, and what is being done; off a terminal, one line every ten seconds."""
+        if self._live is not None:
+            progress, task = self._live
+            progress.update(task, completed=done, total=total, note=escape(shortened(note, _NOTE_LENGTH)))
+        elif time.monotonic() - self._printed_at >= _PLAIN_INTERVAL_SECONDS:
+            self._printed_at = time.monotonic()
+            of_total = "" if total is None else f"/{total}"
+            suffix = f" ({shortened(note, _NOTE_LENGTH)})" if note else ""
+            self._terminal.say(f"{self._title}: {done}{of_total}{suffix}")
+
+
+class Terminal:
+    """Where a command writes: its result to standard output, its progress and its errors to standard error."""
+
+    def __init__(self, output: Console | None = None, progress: Console | None = None) -> None:
+        self.output = output or Console(highlight=False)
+        self.progress = progress or Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+        self.progress.print(text, markup=False)
+
+    def show(self, result: RenderableType) -> None:
+        """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere."""
+        if isinstance(result, Table) and not self.output.is_terminal:
+            result.box = None
+            self.output.print(result, width=_PLAIN_WIDTH, no_wrap=True, crop=False)
+        else:
+            self.output.print(result, markup=False)
+
+    def fail(self, error: OperatorError) -> None:
+        """Say why the command ends, and what to do."""
+        self.progress.print(f"[bold red]Error:[/] {escape(error.problem)}")
+        if error.remedy:
+            self.progress.print(f"[bold]Fix:[/] {escape(error.remedy)}")
+
+    @contextmanager
+    def bar(self, title: str, total: int | None = None) -> Iterator[Bar]:
+        """A bar for the length of the block, then one line that says how long it took."""
+        started = time.monotonic()
+        if self.progress.is_terminal:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("[dim]{task.fields[note]}"),
+            )
+            with Progress(*columns, console=self.progress, transient=True) as progress:
+                yield Bar(self, title, (progress, progress.add_task(escape(title), total=total, note="")))
+        else:
+            self.say(f"{title} …")
+            yield Bar(self, title, None)
+        self._done(title, time.monotonic() - started)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Something that takes a moment and has no measure; then one line that says how long it took."""
+        started = time.monotonic()
+        if self.progress.is_terminal:
+            with self.progress.status(escape(title)):
+                yield
+        else:
+            yield
+        self._done(title, time.monotonic() - started)
+
+    def _done(self, title: str, seconds: float) -> None:
+        self.progress.print(f"[green]✓[/] {escape(title)} [dim]({seconds:.1f} s)[/]")

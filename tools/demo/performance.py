@@ -1,0 +1,137 @@
+"""The demonstration itself: sockets come, three broadcasts go out, half the sockets leave, and all is counted."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from loudhailer.broadcast.audience import Audience, to_wire
+from loudhailer.broadcast.report import Report
+from tools.client.crowd import Crowd, Reception
+from tools.client.http import HttpApi
+from tools.client.socket import Departure, Refusal, socket_url
+from tools.console import Terminal
+from tools.demo.scenario import Scenario, Seat, occupied
+from tools.demo.verdict import BroadcastResult, CountResult
+from tools.errors import OperatorError
+from tools.operations.broadcasts import described
+from tools.operations.census import count_tenant
+from tools.operations.deployment import Deployment
+
+_CONCURRENT_HANDSHAKES = 40
+_COUNTS_TIMEOUT_SECONDS = 60.0
+_FRAMES_TIMEOUT_SECONDS = 30.0
+_REPORT_TIMEOUT_SECONDS = 30.0
+_POLL_SECONDS = 0.5
+_DUPLICATES_WAIT_SECONDS = 2.0
+"""How long after the last broadcast a late duplicate still would be counted."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A broadcast that went out: whom it was for, and what was reported of it in the end."""
+
+    broadcast_id: str
+    audience: str
+    recipients: set[int]
+    report: Report
+
+
+@dataclass
+class Performance:
+    """One run of a scenario against a deployment."""
+
+    scenario: Scenario
+    deployment: Deployment
+    terminal: Terminal
+    crowd: Crowd = field(default_factory=Crowd)
+    sent: list[Sent] = field(default_factory=list)
+    counts: list[CountResult] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Run it from the first connection to the last count."""
+        async with HttpApi(self.deployment.http_url) as api:
+            try:
+                await self._arrive(api)
+                await self._count("all connected", self.scenario.seats)
+                for audience in self.scenario.audiences:
+                    await self._broadcast(api, audience)
+                await asyncio.sleep(_DUPLICATES_WAIT_SECONDS)
+                await self._half_leaves()
+            finally:
+                await self.crowd.leave(self.crowd.members.values())
+
+    @property
+    def broadcasts(self) -> list[BroadcastResult]:
+        """What the sockets have received of each broadcast until now."""
+        return [_result(sent, self.crowd.reception(sent.broadcast_id)) for sent in self.sent]
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything that is not as it must be."""
+        results: list[BroadcastResult | CountResult] = [*self.broadcasts, *self.counts]
+        return [fault for result in results for fault in result.faults]
+
+    async def _arrive(self, api: HttpApi) -> None:
+        tenants = self.deployment.tenants
+        for tenant in self.scenario.tenants:
+            await asyncio.to_thread(tenants.put, tenant)
+        bases = {key: await api.open_session(*key) for key in self.scenario.sessions}
+        seats = self.scenario.seats
+        urls = [
+            socket_url(bases[seat.tenant, seat.session], tenantId=seat.tenant, sessionId=seat.session) for seat in seats
+        ]
+        with self.terminal.bar(f"Connecting {len(seats)} sockets", len(seats)) as bar:
+            answers = await self.crowd.connect(urls, _CONCURRENT_HANDSHAKES, lambda done: bar.update(done, len(seats)))
+        if refusals := [answer for answer in answers if isinstance(answer, Refusal)]:
+            first = refusals[0]
+            raise OperatorError(
+                f"{len(refusals)} of {len(seats)} sockets were refused, the first with {first.status} {first.reason}.",
+                "Run with --keep, then look at the functions' logs.",
+            )
+
+    async def _broadcast(self, api: HttpApi, audience: Audience) -> None:
+        recipients = self.scenario.recipients(audience)
+        name = described(audience)
+        with self.terminal.bar(f"Broadcasting to {name}", len(recipients)) as bar:
+            broadcast_id = await api.publish(to_wire(audience), {"text": "Hello out there!"})
+            await self.crowd.arrived(
+                broadcast_id, recipients, _FRAMES_TIMEOUT_SECONDS, lambda done: bar.update(done, len(recipients))
+            )
+            report = await api.finished_report(broadcast_id, _REPORT_TIMEOUT_SECONDS)
+        self.sent.append(Sent(broadcast_id, name, recipients, report))
+
+    async def _half_leaves(self) -> None:
+        departures = self.scenario.departures
+        resets = sum(manner is Departure.RESET for manner in departures.values())
+        with self.terminal.step(f"{len(departures)} sockets leave, {resets} of them without a close frame"):
+            for manner in Departure:
+                leaving = [number for number, chosen in departures.items() if chosen is manner]
+                await self.crowd.leave((self.crowd.members[number] for number in leaving), manner)
+        await self._count("half left", [seat for seat in self.scenario.seats if seat.number not in departures])
+
+    async def _count(self, moment: str, seats: Sequence[Seat]) -> None:
+        """Wait until the counts are the truth; past the bound, they are taken as they stand."""
+        truth = occupied(seats)
+        deadline = time.monotonic() + _COUNTS_TIMEOUT_SECONDS
+        with self.terminal.bar(f"Waiting for the counts, {moment}", len(seats)) as bar:
+            while True:
+                counts = [await asyncio.to_thread(count_tenant, self.deployment, tenant) for tenant in truth]
+                bar.update(sum(count.counted for count in counts), len(seats))
+                results = [CountResult(moment, truth[count.tenant], count) for count in counts]
+                if not any(result.faults for result in results) or time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+        self.counts.extend(results)
+
+
+def _result(sent: Sent, reception: Reception) -> BroadcastResult:
+    return BroadcastResult(
+        audience=sent.audience,
+        expected=len(sent.recipients),
+        received=len(sent.recipients) - len(reception.missing(sent.recipients)),
+        duplicates=reception.duplicates,
+        strays=len(reception.strays(sent.recipients)),
+        latencies=reception.latencies,
+        report=sent.report,
+    )

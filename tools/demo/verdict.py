@@ -1,0 +1,122 @@
+"""What the demonstration saw, as tables, and whether it is what it must be."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from loudhailer.broadcast.report import Report
+from tools.operations.census import TenantCount
+
+
+@dataclass(frozen=True)
+class BroadcastResult:
+    """One broadcast, as the sockets saw it and as the service reports it.
+
+    Attributes:
+        audience: whom it was for, in words.
+        expected: sockets that must receive it.
+        received: sockets that did, of those.
+        duplicates: frames beyond each socket's first; allowed, as delivery is at least once.
+        strays: sockets that received it though it was not for them.
+        latencies: milliseconds from publishing to each socket's first frame.
+        report: what `GET /broadcast/{id}` says.
+    """
+
+    audience: str
+    expected: int
+    received: int
+    duplicates: int
+    strays: int
+    latencies: Sequence[float]
+    report: Report
+
+    @property
+    def lost(self) -> int:
+        """Sockets that must have received it and did not."""
+        return self.expected - self.received
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with it, in sentences."""
+        faults = []
+        if self.lost:
+            faults.append(f"The broadcast to {self.audience} lost {self.lost} of {self.expected} frames.")
+        if self.strays:
+            faults.append(f"The broadcast to {self.audience} reached {self.strays} sockets it was not for.")
+        report = self.report
+        if report.status != "finished":
+            faults.append(f"The report of the broadcast to {self.audience} is {report.status}, not finished.")
+        if (report.dispatched, report.delivered) != (self.expected, self.expected):
+            faults.append(
+                f"The report of the broadcast to {self.audience} says {report.dispatched} dispatched and "
+                f"{report.delivered} delivered of {self.expected}."
+            )
+        return faults
+
+
+@dataclass(frozen=True)
+class CountResult:
+    """A tenant's counts against the sockets that are really open."""
+
+    moment: str
+    sockets: int
+    count: TenantCount
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with it, in sentences."""
+        if self.count.agrees_with(self.sockets):
+            return []
+        count = self.count
+        fault = (
+            f"{self.moment.capitalize()}, tenant {count.tenant} has {self.sockets} sockets, but {count.rows} rows, "
+            f"{count.counted} counted and {count.reserved} reserved."
+        )
+        return [fault]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values does not exceed (nearest rank); NaN for no values."""
+    if not values:
+        return math.nan
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def broadcast_table(results: Sequence[BroadcastResult]) -> Table:
+    """One row a broadcast."""
+    table = Table(title="Broadcasts", title_justify="left")
+    table.add_column("to")
+    for column in ("expected", "received", "duplicates", "lost", "stray", "p50 ms", "p99 ms", "last ms", "reported"):
+        table.add_column(column, justify="right")
+    for result in results:
+        numbers = (result.expected, result.received, result.duplicates, result.lost, result.strays)
+        times = (percentile(result.latencies, share) for share in (0.5, 0.99, 1))
+        reported = f"{result.report.delivered} {result.report.status}"
+        table.add_row(
+            result.audience,
+            *map(str, numbers),
+            *(f"{time:.0f}" for time in times),
+            reported,
+            style=_style(result.faults),
+        )
+    return table
+
+
+def count_table(results: Sequence[CountResult]) -> Table:
+    """One row a tenant and moment."""
+    table = Table(title="Counts against the truth", title_justify="left")
+    table.add_column("when")
+    table.add_column("tenant")
+    for column in ("sockets", "rows", "counted", "tenant total", "partitions"):
+        table.add_column(column, justify="right")
+    for result in results:
+        count = result.count
+        numbers = (result.sockets, count.rows, count.counted, count.reserved, count.partitions)
+        table.add_row(result.moment, count.tenant, *map(str, numbers), style=_style(result.faults))
+    return table
+
+
+def _style(faults: list[str]) -> str:
+    return "red" if faults else ""

@@ -1,0 +1,179 @@
+"""SQS queues are read as AWS reads them: in concurrent batches, gathered in a window, with partial failures.
+
+AWS reads a standard queue in several concurrent batches, five at first, at most `ScalingConfig.MaximumConcurrency`;
+it waits up to the batching window for a batch to fill:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+What a function reports as failed, and the whole batch when its report is malformed, comes back after the visibility
+timeout; a throttled batch is tried again until then:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+
+MiniStack ignores the window, takes at most 10 messages, stops a mapping for a second after any error, and takes a
+malformed report for success: the messages are deleted. (A FIFO queue has one batch at a time: this stays so.)
+
+Patched: nothing more than in `event_sources`; this is what it polls with. The functions below are leaned on.
+"""
+
+# ruff: noqa: SLF001 (MiniStack's internals are what this is about)
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from ministack.services import lambda_svc, sqs
+
+from tools.local_aws.batch_response import failed_items
+from tools.local_aws.gaps import Gap, mapped_function
+from tools.local_aws.options import Options
+from tools.local_aws.patching import Patch
+
+type Message = dict[str, Any]
+
+_RECEIVED_AT_ONCE = 10
+_GATHERING_PAUSE_SECONDS = 0.02
+_THROTTLE_PAUSE_SECONDS = 0.2
+
+
+def gap(_options: Options) -> Gap:
+    """Pin what reading a queue leans on."""
+    return Gap(
+        patches=(
+            Patch(
+                "ministack.services.sqs:_receive_messages_for_esm",
+                "f230dbcd4974adcf5f22b7a8c3d72e41deff97d5ccd39b990f59af9fe9910ff0",
+            ),
+            Patch(
+                "ministack.services.sqs:_delete_messages_for_esm",
+                "c1686f29b48b42eea5a69e1c24da77bd47e96f44372ac765f24fbcb8cf68362b",
+            ),
+            Patch(
+                "ministack.services.lambda_svc:_sqs_esm_concurrency",
+                "d3e9d1e865aa0b28e7873a2ec3d794ce0383435741658f6fdec000b1b0d9b224",
+            ),
+            Patch(
+                "ministack.services.lambda_svc:_apply_filter_criteria",
+                "d8d7d5c8f77ea1ac431ccaf2e5ae888968c5e3a62d5ac3ef177043011a679fd3",
+            ),
+        ),
+    )
+
+
+class QueueMapping:
+    """One event source mapping of a queue. Lives on the server's event loop, in the mapping's account and Region."""
+
+    def __init__(self, esm: dict[str, Any], finished: Callable[[], None]) -> None:
+        self._esm = esm
+        self._finished = finished
+        self._arn: str = esm["EventSourceArn"]
+        self._url: str = sqs._queue_url(self._arn.rpartition(":")[2])
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = False
+
+    def start_ready(self) -> None:
+        """Start a task for every batch that may be delivered now."""
+        queue = sqs._queues.get(self._url)
+        function, config = lambda_svc._get_func_record_for_qualifier(
+            self._esm["FunctionName"], self._esm.get("Qualifier")
+        )
+        if queue is None or function is None:
+            return
+        limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config, queue)
+        while len(self._tasks) < limit and not self._gathering and _has_visible(queue):
+            messages = self._receive(self._esm["BatchSize"])
+            if not messages:
+                return  # they were on their way to the dead-letter queue
+            if self._esm.get("MaximumBatchingWindowInSeconds"):
+                self._gathering = True
+                self._start(self._gather_and_deliver(messages, time.monotonic()))
+            else:
+                self._start(self._deliver(messages))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._finished())
+
+    def _receive(self, count: int) -> list[Message]:
+        messages: list[Message] = []
+        while len(messages) < count:
+            some = sqs._receive_messages_for_esm(self._url, min(count - len(messages), _RECEIVED_AT_ONCE))
+            if not some:
+                break
+            messages += some
+        return messages
+
+    async def _gather_and_deliver(self, messages: list[Message], since: float) -> None:
+        window = self._esm["MaximumBatchingWindowInSeconds"]
+        size = self._esm["BatchSize"]
+        while len(messages) < size and time.monotonic() - since < window:
+            await asyncio.sleep(_GATHERING_PAUSE_SECONDS)
+            messages += self._receive(size - len(messages))
+        self._gathering = False
+        self._finished()
+        await self._deliver(messages)
+
+    async def _deliver(self, messages: list[Message]) -> None:
+        region = self._arn.split(":")[3]
+        records = lambda_svc._apply_filter_criteria(
+            [_record(message, self._arn, region) for message in messages], self._esm
+        )
+        wanted = {record["messageId"] for record in records}
+        self._delete(message for message in messages if message["id"] not in wanted)
+        messages = [message for message in messages if message["id"] in wanted]
+        if messages:
+            failed = await self._failed(messages, records)
+            self._delete(message for message in messages if message["id"] not in failed)
+
+    async def _failed(self, messages: list[Message], records: list[dict[str, Any]]) -> frozenset[str]:
+        """Invoke the function; the ids of the messages that stay in the queue."""
+        identifiers = frozenset(message["id"] for message in messages)
+        visible_again = min(message["visible_at"] for message in messages)
+        result = await mapped_function.invoke(self._esm, records)
+        while result.get("throttle") and time.time() + _THROTTLE_PAUSE_SECONDS < visible_again:
+            await asyncio.sleep(_THROTTLE_PAUSE_SECONDS)
+            result = await mapped_function.invoke(self._esm, records)
+        if result.get("error"):
+            return identifiers
+        if "ReportBatchItemFailures" not in self._esm.get("FunctionResponseTypes", []):
+            return frozenset()
+        return failed_items(result.get("body"), identifiers)
+
+    def _delete(self, messages: Iterable[Message]) -> None:
+        if self._url in sqs._queues:  # else it was deleted meanwhile, and they with it
+            sqs._delete_messages_for_esm(self._url, {message["receipt_handle"] for message in messages})
+
+
+def _has_visible(queue: dict[str, Any]) -> bool:
+    now = time.time()
+    return any(message.get("visible_at", 0) <= now for message in queue["messages"])
+
+
+def _record(message: Message, arn: str, region: str) -> dict[str, Any]:
+    """A message as a function sees it: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
+    system = message["sys"]
+    attributes = {
+        "ApproximateReceiveCount": str(message["receive_count"]),
+        "SentTimestamp": str(int(message["sent_at"] * 1000)),
+        "SenderId": system.get("SenderId", ""),
+        "ApproximateFirstReceiveTimestamp": str(int(message["first_receive_at"] * 1000)),
+    }
+    optional = {
+        "AWSTraceHeader": system.get("AWSTraceHeader"),
+        "DeadLetterQueueSourceArn": system.get("DeadLetterQueueSourceArn"),
+        "MessageGroupId": message.get("group_id"),
+        "MessageDeduplicationId": message.get("dedup_id"),
+        "SequenceNumber": message.get("seq"),
+    }
+    return {
+        "messageId": message["id"],
+        "receiptHandle": message["receipt_handle"],
+        "body": message["body"],
+        "attributes": attributes | {name: value for name, value in optional.items() if value},
+        "messageAttributes": lambda_svc._sqs_message_attributes_to_camel_case(message["message_attributes"]),
+        "md5OfBody": message["md5_body"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": region,
+    }

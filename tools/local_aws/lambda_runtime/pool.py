@@ -1,0 +1,183 @@
+"""The workers of all functions: as many as a laptop can bear, in place of AWS's thousand."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tools.local_aws.lambda_runtime.worker import Function, Worker
+
+_PATIENCE_SECONDS = 60.0
+_WAITING = 1000
+
+
+class PoolExhaustedError(Exception):
+    """No worker became free in time, or too many invocations wait already."""
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """An invocation that waits for a worker; granted either an idle one or the room to start one."""
+
+    function: Function
+    granted: threading.Event = field(default_factory=threading.Event)
+    worker: Worker | None = None
+
+
+class WorkerPool:
+    """Leases workers: idle ones first, new ones up to two caps, then in order of arrival.
+
+    `per_function` bounds the processes of one function over all its versions, `total` those of all functions; at
+    `total`, the worker idle for longest makes room.
+    """
+
+    def __init__(
+        self,
+        per_function: int,
+        total: int,
+        *,
+        patience: float = _PATIENCE_SECONDS,
+        waiting: int = _WAITING,
+        start: Callable[[Function], Worker] = Worker,
+    ) -> None:
+        self._per_function = per_function
+        self._total = total
+        self._patience = patience
+        self._max_waiting = waiting
+        self._start = start
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []  # the longest idle first
+        self._busy: set[Worker] = set()
+        self._retired: set[Worker] = set()
+        self._processes: Counter[str] = Counter()  # by function name; a worker about to start counts
+        self._tickets: deque[_Ticket] = deque()
+        self._closed = threading.Event()
+
+    @contextmanager
+    def lease(self, function: Function) -> Iterator[Worker]:
+        """A worker of `function`, for one invocation. Raises PoolExhaustedError."""
+        worker = self._acquire(function)
+        try:
+            yield worker
+        finally:
+            self._release(worker)
+
+    def retire(self, concerns: Callable[[Function], bool]) -> None:
+        """End the idle workers of the functions concerned; the busy ones end with their invocation."""
+        with self._lock:
+            ended = [worker for worker in self._idle if concerns(worker.function)]
+            self._forget_idle(ended)
+            self._retired |= {worker for worker in self._busy if concerns(worker.function)}
+            ended += self._grant()
+        _close(ended)
+
+    def close(self) -> None:
+        """End every worker, busy ones too, and refuse further work."""
+        with self._lock:
+            self._closed.set()
+            ended, self._idle = self._idle, []
+            for worker in self._busy:
+                worker.kill()  # its invocation sees the end and releases it
+            for ticket in self._tickets:
+                ticket.granted.set()
+            self._tickets.clear()
+        _close(ended)
+
+    def _acquire(self, function: Function) -> Worker:
+        ticket = _Ticket(function)
+        with self._lock:
+            if self._closed.is_set() or len(self._tickets) >= self._max_waiting:
+                raise PoolExhaustedError
+            self._tickets.append(ticket)
+            ended = self._grant()
+        _close(ended)
+        if not ticket.granted.wait(self._patience) and self._give_up(ticket):
+            raise PoolExhaustedError
+        if ticket.worker is not None:
+            return ticket.worker
+        return self._start_worker(function)
+
+    def _give_up(self, ticket: _Ticket) -> bool:
+        """Leave the line; False when the ticket was granted at the last moment."""
+        with self._lock:
+            if ticket not in self._tickets:
+                return False
+            self._tickets.remove(ticket)
+            return True
+
+    def _start_worker(self, function: Function) -> Worker:
+        if self._closed.is_set():
+            raise PoolExhaustedError
+        try:
+            worker = self._start(function)
+        except BaseException:
+            with self._lock:
+                self._processes[function.name] -= 1
+            raise
+        with self._lock:
+            self._busy.add(worker)
+            closed = self._closed.is_set()
+        if closed:
+            worker.kill()
+        return worker
+
+    def _release(self, worker: Worker) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            ended = []
+            if worker.alive and worker not in self._retired and not self._closed.is_set():
+                self._idle.append(worker)
+            else:
+                self._retired.discard(worker)
+                self._processes[worker.function.name] -= 1
+                ended.append(worker)
+            ended += self._grant()
+        _close(ended)
+
+    def _grant(self) -> list[Worker]:
+        """Serve who can be served, in order of arrival; returns the workers that made room, to be closed."""
+        ended: list[Worker] = []
+        waiting: deque[_Ticket] = deque()
+        saturated: set[Function] = set()
+        for ticket in self._tickets:
+            if ticket.function in saturated or not self._serve(ticket, ended):
+                saturated.add(ticket.function)
+                waiting.append(ticket)
+            else:
+                ticket.granted.set()
+        self._tickets = waiting
+        return ended
+
+    def _serve(self, ticket: _Ticket, ended: list[Worker]) -> bool:
+        function = ticket.function
+        # The one used last is the warmest.
+        if idle := next((worker for worker in reversed(self._idle) if worker.function == function), None):
+            self._idle.remove(idle)
+            self._busy.add(idle)
+            ticket.worker = idle
+            return True
+        name = function.name
+        if self._processes[name] >= self._per_function:
+            outdated = next((worker for worker in self._idle if worker.function.name == name), None)
+        elif self._processes.total() >= self._total:
+            outdated = next(iter(self._idle), None)
+        else:
+            self._processes[name] += 1
+            return True
+        if outdated is None:
+            return False
+        self._forget_idle([outdated])
+        ended.append(outdated)
+        self._processes[name] += 1
+        return True
+
+    def _forget_idle(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            self._idle.remove(worker)
+            self._processes[worker.function.name] -= 1
+
+
+def _close(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.close()

@@ -1,0 +1,170 @@
+"""One execution environment of a Lambda function: a process, its pipes and its log."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+_INIT_SECONDS = 60.0  # AWS gives 10; a busy laptop that starts many at once needs more
+_CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Function:
+    """One state of a function: what a worker runs. Workers of equal functions are interchangeable."""
+
+    name: str  # "account:region:name": all versions share its capacity
+    version: str
+    handler: str
+    code: Path
+    timeout: float
+    environment: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One request to a function."""
+
+    event: Any
+    request_id: str
+    function_arn: str
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an invocation: a result or an error document, and what was logged."""
+
+    result: Any
+    error: Mapping[str, Any] | None
+    log: str
+
+
+class _Ended(Exception):  # noqa: N818 (not an error of ours)
+    """The process closed its response pipe."""
+
+
+class Worker:
+    """A process that runs one function, one invocation at a time; the caller sees to that."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
+        request_end, self._requests = os.pipe()
+        self._responses, response_end = os.pipe()
+        self._logs, log_end = os.pipe()
+        os.set_blocking(self._logs, False)
+        self._unread = b""
+        self._ready = False
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(_BOOTSTRAP), str(request_end), str(response_end)],
+                pass_fds=(request_end, response_end),
+                stdin=subprocess.DEVNULL,
+                stdout=log_end,
+                stderr=log_end,
+                cwd=function.code,
+                env=dict(function.environment) | {"AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream},
+                start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
+            )
+        finally:
+            for descriptor in (request_end, response_end, log_end):
+                os.close(descriptor)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another invocation."""
+        return self._process.poll() is None
+
+    def invoke(self, invocation: Invocation) -> Outcome:
+        """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
+        log = bytearray()
+        try:
+            if not self._ready:
+                ready = self._response(time.monotonic() + _INIT_SECONDS, log)
+                if "error" in ready:
+                    self.kill()
+                    return self._outcome(ready, log)
+                self._ready = True
+            self._send(invocation)
+            return self._outcome(self._response(time.monotonic() + self.function.timeout, log), log)
+        except TimeoutError:
+            self.kill()
+            problem = ("Sandbox.Timedout", f"Task timed out after {self.function.timeout:.2f} seconds")
+        except (_Ended, BrokenPipeError):
+            self.kill()
+            status = self._process.returncode
+            problem = ("Runtime.ExitError", f"Runtime exited with error: exit status {status}")
+        kind, message = problem
+        error = {"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"}
+        return self._outcome({"error": error}, log)
+
+    def kill(self) -> None:
+        """End the process at once and wait for it; what it logged can still be read."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the process and give its pipes back."""
+        self.kill()
+        for descriptor in (self._requests, self._responses, self._logs):
+            os.close(descriptor)
+
+    def _send(self, invocation: Invocation) -> None:
+        request = {
+            "event": invocation.event,
+            "requestId": invocation.request_id,
+            "functionArn": invocation.function_arn,
+            "traceId": invocation.trace_id,
+            "deadline": time.time() + self.function.timeout,
+        }
+        data = memoryview(json.dumps(request).encode() + b"\n")
+        while data:
+            data = data[os.write(self._requests, data) :]
+
+    def _response(self, deadline: float, log: bytearray) -> dict[str, Any]:
+        # The log is read all the while: a handler that fills the pipe would wait for ever.
+        poll = select.poll()
+        poll.register(self._responses, select.POLLIN)
+        poll.register(self._logs, select.POLLIN)
+        while b"\n" not in self._unread:
+            remaining = deadline - time.monotonic()
+            events = poll.poll(remaining * 1000) if remaining > 0 else []
+            if not events:
+                raise TimeoutError
+            for descriptor, _ in events:
+                if descriptor == self._logs:
+                    if not self._read_log(log):
+                        poll.unregister(self._logs)
+                elif chunk := os.read(self._responses, _CHUNK):
+                    self._unread += chunk
+                else:
+                    raise _Ended
+        line, _, self._unread = self._unread.partition(b"\n")
+        response: dict[str, Any] = json.loads(line)
+        return response
+
+    def _read_log(self, log: bytearray) -> bool:
+        """Take what is in the log pipe; False when nothing more can come."""
+        while True:
+            try:
+                chunk = os.read(self._logs, _CHUNK)
+            except BlockingIOError:
+                return True
+            if not chunk:
+                return False
+            log += chunk
+
+    def _outcome(self, response: Mapping[str, Any], log: bytearray) -> Outcome:
+        # What the handler logged was written before the response, so it is in the pipe by now: no waiting.
+        self._read_log(log)
+        return Outcome(response.get("result"), response.get("error"), log.decode(errors="replace").rstrip("\n"))

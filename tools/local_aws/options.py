@@ -1,0 +1,40 @@
+"""What the launcher is told on its command line."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """The local AWS: where it listens, where it keeps its state, how much of the machine it may take."""
+
+    port: int
+    state_dir: Path
+    account: str
+    region: str
+    ready_file: Path | None
+    ttl_interval: float
+    workers_per_function: int
+    workers: int
+    log_level: str
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Unpacked code and MiniStack's temporary files; emptied at every start."""
+        return self.state_dir / "tmp"
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read the command line; a wrong one ends the process with a usage message."""
+    parser = argparse.ArgumentParser(prog="python -m tools.local_aws", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--state-dir", type=Path, required=True, help="kept from one start to the next")
+    parser.add_argument("--account", required=True, help="12-digit id of the account that unsigned requests belong to")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--ready-file", type=Path, help="written when ready, with the line that stdout gets")
+    parser.add_argument("--ttl-interval", type=float, default=5.0, help="seconds between two sweeps of expired items")
+    parser.add_argument("--workers-per-function", type=int, default=4, help="processes one function may have")
+    parser.add_argument("--workers", type=int, default=24, help="processes all functions may have together")
+    parser.add_argument("--log-level", default="WARNING", help="of MiniStack's own log, on stderr")
+    return Options(**vars(parser.parse_args(arguments)))

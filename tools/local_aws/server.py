@@ -1,0 +1,158 @@
+"""Runs MiniStack in this process, with the gaps closed, until it is told to stop."""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tools.local_aws import patching
+from tools.local_aws.options import Options
+
+if TYPE_CHECKING:
+    from tools.local_aws.gaps import Gap
+
+_HOST = "127.0.0.1"
+_STOCK_REAPER = "dynamodb-ttl-reaper"
+_GRACE_SECONDS = 1.0
+# What a process needs to run at all; whatever else the caller's environment says must not configure MiniStack.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
+
+type _Message = dict[str, Any]
+
+
+class StartRefusedError(Exception):
+    """The local AWS cannot start; the message says why and what to do."""
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; says on stdout, and in the ready file, when it is ready."""
+    listener = _listen(options.port)
+    options = replace(options, port=listener.getsockname()[1])
+    shutil.rmtree(options.scratch_dir, ignore_errors=True)
+    options.scratch_dir.mkdir(parents=True)
+    _set_environment(options)
+    try:
+        # MiniStack reads its environment when it is imported, so this is the first time that it is.
+        with _not_started(_STOCK_REAPER):
+            gaps = importlib.import_module("tools.local_aws.gaps.all_gaps").GAPS
+        closed: list[Gap] = [gap(options) for gap in gaps]
+        patching.apply(patch for gap in closed for patch in gap.patches)
+        asyncio.run(_serve(options, listener, closed))
+    except patching.PatchRefusedError as error:
+        raise StartRefusedError(str(error)) from error
+    finally:
+        shutil.rmtree(options.scratch_dir, ignore_errors=True)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((_HOST, port), backlog=1024)
+    except OSError as error:
+        raise StartRefusedError(
+            f"{_HOST}:{port} cannot be listened on ({error.strerror}). "
+            "Stop what runs there, or start with another --port."
+        ) from error
+
+
+def _set_environment(options: Options) -> None:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    os.environ.clear()
+    os.environ.update(
+        inherited,
+        GATEWAY_PORT=str(options.port),
+        BIND_HOST=_HOST,
+        MINISTACK_ACCOUNT_ID=options.account,
+        MINISTACK_REGION=options.region,
+        AWS_ACCESS_KEY_ID=options.account,
+        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106 (MiniStack takes any)
+        AWS_SESSION_TOKEN="local",  # noqa: S106
+        PERSIST_STATE="1",
+        STATE_DIR=str(options.state_dir / "ministack"),
+        S3_DATA_DIR=str(options.state_dir / "s3"),
+        TMPDIR=str(options.scratch_dir),
+        LAMBDA_ACCOUNT_CONCURRENCY="1000",  # AWS's; the workers have caps of their own
+        SFTP_ENABLED="0",
+        IOT_MTLS_ENABLED="0",
+        DOCKER_HOST=f"unix://{options.scratch_dir}/no-docker",  # a container engine is never looked for
+        LOG_LEVEL=options.log_level,
+    )
+    tempfile.tempdir = None
+
+
+@contextmanager
+def _not_started(name: str) -> Iterator[None]:
+    """Keep the one thread called `name` from being started."""
+    start = threading.Thread.start
+    kept: list[threading.Thread] = []
+
+    def start_others(thread: threading.Thread) -> None:
+        if thread.name == name:
+            kept.append(thread)
+        else:
+            start(thread)
+
+    threading.Thread.start = start_others  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
+    if len(kept) != 1:
+        raise StartRefusedError(f"MiniStack was to start one thread {name!r} and started {len(kept)}: adapt the gap.")
+
+
+async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
+    config_class = importlib.import_module("hypercorn.config").Config
+    serve = importlib.import_module("hypercorn.asyncio").serve
+    application = importlib.import_module("ministack.app").app
+    config = config_class()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.graceful_timeout = _GRACE_SECONDS
+    config.keep_alive_timeout = 75
+    config.loglevel = options.log_level
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    background: list[asyncio.Task[None]] = []
+
+    async def until_stopped() -> None:
+        await stop.wait()
+        for task in background:
+            task.cancel()
+        for gap in gaps:
+            for close in gap.close:
+                await asyncio.to_thread(close)
+
+    async def with_background(
+        scope: _Message, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
+    ) -> None:
+        async def send_noting_startup(message: _Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                background.extend(asyncio.create_task(work()) for gap in gaps for work in gap.background)
+                _announce(options)
+
+        await application(scope, receive, send_noting_startup if scope["type"] == "lifespan" else send)
+
+    await serve(with_background, config, shutdown_trigger=until_stopped)
+
+
+def _announce(options: Options) -> None:
+    # The socket listens already, and the application has its state: a request made now is answered.
+    line = json.dumps({"event": "ready", "port": options.port, "endpoint": f"http://{_HOST}:{options.port}"})
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    if options.ready_file is not None:
+        options.ready_file.write_text(line + "\n", encoding="utf-8")
+    logging.getLogger(__name__).info("ready on port %d", options.port)

@@ -1,0 +1,72 @@
+"""Publishing a broadcast from the command line, and following it to its end."""
+
+import json
+from typing import Any
+
+from rich.table import Table
+
+from loudhailer import ids
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.report import Report
+from loudhailer.errors import InvalidFieldError
+from tools.console import masked
+from tools.errors import OperatorError
+
+
+def audience_of(
+    *, everyone: bool, tenant: str | None, room: str | None, player: str | None, session: str | None
+) -> Audience:
+    """Whom the options name; OperatorError unless they name exactly one audience."""
+    parts = {"--room": room, "--player": player, "--session": session}
+    given = {option: value for option, value in parts.items() if value is not None}
+    if everyone == (tenant is not None) or (everyone and given) or len(given) > 1:
+        raise OperatorError(
+            "The options name no audience, or more than one.",
+            "Use --all, or --tenant T, or --tenant T with one of --room, --player, --session.",
+        )
+    if tenant is None:
+        return Everyone()
+    try:
+        checked = ids.tenant_id(tenant, "--tenant")
+        if room is not None:
+            return InRoom(checked, ids.room_key(room, "--room"))
+        if player is not None:
+            return OfPlayer(checked, ids.player_id(player, "--player"))
+        if session is not None:
+            return OfSession(checked, ids.session_id(session, "--session"))
+        return OfTenant(checked)
+    except InvalidFieldError as error:
+        raise OperatorError(f"{error}.") from error
+
+
+def described(audience: Audience) -> str:
+    """The audience in words, without a whole session id."""
+    match audience:
+        case Everyone():
+            return "everyone"
+        case OfTenant(tenant):
+            return f"tenant {tenant}"
+        case InRoom(tenant, room):
+            return f"room {room} of tenant {tenant}"
+        case OfPlayer(tenant, player):
+            return f"player {player} of tenant {tenant}"
+        case OfSession(tenant, session):
+            return f"session {masked(session)} of tenant {tenant}"
+
+
+def message_of(text: str) -> Any:
+    """The message that an argument stands for: the JSON value it holds, or the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def report_table(report: Report) -> Table:
+    """The report as a table."""
+    seconds = "" if report.finished_at is None else f"{(report.finished_at - report.published_at) / 1000:.2f}"
+    table = Table("status", "expected", "dispatched", "delivered", "gone", "failed", "in flight", "seconds")
+    numbers = (report.dispatched, report.delivered, report.gone, report.failed, report.in_flight)
+    expected = "?" if report.expected is None else str(report.expected)
+    table.add_row(report.status, expected, *map(str, numbers), seconds)
+    return table

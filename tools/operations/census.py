@@ -1,0 +1,42 @@
+"""How many connections a tenant has, by each of the three places that say so."""
+
+from dataclasses import dataclass
+
+from loudhailer.ids import TenantId
+from tools.operations.deployment import Deployment
+
+
+@dataclass(frozen=True)
+class TenantCount:
+    """A tenant's connections.
+
+    Attributes:
+        tenant: the tenant.
+        partitions: how many partitions it has.
+        rows: connections that have a row.
+        counted: the sum of its partitions' counts, which `accounting` keeps.
+        reserved: its total, which `connect` raises and `accounting` lowers.
+    """
+
+    tenant: TenantId
+    partitions: int
+    rows: int
+    counted: int
+    reserved: int
+
+    def agrees_with(self, truth: int) -> bool:
+        """Whether all three say what is true."""
+        return self.rows == self.counted == self.reserved == truth
+
+
+def count_tenant(deployment: Deployment, tenant: TenantId) -> TenantCount:
+    """Count one tenant's connections, by consistent reads."""
+    partitions = deployment.partitions.of_tenant(tenant)
+    connections = deployment.connections
+    return TenantCount(
+        tenant=tenant,
+        partitions=len(partitions),
+        rows=sum(connections.size(partition.partition) for partition in partitions),
+        counted=sum(partition.count for partition in partitions),
+        reserved=deployment.limits.total(tenant).count,
+    )

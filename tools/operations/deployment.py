@@ -1,0 +1,81 @@
+"""A running stack as an operator reaches it: its outputs, its tables, its AWS clients."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
+from tools.errors import OperatorError
+from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint
+
+if TYPE_CHECKING:
+    from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.tenancy.port import LimitStore, TenantStore
+    from tools.stack.state import StackState
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The outputs of Terraform's stack `hub`, and the AWS that they belong to."""
+
+    aws_endpoint: str
+    outputs: dict[str, Any]
+
+    @classmethod
+    def of(cls, state: "StackState | None") -> "Deployment":
+        """What a stack's state describes."""
+        if state is None or state.applied is None:
+            raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
+        return cls(local_endpoint(state.aws_port), state.applied.outputs)
+
+    @property
+    def http_url(self) -> str:
+        """The base of the HTTP API."""
+        return str(self.outputs["http_url"])
+
+    @property
+    def websocket_url(self) -> str:
+        """What clients connect to, without a query."""
+        return str(self.outputs["websocket_url"])
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """The functions' names, by the names that the design gives them."""
+        return dict(self.outputs["functions"])
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The queues' URLs, by the queues' short names."""
+        return dict(self.outputs["queue_urls"])
+
+    @property
+    def tenants(self) -> "TenantStore":
+        """The tenants."""
+        return DynamoTenantStore(self.client("dynamodb"), self._table("tenants"))
+
+    @property
+    def limits(self) -> "LimitStore":
+        """What the tenants have used up."""
+        return DynamoLimitStore(self.client("dynamodb"), self._table("limits"), pause=time.sleep)
+
+    @property
+    def partitions(self) -> "PartitionStore":
+        """The partitions and their counts."""
+        return DynamoPartitionStore(self.client("dynamodb"), self._table("partitions"))
+
+    @property
+    def connections(self) -> "ConnectionStore":
+        """The connections' rows."""
+        return DynamoConnectionStore(self.client("dynamodb"), self._table("connections"))
+
+    def client(self, service: str) -> Any:
+        """A client of one of the AWS services that the stack runs on."""
+        return boto3.session.Session(
+            aws_access_key_id=ACCOUNT, aws_secret_access_key=SECRET, region_name=REGION
+        ).client(service, endpoint_url=self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
+
+    def _table(self, name: str) -> str:
+        return str(self.outputs["tables"][name])

@@ -1,0 +1,83 @@
+"""The tenants that an operator puts, and the three sample tenants of a fresh local stack."""
+
+from dataclasses import dataclass, fields, replace
+
+from loudhailer.ids import TenantId
+from loudhailer.tenancy.model import Tenant
+from tools.errors import OperatorError
+
+_LARGEST = 1_000_000_000
+_NEW = Tenant(
+    tenant_id=TenantId("new"),
+    tenant_connections=1_000,
+    connections_per_session=10,
+    tenant_per_minute=600,
+    session_per_minute=60,
+    messages_per_minute=600,
+    session_seconds=300,
+)
+
+SAMPLE_TENANTS = (
+    Tenant(
+        tenant_id=TenantId("bronze"),
+        tenant_per_minute=60,
+        session_per_minute=5,
+        connections_per_session=2,
+        tenant_connections=10,
+        session_seconds=200,
+        messages_per_minute=60,
+    ),
+    Tenant(
+        tenant_id=TenantId("silver"),
+        tenant_per_minute=120,
+        session_per_minute=10,
+        connections_per_session=5,
+        tenant_connections=100,
+        session_seconds=300,
+        messages_per_minute=600,
+    ),
+    Tenant(
+        tenant_id=TenantId("gold"),
+        tenant_per_minute=180,
+        session_per_minute=30,
+        connections_per_session=10,
+        tenant_connections=1_000,
+        session_seconds=300,
+        messages_per_minute=6_000,
+        silo=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TenantChange:
+    """What an operator wants of a tenant; None leaves a field as it is, or at its default for a new tenant."""
+
+    tenant_connections: int | None = None
+    connections_per_session: int | None = None
+    tenant_per_minute: int | None = None
+    session_per_minute: int | None = None
+    messages_per_minute: int | None = None
+    session_seconds: int | None = None
+    silo: bool | None = None
+
+    def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
+        """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
+        wanted = {field.name: getattr(self, field.name) for field in fields(self)}
+        changes = {name: value for name, value in wanted.items() if value is not None}
+        changed = replace(standing or replace(_NEW, tenant_id=tenant), **changes)
+        if problems := _problems(changed):
+            raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
+        return changed
+
+
+def _problems(tenant: Tenant) -> list[str]:
+    limits = {name: value for name, value in tenant.to_wire().items() if type(value) is int}
+    problems = [
+        f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
+    ]
+    if tenant.connections_per_session > tenant.tenant_connections:
+        problems.append("connectionsPerSession is more than tenantConnections")
+    if tenant.session_per_minute > tenant.tenant_per_minute:
+        problems.append("sessionPerMinute is more than tenantPerMinute")
+    return problems

@@ -1,0 +1,110 @@
+"""Where a local stack keeps everything it owns, and the lock that gives it to one command at a time."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from tools.errors import OperatorError
+
+_LOCK_TIMEOUT_SECONDS = 900.0
+_LOCK_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class StackDirectory:
+    """The paths of one stack; two directories are two stacks that know nothing of each other."""
+
+    path: Path
+
+    @property
+    def state_file(self) -> Path:
+        """What is known of the stack between two commands."""
+        return self.path / "stack.json"
+
+    @property
+    def package(self) -> Path:
+        """The zip of all functions."""
+        return self.path / "functions.zip"
+
+    @property
+    def terraform(self) -> Path:
+        """The working copy of the project's `terraform` folder."""
+        return self.path / "terraform"
+
+    @property
+    def terraform_state(self) -> Path:
+        """Terraform's state, which is worth something only as long as the local AWS lives."""
+        return self.path / "terraform.tfstate"
+
+    @property
+    def aws_state(self) -> Path:
+        """What the local AWS itself keeps."""
+        return self.path / "aws"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the stack's processes."""
+        return self.path / "tmp"
+
+    def log(self, name: str) -> Path:
+        """The log of one of the stack's processes."""
+        return self.path / "logs" / f"{name}.log"
+
+    def create(self) -> None:
+        """Make the directory and the folders that are written to."""
+        for folder in (self.path, self.path / "logs", self.aws_state, self.temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def forget_cloud(self) -> None:
+        """Remove what described a local AWS that is no more."""
+        for path in (self.terraform_state, *self.path.glob(f".{self.terraform_state.name}.*")):
+            path.unlink(missing_ok=True)
+        self.terraform_state.with_suffix(".tfstate.backup").unlink(missing_ok=True)
+        for folder in (self.aws_state, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.create()
+
+    def remove(self) -> None:
+        """Remove the directory, and its parent if nothing else is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()
+
+    @contextmanager
+    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the stack for the block; call `waiting` once if another command holds it now.
+
+        The lock is the kernel's (flock), so that it dies with its holder. `down` removes the locked file: whoever
+        waited for it holds nothing then, and tries again with the new one.
+        """
+        deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+        announced = False
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with (self.path / "lock").open("w") as file:
+                if _acquired(file):
+                    yield
+                    return
+            if not announced:
+                announced = True
+                waiting()
+            if time.monotonic() > deadline:
+                raise OperatorError(
+                    f"Another loudhailer command has held {self.path} for {_LOCK_TIMEOUT_SECONDS:.0f} s.",
+                    "Wait for it or end it, then try again.",
+                )
+            time.sleep(_LOCK_POLL_SECONDS)
+
+
+def _acquired(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))  # noqa: PTH116 - name and descriptor alike
+    except (BlockingIOError, FileNotFoundError):
+        return False

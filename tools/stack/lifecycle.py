@@ -1,0 +1,161 @@
+"""From nothing to a running stack and back.
+
+`up` may find any remains: processes of a killed command, a local AWS that is younger than Terraform's state, an apply
+that nobody saw end. It keeps what is whole and drops the rest.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psutil
+
+from tools.console import Terminal
+from tools.errors import OperatorError
+from tools.stack.directory import StackDirectory
+from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
+from tools.stack.package import build_package
+from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of
+from tools.stack.project import Project, digest_of
+from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
+from tools.stack.terraform import ApplyProgress, Terraform, terraform_environment, zip_hash
+
+AWS = "local-aws"
+GATEWAY = "gateway"
+TERRAFORM = "terraform"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the processes are to listen; 0 leaves the choice to the stack, which keeps it as long as it lives."""
+
+    aws: int = 0
+    gateway: int = 0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A local stack in its directory. Every method that changes it is called with the directory's lock held."""
+
+    project: Project
+    directory: StackDirectory
+    terminal: Terminal
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> ProcessTable:
+        """Its processes, running or not."""
+        return ProcessTable(self.directory)
+
+    def state(self) -> StackState | None:
+        """What the last command left written down."""
+        return load_state(self.directory.state_file)
+
+    def up(self, ports: Ports = Ports(), *, force: bool = False) -> bool:
+        """Bring the stack up to date; whether there was anything to do."""
+        self.directory.create()
+        self.processes.stop(TERRAFORM)
+        state, started = self._start(ports)
+        code = build_package(self.project, self.directory.package)
+        variables = self._variables(state, code)
+        terraform = self.terraform(state)
+        wanted = Fingerprint(code, terraform.fingerprint(), digest_of(variables))
+        if not force and state.applied is not None:
+            changed = wanted.changed_since(state.applied.fingerprint)
+            if not changed:
+                return started
+            self.terminal.say(f"Changed since the last apply: {', '.join(changed)}.")
+        self._apply(terraform, state, wanted, variables)
+        return True
+
+    def down(self, *, destroy: bool = False) -> bool:
+        """Remove every trace of the stack; whether there was one."""
+        state = self.state()
+        if destroy and state is not None and self.processes.find(AWS) is not None:
+            with self.terminal.bar("Destroying the resources") as bar:
+                self.terraform(state).destroy(lambda progress: bar.update(progress.done, progress.total, progress.note))
+        stopped = [self.processes.stop(name) for name in (TERRAFORM, GATEWAY, AWS)]
+        self.directory.remove()
+        return state is not None or any(stopped)
+
+    def terraform(self, state: StackState) -> Terraform:
+        """Terraform, addressed to this stack's local AWS."""
+        environment = terraform_environment(local_environment(os.environ, state.aws_port))
+        return Terraform(self.project, self.directory, {**environment, **self.processes.mark(TERRAFORM)})
+
+    def _start(self, ports: Ports) -> tuple[StackState, bool]:
+        """See that both processes run; the state that fits them, and whether one had to be started."""
+        state = self.state()
+        aws = self.processes.find(AWS)
+        whole = (
+            state is not None
+            and aws is not None
+            and identity_of(aws) == state.aws_identity
+            and answers(state.aws_port)
+            and not state.applying
+            and ports.aws in (0, state.aws_port)
+        )
+        if not whole or state is None:
+            state = self._start_aws(ports, state)
+        gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
+        if gateway_lives and ports.gateway in (0, state.gateway_port):
+            return state, not whole
+        return self._start_gateway(ports, state), True
+
+    def _start_aws(self, ports: Ports, remembered: StackState | None) -> StackState:
+        """A new, empty local AWS: all that described an older one goes, and the gateway that spoke to it."""
+        for name in (GATEWAY, AWS):
+            self.processes.stop(name)
+        self.directory.forget_cloud()
+        aws_port, gateway_port = (remembered.aws_port, remembered.gateway_port) if remembered else (0, 0)
+        aws_port = ports.aws or free_port(aws_port)
+        command = ["tools.local_aws", "--port", str(aws_port), "--state-dir", str(self.directory.aws_state)]
+        aws = self._start_process(AWS, [*command, "--account", ACCOUNT], aws_port, aws_port)
+        return self._saved(StackState(aws_port, gateway_port or free_port(), identity_of(aws)))
+
+    def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
+        self.processes.stop(GATEWAY)
+        port = ports.gateway or free_port(state.gateway_port)
+        command = ["tools.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
+        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state.aws_port)
+        return self._saved(replace(state, gateway_port=port))
+
+    def _start_process(self, name: str, module: list[str], port: int, aws_port: int) -> psutil.Process:
+        with self.terminal.step(f"Starting {name} on port {port}"):
+            environment = local_environment(os.environ, aws_port) | {"TMPDIR": str(self.directory.temporary)}
+            process = self.processes.start(name, [sys.executable, "-m", *module], environment)
+            await_ready(process, self.directory.log(name), port)
+        return process
+
+    def _variables(self, state: StackState, code: str) -> dict[str, Any]:
+        return {
+            **self.variables,
+            "package": {"zip": {"path": str(self.directory.package), "hash": zip_hash(code)}},
+            "aws_endpoint": local_endpoint(state.aws_port),
+            "gateway_endpoint": local_endpoint(state.gateway_port),
+        }
+
+    def _apply(
+        self, terraform: Terraform, state: StackState, wanted: Fingerprint, variables: Mapping[str, Any]
+    ) -> None:
+        with self.terminal.step("Preparing Terraform"):
+            terraform.prepare(variables)
+        state = self._saved(replace(state, applying=True, applied=None))
+        try:
+            with self.terminal.bar("Applying Terraform") as bar:
+
+                def show(progress: ApplyProgress) -> None:
+                    bar.update(progress.done, progress.total, progress.note)
+
+                terraform.apply(show)
+        except OperatorError:
+            # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
+            self._saved(replace(state, applying=False))
+            raise
+        self._saved(replace(state, applying=False, applied=Applied(wanted, terraform.outputs())))
+
+    def _saved(self, state: StackState) -> StackState:
+        save_state(self.directory.state_file, state)
+        return state

@@ -1,0 +1,34 @@
+"""How the local AWS is addressed: one account, one Region, one endpoint; never the operator's own credentials."""
+
+from collections.abc import Mapping
+
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+SECRET = "local"  # noqa: S105 - the local AWS asks for a secret key and accepts any
+
+_KEPT_VARIABLES = {"AWS_CA_BUNDLE"}
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+def local_endpoint(port: int) -> str:
+    """The URL of what listens on a port of this machine."""
+    return f"http://127.0.0.1:{port}"
+
+
+def local_environment(environment: Mapping[str, str], aws_port: int) -> dict[str, str]:
+    """The environment with every AWS variable replaced, so that no call can leave this machine."""
+    kept = {
+        name: value for name, value in environment.items() if not name.startswith("AWS_") or name in _KEPT_VARIABLES
+    }
+    past_proxies = ",".join(filter(None, (environment.get("NO_PROXY"), _LOOPBACK)))
+    return {
+        **kept,
+        "AWS_ENDPOINT_URL": local_endpoint(aws_port),
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": past_proxies,
+        "no_proxy": past_proxies,
+    }

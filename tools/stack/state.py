@@ -1,0 +1,76 @@
+"""What a stack remembers between two commands, in a file that may be missing, half written or garbage at any time."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What an apply depended on; equal fingerprints mean that another apply would change nothing."""
+
+    code: str
+    terraform: str
+    variables: str
+
+    def changed_since(self, earlier: "Fingerprint") -> list[str]:
+        """The names of the parts that differ, as an operator calls them."""
+        named = {"code": "functions", "terraform": "Terraform sources", "variables": "variables"}
+        return [title for part, title in named.items() if getattr(self, part) != getattr(earlier, part)]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A finished apply: what it was made of, and Terraform's outputs."""
+
+    fingerprint: Fingerprint
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StackState:
+    """Ports, the local AWS that Terraform's state belongs to, and how far the last apply came.
+
+    Attributes:
+        aws_port: where the local AWS listens.
+        gateway_port: where the gateway stand-in listens.
+        aws_identity: process id and start time of that local AWS; another process holds none of the resources.
+        applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
+        applied: the last apply that succeeded; None when the last one failed.
+    """
+
+    aws_port: int
+    gateway_port: int
+    aws_identity: str = ""
+    applying: bool = False
+    applied: Applied | None = field(default=None)
+
+
+def load_state(path: Path) -> StackState | None:
+    """The remembered state; None if there is none that can be understood."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document.pop("version") != _VERSION:
+            return None
+        applied = document.pop("applied")
+        if applied is not None:
+            applied = Applied(Fingerprint(**applied["fingerprint"]), dict(applied["outputs"]))
+        state = StackState(**document, applied=applied)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    ports: tuple[object, ...] = (state.aws_port, state.gateway_port)
+    return state if all(isinstance(port, int) and 0 < port < 65536 for port in ports) else None
+
+
+def save_state(path: Path, state: StackState) -> None:
+    """Write the state so that a crash leaves the old one or the new one, never a mixture."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("w") as file:
+        json.dump({"version": _VERSION, **asdict(state)}, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

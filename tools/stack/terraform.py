@@ -1,0 +1,227 @@
+"""Terraform, run in a working copy of the project's `terraform` folder; its JSON lines become progress and errors."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools.console import shortened
+from tools.errors import OperatorError
+from tools.stack.directory import StackDirectory
+from tools.stack.project import Project, files_below, fingerprint_of
+
+ENVIRONMENT = "local"
+SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json")
+"""What a change of the infrastructure can lie in."""
+
+_INTERRUPT_GRACE_SECONDS = 3.0
+_PARALLELISM = 50
+_LONGEST_PROBLEM = 1_000
+_INSTALL = "Install Terraform 1.11 or newer: https://developer.hashicorp.com/terraform/install"
+_KEPT_VARIABLES = {"TF_PLUGIN_DIR", "TF_PLUGIN_CACHE_DIR", "TF_LOG", "TF_CLI_CONFIG_FILE"}
+
+
+@dataclass
+class ApplyProgress:
+    """How far `terraform apply -json` (or `destroy`) has come, from the lines that it has printed so far.
+
+    Attributes:
+        total: changes that the plan announced; None before it did.
+        done: changes that are finished.
+        current: addresses of the resources that are being changed, oldest first.
+        problems: the errors so far.
+    """
+
+    total: int | None = None
+    done: int = 0
+    current: dict[str, None] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def observe(self, line: str) -> None:
+        """Take in one line; what is not one of Terraform's JSON messages is passed over."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return
+        match message:
+            case {
+                "type": "change_summary",
+                "changes": {"operation": "plan", "add": add, "change": change, "remove": remove},
+            }:
+                self.total = add + change + remove
+            case {"type": "apply_start", "hook": {"resource": {"addr": address}}}:
+                self.current[address] = None
+            case {"type": "apply_complete", "hook": {"resource": {"addr": address}}}:
+                self.current.pop(address, None)
+                self.done += 1
+            case {"type": "apply_errored", "hook": {"resource": {"addr": address}}}:
+                self.current.pop(address, None)
+            case {"type": "diagnostic", "diagnostic": {"severity": "error", "summary": summary, **rest}}:
+                parts = (rest.get("address"), summary, rest.get("detail"))
+                self.problems.append(shortened(": ".join(str(part) for part in parts if part), _LONGEST_PROBLEM))
+
+    @property
+    def note(self) -> str:
+        """What is being done, for a bar: the newest resource, and how many others."""
+        if not self.current:
+            return "planning" if self.total is None else ""
+        *others, newest = self.current
+        return f"{newest} and {len(others)} more" if others else newest
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The stack `hub` of the environment `local`, in the working copy of one stack directory."""
+
+    project: Project
+    directory: StackDirectory
+    environment: Mapping[str, str]
+
+    @property
+    def root(self) -> Path:
+        """Where commands run. A plain `terraform plan` works there too, given the environment."""
+        return self.directory.terraform / "stacks" / "hub"
+
+    def fingerprint(self) -> str:
+        """A digest of the Terraform sources."""
+        return fingerprint_of(self.project.terraform, SOURCE_SUFFIXES)
+
+    def prepare(self, variables: Mapping[str, Any]) -> None:
+        """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""
+        copy = self.directory.terraform
+        for path in [*files_below(copy)] if copy.is_dir() else []:
+            path.unlink()
+        ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars*")
+        shutil.copytree(self.project.terraform, copy, dirs_exist_ok=True, ignore=ignored)
+        settings = copy / "environments" / ENVIRONMENT
+        shutil.copy(settings / "backend.tf", self.root)
+        shutil.copy(settings / "hub.tfvars", self.root / "hub.auto.tfvars")
+        (self.root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
+        mirror = self.environment.get("TF_PLUGIN_DIR")
+        self._run(
+            "init",
+            "-input=false",
+            "-no-color",
+            f"-backend-config=path={self.directory.terraform_state}",
+            *([f"-plugin-dir={mirror}"] if mirror else []),
+        )
+
+    def apply(self, observe: Callable[[ApplyProgress], None]) -> None:
+        """Make the resources; `observe` is called after every line."""
+        self._change("apply", observe)
+
+    def destroy(self, observe: Callable[[ApplyProgress], None]) -> None:
+        """Destroy the resources; `observe` is called after every line."""
+        self._change("destroy", observe)
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last apply."""
+        document = json.loads(self._run("output", "-json"))
+        return {name: output["value"] for name, output in document.items()}
+
+    def interactive(self, arguments: Sequence[str]) -> int:
+        """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
+        return subprocess.call([_program(), *arguments], cwd=self.root, env=dict(self.environment))
+
+    def _change(self, command: str, observe: Callable[[ApplyProgress], None]) -> None:
+        progress = ApplyProgress()
+        log = self.directory.log("terraform")
+        process = self._start(command, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")
+        with process, log.open("a") as file:
+            try:
+                for line in process.stdout or ():
+                    file.write(line)
+                    progress.observe(line)
+                    observe(progress)
+            except BaseException:
+                _end(process)
+                raise
+        if process.returncode != 0:
+            problem = progress.problems[-1] if progress.problems else f"it ended with code {process.returncode}"
+            raise OperatorError(
+                f"terraform {command} failed: {problem}",
+                f"The whole log: {log}. `loudhailer up` goes on where it stopped; `loudhailer down` starts over.",
+            )
+
+    def _run(self, *arguments: str) -> str:
+        log = self.directory.log("terraform")
+        with self._start(*arguments) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:
+                _end(process)
+                raise
+        with log.open("a") as file:
+            file.write(output)
+        if process.returncode != 0:
+            raise _failed(arguments[0], output, log)
+        return output
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [_program(), *arguments],
+            cwd=self.root,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Ctrl-C is for us alone: Terraform would wait for its 25-second resources.
+            start_new_session=True,
+        )
+
+
+def terraform_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The operator's environment without the TF_ variables that would change what an apply does.
+
+    A provider fetched from the registry is kept in the user's cache, or every stack would fetch its own.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith("TF_") or name in _KEPT_VARIABLES}
+    if not Path(kept.get("TF_CLI_CONFIG_FILE", os.devnull)).exists():
+        del kept["TF_CLI_CONFIG_FILE"]
+    if "TF_PLUGIN_DIR" not in kept and "TF_PLUGIN_CACHE_DIR" not in kept:
+        cache = Path(kept.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loudhailer" / "terraform"
+        cache.mkdir(parents=True, exist_ok=True)
+        kept["TF_PLUGIN_CACHE_DIR"] = str(cache)
+    return {**kept, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+def zip_hash(digest: str) -> str:
+    """A hexadecimal SHA-256 as Lambda and Terraform write it: base64."""
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _program() -> str:
+    program = shutil.which("terraform")
+    if program is None:
+        raise OperatorError("Terraform is not installed, or not on the PATH.", _INSTALL)
+    return program
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End Terraform and the provider that it started, without waiting for what they are at."""
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_INTERRUPT_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _failed(command: str, output: str, log: Path) -> OperatorError:
+    text = shortened(output[output.find("Error:") :] if "Error:" in output else output, _LONGEST_PROBLEM)
+    if "provider packages" in output or "Failed to install provider" in output:
+        return OperatorError(
+            f"Terraform cannot fetch the AWS provider. {text}",
+            "Check the network, or set TF_PLUGIN_DIR to a folder laid out as `terraform providers mirror` does it.",
+        )
+    if "required_version" in output or "Unsupported Terraform Core version" in output:
+        return OperatorError(f"Terraform is too old. {text}", _INSTALL)
+    return OperatorError(f"terraform {command} failed. {text}", f"The whole log: {log}")
