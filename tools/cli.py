@@ -1,11 +1,13 @@
 """The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Never
@@ -20,7 +22,7 @@ from typer.core import TyperGroup
 from loudhailer import ids
 from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
-from loudhailer.errors import LoudhailerError
+from loudhailer.errors import InvalidFieldError, LoudhailerError
 from tools.client.http import ApiError, HttpApi
 from tools.console import Terminal
 from tools.demo.performance import Performance
@@ -40,6 +42,8 @@ _FOLLOW_TIMEOUT_SECONDS = 300.0
 _DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
 """Small partitions, so that there are several to count and to broadcast through."""
 
+_DEMO = "demo"
+_STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
 _TERMINATED = 128 + signal.SIGTERM
 _INTERRUPTED = 128 + signal.SIGINT
@@ -54,6 +58,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except OperatorError as error:
             Terminal().fail(error)
+        except InvalidFieldError as error:
+            Terminal().fail(OperatorError(f"{error}."))
         except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
             Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
         except KeyboardInterrupt:
@@ -67,13 +73,14 @@ class Workplace:
     """What every command starts from: where the stacks lie, and where to write."""
 
     home: Path | None
+    stack_name: str
     terminal: Terminal
 
-    def stack(self, name: str = "local", **variables: Any) -> Stack:
-        """One of the stacks in the state directory."""
+    def stack(self, name: str | None = None, **variables: Any) -> Stack:
+        """A stack in the state directory: the one that the command is for, or another."""
         project = Project.of_this_code()
         home = (self.home or project.root / ".loudhailer").resolve()
-        return Stack(project, StackDirectory(home / name), self.terminal, variables)
+        return Stack(project, StackDirectory(home / (name or self.stack_name)), self.terminal, variables)
 
     def deployment(self) -> Deployment:
         """The running local stack."""
@@ -98,13 +105,16 @@ def prepare(
         Path | None,
         typer.Option(
             envvar="LOUDHAILER_STATE_DIR",
-            help="Where stacks keep all they own; several run side by side. Default: .loudhailer in the checkout.",
+            help="Where the stacks keep all they own. Default: .loudhailer in the checkout.",
         ),
     ] = None,
+    stack: Annotated[str, typer.Option(help="Name of the stack; those of several names run side by side.")] = "local",
 ) -> None:
     """Find the stacks, and let a termination clean up as an interrupt does."""
     signal.signal(signal.SIGTERM, _terminate)
-    context.obj = Workplace(state_dir, Terminal())
+    if _STACK_NAME.fullmatch(stack) is None:
+        raise OperatorError("--stack must be 1 to 32 lowercase letters, digits and dashes.")
+    context.obj = Workplace(state_dir, stack, Terminal())
 
 
 @app.command()
@@ -176,7 +186,7 @@ def demo(
     """Show it all on a stack of its own: sockets, three broadcasts, departures; every frame and count is checked."""
     workplace: Workplace = context.obj
     started = time.monotonic()
-    stack = workplace.stack("demo", **_DEMO_VARIABLES)
+    stack = workplace.stack(_DEMO, **_DEMO_VARIABLES)
     with workplace.held(stack):
         try:
             stack.down()
@@ -187,8 +197,10 @@ def demo(
             workplace.terminal.show(count_table(performance.counts))
         finally:
             if keep:
-                home = stack.directory.path
-                workplace.terminal.say(f"The stack is kept in {home}; its logs are in {home / 'logs'}.")
+                again = f"`loudhailer --stack {_DEMO}"
+                workplace.terminal.say(
+                    f"The stack is kept: {again} status`, {again} logs`; remove it by {again} down`."
+                )
             else:
                 with _undisturbed(), workplace.terminal.step("Removing the stack"):
                     stack.down()
@@ -254,9 +266,11 @@ def logs(
     deployment = workplace.deployment()
     reader = LogReader(deployment.client("logs"), chosen(deployment.functions, function))
     start = int((time.time() - 60 * since) * 1000)
-    for batch in reader.follow(start) if follow else [reader.since(start)]:
-        for line in rendered(batch[-lines:]):
-            workplace.terminal.show(line)
+    batches = reader.follow(start) if follow else iter([reader.since(start)])
+    for line in [*rendered(next(batches))][-lines:]:
+        workplace.terminal.show(line)
+    for line in rendered(chain.from_iterable(batches)):
+        workplace.terminal.show(line)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 from tools.errors import OperatorError
 
 _NOTE_LENGTH = 60
-_PLAIN_WIDTH = 500
+_PLAIN_WIDTH = 1_000
 _PLAIN_INTERVAL_SECONDS = 10.0
 _VISIBLE_ID_LENGTH = 4
 
@@ -54,6 +54,8 @@ class Terminal:
 
     def __init__(self, output: Console | None = None, progress: Console | None = None) -> None:
         self.output = output or Console(highlight=False)
+        if not self.output.is_terminal:
+            self.output.width = _PLAIN_WIDTH
         self.progress = progress or Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
@@ -64,9 +66,7 @@ class Terminal:
         """A part of the command's result; a table is ruled on a terminal, and one plain line a row elsewhere."""
         if isinstance(result, Table) and not self.output.is_terminal:
             result.box = None
-            self.output.print(result, width=_PLAIN_WIDTH, no_wrap=True, crop=False)
-        else:
-            self.output.print(result, markup=False)
+        self.output.print(result, markup=False)
 
     def fail(self, error: OperatorError) -> None:
         """Say why the command ends, and what to do."""

@@ -87,7 +87,7 @@ class Performance:
             first = refusals[0]
             raise OperatorError(
                 f"{len(refusals)} of {len(seats)} sockets were refused, the first with {first.status} {first.reason}.",
-                "Run with --keep, then look at the functions' logs.",
+                "Run with --keep, then look at `loudhailer --stack demo logs`.",
             )
 
     async def _broadcast(self, api: HttpApi, audience: Audience) -> None:

@@ -1,5 +1,6 @@
 """Who takes part in the demonstration: tenants, sessions, sockets, and who of them leaves, and how."""
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,13 +37,13 @@ class Scenario:
     def of(cls, sockets: int) -> "Scenario":
         """A cast of that many sockets, spread over the tenants by their shares and over their sessions evenly."""
         cycle = [tenant for tenant, share in _SHARES.items() for _ in range(share)]
+        sessions = {tenant: [SessionId(str(uuid.uuid4())) for _ in range(_SESSIONS_PER_TENANT)] for tenant in _SHARES}
         taken: Counter[TenantId] = Counter()
         seats = []
         for number in range(sockets):
             tenant = cycle[number % len(cycle)]
-            session = SessionId(f"{tenant}-session-{taken[tenant] % _SESSIONS_PER_TENANT}")
+            seats.append(Seat(number, tenant, sessions[tenant][taken[tenant] % _SESSIONS_PER_TENANT]))
             taken[tenant] += 1
-            seats.append(Seat(number, tenant, session))
         return cls(tuple(seats))
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tools.gateway.api import CONNECT, DISCONNECT, LOG, Deployment, Directory, Route
+from tools.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Route
 from tools.gateway.authorization import UNAUTHORIZED, Refusal, identity_is_complete, read_authorizer_answer
 from tools.gateway.connection import Connection, Connections
 from tools.gateway.counters import Counters
@@ -190,16 +190,14 @@ class Lifecycle:
     def _end(self, connection: Connection) -> None:
         """The connection is over: forget it and say so to `$disconnect`, as well as that can be done."""
         self._connections.discard(connection)
-        self._look_for_quiet()
         self._counters.close_codes[connection.ended[0]] += 1
-        deployment: Deployment = self._directory.current(connection.deployment)
-        route = deployment.api.routes.get(DISCONNECT)
-        if route is None or route.integration is None:
-            return
-        if self._stopped or self._faults.drops_disconnect():
-            self._counters.disconnects_dropped += 1
-        else:
-            self._start(self._call_disconnect(connection, route))
+        route = self._directory.current(connection.deployment).api.routes.get(DISCONNECT)
+        if route is not None and route.integration is not None:
+            if self._stopped or self._faults.drops_disconnect():
+                self._counters.disconnects_dropped += 1
+            else:
+                self._start(self._call_disconnect(connection, route))
+        self._look_for_quiet()
 
     async def _call_disconnect(self, connection: Connection, route: Route) -> None:
         assert route.integration is not None  # noqa: S101 - for the type checker; the caller has looked

@@ -90,7 +90,7 @@ class ClientProtocol(asyncio.Protocol):
     async def _guard(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever went wrong, the client must get an answer
             LOG.exception("a request could not be handled")
             self._keeps_alive = False
             self.respond(

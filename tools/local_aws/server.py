@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import json
-import logging
 import os
 import shutil
 import signal
@@ -48,7 +47,7 @@ def run(options: Options) -> None:
             gaps = importlib.import_module("tools.local_aws.gaps.all_gaps").GAPS
         closed: list[Gap] = [gap(options) for gap in gaps]
         patching.apply(patch for gap in closed for patch in gap.patches)
-        asyncio.run(_serve(options, listener, closed))
+        asyncio.run(_serve(options, listener, closed), loop_factory=__import__("uvloop").new_event_loop)
     except patching.PatchRefusedError as error:
         raise StartRefusedError(str(error)) from error
     finally:
@@ -151,8 +150,9 @@ async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -
 def _announce(options: Options) -> None:
     # The socket listens already, and the application has its state: a request made now is answered.
     line = json.dumps({"event": "ready", "port": options.port, "endpoint": f"http://{_HOST}:{options.port}"})
+    if options.ready_file is not None:
+        unfinished = options.ready_file.with_suffix(".tmp")
+        unfinished.write_text(line + "\n", encoding="utf-8")
+        unfinished.replace(options.ready_file)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-    if options.ready_file is not None:
-        options.ready_file.write_text(line + "\n", encoding="utf-8")
-    logging.getLogger(__name__).info("ready on port %d", options.port)

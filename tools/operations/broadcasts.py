@@ -8,7 +8,6 @@ from rich.table import Table
 from loudhailer import ids
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.report import Report
-from loudhailer.errors import InvalidFieldError
 from tools.console import masked
 from tools.errors import OperatorError
 
@@ -16,7 +15,7 @@ from tools.errors import OperatorError
 def audience_of(
     *, everyone: bool, tenant: str | None, room: str | None, player: str | None, session: str | None
 ) -> Audience:
-    """Whom the options name; OperatorError unless they name exactly one audience."""
+    """Whom the options name; OperatorError unless they name exactly one audience, InvalidFieldError for a bad id."""
     parts = {"--room": room, "--player": player, "--session": session}
     given = {option: value for option, value in parts.items() if value is not None}
     if everyone == (tenant is not None) or (everyone and given) or len(given) > 1:
@@ -26,17 +25,14 @@ def audience_of(
         )
     if tenant is None:
         return Everyone()
-    try:
-        checked = ids.tenant_id(tenant, "--tenant")
-        if room is not None:
-            return InRoom(checked, ids.room_key(room, "--room"))
-        if player is not None:
-            return OfPlayer(checked, ids.player_id(player, "--player"))
-        if session is not None:
-            return OfSession(checked, ids.session_id(session, "--session"))
-        return OfTenant(checked)
-    except InvalidFieldError as error:
-        raise OperatorError(f"{error}.") from error
+    checked = ids.tenant_id(tenant, "--tenant")
+    if room is not None:
+        return InRoom(checked, ids.room_key(room, "--room"))
+    if player is not None:
+        return OfPlayer(checked, ids.player_id(player, "--player"))
+    if session is not None:
+        return OfSession(checked, ids.session_id(session, "--session"))
+    return OfTenant(checked)
 
 
 def described(audience: Audience) -> str:

@@ -27,8 +27,10 @@ class Deployment:
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
         """What a stack's state describes."""
-        if state is None or state.applied is None:
+        if state is None:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
+        if state.applied is None:
+            raise OperatorError("The stack's resources are not complete.", "Complete them with `loudhailer up`.")
         return cls(local_endpoint(state.aws_port), state.applied.outputs)
 
     @property

@@ -49,7 +49,7 @@ class LogReader:
     def since(self, start: int) -> list[Event]:
         """Every event from a time on (epoch milliseconds), oldest first."""
         events = [event for name, function in self.functions.items() for event in self._events(name, function, start)]
-        return sorted(events)
+        return sorted(events, key=_time)
 
     def follow(self, start: int) -> Iterator[list[Event]]:
         """The events from a time on, then the new ones each second, for ever."""
@@ -57,7 +57,7 @@ class LogReader:
         while True:
             window = Counter(self.since(start))
             fresh = window - seen
-            yield sorted(fresh.elements())
+            yield sorted(fresh.elements(), key=_time)
             start = max(start, int(time.time() * 1000) - _OVERLAP_MS)
             seen = Counter({event: count for event, count in (seen | window).items() if event.at >= start})
             time.sleep(_POLL_SECONDS)
@@ -94,6 +94,11 @@ def rendered(events: Iterable[Event]) -> Iterator[Text]:
             yield line
 
 
+def _time(event: Event) -> int:
+    """Sorts by time alone, so that lines of the same millisecond stay in their order."""
+    return event.at
+
+
 def _told(message: str) -> Text:
     try:
         document = json.loads(message)
@@ -110,7 +115,15 @@ def _told(message: str) -> Text:
 
 def _pairs(document: dict[str, Any], without: set[str]) -> str:
     return " ".join(
-        f"{key}={masked(str(value)) if key in _SECRET_KEYS else value}"
+        f"{key}={masked(str(value)) if key in _SECRET_KEYS else _plain(value)}"
         for key, value in document.items()
         if key not in without
     )
+
+
+def _plain(value: Any) -> Any:
+    """A metric's value stands alone in a list."""
+    match value:
+        case [int() | float() as number]:
+            return f"{number:g}"
+    return value

@@ -86,8 +86,7 @@ class StackDirectory:
         deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
         announced = False
         while True:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with (self.path / "lock").open("w") as file:
+            with self._lock_file() as file:
                 if _acquired(file):
                     yield
                     return
@@ -100,6 +99,12 @@ class StackDirectory:
                     "Wait for it or end it, then try again.",
                 )
             time.sleep(_LOCK_POLL_SECONDS)
+
+    def _lock_file(self) -> TextIO:
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # removed by `down` in this very moment
+                return (self.path / "lock").open("w")
 
 
 def _acquired(file: TextIO) -> bool:

@@ -59,7 +59,7 @@ class Stack:
         self.processes.stop(TERRAFORM)
         state, started = self._start(ports)
         code = build_package(self.project, self.directory.package)
-        variables = self._variables(state, code)
+        variables = self._variables(state)
         terraform = self.terraform(state)
         wanted = Fingerprint(code, terraform.fingerprint(), digest_of(variables))
         if not force and state.applied is not None:
@@ -67,7 +67,8 @@ class Stack:
             if not changed:
                 return started
             self.terminal.say(f"Changed since the last apply: {', '.join(changed)}.")
-        self._apply(terraform, state, wanted, variables)
+        package = {"zip": {"path": str(self.directory.package), "hash": zip_hash(code)}}
+        self._apply(terraform, state, wanted, {**variables, "package": package})
         return True
 
     def down(self, *, destroy: bool = False) -> bool:
@@ -129,10 +130,9 @@ class Stack:
             await_ready(process, self.directory.log(name), port)
         return process
 
-    def _variables(self, state: StackState, code: str) -> dict[str, Any]:
+    def _variables(self, state: StackState) -> dict[str, Any]:
         return {
             **self.variables,
-            "package": {"zip": {"path": str(self.directory.package), "hash": zip_hash(code)}},
             "aws_endpoint": local_endpoint(state.aws_port),
             "gateway_endpoint": local_endpoint(state.gateway_port),
         }

@@ -56,6 +56,9 @@ class ApplyProgress:
                 "changes": {"operation": "plan", "add": add, "change": change, "remove": remove},
             }:
                 self.total = add + change + remove
+            case {"hook": {"action": "read"}}:
+                # Reading a data source is announced like a change, but is none that the plan has counted.
+                pass
             case {"type": "apply_start", "hook": {"resource": {"addr": address}}}:
                 self.current[address] = None
             case {"type": "apply_complete", "hook": {"resource": {"addr": address}}}:

@@ -29,8 +29,8 @@ _POST_MILLISECONDS = 4_000
 _FAILURES_IN_PLACE = 2
 _THROTTLES_OF_ONE_CLIENT = 3
 _RETRY_SECONDS = 0.1
-_LONGEST_SELECT_SECONDS = 0.05
-_SHORTEST_SELECT_SECONDS = 0.001
+_LONGEST_WAIT_SECONDS = 0.05
+_TICK_SECONDS = 0.004
 
 _BY_STATUS = {
     200: Outcome.DELIVERED,
@@ -76,6 +76,7 @@ class CurlSender:
         credentials: Callable[[], Credentials],
         region: str,
         *,
+        max_in_flight: int = MAX_IN_FLIGHT,
         ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
     ) -> None:
         self._lane = lane
@@ -83,9 +84,10 @@ class CurlSender:
         self._region = region
         self._ca_file = ca_file
         self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_IN_FLIGHT)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
+        self._payload = b""
+        self._unmade = max_in_flight
         self._idle: list[pycurl.Curl] = []
-        self._made = 0
         self._in_flight: dict[pycurl.Curl, int] = {}
 
     def post(
@@ -94,47 +96,49 @@ class CurlSender:
         """See `Sender.post`."""
         run = _Run(connections, [Outcome.UNSENT] * len(connections), deque(range(len(connections))))
         signing = PostSigner(endpoint, self._region, payload)
+        self._payload = payload
+        for handle in self._idle:
+            handle.setopt(pycurl.POSTFIELDS, payload)
         signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
         ends = time.monotonic() + seconds
         while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
             if int(time.time()) != signed_second:
                 signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
             run.due(now)
-            self._start(run, signer, payload, now, ends)
+            self._start(run, signer, now)
             self._multi.perform()
             self._finish(run)
-            if self._in_flight or run.waiting or run.later:
-                self._multi.select(self._pause(run, ends))
+            self._wait(run, ends)
         self._abandon()
         if run.reasons:
             logger.warning("posts were answered with errors", reasons=dict(run.reasons.most_common(10)))
         return run.outcomes
 
-    def _start(self, run: _Run, signer: Signer, payload: bytes, now: float, ends: float) -> None:
-        room = len(self._idle) + MAX_IN_FLIGHT - self._made
-        for _ in range(self._lane.take(min(len(run.waiting), room), now)):
+    def _start(self, run: _Run, signer: Signer, now: float) -> None:
+        for _ in range(self._lane.take(min(len(run.waiting), len(self._idle) + self._unmade), now)):
             place = run.waiting.popleft()
             handle = self._idle.pop() if self._idle else self._make()
             url, headers = signer.sign(run.connections[place])
             handle.setopt(pycurl.URL, url)
             handle.setopt(pycurl.HTTPHEADER, headers)
-            handle.setopt(pycurl.POSTFIELDS, payload)
-            handle.setopt(pycurl.TIMEOUT_MS, min(_POST_MILLISECONDS, max(1, int((ends - now) * 1000))))
             self._in_flight[handle] = place
             self._multi.add_handle(handle)
 
     def _make(self) -> pycurl.Curl:
+        self._unmade -= 1
         handle = pycurl.Curl()
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.POSTFIELDS, self._payload)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        handle.setopt(pycurl.PROTOCOLS_STR, "http,https")
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.PROXY, "")
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
+        handle.setopt(pycurl.TIMEOUT_MS, _POST_MILLISECONDS)
         handle.setopt(pycurl.TCP_KEEPALIVE, 1)
         handle.setopt(pycurl.WRITEFUNCTION, len)
         if self._ca_file:
             handle.setopt(pycurl.CAINFO, self._ca_file)
-        self._made += 1
         return handle
 
     def _finish(self, run: _Run) -> None:
@@ -185,15 +189,22 @@ class CurlSender:
         if run.tries[place] < _FAILURES_IN_PLACE:
             run.again(place, time.monotonic())
 
-    def _pause(self, run: _Run, ends: float) -> float:
-        """How long to wait for an answer at most: until more may be sent, or a retry is due, or the time is over."""
+    def _wait(self, run: _Run, ends: float) -> None:
+        """Waits until there is something to do.
+
+        While the lane is what holds posts back, that is a tick later: answers that come meanwhile are taken together,
+        which costs a fraction of waking up for each of them.
+        """
+        if run.waiting and (self._idle or self._unmade):
+            time.sleep(max(_TICK_SECONDS, min(self._lane.wait(), _LONGEST_WAIT_SECONDS)))
+            return
         now = time.monotonic()
-        limits = [_LONGEST_SELECT_SECONDS, ends - now]
-        if run.waiting:
-            limits.append(self._lane.wait())
-        if run.later:
-            limits.append(run.later[0][0] - now)
-        return max(_SHORTEST_SELECT_SECONDS, min(limits))
+        next_retry = run.later[0][0] if run.later else ends
+        seconds = max(_TICK_SECONDS, min(_LONGEST_WAIT_SECONDS, next_retry - now, ends - now))
+        if self._in_flight:
+            self._multi.select(seconds)
+        elif run.later:
+            time.sleep(seconds)
 
     def _abandon(self) -> None:
         """Takes back what was not answered in time; a connection that was cut off is not used again."""

@@ -12,7 +12,7 @@ list_tenants = true
 
 # A queue shows a message again only after six timeouts: seconds here, so that a failure is tried again while one watches.
 timeouts = {
-  swarm  = 10
-  query  = 10
-  settle = 10
+  swarm  = 15
+  query  = 15
+  settle = 15
 }

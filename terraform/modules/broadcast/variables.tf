@@ -31,6 +31,11 @@ variable "shards" {
 variable "consumers" {
   description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message` and `settle`."
   type        = object({ swarm = string, query = string, post_message = string, settle = string })
+
+  validation {
+    condition     = alltrue([for arn in values(var.consumers) : can(regex("^arn:[a-z-]+:lambda:", arn))])
+    error_message = "consumers must be ARNs of Lambda aliases."
+  }
 }
 
 # Not a part of `consumers`: the queues would wait for the functions, which wait for the queues.

@@ -5,7 +5,7 @@ module "accounting" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.accounting
-  memory               = lookup(var.memory, "accounting", 512)
+  memory               = local.memory.accounting
   reserved_concurrency = lookup(var.reserved_concurrency, "accounting", null)
 
   variables = {
@@ -25,7 +25,7 @@ module "accounting" {
       resources = ["${local.connections.arn}/stream/*"]
     }
     Count = {
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
       resources = [local.partitions.arn]
     }
     Release = {

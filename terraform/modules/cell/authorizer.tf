@@ -5,7 +5,7 @@ module "authorizer" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.authorizer
-  memory               = lookup(var.memory, "authorizer", 512)
+  memory               = local.memory.authorizer
   reserved_concurrency = lookup(var.reserved_concurrency, "authorizer", null)
 
   variables = {

@@ -5,7 +5,7 @@ module "connect" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.connect
-  memory               = lookup(var.memory, "connect", 512)
+  memory               = local.memory.connect
   reserved_concurrency = lookup(var.reserved_concurrency, "connect", null)
 
   variables = {
@@ -20,7 +20,7 @@ module "connect" {
       resources = [local.limits.arn]
     }
     RecordConnection = {
-      actions   = ["dynamodb:PutItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
       resources = [local.connections.arn]
     }
     JoinSession = {

@@ -5,6 +5,6 @@ module "default_route" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.default_route
-  memory               = lookup(var.memory, "default_route", 512)
+  memory               = local.memory.default_route
   reserved_concurrency = lookup(var.reserved_concurrency, "default_route", null)
 }

@@ -5,7 +5,7 @@ module "disconnect" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.disconnect
-  memory               = lookup(var.memory, "disconnect", 512)
+  memory               = local.memory.disconnect
   reserved_concurrency = lookup(var.reserved_concurrency, "disconnect", null)
 
   variables = {
@@ -19,8 +19,8 @@ module "disconnect" {
       resources = [local.connections.arn]
     }
     # Where the authorizer's context is missing, the session's set says which partition the connection is in.
-    LeaveSession = {
-      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    ReadSession = {
+      actions   = ["dynamodb:GetItem"]
       resources = [local.sessions.arn]
     }
   }

@@ -43,9 +43,7 @@ module "websocket_api" {
   gateway_endpoint   = var.gateway_endpoint
   log_retention_days = var.deployment.log_retention_days
   authorizer         = module.authorizer.alias
-
-  # A fifth of the quota, so that frames from clients cannot starve a broadcast.
-  throttle = { rate = floor(var.quota.posts_per_second / 5), burst = floor(var.quota.burst / 5) }
+  throttle           = local.inbound
 
   routes = {
     "$connect"    = { alias = module.connect.alias }
@@ -69,6 +67,9 @@ locals {
   }
   timeouts = merge(local.default_timeouts, var.timeouts)
 
+  # A sender is busy with signatures and TLS: it gets a whole vCPU.
+  memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)
+
   connections = module.connection_store.tables.connections
   partitions  = module.connection_store.tables.partitions
   tenants     = module.tenancy.tables.tenants
@@ -77,6 +78,9 @@ locals {
   broadcasts  = module.broadcast.table
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards
+
+  # A fifth of the quota, so that frames from clients cannot starve a broadcast.
+  inbound = { rate = floor(var.quota.posts_per_second / 5), burst = floor(var.quota.burst / 5) }
 
   lane_posts_per_second = floor(
     var.quota.posts_per_second * var.quota.headroom / (var.shards.count * var.shards.concurrency)

@@ -25,18 +25,22 @@ output "queues" {
   })
 }
 
+locals {
+  functions = {
+    authorizer    = module.authorizer
+    connect       = module.connect
+    disconnect    = module.disconnect
+    default_route = module.default_route
+    accounting    = module.accounting
+    swarm         = module.swarm
+    query         = module.query
+    post_message  = module.post_message
+    settle        = module.settle
+    reconcile     = module.reconcile
+  }
+}
+
 output "functions" {
   description = "Name of every function, by its name in the code."
-  value = {
-    authorizer    = module.authorizer.name
-    connect       = module.connect.name
-    disconnect    = module.disconnect.name
-    default_route = module.default_route.name
-    accounting    = module.accounting.name
-    swarm         = module.swarm.name
-    query         = module.query.name
-    post_message  = module.post_message.name
-    settle        = module.settle.name
-    reconcile     = module.reconcile.name
-  }
+  value       = { for name, function in local.functions : name => function.name }
 }

@@ -5,7 +5,7 @@ module "post_message" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.post_message
-  memory               = lookup(var.memory, "post_message", 512)
+  memory               = local.memory.post_message
   reserved_concurrency = lookup(var.reserved_concurrency, "post_message", null)
 
   variables = {

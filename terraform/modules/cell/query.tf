@@ -5,7 +5,7 @@ module "query" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.query
-  memory               = lookup(var.memory, "query", 512)
+  memory               = local.memory.query
   reserved_concurrency = lookup(var.reserved_concurrency, "query", null)
 
   variables = {

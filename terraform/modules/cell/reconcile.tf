@@ -5,7 +5,7 @@ module "reconcile" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.reconcile
-  memory               = lookup(var.memory, "reconcile", 512)
+  memory               = local.memory.reconcile
   reserved_concurrency = lookup(var.reserved_concurrency, "reconcile", null)
 
   variables = {
@@ -14,13 +14,12 @@ module "reconcile" {
     CONNECTIONS_TABLE            = local.connections.name
     PARTITIONS_TABLE             = local.partitions.name
     LIMITS_TABLE                 = local.limits.name
-    BROADCASTS_TABLE             = local.broadcasts.name
     ACCOUNTING_FAILURE_QUEUE_URL = aws_sqs_queue.accounting_failure.url
   }
 
   statements = {
     ReadTenants = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Scan"]
+      actions   = ["dynamodb:Scan"]
       resources = [local.tenants.arn]
     }
     EndSessions = {
@@ -32,22 +31,15 @@ module "reconcile" {
       resources = [local.connections.arn]
     }
     RepairCounts = {
-      actions = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan",
-        "dynamodb:UpdateItem",
-      ]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
       resources = [local.partitions.arn]
     }
     RepairTotals = {
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [local.limits.arn]
     }
-    FinishBroadcasts = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-      resources = [local.broadcasts.arn]
-    }
     ReadFailures = {
-      actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      actions   = ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
       resources = [aws_sqs_queue.accounting_failure.arn]
     }
   }
@@ -70,4 +62,11 @@ resource "aws_lambda_permission" "reconcile" {
   action        = "lambda:InvokeFunction"
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.reconcile.arn
+}
+
+# The next minute's run is the retry.
+resource "aws_lambda_function_event_invoke_config" "reconcile" {
+  function_name          = module.reconcile.alias.function_name
+  qualifier              = module.reconcile.alias.name
+  maximum_retry_attempts = 0
 }

@@ -5,7 +5,7 @@ module "settle" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.settle
-  memory               = lookup(var.memory, "settle", 512)
+  memory               = local.memory.settle
   reserved_concurrency = lookup(var.reserved_concurrency, "settle", null)
 
   variables = {
@@ -20,9 +20,7 @@ module "settle" {
       resources = [local.queues["outcome"].arn]
     }
     Tally = {
-      actions = [
-        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-      ]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
     }
     DeleteStale = {

@@ -5,7 +5,7 @@ module "swarm" {
   package              = var.package
   deployment           = var.deployment
   timeout              = local.timeouts.swarm
-  memory               = lookup(var.memory, "swarm", 512)
+  memory               = local.memory.swarm
   reserved_concurrency = lookup(var.reserved_concurrency, "swarm", null)
 
   variables = {

@@ -110,7 +110,7 @@ variable "timeouts" {
 }
 
 variable "memory" {
-  description = "Memory in MB that differs from the default of 512, by function."
+  description = "Memory in MB that differs from the defaults, by function."
   type        = map(number)
   default     = {}
 

@@ -21,7 +21,7 @@ module "session_api" {
       resources = [var.tables.tenants.arn]
     }
     KeepSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
       resources = [var.tables.sessions.arn]
     }
     ReadReports = {

@@ -29,13 +29,8 @@ locals {
   statements = merge(var.statements, {
     for sid, statement in local.observability : sid => statement if sid != "SendTraces" || var.deployment.tracing
   })
-}
 
-resource "aws_iam_role_policy" "this" {
-  name = "function"
-  role = aws_iam_role.this.id
-
-  policy = jsonencode({
+  policy = {
     Version = "2012-10-17"
     Statement = [
       for sid, statement in local.statements : merge(
@@ -43,5 +38,12 @@ resource "aws_iam_role_policy" "this" {
         length(statement.conditions) > 0 ? { Condition = statement.conditions } : null,
       )
     ]
-  })
+  }
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "function"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode(local.policy)
 }

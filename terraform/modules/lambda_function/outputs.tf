@@ -19,6 +19,6 @@ output "alias" {
 }
 
 output "role" {
-  description = "The execution role's name and ARN."
-  value       = { name = aws_iam_role.this.name, arn = aws_iam_role.this.arn }
+  description = "The execution role's name and ARN, and the policy that says what it may do."
+  value       = { name = aws_iam_role.this.name, arn = aws_iam_role.this.arn, policy = local.policy }
 }

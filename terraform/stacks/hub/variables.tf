@@ -56,18 +56,33 @@ variable "architecture" {
   description = "The functions' processor: arm64 or x86_64, as the image was built for."
   type        = string
   default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
 }
 
 variable "log_level" {
   description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
   type        = string
   default     = "INFO"
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
+  }
 }
 
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
   default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+  }
 }
 
 variable "tracing" {
@@ -131,13 +146,13 @@ variable "accounting_window" {
 }
 
 variable "timeouts" {
-  description = "Timeouts in seconds that differ from the defaults, by function."
+  description = "Timeouts in seconds that differ from the defaults, by function of the cell."
   type        = map(number)
   default     = {}
 }
 
 variable "memory" {
-  description = "Memory in MB that differs from the default of 512, by function."
+  description = "Memory in MB that differs from the defaults, by function of the cell."
   type        = map(number)
   default     = {}
 }

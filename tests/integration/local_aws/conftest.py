@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 ACCOUNT = "111111111111"
 WORKERS_PER_FUNCTION = 3
@@ -28,7 +30,7 @@ def note(entry):
 """
 
 
-def eventually[T](look: Callable[[], T], within: float = 15.0) -> T:
+def eventually[T](look: Callable[[], T | None], within: float = 15.0) -> T:
     """What `look` finds, as soon as it is truthy."""
     deadline = time.monotonic() + within
     while not (found := look()):
@@ -51,6 +53,7 @@ class Notebook:
 
     def await_entries(self, number: int, within: float = 15.0) -> list[Any]:
         """Everything noted, once there are `number` entries."""
+
         def enough() -> list[Any]:
             entries = self.entries()
             return entries if len(entries) >= number else []
@@ -75,6 +78,7 @@ class LocalAws:
             region_name="us-east-1",
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="local",
+            config=Config(retries={"total_max_attempts": 1}),
         )
 
     def name(self, kind: str) -> str:
@@ -142,9 +146,12 @@ def package(body: str) -> bytes:
     return content.getvalue()
 
 
-def start(folder: Path, *arguments: str, port: int = 0, environment: dict[str, str] | None = None) -> LocalAws:
-    """Start a launcher, and wait until it is ready."""
-    process = subprocess.Popen(
+@contextmanager
+def launched(
+    folder: Path, *arguments: str, port: int = 0, environment: dict[str, str] | None = None
+) -> Iterator[LocalAws]:
+    """A launcher that is ready; it is stopped as its users stop it, unless the test has ended it."""
+    process = subprocess.Popen(  # noqa: S603 (this very interpreter)
         [
             *(sys.executable, "-m", "tools.local_aws", "--port", str(port)),
             *("--state-dir", str(folder / "state"), "--account", ACCOUNT, *arguments),
@@ -153,24 +160,22 @@ def start(folder: Path, *arguments: str, port: int = 0, environment: dict[str, s
         text=True,
         env=environment,
     )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, f"the launcher ended with {process.wait()}"
-    return LocalAws(process, json.loads(line)["endpoint"], folder)
-
-
-def stop(local_aws: LocalAws) -> None:
-    """Stop a launcher as its users do."""
-    local_aws.process.terminate()
-    assert local_aws.process.wait(10) == 0
-    assert local_aws.process.stdout is not None
-    local_aws.process.stdout.close()
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, f"the launcher ended with {process.wait()}"
+            yield LocalAws(process, json.loads(line)["endpoint"], folder)
+            if process.poll() is None:
+                process.terminate()
+                assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A launcher with small caps and a fast TTL sweep."""
     workers = ("--workers-per-function", str(WORKERS_PER_FUNCTION), "--workers", "8")
-    running = start(tmp_path_factory.mktemp("local-aws"), "--ttl-interval", "0.2", *workers)
-    yield running
-    stop(running)
+    with launched(tmp_path_factory.mktemp("local-aws"), "--ttl-interval", "0.2", *workers) as running:
+        yield running

@@ -6,6 +6,7 @@ from tools.local_aws.gaps import (
     queue_mappings,
     reserved_concurrency,
     stream_mappings,
+    stream_persistence,
     stream_records,
     time_to_live,
 )
@@ -17,5 +18,6 @@ GAPS = (
     queue_mappings.gap,
     stream_mappings.gap,
     stream_records.gap,
+    stream_persistence.gap,
     time_to_live.gap,
 )

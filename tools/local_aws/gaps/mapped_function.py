@@ -9,10 +9,10 @@ from ministack.core.concurrency import run_reentrant
 from ministack.services import lambda_svc
 
 
-def exists(esm: dict[str, Any]) -> bool:
-    """Whether the mapping's function, with its alias or version, is there."""
-    record, _ = lambda_svc._get_func_record_for_qualifier(esm["FunctionName"], esm.get("Qualifier"))
-    return record is not None
+def version(esm: dict[str, Any]) -> str | None:
+    """The version that the mapping's alias or version leads to; None when it, or the function, is not there."""
+    _, config = lambda_svc._get_func_record_for_qualifier(esm["FunctionName"], esm.get("Qualifier"))
+    return None if config is None else config.get("Version", "$LATEST")
 
 
 async def invoke(esm: dict[str, Any], records: Sequence[dict[str, Any]]) -> dict[str, Any]:

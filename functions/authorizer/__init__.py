@@ -1,0 +1,1 @@
+"""Lets a client in, or not, and assigns its partition."""

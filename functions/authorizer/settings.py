@@ -1,0 +1,17 @@
+"""The variables of `authorizer`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loudhailer.settings import TableName, integer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where tenants, sessions and partitions are kept, and how large and how many a tenant's partitions may be."""
+
+    tenants_table: TableName
+    sessions_table: TableName
+    partitions_table: TableName
+    connections_per_partition: Annotated[int, integer(1, 100_000)]
+    max_partitions: Annotated[int, integer(1, 99_999)]

@@ -1,0 +1,1 @@
+"""Records a connection within its limits."""

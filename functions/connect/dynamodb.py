@@ -1,0 +1,78 @@
+"""The register on DynamoDB: one transaction over the tables of connections and sessions."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from functions.connect.port import Entry, Register
+from loudhailer.aws import calling
+from loudhailer.connections.dynamodb import connection_to_item
+from loudhailer.connections.model import Connection
+from loudhailer.tenancy.dynamodb import session_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_IS_NEW = "attribute_not_exists(connectionId)"
+_LIVE = "sessionTTL > :now"
+_HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
+_REFUSED = "ConditionalCheckFailed"
+
+
+class DynamoRegister(Register):
+    """Records connections in two DynamoDB tables at once."""
+
+    def __init__(self, client: "DynamoDBClient", connections_table: str, sessions_table: str) -> None:
+        self._client = client
+        self._connections_table = connections_table
+        self._sessions_table = sessions_table
+
+    def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
+        """See `Register.record`."""
+        if connections_per_session < 1:
+            return Entry.SESSION_FULL
+        try:
+            with calling("TransactWriteItems"):
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {
+                            "Put": {
+                                "TableName": self._connections_table,
+                                "Item": connection_to_item(connection),
+                                "ConditionExpression": _IS_NEW,
+                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                            }
+                        },
+                        {
+                            "Update": {
+                                "TableName": self._sessions_table,
+                                "Key": session_key(connection.tenant_id, connection.session_id),
+                                "UpdateExpression": "SET sessionTTL = :expiresAt ADD connectionIds :connection",
+                                "ConditionExpression": f"{_LIVE} AND {_HAS_ROOM}",
+                                "ExpressionAttributeValues": {
+                                    ":expiresAt": {"N": str(session_expires_at)},
+                                    ":connection": {"SS": [connection.key.in_session()]},
+                                    ":now": {"N": str(connection.connected_at)},
+                                    ":maximum": {"N": str(connections_per_session)},
+                                },
+                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                            }
+                        },
+                    ]
+                )
+        except ClientError as error:
+            return _reason(error, connection)
+        return Entry.RECORDED
+
+
+def _reason(error: ClientError, connection: Connection) -> Entry:
+    """Why the transaction was cancelled; the reasons stand in the order of its items."""
+    reasons: Any = error.response["CancellationReasons"]
+    row, session = reasons
+    if row["Code"] == _REFUSED:
+        recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
+        return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
+    if session["Code"] == _REFUSED:
+        expires_at = int(session.get("Item", {}).get("sessionTTL", {}).get("N", "0"))
+        return Entry.SESSION_FULL if expires_at > connection.connected_at else Entry.SESSION_OVER
+    return Entry.CONTENDED

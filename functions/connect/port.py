@@ -1,0 +1,30 @@
+"""What `connect` needs of the tables of connections and sessions together."""
+
+from enum import Enum, auto
+from typing import Protocol
+
+from loudhailer.connections.model import Connection
+
+
+class Entry(Enum):
+    """What became of a connection that was to be recorded."""
+
+    RECORDED = auto()
+    RECORDED_BEFORE = auto()
+    SESSION_OVER = auto()
+    SESSION_FULL = auto()
+    CONTENDED = auto()
+    """Another writer was at work on the session; nothing was done, and the same may work in a moment."""
+
+
+class Register(Protocol):
+    """Where connections are recorded."""
+
+    def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
+        """Puts the connection's row, adds it to its session and lets that live until then: all of it, or nothing.
+
+        Only for a session that is live when the connection is made, and has fewer connections than its limit.
+
+        Raises:
+            TransientError: it is not known whether it was done.
+        """

@@ -1,0 +1,14 @@
+"""The variables of `connect`."""
+
+from dataclasses import dataclass
+
+from loudhailer.settings import TableName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where connections, sessions and limits are kept."""
+
+    connections_table: TableName
+    sessions_table: TableName
+    limits_table: TableName

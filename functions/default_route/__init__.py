@@ -1,0 +1,1 @@
+"""Answers a frame that no route takes."""

@@ -1,0 +1,1 @@
+"""Deletes the row of a connection that closed."""

@@ -1,0 +1,1 @@
+"""Deletes what has expired, and repairs counts and totals."""

@@ -1,0 +1,33 @@
+"""The queue of given-up changes on SQS."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from functions.reconcile.port import FailureQueue
+from loudhailer.aws import calling
+from loudhailer.queues.port import MAX_BATCH_ENTRIES
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+
+class SqsFailureQueue(FailureQueue):
+    """Reads one SQS queue, without waiting for more."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def receive(self) -> list[str]:
+        """See `FailureQueue.receive`."""
+        with calling("ReceiveMessage"):
+            answer = self._client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=MAX_BATCH_ENTRIES)
+        return [message["ReceiptHandle"] for message in answer.get("Messages", [])]
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """See `FailureQueue.delete`; one that is not deleted comes again and has the partitions recounted once more."""
+        with calling("DeleteMessageBatch"):
+            self._client.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(receipts)],
+            )

@@ -1,0 +1,1 @@
+"""Sessions, tenants and reports over HTTP."""

@@ -1,0 +1,116 @@
+"""Sessions, tenants and reports over HTTP.
+
+| route | answers |
+|---|---|
+| `PUT /session?tenantId=&sessionId=&playerId=` | 200 `{"Attributes":{"sessionTTL":<epoch s>},"webSocketUrl"}`; 409 |
+| `DELETE /session?tenantId=&sessionId=` | 200 `{}` |
+| `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
+| `GET /broadcast/{id}` | 200 the report; 404 |
+
+An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loudhailer import codec, ids
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import InvalidFieldError
+from loudhailer.observability import count
+from loudhailer.tenancy.port import SessionStore, TenantStore
+
+_INVALID = "Invalid request"
+
+
+class SessionApi:
+    """Answers one request of an HTTP API."""
+
+    def __init__(
+        self,
+        tenants: TenantStore,
+        sessions: SessionStore,
+        broadcasts: BroadcastStore,
+        *,
+        websocket_url: str,
+        list_tenants: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._sessions = sessions
+        self._broadcasts = broadcasts
+        self._websocket_url = websocket_url
+        self._list_tenants = list_tenants
+        self._clock = clock
+        self._routes = {
+            "PUT /session": self._put_session,
+            "DELETE /session": self._delete_session,
+            "GET /tenant": self._get_tenants,
+            "GET /broadcast/{id}": self._get_broadcast,
+        }
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        return self._routes[event["routeKey"]](event)
+
+    def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        query = event.get("queryStringParameters") or {}
+        claimed = _subject(event) or query.get("playerId")
+        try:
+            tenant_id, session_id = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
+            player = None if claimed is None else ids.player_id(claimed)
+        except InvalidFieldError:
+            return _reply(400, _INVALID)
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None:
+            return _reply(400, _INVALID)
+        now = int(self._clock())
+        expires_at = now + tenant.session_seconds
+        if not self._sessions.renew(tenant_id, session_id, player=player, expires_at=expires_at, now=now):
+            return _error(409, "playerId", "the session is bound to another player")
+        count("SessionRenewed")
+        return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
+
+    def _delete_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        query = event.get("queryStringParameters") or {}
+        try:
+            tenant, session = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
+        except InvalidFieldError:
+            return _reply(400, _INVALID)
+        if not self._sessions.delete(tenant, session):
+            return _reply(400, _INVALID)
+        count("SessionDeleted")
+        return _reply(200, {})
+
+    def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._list_tenants:
+            return _reply(403, {"message": "Forbidden"})
+        return _reply(200, {"Items": [tenant.to_wire() for tenant in self._tenants.everyone()]})
+
+    def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
+        except InvalidFieldError as error:
+            return _error(400, error.field, str(error))
+        report = self._broadcasts.report(broadcast_id)
+        if report is None:
+            return _error(404, "broadcastId", "there is no such broadcast")
+        return _reply(200, report.to_wire())
+
+
+def _subject(event: Mapping[str, Any]) -> str | None:
+    """The subject of the request's JWT, where the route asks for one: who the player is, whatever the query claims."""
+    authorizer = event.get("requestContext", {}).get("authorizer", {})
+    subject: str | None = authorizer.get("jwt", {}).get("claims", {}).get("sub")
+    return subject
+
+
+def _error(status: int, field: str, message: str) -> dict[str, Any]:
+    return _reply(status, {"error": {"field": field, "message": message}})
+
+
+def _reply(status: int, body: object) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": codec.encode_text(body),
+    }

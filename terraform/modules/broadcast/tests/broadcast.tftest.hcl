@@ -1,0 +1,178 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
+      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
+    }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+override_resource {
+  target          = aws_sqs_queue.dead_letter["shard-dead-letter"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-shard-dead-letter" }
+}
+
+variables {
+  prefix   = "loudhailer-test"
+  shards   = { count = 3, concurrency = 5 }
+  timeouts = { swarm = 60, query = 50, post_message = 10, settle = 30 }
+  consumers = {
+    swarm        = "arn:aws:lambda:us-east-1:111111111111:function:swarm:live"
+    query        = "arn:aws:lambda:us-east-1:111111111111:function:query:live"
+    post_message = "arn:aws:lambda:us-east-1:111111111111:function:post_message:live"
+    settle       = "arn:aws:lambda:us-east-1:111111111111:function:settle:live"
+  }
+}
+
+run "every_stage_of_a_broadcast_has_its_queue" {
+  command = plan
+
+  assert {
+    condition = { for key, queue in aws_sqs_queue.work : key => queue.visibility_timeout_seconds } == {
+      broadcast = 360
+      partition = 300
+      shard-0   = 60
+      shard-1   = 60
+      shard-2   = 60
+      outcome   = 180
+    }
+    error_message = "Each queue must hide a message for six times its function's timeout."
+  }
+  assert {
+    condition     = alltrue([for queue in merge(aws_sqs_queue.work, aws_sqs_queue.dead_letter) : queue.sqs_managed_sse_enabled])
+    error_message = "Queues must be encrypted."
+  }
+}
+
+run "only_the_topic_may_send_to_its_queue" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_sqs_queue.work["broadcast"].policy).Statement == [{
+      Sid       = "TopicMaySend"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast" } }
+    }]
+    error_message = "The policy must let SNS send to this queue from this topic only."
+  }
+  assert {
+    condition     = aws_sns_topic_subscription.broadcast.raw_message_delivery
+    error_message = "The queue must get the message as it was published."
+  }
+}
+
+run "chunks_end_in_a_dead_letter_queue_of_their_own" {
+  command = plan
+
+  assert {
+    condition = toset([
+      for key, redrive in aws_sqs_queue_redrive_policy.work : key
+      if endswith(jsondecode(redrive.redrive_policy).deadLetterTargetArn, "shard-dead-letter")
+    ]) == toset(["shard-0", "shard-1", "shard-2"])
+    error_message = "Shards must lead to the shards' dead-letter queue, and nothing else may."
+  }
+  assert {
+    condition     = alltrue([for redrive in aws_sqs_queue_redrive_policy.work : jsondecode(redrive.redrive_policy).maxReceiveCount == 5])
+    error_message = "A message must be tried five times."
+  }
+}
+
+run "a_shard_gives_one_chunk_at_a_time_to_a_limited_number_of_workers" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.post_message :
+      mapping.batch_size == 1 && mapping.scaling_config[0].maximum_concurrency == 5
+    ])
+    error_message = "A lane must have one chunk, and a shard no more workers than its lanes."
+  }
+}
+
+run "only_what_failed_is_tried_again" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for mapping in concat(
+        values(aws_lambda_event_source_mapping.post_message),
+        [aws_lambda_event_source_mapping.swarm, aws_lambda_event_source_mapping.query, aws_lambda_event_source_mapping.settle],
+      ) : mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "Every mapping must take partial failures."
+  }
+}
+
+run "the_table_is_protected_from_deletion" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.deletion_protection_enabled && aws_dynamodb_table.broadcasts.ttl[0].attribute_name == "expiresAt"
+    error_message = "The table must be protected, and its rows expire."
+  }
+}
+
+run "shards_keep_their_order_beyond_ten" {
+  command = plan
+
+  variables {
+    shards = { count = 12 }
+  }
+
+  assert {
+    condition     = local.shards[2] == "shard-2" && local.shards[11] == "shard-11" && length(output.shards) == 12
+    error_message = "Shards must be in the order of their numbers."
+  }
+}
+
+run "no_shard_is_refused" {
+  command = plan
+
+  variables {
+    shards = { count = 0 }
+  }
+
+  expect_failures = [var.shards]
+}
+
+run "one_worker_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    shards = { count = 4, concurrency = 1 }
+  }
+
+  expect_failures = [var.shards]
+}
+
+run "giving_up_after_one_try_is_refused" {
+  command = plan
+
+  variables {
+    max_receive_count = 1
+  }
+
+  expect_failures = [var.max_receive_count]
+}

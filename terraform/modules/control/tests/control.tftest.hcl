@@ -1,0 +1,110 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+}
+
+variables {
+  deployment    = { prefix = "loudhailer-test", environment = "test" }
+  topic_arn     = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast"
+  websocket_url = "wss://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
+  tables = {
+    tenants    = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+    sessions   = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    broadcasts = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+  }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+}
+
+run "only_publish_may_publish_and_only_on_the_topic" {
+  command = plan
+
+  assert {
+    condition = flatten([
+      for statement in module.publish.role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+    ]) == [var.topic_arn]
+    error_message = "publish may publish on the topic of broadcasts only."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api.role.policy), "sns:")
+    error_message = "session_api must not be allowed to publish."
+  }
+}
+
+run "tenants_cannot_be_listed_by_default" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
+  }
+}
+
+run "for_a_demonstration_tenants_can_be_listed" {
+  command = plan
+
+  variables {
+    list_tenants = true
+  }
+
+  assert {
+    condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    error_message = "With list_tenants, session_api must be allowed to scan the tenants."
+  }
+}
+
+run "a_message_that_lives_for_a_day_is_refused" {
+  command = plan
+
+  variables {
+    message_lifetime_seconds = 86400
+  }
+
+  expect_failures = [var.message_lifetime_seconds]
+}
+
+run "a_queue_in_the_place_of_the_topic_is_refused" {
+  command = plan
+
+  variables {
+    topic_arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"
+  }
+
+  expect_failures = [var.topic_arn]
+}
+
+run "an_http_url_in_the_place_of_the_websocket_is_refused" {
+  command = plan
+
+  variables {
+    websocket_url = "https://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
+  }
+
+  expect_failures = [var.websocket_url]
+}

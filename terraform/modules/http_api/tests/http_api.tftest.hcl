@@ -1,0 +1,189 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_apigatewayv2_authorizer" {
+    defaults = { id = "auth01" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:access" }
+  }
+}
+
+variables {
+  prefix      = "loudhailer-test"
+  environment = "test"
+  throttle    = { rate = 500, burst = 500 }
+  routes = {
+    "POST /broadcast" = {
+      alias = { function_name = "publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
+      auth  = "iam"
+    }
+    "GET /broadcast/{id}" = {
+      alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+      auth  = "iam"
+    }
+  }
+}
+
+run "routes_are_authorised_by_iam" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "AWS_IAM"])
+    error_message = "auth iam must become AWS_IAM."
+  }
+}
+
+run "each_function_may_be_invoked_by_its_own_routes_only" {
+  command = plan
+
+  assert {
+    condition = { for key, permission in aws_lambda_permission.this : key => permission.source_arn } == {
+      "POST /broadcast"     = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/POST/broadcast"
+      "GET /broadcast/{id}" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/GET/broadcast/*"
+    }
+    error_message = "A permission must name stage, method and path."
+  }
+}
+
+run "a_token_of_the_issuer_opens_a_jwt_route" {
+  command = plan
+
+  variables {
+    jwt = { issuer = "https://issuer.example.com", audience = ["loudhailer"] }
+    routes = {
+      "PUT /session" = {
+        alias    = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth     = "jwt"
+        throttle = { rate = 50, burst = 100 }
+      }
+    }
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_route.this["PUT /session"].authorization_type == "JWT"
+      && aws_apigatewayv2_route.this["PUT /session"].authorizer_id == "auth01"
+    )
+    error_message = "auth jwt must use the authorizer."
+  }
+  assert {
+    condition     = one(aws_apigatewayv2_stage.this.route_settings).throttling_rate_limit == 50
+    error_message = "A route's own throttle must hold for it."
+  }
+}
+
+run "the_access_log_keeps_no_secret" {
+  command = plan
+
+  assert {
+    condition = !anytrue([
+      for field in values(jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format)) :
+      can(regex("(?i)session|query|path", field))
+    ])
+    error_message = "The query string holds the session's id, which is a secret."
+  }
+}
+
+run "in_aws_the_url_is_the_apis_own" {
+  command = plan
+
+  assert {
+    condition     = output.http_url == "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+    error_message = "Paths must begin at the root of the API's endpoint."
+  }
+}
+
+run "locally_routes_may_be_open_and_the_url_is_the_local_aws" {
+  command = plan
+
+  variables {
+    environment  = "local"
+    aws_endpoint = "http://127.0.0.1:4566"
+    cors_origins = ["*"]
+    routes = {
+      "GET /tenant" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "none"
+      }
+    }
+  }
+
+  assert {
+    condition     = output.http_url == "http://127.0.0.1:4566/_aws/execute-api/a1b2c3d4e5"
+    error_message = "The URL must lead to the local AWS."
+  }
+  assert {
+    condition     = aws_apigatewayv2_api.this.cors_configuration[0].allow_methods == toset(["GET"])
+    error_message = "CORS must allow the routes' methods."
+  }
+}
+
+run "an_open_route_is_refused_outside_local" {
+  command = plan
+
+  variables {
+    routes = {
+      "GET /tenant" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "none"
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "an_unknown_kind_of_authorisation_is_refused" {
+  command = plan
+
+  variables {
+    routes = {
+      "GET /tenant" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "basic"
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "jwt_without_an_issuer_is_refused" {
+  command = plan
+
+  variables {
+    routes = {
+      "PUT /session" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "jwt"
+      }
+    }
+  }
+
+  expect_failures = [var.jwt]
+}
+
+run "a_route_for_any_method_is_refused" {
+  command = plan
+
+  variables {
+    routes = {
+      "ANY /session" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "iam"
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
+}

@@ -1,0 +1,284 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      id  = "loudhailer-test-swarm"
+      arn = "arn:aws:iam::111111111111:role/loudhailer-test-swarm"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:/aws/lambda/loudhailer-test-swarm" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { version = "7" }
+  }
+}
+
+variables {
+  name       = "swarm"
+  deployment = { prefix = "loudhailer-test", environment = "test" }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+  variables = { BROADCASTS_TABLE = "loudhailer-test-broadcasts" }
+  statements = {
+    ReadBroadcasts = {
+      actions   = ["dynamodb:GetItem"]
+      resources = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-broadcasts"]
+    }
+  }
+}
+
+run "an_image_runs_by_its_digest" {
+  command = plan
+
+  assert {
+    condition     = endswith(aws_lambda_function.this.image_uri, "/loudhailer@${var.package.image.digest}")
+    error_message = "The image must be named by its digest."
+  }
+  assert {
+    condition     = aws_lambda_function.this.package_type == "Image" && aws_lambda_function.this.handler == null
+    error_message = "An image function must have neither a handler nor a runtime."
+  }
+  assert {
+    condition     = aws_lambda_function.this.image_config[0].command == tolist(["functions.swarm.handler.handler"])
+    error_message = "The image's command must be the function's handler."
+  }
+}
+
+run "a_zip_runs_with_the_same_handler" {
+  command = plan
+
+  variables {
+    package = {
+      zip = { bucket = "packages", key = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.package_type == "Zip"
+      && aws_lambda_function.this.handler == "functions.swarm.handler.handler"
+      && aws_lambda_function.this.runtime == "python3.13"
+    )
+    error_message = "A zip must run on Python 3.13 with the function's handler."
+  }
+}
+
+run "the_live_alias_points_to_the_published_version" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.this.publish && aws_lambda_alias.live.function_version == aws_lambda_function.this.version
+    error_message = "The alias must point to the version just published."
+  }
+  assert {
+    condition     = output.alias.name == "live" && output.alias.function_name == "loudhailer-test-swarm"
+    error_message = "The alias must be live."
+  }
+}
+
+run "logs_expire" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/loudhailer-test-swarm" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "The function's own log group must keep logs for 30 days."
+  }
+}
+
+run "the_common_variables_are_added" {
+  command = plan
+
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      BROADCASTS_TABLE             = "loudhailer-test-broadcasts"
+      ENVIRONMENT                  = "test"
+      POWERTOOLS_SERVICE_NAME      = "swarm"
+      POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
+      POWERTOOLS_LOG_LEVEL         = "INFO"
+    })
+    error_message = "The function must have its own variables and the common ones, and no others."
+  }
+}
+
+run "the_role_may_do_what_its_statements_say_and_no_more" {
+  command = plan
+
+  assert {
+    condition     = toset(local.policy.Statement[*].Sid) == toset(["ReadBroadcasts", "WriteLogs", "SendTraces"])
+    error_message = "Statements must be the given ones, logs and traces."
+  }
+  assert {
+    condition     = !strcontains(join(" ", flatten(local.policy.Statement[*].Action)), "*")
+    error_message = "No action may contain a wildcard."
+  }
+  assert {
+    condition     = [for statement in local.policy.Statement : statement.Sid if contains(statement.Resource, "*")] == ["SendTraces"]
+    error_message = "Only X-Ray, which knows no resources, may be allowed on all of them."
+  }
+}
+
+run "without_tracing_no_traces_are_allowed" {
+  command = plan
+
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "test", tracing = false }
+  }
+
+  assert {
+    condition     = !contains(local.policy.Statement[*].Sid, "SendTraces") && aws_lambda_function.this.tracing_config[0].mode == "PassThrough"
+    error_message = "A function that is not traced must not be allowed to send traces."
+  }
+}
+
+run "conditions_reach_the_policy" {
+  command = plan
+
+  variables {
+    statements = {
+      ReadOwnRows = {
+        actions    = ["dynamodb:GetItem"]
+        resources  = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-connections"]
+        conditions = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["one#*"] } }
+      }
+    }
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in local.policy.Statement :
+      try(statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], []) == tolist(["one#*"])
+    ])
+    error_message = "The condition must stand in the policy as it was given."
+  }
+}
+
+run "a_short_digest_is_refused" {
+  command = plan
+
+  variables {
+    package = { image = { repository_url = "repository", digest = "sha256:0123" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_tag_is_refused" {
+  command = plan
+
+  variables {
+    package = { image = { repository_url = "repository", digest = "latest" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "an_image_and_a_zip_together_are_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = { repository_url = "repository", digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+      zip   = { bucket = "packages", key = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "no_package_is_refused" {
+  command = plan
+
+  variables {
+    package = {}
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_hash_in_hexadecimal_is_refused" {
+  command = plan
+
+  variables {
+    package = { zip = { bucket = "packages", key = "functions.zip", hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_wildcard_action_is_refused" {
+  command = plan
+
+  variables {
+    statements = { Everything = { actions = ["dynamodb:*"], resources = ["arn:aws:dynamodb:us-east-1:111111111111:table/one"] } }
+  }
+
+  expect_failures = [var.statements]
+}
+
+run "all_resources_are_refused" {
+  command = plan
+
+  variables {
+    statements = { Everywhere = { actions = ["dynamodb:GetItem"], resources = ["*"] } }
+  }
+
+  expect_failures = [var.statements]
+}
+
+run "a_function_that_is_switched_off_is_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency = 0
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "an_unknown_architecture_is_refused" {
+  command = plan
+
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "test", architecture = "riscv" }
+  }
+
+  expect_failures = [var.deployment]
+}
+
+run "a_name_with_dashes_is_refused" {
+  command = plan
+
+  variables {
+    name = "post-message"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_timeout_over_fifteen_minutes_is_refused" {
+  command = plan
+
+  variables {
+    timeout = 901
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "memory_under_128_mb_is_refused" {
+  command = plan
+
+  variables {
+    memory = 64
+  }
+
+  expect_failures = [var.memory]
+}

@@ -1,0 +1,175 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
+      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
+      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
+    }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+variables {
+  environment = "dev"
+  account_id  = "111111111111"
+  region      = "us-east-1"
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+}
+
+run "the_hub_of_an_account_is_complete" {
+  command = plan
+
+  assert {
+    condition = toset(keys(output.functions)) == toset([
+      "accounting", "authorizer", "connect", "default_route", "disconnect", "post_message", "publish", "query", "reconcile",
+      "session_api", "settle", "swarm",
+    ])
+    error_message = "The hub must have every function."
+  }
+  assert {
+    condition     = output.tables.connections == "loudhailer-dev-connections"
+    error_message = "Names must begin with loudhailer-<environment>."
+  }
+  assert {
+    condition     = length(aws_s3_bucket.package) == 0
+    error_message = "The image needs no bucket."
+  }
+}
+
+run "the_local_hub_runs_a_zip_and_has_local_urls" {
+  command = plan
+
+  variables {
+    environment         = "local"
+    deletion_protection = false
+    package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+    auth                = { broadcast = "none", session = "none" }
+    aws_endpoint        = "http://127.0.0.1:4566"
+    gateway_endpoint    = "http://127.0.0.1:8001"
+  }
+
+  assert {
+    condition     = output.http_url == "http://127.0.0.1:4566/_aws/execute-api/a1b2c3d4e5"
+    error_message = "The HTTP API must be reached through the local AWS."
+  }
+  assert {
+    condition     = output.websocket_url == "ws://127.0.0.1:8001/a1b2c3d4e5/live"
+    error_message = "The WebSocket API must be reached through the stand-in."
+  }
+}
+
+run "tables_that_can_be_deleted_are_refused_outside_local" {
+  command = plan
+
+  variables {
+    deletion_protection = false
+  }
+
+  expect_failures = [var.deletion_protection]
+}
+
+run "a_zip_is_refused_outside_local" {
+  command = plan
+
+  variables {
+    package = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "local_endpoints_are_refused_outside_local" {
+  command = plan
+
+  variables {
+    aws_endpoint     = "http://127.0.0.1:4566"
+    gateway_endpoint = "http://127.0.0.1:8001"
+  }
+
+  expect_failures = [var.aws_endpoint, var.gateway_endpoint]
+}
+
+run "an_account_with_a_name_is_refused" {
+  command = plan
+
+  variables {
+    account_id = "production"
+  }
+
+  expect_failures = [var.account_id]
+}
+
+run "a_region_without_a_number_is_refused" {
+  command = plan
+
+  variables {
+    region = "Frankfurt"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "an_environment_in_upper_case_is_refused" {
+  command = plan
+
+  variables {
+    environment = "Production"
+  }
+
+  expect_failures = [var.environment]
+}

@@ -1,0 +1,186 @@
+"""What `ConnectionStore` promises, kept by the twin and by DynamoDB."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from loudhailer.connections.dynamodb import DynamoConnectionStore, connection_to_item
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
+
+ACME = TenantId("acme")
+FIRST, SECOND = Partition("acme#00000"), Partition("acme#00001")
+
+
+def key(connection: str, partition: Partition = FIRST) -> ConnectionKey:
+    """The key of a connection in a partition."""
+    return ConnectionKey(partition, ConnectionId(connection))
+
+
+def connection(
+    name: str,
+    partition: Partition = FIRST,
+    *,
+    connected_at: int = 100,
+    expires_at: int = 900,
+    player: str | None = None,
+) -> Connection:
+    """A connection of session s1."""
+    return Connection(
+        key(name, partition), SessionId("s1"), connected_at, expires_at, None if player is None else PlayerId(player)
+    )
+
+
+@dataclass
+class Case:
+    """A store, and how a test puts rows into it."""
+
+    store: ConnectionStore
+    add: Callable[[Connection], None]
+    join: Callable[[ConnectionKey, RoomKey], None]
+
+
+def _memory() -> Case:
+    store = MemoryConnectionStore()
+    return Case(store, lambda row: store.rows.__setitem__(row.key, row), store.rooms.__setitem__)
+
+
+def _dynamodb(client: Any, table: str) -> Case:
+    def add(row: Connection) -> None:
+        # Wide rows, so that a few hundred of them are more than a page.
+        client.put_item(TableName=table, Item={**connection_to_item(row), "nickName": {"S": "x" * 5_000}})
+
+    def join(row: ConnectionKey, room: RoomKey) -> None:
+        client.update_item(
+            TableName=table,
+            Key={"partition": {"S": row.partition}, "connectionId": {"S": row.connection_id}},
+            UpdateExpression="SET roomKey = :room, roomIndexKey = :index",
+            ExpressionAttributeValues={":room": {"S": room}, ":index": {"S": f"{ACME}#{room}"}},
+        )
+
+    return Case(DynamoConnectionStore(client, table), add, join)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def case(request: pytest.FixtureRequest) -> Case:
+    """The twin, then the adapter."""
+    if request.param == "memory":
+        return _memory()
+    return _dynamodb(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("connections"))
+
+
+def test_a_connection_comes_back_as_it_was_recorded(case: Case) -> None:
+    """All that a row says survives the table."""
+    rows = [connection("a=", player="ann"), connection("b=")]
+    for row in rows:
+        case.add(row)
+    assert [case.store.get(row.key) for row in rows] == rows
+    assert case.store.get(key("c=")) is None
+
+
+def test_a_partition_is_read_in_the_order_of_ids(case: Case) -> None:
+    """Only its own rows, ascending, with the time each connected."""
+    for name in ("c", "a", "b"):
+        case.add(connection(name, connected_at=ord(name)))
+    case.add(connection("a", SECOND))
+    found = list(case.store.in_partition(FIRST, after=None, not_expired_at=0))
+    assert found == [(ConnectionId("a"), 97), (ConnectionId("b"), 98), (ConnectionId("c"), 99)]
+
+
+def test_reading_goes_on_after_an_id(case: Case) -> None:
+    """The id itself is not read again, and it need not exist any more."""
+    for name in ("a", "c", "d"):
+        case.add(connection(name))
+    found = case.store.in_partition(FIRST, after=ConnectionId("b"), not_expired_at=0)
+    assert [name for name, _ in found] == ["c", "d"]
+
+
+def test_expired_connections_are_not_recipients(case: Case) -> None:
+    """A row whose time is over at that moment is left out, whatever TTL has got round to."""
+    case.add(connection("over", expires_at=500))
+    case.add(connection("live", expires_at=501))
+    found = case.store.in_partition(FIRST, after=None, not_expired_at=500)
+    assert [name for name, _ in found] == ["live"]
+
+
+def test_a_partition_may_be_read_in_part(case: Case) -> None:
+    """The iterator is lazy: whoever wants two rows takes two."""
+    for name in ("a", "b", "c"):
+        case.add(connection(name))
+    found = case.store.in_partition(FIRST, after=None, not_expired_at=0)
+    assert [name for name, _ in islice(found, 2)] == ["a", "b"]
+
+
+def test_a_partition_larger_than_a_page_is_read_whole(case: Case) -> None:
+    """DynamoDB answers with at most a megabyte at once."""
+    names = [f"{number:03d}" for number in range(250)]
+    for name in names:
+        case.add(connection(name))
+    found = case.store.in_partition(FIRST, after=None, not_expired_at=0)
+    assert [name for name, _ in found] == names
+    assert case.store.size(FIRST) == 250
+
+
+def test_a_player_is_found_on_all_devices(case: Case) -> None:
+    """The index holds the player's connections in every partition, and nobody else's."""
+    case.add(connection("a", player="ann"))
+    case.add(connection("b", SECOND, player="ann"))
+    case.add(connection("c", player="bob"))
+    case.add(connection("d"))
+    assert sorted(case.store.of_player(ACME, PlayerId("ann"))) == [key("a"), key("b", SECOND)]
+    assert case.store.of_player(TenantId("acme2"), PlayerId("ann")) == []
+
+
+def test_a_room_holds_those_who_joined_it(case: Case) -> None:
+    """The index is sparse: a connection without a room is not in it."""
+    for name in ("a", "b", "c"):
+        case.add(connection(name))
+    case.join(key("a"), RoomKey("red"))
+    case.join(key("b"), RoomKey("blue"))
+    assert case.store.in_room(ACME, RoomKey("red")) == [key("a")]
+
+
+def test_connection_times_are_found_for_those_that_exist(case: Case) -> None:
+    """More keys than one call takes, repeated keys and unknown ones are all fine."""
+    rows = [connection(f"c{number:03d}", connected_at=number) for number in range(130)]
+    for row in rows:
+        case.add(row)
+    wanted = [row.key for row in rows] + [key("gone"), rows[0].key]
+    assert case.store.connected_at(wanted) == {row.key: row.connected_at for row in rows}
+    assert case.store.connected_at([]) == {}
+
+
+def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
+    """A row that is not there is no error, and its neighbours stay."""
+    case.add(connection("a"))
+    case.add(connection("b"))
+    case.store.delete(key("a"))
+    case.store.delete(key("a"))
+    assert case.store.get(key("a")) is None
+    assert case.store.get(key("b")) is not None
+
+
+def test_only_an_older_connection_is_deleted(case: Case) -> None:
+    """One that connected at that time or later is too young; an absent one is not deleted either."""
+    case.add(connection("a", connected_at=100))
+    assert not case.store.delete_if_older(key("a"), 100)
+    assert case.store.get(key("a")) is not None
+    assert case.store.delete_if_older(key("a"), 101)
+    assert case.store.get(key("a")) is None
+    assert not case.store.delete_if_older(key("a"), 101)
+
+
+def test_only_an_expired_connection_is_swept(case: Case) -> None:
+    """What is listed as expired is deleted on condition that it still is."""
+    case.add(connection("over", expires_at=500))
+    case.add(connection("live", expires_at=501))
+    assert list(case.store.expired(FIRST, 500)) == [key("over")]
+    assert case.store.delete_if_expired(key("over"), 500)
+    assert not case.store.delete_if_expired(key("over"), 500)
+    assert not case.store.delete_if_expired(key("live"), 500)
+    assert case.store.size(FIRST) == 1

@@ -1,0 +1,30 @@
+"""What `reconcile`'s `FailureQueue` promises, kept by the twin and by SQS."""
+
+from uuid import uuid4
+
+import pytest
+
+from functions.reconcile.memory import MemoryFailureQueue
+from functions.reconcile.port import FailureQueue
+from functions.reconcile.sqs import SqsFailureQueue
+
+
+@pytest.fixture(params=["memory", "sqs"])
+def queue(request: pytest.FixtureRequest) -> FailureQueue:
+    """The twin, then the adapter, with twelve messages."""
+    if request.param == "memory":
+        return MemoryFailureQueue(*(f"receipt-{number}" for number in range(12)))
+    sqs = request.getfixturevalue("aws")("sqs")
+    url = sqs.create_queue(QueueName=f"failures-{uuid4().hex[:12]}")["QueueUrl"]
+    for number in range(12):
+        sqs.send_message(QueueUrl=url, MessageBody=f"batch {number}")
+    return SqsFailureQueue(sqs, url)
+
+
+def test_messages_are_received_until_all_are_deleted(queue: FailureQueue) -> None:
+    """An empty list says that there are no more."""
+    received: list[str] = []
+    while receipts := queue.receive():
+        received += receipts
+        queue.delete(receipts)
+    assert len(set(received)) == 12

@@ -1,0 +1,162 @@
+"""What `PartitionStore` promises, kept by the twin and by DynamoDB."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loudhailer.connections.dynamodb import DynamoPartitionStore
+from loudhailer.connections.memory import MemoryPartitionStore
+from loudhailer.connections.model import PartitionCount, Sample
+from loudhailer.connections.port import PartitionStore
+from loudhailer.ids import Partition, TenantId, nth_partition
+
+ACME = TenantId("acme")
+FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
+ABSENT = nth_partition(ACME, 9)
+EARLIER, LATER = "1".zfill(40), "2".zfill(40)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> PartitionStore:
+    """The twin, then the adapter."""
+    if request.param == "memory":
+        return MemoryPartitionStore()
+    return DynamoPartitionStore(
+        request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("partitions")
+    )
+
+
+def only(store: PartitionStore) -> PartitionCount:
+    """The one partition that there is."""
+    (row,) = store.everywhere()
+    return row
+
+
+def test_a_partition_is_opened_once(store: PartitionStore) -> None:
+    """Opening again leaves the count alone."""
+    store.open([FIRST])
+    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=3, changes=3)
+    store.open([FIRST, SECOND])
+    assert store.of_tenant(ACME) == [
+        PartitionCount(FIRST, count=3, checkpoint=EARLIER, changes=3),
+        PartitionCount(SECOND),
+    ]
+
+
+def test_partitions_come_by_tenant_and_all_together(store: PartitionStore) -> None:
+    """A tenant's id that begins another's does not reach its partitions."""
+    longer = nth_partition(TenantId("acme2"), 0)
+    store.open([SECOND, FIRST, longer])
+    assert [row.partition for row in store.of_tenant(ACME)] == [FIRST, SECOND]
+    assert {row.partition for row in store.everywhere()} == {FIRST, SECOND, longer}
+    assert store.of_tenant(TenantId("nobody")) == []
+
+
+def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None:
+    """More partitions than one call takes; an absent one is left out."""
+    partitions = [nth_partition(ACME, number) for number in range(130)]
+    store.open(partitions)
+    assert store.advance(FIRST, seen="", checkpoint=LATER, delta=0, changes=0)
+    assert store.checkpoints([*partitions, Partition("nobody#00000")]) == {
+        **dict.fromkeys(partitions, ""),
+        FIRST: LATER,
+    }
+
+
+def test_a_count_moves_only_from_the_checkpoint_that_was_seen(store: PartitionStore) -> None:
+    """The second of two writers changes nothing, and an absent partition is not made."""
+    store.open([FIRST])
+    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=2, changes=4)
+    assert not store.advance(FIRST, seen="", checkpoint=LATER, delta=2, changes=4)
+    assert store.advance(FIRST, seen=EARLIER, checkpoint=LATER, delta=-1, changes=1)
+    assert not store.advance(ABSENT, seen="", checkpoint=LATER, delta=1, changes=1)
+    assert only(store) == PartitionCount(FIRST, count=1, checkpoint=LATER, changes=5)
+
+
+def test_of_many_writers_at_once_each_step_has_one(store: PartitionStore) -> None:
+    """Twenty threads that saw the same checkpoint: one of them moves it."""
+    store.open([FIRST])
+
+    def advance(_: int) -> bool:
+        return store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(advance, range(20))) == 1
+    assert only(store).count == 1
+
+
+def test_a_recount_replaces_the_count_if_nothing_moved(store: PartitionStore) -> None:
+    """Marked, sampled, corrected; the marks are gone then."""
+    store.open([FIRST])
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7, changes=7)
+    store.mark_for_recount(FIRST)
+    sample = Sample(5, EARLIER, at=60)
+    assert store.keep_sample(FIRST, sample)
+    assert only(store) == PartitionCount(FIRST, 7, EARLIER, 7, recount=True, sample=sample)
+    assert store.correct(FIRST, sample)
+    assert only(store) == PartitionCount(FIRST, 5, EARLIER, 7)
+    assert not store.correct(FIRST, sample)
+
+
+def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
+    """A sample of an older checkpoint is neither kept nor applied."""
+    store.open([FIRST])
+    store.mark_for_recount(FIRST)
+    stale = Sample(5, "", at=60)
+    assert store.keep_sample(FIRST, stale)
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+    assert not store.correct(FIRST, stale)
+    assert not store.keep_sample(FIRST, stale)
+    assert only(store).count == 1
+
+
+def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
+    """What was lost again may have been lost after the sample."""
+    store.open([FIRST])
+    store.keep_sample(FIRST, Sample(0, "", at=60))
+    store.mark_for_recount(FIRST)
+    assert only(store) == PartitionCount(FIRST, recount=True)
+
+
+def test_an_empty_partition_is_retired_then_removed(store: PartitionStore) -> None:
+    """In two steps, of which the second needs the first."""
+    store.open([FIRST])
+    assert not store.remove(FIRST, checkpoint="")
+    assert store.retire(FIRST, checkpoint="", at=1000)
+    assert only(store) == PartitionCount(FIRST, retired_at=1000)
+    assert store.remove(FIRST, checkpoint="")
+    assert store.everywhere() == []
+
+
+def test_a_partition_in_use_is_neither_retired_nor_removed(store: PartitionStore) -> None:
+    """Connections, or a checkpoint that moved, say that it is in use."""
+    store.open([FIRST, SECOND])
+    assert store.retire(FIRST, checkpoint="", at=1000)
+    for partition in (FIRST, SECOND):
+        store.advance(partition, seen="", checkpoint=EARLIER, delta=1, changes=1)
+        assert not store.retire(partition, checkpoint=EARLIER, at=2000)
+        assert not store.remove(partition, checkpoint=EARLIER)
+        store.advance(partition, seen=EARLIER, checkpoint=LATER, delta=-1, changes=1)
+        assert not store.retire(partition, checkpoint=EARLIER, at=2000)
+        assert not store.remove(partition, checkpoint=EARLIER)
+    assert len(store.everywhere()) == 2
+
+
+def test_a_retired_partition_is_reinstated(store: PartitionStore) -> None:
+    """The mark and the sample go, the rest stays."""
+    store.open([FIRST])
+    store.keep_sample(FIRST, Sample(0, "", at=60))
+    store.retire(FIRST, checkpoint="", at=1000)
+    store.reinstate(FIRST)
+    assert only(store) == PartitionCount(FIRST)
+
+
+def test_no_method_but_open_makes_a_row(store: PartitionStore) -> None:
+    """Nothing resurrects a partition that was removed."""
+    store.mark_for_recount(ABSENT)
+    store.reinstate(ABSENT)
+    store.keep_sample(ABSENT, Sample(0, "", at=60))
+    store.correct(ABSENT, Sample(0, "", at=60))
+    store.retire(ABSENT, checkpoint="", at=60)
+    store.remove(ABSENT, checkpoint="")
+    assert store.everywhere() == []

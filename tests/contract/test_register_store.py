@@ -1,0 +1,113 @@
+"""What `connect`'s `Register` promises, kept by the twin and by DynamoDB."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from time import sleep
+
+import pytest
+
+from functions.connect.dynamodb import DynamoRegister
+from functions.connect.memory import MemoryRegister
+from functions.connect.port import Entry, Register
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.tenancy.dynamodb import DynamoSessionStore
+from loudhailer.tenancy.memory import MemorySessionStore
+from loudhailer.tenancy.port import SessionStore
+
+ACME, S1 = TenantId("acme"), SessionId("s1")
+
+
+@dataclass
+class Case:
+    """A register, and the stores that show what it did."""
+
+    register: Register
+    connections: ConnectionStore
+    sessions: SessionStore
+
+    def record(self, connection: Connection, limit: int = 2) -> Entry:
+        """Records the connection; its session then lives until 500."""
+        return self.register.record(connection, connections_per_session=limit, session_expires_at=500)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def case(request: pytest.FixtureRequest) -> Case:
+    """The twins, then the adapters, with a session s1 that lives until 200."""
+    if request.param == "memory":
+        connections, sessions = MemoryConnectionStore(), MemorySessionStore()
+        made = Case(MemoryRegister(connections, sessions), connections, sessions)
+    else:
+        client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")
+        names = table("connections"), table("sessions")
+        made = Case(
+            DynamoRegister(client, *names),
+            DynamoConnectionStore(client, names[0]),
+            DynamoSessionStore(client, names[1]),
+        )
+    made.sessions.renew(ACME, S1, player=None, expires_at=200, now=0)
+    return made
+
+
+def connection(name: str, *, session: SessionId = S1, at: int = 100, player: PlayerId | None = None) -> Connection:
+    """A connection of the tenant's third partition."""
+    return Connection(ConnectionKey(nth_partition(ACME, 2), ConnectionId(name)), session, at, at + 7500, player)
+
+
+def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
+    """The row stands, the session knows it and lives on."""
+    row = connection("a=", player=PlayerId("ann"))
+    assert case.record(row) is Entry.RECORDED
+    assert case.connections.get(row.key) == row
+    assert case.connections.of_player(ACME, PlayerId("ann")) == [row.key]
+    session = case.sessions.get(ACME, S1)
+    assert session is not None
+    assert (session.expires_at, session.connections) == (500, frozenset({row.key}))
+
+
+def test_a_full_session_takes_no_more(case: Case) -> None:
+    """Nothing is written for the one too many."""
+    assert [case.record(connection(name)) for name in "abc"] == [Entry.RECORDED, Entry.RECORDED, Entry.SESSION_FULL]
+    assert case.connections.get(connection("c").key) is None
+    assert case.record(connection("d"), limit=0) is Entry.SESSION_FULL
+
+
+@pytest.mark.parametrize(("session", "at"), [("s1", 200), ("s1", 900), ("unknown", 100)])
+def test_a_session_that_is_over_takes_none(case: Case, session: str, at: int) -> None:
+    """Expired though its row is still there, or never made; and it is not made by trying."""
+    row = connection("a", session=SessionId(session), at=at)
+    assert case.record(row) is Entry.SESSION_OVER
+    assert case.connections.get(row.key) is None
+    assert case.sessions.get(ACME, SessionId("unknown")) is None
+
+
+def test_a_repeated_connect_is_recorded_once(case: Case) -> None:
+    """Even if its session is full by then; but not for another session."""
+    case.sessions.renew(ACME, SessionId("s2"), player=None, expires_at=200, now=0)
+    assert case.record(connection("a"), limit=1) is Entry.RECORDED
+    assert case.record(connection("a", at=101), limit=1) is Entry.RECORDED_BEFORE
+    assert case.record(connection("a", session=SessionId("s2"))) is Entry.SESSION_OVER
+    assert case.connections.get(connection("a").key) == connection("a")
+
+
+def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> None:
+    """Two hundred connects of one session race for twenty places."""
+
+    def attempt(number: int) -> Entry:
+        entry = Entry.CONTENDED
+        while entry is Entry.CONTENDED:
+            entry = case.record(connection(f"c{number}"), limit=20)
+            sleep(Random(number).uniform(0, 0.01))  # noqa: S311  # jitter
+        return entry
+
+    with ThreadPoolExecutor(32) as pool:
+        entries = Counter(pool.map(attempt, range(200)))
+    assert entries == {Entry.RECORDED: 20, Entry.SESSION_FULL: 180}
+    session = case.sessions.get(ACME, S1)
+    assert session is not None
+    assert len(session.connections) == case.connections.size(nth_partition(ACME, 2)) == 20

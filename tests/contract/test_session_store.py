@@ -1,0 +1,135 @@
+"""What `SessionStore` promises, kept by the twin and by DynamoDB."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
+from loudhailer.tenancy.memory import MemorySessionStore
+from loudhailer.tenancy.model import Session
+from loudhailer.tenancy.port import SessionStore
+
+ACME, S1 = TenantId("acme"), SessionId("s1")
+ANN, BOB = PlayerId("ann"), PlayerId("bob")
+FIRST = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
+SECOND = ConnectionKey(nth_partition(ACME, 12), ConnectionId("b="))
+
+
+@dataclass
+class Case:
+    """A store, and how a test adds connections to session s1."""
+
+    store: SessionStore
+    add: Callable[[ConnectionKey], None]
+
+
+def _memory() -> Case:
+    store = MemorySessionStore()
+
+    def add(key: ConnectionKey) -> None:
+        row = store.rows[ACME, S1]
+        store.rows[ACME, S1] = replace(row, connections=row.connections | {key})
+
+    return Case(store, add)
+
+
+def _dynamodb(client: Any, table: str) -> Case:
+    def add(key: ConnectionKey) -> None:
+        client.update_item(
+            TableName=table,
+            Key=session_key(ACME, S1),
+            UpdateExpression="ADD connectionIds :connection",
+            ExpressionAttributeValues={":connection": {"SS": [key.in_session()]}},
+        )
+
+    return Case(DynamoSessionStore(client, table), add)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def case(request: pytest.FixtureRequest) -> Case:
+    """The twin, then the adapter."""
+    if request.param == "memory":
+        return _memory()
+    return _dynamodb(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("sessions"))
+
+
+def test_a_session_is_made_and_lives_on(case: Case) -> None:
+    """The first renewal makes it, a later one moves its end."""
+    assert case.store.get(ACME, S1) is None
+    assert case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=200)
+    assert case.store.renew(ACME, S1, player=None, expires_at=300, now=100)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=300)
+
+
+def test_a_renewal_keeps_the_connections(case: Case) -> None:
+    """Clients that are connected stay in the session, even if it had expired meanwhile."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    case.add(FIRST)
+    case.add(SECOND)
+    for now in (100, 900):
+        assert case.store.renew(ACME, S1, player=None, expires_at=now + 200, now=now)
+        assert case.store.get(ACME, S1) == Session(
+            ACME, S1, expires_at=now + 200, connections=frozenset({FIRST, SECOND})
+        )
+
+
+def test_a_live_session_keeps_its_player(case: Case) -> None:
+    """Another player is refused and changes nothing; no player leaves the binding as it is."""
+    assert case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    assert case.store.renew(ACME, S1, player=ANN, expires_at=210, now=10)
+    assert not case.store.renew(ACME, S1, player=BOB, expires_at=220, now=20)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=210, player_id=ANN)
+    assert case.store.renew(ACME, S1, player=None, expires_at=230, now=30)
+    assert case.store.renew(ACME, S1, player=ANN, expires_at=240, now=40)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=240, player_id=ANN)
+
+
+@pytest.mark.parametrize("player", [None, BOB])
+def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) -> None:
+    """Whoever it was bound to; a session whose end is now is over."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    assert case.store.renew(ACME, S1, player=player, expires_at=400, now=200)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=400, player_id=player)
+
+
+def test_a_session_is_deleted_once(case: Case) -> None:
+    """The second time says that there was none."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    assert case.store.delete(ACME, S1)
+    assert not case.store.delete(ACME, S1)
+    assert case.store.get(ACME, S1) is None
+
+
+def test_connections_that_are_gone_leave_the_session(case: Case) -> None:
+    """Again and again is the same, and the last one may leave."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    case.add(FIRST)
+    case.add(SECOND)
+    for _ in range(2):
+        case.store.forget(ACME, S1, [FIRST])
+        assert case.store.get(ACME, S1) == Session(ACME, S1, 200, connections=frozenset({SECOND}))
+    case.store.forget(ACME, S1, [FIRST, SECOND])
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 200)
+
+
+def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
+    """The connections of a deleted session close after it."""
+    case.store.forget(ACME, S1, [FIRST])
+    assert case.store.get(ACME, S1) is None
+
+
+def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
+    """One that was renewed since it was found stays."""
+    for name, expires_at in (("over", 200), ("renewed", 200), ("live", 201)):
+        case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
+    found = sorted(case.store.expired(200))
+    assert found == [(ACME, "over"), (ACME, "renewed")]
+    case.store.renew(ACME, SessionId("renewed"), player=None, expires_at=500, now=200)
+    assert [case.store.delete_if_expired(tenant, session, 200) for tenant, session in found] == [True, False]
+    assert not case.store.delete_if_expired(ACME, SessionId("over"), 200)
+    assert list(case.store.expired(200)) == []

@@ -1,0 +1,61 @@
+"""What `TenantStore` promises, kept by the twin and by DynamoDB."""
+
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.ids import TenantId
+from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from loudhailer.tenancy.memory import MemoryTenantStore
+from loudhailer.tenancy.model import Tenant
+from loudhailer.tenancy.port import TenantStore
+
+ACME = Tenant(
+    TenantId("acme"),
+    tenant_connections=10,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=60,
+    session_seconds=200,
+    silo=True,
+)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> TenantStore:
+    """The twin, then the adapter."""
+    if request.param == "memory":
+        return MemoryTenantStore()
+    return DynamoTenantStore(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("tenants"))
+
+
+def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
+    """All of its limits survive the table; a second put replaces the first."""
+    store.put(ACME)
+    assert store.get(ACME.tenant_id) == ACME
+    changed = replace(ACME, session_seconds=300, silo=False)
+    store.put(changed)
+    assert store.get(ACME.tenant_id) == changed
+
+
+def test_an_unknown_tenant_is_none(store: TenantStore) -> None:
+    """Nothing is made by looking."""
+    assert store.get(TenantId("nobody")) is None
+    assert store.everyone() == []
+
+
+def test_tenants_are_listed_by_id(store: TenantStore) -> None:
+    """The order does not depend on the table."""
+    names = ["zeta", "acme", "Beta"]
+    for name in names:
+        store.put(replace(ACME, tenant_id=TenantId(name)))
+    assert [tenant.tenant_id for tenant in store.everyone()] == sorted(names)
+
+
+def test_a_deleted_tenant_is_gone(store: TenantStore) -> None:
+    """Deleting it again is fine."""
+    store.put(ACME)
+    store.delete(ACME.tenant_id)
+    store.delete(ACME.tenant_id)
+    assert store.get(ACME.tenant_id) is None

@@ -1,0 +1,38 @@
+"""What Terraform gives a function is what the function asks for."""
+
+import importlib
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+CALLS = {
+    path.stem: path.read_text()
+    for path in (ROOT / "terraform" / "modules").glob("*/*.tf")
+    if re.search(r'^ +source += "\.\./lambda_function"$', path.read_text(), re.MULTILINE)
+}
+
+
+def variables_in(call: str) -> set[str]:
+    """The names of the environment variables that a call of the module `lambda_function` sets."""
+    block = re.search(r"^  variables = \{\n(.*?)^  \}$", call, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^    ([A-Z_]+) +=", block[1], re.MULTILINE)) if block else set()
+
+
+def test_every_function_is_deployed() -> None:
+    """Each folder of `functions` with a handler has a call of the module `lambda_function` in a file of its name."""
+    assert set(CALLS) == FUNCTIONS
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_a_function_gets_the_variables_that_it_asks_for(name: str) -> None:
+    """Every required variable is set, and none that the function does not know."""
+    asked = []
+    if (ROOT / "functions" / name / "settings.py").is_file():
+        asked = [*fields(importlib.import_module(f"functions.{name}.settings").Settings)]
+    required = {field.name.upper() for field in asked if field.default is MISSING}
+    given = variables_in(CALLS[name])
+    assert required <= given <= {field.name.upper() for field in asked}

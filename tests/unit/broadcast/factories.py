@@ -1,0 +1,219 @@
+"""Broadcasts for the tests: messages, rows and hypothesis strategies, made in this one place."""
+
+from hypothesis import strategies as st
+
+from loudhailer import ids
+from loudhailer.broadcast import audience, bitmaps
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.broadcast.messages import (
+    Announcement,
+    ChunkMessage,
+    OutcomeMessage,
+    PartitionMessage,
+    Recipients,
+    Scope,
+)
+from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
+
+NOW = 1_800_000_000
+"""The tests' present, in epoch seconds."""
+
+LIFETIME = 300
+ACCOUNT = "111111111111"
+OTHER_ACCOUNT = "222222222222"
+ENDPOINT = "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live"
+BROADCAST = BroadcastId("broadcast-1")
+TENANT = TenantId("acme")
+FRAME = broadcast_frame(BROADCAST, NOW * 1000, "hello")
+
+
+def partition(number: int, tenant: str = TENANT) -> Partition:
+    """A partition's key."""
+    return ids.nth_partition(TenantId(tenant), number)
+
+
+def connection(number: int) -> ConnectionId:
+    """A connection's id in the style of API Gateway; they sort by their number."""
+    return ConnectionId(f"L{number:08d}AMCI=")
+
+
+def recipients(size: int, *, first: int = 0) -> Recipients:
+    """Connections of one partition."""
+    return {partition(0): [connection(number) for number in range(first, first + size)]} if size else {}
+
+
+def announcement(
+    to: Audience | None = None, *, broadcast_id: str = BROADCAST, frame: str = FRAME, expires_at: int = NOW + LIFETIME
+) -> Announcement:
+    """What `publish` puts on the topic."""
+    return Announcement(
+        broadcast_id=BroadcastId(broadcast_id),
+        audience=to or Everyone(),
+        frame=frame,
+        published_at=NOW * 1000,
+        expires_at=expires_at,
+    )
+
+
+def partition_message(
+    scope: Scope | None = None, *, source: int = 0, frame: str = FRAME, expires_at: int = NOW + LIFETIME
+) -> PartitionMessage:
+    """What `swarm` sends to `query`."""
+    return PartitionMessage(
+        broadcast_id=BROADCAST,
+        source=source,
+        scope=(partition(0),) if scope is None else scope,
+        frame=frame,
+        published_at=NOW * 1000,
+        expires_at=expires_at,
+    )
+
+
+def chunk_message(
+    size: int = 3,
+    *,
+    frame: str = FRAME,
+    young: Bitmap = 0,
+    young_until: int = NOW + 30,
+    remaining: Bitmap | None = None,
+    attempt: int = 1,
+    expires_at: int = NOW + LIFETIME,
+) -> ChunkMessage:
+    """What `query` sends to `post_message`."""
+    return ChunkMessage(
+        broadcast_id=BROADCAST,
+        chunk_id=ChunkId("0.0"),
+        endpoint=ENDPOINT,
+        recipients=recipients(size),
+        young=young,
+        young_until=young_until,
+        remaining=bitmaps.full(size) if remaining is None else remaining,
+        attempt=attempt,
+        frame=frame,
+        published_at=NOW * 1000,
+        expires_at=expires_at,
+    )
+
+
+def outcome(
+    size: int = 3,
+    *,
+    delivered: Bitmap = 0,
+    gone: Bitmap = 0,
+    failed: Bitmap = 0,
+    chunk_id: str = "0.0",
+    account: str = ACCOUNT,
+) -> OutcomeMessage:
+    """What `post_message` tells `settle`."""
+    return OutcomeMessage(
+        broadcast_id=BROADCAST,
+        chunk_id=ChunkId(chunk_id),
+        size=size,
+        account=account,
+        delivered=delivered,
+        gone=gone,
+        failed=failed,
+    )
+
+
+def summary(*, broadcast_id: str = BROADCAST, to: Audience | None = None, content_hash: str = "0" * 64) -> Summary:
+    """The head of a broadcast that was just recorded."""
+    return Summary(
+        broadcast_id=BroadcastId(broadcast_id),
+        audience=to or Everyone(),
+        content_hash=content_hash,
+        published_at=NOW * 1000,
+    )
+
+
+def source(number: int = 0, *, scope: Scope | None = None, expected: int | None = 3) -> Source:
+    """A source that was just fixed."""
+    return Source(number=number, scope=(partition(number),) if scope is None else scope, expected=expected)
+
+
+def chunk(chunk_id: str = "0.0", size: int = 3, *, first: int = 0, young: Bitmap = 0) -> Chunk:
+    """A chunk that was just fixed."""
+    return Chunk(
+        chunk_id=ChunkId(chunk_id), recipients=recipients(size, first=first), young=young, young_until=NOW + 30
+    )
+
+
+_LETTERS = "abcXYZ019_-"
+names = st.text(_LETTERS, min_size=1, max_size=64)
+handles = st.text(f"{_LETTERS}.@", min_size=1, max_size=128)
+tenants = names.map(TenantId)
+partitions = st.builds(ids.nth_partition, tenants, st.integers(0, 120_000))
+connections = st.text(f"{_LETTERS}+/=", min_size=1, max_size=128).map(ConnectionId)
+milliseconds = st.integers(0, 2**53)
+texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+
+rooms = st.builds(InRoom, tenants, handles.map(ids.room_key))
+players = st.builds(OfPlayer, tenants, handles.map(ids.player_id))
+sessions = st.builds(OfSession, tenants, names.map(ids.session_id))
+audiences: st.SearchStrategy[Audience] = st.one_of(
+    st.just(Everyone()), st.builds(OfTenant, tenants), rooms, players, sessions
+)
+scopes: st.SearchStrategy[Scope] = st.one_of(st.lists(partitions).map(tuple), rooms, players, sessions)
+recipients_of_any_size: st.SearchStrategy[Recipients] = st.dictionaries(
+    partitions, st.lists(connections, min_size=1, max_size=8), max_size=4
+)
+
+
+def _head() -> dict[str, st.SearchStrategy[object]]:
+    return {
+        "broadcast_id": names.map(BroadcastId),
+        "frame": texts,
+        "published_at": milliseconds,
+        "expires_at": milliseconds,
+    }
+
+
+announcements = st.builds(Announcement, audience=audiences, **_head())  # type: ignore[arg-type]  # by their names
+partition_messages = st.builds(
+    PartitionMessage,
+    source=st.integers(0, 10**9),
+    scope=scopes,
+    **_head(),  # type: ignore[arg-type]  # by their names
+)
+
+
+@st.composite
+def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
+    """Chunks with bitmaps that fit their recipients."""
+    found = draw(recipients_of_any_size)
+    bits = st.integers(0, bitmaps.full(sum(map(len, found.values()))))
+    return ChunkMessage(
+        broadcast_id=BroadcastId(draw(names)),
+        chunk_id=ChunkId(f"{draw(st.integers(0, 999_999_999))}.{draw(st.integers(0, 999_999_999))}"),
+        endpoint=ENDPOINT,
+        recipients=found,
+        young=draw(bits),
+        young_until=draw(milliseconds),
+        remaining=draw(bits),
+        attempt=draw(st.integers(1, 9)),
+        frame=draw(texts),
+        published_at=draw(milliseconds),
+        expires_at=draw(milliseconds),
+    )
+
+
+@st.composite
+def outcomes(draw: st.DrawFn, size: int | None = None) -> OutcomeMessage:
+    """Outcomes of a chunk; the three sets may overlap, as those of several attempts do."""
+    size = draw(st.integers(0, 500)) if size is None else size
+    bits = st.integers(0, bitmaps.full(size))
+    return outcome(
+        size,
+        delivered=draw(bits),
+        gone=draw(bits),
+        failed=draw(bits),
+        account=draw(st.sampled_from([ACCOUNT, OTHER_ACCOUNT])),
+    )
+
+
+def audience_wire(to: Audience) -> dict[str, object]:
+    """An audience as a client writes it."""
+    return audience.to_wire(to)

@@ -1,0 +1,203 @@
+"""The pool of workers: caps, reuse, the line of those who wait."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.local_aws.lambda_runtime.pool import PoolExhaustedError, WorkerPool
+from tools.local_aws.lambda_runtime.worker import Function
+
+
+class _Worker:
+    """A worker without a process."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.alive = True
+        self.closed = False
+
+    def kill(self) -> None:
+        self.alive = False
+
+    def close(self) -> None:
+        self.alive = False
+        self.closed = True
+
+
+def _function(name: str, version: str = "1") -> Function:
+    return Function(name, version, "code.handler", Path(), 3.0, ())
+
+
+def _pool(per_function: int = 2, total: int = 3, **limits: Any) -> WorkerPool:
+    return WorkerPool(per_function, total, **({"patience": 5.0} | limits), start=_Worker)  # type: ignore[arg-type]
+
+
+def test_an_idle_worker_is_used_again() -> None:
+    """The same function gets the same worker."""
+    pool = _pool()
+    with pool.lease(_function("a")) as first:
+        pass
+    with pool.lease(_function("a")) as second:
+        assert second is first
+
+
+def test_another_version_never_gets_that_worker() -> None:
+    """Equal name, other content."""
+    pool = _pool()
+    with pool.lease(_function("a", "1")) as first:
+        pass
+    with pool.lease(_function("a", "2")) as second:
+        assert second is not first
+
+
+def test_a_function_has_no_more_workers_than_its_cap() -> None:
+    """The third waits until one of two is free, and gets that one."""
+    pool = _pool(per_function=2)
+    with ThreadPoolExecutor(1) as threads, ExitStack() as held:
+        workers = [held.enter_context(pool.lease(_function("a"))) for _ in range(2)]
+        begun = threading.Event()
+
+        def third() -> Any:
+            begun.set()
+            with pool.lease(_function("a")) as worker:
+                return worker
+
+        waiting = threads.submit(third)
+        begun.wait()
+        assert not waiting.done()
+        held.close()
+        assert waiting.result(5) in workers
+
+
+def test_all_functions_together_have_no_more_than_the_total_and_the_idlest_makes_room() -> None:
+    """The worker idle for longest is ended."""
+    pool = _pool(per_function=2, total=2)
+    with pool.lease(_function("a")) as idlest:
+        pass
+    with pool.lease(_function("b")) as idle:
+        pass
+    with pool.lease(_function("c")):
+        assert (idlest.closed, idle.closed) == (True, False)  # type: ignore[attr-defined]
+
+
+def test_an_outdated_version_makes_room_for_a_new_one() -> None:
+    """At the function's cap an idle worker of another version ends."""
+    pool = _pool(per_function=1)
+    with pool.lease(_function("a", "1")) as old:
+        pass
+    with pool.lease(_function("a", "2")):
+        assert old.closed  # type: ignore[attr-defined]
+
+
+def test_a_dead_worker_is_not_used_again_and_frees_its_place() -> None:
+    """A worker that timed out or exited is closed when it comes back."""
+    pool = _pool(per_function=1)
+    with pool.lease(_function("a")) as dead:
+        dead.kill()
+    with pool.lease(_function("a")) as fresh:
+        assert fresh is not dead
+
+
+def test_who_waits_too_long_is_told_so() -> None:
+    """Nothing blocks for ever."""
+    pool = _pool(per_function=1, patience=0.01)
+    with pool.lease(_function("a")), pytest.raises(PoolExhaustedError), pool.lease(_function("a")):
+        pass
+    with pool.lease(_function("a")) as worker:
+        assert worker.alive
+
+
+def test_the_line_is_bounded() -> None:
+    """With no room to wait, a busy function answers at once."""
+    pool = _pool(per_function=1, waiting=1)
+    with ThreadPoolExecutor(1) as threads, ExitStack() as held:
+        held.enter_context(pool.lease(_function("a")))
+
+        def lease() -> bool:
+            with pool.lease(_function("a")):
+                return True
+
+        waiting = threads.submit(lease)
+        while not pool._tickets:
+            threading.Event().wait(0.001)
+        with pytest.raises(PoolExhaustedError), pool.lease(_function("a")):
+            pass
+        held.close()
+        assert waiting.result(5)
+
+
+def test_a_function_that_cannot_start_gives_its_place_back() -> None:
+    """A failed start does not use up the cap."""
+
+    def failing(_function: Function) -> Any:
+        raise OSError
+
+    pool = WorkerPool(1, 1, patience=1.0, start=failing)
+    for _ in range(2):
+        with pytest.raises(OSError), pool.lease(_function("a")):  # noqa: PT011 (any)
+            pass
+
+
+def test_retired_workers_end_at_once_when_idle_and_after_their_invocation_when_busy() -> None:
+    """An update does not cut an invocation short."""
+    pool = _pool()
+    with pool.lease(_function("a")) as busy:
+        with pool.lease(_function("a")) as idle:
+            pass
+        pool.retire(lambda function: function.name == "a")
+        assert (idle.closed, busy.closed) == (True, False)  # type: ignore[attr-defined]
+    assert busy.closed  # type: ignore[attr-defined]
+    with pool.lease(_function("a")) as fresh:
+        assert fresh not in {idle, busy}
+
+
+def test_a_closed_pool_ends_everything_and_takes_no_more() -> None:
+    """Busy workers are killed too, and those who wait are sent away."""
+    pool = _pool(per_function=1)
+    with ThreadPoolExecutor(1) as threads:
+        with pool.lease(_function("b")) as idle:
+            pass
+        with pool.lease(_function("a")) as busy:
+
+            def wait() -> None:
+                with pool.lease(_function("a")):
+                    pass
+
+            waiting = threads.submit(wait)
+            while not pool._tickets:
+                threading.Event().wait(0.001)
+            pool.close()
+            assert not busy.alive
+            assert idle.closed  # type: ignore[attr-defined]
+            with pytest.raises(PoolExhaustedError):
+                waiting.result(5)
+    with pytest.raises(PoolExhaustedError), pool.lease(_function("a")):
+        pass
+
+
+def test_the_caps_hold_under_load() -> None:
+    """Never more at once than allowed, whoever comes."""
+    pool = _pool(per_function=2, total=3)
+    lock = threading.Lock()
+    busy: dict[str, int] = {}
+    most: dict[str, int] = {}
+
+    def use(number: int) -> None:
+        name = "abc"[number % 3]
+        with pool.lease(_function(name)):
+            with lock:
+                busy[name] = busy.get(name, 0) + 1
+                most[name] = max(most.get(name, 0), busy[name])
+                most["all"] = max(most.get("all", 0), sum(busy.values()))
+            threading.Event().wait(0.001)
+            with lock:
+                busy[name] -= 1
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(use, range(300)))
+    assert most["all"] <= 3
+    assert all(most[name] <= 2 for name in "abc")

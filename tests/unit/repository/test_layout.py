@@ -1,0 +1,97 @@
+"""What lies where in the repository, and what must not lie in it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.repository.checkout import ROOT, files, functions
+
+FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".github", ".ci"}
+
+LARGEST_BYTES = 1_000_000
+LONGEST_HANDLER = 45
+
+# A path of somebody's machine. What stands before it tells it from the path of a URL.
+MACHINE_PATH = re.compile(r"(?<![\w.}*])/(work|root|home|Users)/\w")
+
+WAYS_TO_SKIP = {"skip", "skipif", "xfail", "importorskip", "SkipTest", "skipTest", "skipIf", "skipUnless"}
+
+
+def test_the_top_level_folders_are_the_designs() -> None:
+    """Everything has its place under one of the folders that the design names, and none of them is missing."""
+    assert {path.parts[0] for path in files() if len(path.parts) > 1} == FOLDERS
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test"])
+def test_the_readme_names_the_command(command: str) -> None:
+    """Who reads no more than the README can see the system run, and test it."""
+    assert command in (ROOT / "README.md").read_text()
+
+
+def test_no_file_is_large() -> None:
+    """What is large is built or downloaded: a clone stays small."""
+    assert [str(path) for path in files() if (ROOT / path).stat().st_size > LARGEST_BYTES] == []
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    """What works in one checkout works in every other."""
+    assert [f"{path}: {line}" for path in files() for line in _lines(path) if MACHINE_PATH.search(line)] == []
+
+
+@pytest.mark.parametrize("folder", ["work", "root", "home", "Users"])
+@pytest.mark.parametrize("line", ["cd /{}/project", '"/{}/ann/x"', "PATH=/{}/ann", "https://docs.example/ is in /{}/x"])
+def test_a_path_of_one_machine_is_recognised(folder: str, line: str) -> None:
+    """Home folders and work folders are found wherever they stand in a line."""
+    assert MACHINE_PATH.search(line.format(folder))
+
+
+def test_the_path_of_a_url_is_no_path_of_a_machine() -> None:
+    """A web page may have a path of any name."""
+    assert not MACHINE_PATH.search("https://docs.example/home/page")
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_handler_only_wires(function: str) -> None:
+    """What a function does is written in its use case; its handler is short."""
+    handler = ROOT / "functions" / function / "handler.py"
+    assert len(handler.read_text().splitlines()) <= LONGEST_HANDLER
+
+
+def test_no_test_is_skipped() -> None:
+    """A test that cannot run here is no test: nothing skips one, or expects it to fail."""
+    tests = [path for path in files() if path.parts[0] == "tests" and path.suffix == ".py"]
+    assert [f"{path}:{line}" for path in tests for line in _skips((ROOT / path).read_text())] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@pytest.mark.skip\ndef test(): ...",
+        "@pytest.mark.skipif(True, reason='')\ndef test(): ...",
+        "pytest.importorskip('x')",
+        "from pytest import xfail",
+        "raise unittest.SkipTest",
+    ],
+)
+def test_a_skipped_test_is_recognised(source: str) -> None:
+    """Marks, calls and imports that skip are found."""
+    assert len(list(_skips(source))) == 1
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return (ROOT / path).read_text().splitlines()
+    except UnicodeDecodeError:
+        return []  # not a text
+
+
+def _skips(source: str) -> Iterator[int]:
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(attr=name, lineno=line) if name in WAYS_TO_SKIP:
+                yield line
+            case ast.ImportFrom(names=names, lineno=line) if WAYS_TO_SKIP & {alias.name for alias in names}:
+                yield line

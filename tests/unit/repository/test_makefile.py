@@ -1,0 +1,80 @@
+"""The Makefile: what it lists, what it runs, and what it says when something is missing."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.repository.checkout import ROOT, files
+from tests.unit.repository.conftest import Machine
+
+MAKE = shutil.which("make") or "make"
+
+
+def _make(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run make in the checkout, with the caller's PATH or another."""
+    environment = None if path is None else {"PATH": str(path)}
+    return subprocess.run(
+        [MAKE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def complete(machine: Machine) -> Machine:
+    """A machine with all prerequisites; its uv tells what it is asked for."""
+    machine.install("uv", 'echo "uv $*"')
+    machine.install("terraform", "echo 'Terraform v1.11.0'")
+    return machine
+
+
+def test_bare_make_lists_every_target() -> None:
+    """Nobody needs to read the Makefile to use it."""
+    targets = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z0-9-]+) +\S", _make().stdout, re.MULTILINE))
+    assert listed == targets - {"prerequisites"}
+
+
+def test_make_test_runs_every_suite() -> None:
+    """No folder of tests is forgotten."""
+    suites = {path.parts[1] for path in files() if path.parts[0] == "tests" and path.name.startswith("test_")}
+    run = set(re.findall(r"\bpytest\b.* tests/(\w+)$", _make("--dry-run", "test").stdout, re.MULTILINE))
+    assert suites <= run
+
+
+def test_setup_installs_what_the_lock_names(complete: Machine) -> None:
+    """Where nothing is missing, setup leaves the rest to uv."""
+    done = _make("setup", path=complete.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "uv sync --frozen"
+
+
+@pytest.mark.parametrize("version", ["Terraform v1.11.4-beta1", "Terraform v1.20.0", "Terraform v2.0.1"])
+def test_a_newer_terraform_will_do(complete: Machine, version: str) -> None:
+    """Versions are compared as numbers."""
+    complete.install("terraform", f"echo '{version}'")
+    assert _make("setup", path=complete.path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "script", "sentence"),
+    [
+        ("uv", "exit 127", "uv is missing."),
+        ("terraform", "exit 127", "Terraform 1.11 or newer is missing."),
+        ("terraform", "echo 'Terraform v1.10.5'", "Terraform 1.11 or newer is missing."),
+        ("terraform", "echo 'Terraform v0.15.5'", "Terraform 1.11 or newer is missing."),
+        ("uv", "[[ $1 == --version ]]", "Python 3.13 is missing, and uv could not fetch it."),
+    ],
+)
+@pytest.mark.parametrize("target", ["setup", "demo"])
+def test_what_is_missing_is_said_with_the_remedy(
+    complete: Machine, target: str, program: str, script: str, sentence: str
+) -> None:
+    """A newcomer learns what to install and where it is found, and nothing else happens."""
+    complete.install(program, script)
+    stopped = _make(target, path=complete.path)
+    assert stopped.returncode != 0
+    assert sentence in stopped.stderr
+    assert "https://" in stopped.stderr
+    assert "sync" not in stopped.stdout

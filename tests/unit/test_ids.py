@@ -1,0 +1,91 @@
+"""The grammars of the identifiers, and the keys made of them."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loudhailer import ids
+from loudhailer.errors import InvalidFieldError
+
+PARSERS: list[tuple[Callable[..., str], str, str, int]] = [
+    (ids.tenant_id, "tenantId", "Az09_-", 64),
+    (ids.session_id, "sessionId", "Az09_-", 64),
+    (ids.broadcast_id, "broadcastId", "Az09_-", 64),
+    (ids.player_id, "playerId", "Az09_-.@", 128),
+    (ids.room_key, "roomKey", "Az09_-.@", 128),
+    (ids.connection_id, "connectionId", "Az09_-+/=", 128),
+]
+NAMES = [field for _, field, _, _ in PARSERS]
+
+
+@pytest.mark.parametrize(("parse", "field", "alphabet", "longest"), PARSERS, ids=NAMES)
+def test_an_id_may_use_its_whole_alphabet_up_to_its_length(
+    parse: Callable[..., str], field: str, alphabet: str, longest: int
+) -> None:
+    """Both the alphabet and the longest id are legal, and one character more is not."""
+    assert parse(alphabet) == alphabet
+    assert parse("x" * longest) == "x" * longest
+    with pytest.raises(InvalidFieldError, match=field):
+        parse("x" * (longest + 1))
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "a#b", "a:b", "a,b", "a\n", "\na", "ä", "٣", "a\0", None, 7, True, ["a"], {}])
+@pytest.mark.parametrize(("parse", "field", "alphabet", "longest"), PARSERS, ids=NAMES)
+def test_what_is_not_an_id_is_refused_by_the_fields_name(
+    parse: Callable[..., str], field: str, alphabet: str, longest: int, value: object
+) -> None:
+    """Separators, white space, other scripts, control characters and other types never get in, nor into the error."""
+    del alphabet, longest
+    with pytest.raises(InvalidFieldError) as refused:
+        parse(value)
+    assert refused.value.field == field
+    assert "ä" not in str(refused.value)
+
+
+def test_the_caller_may_say_how_the_client_wrote_the_field() -> None:
+    """A dotted name is passed on as it is."""
+    with pytest.raises(InvalidFieldError) as refused:
+        ids.tenant_id("", "audience.tenantId")
+    assert refused.value.field == "audience.tenantId"
+    assert str(refused.value) == f"audience.tenantId: {refused.value.reason}"
+
+
+@pytest.mark.parametrize("value", ["acme#00000", "a#12345", "a#123456"])
+def test_a_partition_has_a_number_of_five_digits_or_more(value: str) -> None:
+    """Numbers beyond five digits go on."""
+    assert ids.partition(value) == value
+
+
+@pytest.mark.parametrize("value", ["acme", "acme#", "acme#1", "acme#0000x", "#00000", "a#b#00000", "acme#00000\n", None])
+def test_anything_else_is_not_a_partition(value: object) -> None:
+    """A partition's key is a tenant's id, a hash sign and the number."""
+    with pytest.raises(InvalidFieldError):
+        ids.partition(value)
+
+
+@pytest.mark.parametrize("value", ["", "1", "1.", ".1", "1.1.1", "-1.0", "1.x", "1234567890.0", None, 1.1])
+def test_anything_but_two_numbers_is_not_a_chunks_id(value: object) -> None:
+    """A chunk's id is its source's number and its own."""
+    assert ids.chunk_id("12.345") == "12.345"
+    with pytest.raises(InvalidFieldError):
+        ids.chunk_id(value)
+
+
+@given(st.text("ab1_-", min_size=1, max_size=64), st.integers(0, 10**7))
+def test_a_partitions_key_tells_its_tenant_and_number(tenant: str, number: int) -> None:
+    """What the key was made of is read back, and the key is legal."""
+    key = ids.nth_partition(ids.tenant_id(tenant), number)
+    assert (ids.tenant_of(ids.partition(key)), ids.number_of(key)) == (tenant, number)
+
+
+def test_new_broadcast_ids_are_legal_and_sort_by_time() -> None:
+    """An id made later sorts behind, and two of the same moment differ."""
+    first = ids.new_broadcast_id()
+    time.sleep(0.002)
+    second, third = ids.new_broadcast_id(), ids.new_broadcast_id()
+    assert ids.broadcast_id(first) == first
+    assert first < second
+    assert second != third
