@@ -8,6 +8,7 @@ SHELL := bash
 RUN := uv run --frozen
 PYTEST := $(RUN) pytest --durations=10
 NODE_MODULES := tests/node_modules/.package-lock.json
+SUITES := unit contract terraform integration e2e
 
 ##@ Start
 
@@ -27,10 +28,11 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 ##@ Test
 
 .PHONY: test
-test: test-unit test-contract test-terraform test-integration test-e2e ## Run every test, without Docker or an AWS account.
+test: setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
+	$(PYTEST) $(SUITES:%=tests/%)
 
 .PHONY: test-unit
-test-unit: setup $(NODE_MODULES) ## The logic and the repository, without sockets.
+test-unit: setup ## The logic, and the repository itself; without sockets.
 	$(PYTEST) tests/unit
 
 .PHONY: test-contract
@@ -42,7 +44,7 @@ test-terraform: setup ## Validate and test every module and stack; set TF_PLUGIN
 	$(PYTEST) tests/terraform
 
 .PHONY: test-integration
-test-integration: setup ## The functions and the gateway stand-in on the local AWS.
+test-integration: setup ## Several parts together, on the local AWS.
 	$(PYTEST) tests/integration
 
 .PHONY: test-e2e

@@ -110,8 +110,7 @@ def prepare(
     ] = None,
     stack: Annotated[str, typer.Option(help="Name of the stack; those of several names run side by side.")] = "local",
 ) -> None:
-    """Find the stacks, and let a termination clean up as an interrupt does."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Find the stack that the command is for."""
     if _STACK_NAME.fullmatch(stack) is None:
         raise OperatorError("--stack must be 1 to 32 lowercase letters, digits and dashes.")
     context.obj = Workplace(state_dir, stack, Terminal())
@@ -189,7 +188,7 @@ def demo(
     stack = workplace.stack(_DEMO, **_DEMO_VARIABLES)
     with workplace.held(stack):
         try:
-            stack.down()
+            stack.clear()
             stack.up()
             performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
             _run(performance.run())
@@ -339,7 +338,8 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
 
 
 def main() -> None:
-    """Entry point of the command `loudhailer`."""
+    """Entry point of the command `loudhailer`; a termination cleans up as an interrupt does."""
+    signal.signal(signal.SIGTERM, _terminate)
     app()
 
 

@@ -103,7 +103,7 @@ class Publish:
         try:
             size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
         except codec.NotJsonError as error:
-            raise InvalidFieldError("message", "is nested too deeply") from error
+            raise InvalidFieldError("message", "is nested too deeply or is no JSON") from error
         if size > MAX_FRAME_BYTES:
             raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")
 

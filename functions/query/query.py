@@ -15,7 +15,7 @@ from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.errors import PermanentError
+from loudhailer.errors import PermanentError, TransientError
 from loudhailer.ids import ChunkId, Partition
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
@@ -58,26 +58,39 @@ class Query:
         """Handles one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
         message = PartitionMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
-            source = self._broadcasts.source(message.broadcast_id, message.source)
-            if source is None or source.scope != message.scope:
-                raise PermanentError("the source is not one of its broadcast's")
-            if source.dispatched is not None:
+            standing = self._broadcasts.chunks(message.broadcast_id, message.source)
+            if self._is_complete(message):
                 logger.info("the source was sent before")
                 return
             chunks, dispatched = 0, 0
-            for chunk in self._chunks(message):
+            for chunk in self._chunks(message, standing):
                 self._send(message, chunk)
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
             now_ms = int(self._clock() * 1000)
-            self._broadcasts.complete_source(message.broadcast_id, message.source, dispatched, now_ms)
-            count("RecipientDispatched", dispatched)
-            logger.info("chunks sent", chunks=chunks, recipients=dispatched)
+            if self._broadcasts.complete_source(
+                message.broadcast_id, message.source, chunks=chunks, dispatched=dispatched, now=now_ms
+            ):
+                count("RecipientDispatched", dispatched)
+                logger.info("chunks sent", chunks=chunks, recipients=dispatched)
+            elif not self._is_complete(message):
+                raise TransientError("another query has fixed more chunks of the source meanwhile")
 
-    def _chunks(self, message: PartitionMessage) -> Iterator[Chunk]:
+    def _is_complete(self, message: PartitionMessage) -> bool:
+        """Whether all chunks of the source are sent.
+
+        A chunk that was seen before this was asked, and the answer no, is one of them: a source is not completed while
+        there is a chunk that whoever completes it has not sent.
+        """
+        source = self._broadcasts.source(message.broadcast_id, message.source)
+        if source is None or source.scope != message.scope:
+            raise PermanentError("the source is not one of its broadcast's")
+        return source.dispatched is not None
+
+    def _chunks(self, message: PartitionMessage, standing: Sequence[Chunk]) -> Iterator[Chunk]:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
-        for chunk in self._broadcasts.chunks(message.broadcast_id, message.source):
+        for chunk in standing:
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
         if message.expires_at <= self._clock():
@@ -94,6 +107,9 @@ class Query:
                 return
             mine = self._chunk(ChunkId(f"{message.source}.{number}"), waiting[: self._chunk_size])
             chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)
+            if self._is_complete(message):
+                logger.info("another query has sent the source meanwhile")
+                return
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
             # Another query may have fixed other recipients under this number: go on behind those that stand.

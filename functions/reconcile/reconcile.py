@@ -23,8 +23,8 @@ from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 _SWEEP_MINUTES = 60
 """Within how many runs each partition is swept once, where there are more partitions than that."""
 
-_STILL_SECONDS = 50
-"""How long no record may have come for a count of the rows to be exact: a run's distance, less some jitter."""
+_APART_SECONDS = 50
+"""How far two samples must be apart, so that what was on its way at the first is counted at the second."""
 
 _IDLE_SECONDS = 600
 _RETIRED_SECONDS = 300
@@ -136,7 +136,7 @@ class Reconcile:
         if sample is None or sample.checkpoint != row.checkpoint:
             rows = self._connections.size(row.partition)
             self._partitions.keep_sample(row.partition, Sample(rows, row.checkpoint, now))
-        elif now - sample.at >= _STILL_SECONDS and self._partitions.correct(row.partition, sample):
+        elif now - sample.at >= _APART_SECONDS and self._partitions.correct(row.partition, sample):
             count("PartitionRecounted")
             logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
 
@@ -153,7 +153,9 @@ class Reconcile:
         for tenant in run.while_time(self._tenants.everyone()):
             key = tenant.tenant_id
             total = self._limits.total(key)
-            seen = TotalSample(total.count - counts[key], partitions[key], changes[key])
+            if total.samples and run.now - total.samples[-1].at < _APART_SECONDS:
+                continue
+            seen = TotalSample(total.count - counts[key], partitions[key], changes[key], run.now)
             samples = (*total.samples, seen)[-_SAMPLES:] if seen.excess > 0 else ()
             excess = _certain_excess(samples)
             if excess > 0 and self._limits.take_off(key, excess):
@@ -184,8 +186,11 @@ class Reconcile:
             count("PartitionRetired")
 
     def _part_with(self, row: PartitionCount, now: int) -> None:
-        if row.count != 0 or self._connections.size(row.partition) > 0:
+        if row.count != 0:
             self._partitions.reinstate(row.partition)
+        elif self._connections.size(row.partition) > 0:
+            self._partitions.reinstate(row.partition)
+            self._partitions.mark_for_recount(row.partition)
         elif now - (row.retired_at or now) >= _RETIRED_SECONDS and self._partitions.remove(
             row.partition, checkpoint=row.checkpoint
         ):

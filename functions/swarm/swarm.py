@@ -52,7 +52,7 @@ class Swarm:
             return self._complete(broadcast_id)
         summary = self._broadcasts.summary(broadcast_id)
         if summary is not None and summary.sources is not None:
-            return self._broadcasts.sources(broadcast_id)
+            return self._broadcasts.sources(broadcast_id)[: summary.sources]
         match announcement.audience:
             case Everyone():
                 self._fix_partitions(broadcast_id, self._partitions.everywhere())
@@ -79,7 +79,9 @@ class Swarm:
         counted = [source.expected for source in sources if source.expected is not None]
         expected = sum(counted) if len(counted) == len(sources) else None
         self._broadcasts.complete_sources(broadcast_id, len(sources), expected, int(self._clock() * 1000))
-        return sources
+        # Another swarm that knew other partitions may have completed them first: its sources are all there are.
+        summary = self._broadcasts.summary(broadcast_id)
+        return sources if summary is None else sources[: summary.sources]
 
 
 def plan(expected: Mapping[Partition, int], *, first: int) -> Iterator[Source]:

@@ -3,8 +3,6 @@
 `aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table.
 """
 
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,72 +13,56 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
+from loudhailer import codec
 from tests.contract.tables import TableKind, create_table
 
 ACCOUNT = "111111111111"
 READY_SECONDS = 30
+STOP_SECONDS = 15
+ROOT = Path(__file__).parents[2]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _client(service: str, endpoint: str, **config: Any) -> Any:
+def _client(service: str, endpoint: str) -> Any:
     return boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id=ACCOUNT,
         aws_secret_access_key="local",
-        config=Config(max_pool_connections=64, **config),
+        config=Config(max_pool_connections=64),
     )
 
 
-def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    dynamodb = _client("dynamodb", endpoint, retries={"total_max_attempts": 1})
+def _endpoint(process: subprocess.Popen[bytes], ready_file: Path, log: Path) -> str:
+    """The URL that the launcher announces once it is ready."""
     ends = time.monotonic() + READY_SECONDS
     while time.monotonic() < ends and process.poll() is None:
-        try:
-            dynamodb.list_tables()
-        except (BotoCoreError, ClientError):
-            time.sleep(0.1)
-        else:
-            return
+        if ready_file.exists():
+            return str(codec.decode(ready_file.read_bytes())["endpoint"])
+        time.sleep(0.05)
     pytest.fail(f"the local AWS did not start:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
 def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a MiniStack that lives as long as the test session."""
-    directory = tmp_path_factory.mktemp("ministack")
-    port = _free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",
-    }
-    log = directory / "log"
+    """The URL of a local AWS that lives as long as the test session."""
+    directory = tmp_path_factory.mktemp("aws")
+    ready_file, log = directory / "ready", directory / "log"
+    command = [sys.executable, "-m", "tools.local_aws", "--port", "0", "--account", ACCOUNT]
+    command += ["--state-dir", str(directory / "state"), "--ready-file", str(ready_file)]
     with (
         log.open("wb") as output,
-        subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT) as process,
     ):
         try:
-            endpoint = f"http://127.0.0.1:{port}"
-            _wait_until_ready(endpoint, process, log)
-            yield endpoint
+            yield _endpoint(process, ready_file, log)
         finally:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @pytest.fixture(scope="session")

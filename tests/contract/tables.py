@@ -21,16 +21,20 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
 INDEXES: dict[TableKind, dict[str, str]] = {"connections": {"player": "playerIndexKey", "room": "roomIndexKey"}}
 """Global indexes with keys only, and their hash keys."""
 
+UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten"}
+"""The range key of a local index: AWS does not split an item collection that has one."""
+
 
 def create_table(client: "DynamoDBClient", kind: TableKind) -> str:
     """The name of a new, empty table of the kind."""
     name = f"{kind}-{uuid4().hex[:12]}"
     keys, indexes = KEYS[kind], INDEXES.get(kind, {})
+    unsplit = [UNSPLIT[kind]] if kind in UNSPLIT else []
     request: dict[str, Any] = {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": attribute, "AttributeType": "S"} for attribute in (*keys, *indexes.values())
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in (*keys, *indexes.values(), *unsplit)
         ],
         "KeySchema": [
             {"AttributeName": attribute, "KeyType": key_type}
@@ -45,6 +49,17 @@ def create_table(client: "DynamoDBClient", kind: TableKind) -> str:
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
             for index, attribute in indexes.items()
+        ]
+    if unsplit:
+        request["LocalSecondaryIndexes"] = [
+            {
+                "IndexName": "unsplit",
+                "KeySchema": [
+                    {"AttributeName": keys[0], "KeyType": "HASH"},
+                    {"AttributeName": unsplit[0], "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
         ]
     client.create_table(**request)
     return name

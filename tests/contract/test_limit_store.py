@@ -63,7 +63,7 @@ def test_an_excess_is_taken_off_with_its_samples(store: LimitStore) -> None:
     """A total that is lower by now is left alone."""
     for _ in range(5):
         store.reserve(ACME, 10)
-    samples = (TotalSample(3, 1, 10), TotalSample(-2, 2, 12))
+    samples = (TotalSample(3, 1, 10, 60), TotalSample(-2, 2, 12, 120))
     store.keep_samples(ACME, samples)
     assert store.total(ACME) == TenantTotal(5, samples)
     assert not store.take_off(ACME, 6)
@@ -74,5 +74,5 @@ def test_an_excess_is_taken_off_with_its_samples(store: LimitStore) -> None:
 
 def test_samples_do_not_make_a_total(store: LimitStore) -> None:
     """A tenant that never had a connection has no row."""
-    store.keep_samples(ACME, (TotalSample(1, 1, 1),))
+    store.keep_samples(ACME, (TotalSample(1, 1, 1, 60),))
     assert store.total(ACME) == TenantTotal()

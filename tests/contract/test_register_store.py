@@ -3,11 +3,13 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from random import Random
+from random import Random, SystemRandom
 from time import sleep
+from typing import Any
 
 import pytest
 
+from functions.connect.connect import Connect
 from functions.connect.dynamodb import DynamoRegister
 from functions.connect.memory import MemoryRegister
 from functions.connect.port import Entry, Register
@@ -16,9 +18,9 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
-from loudhailer.tenancy.dynamodb import DynamoSessionStore
-from loudhailer.tenancy.memory import MemorySessionStore
-from loudhailer.tenancy.port import SessionStore
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.port import LimitStore, SessionStore
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 
@@ -30,6 +32,7 @@ class Case:
     register: Register
     connections: ConnectionStore
     sessions: SessionStore
+    limits: LimitStore
 
     def record(self, connection: Connection, limit: int = 2) -> Entry:
         """Records the connection; its session then lives until 500."""
@@ -41,7 +44,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     """The twins, then the adapters, with a session s1 that lives until 200."""
     if request.param == "memory":
         connections, sessions = MemoryConnectionStore(), MemorySessionStore()
-        made = Case(MemoryRegister(connections, sessions), connections, sessions)
+        made = Case(MemoryRegister(connections, sessions), connections, sessions, MemoryLimitStore())
     else:
         client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")
         names = table("connections"), table("sessions")
@@ -49,6 +52,7 @@ def case(request: pytest.FixtureRequest) -> Case:
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1]),
+            DynamoLimitStore(client, table("limits"), pause=sleep),
         )
     made.sessions.renew(ACME, S1, player=None, expires_at=200, now=0)
     return made
@@ -111,3 +115,33 @@ def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> No
     session = case.sessions.get(ACME, S1)
     assert session is not None
     assert len(session.connections) == case.connections.size(nth_partition(ACME, 2)) == 20
+
+
+@pytest.mark.parametrize(
+    ("tenant_connections", "connections_per_session", "admitted"), [(50, 200, 50), (200, 50, 50), (60, 40, 40)]
+)
+def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
+    case: Case, tenant_connections: int, connections_per_session: int, admitted: int
+) -> None:
+    """Whichever limit it is, the answers, the rows and the reserved total agree."""
+    connect = Connect(
+        case.limits, case.register, case.connections, clock=lambda: 100, pause=sleep, random=SystemRandom()
+    )
+
+    def handshake(number: int) -> int:
+        context: dict[str, Any] = {
+            "sessionId": S1,
+            "partition": nth_partition(ACME, number % 3),
+            "tenantConnections": str(tenant_connections),
+            "connectionsPerSession": str(connections_per_session),
+            "sessionTTL": "200",
+        }
+        answer = connect({"requestContext": {"connectionId": f"c{number}", "authorizer": context}})
+        status: int = answer["statusCode"]
+        return status
+
+    with ThreadPoolExecutor(32) as pool:
+        statuses = Counter(pool.map(handshake, range(200)))
+    assert statuses == {200: admitted, 429: 200 - admitted}
+    assert sum(case.connections.size(nth_partition(ACME, number)) for number in range(3)) == admitted
+    assert case.limits.total(ACME).count == admitted

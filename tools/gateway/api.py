@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
+from botocore.config import Config
 
 from tools.gateway.limits import Clock, TokenBucket
 
@@ -26,6 +27,7 @@ _FUNCTION_ARN = re.compile(
 )
 _BODY_SELECTION = re.compile(r"\$\{?request\.body\.([A-Za-z0-9_.-]+)\}?")
 _RELOAD_SECONDS = 1.0
+_FEW_ATTEMPTS = Config(connect_timeout=5, retries={"total_max_attempts": 2})
 
 LOG = logging.getLogger("gateway")
 
@@ -163,6 +165,7 @@ class AwsApiSource:
                 region_name=region,
                 aws_access_key_id=account,
                 aws_secret_access_key=account,
+                config=_FEW_ATTEMPTS,
             )
             for account in accounts
         }

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tools.gateway.api import FunctionRef, Integration
 from tools.gateway.events import Event
-from tools.gateway.invocation import Invocation, LambdaInvoker, Status
+from tools.gateway.invocation import Invocation, Invoker, Status
 
 INTERNAL_SERVER_ERROR = "Internal server error"
 _TIMED_OUT = "Endpoint request timed out"
@@ -47,7 +47,7 @@ class LambdaProxy:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-integrations.html
     """
 
-    def __init__(self, invoker: LambdaInvoker) -> None:
+    def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
 
     async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
@@ -42,11 +42,15 @@ class Invocation:
     size: int = 0
 
 
-class LambdaInvoker:
-    """Calls functions as their own account; locally an access key is its account's id.
+class Invoker(Protocol):
+    """Invokes functions."""
 
-    The name is this module's port: authorizers and integrations take it, tests give them another.
-    """
+    async def invoke(self, function: FunctionRef, event: dict[str, Any], timeout_seconds: float) -> Invocation:
+        """Invoke and wait, at most `timeout_seconds`."""
+
+
+class LambdaInvoker:
+    """Calls functions as their own account; locally an access key is its account's id."""
 
     def __init__(self, endpoint: str, concurrency: int, counters: Counters) -> None:
         self._endpoint = endpoint.rstrip("/")

@@ -24,7 +24,7 @@ from tools.gateway.events import (
 )
 from tools.gateway.faults import FaultInjector
 from tools.gateway.integration import Failure, Integrations, Reply
-from tools.gateway.invocation import LambdaInvoker
+from tools.gateway.invocation import Invoker
 from tools.gateway.limits import AccountBuckets, Clock, CloseCode, Limits
 
 FORBIDDEN = Refusal(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
@@ -54,7 +54,7 @@ class Lifecycle:
         directory: Directory,
         connections: Connections,
         requests: AccountBuckets,
-        invoker: LambdaInvoker,
+        invoker: Invoker,
         integrations: Integrations,
         clock: Clock,
     ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from tools.local_aws import patching
 from tools.local_aws.options import Options
 
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"
 _STOCK_REAPER = "dynamodb-ttl-reaper"
 _GRACE_SECONDS = 1.0
+_DESCRIPTORS = 10_240
 # What a process needs to run at all; whatever else the caller's environment says must not configure MiniStack.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL")
 
 type _Message = dict[str, Any]
 
@@ -41,13 +45,14 @@ def run(options: Options) -> None:
     shutil.rmtree(options.scratch_dir, ignore_errors=True)
     options.scratch_dir.mkdir(parents=True)
     _set_environment(options)
+    _allow_descriptors()
     try:
         # MiniStack reads its environment when it is imported, so this is the first time that it is.
         with _not_started(_STOCK_REAPER):
-            gaps = importlib.import_module("tools.local_aws.gaps.all_gaps").GAPS
-        closed: list[Gap] = [gap(options) for gap in gaps]
-        patching.apply(patch for gap in closed for patch in gap.patches)
-        asyncio.run(_serve(options, listener, closed), loop_factory=__import__("uvloop").new_event_loop)
+            all_gaps = importlib.import_module("tools.local_aws.gaps.all_gaps").GAPS
+        gaps: list[Gap] = [gap(options) for gap in all_gaps]
+        patching.apply(patch for gap in gaps for patch in gap.patches)
+        asyncio.run(_serve(options, listener, gaps), loop_factory=uvloop.new_event_loop)
     except patching.PatchRefusedError as error:
         raise StartRefusedError(str(error)) from error
     finally:
@@ -62,6 +67,13 @@ def _listen(port: int) -> socket.socket:
             f"{_HOST}:{port} cannot be listened on ({error.strerror}). "
             "Stop what runs there, or start with another --port."
         ) from error
+
+
+def _allow_descriptors() -> None:
+    """A socket for each client, three pipes for each worker: more than the usual soft limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _set_environment(options: Options) -> None:
@@ -126,12 +138,16 @@ async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -
     background: list[asyncio.Task[None]] = []
 
     async def until_stopped() -> None:
-        await stop.wait()
+        told = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait([told, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in background:
             task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         for gap in gaps:
             for close in gap.close:
                 await asyncio.to_thread(close)
+        for finished in ended:
+            finished.result()  # what runs in the background ends by an error only: it becomes the launcher's
 
     async def with_background(
         scope: _Message, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from tools.errors import OperatorError
 
+_LOCK = "lock"
 _LOCK_TIMEOUT_SECONDS = 900.0
 _LOCK_POLL_SECONDS = 0.2
 
@@ -70,6 +71,14 @@ class StackDirectory:
             shutil.rmtree(folder, ignore_errors=True)
         self.create()
 
+    def clear(self) -> None:
+        """Remove everything but the lock."""
+        for path in self.path.iterdir() if self.path.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _LOCK:
+                path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the directory, and its parent if nothing else is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -104,7 +113,7 @@ class StackDirectory:
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # removed by `down` in this very moment
-                return (self.path / "lock").open("w")
+                return (self.path / _LOCK).open("w")
 
 
 def _acquired(file: TextIO) -> bool:

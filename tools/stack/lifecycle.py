@@ -20,7 +20,7 @@ from tools.stack.package import build_package
 from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
-from tools.stack.terraform import ApplyProgress, Terraform, terraform_environment, zip_hash
+from tools.stack.terraform import ApplyProgress, Terraform, find_terraform, terraform_environment, zip_hash
 
 AWS = "local-aws"
 GATEWAY = "gateway"
@@ -55,6 +55,7 @@ class Stack:
 
     def up(self, ports: Ports = Ports(), *, force: bool = False) -> bool:
         """Bring the stack up to date; whether there was anything to do."""
+        find_terraform()
         self.directory.create()
         self.processes.stop(TERRAFORM)
         state, started = self._start(ports)
@@ -77,8 +78,15 @@ class Stack:
         if destroy and state is not None and self.processes.find(AWS) is not None:
             with self.terminal.bar("Destroying the resources") as bar:
                 self.terraform(state).destroy(lambda progress: bar.update(progress.done, progress.total, progress.note))
-        stopped = [self.processes.stop(name) for name in (TERRAFORM, GATEWAY, AWS)]
+        existed = self.clear()
         self.directory.remove()
+        return existed
+
+    def clear(self) -> bool:
+        """Stop the processes and empty the directory, keeping it and its lock; whether there was anything."""
+        state = self.state()
+        stopped = [self.processes.stop(name) for name in (TERRAFORM, GATEWAY, AWS)]
+        self.directory.clear()
         return state is not None or any(stopped)
 
     def terraform(self, state: StackState) -> Terraform:

@@ -131,7 +131,7 @@ class Terraform:
 
     def interactive(self, arguments: Sequence[str]) -> int:
         """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
-        return subprocess.call([_program(), *arguments], cwd=self.root, env=dict(self.environment))
+        return subprocess.call([find_terraform(), *arguments], cwd=self.root, env=dict(self.environment))
 
     def _change(self, command: str, observe: Callable[[ApplyProgress], None]) -> None:
         progress = ApplyProgress()
@@ -169,7 +169,7 @@ class Terraform:
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [_program(), *arguments],
+            [find_terraform(), *arguments],
             cwd=self.root,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
@@ -201,7 +201,8 @@ def zip_hash(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def _program() -> str:
+def find_terraform() -> str:
+    """The program's path; OperatorError, saying how to get it, if there is none."""
     program = shutil.which("terraform")
     if program is None:
         raise OperatorError("Terraform is not installed, or not on the PATH.", _INSTALL)

@@ -12,13 +12,14 @@ Every row expires a week after it was written. What is structured and never sear
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from loudhailer import codec
-from loudhailer.aws import calling, is_refused
+from loudhailer.aws import calling, holds
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
@@ -30,6 +31,7 @@ from loudhailer.ids import BroadcastId, ChunkId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 type Item = dict[str, Any]
 
@@ -83,25 +85,18 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
         """See `BroadcastStore.fix_sources`."""
-        try:
-            with calling("TransactWriteItems"):
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {
-                            "Put": {
-                                "TableName": self._table,
-                                "Item": self._row(broadcast_id, f"source#{source.number}", _source_to_item(source)),
-                                "ConditionExpression": _IS_NEW,
-                            }
-                        }
-                        for source in sources
-                    ]
-                )
-        except ClientError as error:
-            if is_refused(error):
-                return False
-            raise TransientError(f"TransactWriteItems failed: {error}") from error
-        return True
+        return self._transact(
+            [
+                {
+                    "Put": {
+                        "TableName": self._table,
+                        "Item": self._row(broadcast_id, f"source#{source.number}", _source_to_item(source)),
+                        "ConditionExpression": _IS_NEW,
+                    }
+                }
+                for source in sources
+            ]
+        )
 
     def sources(self, broadcast_id: BroadcastId) -> list[Source]:
         """See `BroadcastStore.sources`."""
@@ -146,14 +141,32 @@ class DynamoBroadcastStore(BroadcastStore):
         item = self._get(broadcast_id, f"chunk#{chunk_id}")
         return None if item is None else _chunk_from_item(item)
 
-    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
+    def complete_source(
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+    ) -> bool:
         """See `BroadcastStore.complete_source`."""
-        self._update(
-            broadcast_id,
-            f"source#{number}",
-            "SET dispatched = :dispatched, queriedAt = :now",
-            f"{_EXISTS} AND attribute_not_exists(dispatched)",
-            {":dispatched": {"N": str(dispatched)}, ":now": {"N": str(now)}},
+        return self._transact(
+            [
+                {
+                    "Update": {
+                        "TableName": self._table,
+                        "Key": _key(broadcast_id, f"source#{number}"),
+                        "UpdateExpression": "SET dispatched = :dispatched, queriedAt = :now",
+                        "ConditionExpression": f"{_EXISTS} AND attribute_not_exists(dispatched)",
+                        "ExpressionAttributeValues": {
+                            ":dispatched": {"N": str(dispatched)},
+                            ":now": {"N": str(now)},
+                        },
+                    }
+                },
+                {
+                    "ConditionCheck": {
+                        "TableName": self._table,
+                        "Key": _key(broadcast_id, f"chunk#{number}.{chunks}"),
+                        "ConditionExpression": _IS_NEW,
+                    }
+                },
+            ]
         )
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
@@ -248,6 +261,9 @@ class DynamoBroadcastStore(BroadcastStore):
         except ClientError:
             return False
         return True
+
+    def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
+        return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))
 
     def _get(self, broadcast_id: BroadcastId, part: str) -> Item | None:
         with calling("GetItem"):

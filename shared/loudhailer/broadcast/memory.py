@@ -27,7 +27,8 @@ class MemoryBroadcastStore(BroadcastStore):
 
     def mark_announced(self, broadcast_id: BroadcastId) -> None:
         """See `BroadcastStore.mark_announced`."""
-        self._summaries[broadcast_id] = replace(self._summaries[broadcast_id], announced=True)
+        if summary := self._summaries.get(broadcast_id):
+            self._summaries[broadcast_id] = replace(summary, announced=True)
 
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
@@ -51,13 +52,14 @@ class MemoryBroadcastStore(BroadcastStore):
 
     def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
         """See `BroadcastStore.complete_sources`."""
-        summary = self._summaries[broadcast_id]
-        if summary.sources is None:
+        summary = self._summaries.get(broadcast_id)
+        if summary is not None and summary.sources is None:
             self._summaries[broadcast_id] = replace(summary, sources=count, expected=expected, swarmed_at=now)
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         """See `BroadcastStore.fix_chunk`."""
-        return self._chunks.setdefault((broadcast_id, chunk.chunk_id), chunk)
+        with self._lock:
+            return self._chunks.setdefault((broadcast_id, chunk.chunk_id), chunk)
 
     def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
         """See `BroadcastStore.chunks`."""
@@ -70,11 +72,17 @@ class MemoryBroadcastStore(BroadcastStore):
         """See `BroadcastStore.chunk`."""
         return self._chunks.get((broadcast_id, chunk_id))
 
-    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
+    def complete_source(
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+    ) -> bool:
         """See `BroadcastStore.complete_source`."""
-        source = self._sources[broadcast_id, number]
-        if source.dispatched is None:
+        with self._lock:
+            source = self._sources.get((broadcast_id, number))
+            further = (broadcast_id, ChunkId(f"{number}.{chunks}"))
+            if source is None or source.dispatched is not None or further in self._chunks:
+                return False
             self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, queried_at=now)
+            return True
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
@@ -98,4 +106,5 @@ class MemoryBroadcastStore(BroadcastStore):
 
     def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
         """See `BroadcastStore.keep_report`."""
-        self._reports[broadcast_id] = report
+        if broadcast_id in self._summaries:
+            self._reports[broadcast_id] = report

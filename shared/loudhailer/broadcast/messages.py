@@ -7,6 +7,7 @@ Every message carries `"v": 1` and, up to the outcome, when it was published (ep
 (epoch seconds). `from_wire` accepts what `to_wire` makes; anything else is a MalformedMessageError.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from loudhailer.errors import InvalidFieldError, MalformedMessageError
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition
 
 VERSION = 1
+
+_ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
 """Where a source's recipients are found: in whole partitions, or among those of a room, a player or a session."""
@@ -241,8 +245,8 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
     recipients = recipients_from_wire(wire.get("connections"))
     size = sum(map(len, recipients.values()))
     endpoint = wire.get("endpoint")
-    if not isinstance(endpoint, str):
-        raise MalformedMessageError("endpoint is missing")
+    if not isinstance(endpoint, str) or _ENDPOINT.fullmatch(endpoint) is None:
+        raise MalformedMessageError("endpoint must be a URL")
     return ChunkMessage(
         **_read_header(wire),
         chunk_id=ids.chunk_id(wire.get("chunkId")),
@@ -251,14 +255,14 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         young=bitmaps.from_wire(wire.get("young"), size),
         young_until=_whole(wire, "youngUntil"),
         remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
-        attempt=_whole(wire, "attempt"),
+        attempt=_whole(wire, "attempt", minimum=1),
     )
 
 
 def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
     size = _whole(wire, "size")
     account = wire.get("account")
-    if not isinstance(account, str) or not account.isdigit():
+    if not isinstance(account, str) or _ACCOUNT.fullmatch(account) is None:
         raise MalformedMessageError("account must be an AWS account id")
     return OutcomeMessage(
         broadcast_id=ids.broadcast_id(wire.get("broadcastId")),
@@ -274,15 +278,15 @@ def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
 def _read[T](body: str, read: Callable[[dict[str, Any]], T]) -> T:
     try:
         wire = codec.decode_object(body)
-        if wire.get("v") != VERSION:
+        if type(wire.get("v")) is not int or wire["v"] != VERSION:
             raise MalformedMessageError(f"version must be {VERSION}")
         return read(wire)
     except (codec.NotJsonError, InvalidFieldError) as error:
         raise MalformedMessageError(str(error)) from error
 
 
-def _whole(wire: dict[str, Any], field: str) -> int:
+def _whole(wire: dict[str, Any], field: str, *, minimum: int = 0) -> int:
     value = wire.get(field)
-    if type(value) is not int or value < 0:
-        raise MalformedMessageError(f"{field} must be a whole number, 0 or more")
+    if type(value) is not int or value < minimum:
+        raise MalformedMessageError(f"{field} must be a whole number, {minimum} or more")
     return value

@@ -37,7 +37,10 @@ class BroadcastStore(Protocol):
         """One source."""
 
     def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
-        """Notes, once, that there are `count` sources and no more; `now` in epoch milliseconds."""
+        """Notes, once, that the first `count` sources are all; `now` in epoch milliseconds.
+
+        A further one that somebody fixes meanwhile is no part of the broadcast: it must not be sent.
+        """
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         """Puts the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
@@ -48,8 +51,13 @@ class BroadcastStore(Protocol):
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """One chunk."""
 
-    def complete_source(self, broadcast_id: BroadcastId, number: int, dispatched: int, now: int) -> None:
-        """Notes, once, that all chunks of a source are sent, and how many recipients they have."""
+    def complete_source(
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+    ) -> bool:
+        """Notes, once, that the first `chunks` chunks of a source are all and sent, and how many recipients they have.
+
+        False, and nothing noted, if a further chunk is fixed, or if it was noted before; `now` in epoch milliseconds.
+        """
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """Those of the tallies that there are."""
@@ -71,16 +79,16 @@ class BroadcastStore(Protocol):
         if kept := self.kept_report(broadcast_id):
             return kept
         tallies = self.tallies(broadcast_id)
-        sources = self.sources(broadcast_id)
+        summary = self.summary(broadcast_id)
+        if summary is None:
+            return None
+        sources = self.sources(broadcast_id)[: summary.sources]
         dispatched = sum(
             sum(chunk.size for chunk in self.chunks(broadcast_id, source.number))
             if source.dispatched is None
             else source.dispatched
             for source in sources
         )
-        summary = self.summary(broadcast_id)
-        if summary is None:
-            return None
         report = summarise(summary, sources, dispatched, tallies)
         if report.status == "finished":
             self.keep_report(broadcast_id, report)

@@ -5,6 +5,8 @@ The lanes of an account share its quota without talking to each other. Each keep
 (additive increase, multiplicative decrease: Chiu and Jain, 1989).
 """
 
+import math
+
 _BUCKET_SECONDS = 0.05
 _DECREASE = 0.7
 _DECREASE_EVERY_SECONDS = 0.2
@@ -24,7 +26,7 @@ class Lane:
         self._rate = posts_per_second
         self._tokens = 0.0
         self._filled_at = now
-        self._decreased_at = now - _DECREASE_EVERY_SECONDS
+        self._decreased_at = -math.inf
 
     @property
     def rate(self) -> float:

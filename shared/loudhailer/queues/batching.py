@@ -17,10 +17,10 @@ def is_legal(text: str) -> bool:
 
 def refuse_illegal(body: str) -> None:
     """PermanentError for a body that SQS would refuse whenever it is sent."""
-    if not body or len(body.encode()) > MAX_BATCH_BYTES:
-        raise PermanentError(f"a message must have 1 to {MAX_BATCH_BYTES} bytes")
     if not is_legal(body):
         raise PermanentError("a message has a character that SQS does not accept")
+    if not body or len(body.encode()) > MAX_BATCH_BYTES:
+        raise PermanentError(f"a message must have 1 to {MAX_BATCH_BYTES} bytes")
 
 
 def batches(bodies: Iterable[str]) -> Iterator[list[str]]:

@@ -79,6 +79,7 @@ class TotalSample(NamedTuple):
     excess: int
     partitions: int
     changes: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ module "query" {
       resources = [local.sessions.arn]
     }
     FixRecipients = {
-      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      actions = [
+        "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
       resources = [local.broadcasts.arn]
     }
     SendChunks = {

@@ -66,7 +66,8 @@ resource "aws_lambda_permission" "reconcile" {
 
 # The next minute's run is the retry.
 resource "aws_lambda_function_event_invoke_config" "reconcile" {
-  function_name          = module.reconcile.alias.function_name
-  qualifier              = module.reconcile.alias.name
-  maximum_retry_attempts = 0
+  function_name                = module.reconcile.alias.function_name
+  qualifier                    = module.reconcile.alias.name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
 }

@@ -9,6 +9,10 @@ locals {
     log_retention_days = var.log_retention_days
     tracing            = var.tracing
   }
+
+  control_functions = ["publish", "session_api"]
+  control_reserved  = { for name, count in var.reserved_concurrency : name => count if contains(local.control_functions, name) }
+  cell_reserved     = { for name, count in var.reserved_concurrency : name => count if !contains(local.control_functions, name) }
 }
 
 module "cell" {
@@ -24,7 +28,7 @@ module "cell" {
   accounting_window    = var.accounting_window
   timeouts             = var.timeouts
   memory               = var.memory
-  reserved_concurrency = { for name, count in var.reserved_concurrency : name => count if !contains(local.control, name) }
+  reserved_concurrency = local.cell_reserved
   gateway_endpoint     = var.gateway_endpoint
 }
 
@@ -42,10 +46,6 @@ module "control" {
   throttle                 = var.http_throttle
   list_tenants             = var.list_tenants
   message_lifetime_seconds = var.message_lifetime_seconds
-  reserved_concurrency     = { for name, count in var.reserved_concurrency : name => count if contains(local.control, name) }
+  reserved_concurrency     = local.control_reserved
   aws_endpoint             = var.aws_endpoint
-}
-
-locals {
-  control = ["publish", "session_api"]
 }

@@ -151,7 +151,7 @@ def launched(
     folder: Path, *arguments: str, port: int = 0, environment: dict[str, str] | None = None
 ) -> Iterator[LocalAws]:
     """A launcher that is ready; it is stopped as its users stop it, unless the test has ended it."""
-    process = subprocess.Popen(  # noqa: S603 (this very interpreter)
+    process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tools.local_aws", "--port", str(port)),
             *("--state-dir", str(folder / "state"), "--account", ACCOUNT, *arguments),

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -88,6 +89,16 @@ def handler(event, context):
         return "missing"
 """)
     assert _invoke(local_aws, function) == ("missing", None)
+
+
+def test_a_function_has_as_many_descriptors_as_on_aws(local_aws: LocalAws) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 1,024, however many the launcher has."""
+    function, _ = local_aws.deploy("""
+def handler(event, context):
+    import resource
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+""")
+    assert _invoke(local_aws, function) == ([1024, 1024], None)
 
 
 def test_the_context_names_the_alias_and_the_time_left(local_aws: LocalAws) -> None:
@@ -190,8 +201,7 @@ def handler(event, context):
     (kind, new_pid), _ = _invoke(local_aws, function)
     assert kind == "new"
     client.delete_function(FunctionName=function)
-    for pid in (old_pid, new_pid):
-        eventually(lambda pid=pid: not os.path.exists(f"/proc/{pid}"))  # type: ignore[misc]  # noqa: PTH110
+    eventually(lambda: not any(map(psutil.pid_exists, (old_pid, new_pid))))
 
 
 def test_changed_variables_reach_the_next_invocation_of_latest(local_aws: LocalAws) -> None:

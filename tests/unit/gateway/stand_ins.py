@@ -22,8 +22,8 @@ class FakeSocket:
 class FakeTransport(asyncio.Transport):
     """Keeps what is written; `waiting` is what the client has not read yet."""
 
-    def __init__(self) -> None:
-        super().__init__({"socket": FakeSocket()})
+    def __init__(self, peer: str = "127.0.0.1") -> None:
+        super().__init__({"socket": FakeSocket(), "peername": (peer, 40_000), "sockname": ("127.0.0.1", 8_000)})
         self.written = b""
         self.waiting = 0
         self.closed = False

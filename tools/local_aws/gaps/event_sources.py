@@ -24,6 +24,7 @@ from ministack.core import concurrency
 from ministack.core.responses import request_scope
 from ministack.services import lambda_svc
 
+from tools.local_aws.deliveries import Deliveries
 from tools.local_aws.gaps import Gap
 from tools.local_aws.gaps.queue_mappings import QueueMapping
 from tools.local_aws.gaps.stream_mappings import StreamMapping
@@ -66,23 +67,27 @@ async def _poll() -> None:
     # Whoever writes to a source sets this event of MiniStack's; most are on this thread, some are not.
     concurrency.esm_wake.set = _from_any_thread(written.set)
     mappings: dict[str, _Mapping | None] = {}
-    while True:
-        written.clear()
-        present = list(lambda_svc._iter_all_esms())
-        for account, region, esm in present:
-            with request_scope(account, region):
-                _start_ready(mappings, esm, written.set)
-        for gone in mappings.keys() - {esm["UUID"] for _, _, esm in present}:
-            del mappings[gone]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(written.wait(), _TICK_SECONDS)
+    deliveries = Deliveries(written.set)
+    try:
+        while True:
+            written.clear()
+            present = list(lambda_svc._iter_all_esms())
+            for account, region, esm in present:
+                with request_scope(account, region):
+                    _start_ready(mappings, esm, deliveries)
+            for gone in mappings.keys() - {esm["UUID"] for _, _, esm in present}:
+                del mappings[gone]
+            with suppress(TimeoutError):
+                await asyncio.wait_for(written.wait(), _TICK_SECONDS)
+    finally:
+        deliveries.cancel()
 
 
-def _start_ready(mappings: dict[str, _Mapping | None], esm: dict[str, Any], finished: Callable[[], None]) -> None:
+def _start_ready(mappings: dict[str, _Mapping | None], esm: dict[str, Any], deliveries: Deliveries) -> None:
     identifier = esm["UUID"]
     try:
         if identifier not in mappings:
-            mappings[identifier] = _mapping(esm, finished)
+            mappings[identifier] = _mapping(esm, deliveries)
         mapping = mappings[identifier]
         if mapping is not None and esm.get("Enabled", True):
             mapping.start_ready()
@@ -90,12 +95,12 @@ def _start_ready(mappings: dict[str, _Mapping | None], esm: dict[str, Any], fini
         _logger.exception("polling the event source mapping %s failed", identifier)
 
 
-def _mapping(esm: dict[str, Any], finished: Callable[[], None]) -> _Mapping | None:
+def _mapping(esm: dict[str, Any], deliveries: Deliveries) -> _Mapping | None:
     service = esm["EventSourceArn"].split(":")[2]
     if service == "sqs":
-        return QueueMapping(esm, finished)
+        return QueueMapping(esm, deliveries)
     if service == "dynamodb":
-        return StreamMapping(esm, finished)
+        return StreamMapping(esm, deliveries)
     return None
 
 

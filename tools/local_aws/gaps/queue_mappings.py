@@ -18,12 +18,13 @@ Patched: nothing more than in `event_sources`; this is what it polls with. The f
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from ministack.services import lambda_svc, sqs
 
 from tools.local_aws.batch_response import failed_items
+from tools.local_aws.deliveries import Deliveries
 from tools.local_aws.gaps import Gap, mapped_function
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
@@ -62,57 +63,61 @@ def gap(_options: Options) -> Gap:
 class QueueMapping:
     """One event source mapping of a queue. Lives on the server's event loop, in the mapping's account and Region."""
 
-    def __init__(self, esm: dict[str, Any], finished: Callable[[], None]) -> None:
+    def __init__(self, esm: dict[str, Any], deliveries: Deliveries) -> None:
         self._esm = esm
-        self._finished = finished
+        self._deliveries = deliveries
         self._arn: str = esm["EventSourceArn"]
-        self._url: str = sqs._queue_url(self._arn.rpartition(":")[2])
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = 0
         self._gathering = False
 
     def start_ready(self) -> None:
         """Start a task for every batch that may be delivered now."""
-        queue = sqs._queues.get(self._url)
+        queue = self._queue()
         function, config = lambda_svc._get_func_record_for_qualifier(
             self._esm["FunctionName"], self._esm.get("Qualifier")
         )
         if queue is None or function is None:
             return
         limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config, queue)
-        while len(self._tasks) < limit and not self._gathering and _has_visible(queue):
+        while self._running < limit and not self._gathering and _has_visible(queue):
             messages = self._receive(self._esm["BatchSize"])
             if not messages:
                 return  # they were on their way to the dead-letter queue
-            if self._esm.get("MaximumBatchingWindowInSeconds"):
-                self._gathering = True
-                self._start(self._gather_and_deliver(messages, time.monotonic()))
-            else:
-                self._start(self._deliver(messages))
+            self._running += 1
+            self._gathering = bool(self._esm.get("MaximumBatchingWindowInSeconds"))
+            self._deliveries.start(self._run(messages, time.monotonic()))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._finished())
+    async def _run(self, messages: list[Message], since: float) -> None:
+        try:
+            if self._gathering:
+                await self._gather(messages, since)
+            await self._deliver(messages)
+        finally:
+            self._running -= 1
+
+    def _queue(self) -> dict[str, Any] | None:
+        queue: dict[str, Any] | None = sqs._queue_by_arn(self._arn)
+        return queue
 
     def _receive(self, count: int) -> list[Message]:
         messages: list[Message] = []
-        while len(messages) < count:
-            some = sqs._receive_messages_for_esm(self._url, min(count - len(messages), _RECEIVED_AT_ONCE))
+        while len(messages) < count and (queue := self._queue()):
+            some = sqs._receive_messages_for_esm(queue["url"], min(count - len(messages), _RECEIVED_AT_ONCE))
             if not some:
                 break
             messages += some
         return messages
 
-    async def _gather_and_deliver(self, messages: list[Message], since: float) -> None:
+    async def _gather(self, messages: list[Message], since: float) -> None:
+        """Wait for more messages; one batch is gathered at a time."""
         window = self._esm["MaximumBatchingWindowInSeconds"]
         size = self._esm["BatchSize"]
-        while len(messages) < size and time.monotonic() - since < window:
-            await asyncio.sleep(_GATHERING_PAUSE_SECONDS)
-            messages += self._receive(size - len(messages))
-        self._gathering = False
-        self._finished()
-        await self._deliver(messages)
+        try:
+            while len(messages) < size and time.monotonic() - since < window:
+                await asyncio.sleep(_GATHERING_PAUSE_SECONDS)
+                messages += self._receive(size - len(messages))
+        finally:
+            self._gathering = False
 
     async def _deliver(self, messages: list[Message]) -> None:
         region = self._arn.split(":")[3]
@@ -141,8 +146,8 @@ class QueueMapping:
         return failed_items(result.get("body"), identifiers)
 
     def _delete(self, messages: Iterable[Message]) -> None:
-        if self._url in sqs._queues:  # else it was deleted meanwhile, and they with it
-            sqs._delete_messages_for_esm(self._url, {message["receipt_handle"] for message in messages})
+        if queue := self._queue():  # else it was deleted meanwhile, and they with it
+            sqs._delete_messages_for_esm(queue["url"], {message["receipt_handle"] for message in messages})
 
 
 def _has_visible(queue: dict[str, Any]) -> bool:

@@ -22,13 +22,14 @@ import json
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.responses import request_scope
 from ministack.services import dynamodb, lambda_svc, sns, sqs
 
+from tools.local_aws.deliveries import Deliveries
 from tools.local_aws.gaps import Gap, mapped_function
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
@@ -66,9 +67,9 @@ def gap(_options: Options) -> Gap:
 class StreamMapping:
     """One event source mapping of a stream. Lives on the server's event loop, in the mapping's account and Region."""
 
-    def __init__(self, esm: dict[str, Any], finished: Callable[[], None]) -> None:
+    def __init__(self, esm: dict[str, Any], deliveries: Deliveries) -> None:
         self._esm = esm
-        self._finished = finished
+        self._deliveries = deliveries
         self._arn: str = esm["EventSourceArn"]
         self._table: str = self._arn.split("/")[1]
         self._lanes: list[_Lane] = []
@@ -82,7 +83,8 @@ class StreamMapping:
         end = dynamodb.stream_end_position(self._table)
         for lane in self._lanes:
             if lane.position < end and not lane.busy:
-                lane.start(self._deliver)
+                lane.busy = True
+                self._deliveries.start(self._deliver(lane))
 
     def _form_lanes(self) -> None:
         factor = self._esm.get("ParallelizationFactor") or 1
@@ -104,7 +106,6 @@ class StreamMapping:
             lambda_svc._dynamodb_stream_positions[self._esm["UUID"]] = min(lane.position for lane in self._lanes)
         finally:
             lane.busy = False
-            self._finished()
 
     async def _gather(self, lane: "_Lane") -> tuple[int, list[Record]]:
         """The next batch, and the position after it; waits as long as the window allows for more."""
@@ -150,11 +151,6 @@ class _Lane:
         self.busy = False
         self._index = index
         self._factor = factor
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, deliver: Callable[["_Lane"], Any]) -> None:
-        self.busy = True
-        self._task = asyncio.create_task(deliver(self))
 
     def read(self, table: str, count: int) -> tuple[int, list[Record]]:
         """Up to `count` of this lane's records from its position on, and the position after the last one looked at."""

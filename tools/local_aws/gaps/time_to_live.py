@@ -8,8 +8,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
 
 MiniStack looks once a minute, from another thread than the one that serves requests, and writes no record.
 
-Patched: its reaper's thread is not started (the server does that, see `STOCK_REAPER`); a sweep on the server's own
-event loop takes its place, every few seconds, while AWS takes up to days.
+Patched: its reaper's thread is never started (`tools.local_aws.server` sees to that); a sweep on the server's own event
+loop takes its place, every few seconds, while AWS takes up to days.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)

@@ -8,6 +8,7 @@ and stderr are the function's log.
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 import traceback
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 type Handler = Callable[[Any, Any], Any]
+
+_DESCRIPTORS = 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
 
 class Context:
@@ -59,8 +62,7 @@ def load(handler: str) -> Handler:
 
 def answer(handler: Handler, request: dict[str, Any]) -> str:
     """Run one invocation; the response as a line of JSON."""
-    if request["traceId"]:
-        os.environ["_X_AMZN_TRACE_ID"] = request["traceId"]
+    os.environ["_X_AMZN_TRACE_ID"] = request["traceId"] or ""
     try:
         return json.dumps({"result": handler(request["event"], Context(request))})
     except Exception as error:  # noqa: BLE001 (whatever a handler raises is its answer)
@@ -73,6 +75,7 @@ def answer(handler: Handler, request: dict[str, Any]) -> str:
 
 def main() -> None:
     """Serve until the request pipe is closed."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
     requests = os.fdopen(int(sys.argv[1]), encoding="utf-8")
     responses = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8", buffering=1)
     # An editable install puts the project itself on the path: what a package lacks must not be found there.

@@ -147,17 +147,19 @@ run "shards_keep_their_order_beyond_ten" {
   }
 }
 
-run "no_shard_is_refused" {
+run "no_shard_one_try_and_a_function_without_a_timeout_are_refused" {
   command = plan
 
   variables {
-    shards = { count = 0 }
+    shards            = { count = 0 }
+    max_receive_count = 1
+    timeouts          = { swarm = 60, query = 50, post_message = 10, settle = 0 }
   }
 
-  expect_failures = [var.shards]
+  expect_failures = [var.shards, var.max_receive_count, var.timeouts]
 }
 
-run "one_worker_a_shard_is_refused" {
+run "a_shard_with_one_worker_is_refused" {
   command = plan
 
   variables {
@@ -165,14 +167,4 @@ run "one_worker_a_shard_is_refused" {
   }
 
   expect_failures = [var.shards]
-}
-
-run "giving_up_after_one_try_is_refused" {
-  command = plan
-
-  variables {
-    max_receive_count = 1
-  }
-
-  expect_failures = [var.max_receive_count]
 }

@@ -207,15 +207,6 @@ run "lanes_share_the_quota_and_leave_headroom" {
   }
 }
 
-run "reconcile_runs_every_minute" {
-  command = plan
-
-  assert {
-    condition     = aws_cloudwatch_event_rule.reconcile.schedule_expression == "rate(1 minute)"
-    error_message = "reconcile must run every minute."
-  }
-}
-
 run "clients_may_use_a_fifth_of_the_quota" {
   command = plan
 
@@ -240,42 +231,18 @@ run "more_lanes_than_posts_are_refused" {
   expect_failures = [var.shards]
 }
 
-run "a_chunk_over_500_ids_is_refused" {
+run "what_the_design_does_not_allow_is_refused" {
   command = plan
 
   variables {
-    chunk_size = 501
+    chunk_size           = 501                      # no more ids fit beside the data
+    timeouts             = { post_message = 30 }    # what is left goes back after ten seconds
+    reserved_concurrency = { post-message = 16 }    # no function has this name
+    partitions           = { max_partitions = 1e5 } # a partition's number has five digits
+    accounting_window    = 60
   }
 
-  expect_failures = [var.chunk_size]
-}
-
-run "a_sender_with_more_than_ten_seconds_is_refused" {
-  command = plan
-
-  variables {
-    timeouts = { post_message = 30 }
-  }
-
-  expect_failures = [var.timeouts]
-}
-
-run "a_setting_for_an_unknown_function_is_refused" {
-  command = plan
-
-  variables {
-    reserved_concurrency = { post-message = 16 }
-  }
-
-  expect_failures = [var.reserved_concurrency]
-}
-
-run "more_partitions_than_five_digits_are_refused" {
-  command = plan
-
-  variables {
-    partitions = { max_partitions = 100000 }
-  }
-
-  expect_failures = [var.partitions]
+  expect_failures = [
+    var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
+  ]
 }

@@ -79,32 +79,14 @@ run "for_a_demonstration_tenants_can_be_listed" {
   }
 }
 
-run "a_message_that_lives_for_a_day_is_refused" {
+run "a_queue_for_a_topic_an_http_url_for_a_websocket_and_a_day_of_life_are_refused" {
   command = plan
 
   variables {
+    topic_arn                = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"
+    websocket_url            = "https://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
     message_lifetime_seconds = 86400
   }
 
-  expect_failures = [var.message_lifetime_seconds]
-}
-
-run "a_queue_in_the_place_of_the_topic_is_refused" {
-  command = plan
-
-  variables {
-    topic_arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"
-  }
-
-  expect_failures = [var.topic_arn]
-}
-
-run "an_http_url_in_the_place_of_the_websocket_is_refused" {
-  command = plan
-
-  variables {
-    websocket_url = "https://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
-  }
-
-  expect_failures = [var.websocket_url]
+  expect_failures = [var.topic_arn, var.websocket_url, var.message_lifetime_seconds]
 }

@@ -233,52 +233,16 @@ run "all_resources_are_refused" {
   expect_failures = [var.statements]
 }
 
-run "a_function_that_is_switched_off_is_refused" {
+run "values_that_lambda_does_not_know_are_refused" {
   command = plan
 
   variables {
+    name                 = "post-message"
+    deployment           = { prefix = "loudhailer-test", environment = "test", architecture = "riscv" }
+    timeout              = 901
+    memory               = 64
     reserved_concurrency = 0
   }
 
-  expect_failures = [var.reserved_concurrency]
-}
-
-run "an_unknown_architecture_is_refused" {
-  command = plan
-
-  variables {
-    deployment = { prefix = "loudhailer-test", environment = "test", architecture = "riscv" }
-  }
-
-  expect_failures = [var.deployment]
-}
-
-run "a_name_with_dashes_is_refused" {
-  command = plan
-
-  variables {
-    name = "post-message"
-  }
-
-  expect_failures = [var.name]
-}
-
-run "a_timeout_over_fifteen_minutes_is_refused" {
-  command = plan
-
-  variables {
-    timeout = 901
-  }
-
-  expect_failures = [var.timeout]
-}
-
-run "memory_under_128_mb_is_refused" {
-  command = plan
-
-  variables {
-    memory = 64
-  }
-
-  expect_failures = [var.memory]
+  expect_failures = [var.name, var.deployment, var.timeout, var.memory, var.reserved_concurrency]
 }

@@ -155,22 +155,13 @@ run "an_api_without_disconnect_is_refused" {
   expect_failures = [var.routes]
 }
 
-run "an_endpoint_with_a_path_is_refused" {
+run "an_endpoint_with_a_path_and_a_throttle_of_zero_are_refused" {
   command = plan
 
   variables {
     gateway_endpoint = "http://127.0.0.1:8001/live"
+    throttle         = { rate = 0, burst = 0 }
   }
 
-  expect_failures = [var.gateway_endpoint]
-}
-
-run "a_throttle_of_zero_is_refused" {
-  command = plan
-
-  variables {
-    throttle = { rate = 0, burst = 0 }
-  }
-
-  expect_failures = [var.throttle]
+  expect_failures = [var.gateway_endpoint, var.throttle]
 }

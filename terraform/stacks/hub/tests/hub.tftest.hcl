@@ -113,63 +113,32 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
   }
 }
 
-run "tables_that_can_be_deleted_are_refused_outside_local" {
+run "what_is_for_local_is_refused_elsewhere" {
   command = plan
 
   variables {
     deletion_protection = false
+    package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+    aws_endpoint        = "http://127.0.0.1:4566"
+    gateway_endpoint    = "http://127.0.0.1:8001"
   }
 
-  expect_failures = [var.deletion_protection]
+  expect_failures = [var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint]
 }
 
-run "a_zip_is_refused_outside_local" {
+run "malformed_names_are_refused" {
   command = plan
 
   variables {
-    package = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+    environment  = "Production"
+    account_id   = "production"
+    region       = "Frankfurt"
+    prefix       = "Loudhailer"
+    architecture = "riscv"
+    log_level    = "LOUD"
   }
 
-  expect_failures = [var.package]
-}
-
-run "local_endpoints_are_refused_outside_local" {
-  command = plan
-
-  variables {
-    aws_endpoint     = "http://127.0.0.1:4566"
-    gateway_endpoint = "http://127.0.0.1:8001"
-  }
-
-  expect_failures = [var.aws_endpoint, var.gateway_endpoint]
-}
-
-run "an_account_with_a_name_is_refused" {
-  command = plan
-
-  variables {
-    account_id = "production"
-  }
-
-  expect_failures = [var.account_id]
-}
-
-run "a_region_without_a_number_is_refused" {
-  command = plan
-
-  variables {
-    region = "Frankfurt"
-  }
-
-  expect_failures = [var.region]
-}
-
-run "an_environment_in_upper_case_is_refused" {
-  command = plan
-
-  variables {
-    environment = "Production"
-  }
-
-  expect_failures = [var.environment]
+  expect_failures = [
+    var.environment, var.account_id, var.region, var.prefix, var.architecture, var.log_level,
+  ]
 }

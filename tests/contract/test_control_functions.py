@@ -1,0 +1,151 @@
+"""The control functions' handlers, as Lambda runs them, on real tables: one client's life from session to close."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from loudhailer.codec import decode
+from loudhailer.ids import TenantId
+from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from loudhailer.tenancy.model import Tenant
+from tests.contract.conftest import ACCOUNT
+from tests.contract.tables import KEYS, TableKind
+
+FUNCTIONS = ("authorizer", "connect", "disconnect", "default_route", "accounting", "session_api", "reconcile")
+CONTEXT = SimpleNamespace(
+    function_name="test",
+    memory_limit_in_mb=256,
+    invoked_function_arn=f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:test",
+    aws_request_id="r1",
+    get_remaining_time_in_millis=lambda: 30_000,
+)
+STAGE = f"arn:aws:execute-api:us-east-1:{ACCOUNT}:a1b2c3d4e5/live"
+WHO = {"tenantId": "acme", "sessionId": "s1"}
+
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
+
+class Deployment:
+    """The handlers, wired to tables of their own."""
+
+    def __init__(self, dynamodb: Any, tables: dict[TableKind, str]) -> None:
+        self._dynamodb = dynamodb
+        self._tables = tables
+        self._handlers = {name: importlib.import_module(f"functions.{name}.handler").handler for name in FUNCTIONS}
+        self._sequence = 0
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """What the function answers."""
+        return self._handlers[function](event, CONTEXT)
+
+    def http(self, route: str, **query: str) -> Any:
+        """The body of `session_api`'s reply."""
+        event = {"routeKey": route, "queryStringParameters": query, "pathParameters": query, "requestContext": {}}
+        return decode(self.invoke("session_api", event)["body"])
+
+    def handshake(self, connection: str) -> tuple[int, dict[str, Any]]:
+        """The status of a handshake, and the context that the connection has from then on."""
+        request = {"connectionId": connection}
+        policy = self.invoke(
+            "authorizer",
+            {"methodArn": f"{STAGE}/$connect", "queryStringParameters": WHO, "requestContext": request},
+        )
+        if policy["policyDocument"]["Statement"][0]["Effect"] == "Deny":
+            return 403, {}
+        context = {name: str(value) for name, value in policy["context"].items()}
+        answer = self.invoke("connect", {"requestContext": {**request, "authorizer": context}})
+        return answer["statusCode"], context
+
+    def rows(self, kind: TableKind) -> list[dict[str, Any]]:
+        """All items of a table."""
+        items: list[dict[str, Any]] = self._dynamodb.scan(TableName=self._tables[kind])["Items"]
+        return items
+
+    def account(self, event_name: str, item: dict[str, Any]) -> Any:
+        """Has `accounting` count one change of a connection's row."""
+        self._sequence += 1
+        keys = {name: item[name] for name in KEYS["connections"]}
+        change = {"Keys": keys, "SequenceNumber": str(self._sequence), "OldImage": item}
+        return self.invoke("accounting", {"Records": [{"eventName": event_name, "dynamodb": change}]})
+
+
+@pytest.fixture
+def deployment(
+    aws: Callable[[str], Any],
+    aws_endpoint: str,
+    table: Callable[[TableKind], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Deployment]:
+    """All tables with the tenant acme, and the environment that Terraform sets."""
+    tables: dict[TableKind, str] = {kind: table(kind) for kind in KEYS}
+    for kind, name in tables.items():
+        monkeypatch.setenv(f"{kind.upper()}_TABLE", name)
+    queue = aws("sqs").create_queue(QueueName=f"{tables['limits']}-failure")["QueueUrl"]
+    for name, value in {
+        "ACCOUNTING_FAILURE_QUEUE_URL": queue,
+        "CONNECTIONS_PER_PARTITION": "10",
+        "MAX_PARTITIONS": "5",
+        "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
+        "LIST_TENANTS": "true",
+        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }.items():
+        monkeypatch.setenv(name, value)
+    DynamoTenantStore(aws("dynamodb"), tables["tenants"]).put(
+        Tenant(
+            TenantId("acme"),
+            tenant_connections=3,
+            connections_per_session=2,
+            tenant_per_minute=60,
+            session_per_minute=5,
+            messages_per_minute=60,
+            session_seconds=200,
+        )
+    )
+    yield Deployment(aws("dynamodb"), tables)
+    for name in FUNCTIONS:
+        del sys.modules[f"functions.{name}.handler"]
+
+
+def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:
+    """Each function finds what the one before it left, and nothing is left at the end."""
+    assert deployment.handshake("a=")[0] == 403
+    assert deployment.http("PUT /session", **WHO)["webSocketUrl"] == "ws://127.0.0.1:1/a1b2c3d4e5/live"
+    status, context = deployment.handshake("a=")
+    assert (status, context["partition"]) == (200, "acme#00000")
+    (row,) = deployment.rows("connections")
+    assert deployment.account("INSERT", row) == {"batchItemFailures": []}
+    (partition,) = deployment.rows("partitions")
+    assert (partition["connectionCount"], partition["checkpoint"]) == ({"N": "1"}, {"S": "1".zfill(40)})
+    request = {"connectionId": "a=", "requestId": "r1", "authorizer": context}
+    frame = deployment.invoke("default_route", {"requestContext": request, "body": "hello"})
+    assert decode(frame["body"])["error"]["code"] == "NOT_JSON"
+    assert deployment.invoke("disconnect", {"requestContext": request}) == {"statusCode": 200}
+    assert deployment.rows("connections") == []
+    assert deployment.account("REMOVE", row) == {"batchItemFailures": []}
+    assert deployment.rows("partitions")[0]["connectionCount"] == {"N": "0"}
+    assert deployment.rows("limits")[0]["itemCount"] == {"N": "0"}
+    assert "connectionIds" not in deployment.rows("sessions")[0]
+    deployment.invoke("reconcile", {"source": "aws.events"})
+    assert deployment.http("DELETE /session", **WHO) == {}
+    assert deployment.handshake("b=")[0] == 403
+
+
+def test_a_session_takes_as_many_clients_as_it_may(deployment: Deployment) -> None:
+    """The third is answered 429."""
+    deployment.http("PUT /session", **WHO)
+    assert [deployment.handshake(name)[0] for name in ("a=", "b=", "c=")] == [200, 200, 429]
+    assert len(deployment.rows("connections")) == 2
+    assert deployment.rows("limits")[0]["itemCount"] == {"N": "2"}
+
+
+def test_tenants_and_reports_are_answered(deployment: Deployment) -> None:
+    """From their tables."""
+    assert [item["tenantId"] for item in deployment.http("GET /tenant")["Items"]] == ["acme"]
+    assert deployment.http("GET /broadcast/{id}", id="unknown")["error"]["field"] == "broadcastId"

@@ -1,0 +1,160 @@
+"""The messages of a broadcast: round trips, and what is refused."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.errors import MalformedMessageError
+from tests.unit.broadcast.factories import (
+    announcement,
+    announcements,
+    chunk_message,
+    chunk_messages,
+    outcome,
+    outcomes,
+    partition_message,
+    partition_messages,
+)
+
+READERS: dict[str, tuple[Callable[[str], object], str]] = {
+    "announcement": (Announcement.from_wire, announcement().to_wire()),
+    "partition": (PartitionMessage.from_wire, partition_message().to_wire()),
+    "chunk": (ChunkMessage.from_wire, chunk_message(remaining=0b101).to_wire()),
+    "outcome": (OutcomeMessage.from_wire, outcome().to_wire()),
+}
+
+each_kind = pytest.mark.parametrize(("read", "body"), READERS.values(), ids=READERS)
+
+
+@given(announcements)
+def test_an_announcement_is_read_as_it_was_written(message: Announcement) -> None:
+    """Every field of an announcement survives."""
+    assert Announcement.from_wire(message.to_wire()) == message
+
+
+@given(partition_messages)
+def test_a_source_is_read_as_it_was_written(message: PartitionMessage) -> None:
+    """Every field of a partition message survives, whatever its scope."""
+    assert PartitionMessage.from_wire(message.to_wire()) == message
+
+
+@given(chunk_messages())
+def test_a_chunk_is_read_as_it_was_written(message: ChunkMessage) -> None:
+    """Every field of a chunk survives, and the order of its connections."""
+    read = ChunkMessage.from_wire(message.to_wire())
+    assert read == message
+    assert list(read.recipients.items()) == list(message.recipients.items())
+
+
+@given(outcomes())
+def test_an_outcome_is_read_as_it_was_written(message: OutcomeMessage) -> None:
+    """Every field of an outcome survives."""
+    assert OutcomeMessage.from_wire(message.to_wire()) == message
+
+
+def test_the_first_message_of_a_chunk_does_not_spell_out_that_all_remain() -> None:
+    """Without the field, everyone remains."""
+    body = chunk_message(3).to_wire()
+    assert "remaining" not in json.loads(body)
+    assert ChunkMessage.from_wire(body).remaining == 0b111
+
+
+@each_kind
+@pytest.mark.parametrize("version", [0, 2, 1.0, True, "1", None, [1]], ids=str)
+def test_another_version_is_malformed(read: Callable[[str], object], body: str, version: object) -> None:
+    """Only the number 1 is this release's version."""
+    with pytest.raises(MalformedMessageError, match="version"):
+        read(json.dumps({**json.loads(body), "v": version}))
+
+
+@each_kind
+@pytest.mark.parametrize("body_of_another_kind", ["", "null", "[]", "1", '"text"', "{}", "{", "NaN", '{"v":1}'])
+def test_what_is_no_message_at_all_is_malformed(
+    read: Callable[[str], object], body: str, body_of_another_kind: str
+) -> None:
+    """Anything but a JSON object of the version is refused."""
+    assert read(body)
+    with pytest.raises(MalformedMessageError):
+        read(body_of_another_kind)
+
+
+FIELDS = [
+    (kind, field)
+    for kind, (_, body) in READERS.items()
+    for field in json.loads(body)
+    if (kind, field) != ("chunk", "remaining")
+]
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS)
+def test_a_missing_field_is_malformed(kind: str, field: str) -> None:
+    """Every field of every message is needed."""
+    read, body = READERS[kind]
+    wire = json.loads(body)
+    del wire[field]
+    with pytest.raises(MalformedMessageError):
+        read(json.dumps(wire))
+
+
+WHOLE = [None, True, -1, 1.5, "1", "", []]
+BITMAP = [None, 1, "?", "_w==", "/w==", []]
+ILLEGAL: dict[str, list[Any]] = {
+    "broadcastId": [None, 1, "", "a#b", "x" * 65, []],
+    "publishedAt": WHOLE,
+    "expiresAt": WHOLE,
+    "data": [None, 1, "", [], {}],
+    "audience": [None, "all", {}, {"all": False}, {"tenantId": ""}],
+    "source": WHOLE,
+    "partitions": [None, "acme#00000", ["acme"], [1], {}],
+    "chunkId": [None, 0, 0.0, "", "0", "a.b"],
+    "endpoint": [None, 1, "", "?", "file:///etc/passwd", []],
+    "connections": [None, [], "L1=", {"acme": []}, {"acme#00000": "L1="}, {"acme#00000": [1]}, {"acme#00000": ["a b"]}],
+    "young": BITMAP,
+    "remaining": BITMAP,
+    "youngUntil": WHOLE,
+    "attempt": [*WHOLE, 0],
+    "size": WHOLE,
+    "account": [None, 111111111111, "", "x", "1111", "١١١١١١١١١١١١"],
+    "delivered": BITMAP,
+    "gone": BITMAP,
+    "failed": BITMAP,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [(kind, field, value) for kind, field in [*FIELDS, ("chunk", "remaining")] if field != "v" for value in ILLEGAL[field]],
+)
+def test_an_illegal_field_is_malformed(kind: str, field: str, value: object) -> None:
+    """A value of another type, or outside its field's grammar, is refused."""
+    read, body = READERS[kind]
+    with pytest.raises(MalformedMessageError):
+        read(json.dumps({**json.loads(body), field: value}))
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {},
+        {"partitions": [], "room": "acme#lobby"},
+        {"room": "acme#lobby", "player": "acme#ann"},
+        {"room": "lobby"},
+        {"room": "acme#"},
+        {"room": "#lobby"},
+        {"player": "acme#a#b"},
+        {"player": None},
+        {"session": "acme#a.b"},
+        {"session": ["acme#s1"]},
+    ],
+    ids=repr,
+)
+def test_a_source_has_exactly_one_scope(scope: dict[str, object]) -> None:
+    """None, two, or one whose name is illegal is refused."""
+    wire = json.loads(partition_message().to_wire())
+    del wire["partitions"]
+    with pytest.raises(MalformedMessageError):
+        PartitionMessage.from_wire(json.dumps({**wire, **scope}))

@@ -1,0 +1,150 @@
+"""Who is let in, and with what context."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+
+from functions.authorizer.authorizer import Authorizer, UnauthorizedError
+from loudhailer.connections.assignment import PartitionAssigner
+from loudhailer.connections.memory import MemoryPartitionStore
+from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.tenancy.cache import CachedTenants
+from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
+from loudhailer.tenancy.model import Tenant
+
+NOW = 1000
+ACME, S1 = TenantId("acme"), SessionId("s1")
+TENANT = Tenant(
+    ACME,
+    tenant_connections=10,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=70,
+    session_seconds=200,
+)
+STAGE = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live"
+
+
+@pytest.fixture
+def sessions() -> MemorySessionStore:
+    """Session s1 lives; a second later it is over."""
+    store = MemorySessionStore()
+    store.renew(ACME, S1, player=None, expires_at=NOW + 1, now=NOW)
+    return store
+
+
+@pytest.fixture
+def authorizer(sessions: MemorySessionStore) -> Authorizer:
+    """One environment, at the time NOW."""
+    partitions = PartitionAssigner(
+        MemoryPartitionStore(),
+        capacity=10,
+        maximum=10,
+        clock=lambda: NOW,
+        random=Random(0),  # noqa: S311  # a test repeats itself
+    )
+    tenants = CachedTenants(MemoryTenantStore(TENANT), clock=lambda: NOW)
+    return Authorizer(tenants, sessions, partitions, clock=lambda: NOW)
+
+
+def event(**query: str) -> dict[str, Any]:
+    """API Gateway's event for a handshake with this query string."""
+    return {
+        "type": "REQUEST",
+        "methodArn": f"{STAGE}/$connect",
+        "queryStringParameters": query or None,
+        "requestContext": {"routeKey": "$connect", "connectionId": "L0SM9cOFvHcCIhw="},
+    }
+
+
+def effect(policy: dict[str, Any]) -> str:
+    """What the policy says about every route of the stage."""
+    (statement,) = policy["policyDocument"]["Statement"]
+    assert statement["Resource"] == f"{STAGE}/*"
+    assert statement["Action"] == "execute-api:Invoke"
+    return str(statement["Effect"])
+
+
+def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer) -> None:
+    """Later routes see the tenant's limits and the partition."""
+    policy = authorizer(event(tenantId="acme", sessionId="s1"))
+    assert effect(policy) == "Allow"
+    assert policy["principalId"] == "acme"
+    assert policy["context"] == {
+        "tenantId": "acme",
+        "sessionId": "s1",
+        "partition": "acme#00000",
+        "connectionsPerSession": 2,
+        "tenantConnections": 10,
+        "sessionPerMinute": 5,
+        "tenantPerMinute": 60,
+        "sessionTTL": 200,
+        "messagesPerMinute": 70,
+    }
+
+
+def test_a_bound_player_stands_in_the_context(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
+    """Whether the client names the player or not."""
+    sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 1, now=NOW)
+    for claim in ({}, {"playerId": "ann"}):
+        policy = authorizer(event(tenantId="acme", sessionId="s1", **claim))
+        assert effect(policy) == "Allow"
+        assert policy["context"]["playerId"] == "ann"
+
+
+@pytest.mark.parametrize("bound", [None, PlayerId("ann")])
+def test_a_client_cannot_claim_a_player(
+    authorizer: Authorizer, sessions: MemorySessionStore, bound: PlayerId | None
+) -> None:
+    """Neither another's, nor one that the session is not bound to."""
+    sessions.renew(ACME, S1, player=bound, expires_at=NOW + 1, now=NOW)
+    assert effect(authorizer(event(tenantId="acme", sessionId="s1", playerId="bob"))) == "Deny"
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"tenantId": "acme"}, {"sessionId": "s1"}, {"tenantId": "", "sessionId": "s1"}], ids=str
+)
+def test_a_missing_identity_is_unauthorized(
+    authorizer: Authorizer, counted: Counter[str], query: dict[str, str]
+) -> None:
+    """API Gateway answers 401 to this very text."""
+    with pytest.raises(UnauthorizedError, match=r"^Unauthorized$"):
+        authorizer(event(**query))
+    assert counted["HandshakeUnauthorized"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"tenantId": "nobody", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": "unknown"},
+        {"tenantId": "acme#00001", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": "s1 "},
+        {"tenantId": "acme", "sessionId": "s" * 65},
+    ],
+    ids=str,
+)
+def test_a_bad_identity_is_denied(authorizer: Authorizer, counted: Counter[str], query: dict[str, str]) -> None:
+    """Unknown, or outside the grammar; API Gateway answers 403."""
+    policy = authorizer(event(**query))
+    assert effect(policy) == "Deny"
+    assert "context" not in policy
+    assert counted["HandshakeDenied"] == 1
+
+
+def test_an_expired_session_is_denied_though_its_row_stands(
+    authorizer: Authorizer, sessions: MemorySessionStore
+) -> None:
+    """TTL deletes hours later; the time decides."""
+    sessions.renew(ACME, S1, player=None, expires_at=NOW, now=NOW)
+    assert effect(authorizer(event(tenantId="acme", sessionId="s1"))) == "Deny"
+
+
+def test_a_denial_is_logged_without_the_session(authorizer: Authorizer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The session's id is a bearer secret, right or wrong."""
+    authorizer(event(tenantId="acme", sessionId="secret-1"))
+    authorizer(event(tenantId="acme", sessionId="secret 2"))
+    assert "secret" not in capsys.readouterr().out

@@ -1,0 +1,46 @@
+"""What a client is told about a frame that no route takes."""
+
+from typing import Any
+
+import pytest
+
+from functions.default_route import default_route
+from functions.default_route.default_route import answer
+from loudhailer.codec import decode
+
+
+def event(body: str | None) -> dict[str, Any]:
+    """API Gateway's `$default` event."""
+    return {"requestContext": {"connectionId": "a=", "requestId": "r1"}, "body": body}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("hello", "NOT_JSON"),
+        ("", "NOT_JSON"),
+        (None, "NOT_JSON"),
+        ("[1]", "NOT_JSON"),
+        ("{}", "NO_ACTION"),
+        ('{"action":7}', "NO_ACTION"),
+        ('{"action":"fly"}', "UNKNOWN_ACTION"),
+    ],
+)
+def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str) -> None:
+    """The reply names the connection and the request, so that a client can tell which frame it was."""
+    reply = answer(event(body))
+    frame = decode(reply["body"])
+    assert reply["statusCode"] == 200
+    assert frame["error"].pop("message")
+    assert frame == {"error": {"code": code}, "connectionId": "a=", "requestId": "r1"}
+
+
+def test_the_legal_actions_are_named_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client's author sees what to write."""
+    monkeypatch.setattr(default_route, "ACTIONS", ("joinroom", "sendmessage"))
+    assert decode(answer(event("{}"))["body"])["error"]["actions"] == ["joinroom", "sendmessage"]
+
+
+def test_an_event_of_no_known_shape_is_answered_too() -> None:
+    """An error here would tell the client nothing."""
+    assert decode(answer({})["body"])["connectionId"] is None

@@ -1,0 +1,164 @@
+"""Sessions, tenants and reports over HTTP."""
+
+from typing import Any
+
+import pytest
+
+from functions.session_api.session_api import SessionApi
+from loudhailer.broadcast.audience import Everyone
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.model import Summary
+from loudhailer.codec import decode
+from loudhailer.ids import BroadcastId, PlayerId, SessionId, TenantId
+from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
+from loudhailer.tenancy.model import Session, Tenant
+
+NOW = 1000
+ACME, S1 = TenantId("acme"), SessionId("s1")
+TENANT = Tenant(
+    ACME,
+    tenant_connections=10,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=70,
+    session_seconds=200,
+)
+
+
+class World:
+    """The stores behind one API."""
+
+    def __init__(self, *, list_tenants: bool = True) -> None:
+        self.sessions = MemorySessionStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.api = SessionApi(
+            MemoryTenantStore(TENANT),
+            self.sessions,
+            self.broadcasts,
+            websocket_url="wss://example.test/live",
+            list_tenants=list_tenants,
+            clock=lambda: NOW,
+        )
+
+    def call(self, route: str, subject: str | None = None, **query: str) -> tuple[int, Any]:
+        """Status and body of the reply to a request."""
+        event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}}
+        if query:
+            event["queryStringParameters"] = query
+            event["pathParameters"] = query
+        if subject is not None:
+            event["requestContext"] = {"authorizer": {"jwt": {"claims": {"sub": subject}}}}
+        reply = self.api(event)
+        assert reply["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
+        return reply["statusCode"], decode(reply["body"])
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh one."""
+    return World()
+
+
+def test_a_session_is_made_and_refreshed(world: World) -> None:
+    """The reply says until when it lives and where to connect."""
+    for _ in range(2):
+        assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (
+            200,
+            {"Attributes": {"sessionTTL": NOW + 200}, "webSocketUrl": "wss://example.test/live"},
+        )
+    assert world.sessions.get(ACME, S1) == Session(ACME, S1, NOW + 200)
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"tenantId": "acme"},
+        {"sessionId": "s1"},
+        {"tenantId": "nobody", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": "s 1"},
+        {"tenantId": "a#b", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": ""},
+    ],
+    ids=str,
+)
+def test_an_invalid_session_request_is_told_so(world: World, route: str, query: dict[str, str]) -> None:
+    """A JSON string, as clients have always had it; and nothing is made."""
+    assert world.call(route, **query) == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_player_outside_the_grammar_is_invalid(world: World) -> None:
+    """An empty one too."""
+    for player in ("", "a#b"):
+        reply = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId=player)
+        assert reply == (400, "Invalid request")
+
+
+def test_a_session_is_bound_to_one_player(world: World) -> None:
+    """Another player gets 409; without a player it is only refreshed."""
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    status, body = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
+    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+
+
+def test_a_tokens_subject_is_the_player(world: World) -> None:
+    """Whatever the query claims."""
+    world.call("PUT /session", subject="ann", tenantId="acme", sessionId="s1", playerId="bob")
+    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+
+
+def test_a_session_is_deleted(world: World) -> None:
+    """The second time there is none."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+
+
+def test_tenants_are_listed_with_their_limits(world: World) -> None:
+    """By the names of their table."""
+    assert world.call("GET /tenant") == (
+        200,
+        {
+            "Items": [
+                {
+                    "tenantId": "acme",
+                    "connectionsPerSession": 2,
+                    "tenantConnections": 10,
+                    "sessionPerMinute": 5,
+                    "tenantPerMinute": 60,
+                    "sessionTTL": 200,
+                    "messagesPerMinute": 70,
+                    "silo": False,
+                }
+            ]
+        },
+    )
+
+
+def test_tenants_are_not_listed_in_production() -> None:
+    """Who the customers are is nobody's business."""
+    status, body = World(list_tenants=False).call("GET /tenant")
+    assert (status, body) == (403, {"message": "Forbidden"})
+
+
+def test_a_broadcast_is_reported(world: World) -> None:
+    """As its rows say."""
+    world.broadcasts.record(
+        Summary(broadcast_id=BroadcastId("b1"), audience=Everyone(), content_hash="hash", published_at=NOW * 1000)
+    )
+    status, body = world.call("GET /broadcast/{id}", id="b1")
+    assert status == 200
+    assert (body["status"], body["publishedAt"], body["inFlight"]) == ("accepted", NOW * 1000, 0)
+
+
+def test_an_unknown_broadcast_is_not_found(world: World) -> None:
+    """404 names the field, and so does the 400 for an id that cannot be one."""
+    status, body = world.call("GET /broadcast/{id}", id="b2")
+    assert (status, body["error"]["field"]) == (404, "broadcastId")
+    status, body = world.call("GET /broadcast/{id}", id="b 2")
+    assert (status, body["error"]["field"]) == (400, "broadcastId")

@@ -1,0 +1,204 @@
+"""What the lifecycle does when functions are throttled, fail, or are not asked."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.unit.gateway.test_directory import FakeSource
+from tools.gateway import lifecycle
+from tools.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
+from tools.gateway.authorization import Refusal
+from tools.gateway.connection import Connections
+from tools.gateway.counters import Counters
+from tools.gateway.events import Event, Handshake
+from tools.gateway.faults import FaultInjector, Faults
+from tools.gateway.integration import Failure, Integrations, Reply
+from tools.gateway.invocation import Invocation, Status
+from tools.gateway.lifecycle import Accepted, Lifecycle
+from tools.gateway.limits import AccountBuckets, Limits
+
+THROTTLED = Failure(500, "Internal server error", "throttled", throttled=True)
+FAILED = Failure(502, "Internal server error", "failed")
+HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
+
+
+class FakeKind:
+    """Integrations that answer from a list, then 200."""
+
+    def __init__(self, *answers: Reply | Failure | Exception) -> None:
+        self.answers = list(answers)
+        self.events: list[Event] = []
+
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        """The next answer."""
+        assert (integration.kind, timeout_seconds) == ("FAKE", 5.0)
+        self.events.append(event)
+        answer = self.answers.pop(0) if self.answers else Reply(200)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class NoFunctions:
+    """Has no function."""
+
+    async def invoke(self, function: FunctionRef, event: Event, timeout_seconds: float) -> Invocation:
+        """Say so."""
+        return Invocation(Status.UNAVAILABLE, (function, event, timeout_seconds))
+
+
+class World:
+    """A lifecycle around one API whose routes have fake integrations."""
+
+    def __init__(self, kind: FakeKind, *route_keys: str, authorization: str = "NONE") -> None:
+        integration = Integration("FAKE", "", 5.0)
+        routes = {key: Route(key, integration, authorization=authorization) for key in route_keys}
+        api = Api("api", "111111111111", "us-east-1", ("action",), routes, {"live": Stage("live")})
+        self.counters = Counters()
+        self.connections = Connections()
+        limits = Limits()
+        self.lifecycle = Lifecycle(
+            limits=limits,
+            faults=FaultInjector(Faults()),
+            counters=self.counters,
+            directory=Directory(FakeSource(api), time.monotonic),
+            connections=self.connections,
+            requests=AccountBuckets(limits.rate, limits.burst, time.monotonic),
+            invoker=NoFunctions(),
+            integrations=Integrations({"FAKE": kind}, limits.integration_seconds),
+            clock=time.monotonic,
+        )
+
+    async def connect(self) -> Accepted | Reply | Refusal:
+        """A handshake."""
+        return await self.lifecycle.connect("api", "live", HANDSHAKE)
+
+    async def connect_and_lose(self) -> None:
+        """A whole life without a message."""
+        accepted = await self.connect()
+        assert isinstance(accepted, Accepted)
+        accepted.connection.lose()
+        await self.lifecycle.drain()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_DISCONNECT_RETRY_SECONDS", 0.001)
+
+
+def test_a_throttled_disconnect_is_tried_again() -> None:
+    """A storm of disconnects meets the function's concurrency; the same event comes a little later."""
+    kind = FakeKind(THROTTLED, THROTTLED, Reply(200))
+
+    async def scenario() -> Counters:
+        world = World(kind, "$disconnect")
+        await world.connect_and_lose()
+        return world.counters
+
+    counters = asyncio.run(scenario())
+    assert (counters.disconnects_delivered, counters.disconnects_failed) == (1, 0)
+    assert kind.events == [kind.events[0]] * 3
+
+
+def test_disconnect_is_given_up_after_some_tries() -> None:
+    """Best effort, as in AWS."""
+    kind = FakeKind(*[THROTTLED] * 50)
+
+    async def scenario() -> Counters:
+        world = World(kind, "$disconnect")
+        await world.connect_and_lose()
+        return world.counters
+
+    counters = asyncio.run(scenario())
+    assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
+
+
+def test_a_failed_disconnect_is_not_repeated() -> None:
+    """The function has run."""
+    kind = FakeKind(FAILED)
+
+    async def scenario() -> Counters:
+        world = World(kind, "$disconnect")
+        await world.connect_and_lose()
+        return world.counters
+
+    counters = asyncio.run(scenario())
+    assert (counters.disconnects_failed, len(kind.events)) == (1, 1)
+
+
+def test_a_throttled_connect_is_a_500() -> None:
+    """It is the client's to try again."""
+
+    async def scenario() -> None:
+        world = World(FakeKind(THROTTLED), "$connect")
+        refusal = await world.connect()
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == 500
+        assert len(world.connections) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_connect_that_breaks_leaves_no_connection() -> None:
+    """Whatever breaks it."""
+
+    async def scenario() -> None:
+        world = World(FakeKind(RuntimeError("broken")), "$connect")
+        with pytest.raises(RuntimeError):
+            await world.connect()
+        assert len(world.connections) == 0
+
+    asyncio.run(scenario())
+
+
+def test_without_a_connect_route_everyone_may_connect() -> None:
+    """Its integration is optional."""
+
+    async def scenario() -> None:
+        assert isinstance(await World(FakeKind()).connect(), Accepted)
+
+    asyncio.run(scenario())
+
+
+def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
+    """AWS_IAM, for one; better closed than open."""
+
+    async def scenario() -> None:
+        refusal = await World(FakeKind(), "$connect", authorization="AWS_IAM").connect()
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == 403
+
+    asyncio.run(scenario())
+
+
+def test_an_integration_type_that_is_not_served_is_a_500() -> None:
+    """And says so in the log."""
+
+    async def scenario() -> None:
+        answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
+        assert isinstance(answer, Failure)
+        assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
+
+    asyncio.run(scenario())
+
+
+def test_stopping_drops_what_is_left() -> None:
+    """A gateway that ends does not wait for functions that hang."""
+
+    class Hanging(FakeKind):
+        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+            await asyncio.sleep(3_600)
+            return await super().call(integration, event, timeout_seconds)
+
+    async def scenario() -> None:
+        world = World(Hanging(), "$disconnect")
+        accepted = await world.connect()
+        assert isinstance(accepted, Accepted)
+        accepted.connection.lose()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+        await world.lifecycle.stop()
+        await world.lifecycle.drain()
+
+    asyncio.run(scenario())

@@ -1,0 +1,127 @@
+"""The server's side of one TCP connection, on a socket that is not one."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tests.unit.gateway.stand_ins import FakeTransport
+from tools.gateway.counters import Counters
+from tools.gateway.http1 import Request, response
+from tools.gateway.management import Client, Management
+from tools.gateway.server import ClientProtocol, Parts
+
+if TYPE_CHECKING:
+    from tools.gateway.control import Control
+    from tools.gateway.lifecycle import Lifecycle
+
+
+class FakeManagement:
+    """Keeps the requests, and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Request, Client]] = []
+
+    def handle(self, request: Request, client: Client) -> None:
+        """Keep it."""
+        self.waiting.append((request, client))
+
+    def answer(self, body: bytes) -> None:
+        """Answer the oldest."""
+        self.waiting.pop(0)[1].respond(response(200, body=body))
+
+
+class FakeControl:
+    """Answers, or breaks."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def handle(self, _request: Request) -> bytes:
+        """Answer."""
+        if self.error:
+            raise self.error
+        return response(200, body=b"controlled")
+
+
+def connected(
+    peer: str = "127.0.0.1", error: Exception | None = None
+) -> tuple[ClientProtocol, FakeTransport, FakeManagement]:
+    """A protocol with a client."""
+    management = FakeManagement()
+    parts = Parts(
+        cast("Lifecycle", None), cast("Management", management), cast("Control", FakeControl(error)), Counters()
+    )
+    protocol, transport = ClientProtocol(parts), FakeTransport(peer)
+    protocol.connection_made(transport)
+    return protocol, transport, management
+
+
+def post(connection_id: str, *headers: str) -> bytes:
+    """A post."""
+    return "\r\n".join([f"POST /a/live/@connections/{connection_id} HTTP/1.1", *headers, "", ""]).encode()
+
+
+def test_pipelined_requests_are_handled_one_after_the_other() -> None:
+    """The second waits for the first's answer."""
+    protocol, transport, management = connected()
+    protocol.data_received(post("1") + post("2"))
+    assert [request.target[-1:] for request, _ in management.waiting] == [b"1"]
+    management.answer(b"first")
+    assert [request.target[-1:] for request, _ in management.waiting] == [b"2"]
+    management.answer(b"second")
+    assert transport.written.index(b"first") < transport.written.index(b"second")
+
+
+def test_a_client_that_wants_to_close_is_closed_after_its_answer() -> None:
+    """`Connection: close`."""
+    protocol, transport, management = connected()
+    protocol.data_received(post("1", "Connection: close"))
+    management.answer(b"bye")
+    assert transport.closed
+
+
+def test_an_answer_to_a_client_that_has_gone_is_dropped() -> None:
+    """Not an error."""
+    protocol, transport, management = connected()
+    protocol.data_received(post("1"))
+    transport.abort()
+    management.answer(b"late")
+    assert transport.written == b""
+
+
+def test_the_at_sign_may_come_quoted() -> None:
+    """Some clients quote it."""
+    protocol, _, management = connected()
+    protocol.data_received(post("1").replace(b"@", b"%40"))
+    assert len(management.waiting) == 1
+
+
+def test_what_is_no_request_is_answered_400_and_closed() -> None:
+    """And what follows is not read."""
+    protocol, transport, management = connected()
+    protocol.data_received(b"nonsense\r\n\r\n" + post("1"))
+    assert transport.written.startswith(b"HTTP/1.1 400 ")
+    assert transport.closed
+    assert management.waiting == []
+
+
+@pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", b"200"), ("::1", b"200"), ("192.0.2.1", b"403")])
+def test_only_this_machine_may_control(peer: str, status: bytes) -> None:
+    """Whatever address the gateway is bound to."""
+    assert asyncio.run(controlled(peer)).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_request_that_breaks_the_gateway_is_answered_500(caplog: pytest.LogCaptureFixture) -> None:
+    """Its client must not wait for ever; the log has the trace."""
+    assert asyncio.run(controlled("127.0.0.1", ConnectionError("AWS is away"))).startswith(b"HTTP/1.1 500 ")
+    assert "AWS is away" in caplog.text
+
+
+async def controlled(peer: str, error: Exception | None = None) -> bytes:
+    """The answer to a control request."""
+    protocol, transport, _ = connected(peer, error)
+    protocol.data_received(b"GET /_gateway/stats HTTP/1.1\r\n\r\n")
+    task: Any = protocol._task
+    await task
+    return transport.written

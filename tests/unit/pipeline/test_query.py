@@ -1,0 +1,301 @@
+"""A source's recipients are fixed once, whatever happens meanwhile."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.query.query import YOUNG_SECONDS, Query
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.messages import ChunkMessage, Scope
+from loudhailer.broadcast.model import Source
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
+from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
+from loudhailer.queues.memory import MemoryQueue
+from loudhailer.tenancy.memory import MemorySessionStore
+from loudhailer.tenancy.model import Session
+from tests.unit.broadcast.factories import (
+    BROADCAST,
+    ENDPOINT,
+    FRAME,
+    LIFETIME,
+    NOW,
+    TENANT,
+    chunk,
+    connection,
+    partition,
+    partition_message,
+    summary,
+)
+from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
+
+SESSION = SessionId("s1")
+SHARDS = 3
+CHUNK_SIZE = 3
+
+
+def key(number: int, in_partition: int = 0) -> ConnectionKey:
+    """A connection's key."""
+    return ConnectionKey(partition(in_partition), connection(number))
+
+
+class World:
+    """The tables and the shards that queries of one source work on."""
+
+    def __init__(self, scope: Scope = (partition(0), partition(1))) -> None:
+        self.scope = scope
+        self.connections = MemoryConnectionStore()
+        self.sessions = MemorySessionStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.shards = [MemoryQueue() for _ in range(SHARDS)]
+        self.now = float(NOW)
+        self.broadcasts.record(summary())
+        self.broadcasts.fix_sources(BROADCAST, [Source(number=0, scope=scope, expected=None)])
+        self.broadcasts.complete_sources(BROADCAST, 1, None, NOW * 1000)
+
+    def connect(self, keys: Iterable[ConnectionKey], *, seconds_ago: int = 600, player: str | None = None) -> None:
+        """Clients that connected a while ago."""
+        for one in keys:
+            at = int(self.now) - seconds_ago
+            self.connections.rows[one] = Connection(
+                one, SESSION, at, at + CONNECTION_SECONDS, PlayerId(player) if player else None
+            )
+
+    def query(self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)) -> Query:
+        """A query whose calls go through `call`."""
+        return Query(
+            watched(self.connections, call),
+            watched(self.sessions, call),
+            watched(self.broadcasts, call),
+            [watched(shard, call) for shard in self.shards],
+            endpoint=ENDPOINT,
+            chunk_size=CHUNK_SIZE,
+            clock=lambda: self.now,
+        )
+
+    def body(self, *, expires_at: int = NOW + LIFETIME) -> str:
+        """The source's message."""
+        return partition_message(self.scope, expires_at=expires_at).to_wire()
+
+    def run(self) -> None:
+        """Handles the source's message."""
+        self.query()(self.body())
+
+    @property
+    def sent(self) -> list[ChunkMessage]:
+        """The chunks that are in the shards."""
+        return [ChunkMessage.from_wire(body) for shard in self.shards for body in shard.bodies]
+
+    def dispatched(self) -> list[ConnectionKey]:
+        """The recipients of all chunks of the finished source, in order; each chunk was sent, as it stands."""
+        source = self.broadcasts.source(BROADCAST, 0)
+        assert source is not None
+        assert source.dispatched is not None
+        sent = {message.chunk_id: message.recipients for message in self.sent}
+        chunks = [chunk for chunk in self.broadcasts.chunks(BROADCAST, 0) if chunk.chunk_id in sent]
+        assert sent == {chunk.chunk_id: chunk.recipients for chunk in chunks}
+        assert source.dispatched == sum(chunk.size for chunk in chunks)
+        return [ConnectionKey(where, one) for chunk in chunks for where, found in chunk.recipients.items() for one in found]
+
+
+def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
+    """Chunks are full but for the last one, and may reach over partitions."""
+    world = World()
+    world.connect([*map(key, range(4)), *(key(number, 1) for number in range(3))])
+    world.run()
+    assert world.dispatched() == sorted(world.connections.rows)
+    chunks = sorted(world.sent, key=lambda message: message.chunk_id)
+    assert [message.size for message in chunks] == [3, 3, 1]
+    assert [list(message.recipients) for message in chunks] == [[partition(0)], [partition(0), partition(1)], [partition(1)]]
+    assert {(message.endpoint, message.frame, message.attempt) for message in chunks} == {(ENDPOINT, FRAME, 1)}
+
+
+def test_chunks_are_spread_over_the_shards() -> None:
+    """Neighbouring chunks go to different shards."""
+    world = World()
+    world.connect(map(key, range(CHUNK_SIZE * SHARDS * 2)))
+    world.run()
+    assert [len(shard.bodies) for shard in world.shards] == [2, 2, 2]
+
+
+def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
+    """By bytes: `+`, `/`, digits, `=`, capitals, `_`, small letters."""
+    world = World()
+    letters = "za_Z=90/+-"
+    world.connect(ConnectionKey(partition(0), ConnectionId(f"{letter}A=")) for letter in letters)
+    world.run()
+    assert [found.connection_id[0] for found in world.dispatched()] == sorted(letters, key=str.encode)
+
+
+def test_connections_of_other_partitions_are_left_alone() -> None:
+    """A source is its partitions and no other."""
+    world = World((partition(0),))
+    world.connect([key(1), key(2, 1)])
+    world.run()
+    assert world.dispatched() == [key(1)]
+
+
+def test_expired_connections_are_not_recipients() -> None:
+    """Their rows may outlive them by hours."""
+    world = World()
+    world.connect([key(1)], seconds_ago=CONNECTION_SECONDS)
+    world.connect([key(2)], seconds_ago=CONNECTION_SECONDS - 1)
+    world.run()
+    assert world.dispatched() == [key(2)]
+
+
+def test_a_connection_is_young_for_thirty_seconds() -> None:
+    """Its bit says that a 410 is not to be believed, until nobody of the chunk is young any more."""
+    world = World()
+    world.connect([key(0)], seconds_ago=YOUNG_SECONDS)
+    world.connect([key(1)], seconds_ago=YOUNG_SECONDS - 1)
+    world.connect([key(2)], seconds_ago=0)
+    world.run()
+    (message,) = world.sent
+    assert list(bitmaps.members(message.young)) == [1, 2]
+    assert message.young_until == NOW + YOUNG_SECONDS
+
+
+def test_a_rooms_connections_are_found_in_any_partition() -> None:
+    """Those that have left meanwhile are not recipients, whatever the index says."""
+    lobby = RoomKey("lobby")
+    world = World(InRoom(TENANT, lobby))
+    world.connect([key(2, 7), key(1, 3), key(3)])
+    world.connections.rooms |= {key(2, 7): lobby, key(1, 3): lobby, key(9): lobby}
+    world.run()
+    assert world.dispatched() == [key(1, 3), key(2, 7)]
+
+
+def test_a_players_connections_are_found_on_all_devices() -> None:
+    """Another tenant's player of the same name is somebody else."""
+    world = World(OfPlayer(TENANT, PlayerId("ann")))
+    world.connect([key(2, 1), key(1)], player="ann")
+    world.connect([key(3)], player="bob")
+    world.connect([ConnectionKey(partition(0, "other"), connection(4))], player="ann")
+    world.run()
+    assert world.dispatched() == [key(1), key(2, 1)]
+
+
+def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
+    """The session's set may lag behind the rows."""
+    world = World(OfSession(TENANT, SESSION))
+    world.connect([key(2, 1), key(1)])
+    world.sessions.rows[TENANT, SESSION] = Session(
+        TENANT, SESSION, NOW + 60, connections=frozenset({key(1), key(2, 1), key(3)})
+    )
+    world.run()
+    assert world.dispatched() == [key(1), key(2, 1)]
+
+
+def test_a_session_that_is_not_there_has_no_recipients() -> None:
+    """The source ends all the same."""
+    world = World(OfSession(TENANT, SESSION))
+    world.run()
+    assert world.dispatched() == []
+
+
+def test_a_source_that_was_finished_is_not_sent_again() -> None:
+    """Not even to those who came since."""
+    world = World()
+    world.connect([key(1)])
+    world.run()
+    world.connect([key(2)])
+    world.run()
+    assert len(world.sent) == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5], ids=lambda size: f"{size} of another query")
+def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
+    """Fewer or more recipients than this query would have put into it: it goes on right behind them."""
+    world = World()
+    world.connect(map(key, range(8)))
+    broadcasts = world.broadcasts
+    fix = broadcasts.fix_chunk
+
+    def after_another(broadcast_id: Any, mine: Any) -> Any:
+        if mine.chunk_id == "0.0":
+            fix(BROADCAST, chunk("0.0", size))
+        return fix(broadcast_id, mine)
+
+    broadcasts.fix_chunk = after_another  # type: ignore[method-assign]  # another query comes in between
+    world.run()
+    assert world.dispatched() == [key(number) for number in range(8)]
+    assert broadcasts.chunks(BROADCAST, 0)[0].size == size
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
+def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool) -> None:
+    """Whoever has come or gone by then: the chunks that stand stay, and nobody is lost or in two of them."""
+    early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
+    left = {key(0), key(10), key(3, 1)}
+    for at in range(1, 200):
+        world = World()
+        world.connect(early)
+        query = world.query(Fuse(at, carried_out=carried_out).call)
+        finished = not killed(lambda query=query, world=world: query(world.body()))  # type: ignore[misc]  # bound now
+        standing = world.broadcasts.chunks(BROADCAST, 0)
+        world.connect(map(key, range(1, 30, 2)), seconds_ago=0)
+        for gone in left:
+            del world.connections.rows[gone]
+        world.run()
+        assert world.broadcasts.chunks(BROADCAST, 0)[: len(standing)] == standing
+        found = Counter(world.dispatched())
+        assert set(found.values()) == {1}
+        assert found.keys() >= set(early) - left
+        if finished:
+            return
+    pytest.fail("it never came to its end")
+
+
+@given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
+def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
+    """Also when the one sees connections that the other does not: what is counted is what was sent."""
+    world, other = World(), World()
+    other.broadcasts, other.shards = world.broadcasts, world.shards
+    world.connect(map(key, range(0, 12, 2)))
+    other.connect(key(number) for number in {*range(0, 12, 2), *come} - gone)
+    turns = Turns(schedule)
+    queries = [world.query(turns.actor(0).call), other.query(turns.actor(1).call)]
+    errors = turns.run(*(lambda query=query: query(world.body()) for query in queries))  # type: ignore[misc]  # bound now
+    assert all(isinstance(error, TransientError) for error in errors)
+    if errors:
+        world.run()
+    found = Counter(world.dispatched())
+    assert set(found.values()) <= {1}
+    assert found.keys() >= {key(number) for number in range(0, 12, 2)} - {key(number) for number in gone}
+
+
+def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> None:
+    """Those are settled as failed by the next function; the report ends."""
+    world = World()
+    world.connect(map(key, range(7)))
+    assert killed(lambda: world.query(Fuse(8, carried_out=True).call)(world.body()))
+    standing = len(world.broadcasts.chunks(BROADCAST, 0))
+    world.now += LIFETIME
+    world.run()
+    assert 0 < standing < 3
+    assert len(world.dispatched()) == CHUNK_SIZE * standing
+
+
+@pytest.mark.parametrize(
+    ("scope", "source"), [((partition(0),), 0), ((partition(0), partition(1)), 1)], ids=["other scope", "other source"]
+)
+def test_a_source_that_is_not_the_broadcasts_is_a_permanent_error(scope: Scope, source: int) -> None:
+    """Nobody is sent what was not planned."""
+    world = World()
+    with pytest.raises(PermanentError, match="not one of its broadcast's"):
+        world.query()(partition_message(scope, source=source).to_wire())
+    assert world.sent == []
+
+
+def test_a_malformed_source_is_a_permanent_error() -> None:
+    """It is refused before anything is read."""
+    with pytest.raises(MalformedMessageError):
+        World().query()('{"v":2}')

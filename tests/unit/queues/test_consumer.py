@@ -1,0 +1,89 @@
+"""How a function takes the messages of its queue."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
+from loudhailer.queues.consumer import MAX_REASON_CHARACTERS, consume, consume_together
+from loudhailer.queues.memory import MemoryQueue
+from tests.unit.queues.sqs_events import QUEUE_ARN, event, failed
+
+
+def raising(errors: Mapping[str, Exception], handled: list[str]) -> Callable[[str], None]:
+    """A handler that fails for some bodies and notes the others."""
+
+    def handle(body: str) -> None:
+        if body in errors:
+            raise errors[body]
+        handled.append(body)
+
+    return handle
+
+
+def test_what_is_handled_is_acknowledged() -> None:
+    """Every message is handled once, in order, and none is reported."""
+    handled: list[str] = []
+    answer = consume(event("a", "b", "c"), raising({}, handled), MemoryQueue())
+    assert answer == {"batchItemFailures": []}
+    assert handled == ["a", "b", "c"]
+
+
+def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go_on() -> None:
+    """The copy has the body as it came, the reason and where it came from; the message is acknowledged."""
+    handled: list[str] = []
+    dead_letters = MemoryQueue()
+    answer = consume(event("a", "b", "c"), raising({"b": MalformedMessageError("data is missing")}, handled), dead_letters)
+    assert failed(answer) == []
+    assert handled == ["a", "c"]
+    assert dead_letters.bodies == ["b"]
+    assert dead_letters.attributes == [{"reason": "data is missing", "source": QUEUE_ARN}]
+
+
+@pytest.mark.parametrize("error", [TransientError("throttled"), ValueError("a bug"), MemoryError()])
+def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Exception) -> None:
+    """Only that message is reported, and nothing is copied: a bug of ours does not throw work away."""
+    handled: list[str] = []
+    dead_letters = MemoryQueue()
+    answer = consume(event("a", "b", "c"), raising({"b": error}, handled), dead_letters)
+    assert failed(answer) == ["message-1"]
+    assert handled == ["a", "c"]
+    assert dead_letters.bodies == []
+
+
+def test_a_message_that_cannot_be_moved_is_delivered_again() -> None:
+    """Nothing is acknowledged before its copy is durable."""
+    handled: list[str] = []
+    dead_letters = MemoryQueue()
+    dead_letters.down = True
+    answer = consume(event("a", "b"), raising({"a": PermanentError("bad")}, handled), dead_letters)
+    assert failed(answer) == ["message-0"]
+    assert handled == ["b"]
+
+
+def test_a_message_that_sqs_would_not_take_back_is_left_to_the_redrive_policy() -> None:
+    """An illegal body cannot be copied, so it is reported until SQS moves it itself."""
+    answer = consume(event("\uffff"), raising({"\uffff": PermanentError("bad")}, []), MemoryQueue())
+    assert failed(answer) == ["message-0"]
+
+
+def test_a_long_reason_is_cut() -> None:
+    """The attribute stays short."""
+    dead_letters = MemoryQueue()
+    consume(event("a"), raising({"a": PermanentError("x" * 5000)}, []), dead_letters)
+    assert dead_letters.attributes[0]["reason"] == "x" * MAX_REASON_CHARACTERS
+
+
+def test_a_batch_that_is_handled_together_fails_one_by_one() -> None:
+    """Failures are told by message id; each is treated as its kind."""
+    dead_letters = MemoryQueue()
+    failures = {"message-0": TransientError("later"), "message-2": PermanentError("never")}
+    bodies: list[Mapping[str, str]] = []
+
+    def handle(found: Mapping[str, str]) -> Mapping[str, Exception]:
+        bodies.append(found)
+        return failures
+
+    assert failed(consume_together(event("a", "b", "c"), handle, dead_letters)) == ["message-0"]
+    assert bodies == [{"message-0": "a", "message-1": "b", "message-2": "c"}]
+    assert dead_letters.bodies == ["c"]

@@ -1,0 +1,101 @@
+"""A small checkout and a stand-in for Terraform, so that stacks can be tried without either being the real one."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tools.console import Terminal
+from tools.stack.directory import StackDirectory
+from tools.stack.project import Project
+
+SAMPLES = Path(__file__).parent / "samples"
+
+_TERRAFORM = """\
+#!{python}
+import json, os, pathlib, sys
+with open(os.environ["TERRAFORM_CALLS"], "a") as calls:
+    print(*sys.argv[1:], file=calls)
+answer = pathlib.Path(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
+if answer.exists():
+    sys.exit(answer.read_text())
+if sys.argv[1] == "output":
+    print(json.dumps({{"http_url": {{"value": "http://127.0.0.1:1/api", "type": "string"}}}}))
+"""
+
+
+class TerraformStandIn:
+    """Takes Terraform's place on the PATH: writes down how it is called, and fails on demand."""
+
+    def __init__(self, folder: Path) -> None:
+        self._calls = folder / "calls"
+        self._answers = folder
+
+    @property
+    def calls(self) -> list[str]:
+        """The first word of each call so far."""
+        return [line.split()[0] for line in self._calls.read_text().splitlines()] if self._calls.exists() else []
+
+    def fail(self, command: str, text: str) -> None:
+        """From now on the command ends with code 1, saying this."""
+        (self._answers / command).write_text(text)
+
+    def succeed(self, command: str) -> None:
+        """From now on the command succeeds again."""
+        (self._answers / command).unlink()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A checkout with one function, one shared module and one stack."""
+    root = tmp_path / "checkout"
+    for path, text in {
+        "functions/__init__.py": "",
+        "functions/publish/handler.py": "HANDLER = 1\n",
+        "shared/loudhailer/ids.py": "IDS = 1\n",
+        "terraform/stacks/hub/main.tf": "# the stack\n",
+        "terraform/environments/local/backend.tf": 'terraform {\n  backend "local" {}\n}\n',
+        "terraform/environments/local/hub.tfvars": 'environment = "local"\n',
+    }.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return Project(root)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> StackDirectory:
+    """A stack's directory that does not exist yet."""
+    return StackDirectory(tmp_path / "home" / "local")
+
+
+@pytest.fixture
+def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TerraformStandIn:
+    """The stand-in, first on the PATH."""
+    folder = tmp_path / "terraform-stand-in"
+    folder.mkdir()
+    program = folder / "terraform"
+    program.write_text(_TERRAFORM.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("TERRAFORM_CALLS", str(folder / "calls"))
+    monkeypatch.setenv("TERRAFORM_ANSWERS", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    monkeypatch.delenv("TF_PLUGIN_DIR", raising=False)
+    return TerraformStandIn(folder)
+
+
+@pytest.fixture
+def written() -> io.StringIO:
+    """All that is written to the terminal."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def terminal(written: io.StringIO) -> Terminal:
+    """A terminal that is none: plain lines into `written`."""
+    return Terminal(Console(file=written), Console(file=written, width=200))

@@ -1,0 +1,148 @@
+"""The commands as an operator meets them when something is missing."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.unit.tools.conftest import TerraformStandIn
+from tools.cli import app
+from tools.stack.directory import StackDirectory
+from tools.stack.state import Applied, Fingerprint, StackState, save_state
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of the test's own."""
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(*arguments: str) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_bare_command_lists_what_there_is() -> None:
+    """The first thing that anybody types."""
+    output = run("--help").output
+    for command in ("up", "down", "status", "demo", "broadcast", "logs", "tenant", "terraform"):
+        assert f" {command} " in output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["broadcast", "hi", "--all"],
+        ["logs"],
+        ["tenant", "list"],
+        ["tenant", "put", "a"],
+        ["tenant", "delete", "a"],
+        ["terraform", "plan"],
+    ],
+)
+def test_without_a_stack_a_command_says_how_to_start_one(arguments: list[str]) -> None:
+    """And leaves no directory behind that looks like one."""
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "No stack runs here." in result.output
+    assert "loudhailer up" in result.output
+
+
+def test_status_is_an_exit_code_too() -> None:
+    """For scripts."""
+    result = run("status")
+    assert result.exit_code == 1
+    assert "not running" in result.output
+
+
+def test_down_without_a_stack_is_fine(home: Path) -> None:
+    """What is asked for is already so."""
+    result = run("down")
+    assert result.exit_code == 0
+    assert "There was no stack." in result.output
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_missing_terraform_is_a_sentence_with_the_fix(
+    command: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is started, nothing is left."""
+    monkeypatch.setenv("PATH", "")
+    result = run(command)
+    assert result.exit_code == 1
+    assert "Terraform is not installed" in result.output
+    assert "https://developer.hashicorp.com/terraform/install" in result.output
+    assert not [path for path in home.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["broadcast", "hi"], "no audience"),
+        (["broadcast", "hi", "--tenant", "a#b"], "--tenant: must be"),
+        (["tenant", "put", "a#b"], "tenantId: must be"),
+        (["--stack", "../x", "up"], "--stack must be"),
+    ],
+)
+def test_bad_arguments_are_refused_with_what_is_legal(arguments: list[str], words: str) -> None:
+    """Before anything is read or written."""
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -> None:
+    """Its tables may be missing."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+    save_state(directory.state_file, StackState(1, 2))
+    result = run("tenant", "list")
+    assert result.exit_code == 1
+    assert "not complete" in result.output
+
+
+def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes may have died since."""
+
+    async def refused(*_: object, **__: object) -> None:
+        raise aiohttp.ClientError("cannot connect")
+
+    directory = StackDirectory(home / "local")
+    directory.create()
+    outputs = {"http_url": "http://127.0.0.1:1"}
+    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    monkeypatch.setattr("tools.client.http.HttpApi.call", refused)
+    result = run("broadcast", "hi", "--all")
+    assert result.exit_code == 1
+    assert "cannot connect" in result.output
+
+
+def test_an_interrupt_is_an_exit_code(terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shells have it: 130."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", interrupt)
+    result = run("up")
+    assert result.exit_code == 130
+    assert "Interrupted." in result.output
+    assert terraform.calls == []
+
+
+def test_an_interrupted_demonstration_removes_its_stack(
+    terraform: TerraformStandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing may be left running, whatever happens."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        (home / "demo" / "trace").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", interrupt)
+    assert run("demo").exit_code == 130
+    assert not home.exists()
+    assert terraform.calls == []

@@ -1,0 +1,210 @@
+"""What a crowd counts, and how its sockets treat what picows hands them; no network."""
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from picows import WSCloseCode, WSMsgType
+
+from tools.client import socket as client_socket
+from tools.client.conversation import Client
+from tools.client.crowd import Crowd, Member, Reception
+from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, socket_url
+
+
+@dataclass
+class Frame:
+    """A frame as picows hands it over."""
+
+    payload: bytes
+    msg_type: WSMsgType = WSMsgType.TEXT
+    fin: bool = True
+
+    def get_payload_as_bytes(self) -> bytes:
+        """A copy of the payload."""
+        return self.payload
+
+
+@dataclass
+class Transport:
+    """A connection that writes down what is done to it."""
+
+    deeds: list[Any] = field(default_factory=list)
+    is_close_frame_sent: bool = False
+
+    @property
+    def underlying_transport(self) -> "Transport":
+        """The transport below."""
+        return self
+
+    def get_extra_info(self, _name: str) -> "Transport":
+        """The socket below."""
+        return self
+
+    def setsockopt(self, *arguments: object) -> None:
+        """Part of a socket's interface."""
+        self.deeds.append(arguments)
+
+    def send_close(self, code: WSCloseCode) -> None:
+        """Part of picows' interface."""
+        self.is_close_frame_sent = True
+        self.deeds.append(code)
+
+    def abort(self) -> None:
+        """Part of asyncio's interface."""
+        self.deeds.append("abort")
+
+    def disconnect(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - picows' interface
+        """Part of picows' interface."""
+        self.deeds.append(("disconnect", graceful))
+
+
+def opened[S: Socket](member: S) -> tuple[S, Any]:
+    """The socket, on a transport of its own."""
+    transport: Any = Transport()
+    member.on_ws_connected(transport)
+    return member, transport
+
+
+def give(member: Socket, *frames: Frame) -> None:
+    """Let frames arrive."""
+    for frame in frames:
+        handed: Any = frame
+        member.on_ws_frame(member.transport, handed)
+
+
+def broadcast(name: str, age_ms: int = 0) -> Frame:
+    """A broadcast's frame, published some time ago."""
+    content = {"type": "broadcast", "id": name, "publishedAt": int(time.time() * 1000) - age_ms, "data": 1}
+    return Frame(json.dumps(content).encode())
+
+
+def test_a_crowd_counts_frames_duplicates_strays_and_the_missing() -> None:
+    """The demonstration's verdict rests on it."""
+    crowd = Crowd()
+    members = [opened(Member(crowd, number))[0] for number in range(4)]
+    give(members[0], broadcast("b1"), broadcast("b1"))
+    give(members[1], broadcast("b1"), broadcast("b2"))
+    give(members[3], broadcast("b1"))
+    reception = crowd.reception("b1")
+    assert reception.counts == {0: 2, 1: 1, 3: 1}
+    assert reception.duplicates == 1
+    assert reception.missing({0, 1, 2}) == {2}
+    assert reception.strays({0, 1, 2}) == {3}
+    assert crowd.reception("b2").counts == {1: 1}
+
+
+def test_latency_is_from_publishing_to_the_first_frame() -> None:
+    """A duplicate does not count again."""
+    crowd = Crowd()
+    member, _ = opened(Member(crowd, 0))
+    give(member, broadcast("b1", age_ms=500), broadcast("b1", age_ms=900))
+    (latency,) = crowd.reception("b1").latencies
+    assert 500 <= latency < 700
+
+
+def test_other_messages_are_counted_apart() -> None:
+    """They belong to no broadcast."""
+    crowd = Crowd()
+    member, _ = opened(Member(crowd, 0))
+    give(member, Frame(b'{"message": "hi"}'))
+    assert crowd.others == 1
+
+
+def test_a_message_in_fragments_is_put_together() -> None:
+    """API Gateway cuts messages over 32 KB."""
+    crowd = Crowd()
+    member, _ = opened(Member(crowd, 0))
+    payload = broadcast("b1").payload
+    give(
+        member,
+        Frame(payload[:5], fin=False),
+        Frame(b"", WSMsgType.PING),
+        Frame(payload[5:9], WSMsgType.CONTINUATION, fin=False),
+        Frame(payload[9:], WSMsgType.CONTINUATION),
+    )
+    assert crowd.reception("b1").counts == {0: 1}
+
+
+def test_nothing_has_arrived_of_an_unknown_broadcast() -> None:
+    """Waiting may begin before the first frame."""
+    assert Crowd().reception("b9") == Reception()
+
+
+def test_the_servers_close_frame_is_answered_and_its_code_kept() -> None:
+    """As the protocol asks for (RFC 6455, 5.5.1)."""
+    member, transport = opened(Client())
+    assert member.is_open
+    give(member, Frame(struct.pack("!H", 1009), WSMsgType.CLOSE))
+    member.on_ws_disconnected(transport)
+    assert transport.deeds == [WSCloseCode.OK, ("disconnect", True)]
+    assert member.close_code == 1009
+    assert not member.is_open
+
+
+def test_an_answer_to_our_own_close_frame_is_not_answered() -> None:
+    """One close frame each way."""
+    member, transport = opened(Client())
+    transport.is_close_frame_sent = True
+    give(member, Frame(struct.pack("!H", 1000), WSMsgType.CLOSE))
+    assert transport.deeds == [("disconnect", True)]
+
+
+@pytest.mark.parametrize(("frames", "code"), [([], 1006), ([Frame(b"", WSMsgType.CLOSE)], 1005)])
+def test_a_missing_code_is_named_as_browsers_name_it(frames: list[Frame], code: int) -> None:
+    """1006 without a close frame, 1005 for one without a code."""
+    member, transport = opened(Client())
+    give(member, *frames)
+    member.on_ws_disconnected(transport)
+    assert member.close_code == code
+
+
+def test_a_reset_sends_no_close_frame() -> None:
+    """Lingering for no time makes the kernel send RST."""
+    member, transport = opened(Client())
+    member.leave(Departure.RESET)
+    assert transport.deeds == [(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)), "abort"]
+
+
+def test_leaving_twice_is_leaving_once() -> None:
+    """A crowd may leave after half of it has left."""
+    member, transport = opened(Client())
+    member.on_ws_disconnected(transport)
+    member.leave(Departure.RESET)
+    assert transport.deeds == []
+
+
+async def refuse(*_: object, **__: object) -> None:
+    """A network that is not there."""
+    raise OSError("no route")
+
+
+def test_a_refused_member_takes_a_number_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers come in the order of the URLs, whatever became of each."""
+    monkeypatch.setattr(client_socket, "ws_connect", refuse)
+    seen: list[int] = []
+    crowd = Crowd()
+    answers = asyncio.run(crowd.connect(["ws://a", "ws://b"], progressed=seen.append))
+    assert answers == [Refusal(0, "no route")] * 2
+    assert seen == [1, 2]
+    assert crowd.members == {}
+    assert crowd.open == 0
+
+
+def test_a_refusal_says_why() -> None:
+    """Status and reason."""
+    assert str(HandshakeRefusedError(Refusal(429, "too many"))) == "429 too many"
+
+
+def test_a_url_carries_what_is_given_and_no_more() -> None:
+    """Absent ids must be absent, not empty: the authorizer tells them apart."""
+    assert (
+        socket_url("ws://h/live", tenantId="a", sessionId=None, playerId="p@x")
+        == "ws://h/live?tenantId=a&playerId=p%40x"
+    )
+    assert socket_url("ws://h/live", tenantId=None) == "ws://h/live"

@@ -1,0 +1,235 @@
+"""`up` and `down` over every kind of remains; the processes are `sleep`, Terraform is a stand-in."""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from tests.unit.tools.conftest import TerraformStandIn
+from tools.console import Terminal
+from tools.errors import OperatorError
+from tools.stack import lifecycle
+from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import AWS, GATEWAY, TERRAFORM, Ports, Stack
+from tools.stack.processes import ProcessTable
+from tools.stack.project import Project
+from tools.stack.state import StackState, save_state
+
+SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
+APPLY = ["init", "apply", "output"]
+
+
+@pytest.fixture
+def stack(
+    project: Project,
+    directory: StackDirectory,
+    terminal: Terminal,
+    terraform: TerraformStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Stack]:
+    """A stack whose processes listen nowhere."""
+    assert terraform.calls == []
+    ports = iter(range(20_001, 20_100))
+    start = ProcessTable.start
+    monkeypatch.setattr(ProcessTable, "start", lambda table, name, _command, env: start(table, name, SLEEP, env))
+    monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
+    monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
+    stack = Stack(project, directory, terminal)
+    yield stack
+    stack.down()
+
+
+def process_of(stack: Stack, name: str) -> psutil.Process:
+    """The running process of that name."""
+    process = stack.processes.find(name)
+    assert process is not None
+    return process
+
+
+def state_of(stack: Stack) -> StackState:
+    """The state that is written down."""
+    state = stack.state()
+    assert state is not None
+    return state
+
+
+def test_up_starts_both_processes_and_applies(stack: Stack, terraform: TerraformStandIn) -> None:
+    """From nothing to a running stack."""
+    assert stack.up()
+    assert terraform.calls == APPLY
+    state = state_of(stack)
+    assert state.applied is not None
+    assert state.applied.outputs == {"http_url": "http://127.0.0.1:1/api"}
+    assert process_of(stack, AWS).pid != process_of(stack, GATEWAY).pid
+
+
+def test_a_second_up_changes_nothing(stack: Stack, terraform: TerraformStandIn) -> None:
+    """Not a process, not a byte, not a call."""
+    stack.up()
+    before = (process_of(stack, AWS), process_of(stack, GATEWAY), state_of(stack))
+    assert not stack.up()
+    assert terraform.calls == APPLY
+    assert (process_of(stack, AWS), process_of(stack, GATEWAY), state_of(stack)) == before
+
+
+def test_force_applies_again(stack: Stack, terraform: TerraformStandIn) -> None:
+    """For what the fingerprints can't see."""
+    stack.up()
+    assert stack.up(force=True)
+    assert terraform.calls == [*APPLY, *APPLY]
+
+
+@pytest.mark.parametrize(
+    ("path", "title"), [("functions/publish/handler.py", "functions"), ("terraform/stacks/hub/main.tf", "Terraform")]
+)
+def test_changed_sources_are_applied_and_named(
+    stack: Stack, terraform: TerraformStandIn, written: io.StringIO, path: str, title: str
+) -> None:
+    """Editing and `up` is how one develops."""
+    stack.up()
+    (stack.project.root / path).write_text("# changed\n")
+    assert stack.up()
+    assert terraform.calls == [*APPLY, *APPLY]
+    assert f"Changed since the last apply: {title}" in written.getvalue()
+
+
+def test_a_changed_variable_is_applied(stack: Stack, terraform: TerraformStandIn) -> None:
+    """The demonstration has other variables."""
+    stack.up()
+    assert replace(stack, variables={"chunk_size": 10}).up()
+    assert terraform.calls == [*APPLY, *APPLY]
+
+
+def test_a_killed_gateway_is_started_again_on_its_port(stack: Stack, terraform: TerraformStandIn) -> None:
+    """The functions know it by its port, so nothing need be applied."""
+    stack.up()
+    port = state_of(stack).gateway_port
+    process_of(stack, GATEWAY).kill()
+    assert stack.up()
+    assert state_of(stack).gateway_port == port
+    assert terraform.calls == APPLY
+
+
+def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+    """Terraform would look for resources that are no more, and find none of them."""
+    stack.up()
+    stack.directory.terraform_state.write_text("{}")
+    gateway = process_of(stack, GATEWAY)
+    process_of(stack, AWS).kill()
+    assert stack.up()
+    assert not stack.directory.terraform_state.exists()
+    assert terraform.calls == [*APPLY, *APPLY]
+    assert process_of(stack, GATEWAY) != gateway
+
+
+def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """Same mark and name, but another process than the one that holds the resources."""
+    stack.up()
+    save_state(stack.directory.state_file, replace(state_of(stack), aws_identity="1@0.00"))
+    assert stack.up()
+    assert terraform.calls == [*APPLY, *APPLY]
+
+
+@pytest.mark.parametrize("text", ["", "{", "garbage", '{"version": 99}'])
+def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStandIn, text: str) -> None:
+    """The processes it no longer knows of are found by their mark, and ended."""
+    stack.up()
+    old = process_of(stack, AWS)
+    stack.directory.state_file.write_text(text)
+    assert stack.up()
+    assert not old.is_running() or old.status() == psutil.STATUS_ZOMBIE
+    assert terraform.calls == [*APPLY, *APPLY]
+
+
+def test_an_apply_that_nobody_saw_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
+    """What it made may be missing in its state, and would be in the way for ever; it may even still run."""
+    stack.up()
+    save_state(stack.directory.state_file, replace(state_of(stack), applying=True, applied=None))
+    orphan = stack.processes.start(TERRAFORM, SLEEP, os.environ)
+    aws = process_of(stack, AWS)
+    assert stack.up()
+    assert process_of(stack, AWS) != aws
+    assert stack.processes.find(TERRAFORM) is None
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    assert terraform.calls == [*APPLY, *APPLY]
+
+
+def test_an_interrupted_apply_is_started_over(
+    stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends Terraform between two resources."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tools.stack.terraform.Terraform.apply", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stack.up()
+    aws = process_of(stack, AWS)
+    assert stack.up()
+    assert process_of(stack, AWS) != aws
+    assert terraform.calls == ["init", *APPLY]
+
+
+def interrupt(*_: object) -> None:
+    """What Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: TerraformStandIn) -> None:
+    """Terraform saw the failure itself, so its state is true."""
+    terraform.fail("apply", "no reason given")
+    with pytest.raises(OperatorError, match="terraform apply failed"):
+        stack.up()
+    aws = process_of(stack, AWS)
+    terraform.succeed("apply")
+    assert stack.up()
+    assert process_of(stack, AWS) == aws
+
+
+def test_another_port_is_obeyed(stack: Stack) -> None:
+    """A port that the operator names wins over the one that is remembered."""
+    stack.up()
+    assert stack.up(Ports(gateway=20_500))
+    assert state_of(stack).gateway_port == 20_500
+    assert stack.up(Ports(aws=20_600))
+    assert state_of(stack).aws_port == 20_600
+
+
+def test_down_removes_every_trace(stack: Stack) -> None:
+    """Processes and files."""
+    stack.up()
+    assert stack.down()
+    assert stack.processes.find(AWS) is None
+    assert stack.processes.find(GATEWAY) is None
+    assert not stack.directory.path.parent.exists()
+    assert not stack.down()
+
+
+def test_down_works_without_a_state(stack: Stack) -> None:
+    """After a crash that lost it."""
+    stack.up()
+    stack.directory.state_file.unlink()
+    assert stack.down()
+    assert stack.processes.find(AWS) is None
+
+
+def test_down_destroys_on_request(stack: Stack, terraform: TerraformStandIn) -> None:
+    """To try that the resources can be destroyed."""
+    stack.up()
+    stack.down(destroy=True)
+    assert terraform.calls[-1] == "destroy"
+
+
+def test_a_missing_terraform_is_noticed_before_anything_is_started(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to be cleaned up."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OperatorError, match="not installed"):
+        stack.up()
+    assert not stack.directory.path.exists()

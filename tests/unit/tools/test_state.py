@@ -1,0 +1,70 @@
+"""The state file: whatever a crash left in it, the next command copes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
+
+APPLIED = Applied(Fingerprint("code", "terraform", "variables"), {"http_url": "http://127.0.0.1:1"})
+STATE = StackState(aws_port=4566, gateway_port=8001, aws_identity="12@34.50", applying=False, applied=APPLIED)
+
+
+@pytest.mark.parametrize("state", [STATE, StackState(1, 2), StackState(1, 2, "3@4", applying=True)])
+def test_what_is_saved_is_loaded(tmp_path: Path, state: StackState) -> None:
+    """Nothing is lost between two commands."""
+    save_state(tmp_path / "stack.json", state)
+    assert load_state(tmp_path / "stack.json") == state
+
+
+def test_a_missing_file_is_no_state(tmp_path: Path) -> None:
+    """The first command finds nothing."""
+    assert load_state(tmp_path / "stack.json") is None
+
+
+def test_a_file_cut_anywhere_is_no_state(tmp_path: Path) -> None:
+    """A full disk or a hard stop may leave any beginning of it."""
+    path = tmp_path / "stack.json"
+    save_state(path, STATE)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert load_state(path) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        "[]",
+        "\x00\x01",
+        "{}",
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "applied": null}',
+        '{"version": 1, "aws_port": "1", "gateway_port": 2, "applied": null}',
+        '{"version": 1, "aws_port": 70000, "gateway_port": 2, "applied": null}',
+        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": null, "unknown": 1}',
+        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": {"fingerprint": {}}}',
+        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": []}',
+    ],
+)
+def test_a_file_of_another_shape_is_no_state(tmp_path: Path, text: str) -> None:
+    """Another release, or another program, wrote it."""
+    path = tmp_path / "stack.json"
+    path.write_text(text)
+    assert load_state(path) is None
+
+
+def test_a_crash_while_saving_leaves_the_old_state(tmp_path: Path) -> None:
+    """The new one is written beside it first."""
+    path = tmp_path / "stack.json"
+    save_state(path, STATE)
+    path.with_suffix(".new").write_text(json.dumps({"version": 1})[:5])
+    assert load_state(path) == STATE
+
+
+def test_a_fingerprint_names_what_has_changed() -> None:
+    """The operator is told why `up` applies again."""
+    earlier = APPLIED.fingerprint
+    assert Fingerprint("code", "terraform", "variables").changed_since(earlier) == []
+    assert Fingerprint("new", "terraform", "new").changed_since(earlier) == ["functions", "variables"]

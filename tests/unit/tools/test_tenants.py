@@ -1,0 +1,70 @@
+"""What an operator may make of a tenant."""
+
+import pytest
+
+from loudhailer.ids import TenantId
+from tools.errors import OperatorError
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+
+ACME = TenantId("acme")
+
+
+def test_a_new_tenant_has_defaults_for_what_is_not_named() -> None:
+    """One option is enough to make one."""
+    tenant = TenantChange(tenant_connections=77).applied_to(ACME, None)
+    assert (tenant.tenant_id, tenant.tenant_connections, tenant.silo) == (ACME, 77, False)
+    assert tenant.session_seconds > 0
+
+
+def test_a_standing_tenant_keeps_what_is_not_named() -> None:
+    """`put` must not reset limits that the operator did not speak of."""
+    standing = SAMPLE_TENANTS[2]
+    changed = TenantChange(messages_per_minute=5).applied_to(standing.tenant_id, standing)
+    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5}
+
+
+def test_a_silo_can_be_taken_back() -> None:
+    """False is an answer, None is none."""
+    standing = SAMPLE_TENANTS[2]
+    assert TenantChange().applied_to(standing.tenant_id, standing).silo
+    assert not TenantChange(silo=False).applied_to(standing.tenant_id, standing).silo
+
+
+def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
+    """Nobody wants to be told one at a time."""
+    change = TenantChange(tenant_connections=0, session_seconds=-1, session_per_minute=50, tenant_per_minute=10)
+    with pytest.raises(OperatorError) as caught:
+        change.applied_to(ACME, None)
+    for name in (
+        "tenantConnections is 0",
+        "sessionTTL is -1",
+        "sessionPerMinute is more",
+        "connectionsPerSession is more",
+    ):
+        assert name in caught.value.problem
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_000_000_001])
+def test_limits_have_bounds(value: int) -> None:
+    """A tenant that may do nothing, or anything, is a slip of the hand."""
+    with pytest.raises(OperatorError, match="must be 1 to"):
+        TenantChange(messages_per_minute=value).applied_to(ACME, None)
+
+
+def test_the_samples_are_legal_and_have_the_seeds_limits() -> None:
+    """Clients written for the ancestor count on these figures."""
+    for tenant in SAMPLE_TENANTS:
+        assert TenantChange().applied_to(tenant.tenant_id, tenant) == tenant
+    figures = [
+        (
+            tenant.tenant_per_minute,
+            tenant.session_per_minute,
+            tenant.connections_per_session,
+            tenant.tenant_connections,
+            tenant.session_seconds,
+            tenant.messages_per_minute,
+        )
+        for tenant in SAMPLE_TENANTS
+    ]
+    assert figures == [(60, 5, 2, 10, 200, 60), (120, 10, 5, 100, 300, 600), (180, 30, 10, 1000, 300, 6000)]
+    assert [tenant.silo for tenant in SAMPLE_TENANTS] == [False, False, True]

@@ -1,0 +1,154 @@
+"""Terraform's JSON lines, its environment, its failures."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.conftest import SAMPLES, TerraformStandIn
+from tools.errors import OperatorError
+from tools.stack.directory import StackDirectory
+from tools.stack.project import Project
+from tools.stack.terraform import ApplyProgress, Terraform, terraform_environment, zip_hash
+
+INIT_WITHOUT_NETWORK = """
+Error: Failed to query available provider packages
+
+Could not retrieve the list of available versions for provider hashicorp/aws:
+could not connect to registry.terraform.io
+"""
+
+
+def observed(lines: list[str]) -> ApplyProgress:
+    """The progress after these lines."""
+    progress = ApplyProgress()
+    for line in lines:
+        progress.observe(line)
+    return progress
+
+
+@pytest.fixture
+def runner(project: Project, directory: StackDirectory, terraform: TerraformStandIn) -> Terraform:
+    """Terraform, as far as the stand-in goes."""
+    assert terraform.calls == []
+    directory.create()
+    return Terraform(project, directory, terraform_environment(os.environ))
+
+
+def test_a_real_apply_is_followed_to_its_failure() -> None:
+    """Lines that Terraform 1.11.4 printed: two resources, of which one failed."""
+    lines = (SAMPLES / "failed_apply.jsonl").read_text().splitlines()
+    assert observed(lines[:1]).note == "planning"
+    started = observed(lines[:7])
+    assert (started.done, started.total) == (0, 2)
+    assert started.note == "aws_sqs_queue.q and 1 more"
+    ended = observed(lines)
+    assert (ended.done, ended.total, ended.note) == (1, 2, "")
+    (problem,) = ended.problems
+    assert problem.startswith("aws_dynamodb_table.t: creating AWS DynamoDB Table (t)")
+
+
+def test_reading_a_data_source_is_no_change() -> None:
+    """Or the bar would run past its end."""
+    hook = {"resource": {"addr": "data.aws_region.current"}, "action": "read"}
+    lines = [json.dumps({"type": kind, "hook": hook}) for kind in ("apply_start", "apply_complete")]
+    assert observed(lines) == ApplyProgress()
+
+
+@pytest.mark.parametrize("line", ["", "panic: runtime error", "[]", "null", '{"type": "apply_start"}', '{"hook": 1}'])
+def test_other_lines_are_passed_over(line: str) -> None:
+    """Terraform and its provider also print plain text."""
+    assert observed([line]) == ApplyProgress()
+
+
+def test_warnings_are_no_problems() -> None:
+    """Only what ends the apply is reported."""
+    line = json.dumps({"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": "deprecated"}})
+    assert observed([line]).problems == []
+
+
+def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> None:
+    """TF_VAR_ and TF_CLI_ARGS of the operator's shell belong to other projects."""
+    environment = terraform_environment(
+        {
+            "PATH": "/bin",
+            "TF_VAR_prefix": "x",
+            "TF_CLI_ARGS_apply": "-target=x",
+            "TF_CLI_CONFIG_FILE": str(tmp_path / "missing"),
+            "TF_PLUGIN_DIR": "/mirror",
+        }
+    )
+    assert {name for name in environment if name.startswith("TF_")} == {"TF_PLUGIN_DIR", "TF_IN_AUTOMATION"}
+    assert environment["PATH"] == "/bin"
+
+
+def test_a_configuration_file_that_exists_is_kept(tmp_path: Path) -> None:
+    """It may name a mirror."""
+    file = tmp_path / "terraformrc"
+    file.touch()
+    environment = terraform_environment({"TF_CLI_CONFIG_FILE": str(file), "XDG_CACHE_HOME": str(tmp_path)})
+    assert environment["TF_CLI_CONFIG_FILE"] == str(file)
+
+
+def test_providers_are_kept_in_the_users_cache(tmp_path: Path) -> None:
+    """Each stack would download its own otherwise."""
+    environment = terraform_environment({"XDG_CACHE_HOME": str(tmp_path)})
+    assert Path(environment["TF_PLUGIN_CACHE_DIR"]).is_dir()
+    assert Path(environment["TF_PLUGIN_CACHE_DIR"]).is_relative_to(tmp_path)
+
+
+def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, project: Project) -> None:
+    """A file removed from the sources must not be applied for ever."""
+    runner.prepare({"one": 1})
+    provider = runner.root / ".terraform" / "providers"
+    provider.mkdir(parents=True)
+    (project.terraform / "stacks/hub/main.tf").rename(project.terraform / "stacks/hub/hub.tf")
+    runner.prepare({"one": 2})
+    files = sorted(path.name for path in runner.root.iterdir())
+    assert files == [".terraform", "backend.tf", "hub.auto.tfvars", "hub.tf", "run.auto.tfvars.json"]
+    assert json.loads((runner.root / "run.auto.tfvars.json").read_text()) == {"one": 2}
+    assert provider.is_dir()
+
+
+def test_an_unreachable_registry_is_reported_with_the_way_round(runner: Terraform, terraform: TerraformStandIn) -> None:
+    """The text of Terraform's own message is long and names no remedy."""
+    terraform.fail("init", INIT_WITHOUT_NETWORK)
+    with pytest.raises(OperatorError, match="cannot fetch the AWS provider") as caught:
+        runner.prepare({})
+    assert "TF_PLUGIN_DIR" in caught.value.remedy
+
+
+def test_a_failed_apply_is_reported_with_its_last_error_and_the_log(
+    runner: Terraform, terraform: TerraformStandIn, directory: StackDirectory
+) -> None:
+    """The operator should not have to read JSON."""
+    runner.prepare({})
+    terraform.fail("apply", (SAMPLES / "failed_apply.jsonl").read_text())
+    seen: list[int] = []
+    with pytest.raises(OperatorError, match="length greater than or equal to 3") as caught:
+        runner.apply(lambda progress: seen.append(progress.done))
+    assert seen[-1] == 1
+    assert str(directory.log("terraform")) in caught.value.remedy
+    assert "aws_sqs_queue.q" in directory.log("terraform").read_text()
+
+
+def test_outputs_are_plain_values(runner: Terraform) -> None:
+    """Types and sensitivity are of no use here."""
+    runner.prepare({})
+    assert runner.outputs() == {"http_url": "http://127.0.0.1:1/api"}
+
+
+def test_a_missing_terraform_is_reported_with_how_to_get_it(
+    runner: Terraform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A clear sentence, not a traceback."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OperatorError, match="not installed") as caught:
+        runner.prepare({})
+    assert "https://developer.hashicorp.com/terraform/install" in caught.value.remedy
+
+
+def test_a_hash_is_written_as_lambda_writes_it() -> None:
+    """Base64 of the digest, not of its hexadecimal form."""
+    assert zip_hash("00" * 32) == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

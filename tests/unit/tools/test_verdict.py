@@ -1,0 +1,95 @@
+"""The demonstration's verdict."""
+
+import io
+import math
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.broadcast.report import Report
+from loudhailer.ids import TenantId
+from tools.console import Terminal
+from tools.demo.verdict import BroadcastResult, CountResult, broadcast_table, count_table, percentile
+from tools.operations.census import TenantCount
+
+REPORT = Report(
+    status="finished",
+    expected=3,
+    dispatched=3,
+    delivered=3,
+    gone=0,
+    failed=0,
+    published_at=1_000,
+    finished_at=2_000,
+    by_account={"111111111111": 3},
+)
+RESULT = BroadcastResult("everyone", 3, 3, 0, 0, [5.0, 7.0, 40.0], REPORT)
+COUNT = CountResult("half left", 5, TenantCount(TenantId("red"), partitions=2, rows=5, counted=5, reserved=5))
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1.0), (0.01, 1.0), (0.5, 50.0), (0.501, 51.0), (0.99, 99.0), (1.0, 100.0)]
+)
+def test_a_percentile_is_the_nearest_rank(share: float, expected: float) -> None:
+    """Of 1 to 100, in any order."""
+    assert percentile([float(number) for number in range(100, 0, -1)], share) == expected
+
+
+def test_a_percentile_of_one_value_is_that_value() -> None:
+    """A session may have one socket."""
+    assert percentile([3.0], 0.5) == percentile([3.0], 0.99) == 3.0
+
+
+def test_a_percentile_of_nothing_is_no_number() -> None:
+    """Nothing arrived, so there is no latency."""
+    assert math.isnan(percentile([], 0.5))
+
+
+def test_what_is_as_it_must_be_has_no_faults() -> None:
+    """Duplicates are allowed: delivery is at least once."""
+    assert replace(RESULT, duplicates=2).faults == []
+    assert COUNT.faults == []
+
+
+@pytest.mark.parametrize(
+    ("result", "fault"),
+    [
+        (replace(RESULT, received=2), "The broadcast to everyone lost 1 of 3 frames."),
+        (replace(RESULT, strays=1), "The broadcast to everyone reached 1 sockets it was not for."),
+        (
+            replace(RESULT, report=replace(REPORT, status="delivering")),
+            "The report of the broadcast to everyone is delivering, not finished.",
+        ),
+        (
+            replace(RESULT, report=replace(REPORT, delivered=2, gone=1)),
+            "The report of the broadcast to everyone says 3 dispatched and 2 delivered of 3.",
+        ),
+    ],
+)
+def test_a_broadcast_that_is_not_as_it_must_be_says_so(result: BroadcastResult, fault: str) -> None:
+    """One lost frame fails the demonstration, and so does a wrong report."""
+    assert result.faults == [fault]
+
+
+@pytest.mark.parametrize(
+    ("count", "part"),
+    [
+        (replace(COUNT.count, rows=6), "6 rows"),
+        (replace(COUNT.count, counted=6), "6 counted"),
+        (replace(COUNT.count, reserved=6), "6 reserved"),
+    ],
+)
+def test_a_count_that_is_off_by_one_says_so(count: TenantCount, part: str) -> None:
+    """Whichever of the three it is."""
+    (fault,) = replace(COUNT, count=count).faults
+    assert fault.startswith("Half left, tenant red has 5 sockets, but ")
+    assert part in fault
+
+
+def test_the_tables_show_every_number(terminal: Terminal, written: io.StringIO) -> None:
+    """One plain line a broadcast, and one a tenant and moment."""
+    terminal.show(broadcast_table([replace(RESULT, received=2, duplicates=1)]))
+    terminal.show(count_table([COUNT]))
+    rows = [line.split() for line in written.getvalue().splitlines()]
+    assert ["everyone", "3", "2", "1", "1", "0", "7", "40", "40", "3", "finished"] in rows
+    assert ["half", "left", "red", "5", "5", "5", "5", "2"] in rows
