@@ -45,7 +45,7 @@ _DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
 _DEMO = "demo"
 _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
-_TERMINATED = 128 + signal.SIGTERM
+_TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -339,7 +339,8 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
 
 def main() -> None:
     """Entry point of the command `loudhailer`; a termination cleans up as an interrupt does."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in _TERMINATIONS:
+        signal.signal(number, _terminate)
     app()
 
 
@@ -363,14 +364,14 @@ def _run[T](work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> Never:
-    raise SystemExit(_TERMINATED)
+def _terminate(number: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(128 + number)
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Finish the block even if the operator interrupts once more."""
-    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_TERMINATIONS)}
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.post_message.credentials import credentials
 from functions.post_message.post_message import PostMessage
 from functions.post_message.settings import Settings
-from loudhailer.aws import client
+from loudhailer.aws import LateClient
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.observability import logger, metrics
@@ -22,7 +22,7 @@ RESERVE_SECONDS = 2.0
 """Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
 
 settings = from_env(Settings, os.environ)
-sqs = client("sqs")
+sqs: Any = LateClient("sqs")
 shards = {url.rpartition("/")[2]: SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
 outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)

@@ -4,18 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loudhailer.errors import TransientError
-
-_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    max_pool_connections=32,
-    tcp_keepalive=True,
-)
 
 _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 
@@ -25,8 +16,33 @@ def client(service: str, *, attempts: int = 5) -> Any:
 
     One attempt is for calls that must not be carried out twice.
     """
-    config = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": attempts}))
+    # Imported late: it takes a third of a cold start, which `post_message` goes without until it has posted.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        max_pool_connections=32,
+        tcp_keepalive=True,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
     return boto3.client(service, config=config)  # type: ignore[call-overload]  # the caller knows the service's type
+
+
+class LateClient:
+    """A client of an AWS service that is made when it is first used."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        """The client's attribute; looked up here once only, since it is kept."""
+        if "_client" not in self.__dict__:
+            self.__dict__["_client"] = client(self._service)
+        attribute = getattr(self.__dict__["_client"], name)
+        setattr(self, name, attribute)
+        return attribute
 
 
 @contextmanager

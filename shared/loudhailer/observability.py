@@ -4,8 +4,12 @@ Logs are JSON lines with the broadcast's and the connection's id where there is 
 it is never logged, nor is the URL or the query string that carries it.
 """
 
+import warnings
+
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+warnings.filterwarnings("ignore", message="No application metrics to publish")  # not every invocation counts something
 
 logger = Logger(log_uncaught_exceptions=True)
 metrics = Metrics()

@@ -117,7 +117,8 @@ class Performance:
         with self.terminal.bar(f"Waiting for the counts, {moment}", len(seats)) as bar:
             while True:
                 counts = [await asyncio.to_thread(count_tenant, self.deployment, tenant) for tenant in truth]
-                bar.update(sum(count.counted for count in counts), len(seats))
+                off = sum(abs(count.counted - truth[count.tenant]) for count in counts)
+                bar.update(max(0, len(seats) - off), len(seats))
                 results = [CountResult(moment, truth[count.tenant], count) for count in counts]
                 if not any(result.faults for result in results) or time.monotonic() > deadline:
                     break

@@ -3,10 +3,11 @@
 import asyncio
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
 
-from tools.gateway.api import Deployment
+from tools.gateway.api import Deployment, Integration, Route
 from tools.gateway.events import Handshake, new_id
 from tools.gateway.frames import Close, FrameReader, Opcode, Ping, ProtocolViolation, Text, encode, encode_close
 from tools.gateway.limits import CloseCode, Limits
@@ -36,7 +37,7 @@ class Connection:
     """A connection from its handshake to its end.
 
     `on_text` is called with each message, `on_end` once, when a connection that was accepted is over; `ended` then
-    says how.
+    says how. `waiting` holds the messages whose route has not been called yet, `in_flight` counts those being called.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Connection:
         self.connected_at = self.last_active_at = time.time()
         self.state = State.CONNECTING
         self.ended: tuple[int, str] = (CloseCode.ABNORMAL, "Connection Closed Abnormally")
-        self.frames_in_flight = 0
+        self.waiting: deque[tuple[Route, Integration, str]] = deque()
+        self.in_flight = 0
+        self._held = False
         self._limits = limits
         self._on_text = on_text
         self._on_end = on_end
@@ -126,14 +129,14 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
-    def pause(self) -> None:
-        """Leave what the client sends in its socket."""
-        if self._transport is not None and not self._transport.is_closing():
+    def hold(self, *, held: bool) -> None:
+        """Leave what the client sends in its socket, or read again."""
+        if held == self._held or self._transport is None or self._transport.is_closing():
+            return
+        self._held = held
+        if held:
             self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._transport is not None and not self._transport.is_closing():
+        else:
             self._transport.resume_reading()
 
     def _answer_close(self, code: int, reason: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tools.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Route
+from tools.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Integration, Route
 from tools.gateway.authorization import UNAUTHORIZED, Refusal, identity_is_complete, read_authorizer_answer
 from tools.gateway.connection import Connection, Connections
 from tools.gateway.counters import Counters
@@ -155,22 +155,24 @@ class Lifecycle:
         elif route is None:
             self._tell(connection, "Forbidden", new_id())
         elif route.integration is not None:
-            connection.frames_in_flight += 1
-            if connection.frames_in_flight == self._limits.frames_in_flight:
-                connection.pause()
-            self._start(self._call_route(connection, route, text))
+            connection.waiting.append((route, route.integration, text))
+            self._work_on(connection)
 
-    async def _call_route(self, connection: Connection, route: Route, text: str) -> None:
-        """AWS gives no order to the messages of one connection, so they run side by side here too."""
-        assert route.integration is not None  # noqa: S101 - for the type checker; the caller has looked
+    def _work_on(self, connection: Connection) -> None:
+        """Call the routes of waiting messages, side by side, as AWS promises no order; more wait in the socket."""
+        while connection.waiting and connection.in_flight < self._limits.frames_in_flight and not self._stopped:
+            connection.in_flight += 1
+            self._start(self._call_route(connection, *connection.waiting.popleft()))
+        connection.hold(held=bool(connection.waiting))
+
+    async def _call_route(self, connection: Connection, route: Route, integration: Integration, text: str) -> None:
         request_id = new_id()
         event = message_event(connection, route.key, text, request_id, time.time())
         try:
-            reply = await self._integrations.call(route.integration, event)
+            reply = await self._integrations.call(integration, event)
         finally:
-            if connection.frames_in_flight == self._limits.frames_in_flight:
-                connection.resume()
-            connection.frames_in_flight -= 1
+            connection.in_flight -= 1
+            self._work_on(connection)
         if isinstance(reply, Failure):
             LOG.warning("%s of %s: %s", route.key, connection.deployment.key, reply.cause)
             self._tell(connection, reply.message, request_id)
@@ -196,15 +198,14 @@ class Lifecycle:
             if self._stopped or self._faults.drops_disconnect():
                 self._counters.disconnects_dropped += 1
             else:
-                self._start(self._call_disconnect(connection, route))
+                self._start(self._call_disconnect(connection, route.integration))
         self._look_for_quiet()
 
-    async def _call_disconnect(self, connection: Connection, route: Route) -> None:
-        assert route.integration is not None  # noqa: S101 - for the type checker; the caller has looked
+    async def _call_disconnect(self, connection: Connection, integration: Integration) -> None:
         with_authorizer = not self._faults.current.drop_authorizer_context
         event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
         for attempt in range(1, _DISCONNECT_TRIES + 1):
-            reply = await self._integrations.call(route.integration, event)
+            reply = await self._integrations.call(integration, event)
             if not (isinstance(reply, Failure) and reply.throttled):
                 break
             await asyncio.sleep(_DISCONNECT_RETRY_SECONDS * attempt)

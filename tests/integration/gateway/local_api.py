@@ -96,7 +96,7 @@ class LocalApi:
     def add_integration(self, uri: str) -> str:
         """A proxy integration."""
         return self.control_plane.create_integration(
-            ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=uri, TimeoutInMillis=5_000
+            ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=uri, TimeoutInMillis=29_000
         )["IntegrationId"]
 
     def add_route(self, key: str, integration_id: str, **settings: Any) -> str:
@@ -141,6 +141,8 @@ def _create_function(endpoint: str, notes: Path) -> str:
         Publish=True,
     )
     functions.create_alias(FunctionName="probe", Name=STAGE, FunctionVersion=function["Version"])
+    # What the alias does not point to must never run.
+    functions.update_function_configuration(FunctionName="probe", Handler="probe.gone")
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:probe"
 
 
@@ -230,7 +232,7 @@ class ConnectedClient:
     async def ask(self, **message: Any) -> Any:
         """Send a JSON message and wait for the next frame."""
         await self.socket.send_str(json.dumps(message))
-        return json.loads(await self.socket.receive_str(timeout=10))
+        return json.loads(await self.socket.receive_str(timeout=30))
 
     async def close_code(self, seconds: float = 10.0) -> int | None:
         """Wait for the end; its code."""

@@ -218,7 +218,7 @@ def handler(event, context):
 
 
 def test_a_handler_that_logs_nothing_is_as_fast_as_one_that_does(local_aws: LocalAws) -> None:
-    """Twenty silent invocations take less than the second that waiting for their logs would."""
+    """Forty silent invocations take less than the two seconds that waiting for their logs would."""
     function, _ = local_aws.deploy("""
 def handler(event, context):
     return None
@@ -226,9 +226,9 @@ def handler(event, context):
     client = local_aws.client("lambda")
     client.invoke(FunctionName=function, Qualifier="live")
     begin = time.monotonic()
-    for _ in range(20):
+    for _ in range(40):
         client.invoke(FunctionName=function, Qualifier="live")
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 2
 
 
 def test_a_log_larger_than_a_pipe_does_not_block_the_handler(local_aws: LocalAws) -> None:

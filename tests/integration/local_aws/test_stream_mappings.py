@@ -200,7 +200,7 @@ def test_a_batching_window_gathers_records(local_aws: LocalAws) -> None:
     """Records written within the window come together."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_POISONED)
-    local_aws.connect(stream, function, MaximumBatchingWindowInSeconds=1)
+    local_aws.connect(stream, function, MaximumBatchingWindowInSeconds=2)
     _put(local_aws, table, "a", "b", "c")
     assert notebook.await_entries(1) == [["a", "b", "c"]]
 
@@ -262,7 +262,7 @@ def test_a_slow_stream_function_does_not_delay_a_queue(local_aws: LocalAws) -> N
     slow, slow_notebook = local_aws.deploy("""
 def handler(event, context):
     note("started")
-    time.sleep(4)
+    time.sleep(10)
     note("finished")
 """)
     fast, fast_notebook = local_aws.deploy("""
@@ -275,7 +275,7 @@ def handler(event, context):
     _put(local_aws, table, "a")
     slow_notebook.await_entries(1)
     local_aws.client("sqs").send_message(QueueUrl=url, MessageBody="m")
-    fast_notebook.await_entries(1, within=3)
+    fast_notebook.await_entries(1, within=8)
     assert slow_notebook.entries() == ["started"]
 
 

@@ -28,6 +28,7 @@ class FakeTransport(asyncio.Transport):
         self.waiting = 0
         self.closed = False
         self.aborted = False
+        self.reading = True
 
     def write(self, data: Any) -> None:
         """Keep it."""
@@ -36,6 +37,14 @@ class FakeTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         """What the test has set."""
         return self.waiting
+
+    def pause_reading(self) -> None:
+        """Note it."""
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        """Note it."""
+        self.reading = True
 
     def is_closing(self) -> bool:
         """Whether it was closed or aborted."""

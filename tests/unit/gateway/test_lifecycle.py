@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from tests.unit.gateway.stand_ins import LIMITS, FakeTransport
 from tests.unit.gateway.test_directory import FakeSource
+from tests.unit.gateway.test_frames import client_frame
 from tools.gateway import lifecycle
 from tools.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
 from tools.gateway.authorization import Refusal
@@ -51,13 +53,12 @@ class NoFunctions:
 class World:
     """A lifecycle around one API whose routes have fake integrations."""
 
-    def __init__(self, kind: FakeKind, *route_keys: str, authorization: str = "NONE") -> None:
+    def __init__(self, kind: FakeKind, *route_keys: str, authorization: str = "NONE", limits: Limits = LIMITS) -> None:
         integration = Integration("FAKE", "", 5.0)
         routes = {key: Route(key, integration, authorization=authorization) for key in route_keys}
         api = Api("api", "111111111111", "us-east-1", ("action",), routes, {"live": Stage("live")})
         self.counters = Counters()
         self.connections = Connections()
-        limits = Limits()
         self.lifecycle = Lifecycle(
             limits=limits,
             faults=FaultInjector(Faults()),
@@ -181,6 +182,37 @@ def test_an_integration_type_that_is_not_served_is_a_500() -> None:
         assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
 
     asyncio.run(scenario())
+
+
+def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> None:
+    """Ten frames in one packet, three at a time; while some wait, the socket is not read."""
+    transport, running, most = FakeTransport(), 0, 0
+
+    class Counting(FakeKind):
+        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+            return await super().call(integration, event, timeout_seconds)
+
+    kind = Counting()
+
+    async def scenario() -> None:
+        world = World(kind, "$default", limits=Limits(frames_in_flight=3))
+        accepted = await world.connect()
+        assert isinstance(accepted, Accepted)
+        accepted.connection.open(transport)
+        accepted.connection.receive(b"".join(client_frame(1, b"%d" % number) for number in range(10)))
+        assert transport.reading is False
+        accepted.connection.lose()
+        await world.lifecycle.drain()
+
+    asyncio.run(scenario())
+    assert most == 3
+    assert sorted(event["body"] for event in kind.events) == [str(number) for number in range(10)]
+    assert transport.reading is True
 
 
 def test_stopping_drops_what_is_left() -> None:

@@ -1,0 +1,45 @@
+"""Fixtures of the end-to-end tests: one stack for all of them; coroutine tests run in a loop of their own.
+
+The files run in the order of their names: the last one kills the stack, and takes it down.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.scene import Scene
+from tests.e2e.system import System, running_system
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test to its end, within its scene if it has one."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+
+    async def play() -> None:
+        if isinstance(scene := arguments.get("scene"), Scene):
+            async with scene:
+                await pyfuncitem.obj(**arguments)
+        else:
+            await pyfuncitem.obj(**arguments)
+
+    asyncio.run(play())
+    return True
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system that all tests share."""
+    with running_system(tmp_path_factory.mktemp("stacks"), "e2e") as running:
+        yield running
+
+
+@pytest.fixture
+def scene(system: System) -> Scene:
+    """The test's own part of the system."""
+    return Scene(system)

@@ -1,0 +1,192 @@
+"""What a test plays with: tenants of its own, their sessions, and clients on real sockets."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.tenancy.model import Tenant
+from tests.e2e.system import PATIENCE_SECONDS, System, eventually
+from tools.client.conversation import Client
+from tools.client.http import HttpApi
+from tools.client.socket import HandshakeRefusedError, Refusal, socket_url
+from tools.operations.census import TenantCount
+
+EVERYONE = {"all": True}
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open session, and where its clients connect."""
+
+    tenant: TenantId
+    session: SessionId
+    websocket_url: str
+
+    @property
+    def url(self) -> str:
+        """The URL with the ids that a handshake needs."""
+        return socket_url(self.websocket_url, tenantId=self.tenant, sessionId=self.session)
+
+
+class Guest(Client):
+    """A client that waits as long as everything here does."""
+
+    async def frame(self) -> Any:
+        """The next frame."""
+        return await self.receive_json(PATIENCE_SECONDS)
+
+    async def frames_until(self, broadcast_id: str) -> list[Any]:
+        """The frames that come before that of a broadcast, which is left out."""
+        frames = []
+        while (frame := await self.frame()).get("id") != broadcast_id:
+            frames.append(frame)
+        return frames
+
+    async def connection_id(self) -> str:
+        """The id of its connection, as the answer to a frame that makes no sense says it."""
+        self.send("Who am I?")
+        return str((await self.frame())["connectionId"])
+
+
+class Scene:
+    """One test's part of the system. Use it as an async context manager: then all guests leave and no fault stays on.
+
+    Attributes:
+        system: the system, which other tests use before and after.
+        api: its HTTP API.
+    """
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.api = HttpApi(system.deployment.http_url)
+        self._gateway = HttpApi(system.gateway_url)
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._exits.enter_async_context(self.api)
+        await self._exits.enter_async_context(self._gateway)
+        self._exits.push_async_callback(self.faults)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    def tenant(
+        self, *, tenant_connections: int = 1_000, connections_per_session: int = 1_000, session_seconds: int = 3_600
+    ) -> TenantId:
+        """A new tenant, whose other limits stand in nobody's way."""
+        tenant = Tenant(
+            tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
+            tenant_connections=tenant_connections,
+            connections_per_session=connections_per_session,
+            tenant_per_minute=100_000,
+            session_per_minute=100_000,
+            messages_per_minute=100_000,
+            session_seconds=session_seconds,
+        )
+        self.system.tenants.put(tenant)
+        return tenant.tenant_id
+
+    async def session(self, tenant: TenantId, player: str | None = None) -> Session:
+        """A new session of a tenant, bound to a player if one is given."""
+        session = self.secret()
+        return Session(tenant, session, await self.api.open_session(tenant, session, player))
+
+    def secret(self) -> SessionId:
+        """A new session's id; the logs must never hold it."""
+        session = SessionId(str(uuid.uuid4()))
+        self.system.secrets.add(session)
+        return session
+
+    async def connect(self, session: Session) -> Guest:
+        """A guest of the session, who stays until the end of the scene or leaves before."""
+        return await self._exits.enter_async_context(await Guest.connect(session.url))
+
+    async def guests(self, session: Session, number: int) -> list[Guest]:
+        """As many guests of one session."""
+        return await asyncio.gather(*(self.connect(session) for _ in range(number)))
+
+    async def guest(self, tenant: TenantId) -> Guest:
+        """A guest of a new session."""
+        return await self.connect(await self.session(tenant))
+
+    async def refusal(self, **query: str) -> Refusal:
+        """How the handshake with this query is refused."""
+        try:
+            guest = await Guest.connect(socket_url(self.system.deployment.websocket_url, **query))
+        except HandshakeRefusedError as error:
+            return error.refusal
+        await guest.reset()
+        raise AssertionError(f"{query} was let in")
+
+    async def broadcast(self, audience: dict[str, Any], message: Any = "hello") -> str:
+        """Publish; the broadcast's id."""
+        return await self.api.publish(audience, message)
+
+    async def reports(self, broadcast_id: str) -> list[dict[str, Any]]:
+        """The reports of a broadcast, taken again and again until it is finished; each of them adds up."""
+        taken: list[dict[str, Any]] = []
+
+        async def take() -> dict[str, Any]:
+            report: dict[str, Any] = await self.api.call("GET", f"/broadcast/{broadcast_id}")
+            outcomes = [report[outcome] for outcome in ("delivered", "gone", "failed", "inFlight")]
+            assert report["dispatched"] == sum(outcomes), report
+            assert min(outcomes) >= 0, report
+            taken.append(report)
+            return report
+
+        await eventually(take, lambda report: report["status"] == "finished")
+        return taken
+
+    async def report(self, broadcast_id: str) -> dict[str, Any]:
+        """The report of a broadcast once it is finished."""
+        return (await self.reports(broadcast_id))[-1]
+
+    async def received(self, guests: Sequence[Guest]) -> list[list[Any]]:
+        """The frames that each guest has received by now.
+
+        No silence could prove that there are no more: a last broadcast does, to everyone, which comes behind them.
+        """
+        last = await self.broadcast(EVERYONE, "the last")
+        return [await guest.frames_until(last) for guest in guests]
+
+    async def counted(self, tenant: TenantId, connections: int) -> TenantCount:
+        """The tenant's counts, once all of them say what is true."""
+        return await eventually(lambda: self.system.count(tenant), lambda count: count.agrees_with(connections))
+
+    async def gateway(self, endpoint: str) -> Any:
+        """What one of the gateway's own endpoints says: `stats`, `connections`."""
+        return await self._gateway.call("GET", f"/_gateway/{endpoint}")
+
+    async def faults(self, **faults: float | bool) -> None:
+        """Switch these faults of the gateway on, and all others off."""
+        await self._gateway.call("POST", "/_gateway/faults", document=faults)
+
+    async def dead_letter(self, body: str) -> dict[str, str]:
+        """The attributes of a message in the dead-letter queue, once it is there; it is taken out."""
+        queue = self.system.queue("dead-letter")
+
+        def find() -> dict[str, str] | None:
+            answer = self.system.sqs.receive_message(
+                QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+            )
+            for message in answer.get("Messages", []):
+                if message["Body"] == body:
+                    self.system.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                    attributes = message.get("MessageAttributes", {})
+                    return {name: attribute["StringValue"] for name, attribute in attributes.items()}
+            return None
+
+        found = await eventually(find, lambda attributes: attributes is not None)
+        assert found is not None
+        return found
+
+
+def text_of(document: Any) -> bytes:
+    """A document as the service writes it into a frame: compact, and no character escaped without need."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,228 @@
+"""The system under test: a local stack of the tests' own, brought up and taken down by the command line."""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
+from tools.operations.census import TenantCount
+from tools.operations.deployment import Deployment
+from tools.stack.directory import StackDirectory
+from tools.stack.local_aws import local_endpoint
+from tools.stack.processes import MARK, ProcessTable
+from tools.stack.state import StackState, load_state
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_sqs.client import SQSClient
+
+type Item = dict[str, Any]
+
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for anything; ample, so that a slow machine is not taken for a fault."""
+
+_POLL_SECONDS = 0.1
+_COMMAND_SECONDS = 600.0
+_LOUDHAILER = Path(sys.executable).with_name("loudhailer")
+
+
+async def eventually[T](look: Callable[[], T | Awaitable[T]], holds: Callable[[T], object] = bool) -> T:
+    """What `look` finds, as soon as that holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        looked = look()
+        found: T = await looked if inspect.isawaitable(looked) else looked
+        if holds(found):
+            return found
+        assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS:.0f} s it still is {found!r}"
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class System:
+    """A stack in its state directory, as it was when it came up.
+
+    Attributes:
+        home: the state directory.
+        name: the stack's name in it.
+        state: what the stack says of itself.
+        secrets: the id of every session that the tests have used.
+    """
+
+    home: Path
+    name: str
+    state: StackState
+    secrets: set[SessionId] = field(default_factory=set)
+
+    @cached_property
+    def directory(self) -> StackDirectory:
+        """Where the stack keeps what it owns."""
+        return StackDirectory(self.home / self.name)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The outputs of Terraform."""
+        return Deployment.of(self.state)
+
+    @property
+    def gateway_url(self) -> str:
+        """The base URL of the gateway's own endpoints."""
+        return local_endpoint(self.state.gateway_port)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        """A client of DynamoDB."""
+        client: DynamoDBClient = self.deployment.client("dynamodb")
+        return client
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """A client of SQS."""
+        client: SQSClient = self.deployment.client("sqs")
+        return client
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """A client of Lambda."""
+        client: LambdaClient = self.deployment.client("lambda")
+        return client
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        """A client of CloudWatch Logs."""
+        client: CloudWatchLogsClient = self.deployment.client("logs")
+        return client
+
+    @cached_property
+    def tenants(self) -> DynamoTenantStore:
+        """The tenants' table."""
+        return DynamoTenantStore(self.dynamodb, self.table("tenants"))
+
+    @cached_property
+    def broadcasts(self) -> DynamoBroadcastStore:
+        """The broadcasts' table."""
+        return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"))
+
+    def table(self, name: str) -> str:
+        """A table's name, by its short name."""
+        return str(self.deployment.outputs["tables"][name])
+
+    def queue(self, name: str) -> str:
+        """A queue's URL, by its short name."""
+        return self.deployment.queue_urls[name]
+
+    def connections_of(self, tenant: TenantId) -> list[Item]:
+        """The rows of a tenant's connections."""
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.table("connections"),
+            FilterExpression="tenantId = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ConsistentRead=True,
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def change_connection(self, row: Item, **times: int) -> None:
+        """Set times of a connection's row, which must exist: `connectedAt`, `expiresAt`."""
+        self.dynamodb.update_item(
+            TableName=self.table("connections"),
+            Key={key: row[key] for key in ("partition", "connectionId")},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in times),
+            ConditionExpression="attribute_exists(connectionId)",
+            ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in times.items()},
+        )
+
+    def count(self, tenant: TenantId) -> TenantCount:
+        """A tenant's connections by each of the three places that count them."""
+        partitions = DynamoPartitionStore(self.dynamodb, self.table("partitions")).of_tenant(tenant)
+        connections = DynamoConnectionStore(self.dynamodb, self.table("connections"))
+        limits = DynamoLimitStore(self.dynamodb, self.table("limits"), pause=time.sleep)
+        return TenantCount(
+            tenant=tenant,
+            partitions=len(partitions),
+            rows=sum(connections.size(partition.partition) for partition in partitions),
+            counted=sum(partition.count for partition in partitions),
+            reserved=limits.total(tenant).count,
+        )
+
+    def waiting(self, *queues: str) -> int:
+        """How many messages the queues hold, visible or not."""
+        return sum(
+            int(number)
+            for queue in queues
+            for number in self.sqs.get_queue_attributes(
+                QueueUrl=self.queue(queue),
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
+            )["Attributes"].values()
+        )
+
+    def pids(self) -> dict[str, int | None]:
+        """The process ids of what runs in the background."""
+        table = ProcessTable(self.directory)
+        found = {name: table.find(name) for name in ("local-aws", "gateway")}
+        return {name: process and process.pid for name, process in found.items()}
+
+    def loudhailer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command on the stack."""
+        return loudhailer(self.home, self.name, *arguments)
+
+
+def loudhailer(home: Path, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command on a stack in a state directory."""
+    command = [_LOUDHAILER, "--state-dir", home, "--stack", stack, *arguments]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
+    )
+
+
+@contextmanager
+def running_system(home: Path, name: str) -> Iterator[System]:
+    """Bring a stack up for the block; afterwards nothing of it is left, whatever happened."""
+    try:
+        yield brought_up(home, name)
+    finally:
+        down = loudhailer(home, name, "down")
+        assert down.returncode == 0, down.stderr
+        assert remains(home) == []
+
+
+def brought_up(home: Path, name: str) -> System:
+    """The stack, brought up to date."""
+    up = loudhailer(home, name, "up")
+    assert up.returncode == 0, up.stderr
+    state = load_state(StackDirectory(home / name).state_file)
+    assert state is not None
+    return System(home, name, state)
+
+
+def remains(home: Path) -> list[str]:
+    """Every file in a state directory, and every process that has to do with it."""
+    files = [str(path) for path in home.rglob("*")] if home.exists() else []
+    return files + [
+        f"{process.pid} {' '.join(process.info['cmdline'] or ())}"
+        for process in psutil.process_iter(["cmdline", "cwd", "environ"])
+        if _belongs_to(process.info, home)
+    ]
+
+
+def _belongs_to(process: dict[str, Any], home: Path) -> bool:
+    traces = (process["cwd"] or "", (process["environ"] or {}).get(MARK, ""), *(process["cmdline"] or ()))
+    return any(str(home) in trace for trace in traces)

@@ -1,0 +1,86 @@
+"""Counts and totals are the truth, whatever becomes of the sockets."""
+
+import time
+
+from tests.e2e.scene import Scene
+from tests.e2e.system import eventually
+
+MINUTE = 60
+
+
+async def test_counts_follow_connections_and_every_way_to_leave(scene: Scene) -> None:
+    """Rows, partitions and the tenant's total agree with the sockets that are open."""
+    tenant = scene.tenant()
+    sessions = [await scene.session(tenant) for _ in range(3)]
+    guests = [guest for session in sessions for guest in await scene.guests(session, 4)]
+    await scene.counted(tenant, 12)
+    for guest in guests[:4]:
+        guest.leave()
+    for guest in guests[4:8]:
+        await guest.reset()
+    await scene.counted(tenant, 4)
+    guests += await scene.guests(sessions[0], 5)
+    await scene.counted(tenant, 9)
+    for guest in guests[8:]:
+        guest.leave()
+    await scene.counted(tenant, 0)
+
+
+async def test_tenants_are_counted_apart(scene: Scene) -> None:
+    """What one does is not seen in the other's counts."""
+    red, blue = scene.tenant(), scene.tenant()
+    reds, blues = await scene.guests(await scene.session(red), 3), await scene.guests(await scene.session(blue), 2)
+    await scene.counted(red, 3)
+    await scene.counted(blue, 2)
+    reds[0].leave()
+    await blues[0].reset()
+    await scene.counted(red, 2)
+    await scene.counted(blue, 1)
+
+
+async def test_a_disconnect_without_context_leaves_its_row_to_the_next_broadcast(scene: Scene) -> None:
+    """AWS does not promise the authorizer's context there: without it nobody knows the row's key."""
+    tenant = scene.tenant()
+    guest = await scene.guest(tenant)
+    await scene.counted(tenant, 1)
+    await scene.faults(drop_authorizer_context=True)
+    delivered = (await scene.gateway("stats"))["disconnects_delivered"]
+    guest.leave()
+    await eventually(lambda: scene.gateway("stats"), lambda stats: stats["disconnects_delivered"] > delivered)
+    (row,) = scene.system.connections_of(tenant)
+    scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+    report = await scene.report(await scene.broadcast({"tenantId": tenant}))
+    assert (report["dispatched"], report["gone"]) == (1, 1)
+    await scene.counted(tenant, 0)
+
+
+async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -> None:
+    """The gateway answers 410 for sockets that are gone: their rows are deleted, and the counts follow."""
+    tenant = scene.tenant()
+    stays, *leave = await scene.guests(await scene.session(tenant), 3)
+    left = await stays.connection_id()
+    await scene.counted(tenant, 3)
+    await scene.faults(drop_disconnect=1.0)
+    for guest in leave:
+        await guest.reset()
+    for row in scene.system.connections_of(tenant):
+        scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+    report = await scene.report(await scene.broadcast({"tenantId": tenant}))
+    assert (report["dispatched"], report["delivered"], report["gone"], report["failed"]) == (3, 1, 2, 0)
+    await scene.counted(tenant, 1)
+    assert [row["connectionId"]["S"] for row in scene.system.connections_of(tenant)] == [left]
+
+
+async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
+    """A row that nobody deleted expires; that deletion is counted like any other."""
+    tenant = scene.tenant()
+    stays, leaves = await scene.guests(await scene.session(tenant), 2)
+    lost = await leaves.connection_id()
+    await scene.counted(tenant, 2)
+    await scene.faults(drop_disconnect=1.0)
+    await leaves.reset()
+    (row,) = [row for row in scene.system.connections_of(tenant) if row["connectionId"]["S"] == lost]
+    scene.system.change_connection(row, expiresAt=int(time.time()) - MINUTE)
+    await scene.counted(tenant, 1)
+    await scene.broadcast({"tenantId": tenant}, "still here?")
+    assert (await stays.frame())["data"] == "still here?"

@@ -1,0 +1,243 @@
+"""Frames reach their sockets although the way there is not smooth; what is broken is put aside, and hinders nobody."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.audience import OfTenant
+from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId
+from tests.e2e.scene import Scene
+from tests.e2e.system import eventually
+
+ACCOUNT = "111111111111"
+CHUNK = ChunkId("0.0")
+MINUTE = 60
+HOUR = 3600
+
+
+def backdate(scene: Scene, tenant: TenantId) -> None:
+    """Let all connections of a tenant be a minute old: a 410 of theirs is believed."""
+    for row in scene.system.connections_of(tenant):
+        scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+
+
+async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene) -> None:
+    """It has a row before it can be posted to: the 410 until then is not believed, and the frame comes later."""
+    session = await scene.session(tenant := scene.tenant())
+    await scene.faults(connect_delay_ms=3_000)
+    connecting = asyncio.create_task(scene.connect(session))
+    (row,) = await eventually(lambda: scene.system.connections_of(tenant))
+    broadcast_id = await scene.broadcast({"tenantId": tenant})
+    await eventually(lambda: scene.system.broadcasts.chunk(BroadcastId(broadcast_id), CHUNK))
+    assert not connecting.done()
+    guest = await connecting
+    assert (await guest.frame())["id"] == broadcast_id
+    report = await scene.report(broadcast_id)
+    assert (report["dispatched"], report["delivered"], report["gone"]) == (1, 1, 0)
+    assert scene.system.connections_of(tenant) == [row]
+
+
+async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(scene: Scene) -> None:
+    """Of two sockets that are gone the one that may still be connecting keeps its row."""
+    session = await scene.session(tenant := scene.tenant())
+    old, young, present = await scene.guests(session, 3)
+    ids = [await guest.connection_id() for guest in (old, young, present)]
+    await scene.faults(drop_disconnect=1.0)
+    await old.reset()
+    await young.reset()
+    rows = {row["connectionId"]["S"]: row for row in scene.system.connections_of(tenant)}
+    scene.system.change_connection(rows[ids[0]], connectedAt=int(time.time()) - MINUTE)
+    scene.system.change_connection(rows[ids[1]], connectedAt=int(time.time()) + HOUR)  # young for the whole test
+    await scene.broadcast({"tenantId": tenant})
+    await present.frame()
+    left = await eventually(
+        lambda: {row["connectionId"]["S"] for row in scene.system.connections_of(tenant)}, lambda found: len(found) < 3
+    )
+    assert left == set(ids[1:])
+
+
+async def test_sockets_that_close_during_a_broadcast_cost_nobody_else(scene: Scene) -> None:
+    """Whoever stays gets the frame, and whoever left is reported as gone."""
+    session = await scene.session(tenant := scene.tenant())
+    guests = await scene.guests(session, 30)
+    await scene.counted(tenant, 30)
+    backdate(scene, tenant)
+    await scene.faults(latency_ms=1_000)
+    broadcast_id = await scene.broadcast({"tenantId": tenant})
+    await eventually(lambda: scene.system.broadcasts.chunk(BroadcastId(broadcast_id), CHUNK))
+    for number, guest in enumerate(guests[:10]):
+        await (guest.reset() if number % 2 else guest.__aexit__())
+    frames = [await guest.frame() for guest in guests[10:]]
+    assert {frame["id"] for frame in frames} == {broadcast_id}
+    report = await scene.report(broadcast_id)
+    assert report["dispatched"] == report["delivered"] + report["gone"] == 30
+    assert report["delivered"] >= 20
+    await scene.counted(tenant, 20)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"error_rate": 0.4},
+        {"throttle_rate": 0.4},
+        {"reset_rate": 0.3},
+        {"lost_response_rate": 0.3},
+        {"error_rate": 0.2, "throttle_rate": 0.2, "reset_rate": 0.1, "lost_response_rate": 0.1},
+    ],
+    ids=["500", "429", "reset", "lost-response", "all"],
+)
+async def test_a_gateway_that_fails_at_random_loses_nothing(scene: Scene, faults: dict[str, float]) -> None:
+    """What is answered with an error, or not at all, is posted again until it is delivered."""
+    session = await scene.session(tenant := scene.tenant())
+    guests = await scene.guests(session, 40)
+    await scene.faults(**faults)
+    broadcast_id = await scene.broadcast({"tenantId": tenant})
+    frames = [await guest.frame() for guest in guests]
+    assert {frame["id"] for frame in frames} == {broadcast_id}
+    report = await scene.report(broadcast_id)
+    assert (report["delivered"], report["byAccount"]) == (40, {ACCOUNT: 40})
+
+
+@dataclass(frozen=True)
+class Play:
+    """A broadcast to one guest, which a test leads through the pipeline by hand, from any step on."""
+
+    scene: Scene
+    summary: Summary
+    partition: Partition
+    chunk: Chunk
+    frame: str
+
+    @classmethod
+    async def to(cls, scene: Scene, tenant: TenantId) -> "Play":
+        """A broadcast of which only the summary is recorded."""
+        ((row),) = scene.system.connections_of(tenant)
+        now = time.time()
+        broadcast_id = BroadcastId(uuid.uuid4().hex)
+        partition = Partition(row["partition"]["S"])
+        summary = Summary(
+            broadcast_id=broadcast_id,
+            audience=OfTenant(tenant),
+            content_hash="",
+            published_at=int(now * 1000),
+            announced=True,
+        )
+        recipients = {partition: [row["connectionId"]["S"]]}
+        scene.system.broadcasts.record(summary)
+        chunk = Chunk(chunk_id=CHUNK, recipients=recipients, young=0, young_until=int(now))
+        return cls(scene, summary, partition, chunk, broadcast_frame(broadcast_id, summary.published_at, "by hand"))
+
+    @property
+    def broadcast_id(self) -> BroadcastId:
+        """Its id."""
+        return self.summary.broadcast_id
+
+    def announcement(self) -> str:
+        """What `publish` sends."""
+        return Announcement(audience=self.summary.audience, **self._header()).to_wire()
+
+    def partition_message(self) -> str:
+        """What `swarm` sends, once the source is fixed."""
+        store = self.scene.system.broadcasts
+        source = Source(number=0, scope=(self.partition,), expected=1)
+        store.fix_sources(self.broadcast_id, [source])
+        store.complete_sources(self.broadcast_id, 1, 1, self.summary.published_at)
+        return PartitionMessage(source=0, scope=source.scope, **self._header()).to_wire()
+
+    def chunk_message(self) -> str:
+        """What `query` sends, once the recipients are fixed."""
+        self.partition_message()
+        store = self.scene.system.broadcasts
+        store.fix_chunk(self.broadcast_id, self.chunk)
+        store.complete_source(self.broadcast_id, 0, chunks=1, dispatched=1, now=self.summary.published_at)
+        return ChunkMessage(
+            chunk_id=CHUNK,
+            endpoint=str(self.scene.system.deployment.outputs["callback_endpoint"]),
+            recipients=self.chunk.recipients,
+            young=0,
+            young_until=self.chunk.young_until,
+            remaining=bitmaps.full(1),
+            attempt=1,
+            **self._header(),
+        ).to_wire()
+
+    def outcome_message(self) -> str:
+        """What `post_message` sends, once it has posted."""
+        self.chunk_message()
+        return OutcomeMessage(
+            broadcast_id=self.broadcast_id, chunk_id=CHUNK, size=1, account=ACCOUNT, delivered=1, gone=0, failed=0
+        ).to_wire()
+
+    def _header(self) -> dict[str, Any]:
+        published_at = self.summary.published_at
+        return {
+            "broadcast_id": self.broadcast_id,
+            "frame": self.frame,
+            "published_at": published_at,
+            "expires_at": published_at // 1000 + MINUTE * 5,
+        }
+
+
+STEPS: dict[str, Callable[[Play], str]] = {
+    "broadcast": Play.announcement,
+    "partition": Play.partition_message,
+    "shard-0": Play.chunk_message,
+    "outcome": Play.outcome_message,
+}
+
+
+@pytest.mark.parametrize("queue", STEPS)
+async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_on(scene: Scene, queue: str) -> None:
+    """It lies in the dead-letter queue, with the reason; a good message of the same batch has its effect."""
+    await scene.guest(tenant := scene.tenant())
+    play = await Play.to(scene, tenant)
+    good = STEPS[queue](play)
+    document = json.loads(good)
+    mark = f"{uuid.uuid4()}"
+    bad = {
+        "not JSON": f"{mark} is not JSON",
+        "no object": json.dumps([mark]),
+        "another version": json.dumps(document | {"v": 2, "mark": mark}),
+        "no version": json.dumps({name: value for name, value in document.items() if name != "v"} | {"mark": mark}),
+        "malformed": json.dumps({"v": 1, "broadcastId": play.broadcast_id, "mark": mark}),
+        "illegal id": json.dumps(document | {"broadcastId": "a#b", "mark": mark}),
+    }
+    bodies = [*bad.values(), good]
+    scene.system.sqs.send_message_batch(
+        QueueUrl=scene.system.queue(queue),
+        Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)],
+    )
+    assert (await scene.report(play.broadcast_id))["delivered"] == 1
+    for body in bad.values():
+        attributes = await scene.dead_letter(body)
+        assert attributes["reason"]
+        assert attributes["source"].endswith(scene.system.queue(queue).rpartition("/")[2])
+
+
+@pytest.mark.parametrize("queue", STEPS)
+async def test_a_message_that_comes_twice_changes_nothing_in_the_report(scene: Scene, queue: str) -> None:
+    """Every queue may deliver a message again, even long after it was handled."""
+    guest = await scene.guest(tenant := scene.tenant())
+    play = await Play.to(scene, tenant)
+    message = STEPS[queue](play)
+    url = scene.system.queue(queue)
+    scene.system.sqs.send_message(QueueUrl=url, MessageBody=message)
+    report = await scene.report(play.broadcast_id)
+    scene.system.sqs.send_message(QueueUrl=url, MessageBody=message)
+    # The client knows a duplicate by its id; only a chunk that is posted again brings one.
+    await eventually(lambda: scene.system.waiting(*STEPS), lambda waiting: waiting == 0)
+    assert await scene.report(play.broadcast_id) == report
+    tally = scene.system.broadcasts.tallies(play.broadcast_id)
+    assert [(tally.delivered, tally.by_account) for tally in tally] == [(1, {ACCOUNT: 1})]
+    (frames,) = await scene.received([guest])
+    assert len(frames) == {"outcome": 0, "shard-0": 2}.get(queue, 1)

@@ -1,0 +1,276 @@
+"""The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
+
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.post_message.post_message import PostMessage
+from functions.publish.publish import Publish
+from functions.query.query import Query
+from functions.settle.settle import Settle
+from functions.swarm.swarm import Swarm
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.report import Report
+from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey, PartitionCount
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import TransientError
+from loudhailer.ids import BroadcastId, ConnectionId, SessionId
+from loudhailer.queues.consumer import consume, consume_together
+from loudhailer.queues.memory import MemoryQueue
+from loudhailer.queues.port import Queue
+from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
+from tests.unit.broadcast.factories import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.unit.pipeline.faults import Killed, watched
+from tests.unit.queues.sqs_events import event, failed
+
+SHARDS = 2
+HANDSHAKE_SECONDS = 4
+ID = BroadcastId("b1")
+
+
+class Clients:
+    """The gateway and the clients behind it: what each post comes to, and what each client has received."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.open_since: dict[ConnectionId, float] = {}
+        self.troubles: dict[ConnectionId, list[Outcome]] = {}
+        self.received: list[ConnectionId] = []
+
+    def post(
+        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+    ) -> list[Outcome]:
+        """See `Sender.post`."""
+        assert (endpoint, seconds > 0) == (ENDPOINT, True)
+        assert payload.startswith(b'{"type":"broadcast","id":"b1"')
+        return [self._post(one) for one in connections]
+
+    def _post(self, one: ConnectionId) -> Outcome:
+        if troubles := self.troubles.get(one):
+            return troubles.pop()
+        if one not in self.open_since or self._clock() < self.open_since[one]:
+            return Outcome.GONE
+        self.received.append(one)
+        return Outcome.DELIVERED
+
+
+class Faults:
+    """Some calls of collaborators fail, or kill the function, before or after they were carried out."""
+
+    def __init__(self, random: Random, number: int) -> None:
+        self._random = random
+        self._left = number
+
+    def call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Carries the call out, or not, or fails all the same."""
+        if self._left == 0 or self._random.random() > 0.15:
+            return method(*arguments, **named)
+        self._left -= 1
+        if self._random.random() < 0.5:
+            method(*arguments, **named)
+        raise Killed if self._random.random() < 0.5 else TransientError("a call failed")
+
+
+class Topic:
+    """The topic, with the one queue that subscribes to it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def publish(self, body: str) -> None:
+        """See `Topic.publish`."""
+        self._queue.send_all([body])
+
+
+class World:
+    """All functions and their queues; messages are delivered in any order, in batches, and sometimes twice."""
+
+    def __init__(self, random: Random, *, faults: int) -> None:
+        self.random = random
+        self.now = float(NOW)
+        self.connections = MemoryConnectionStore()
+        self.partitions = MemoryPartitionStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.clients = Clients(self.clock)
+        self.dead_letters = MemoryQueue()
+        self.queues = {name: MemoryQueue() for name in ("broadcast", "partition", "shard-0", "shard-1", "outcome")}
+        self._wire(Faults(random, faults).call)
+
+    def clock(self) -> float:
+        """The time."""
+        return self.now
+
+    def _wire(self, call: Callable[..., Any]) -> None:
+        queues = {name: watched(queue, call) for name, queue in self.queues.items()}
+        shards = [queues["shard-0"], queues["shard-1"]]
+        broadcasts, connections = watched(self.broadcasts, call), watched(self.connections, call)
+        dead_letters = watched(self.dead_letters, call)
+        self.publish = Publish(
+            MemoryTenantStore(), broadcasts, Topic(queues["broadcast"]), lifetime_seconds=LIFETIME, clock=self.clock
+        )
+        swarm = Swarm(watched(self.partitions, call), broadcasts, queues["partition"], clock=self.clock)
+        query = Query(
+            connections,
+            MemorySessionStore(),
+            broadcasts,
+            shards,
+            endpoint=ENDPOINT,
+            chunk_size=4,
+            clock=self.clock,
+        )
+        settle = Settle(broadcasts, connections, clock=self.clock)
+        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, clock=self.clock)
+
+        def post_from(shard: Queue) -> Callable[[str], None]:
+            return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
+
+        self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "broadcast": lambda batch: consume(batch, swarm, dead_letters),
+            "partition": lambda batch: consume(batch, query, dead_letters),
+            "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
+            "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
+            "outcome": lambda batch: consume_together(batch, settle, dead_letters),
+        }
+
+    def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:
+        """A client; one that connected a moment ago has its handshake before it."""
+        key = ConnectionKey(partition(number % 3), connection(number))
+        at = NOW - seconds_ago
+        self.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
+        self.partitions.rows[key.partition] = PartitionCount(key.partition, 2_500)
+        if still_open:
+            self.clients.open_since[key.connection_id] = at + HANDSHAKE_SECONDS
+
+    def broadcast(self) -> None:
+        """The client publishes until it is answered."""
+        while True:
+            try:
+                self.publish({"audience": {"all": True}, "message": "hello", "broadcastId": ID})
+            except (Killed, TransientError):
+                continue
+            return
+
+    def run(self) -> None:
+        """Delivers messages until all queues are empty."""
+        while names := [name for name, queue in self.queues.items() if queue.bodies]:
+            name = self.random.choice(names)
+            waiting = self.queues[name].bodies
+            self.random.shuffle(waiting)
+            batch = [waiting.pop() for _ in range(min(len(waiting), self.random.randint(1, 3)))]
+            waiting += self._deliver(name, batch)
+            if self.random.random() < 0.1:
+                waiting += batch
+            self.now += self.random.choice([0.0, 0.1, 1.0])
+
+    def _deliver(self, name: str, batch: list[str]) -> list[str]:
+        """Hands the batch to its function; what is to be delivered again."""
+        try:
+            answer = self.handlers[name](event(*batch))
+        except (Killed, TransientError):
+            return batch
+        return [batch[int(message_id.removeprefix("message-"))] for message_id in failed(answer)]
+
+    def report(self) -> Report:
+        """What `GET /broadcast/{id}` answers; the four numbers add up."""
+        report = self.broadcasts.report(ID)
+        assert report is not None
+        assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
+        assert report.in_flight >= 0
+        return report
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> list[tuple[int, bool]]:
+    """Clients: how long ago each connected, and whether it is still there."""
+    return draw(st.lists(st.tuples(st.sampled_from([0, 1, 20, 600]), st.booleans()), max_size=40))
+
+
+troubles = st.dictionaries(
+    st.integers(0, 39),
+    st.lists(st.sampled_from([Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT]), min_size=1, max_size=3),
+    max_size=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(crowds(), troubles, st.integers(0, 25), st.randoms(use_true_random=False))
+def test_everybody_gets_it_and_the_report_is_the_truth(
+    crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, random: Random
+) -> None:
+    """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
+    world = World(random, faults=faults)
+    for number, (seconds_ago, still_open) in enumerate(crowd):
+        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+        world.clients.troubles[connection(number)] = list(trouble.get(number, []))
+    world.broadcast()
+    world.run()
+    report = world.report()
+    everyone = {connection(number) for number in range(len(crowd))}
+    there = set(world.clients.open_since)
+    old = {connection(number) for number, (seconds_ago, _) in enumerate(crowd) if seconds_ago > 30}
+    assert report.status == "finished"
+    assert set(world.clients.received) == there
+    assert (report.dispatched, report.delivered) == (len(everyone), len(there))
+    assert report.by_account == ({ACCOUNT: len(there)} if there else {})
+    remaining = {key.connection_id for key in world.connections.rows}
+    assert there <= remaining
+    assert not (remaining - there) & old
+    if len(world.dead_letters.bodies) == 0:
+        assert report.gone == len(everyone - there)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowds(), st.integers(0, 10), st.integers(0, 60), st.randoms(use_true_random=False))
+def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
+    crowd: list[tuple[int, bool]], faults: int, after: int, random: Random
+) -> None:
+    """At whatever step: those who got it are delivered, those who were found and did not are failed or gone."""
+    world = World(random, faults=faults)
+    for number, (seconds_ago, still_open) in enumerate(crowd):
+        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+    world.broadcast()
+    handlers = dict(world.handlers)
+    steps = iter(range(10_000))
+
+    def counted(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def handle(batch: dict[str, Any]) -> dict[str, Any]:
+            if next(steps) == after:
+                world.now = NOW + LIFETIME
+            return handlers[name](batch)
+
+        return handle
+
+    world.handlers = {name: counted(name) for name in handlers}
+    world.run()
+    report = world.report()
+    assert report.status == "finished"
+    assert report.delivered == len(set(world.clients.received))
+
+
+def test_ten_thousand_clients_get_it_once_when_nothing_goes_wrong() -> None:
+    """Without faults there are no duplicates, and the report says so."""
+    world = World(Random(1), faults=0)  # noqa: S311  # a test repeats itself
+    world.random = type("Orderly", (Random,), {"random": lambda self: 1.0})(1)  # nothing comes twice
+    for number in range(10_000):
+        world.connect(number, seconds_ago=600, still_open=True)
+    world.broadcast()
+    world.run()
+    assert len(world.clients.received) == len(set(world.clients.received)) == 10_000
+    assert (world.report().status, world.report().delivered) == ("finished", 10_000)
+
+
+@pytest.mark.parametrize("audience", [{"all": True}, {"tenantId": "acme"}])
+def test_a_broadcast_to_nobody_finishes(audience: dict[str, object]) -> None:
+    """There are partitions, and nobody in them."""
+    world = World(Random(1), faults=0)  # noqa: S311  # a test repeats itself
+    world.partitions.rows[partition(0)] = PartitionCount(partition(0))
+    world.publish._tenants = type("Anyone", (), {"get": lambda self, tenant: tenant})()  # noqa: ARG005
+    world.publish({"audience": audience, "message": 1, "broadcastId": ID})
+    world.run()
+    assert (world.report().status, world.report().dispatched) == ("finished", 0)

@@ -1,0 +1,226 @@
+"""A chunk is posted, and what became of its connections is told."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.post_message.post_message import MAX_ATTEMPTS, PostMessage
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.model import Tally
+from loudhailer.delivery.memory import MemorySender
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import MalformedMessageError, TransientError
+from loudhailer.queues.memory import MemoryQueue
+from loudhailer.queues.port import MAX_DELAY_SECONDS
+from tests.unit.broadcast.factories import (
+    ACCOUNT,
+    FRAME,
+    LIFETIME,
+    NOW,
+    chunk_message,
+    connection,
+    outcome,
+)
+from tests.unit.pipeline.faults import Fuse, killed, watched
+
+RETRIED = [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT]
+
+
+class World:
+    """A sender whose posts end as the test says, and the queues."""
+
+    def __init__(self, ends: Mapping[int, list[Outcome]] | None = None) -> None:
+        self.sender = MemorySender({connection(place): found for place, found in (ends or {}).items()})
+        self.outcomes = MemoryQueue()
+        self.dead_letters = MemoryQueue()
+        self.shard = MemoryQueue()
+        self.now = float(NOW)
+
+    def run(
+        self,
+        chunk: ChunkMessage,
+        call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named),
+    ) -> None:
+        """Handles one chunk; calls go through `call`."""
+        post_message = PostMessage(
+            watched(self.sender, call),
+            watched(self.outcomes, call),
+            watched(self.dead_letters, call),
+            clock=lambda: self.now,
+        )
+        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, ends=time.monotonic() + 5)
+
+    def requeued(self) -> ChunkMessage:
+        """The one chunk that went back to its shard."""
+        (body,) = self.shard.bodies
+        return ChunkMessage.from_wire(body)
+
+    def told(self) -> Tally:
+        """What `settle` makes of everything that was told."""
+        tally = Tally(size=0)
+        for body in self.outcomes.bodies:
+            found = OutcomeMessage.from_wire(body)
+            tally = (tally if tally.size else Tally(size=found.size)).after(found, NOW)
+        return tally
+
+
+def test_a_chunk_that_is_delivered_is_told_in_one_outcome() -> None:
+    """Every connection gets the frame, once."""
+    world = World()
+    world.run(chunk_message(3))
+    assert world.sender.delivered == [(connection(place), FRAME.encode()) for place in range(3)]
+    assert world.outcomes.bodies == [outcome(3, delivered=0b111).to_wire()]
+    assert world.shard.bodies == []
+
+
+def test_a_connection_that_is_closed_is_gone() -> None:
+    """The others have been delivered to."""
+    world = World({1: [Outcome.GONE]})
+    world.run(chunk_message(3))
+    assert world.outcomes.bodies == [outcome(3, delivered=0b101, gone=0b010).to_wire()]
+
+
+def test_a_410_of_a_young_connection_is_tried_again() -> None:
+    """Its handshake may not be over: nothing is told about it, and it goes back with a delay."""
+    world = World({0: [Outcome.GONE], 1: [Outcome.GONE]})
+    world.run(chunk_message(3, young=0b010))
+    assert world.outcomes.bodies == [outcome(3, delivered=0b100, gone=0b001).to_wire()]
+    assert world.requeued() == chunk_message(3, young=0b010, remaining=0b010, attempt=2)
+    assert world.shard.delays == [1]
+
+
+def test_a_410_is_believed_once_nobody_is_young_any_more() -> None:
+    """From `youngUntil` on, gone is gone."""
+    world = World({1: [Outcome.GONE]})
+    world.now = NOW + 30
+    world.run(chunk_message(3, young=0b111, young_until=NOW + 30))
+    assert world.told().gone == 0b010
+    assert world.shard.bodies == []
+
+
+@pytest.mark.parametrize("ended", RETRIED)
+def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome) -> None:
+    """Only what remains is posted then; what was delivered is told now."""
+    world = World({0: [ended], 2: [ended]})
+    world.run(chunk_message(3))
+    back = world.requeued()
+    assert back == chunk_message(3, remaining=0b101, attempt=2)
+    assert world.outcomes.bodies == [outcome(3, delivered=0b010).to_wire()]
+    world.sender = MemorySender()
+    world.run(back)
+    assert [found for found, _ in world.sender.delivered] == [connection(0), connection(2)]
+    assert world.told().delivered == 0b111
+
+
+def test_what_could_not_be_sent_in_time_goes_back_at_once() -> None:
+    """It has done nothing wrong, so it does not wait."""
+    world = World({0: [Outcome.UNSENT], 2: [Outcome.UNSENT]})
+    world.run(chunk_message(3, attempt=5))
+    assert world.shard.delays == [0]
+
+
+def test_what_failed_waits_longer_each_time() -> None:
+    """The delay grows, up to a bound that SQS accepts."""
+    delays = []
+    for attempt in range(1, MAX_ATTEMPTS):
+        world = World({0: [Outcome.FAILED], 1: [Outcome.UNSENT]})
+        world.run(chunk_message(3, attempt=attempt))
+        delays += world.shard.delays
+    assert delays == sorted(delays)
+    assert delays[0] == 1
+    assert delays[-1] <= MAX_DELAY_SECONDS
+    assert sum(delays) > 30
+
+
+@pytest.mark.parametrize("ended", RETRIED)
+def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome) -> None:
+    """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
+    world = World({1: [ended]})
+    world.run(chunk_message(3, attempt=MAX_ATTEMPTS))
+    assert world.shard.bodies == []
+    told = world.told()
+    assert (told.delivered, told.failed) == (0b101, 0b010)
+    assert world.dead_letters.bodies == [chunk_message(3, remaining=0b010, attempt=MAX_ATTEMPTS).to_wire()]
+    assert world.dead_letters.attributes == [{"reason": "the attempts are used up"}]
+
+
+def test_a_chunk_that_has_expired_is_failed_without_a_post() -> None:
+    """What was delivered in an earlier attempt is not told again as failed."""
+    world = World()
+    world.now = float(NOW + LIFETIME)
+    world.run(chunk_message(3, remaining=0b110, attempt=2))
+    assert world.sender.delivered == []
+    assert world.outcomes.bodies == [outcome(3, failed=0b110).to_wire()]
+    assert world.dead_letters.attributes == [{"reason": "the broadcast expired"}]
+
+
+def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None:
+    """The others go their way."""
+    world = World({0: [Outcome.REJECTED], 1: [Outcome.THROTTLED]})
+    world.run(chunk_message(3))
+    told = world.told()
+    assert (told.delivered, told.failed) == (0b100, 0b001)
+    assert world.requeued().remaining == 0b010
+    assert ChunkMessage.from_wire(world.dead_letters.bodies[0]).remaining == 0b001
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"v":2}'])
+def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
+    """Nothing is posted and nothing is told."""
+    world = World()
+    post_message = PostMessage(world.sender, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    with pytest.raises(MalformedMessageError):
+        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+    assert world.sender.delivered == []
+    assert world.outcomes.bodies == []
+
+
+@pytest.mark.parametrize("queue", ["outcomes", "shard", "dead_letters"])
+def test_a_queue_that_is_down_has_the_chunk_delivered_again(queue: str) -> None:
+    """The message is not acknowledged."""
+    world = World({0: [Outcome.FAILED], 1: [Outcome.REJECTED]})
+    getattr(world, queue).down = True
+    with pytest.raises(TransientError):
+        world.run(chunk_message(3))
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
+def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
+    """SQS delivers the chunk again: everything is told in the end, or is back in the shard."""
+    for at in range(1, 20):
+        world = World({0: [Outcome.FAILED], 1: [Outcome.GONE], 2: [Outcome.REJECTED], 3: [Outcome.UNSENT]})
+        finished = not killed(lambda at=at, world=world: world.run(chunk_message(6), Fuse(at, carried_out=carried_out).call))  # type: ignore[misc]
+        if not finished:
+            world.run(chunk_message(6))
+        told = world.told()
+        assert (told.delivered, told.gone, told.failed) == (0b110000, 0b000010, 0b000100)
+        assert {ChunkMessage.from_wire(body).remaining for body in world.shard.bodies} == {0b001001}
+        if finished:
+            return
+    pytest.fail("it never came to its end")
+
+
+@given(st.integers(0, 40), st.data())
+def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: st.DataObject) -> None:
+    """Whatever the sender says, in whatever attempt: nobody is lost."""
+    ends = {place: [data.draw(st.sampled_from(Outcome))] for place in range(size)}
+    bits = st.integers(0, bitmaps.full(size))
+    chunk = chunk_message(
+        size, young=data.draw(bits), remaining=data.draw(bits), attempt=data.draw(st.integers(1, MAX_ATTEMPTS))
+    )
+    world = World(ends)
+    world.run(chunk)
+    told = world.told()
+    back = [ChunkMessage.from_wire(body).remaining for body in world.shard.bodies]
+    parts = [told.delivered, told.gone, told.failed, *back]
+    assert sum(part.bit_count() for part in parts) == chunk.remaining.bit_count()
+    together = 0
+    for part in parts:
+        together |= part
+    assert together == chunk.remaining
+    assert told.gone & chunk.young == 0

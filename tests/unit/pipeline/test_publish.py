@@ -1,0 +1,285 @@
+"""A broadcast begins: what is accepted, what is refused, and what a repeat does."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from functions.publish.http import respond
+from functions.publish.publish import Publish
+from loudhailer.broadcast.audience import Everyone, OfTenant
+from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import BroadcastId
+from loudhailer.tenancy.memory import MemoryTenantStore
+from loudhailer.tenancy.model import Tenant
+from tests.unit.broadcast.factories import LIFETIME, NOW, TENANT
+from tests.unit.pipeline.faults import Fuse, killed, watched
+
+ACME = Tenant(TENANT, 100, 5, 60, 60, 60, 300)
+REQUEST = {"audience": {"tenantId": "acme"}, "message": "hello", "broadcastId": "b1"}
+
+
+class MemoryTopic:
+    """Keeps what it was handed; `down` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+        self.down = False
+
+    def publish(self, body: str) -> None:
+        """See `Topic.publish`."""
+        if self.down:
+            raise TransientError("the topic is down")
+        self.bodies.append(body)
+
+
+class World:
+    """The tables and the topic."""
+
+    def __init__(self) -> None:
+        self.broadcasts = MemoryBroadcastStore()
+        self.topic = MemoryTopic()
+        self.now = float(NOW)
+        self.publish = Publish(
+            MemoryTenantStore(ACME),
+            self.broadcasts,
+            self.topic,
+            lifetime_seconds=LIFETIME,
+            clock=lambda: self.now,
+        )
+
+    def post(self, body: object, *, raw: bool = False) -> tuple[int, Any]:
+        """The status and the body of the answer to `POST /broadcast`."""
+        answer = respond(self.publish, http_event(body if raw and isinstance(body, str) else json.dumps(body)))
+        assert answer["headers"]["content-type"] == "application/json"
+        return answer["statusCode"], json.loads(answer["body"])
+
+    @property
+    def announced(self) -> list[Announcement]:
+        """What is on the topic."""
+        return [Announcement.from_wire(body) for body in self.topic.bodies]
+
+
+def http_event(body: str | None) -> dict[str, Any]:
+    """The event of the HTTP API, payload format 2.0."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "POST /broadcast",
+        "rawPath": "/broadcast",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": "POST", "path": "/broadcast"}},
+        "isBase64Encoded": False,
+    }
+    return event if body is None else {**event, "body": body}
+
+
+def message_of(frame_bytes: int) -> str:
+    """A message whose frame has exactly so many bytes, with a broadcast id of two letters."""
+    empty = len('{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":""}')
+    return "x" * (frame_bytes - empty)
+
+
+def test_a_broadcast_is_recorded_and_announced() -> None:
+    """The answer is 202 with the id; the announcement has the frame and when it expires."""
+    world = World()
+    assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
+    (announced,) = world.announced
+    assert announced == Announcement(
+        broadcast_id=BroadcastId("b1"),
+        audience=OfTenant(TENANT),
+        frame='{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":"hello"}',
+        published_at=NOW * 1000,
+        expires_at=NOW + LIFETIME,
+    )
+    recorded = world.broadcasts.summary(BroadcastId("b1"))
+    assert recorded is not None
+    assert recorded.announced
+
+
+def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:
+    """Two posts are two broadcasts."""
+    world = World()
+    answers = [world.post({"audience": {"all": True}, "message": 1}) for _ in range(2)]
+    assert [status for status, _ in answers] == [202, 202]
+    assert len({body["broadcastId"] for _, body in answers}) == len(world.announced) == 2
+
+
+@pytest.mark.parametrize("message", [None, False, 0, "", [], {}, {"a": [1, None]}, 1.5, "é😀\uffff\x7f"])
+def test_any_json_is_a_message(message: object) -> None:
+    """Null and the empty ones too."""
+    world = World()
+    assert world.post({**REQUEST, "message": message})[0] == 202
+    assert json.loads(world.announced[0].frame)["data"] == message
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "field"),
+    [
+        ({"audience": {"all": True}}, 400, "message"),
+        ({"message": 1}, 400, "audience"),
+        ({"message": 1, "audience": None}, 400, "audience"),
+        ({"message": 1, "audience": {}}, 400, "audience"),
+        ({"message": 1, "audience": "all"}, 400, "audience"),
+        ({"message": 1, "audience": {"planet": "earth"}}, 400, "audience"),
+        ({"message": 1, "audience": {"all": False}}, 400, "audience.all"),
+        ({"message": 1, "audience": {"tenantId": "a b"}}, 400, "audience.tenantId"),
+        ({"message": 1, "audience": {"tenantId": "acme", "roomKey": ""}}, 400, "audience.roomKey"),
+        ({"message": 1, "audience": {"tenantId": "acme", "playerId": 1}}, 400, "audience.playerId"),
+        ({"message": 1, "audience": {"tenantId": "acme", "sessionId": "a.b"}}, 400, "audience.sessionId"),
+        ({"message": 1, "audience": {"tenantId": "nobody"}}, 404, "audience.tenantId"),
+        ({"message": 1, "audience": {"tenantId": "nobody", "roomKey": "lobby"}}, 404, "audience.tenantId"),
+        ({**REQUEST, "broadcastId": None}, 400, "broadcastId"),
+        ({**REQUEST, "broadcastId": ""}, 400, "broadcastId"),
+        ({**REQUEST, "broadcastId": "a#b"}, 400, "broadcastId"),
+        ({**REQUEST, "broadcastId": 7}, 400, "broadcastId"),
+        ({**REQUEST, "ttl": 5}, 400, "ttl"),
+        ({**REQUEST, "requestContext": {}}, 400, "requestContext"),
+        ({**REQUEST, "message": message_of(MAX_FRAME_BYTES + 1)}, 413, "message"),
+        ({**REQUEST, "message": '"' * (MAX_FRAME_BYTES // 2)}, 413, "message"),
+        ([], 400, "body"),
+        (None, 400, "body"),
+        ("hello", 400, "body"),
+    ],
+)
+def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
+    request_: object, status: int, field: str
+) -> None:
+    """The body of the answer names the field; nothing is recorded under the id."""
+    world = World()
+    answered, body = world.post(request_)
+    assert (answered, body["error"]["field"]) == (status, field)
+    assert body["error"]["message"].startswith(f"{field}: ")
+    assert world.announced == []
+    assert world.broadcasts.summary(BroadcastId("b1")) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', '{"message":"\\ud800"}', "{}{}", "[" * 5000])
+def test_what_is_not_json_is_refused(text: str) -> None:
+    """400, and the body is named."""
+    world = World()
+    status, body = world.post(text, raw=True)
+    assert (status, body["error"]["field"]) == (400, "body")
+    assert world.announced == []
+
+
+def test_a_request_without_a_body_is_refused() -> None:
+    """API Gateway leaves the body out when there is none."""
+    answer = respond(World().publish, http_event(None))
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["error"]["field"] == "body"
+
+
+def test_a_message_that_is_nested_too_deeply_is_refused() -> None:
+    """A parser may take it, an encoder does not; the message is named."""
+    nested = '{"audience":{"all":true},"message":' + "[" * 500 + "]" * 500 + "}"
+    status, body = World().post(nested, raw=True)
+    assert (status, body["error"]["field"]) == (400, "message")
+
+
+def test_a_frame_of_exactly_128_kb_is_accepted() -> None:
+    """The frame counts, not the message."""
+    world = World()
+    assert world.post({**REQUEST, "message": message_of(MAX_FRAME_BYTES)}) == (202, {"broadcastId": "b1"})
+    assert len(world.announced[0].frame.encode()) == MAX_FRAME_BYTES
+
+
+def test_a_body_in_base64_is_read() -> None:
+    """API Gateway encodes bodies that are not text."""
+    event = {**http_event(base64.b64encode(json.dumps(REQUEST).encode()).decode()), "isBase64Encoded": True}
+    assert respond(World().publish, event)["statusCode"] == 202
+    event = {**http_event(base64.b64encode(b"\xff\xfe").decode()), "isBase64Encoded": True}
+    assert respond(World().publish, event)["statusCode"] == 400
+
+
+def test_the_same_broadcast_twice_is_announced_once() -> None:
+    """The order of keys does not make it another one; the answer is the same."""
+    world = World()
+    first = {**REQUEST, "message": {"a": 1, "b": [2]}}
+    again = {"broadcastId": "b1", "message": {"b": [2], "a": 1}, "audience": {"tenantId": "acme"}}
+    assert world.post(first) == world.post(again) == (202, {"broadcastId": "b1"})
+    assert len(world.announced) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"message": "hallo"}, {"message": ["hello"]}, {"audience": {"all": True}}, {"audience": {"tenantId": "acme", "roomKey": "r"}}]
+)
+def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -> None:
+    """409 that names the id; the first broadcast stands, the second is not sent."""
+    world = World()
+    world.post(REQUEST)
+    status, body = world.post({**REQUEST, **other})
+    assert (status, body["error"]["field"]) == (409, "broadcastId")
+    assert len(world.announced) == 1
+
+
+def test_a_topic_that_is_down_is_no_success() -> None:
+    """The client gets an error and may post again; then it is announced as of the first time."""
+    world = World()
+    world.topic.down = True
+    with pytest.raises(TransientError):
+        world.post(REQUEST)
+    world.topic.down = False
+    world.now += 20
+    assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
+    assert [announced.published_at for announced in world.announced] == [NOW * 1000]
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
+def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
+    """Recorded but not announced: the repeat announces it once. Announced but not noted: the same again."""
+    for at in range(1, 10):
+        world = World()
+        fuse = Fuse(at, carried_out=carried_out)
+        publish = Publish(
+            watched(MemoryTenantStore(ACME), fuse.call),
+            watched(world.broadcasts, fuse.call),
+            watched(world.topic, fuse.call),
+            lifetime_seconds=LIFETIME,
+            clock=lambda: NOW,
+        )
+        finished = not killed(lambda publish=publish: publish(REQUEST))  # type: ignore[misc]  # bound now
+        recorded = world.broadcasts.summary(BroadcastId("b1")) is not None
+        taken = len(world.announced)
+        world.now += 20
+        assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
+        assert len({announced.to_wire() for announced in world.announced}) == 1
+        assert world.announced[0].published_at == (NOW if recorded else NOW + 20) * 1000
+        assert len(world.announced) <= taken + 1
+        if finished:
+            assert len(world.announced) == 1
+            return
+    pytest.fail("it never came to its end")
+
+
+def test_invoked_directly_a_broadcast_is_for_everyone() -> None:
+    """`{"message": ...}` is enough; an audience and an id may be given."""
+    world = World()
+    answer = respond(world.publish, {"message": "hello"})
+    assert answer == {"broadcastId": world.announced[0].broadcast_id}
+    assert world.announced[0].audience == Everyone()
+    assert respond(world.publish, dict(REQUEST)) == {"broadcastId": "b1"}
+    assert world.announced[1].audience == OfTenant(TENANT)
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ({}, "message"),
+        ({"message": 1, "audience": {}}, "audience"),
+        ({"message": 1, "audience": {"tenantId": "nobody"}}, "audience.tenantId"),
+        ({"message": "\ud800"}, "message"),
+        ({"message": 2**70}, "message"),
+        ({"message": 1, "Message": 2}, "Message"),
+    ],
+)
+def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[str, Any], field: str) -> None:
+    """The invoker sees the function's error; nothing is sent."""
+    world = World()
+    with pytest.raises(InvalidFieldError) as refused:
+        respond(world.publish, event)
+    assert refused.value.field == field
+    assert world.announced == []

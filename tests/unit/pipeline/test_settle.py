@@ -1,0 +1,224 @@
+"""Outcomes are added to tallies, and connections that are gone are deleted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.settle.settle import YOUNG_SECONDS, Settle
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.messages import OutcomeMessage
+from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
+from loudhailer.ids import ChunkId, SessionId
+from loudhailer.queues.consumer import Failures
+from tests.unit.broadcast.factories import BROADCAST, NOW, chunk, connection, outcome, outcomes, partition, source, summary
+from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
+
+KEY = TallyKey(BROADCAST, ChunkId("0.0"))
+
+
+class World:
+    """A broadcast with two chunks of three connections each, all of them connected ten minutes ago."""
+
+    def __init__(self) -> None:
+        self.broadcasts = MemoryBroadcastStore()
+        self.connections = MemoryConnectionStore()
+        self.now = float(NOW)
+        self.broadcasts.record(summary())
+        self.broadcasts.fix_sources(BROADCAST, [source()])
+        self.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 3))
+        self.broadcasts.fix_chunk(BROADCAST, chunk("0.1", 3, first=3))
+        for number in range(6):
+            self.connect(number)
+
+    def connect(self, number: int, *, seconds_ago: int = 600) -> None:
+        """A client that connected a while ago."""
+        key = ConnectionKey(partition(0), connection(number))
+        at = NOW - seconds_ago
+        self.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
+
+    def settle(self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)) -> Settle:
+        """A settle whose calls go through `call`."""
+        return Settle(watched(self.broadcasts, call), watched(self.connections, call), clock=lambda: self.now)
+
+    def run(self, *found: OutcomeMessage | str) -> Failures:
+        """Handles a batch; messages are named `0`, `1`, ..."""
+        return self.settle()(bodies(*found))
+
+    def tally(self, chunk_id: str = "0.0") -> Tally | None:
+        """A chunk's tally."""
+        key = TallyKey(BROADCAST, ChunkId(chunk_id))
+        return self.broadcasts.tallies_of([key]).get(key)
+
+    def connected(self) -> list[int]:
+        """Which connections have a row."""
+        return [number for number in range(6) if ConnectionKey(partition(0), connection(number)) in self.connections.rows]
+
+
+def bodies(*found: OutcomeMessage | str) -> dict[str, str]:
+    """A batch as the consumer hands it over."""
+    return {str(place): one if isinstance(one, str) else one.to_wire() for place, one in enumerate(found)}
+
+
+def sets_of(tally: Tally | None) -> tuple[int, int, int]:
+    """The three bitmaps."""
+    return (tally.delivered, tally.gone, tally.failed) if tally else (0, 0, 0)
+
+
+def test_outcomes_are_added_to_their_chunks_tallies() -> None:
+    """Those of one chunk together, those of another apart."""
+    world = World()
+    failures = world.run(
+        outcome(delivered=0b001), outcome(delivered=0b010, failed=0b100), outcome(delivered=0b111, chunk_id="0.1")
+    )
+    assert failures == {}
+    assert sets_of(world.tally()) == (0b011, 0, 0b100)
+    assert sets_of(world.tally("0.1")) == (0b111, 0, 0)
+
+
+def test_an_outcome_that_comes_again_writes_nothing() -> None:
+    """A redelivered message finds its tally as it left it."""
+    world = World()
+    world.run(outcome(delivered=0b011, gone=0b100))
+    before = world.tally()
+    world.now += 60
+    assert world.run(outcome(delivered=0b011, gone=0b100), outcome(delivered=0b001)) == {}
+    assert world.tally() == before
+
+
+def test_a_gone_connection_is_deleted_and_no_other() -> None:
+    """Bit i is the chunk's i-th connection."""
+    world = World()
+    world.run(outcome(delivered=0b101, gone=0b010))
+    assert world.connected() == [0, 2, 3, 4, 5]
+
+
+def test_a_young_connection_keeps_its_row() -> None:
+    """Younger than thirty seconds, whatever the outcome says."""
+    world = World()
+    world.connect(0, seconds_ago=YOUNG_SECONDS)
+    world.connect(1, seconds_ago=YOUNG_SECONDS - 1)
+    world.connect(2, seconds_ago=YOUNG_SECONDS + 1)
+    world.run(outcome(gone=0b111))
+    assert world.connected() == [0, 1, 3, 4, 5]
+
+
+def test_a_connection_that_left_by_itself_is_fine() -> None:
+    """Its row is gone already."""
+    world = World()
+    world.connections.rows.clear()
+    assert world.run(outcome(gone=0b111)) == {}
+    assert sets_of(world.tally()) == (0, 0b111, 0)
+
+
+def test_delivered_and_failed_connections_keep_their_rows() -> None:
+    """Only a 410 says that a connection is closed."""
+    world = World()
+    world.run(outcome(delivered=0b001, failed=0b110))
+    assert world.connected() == list(range(6))
+
+
+def test_a_malformed_outcome_fails_alone() -> None:
+    """Its neighbours are settled; it is named with its error."""
+    world = World()
+    failures = world.run(outcome(delivered=0b001), "{}", "not JSON", outcome(delivered=0b010))
+    assert failures.keys() == {"1", "2"}
+    assert all(isinstance(error, MalformedMessageError) for error in failures.values())
+    assert sets_of(world.tally()) == (0b011, 0, 0)
+
+
+def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
+    """There is no telling whose they are: a permanent error, and the others are settled."""
+    world = World()
+    failures = world.run(outcome(gone=0b1, chunk_id="7.7"), outcome(gone=0b1))
+    assert failures.keys() == {"0"}
+    assert isinstance(failures["0"], PermanentError)
+    assert world.connected() == [1, 2, 3, 4, 5]
+
+
+def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
+    """Neither outcome is lost."""
+    world = World()
+    replace_tally = world.broadcasts.replace_tally
+    rivals = [outcome(delivered=0b010), outcome(failed=0b100)]
+
+    def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
+        if rivals:
+            standing = world.tally()
+            assert replace_tally(key, standing, (standing or Tally(size=3)).after(rivals.pop(), NOW * 1000))
+        return replace_tally(key, old, new)
+
+    world.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # others come in between
+    assert world.run(outcome(delivered=0b001)) == {}
+    assert sets_of(world.tally()) == (0b011, 0, 0b100)
+
+
+def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
+    """Those messages are reported, and those of other chunks are settled."""
+    world = World()
+    replace_tally = world.broadcasts.replace_tally
+    world.broadcasts.replace_tally = (  # type: ignore[method-assign]  # others always come in between
+        lambda key, old, new: key.chunk_id != "0.0" and replace_tally(key, old, new)
+    )
+    failures = world.run(outcome(delivered=1), outcome(delivered=2), outcome(delivered=1, chunk_id="0.1"))
+    assert failures.keys() == {"0", "1"}
+    assert all(isinstance(error, TransientError) for error in failures.values())
+    assert sets_of(world.tally("0.1")) == (1, 0, 0)
+
+
+def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
+    """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
+    world = World()
+
+    def down(*_: object) -> bool:
+        raise TransientError("the table is down")
+
+    world.connections.delete_if_older = down  # type: ignore[method-assign]  # a fault
+    failures = world.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
+    assert failures.keys() == {"0"}
+    assert world.tally() is None
+    assert sets_of(world.tally("0.1")) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
+def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) -> None:
+    """The batch is delivered again as a whole."""
+    batch = [outcome(delivered=0b001, gone=0b110), outcome(failed=0b111, chunk_id="0.1"), outcome(gone=0b1, chunk_id="0.1")]
+    for at in range(1, 30):
+        world = World()
+        settle = world.settle(Fuse(at, carried_out=carried_out).call)
+        finished = not killed(lambda settle=settle: settle(bodies(*batch)))  # type: ignore[misc]  # bound now
+        if not finished:
+            assert world.run(*batch) == {}
+        assert sets_of(world.tally()) == (0b001, 0b110, 0)
+        assert sets_of(world.tally("0.1")) == (0, 0b001, 0b110)
+        assert world.connected() == [0, 4, 5]
+        if finished:
+            return
+    pytest.fail("it never came to its end")
+
+
+@given(st.lists(st.lists(outcomes(3), min_size=1, max_size=3), min_size=2, max_size=4), st.lists(st.integers(0, 3), max_size=40))
+def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
+    """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
+    world = World()
+    turns = Turns(schedule)
+    failed: list[OutcomeMessage] = []
+
+    def run(number: int, batch: list[OutcomeMessage]) -> None:
+        failures = world.settle(turns.actor(number).call)(bodies(*batch))
+        failed.extend(batch[int(place)] for place in failures)
+
+    errors = turns.run(*(lambda number=number, batch=batch: run(number, batch) for number, batch in enumerate(batches)))  # type: ignore[misc]
+    assert errors == []
+    if failed:
+        assert world.run(*failed) == {}
+    delivered = gone = lost = 0
+    for one in (one for batch in batches for one in batch):
+        delivered, gone, lost = delivered | one.delivered, gone | one.gone, lost | one.failed
+    assert sets_of(world.tally()) == (delivered, gone & ~delivered, lost & ~delivered & ~gone)
