@@ -93,7 +93,9 @@ class Workplace:
             yield
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
 app.add_typer(tenant_app, name="tenant")
 

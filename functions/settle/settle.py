@@ -5,7 +5,7 @@ one chunk in a batch are put together first; a tally that somebody else changed 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
@@ -50,6 +50,13 @@ class Settle:
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
                 failures |= dict.fromkeys(of_chunk, error)
         return failures
+
+    def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
+        """Settles the outcomes, each of another chunk; the first error ends it."""
+        by_key = {TallyKey(outcome.broadcast_id, outcome.chunk_id): outcome for outcome in outcomes}
+        standing = self._broadcasts.tallies_of(by_key)
+        for key, outcome in by_key.items():
+            self._settle(key, [outcome], standing.get(key))
 
     def _settle(self, key: TallyKey, outcomes: Sequence[OutcomeMessage], old: Tally | None) -> None:
         gone = 0

@@ -27,7 +27,9 @@ _CEILING_HINT = "this machine may reach less than the quota: `python -m tools.ga
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; limits and faults are one flag each, named like their fields."""
-    parser = argparse.ArgumentParser("python -m tools.gateway", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m tools.gateway", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("command", nargs="?", choices=("serve", "ceiling"), default="serve")
     parser.add_argument("--aws-endpoint", help="where APIs are read and functions invoked")
     parser.add_argument("--account", action="append", default=[], help="an account whose APIs are served; repeatable")

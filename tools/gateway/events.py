@@ -23,9 +23,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def new_id() -> str:
-    """An id as API Gateway makes them for connections, requests and messages: 11 bytes in base64, such as
-    `L0SM9cOFvHcCIhw=`. AWS promises no alphabet; with `+`, `/` and `=` in it, who forgets to quote one is found out.
-    """  # noqa: D205
+    """An id as API Gateway makes them for connections, requests and messages, such as `L0SM9cOFvHcCIhw=`.
+
+    11 random bytes in base64. AWS promises no alphabet; with `+`, `/` and `=` in it, who forgets to quote is found out.
+    """
     return base64.b64encode(os.urandom(11)).decode()
 
 

@@ -26,12 +26,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An integration that did not answer; `message` is what API Gateway tells the client, `cause` is for the log."""
+    """An integration that did not answer.
+
+    `message` is what API Gateway tells the client, `cause` is for the log; `again` when it was not even called, so that
+    another try is worth it.
+    """
 
     status: int
     message: str
     cause: str
-    throttled: bool = False
+    again: bool = False
 
 
 class IntegrationKind(Protocol):
@@ -84,10 +88,12 @@ def read_proxy_answer(invocation: Invocation) -> Reply | Failure:
             return Failure(HTTPStatus.GATEWAY_TIMEOUT, _TIMED_OUT, "the function timed out")
         case Status.THROTTLED:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return Failure(status, INTERNAL_SERVER_ERROR, "the function is throttled", throttled=True)
+            return Failure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)
         case Status.UNAVAILABLE:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return Failure(status, INTERNAL_SERVER_ERROR, f"the function is unavailable: {invocation.payload}")
+            return Failure(
+                status, INTERNAL_SERVER_ERROR, f"the function is unavailable: {invocation.payload}", again=True
+            )
 
 
 def _read_proxy_payload(payload: Any) -> Reply | Failure:

@@ -206,7 +206,7 @@ class Lifecycle:
         event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
         for attempt in range(1, _DISCONNECT_TRIES + 1):
             reply = await self._integrations.call(integration, event)
-            if not (isinstance(reply, Failure) and reply.throttled):
+            if not (isinstance(reply, Failure) and reply.again):
                 break
             await asyncio.sleep(_DISCONNECT_RETRY_SECONDS * attempt)
         if isinstance(reply, Failure):

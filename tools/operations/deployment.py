@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -53,22 +54,22 @@ class Deployment:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
 
-    @property
+    @cached_property
     def tenants(self) -> "TenantStore":
         """The tenants."""
         return DynamoTenantStore(self.client("dynamodb"), self._table("tenants"))
 
-    @property
+    @cached_property
     def limits(self) -> "LimitStore":
         """What the tenants have used up."""
         return DynamoLimitStore(self.client("dynamodb"), self._table("limits"), pause=time.sleep)
 
-    @property
+    @cached_property
     def partitions(self) -> "PartitionStore":
         """The partitions and their counts."""
         return DynamoPartitionStore(self.client("dynamodb"), self._table("partitions"))
 
-    @property
+    @cached_property
     def connections(self) -> "ConnectionStore":
         """The connections' rows."""
         return DynamoConnectionStore(self.client("dynamodb"), self._table("connections"))

@@ -42,7 +42,8 @@ class Project:
 def files_below(folder: Path) -> Iterator[Path]:
     """Every file that belongs to the sources, in an order that is the same everywhere; caches left out."""
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file() and path.suffix != ".pyc" and not _IGNORED_FOLDERS.intersection(path.parts):
+        ignored = _IGNORED_FOLDERS.intersection(path.relative_to(folder).parts)
+        if path.is_file() and path.suffix != ".pyc" and not ignored:
             yield path
 
 

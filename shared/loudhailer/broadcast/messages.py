@@ -178,6 +178,24 @@ class OutcomeMessage:
         return _read(body, _read_outcome)
 
 
+type Message = Announcement | PartitionMessage | ChunkMessage | OutcomeMessage
+
+
+def message_from_wire(body: str) -> Message:
+    """A message of any kind, told by the field that no other kind has."""
+    kinds: dict[str, Callable[[str], Message]] = {
+        "audience": Announcement.from_wire,
+        "source": PartitionMessage.from_wire,
+        "connections": ChunkMessage.from_wire,
+        "delivered": OutcomeMessage.from_wire,
+    }
+    wire = _read(body, lambda wire: wire)
+    for field, from_wire in kinds.items():
+        if field in wire:
+            return from_wire(body)
+    raise MalformedMessageError("it is of no kind of message")
+
+
 def scope_to_wire(scope: Scope) -> dict[str, Any]:
     """The field of a message or row that says where a source's recipients are; ids are joined as in the indexes."""
     match scope:

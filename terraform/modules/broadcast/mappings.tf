@@ -10,7 +10,7 @@ resource "aws_lambda_event_source_mapping" "swarm" {
 resource "aws_lambda_event_source_mapping" "query" {
   event_source_arn        = aws_sqs_queue.work["partition"].arn
   function_name           = var.consumers.query
-  batch_size              = 10
+  batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 }
 
@@ -29,7 +29,9 @@ resource "aws_lambda_event_source_mapping" "post_message" {
 }
 
 resource "aws_lambda_event_source_mapping" "settle" {
-  event_source_arn        = aws_sqs_queue.work["outcome"].arn
+  for_each = toset(["outcome", "undelivered"])
+
+  event_source_arn        = aws_sqs_queue.work[each.key].arn
   function_name           = var.consumers.settle
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]

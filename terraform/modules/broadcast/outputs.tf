@@ -11,7 +11,8 @@ output "table" {
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
   value = {
-    for name, queue in merge(aws_sqs_queue.work, aws_sqs_queue.dead_letter) : name => { url = queue.url, arn = queue.arn }
+    for name, queue in merge(aws_sqs_queue.work, { dead-letter = aws_sqs_queue.dead_letter }) :
+    name => { url = queue.url, arn = queue.arn }
   }
 }
 

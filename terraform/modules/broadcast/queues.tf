@@ -8,7 +8,7 @@ locals {
   shards = [for n in range(var.shards.count) : "shard-${n}"]
 
   consumers = merge(
-    { broadcast = "swarm", partition = "query", outcome = "settle" },
+    { broadcast = "swarm", partition = "query", outcome = "settle", undelivered = "settle" },
     { for shard in local.shards : shard => "post_message" },
   )
 
@@ -43,23 +43,21 @@ resource "aws_sqs_queue" "work" {
   visibility_timeout_seconds = 6 * var.timeouts[each.value]
 }
 
-# What cannot be processed, and chunks that ended: `settle` turns the latter into failed outcomes, so they are apart.
+# Where messages stay that nobody could handle, until somebody looks.
 resource "aws_sqs_queue" "dead_letter" {
-  for_each = toset(["dead-letter", "shard-dead-letter"])
-
-  name                      = "${var.prefix}-${each.key}"
+  name                      = "${var.prefix}-dead-letter"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = true
 }
 
-# Apart from the queues, so that none waits for its dead-letter queue: the provider watches every change of a queue for
-# 25 seconds.
+# What was tried too often is settled as failed, so that its report ends, before it comes to the dead-letter queue.
+# Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "work" {
   for_each = local.consumers
 
   queue_url = aws_sqs_queue.work[each.key].url
   redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead_letter[each.value == "post_message" ? "shard-dead-letter" : "dead-letter"].arn
+    deadLetterTargetArn = each.key == "undelivered" ? aws_sqs_queue.dead_letter.arn : aws_sqs_queue.work["undelivered"].arn
     maxReceiveCount     = var.max_receive_count
   })
 }

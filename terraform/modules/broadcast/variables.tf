@@ -50,7 +50,7 @@ variable "timeouts" {
 }
 
 variable "max_receive_count" {
-  description = "How often a message is tried before it goes to a dead-letter queue."
+  description = "How often a message is tried before it is given up."
   type        = number
   default     = 5
 

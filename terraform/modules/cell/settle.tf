@@ -11,23 +11,27 @@ module "settle" {
   variables = {
     BROADCASTS_TABLE      = local.broadcasts.name
     CONNECTIONS_TABLE     = local.connections.name
+    UNDELIVERED_QUEUE_ARN = local.queues["undelivered"].arn
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }
 
   statements = {
     ReadOutcomes = {
       actions   = local.consume
-      resources = [local.queues["outcome"].arn]
+      resources = [local.queues["outcome"].arn, local.queues["undelivered"].arn]
     }
     Tally = {
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions = [
+        "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ]
       resources = [local.broadcasts.arn]
     }
     DeleteStale = {
       actions   = ["dynamodb:DeleteItem"]
       resources = [local.connections.arn]
     }
-    KeepPoison = {
+    KeepDeadLetters = {
       actions   = ["sqs:SendMessage"]
       resources = [local.queues["dead-letter"].arn]
     }

@@ -56,7 +56,11 @@ def test_a_malformed_answer_is_a_502(payload: Any) -> None:
     ],
 )
 def test_a_function_that_does_not_answer_is_a_failure(status: Status, code: int, message: str) -> None:
-    """Only a throttled one is worth another try."""
+    """Another try is worth it only when it was not called at all."""
     failure = read_proxy_answer(Invocation(status))
     assert isinstance(failure, Failure)
-    assert (failure.status, failure.message, failure.throttled) == (code, message, status is Status.THROTTLED)
+    assert (failure.status, failure.message, failure.again) == (
+        code,
+        message,
+        status in {Status.THROTTLED, Status.UNAVAILABLE},
+    )

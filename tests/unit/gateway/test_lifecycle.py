@@ -20,7 +20,7 @@ from tools.gateway.invocation import Invocation, Status
 from tools.gateway.lifecycle import Accepted, Lifecycle
 from tools.gateway.limits import AccountBuckets, Limits
 
-THROTTLED = Failure(500, "Internal server error", "throttled", throttled=True)
+THROTTLED = Failure(500, "Internal server error", "throttled", again=True)
 FAILED = Failure(502, "Internal server error", "failed")
 HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
 

@@ -26,9 +26,9 @@ mock_provider "aws" {
 }
 
 override_resource {
-  target          = aws_sqs_queue.dead_letter["shard-dead-letter"]
+  target          = aws_sqs_queue.work["undelivered"]
   override_during = plan
-  values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-shard-dead-letter" }
+  values          = { arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-undelivered" }
 }
 
 variables {
@@ -48,17 +48,18 @@ run "every_stage_of_a_broadcast_has_its_queue" {
 
   assert {
     condition = { for key, queue in aws_sqs_queue.work : key => queue.visibility_timeout_seconds } == {
-      broadcast = 360
-      partition = 300
-      shard-0   = 60
-      shard-1   = 60
-      shard-2   = 60
-      outcome   = 180
+      broadcast   = 360
+      partition   = 300
+      shard-0     = 60
+      shard-1     = 60
+      shard-2     = 60
+      outcome     = 180
+      undelivered = 180
     }
     error_message = "Each queue must hide a message for six times its function's timeout."
   }
   assert {
-    condition     = alltrue([for queue in merge(aws_sqs_queue.work, aws_sqs_queue.dead_letter) : queue.sqs_managed_sse_enabled])
+    condition     = alltrue([for queue in concat(values(aws_sqs_queue.work), [aws_sqs_queue.dead_letter]) : queue.sqs_managed_sse_enabled])
     error_message = "Queues must be encrypted."
   }
 }
@@ -83,15 +84,15 @@ run "only_the_topic_may_send_to_its_queue" {
   }
 }
 
-run "chunks_end_in_a_dead_letter_queue_of_their_own" {
+run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
   command = plan
 
   assert {
     condition = toset([
       for key, redrive in aws_sqs_queue_redrive_policy.work : key
-      if endswith(jsondecode(redrive.redrive_policy).deadLetterTargetArn, "shard-dead-letter")
-    ]) == toset(["shard-0", "shard-1", "shard-2"])
-    error_message = "Shards must lead to the shards' dead-letter queue, and nothing else may."
+      if !endswith(jsondecode(redrive.redrive_policy).deadLetterTargetArn, "undelivered")
+    ]) == toset(["undelivered"])
+    error_message = "Every queue but the one of what is undelivered must lead there."
   }
   assert {
     condition     = alltrue([for redrive in aws_sqs_queue_redrive_policy.work : jsondecode(redrive.redrive_policy).maxReceiveCount == 5])
@@ -118,7 +119,8 @@ run "only_what_failed_is_tried_again" {
     condition = alltrue([
       for mapping in concat(
         values(aws_lambda_event_source_mapping.post_message),
-        [aws_lambda_event_source_mapping.swarm, aws_lambda_event_source_mapping.query, aws_lambda_event_source_mapping.settle],
+        values(aws_lambda_event_source_mapping.settle),
+        [aws_lambda_event_source_mapping.swarm, aws_lambda_event_source_mapping.query],
       ) : mapping.function_response_types == toset(["ReportBatchItemFailures"])
     ])
     error_message = "Every mapping must take partial failures."

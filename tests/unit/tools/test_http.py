@@ -1,0 +1,78 @@
+"""How a report is followed; no network."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tools.client.http import ApiError, HttpApi
+
+
+def report(status: str, delivered: int) -> dict[str, Any]:
+    """The body of `GET /broadcast/{id}`."""
+    return {
+        "status": status,
+        "expected": 9,
+        "dispatched": 9,
+        "delivered": delivered,
+        "gone": 0,
+        "failed": 0,
+        "inFlight": 9 - delivered,
+        "publishedAt": 1,
+        "finishedAt": 2 if status == "finished" else None,
+        "byAccount": {},
+    }
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...]]]:
+    """Lets the API answer so, one answer a call and the last one for ever; the calls are listed."""
+
+    def answering(*bodies: Any) -> list[tuple[Any, ...]]:
+        calls: list[tuple[Any, ...]] = []
+
+        async def call(_api: HttpApi, *arguments: Any, **named: Any) -> Any:
+            calls.append((*arguments, named))
+            return bodies[min(len(calls), len(bodies)) - 1]
+
+        monkeypatch.setattr(HttpApi, "call", call)
+        monkeypatch.setattr("tools.client.http._REPORT_POLL_SECONDS", 0.001)
+        return calls
+
+    return answering
+
+
+def test_a_report_is_followed_until_it_is_finished(answer: Callable[..., list[Any]]) -> None:
+    """Each state on the way is shown."""
+    answer(report("accepted", 0), report("delivering", 4), report("finished", 9))
+    seen: list[int] = []
+    last = asyncio.run(HttpApi("http://x").finished_report("b", 5, lambda report: seen.append(report.delivered)))
+    assert seen == [0, 4, 9]
+    assert last.status == "finished"
+
+
+def test_a_report_that_never_ends_is_answered_as_it_stands(answer: Callable[..., list[Any]]) -> None:
+    """The caller says what that means."""
+    answer(report("delivering", 4))
+    last = asyncio.run(HttpApi("http://x").finished_report("b", 0.01))
+    assert (last.status, last.in_flight) == ("delivering", 5)
+
+
+def test_a_session_of_no_player_names_none(answer: Callable[..., list[Any]]) -> None:
+    """An empty player would be an illegal one."""
+    calls = answer({"webSocketUrl": "ws://h/live"})
+    api = HttpApi("http://x")
+    assert asyncio.run(api.open_session("t", "s")) == "ws://h/live"
+    asyncio.run(api.open_session("t", "s", "p"))
+    assert [call[-1]["query"] for call in calls] == [
+        {"tenantId": "t", "sessionId": "s"},
+        {"tenantId": "t", "sessionId": "s", "playerId": "p"},
+    ]
+
+
+def test_an_error_shows_a_bounded_part_of_the_answer() -> None:
+    """A function's traceback may be long."""
+    error = ApiError(502, "x" * 10_000)
+    assert str(error).startswith("HTTP 502: xxx")
+    assert len(str(error)) < 600
