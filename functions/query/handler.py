@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,7 +11,7 @@ from functions.query.query import Query
 from functions.query.settings import Settings
 from loudhailer.aws import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue
@@ -20,12 +21,13 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore
 settings = from_env(Settings, os.environ)
 dynamodb, sqs = client("dynamodb"), client("sqs")
 query = Query(
-    DynamoConnectionStore(dynamodb, settings.connections_table),
+    DynamoConnectionStore(parse_pages_fast(client("dynamodb")), settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,
+    executor=ThreadPoolExecutor(8),
     clock=time.time,
 )
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)

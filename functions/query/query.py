@@ -5,9 +5,12 @@ beside this one, takes the chunks that stand, goes on behind the last of them, a
 sent: the same connections in the same chunks, so that an outcome means the same whichever attempt it comes from.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from concurrent.futures import Executor, Future
+from itertools import islice
 
+from functions.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import ChunkMessage, PartitionMessage, Recipients, Scope
@@ -16,7 +19,7 @@ from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.ids import ChunkId, Partition
+from loudhailer.ids import ChunkId, ConnectionId, Partition
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 from loudhailer.tenancy.port import SessionStore
@@ -24,12 +27,13 @@ from loudhailer.tenancy.port import SessionStore
 YOUNG_SECONDS = 30
 """A connection's row is written before its handshake is over; the rest of that takes no longer than this."""
 
+_PARTITIONS_AHEAD = 4
+"""Partitions whose first page is read before it is needed: memory is bounded by as many pages, of 1 MB at most."""
 
-class Recipient(NamedTuple):
-    """A connection and when it was made; in key order, as chunks are."""
+type Recipient = tuple[Partition, ConnectionId, int]
+"""A connection's key, and when it was made: recipients sort as chunks do."""
 
-    key: ConnectionKey
-    connected_at: int
+type Page = list[Recipient]
 
 
 class Query:
@@ -44,6 +48,7 @@ class Query:
         *,
         endpoint: str,
         chunk_size: int,
+        executor: Executor,
         clock: Callable[[], float],
     ) -> None:
         self._connections = connections
@@ -52,110 +57,119 @@ class Query:
         self._shards = shards
         self._endpoint = endpoint
         self._chunk_size = chunk_size
+        self._executor = executor
         self._clock = clock
 
     def __call__(self, body: str) -> None:
         """Handles one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
         message = PartitionMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
-            standing = self._broadcasts.chunks(message.broadcast_id, message.source)
             if self._is_complete(message):
                 logger.info("the source was sent before")
                 return
+            outbox = Outbox(self._shards, self._executor)
             chunks, dispatched = 0, 0
-            for chunk in self._chunks(message, standing):
-                self._send(message, chunk)
+            for chunk in self._chunks(message):
+                # Two chunks that follow each other go to different shards, within a source and from one to the next.
+                outbox.put((message.source + chunks) % len(self._shards), self._message(message, chunk))
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
-            now_ms = int(self._clock() * 1000)
-            if self._broadcasts.complete_source(
-                message.broadcast_id, message.source, chunks=chunks, dispatched=dispatched, now=now_ms
-            ):
-                count("RecipientDispatched", dispatched)
-                logger.info("chunks sent", chunks=chunks, recipients=dispatched)
-            elif not self._is_complete(message):
-                raise TransientError("another query has fixed more chunks of the source meanwhile")
+            outbox.flush()
+            self._complete(message, chunks, dispatched)
 
     def _is_complete(self, message: PartitionMessage) -> bool:
-        """Whether all chunks of the source are sent.
-
-        A chunk that was seen before this was asked, and the answer no, is one of them: a source is not completed while
-        there is a chunk that whoever completes it has not sent.
-        """
         source = self._broadcasts.source(message.broadcast_id, message.source)
         if source is None or source.scope != message.scope:
             raise PermanentError("the source is not one of its broadcast's")
         return source.dispatched is not None
 
-    def _chunks(self, message: PartitionMessage, standing: Sequence[Chunk]) -> Iterator[Chunk]:
+    def _complete(self, message: PartitionMessage, chunks: int, dispatched: int) -> None:
+        now_ms = int(self._clock() * 1000)
+        if self._broadcasts.complete_source(
+            message.broadcast_id, message.source, chunks=chunks, dispatched=dispatched, now=now_ms
+        ):
+            count("RecipientDispatched", dispatched)
+            logger.info("chunks sent", chunks=chunks, recipients=dispatched)
+        elif not self._is_complete(message):
+            raise TransientError("another query has fixed more chunks of the source meanwhile")
+
+    def _chunks(self, message: PartitionMessage) -> Iterator[Chunk]:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
-        for chunk in standing:
+        for chunk in self._broadcasts.chunks(message.broadcast_id, message.source):
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
         if message.expires_at <= self._clock():
             count("SourceExpired")
             logger.warning("the broadcast expired before all recipients were found")
             return
-        found = self._find(message.scope, last)
-        waiting: list[Recipient] = []
+        pages = self._pages(message.scope, last)
+        waiting: Page = []
         while True:
-            while len(waiting) < self._chunk_size and (recipient := next(found, None)):
-                if last is None or recipient.key > last:
-                    waiting.append(recipient)
+            while len(waiting) < self._chunk_size and (page := next(pages, None)) is not None:
+                waiting += page if last is None else _beyond(page, last)
             if not waiting:
                 return
             mine = self._chunk(ChunkId(f"{message.source}.{number}"), waiting[: self._chunk_size])
             chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)
-            if self._is_complete(message):
+            if not chunk.size:
                 logger.info("another query has sent the source meanwhile")
                 return
             number, last = number + 1, _last_key(chunk.recipients)
             yield chunk
             # Another query may have fixed other recipients under this number: go on behind those that stand.
-            waiting = [recipient for recipient in waiting if recipient.key > last]
+            waiting = waiting[self._chunk_size :] if chunk is mine else _beyond(waiting, last)
 
-    def _find(self, scope: Scope, after: ConnectionKey | None) -> Iterator[Recipient]:
+    def _pages(self, scope: Scope, after: ConnectionKey | None) -> Iterator[Page]:
         match scope:
             case InRoom(tenant, room):
-                yield from self._among(self._connections.in_room(tenant, room), after)
+                yield self._among(self._connections.in_room(tenant, room))
             case OfPlayer(tenant, player):
-                yield from self._among(self._connections.of_player(tenant, player), after)
+                yield self._among(self._connections.of_player(tenant, player))
             case OfSession(tenant, session):
                 standing = self._sessions.get(tenant, session)
-                yield from self._among(list(standing.connections) if standing else [], after)
+                yield self._among(list(standing.connections) if standing else [])
             case partitions:
                 yield from self._in_partitions(partitions, after)
 
-    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Recipient]:
-        now = int(self._clock())
-        for partition in sorted(partitions):
-            if after is not None and partition < after.partition:
-                continue
-            beyond = after.connection_id if after is not None and partition == after.partition else None
-            for connection, connected_at in self._connections.in_partition(partition, after=beyond, not_expired_at=now):
-                yield Recipient(ConnectionKey(partition, connection), connected_at)
+    def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
+        """The partitions' pages in key order; while one partition is worked on, the next ones are read."""
+        ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
+        left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
+        while True:
+            for partition in islice(left, _PARTITIONS_AHEAD - len(ahead)):
+                further = self._in_partition(partition, after)
+                ahead.append((further, self._executor.submit(next, further, None)))
+            if not ahead:
+                return
+            further, first = ahead.popleft()
+            page = first.result()
+            while page is not None:
+                yield page
+                page = next(further, None)
 
-    def _among(self, keys: Sequence[ConnectionKey], after: ConnectionKey | None) -> Iterator[Recipient]:
+    def _in_partition(self, partition: Partition, after: ConnectionKey | None) -> Iterator[Page]:
+        beyond = after.connection_id if after is not None and partition == after.partition else None
+        pages = self._connections.in_partition(partition, after=beyond, not_expired_at=int(self._clock()))
+        for page in pages:
+            yield [(partition, connection, connected_at) for connection, connected_at in page]
+
+    def _among(self, keys: Sequence[ConnectionKey]) -> Page:
         connected_at = self._connections.connected_at(keys)
-        for key in sorted(connected_at):
-            if after is None or key > after:
-                yield Recipient(key, connected_at[key])
+        return sorted((key.partition, key.connection_id, at) for key, at in connected_at.items())
 
-    def _chunk(self, chunk_id: ChunkId, recipients: Sequence[Recipient]) -> Chunk:
+    def _chunk(self, chunk_id: ChunkId, recipients: Page) -> Chunk:
         now = int(self._clock())
         grouped: Recipients = {}
         young = 0
-        for place, (key, connected_at) in enumerate(recipients):
-            grouped.setdefault(key.partition, []).append(key.connection_id)
+        for place, (partition, connection, connected_at) in enumerate(recipients):
+            grouped.setdefault(partition, []).append(connection)
             if connected_at > now - YOUNG_SECONDS:
                 young |= 1 << place
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
-    def _send(self, message: PartitionMessage, chunk: Chunk) -> None:
-        source, _, number = chunk.chunk_id.partition(".")
-        shard = self._shards[(int(source) + int(number)) % len(self._shards)]
-        wire = ChunkMessage(
+    def _message(self, message: PartitionMessage, chunk: Chunk) -> str:
+        return ChunkMessage(
             broadcast_id=message.broadcast_id,
             chunk_id=chunk.chunk_id,
             endpoint=self._endpoint,
@@ -168,7 +182,10 @@ class Query:
             published_at=message.published_at,
             expires_at=message.expires_at,
         ).to_wire()
-        shard.send_all([wire])
+
+
+def _beyond(page: Page, last: ConnectionKey) -> Page:
+    return [recipient for recipient in page if recipient[:2] > last]
 
 
 def _last_key(recipients: Recipients) -> ConnectionKey:

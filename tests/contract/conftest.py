@@ -23,7 +23,8 @@ STOP_SECONDS = 15
 ROOT = Path(__file__).parents[2]
 
 
-def _client(service: str, endpoint: str) -> Any:
+def aws_client(service: str, endpoint: str) -> Any:
+    """A client of a service at the endpoint."""
     return boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
         service,
         endpoint_url=endpoint,
@@ -72,7 +73,7 @@ def aws(aws_endpoint: str) -> Callable[[str], Any]:
 
     def client(service: str) -> Any:
         if service not in clients:
-            clients[service] = _client(service, aws_endpoint)
+            clients[service] = aws_client(service, aws_endpoint)
         return clients[service]
 
     return client

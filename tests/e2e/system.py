@@ -160,17 +160,13 @@ class System:
         )
 
     def waiting(self, *queues: str) -> int:
-        """How many messages the queues hold, visible or not."""
+        """How many messages of the queues wait to be handled, or are being handled; delayed ones do not wait yet."""
         return sum(
             int(number)
             for queue in queues
             for number in self.sqs.get_queue_attributes(
                 QueueUrl=self.queue(queue),
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                    "ApproximateNumberOfMessagesDelayed",
-                ],
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
             )["Attributes"].values()
         )
 
@@ -187,10 +183,19 @@ class System:
 
 def loudhailer(home: Path, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command on a stack in a state directory."""
-    command = [_LOUDHAILER, "--state-dir", home, "--stack", stack, *arguments]
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
+        loudhailer_command(home, stack, *arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_COMMAND_SECONDS,
     )
+
+
+def loudhailer_command(home: Path, stack: str, *arguments: str) -> list[str]:
+    """The command as the operating system takes it."""
+    return [str(_LOUDHAILER), "--state-dir", str(home), "--stack", stack, *arguments]
 
 
 @contextmanager

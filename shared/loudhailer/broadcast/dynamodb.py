@@ -2,9 +2,9 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced sources? expected? swarmedAt? report?` |
+| `summary` | `audience contentHash publishedAt announced sources? expected? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? queriedAt?` |
-| `chunk#<source>.<i>` | `connections` (JSON of the ids by partition, as in the message), `young youngUntil` |
+| `chunk#<source>.<i>` | `connections` (JSON, as in the message; none in the one that ends a source) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 
 Every row expires a week after it was written. What is structured and never searched is JSON in one attribute.
@@ -14,18 +14,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import batched
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from loudhailer import codec
 from loudhailer.aws import calling, holds
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
-from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Summary, Tally, TallyKey, end_of_source
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.broadcast.report import Report
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId
 
@@ -56,7 +54,7 @@ class DynamoBroadcastStore(BroadcastStore):
             "publishedAt": {"N": str(summary.published_at)},
             "announced": {"BOOL": summary.announced},
         }
-        if self._put_new(summary.broadcast_id, "summary", item):
+        if self._put_new(self._row(summary.broadcast_id, "summary", item)):
             return summary
         standing = self.summary(summary.broadcast_id)
         if standing is None:
@@ -119,12 +117,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         """See `BroadcastStore.fix_chunk`."""
-        item: Item = {
-            "connections": {"B": codec.encode(chunk.recipients)},
-            "young": {"B": bitmaps.to_bytes(chunk.young, chunk.size)},
-            "youngUntil": {"N": str(chunk.young_until)},
-        }
-        if self._put_new(broadcast_id, f"chunk#{chunk.chunk_id}", item):
+        if self._put_new(self._chunk_row(broadcast_id, chunk)):
             return chunk
         standing = self.chunk(broadcast_id, chunk.chunk_id)
         if standing is None:
@@ -134,7 +127,7 @@ class DynamoBroadcastStore(BroadcastStore):
     def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
         """See `BroadcastStore.chunks`."""
         found = [_chunk_from_item(item) for item in self._query(broadcast_id, f"chunk#{source}.")]
-        return sorted(found, key=lambda chunk: int(chunk.chunk_id.partition(".")[2]))
+        return sorted(filter(attrgetter("size"), found), key=lambda chunk: int(chunk.chunk_id.partition(".")[2]))
 
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """See `BroadcastStore.chunk`."""
@@ -160,9 +153,9 @@ class DynamoBroadcastStore(BroadcastStore):
                     }
                 },
                 {
-                    "ConditionCheck": {
+                    "Put": {
                         "TableName": self._table,
-                        "Key": _key(broadcast_id, f"chunk#{number}.{chunks}"),
+                        "Item": self._chunk_row(broadcast_id, end_of_source(number, chunks)),
                         "ConditionExpression": _IS_NEW,
                     }
                 },
@@ -222,45 +215,34 @@ class DynamoBroadcastStore(BroadcastStore):
         """See `BroadcastStore.tallies`."""
         return [_tally_from_item(item) for item in self._query(broadcast_id, "tally#")]
 
-    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
-        """See `BroadcastStore.kept_report`."""
-        item = self._get(broadcast_id, "summary")
-        return None if item is None or "report" not in item else Report.from_wire(codec.decode(item["report"]["S"]))
-
-    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
-        """See `BroadcastStore.keep_report`."""
-        text = codec.encode_text(report.to_wire())
-        self._update(broadcast_id, "summary", "SET report = :report", _EXISTS, {":report": {"S": text}})
-
     def _row(self, broadcast_id: BroadcastId, part: str, item: Item) -> Item:
         return {**_key(broadcast_id, part), **item, "expiresAt": self._expiry()}
+
+    def _chunk_row(self, broadcast_id: BroadcastId, chunk: Chunk) -> Item:
+        item: Item = {
+            "connections": {"B": codec.encode(chunk.recipients)},
+            "young": {"B": bitmaps.to_bytes(chunk.young, chunk.size)},
+            "youngUntil": {"N": str(chunk.young_until)},
+        }
+        return self._row(broadcast_id, f"chunk#{chunk.chunk_id}", item)
 
     def _expiry(self) -> dict[str, str]:
         return {"N": str(int(self._clock()) + KEPT_SECONDS)}
 
-    def _put_new(self, broadcast_id: BroadcastId, part: str, item: Item) -> bool:
-        try:
-            with calling("PutItem"):
-                self._client.put_item(
-                    TableName=self._table, Item=self._row(broadcast_id, part, item), ConditionExpression=_IS_NEW
-                )
-        except ClientError:
-            return False
-        return True
+    def _put_new(self, row: Item) -> bool:
+        put = partial(self._client.put_item, TableName=self._table, Item=row, ConditionExpression=_IS_NEW)
+        return holds("PutItem", put)
 
     def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
-        try:
-            with calling("UpdateItem"):
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(broadcast_id, part),
-                    UpdateExpression=changes,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                )
-        except ClientError:
-            return False
-        return True
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_key(broadcast_id, part),
+            UpdateExpression=changes,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+        )
+        return holds("UpdateItem", update)
 
     def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))

@@ -4,9 +4,8 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
+from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey, end_of_source
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.broadcast.report import Report
 from loudhailer.ids import BroadcastId, ChunkId
 
 
@@ -19,7 +18,6 @@ class MemoryBroadcastStore(BroadcastStore):
         self._sources: dict[tuple[BroadcastId, int], Source] = {}
         self._chunks: dict[tuple[BroadcastId, ChunkId], Chunk] = {}
         self._tallies: dict[TallyKey, Tally] = {}
-        self._reports: dict[BroadcastId, Report] = {}
 
     def record(self, summary: Summary) -> Summary:
         """See `BroadcastStore.record`."""
@@ -64,7 +62,7 @@ class MemoryBroadcastStore(BroadcastStore):
     def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
         """See `BroadcastStore.chunks`."""
         found: list[Chunk] = []
-        while chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}"))):
+        while (chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}")))) and chunk.size:
             found.append(chunk)
         return found
 
@@ -78,9 +76,10 @@ class MemoryBroadcastStore(BroadcastStore):
         """See `BroadcastStore.complete_source`."""
         with self._lock:
             source = self._sources.get((broadcast_id, number))
-            further = (broadcast_id, ChunkId(f"{number}.{chunks}"))
-            if source is None or source.dispatched is not None or further in self._chunks:
+            end = end_of_source(number, chunks)
+            if source is None or source.dispatched is not None or (broadcast_id, end.chunk_id) in self._chunks:
                 return False
+            self._chunks[broadcast_id, end.chunk_id] = end
             self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, queried_at=now)
             return True
 
@@ -99,12 +98,3 @@ class MemoryBroadcastStore(BroadcastStore):
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """See `BroadcastStore.tallies`."""
         return [tally for key, tally in self._tallies.items() if key.broadcast_id == broadcast_id]
-
-    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
-        """See `BroadcastStore.kept_report`."""
-        return self._reports.get(broadcast_id)
-
-    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
-        """See `BroadcastStore.keep_report`."""
-        if broadcast_id in self._summaries:
-            self._reports[broadcast_id] = report

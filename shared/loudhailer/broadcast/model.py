@@ -71,6 +71,11 @@ class Chunk:
         return sum(map(len, self.recipients.values()))
 
 
+def end_of_source(number: int, chunks: int) -> Chunk:
+    """The chunk without recipients that is fixed behind a source's last one, so that no further one can be."""
+    return Chunk(chunk_id=ChunkId(f"{number}.{chunks}"), recipients={}, young=0, young_until=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What has become of a chunk: the union of its outcomes, delivered over gone over failed.

@@ -46,7 +46,7 @@ class BroadcastStore(Protocol):
         """Puts the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
 
     def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
-        """The chunks of a source that are fixed, in their order."""
+        """The chunks of a source that are fixed, in their order, without the empty one that ends it."""
 
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """One chunk."""
@@ -56,7 +56,8 @@ class BroadcastStore(Protocol):
     ) -> bool:
         """Notes, once, that the first `chunks` chunks of a source are all and sent, and how many recipients they have.
 
-        False, and nothing noted, if a further chunk is fixed, or if it was noted before; `now` in epoch milliseconds.
+        From then on `fix_chunk` finds an empty chunk behind them. False, and nothing noted, if a further chunk is
+        fixed, or if it was noted before; `now` in epoch milliseconds.
         """
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
@@ -68,16 +69,8 @@ class BroadcastStore(Protocol):
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """All tallies of a broadcast."""
 
-    def kept_report(self, broadcast_id: BroadcastId) -> Report | None:
-        """The report that was kept when the broadcast had finished."""
-
-    def keep_report(self, broadcast_id: BroadcastId, report: Report) -> None:
-        """Keeps the report of a broadcast that has finished; from then on it is not summed up again."""
-
     def report(self, broadcast_id: BroadcastId) -> Report | None:
-        """The report; None if there is no such broadcast. Kept once it is finished."""
-        if kept := self.kept_report(broadcast_id):
-            return kept
+        """The report, summed up; None if there is no such broadcast."""
         tallies = self.tallies(broadcast_id)
         summary = self.summary(broadcast_id)
         if summary is None:
@@ -89,7 +82,4 @@ class BroadcastStore(Protocol):
             else source.dispatched
             for source in sources
         )
-        report = summarise(summary, sources, dispatched, tallies)
-        if report.status == "finished":
-            self.keep_report(broadcast_id, report)
-        return report
+        return summarise(summary, sources, dispatched, tallies)

@@ -10,9 +10,11 @@ while `reconcile` is at work on it.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from loudhailer import codec
 from loudhailer.aws import calling, holds
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
@@ -68,6 +70,24 @@ def connection_from_item(item: Item) -> Connection:
     )
 
 
+def parse_pages_fast(client: "DynamoDBClient") -> "DynamoDBClient":
+    """The client, with the pages of its queries parsed by the codec.
+
+    botocore's parser walks the model of every attribute of every item: half of the CPU that `query` takes for a
+    connection. Items come out the same as long as their attributes are strings and numbers: a client that reads binary
+    ones must not be given here.
+    """
+    client.meta.events.register("before-parse.dynamodb.Query", _take_items)
+    return client
+
+
+def _take_items(response_dict: Item, customized_response_dict: Item, **_: object) -> None:
+    if response_dict["status_code"] == HTTPStatus.OK:
+        page = codec.decode_object(response_dict["body"])
+        customized_response_dict["Items"] = page.pop("Items", [])
+        response_dict["body"] = codec.encode(page)
+
+
 class DynamoConnectionStore(ConnectionStore):
     """Keeps the connections in one DynamoDB table."""
 
@@ -83,14 +103,14 @@ class DynamoConnectionStore(ConnectionStore):
 
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
-    ) -> Iterator[tuple[ConnectionId, int]]:
+    ) -> Iterator[list[tuple[ConnectionId, int]]]:
         """See `ConnectionStore.in_partition`."""
         condition = "#partition = :partition"
         values: Item = {":partition": {"S": partition}, ":now": {"N": str(not_expired_at)}}
         if after is not None:
             condition += " AND connectionId > :after"
             values[":after"] = {"S": after}
-        items = self._query(
+        pages = self._pages(
             KeyConditionExpression=condition,
             FilterExpression="expiresAt > :now",
             ProjectionExpression="connectionId, connectedAt",
@@ -98,8 +118,8 @@ class DynamoConnectionStore(ConnectionStore):
             ExpressionAttributeValues=values,
             ConsistentRead=True,
         )
-        for item in items:
-            yield ConnectionId(item["connectionId"]["S"]), int(item["connectedAt"]["N"])
+        for page in pages:
+            yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page]
 
     def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
         """See `ConnectionStore.of_player`."""
@@ -188,13 +208,18 @@ class DynamoConnectionStore(ConnectionStore):
         return [_key_of(item) for item in items]
 
     def _query(self, **query: Any) -> Iterator[Item]:
+        for page in self._pages(**query):
+            yield from page
+
+    def _pages(self, **query: Any) -> Iterator[list[Item]]:
         pages = iter(self._client.get_paginator("query").paginate(TableName=self._table, **query))
         while True:
             with calling("Query"):
                 page = next(pages, None)
             if page is None:
                 return
-            yield from page["Items"]
+            if page["Items"]:
+                yield page["Items"]
 
 
 class DynamoPartitionStore(PartitionStore):

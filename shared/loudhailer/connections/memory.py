@@ -9,6 +9,9 @@ from loudhailer.connections.model import Connection, ConnectionKey, PartitionCou
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, TenantId, tenant_of
 
+PAGE_SIZE = 2
+"""Connections on a page: few, so that tests meet several pages."""
+
 
 class MemoryConnectionStore(ConnectionStore):
     """Keeps connections in a dictionary; `rooms` says which of them joined a room."""
@@ -23,12 +26,20 @@ class MemoryConnectionStore(ConnectionStore):
 
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
-    ) -> Iterator[tuple[ConnectionId, int]]:
+    ) -> Iterator[list[tuple[ConnectionId, int]]]:
         """See `ConnectionStore.in_partition`."""
-        for key in sorted(key for key in self.rows if key.partition == partition):
-            row = self.rows.get(key)
-            if row and row.expires_at > not_expired_at and (after is None or key.connection_id > after):
-                yield key.connection_id, row.connected_at
+        while True:
+            page = [
+                (key.connection_id, self.rows[key].connected_at)
+                for key in sorted(self.rows)
+                if key.partition == partition
+                and self.rows[key].expires_at > not_expired_at
+                and (after is None or key.connection_id > after)
+            ][:PAGE_SIZE]
+            if not page:
+                return
+            yield page
+            after = page[-1][0]
 
     def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
         """See `ConnectionStore.of_player`."""

@@ -18,8 +18,8 @@ class ConnectionStore(Protocol):
 
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
-    ) -> Iterator[tuple[ConnectionId, int]]:
-        """Each connection of a partition that expires later than `not_expired_at`, with its `connectedAt`.
+    ) -> Iterator[list[tuple[ConnectionId, int]]]:
+        """The connections of a partition that expire later than `not_expired_at`, with their `connectedAt`, in pages.
 
         Ascending by id, from the first one beyond `after`; pages are read consistently, and only when they are reached.
         """

@@ -101,15 +101,17 @@ class CurlSender:
             handle.setopt(pycurl.POSTFIELDS, payload)
         signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
         ends = time.monotonic() + seconds
-        while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
-            if int(time.time()) != signed_second:
-                signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
-            run.due(now)
-            self._start(run, signer, now)
-            self._multi.perform()
-            self._finish(run)
-            self._wait(run, ends)
-        self._abandon()
+        try:
+            while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
+                if int(time.time()) != signed_second:
+                    signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
+                run.due(now)
+                self._start(run, signer, now)
+                self._multi.perform()
+                self._finish(run)
+                self._wait(run, ends)
+        finally:
+            self._abandon()
         if run.reasons:
             logger.warning("posts were answered with errors", reasons=dict(run.reasons.most_common(10)))
         return run.outcomes
@@ -171,10 +173,15 @@ class CurlSender:
             run.outcomes[place] = outcome
 
     def _retry_throttled(self, run: _Run, place: int) -> None:
-        """A 429 that comes back to one connection while others get through is that client's buffer, not the quota."""
+        """A 429 that comes back to one connection while others get through is that client's buffer, not the quota.
+
+        So it is, as far as can be told, when there are no others left: a chunk does not wait for one client.
+        """
         now = time.monotonic()
         run.outcomes[place] = Outcome.THROTTLED
-        others = run.delivered > run.delivered_at_throttle.get(place, run.delivered)
+        again = place in run.delivered_at_throttle
+        alone = not (run.waiting or run.later or self._in_flight)
+        others = again and (alone or run.delivered > run.delivered_at_throttle[place])
         run.delivered_at_throttle[place] = run.delivered
         if others and run.tries[place] >= _THROTTLES_OF_ONE_CLIENT:
             count("ClientBufferFull")

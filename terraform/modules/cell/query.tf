@@ -36,9 +36,7 @@ module "query" {
       resources = [local.sessions.arn]
     }
     FixRecipients = {
-      actions = [
-        "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-      ]
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
     }
     SendChunks = {

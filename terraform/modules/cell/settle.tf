@@ -22,8 +22,7 @@ module "settle" {
     }
     Tally = {
       actions = [
-        "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query",
-        "dynamodb:UpdateItem",
+        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
       ]
       resources = [local.broadcasts.arn]
     }

@@ -34,7 +34,7 @@ from tests.unit.broadcast.factories import (
     partition_message,
     summary,
 )
-from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
+from tests.unit.pipeline.faults import AtOnce, Fuse, Turns, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3
@@ -77,6 +77,7 @@ class World:
             [watched(shard, call) for shard in self.shards],
             endpoint=ENDPOINT,
             chunk_size=CHUNK_SIZE,
+            executor=AtOnce(),
             clock=lambda: self.now,
         )
 

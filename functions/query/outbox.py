@@ -1,0 +1,42 @@
+"""Chunks on their way to the shards while further ones are still being made."""
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from threading import Lock
+
+from loudhailer.queues.port import Queue
+
+_MAX_UNSENT = 32
+"""Messages that may wait: of the largest kind they are 6 MB."""
+
+
+class Outbox:
+    """Sends messages in the background, those of one shard together as far as they come together."""
+
+    def __init__(self, shards: Sequence[Queue], executor: Executor) -> None:
+        self._shards = shards
+        self._executor = executor
+        self._lock = Lock()
+        self._waiting: list[list[str]] = [[] for _ in shards]
+        self._sending: deque[Future[None]] = deque()
+
+    def put(self, shard: int, body: str) -> None:
+        """Takes a message; raises the error of an earlier one that could not be sent."""
+        while len(self._sending) >= _MAX_UNSENT or (self._sending and self._sending[0].done()):
+            self._sending.popleft().result()
+        with self._lock:
+            self._waiting[shard].append(body)
+        self._sending.append(self._executor.submit(self._send, shard))
+
+    def flush(self) -> None:
+        """Returns when every message is in its queue; raises the error of one that is not."""
+        while self._sending:
+            self._sending.popleft().result()
+
+    def _send(self, shard: int) -> None:
+        """Sends all that waits for the shard by now, which may be nothing: an earlier call has sent it."""
+        with self._lock:
+            bodies, self._waiting[shard] = self._waiting[shard], []
+        if bodies:
+            self._shards[shard].send_all(bodies)

@@ -1,0 +1,48 @@
+"""The measured programs' side of `tests.bench.processes`: take the job, say when counting starts, tell what was counted.
+
+Imported by the programs in `tests/bench/clients` as well, one of which runs in an environment without this project's
+packages: it needs the standard library only.
+"""
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+
+def job() -> dict[str, Any]:
+    """What is to be done."""
+    given: dict[str, Any] = json.loads(sys.stdin.readline())
+    return given
+
+
+class Meter:
+    """Counts something for the length of a `with` block, and tells at its end how many, in which time, for how much CPU.
+
+    Attributes:
+        count: the block adds to it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        """Start."""
+        sys.stdout.write('{"event": "started"}\n')
+        sys.stdout.flush()
+        self._started, self._cpu = time.monotonic(), time.process_time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Tell, unless the block failed."""
+        counted = {
+            "cpu_seconds": time.process_time() - self._cpu,
+            "seconds": time.monotonic() - self._started,
+            "count": self.count,
+        }
+        if kind is None:
+            sys.stdout.write(json.dumps(counted) + "\n")
+            sys.stdout.flush()

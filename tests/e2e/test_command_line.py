@@ -1,0 +1,57 @@
+"""What the operator does with a running stack."""
+
+import json
+import uuid
+
+from tests.e2e.scene import Scene
+from tests.e2e.system import System
+
+
+async def test_a_broadcast_from_the_command_line_is_followed_to_its_end(scene: Scene) -> None:
+    """It prints the id and the report, and succeeds because all were reached."""
+    guest = await scene.guest(tenant := scene.tenant())
+    done = scene.system.loudhailer("broadcast", '{"text": "hello"}', "--tenant", tenant, "--follow")
+    assert done.returncode == 0, done.stderr
+    frame = await guest.frame()
+    assert frame["data"] == {"text": "hello"}
+    assert frame["id"] in done.stdout
+    assert "finished" in done.stdout
+
+
+async def test_a_broadcast_to_an_unknown_tenant_is_refused_in_a_sentence(system: System) -> None:
+    """The exit code and standard error say so, without a traceback."""
+    done = system.loudhailer("broadcast", "hello", "--tenant", "nobody")
+    assert done.returncode == 1
+    assert "audience.tenantId" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
+    """Its limits hold from the first connection on."""
+    tenant = f"tenant-{uuid.uuid4().hex}"
+    assert scene.system.loudhailer("tenant", "put", tenant, "--connections-per-session", "1").returncode == 0
+    assert tenant in scene.system.loudhailer("tenant", "list").stdout
+    listed = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
+    assert listed[tenant]["connectionsPerSession"] == 1
+    session = await scene.session(listed[tenant]["tenantId"])
+    await scene.connect(session)
+    assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429
+    assert scene.system.loudhailer("tenant", "delete", tenant).returncode == 0
+    assert tenant not in scene.system.loudhailer("tenant", "list").stdout
+
+
+async def test_status_shows_every_part(system: System) -> None:
+    """Processes, functions and queues are listed, and the exit code says that all runs."""
+    done = system.loudhailer("status")
+    assert done.returncode == 0, done.stderr
+    parts = [*system.pids(), *system.deployment.functions, *system.deployment.queue_urls, system.deployment.http_url]
+    assert [part for part in parts if part not in done.stdout] == []
+
+
+async def test_the_logs_of_a_function_tell_of_a_broadcast(scene: Scene) -> None:
+    """An operator finds a broadcast by its id."""
+    broadcast_id = await scene.broadcast({"tenantId": scene.tenant()}, json.dumps("hello"))
+    await scene.report(broadcast_id)
+    done = scene.system.loudhailer("logs", "publish")
+    assert done.returncode == 0, done.stderr
+    assert broadcast_id in done.stdout

@@ -1,0 +1,44 @@
+"""The demonstration, as a newcomer runs it."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.system import eventually, loudhailer, loudhailer_command, remains
+from tools.stack.directory import StackDirectory
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A state directory of its own."""
+    return tmp_path / "stacks"
+
+
+def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
+    """It shows its tables, succeeds, and takes its stack with it."""
+    demo = loudhailer(home, "unused", "demo", "--sockets", "60")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for text in ("Broadcasts", "Counts against the truth", "everyone", "tenant demo-red", "half left"):
+        assert text in demo.stdout
+    assert "Every frame arrived and every count is right" in demo.stdout
+    assert remains(home) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_demo_that_is_interrupted_leaves_nothing(home: Path, number: signal.Signals) -> None:
+    """Whoever has seen enough while it still comes up finds neither processes nor files afterwards."""
+    log = StackDirectory(home / "demo").log("terraform")
+    with subprocess.Popen(
+        loudhailer_command(home, "unused", "demo", "--sockets", "60"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as demo:
+        try:
+            await eventually(lambda: log.exists() and "aws_sqs_queue" in log.read_text())
+        finally:
+            demo.send_signal(number)
+    assert demo.returncode == 128 + number
+    assert remains(home) == []

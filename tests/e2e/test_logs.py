@@ -1,0 +1,102 @@
+"""What the functions log: enough to follow a broadcast, and no secret."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.e2e.scene import Scene
+from tests.e2e.system import System, eventually
+
+MINUTE = 60
+
+
+def events(system: System, group: str) -> Iterator[str]:
+    """Every event of a log group."""
+    for page in system.logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+        for event in page["events"]:
+            yield event["message"]
+
+
+def lines(system: System, function: str) -> list[dict[str, Any]]:
+    """The lines that a function has logged as JSON; the platform's own, which are not, are left out."""
+    group = f"/aws/lambda/{system.deployment.functions[function]}"
+    return [json.loads(event) for event in events(system, group) if event.startswith("{")]
+
+
+async def logged(scene: Scene, function: str, **fields: Any) -> list[dict[str, Any]]:
+    """The lines of a function that have these fields, as soon as there are any."""
+
+    def look() -> list[dict[str, Any]]:
+        return [line for line in lines(scene.system, function) if fields.items() <= line.items()]
+
+    return await eventually(look)
+
+
+async def test_every_step_of_a_broadcast_logs_its_id(scene: Scene) -> None:
+    """A search for the id finds the whole way, and the errors on it."""
+    session = await scene.session(tenant := scene.tenant())
+    _, leaves, *_ = await scene.guests(session, 10)
+    await scene.faults(error_rate=0.5, drop_disconnect=1.0)
+    await leaves.reset()
+    for row in scene.system.connections_of(tenant):
+        scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+    broadcast_id = await scene.broadcast({"tenantId": tenant, "sessionId": session.session})
+    await scene.report(broadcast_id)
+    for function in ("publish", "swarm", "query", "post_message", "settle"):
+        assert await logged(scene, function, broadcast_id=broadcast_id)
+
+
+async def test_a_connection_is_found_in_the_logs_by_its_id(scene: Scene) -> None:
+    """What was refused and what got lost is logged with the connection's id."""
+    session = await scene.session(tenant := scene.tenant(connections_per_session=1))
+    guest = await scene.connect(session)
+    connection_id = await guest.connection_id()
+    assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429
+    assert all(line["connection_id"] for line in await logged(scene, "connect", tenant_id=tenant))
+    await scene.faults(drop_authorizer_context=True)
+    guest.leave()
+    assert await logged(scene, "disconnect", connection_id=connection_id)
+
+
+async def test_every_function_reports_metrics(scene: Scene) -> None:
+    """In CloudWatch's embedded format: each line names its metrics and holds their values."""
+    await scene.broadcast({"tenantId": (tenant := scene.tenant())})
+    (await scene.guest(tenant)).send("?")
+    for function in ("authorizer", "connect", "default_route", "publish", "swarm", "session_api"):
+        found = await eventually(lambda name=function: [line for line in lines(scene.system, name) if "_aws" in line])
+        directives = [directive for line in found for directive in line["_aws"]["CloudWatchMetrics"]]
+        assert {directive["Namespace"] for directive in directives} == {"Loudhailer"}
+
+
+async def test_no_log_holds_a_session_id(scene: Scene) -> None:
+    """It is a bearer secret, and this looks for that of every test before; some more try to get one into a log."""
+    session = await scene.session(tenant := scene.tenant(connections_per_session=1), "ann")
+    guest = await scene.connect(session)
+    for text in (session.session, json.dumps({"action": session.session}), json.dumps({"sessionId": session.session})):
+        guest.send(text)
+        await guest.frame()
+    ids = {"tenantId": tenant, "sessionId": session.session}
+    assert (await scene.refusal(**ids)).status == 429
+    assert (await scene.refusal(**ids, playerId="bob")).status == 403
+    assert (await scene.refusal(tenantId="nobody", sessionId=scene.secret())).status == 403
+    await scene.report(await scene.broadcast(ids, {"sessionId": session.session}))
+    await scene.api.call("POST", "/broadcast", document={"audience": {**ids, "all": True}, "message": 1}, success=400)
+    await scene.api.call("PUT", "/session", query=ids | {"playerId": "a#b"}, success=400)
+    await scene.api.call("DELETE", "/session", query=ids)
+    await scene.faults(drop_authorizer_context=True)
+    guest.leave()
+    await scene.counted(tenant, 1)
+    system = scene.system
+    groups = [group["logGroupName"] for page in pages(system) for group in page["logGroups"]]
+    assert {f"/aws/lambda/{name}" for name in system.deployment.functions.values()} <= set(groups)
+    logs = {group: "\n".join(events(system, group)) for group in groups}
+    logs |= {path.name: path.read_text(errors="replace") for path in system.directory.log("any").parent.iterdir()}
+    told = {(name, secret) for name, log in logs.items() for secret in system.secrets if secret in log}
+    assert told == set()
+    assert session.session in system.secrets
+
+
+def pages(system: System) -> Any:
+    """The names of all log groups, page by page."""
+    return system.logs.get_paginator("describe_log_groups").paginate()

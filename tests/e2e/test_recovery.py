@@ -1,0 +1,45 @@
+"""The end of the stack: killed, brought up again, taken down. These tests come last, as the others share the stack."""
+
+import os
+import signal
+import subprocess
+
+from tests.e2e.scene import Scene
+from tests.e2e.system import System, brought_up, eventually, loudhailer_command, remains
+from tools.stack.state import load_state
+
+
+async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> None:
+    """The local AWS dies without a word, and so does the command that is about to bring it up again."""
+    pid = system.pids()["local-aws"]
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert system.loudhailer("status").returncode == 1
+    with subprocess.Popen(
+        loudhailer_command(system.home, system.name, "up"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        try:
+            await eventually(
+                lambda: load_state(system.directory.state_file), lambda state: state is not None and state.applying
+            )
+        finally:
+            command.kill()
+    again = brought_up(system.home, system.name)
+    assert None not in again.pids().values()
+    async with Scene(again) as scene:
+        guest = await scene.guest(tenant := scene.tenant())
+        broadcast_id = await scene.broadcast({"tenantId": tenant})
+        assert (await guest.frame())["id"] == broadcast_id
+
+
+def test_down_removes_every_trace(system: System) -> None:
+    """No file and no process is left; a second time there is nothing to do, which is no mistake."""
+    down = system.loudhailer("down")
+    assert down.returncode == 0, down.stderr
+    assert remains(system.home) == []
+    again = system.loudhailer("down")
+    assert (again.returncode, again.stderr.strip()) == (0, "There was no stack.")
+    assert remains(system.home) == []

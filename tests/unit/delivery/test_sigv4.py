@@ -1,0 +1,85 @@
+"""Signatures, against the SDK's own."""
+
+from datetime import UTC, datetime
+from random import Random
+from urllib.parse import quote
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as SdkCredentials
+
+from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.ids import ConnectionId
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-"
+ENDPOINTS = [
+    "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live",
+    "https://abcdef1234.execute-api.us-east-1.amazonaws.com",
+    "https://ws.example.com/a/deeper/path",
+    "http://127.0.0.1:4510/abcdef1234/live",
+    "https://example.com:8443/live",
+    "https://example.com/with~tilde_and-dash.dot",
+]
+REGIONS = ["us-east-1", "eu-central-1", "ap-southeast-2"]
+
+
+class AtMoment(SigV4Auth):
+    """The SDK's signer, at a given moment."""
+
+    def __init__(self, credentials: SdkCredentials, region: str, moment: datetime) -> None:
+        super().__init__(credentials, "execute-api", region)
+        self._moment = moment.strftime("%Y%m%dT%H%M%SZ")
+
+    def signature_of(self, request: AWSRequest) -> dict[str, str]:
+        """The headers that the SDK would send."""
+        request.context["timestamp"] = self._moment
+        self._modify_request_before_signing(request)
+        request.headers["X-Amz-Date"] = self._moment
+        canonical = self.canonical_request(request)
+        signature = self.signature(self.string_to_sign(request, canonical), request)
+        self._inject_signature_to_request(request, signature)
+        return {name.lower(): value for name, value in request.headers.items()}
+
+
+def test_every_signature_is_the_sdks() -> None:
+    """Thousands of ids, payloads, moments, regions, endpoints and credentials, with a token and without one."""
+    random = Random(4)  # noqa: S311  # a test repeats itself
+    for _ in range(3_000):
+        connection = ConnectionId("".join(random.choices(ALPHABET, k=random.randint(1, 128))))
+        payload = random.randbytes(random.choice([0, 1, 50, 5_000]))
+        endpoint, region = random.choice(ENDPOINTS), random.choice(REGIONS)
+        token = random.choice([None, "".join(random.choices(ALPHABET, k=300))])
+        key, secret = f"AKIA{random.randrange(10**12)}", "".join(random.choices(ALPHABET, k=random.choice([5, 40, 70])))
+        moment = datetime.fromtimestamp(random.randrange(0, 4_000_000_000), UTC)
+        url, headers = PostSigner(endpoint, region, payload).at(
+            moment.timestamp() + random.random() * 0.999, Credentials(key, secret, token)
+        ).sign(connection)
+        assert url == f"{endpoint}/@connections/{quote(connection, safe='')}"
+        request = AWSRequest(method="POST", url=url, data=payload)
+        expected = AtMoment(SdkCredentials(key, secret, token), region, moment).signature_of(request)
+        assert {name.lower(): value for name, _, value in (header.partition(": ") for header in headers)} == expected
+
+
+def test_one_signer_signs_any_number_of_posts() -> None:
+    """What is computed once is not used up."""
+    signer = PostSigner(ENDPOINTS[0], "us-east-1", b"frame").at(1_800_000_000, Credentials("AKIA", "secret"))
+    first = signer.sign(ConnectionId("a="))
+    assert signer.sign(ConnectionId("b=")) != first
+    assert signer.sign(ConnectionId("a=")) == first
+
+
+@pytest.mark.parametrize("letter", ALPHABET)
+def test_the_path_is_escaped_once(letter: str) -> None:
+    """`=`, `/` and `+` are escaped, the others are not, and `@connections` stands as it is."""
+    signer = PostSigner(ENDPOINTS[0], "us-east-1", b"").at(1_800_000_000, Credentials("AKIA", "secret"))
+    url, _ = signer.sign(ConnectionId(f"L{letter}="))
+    escaped = {"=": "%3D", "/": "%2F", "+": "%2B"}.get(letter, letter)
+    assert url == f"{ENDPOINTS[0]}/@connections/L{escaped}%3D"
+
+
+def test_credentials_do_not_show_their_secrets() -> None:
+    """A log line has the access key at most."""
+    shown = f"{Credentials('AKIA', 'hush', 'token')!r} {Credentials('AKIA', 'hush', 'token')}"
+    assert "hush" not in shown
+    assert "token" not in shown
