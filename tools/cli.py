@@ -30,9 +30,11 @@ from tools.demo.scenario import Scenario
 from tools.demo.verdict import broadcast_table, count_table
 from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of, report_table
+from tools.operations.cancelling import cancel as cancel_broadcast
 from tools.operations.deployment import Deployment
 from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
+from tools.operations.redriving import Redrive
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Ports, Stack
@@ -251,6 +253,36 @@ def broadcast(
         workplace.terminal.show(report_table(report))
         if report.status != "finished" or report.failed:
             raise OperatorError("The broadcast did not reach everyone.", "Look at `loudhailer logs`.")
+
+
+@app.command()
+def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
+    """End a broadcast: who was not sent it yet is counted as failed."""
+    workplace: Workplace = context.obj
+    wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
+    deployment = workplace.deployment()
+    with workplace.terminal.bar("Cancelling") as bar:
+        report = cancel_broadcast(
+            deployment, wanted, lambda now: bar.update(now.dispatched - now.in_flight, now.dispatched, now.status)
+        )
+    workplace.terminal.show(report_table(report))
+
+
+@app.command()
+def redrive(
+    context: typer.Context,
+    broadcast: Annotated[str | None, typer.Option(help="Messages of this broadcast only.")] = None,
+) -> None:
+    """Send again what came to rest in the dead-letter queue."""
+    workplace: Workplace = context.obj
+    only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
+    result = Redrive(workplace.deployment(), only)()
+    table = Table("messages", "number", "what became of them")
+    for kind, number in sorted(result.sent.items()):
+        table.add_row(kind, str(number), "sent again")
+    for reason, number in sorted(result.left.items()):
+        table.add_row(reason, str(number), "left in the queue")
+    workplace.terminal.show(table if table.rows else "The dead-letter queue is empty.")
 
 
 @app.command()

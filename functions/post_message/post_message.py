@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Sender
 from loudhailer.observability import count, logger
@@ -45,6 +45,9 @@ class PostMessage:
         with logger.append_context_keys(
             broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
         ):
+            if chunk.expires_at == CANCELLED:
+                self._tell(chunk, account, failed=chunk.remaining)
+                return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
                 self._give_up(chunk, account, "the broadcast expired")

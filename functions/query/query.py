@@ -8,12 +8,13 @@ sent: the same connections in the same chunks, so that an outcome means the same
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from itertools import islice
 
 from functions.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import ChunkMessage, PartitionMessage, Recipients, Scope
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Recipients, Scope
 from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.connections.model import ConnectionKey
@@ -67,6 +68,9 @@ class Query:
             if self._is_complete(message):
                 logger.info("the source was sent before")
                 return
+            summary = self._broadcasts.summary(message.broadcast_id)
+            if summary is not None and summary.cancelled:
+                message = replace(message, expires_at=CANCELLED)
             outbox = Outbox(self._shards, self._executor)
             chunks, dispatched = 0, 0
             for chunk in self._chunks(message):
@@ -101,7 +105,7 @@ class Query:
             yield chunk
         if message.expires_at <= self._clock():
             count("SourceExpired")
-            logger.warning("the broadcast expired before all recipients were found")
+            logger.warning("the broadcast was over before all recipients were found")
             return
         pages = self._pages(message.scope, last)
         waiting: Page = []

@@ -46,11 +46,11 @@ class Swarm:
 
     def _fixed_sources(self, announcement: Announcement) -> list[Source]:
         broadcast_id = announcement.broadcast_id
-        if announcement.expires_at <= self._clock():
-            count("BroadcastExpired")
-            logger.warning("the broadcast expired before it was planned to the end")
-            return self._complete(broadcast_id)
         summary = self._broadcasts.summary(broadcast_id)
+        if announcement.expires_at <= self._clock() or (summary is not None and summary.cancelled):
+            count("BroadcastExpired")
+            logger.warning("the broadcast was over before it was planned to the end")
+            return self._complete(broadcast_id)
         if summary is not None and summary.sources is not None:
             return self._broadcasts.sources(broadcast_id)[: summary.sources]
         match announcement.audience:

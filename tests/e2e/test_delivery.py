@@ -225,6 +225,17 @@ async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_
         assert attributes["source"].endswith(scene.system.queue(queue).rpartition("/")[2])
 
 
+async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Scene) -> None:
+    """What SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
+    await scene.guest(tenant := scene.tenant())
+    play = await Play.to(scene, tenant)
+    chunk = play.chunk_message()
+    scene.system.sqs.send_message(QueueUrl=scene.system.queue("undelivered"), MessageBody=chunk)
+    report = await scene.report(play.broadcast_id)
+    assert (report["dispatched"], report["failed"], report["byAccount"]) == (1, 1, {})
+    assert (await scene.dead_letter(chunk))["reason"]
+
+
 @pytest.mark.parametrize("queue", STEPS)
 async def test_a_message_that_comes_twice_changes_nothing_in_the_report(scene: Scene, queue: str) -> None:
     """Every queue may deliver a message again, even long after it was handled."""

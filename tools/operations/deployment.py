@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.queues.sqs import SqsQueue
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
 from tools.errors import OperatorError
 from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint
 
 if TYPE_CHECKING:
+    from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.queues.port import Queue
     from loudhailer.tenancy.port import LimitStore, TenantStore
     from tools.stack.state import StackState
 
@@ -54,6 +58,14 @@ class Deployment:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
 
+    @property
+    def shard_names(self) -> list[str]:
+        """The short names of the shard queues, in the order that chunks are spread in."""
+        return sorted(
+            (name for name in self.queue_urls if name.startswith("shard-")),
+            key=lambda name: int(name.partition("-")[2]),
+        )
+
     @cached_property
     def tenants(self) -> "TenantStore":
         """The tenants."""
@@ -73,6 +85,15 @@ class Deployment:
     def connections(self) -> "ConnectionStore":
         """The connections' rows."""
         return DynamoConnectionStore(self.client("dynamodb"), self._table("connections"))
+
+    @cached_property
+    def broadcasts(self) -> "BroadcastStore":
+        """The broadcasts' rows."""
+        return DynamoBroadcastStore(self.client("dynamodb"), self._table("broadcasts"))
+
+    def queue(self, name: str) -> "Queue":
+        """One of the queues, to send to."""
+        return SqsQueue(self.client("sqs"), self.queue_urls[name], pause=time.sleep)
 
     def client(self, service: str) -> Any:
         """A client of one of the AWS services that the stack runs on."""

@@ -2,9 +2,9 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced sources? expected? swarmedAt?` |
+| `summary` | `audience contentHash publishedAt announced cancelled? sources? expected? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? queriedAt?` |
-| `chunk#<source>.<i>` | `connections` (JSON, as in the message; none in the one that ends a source) `young youngUntil` |
+| `chunk#<source>.<i>` | `connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 
 Every row expires a week after it was written. What is structured and never searched is JSON in one attribute.
@@ -65,6 +65,10 @@ class DynamoBroadcastStore(BroadcastStore):
         """See `BroadcastStore.mark_announced`."""
         self._update(broadcast_id, "summary", "SET announced = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
+    def cancel(self, broadcast_id: BroadcastId) -> bool:
+        """See `BroadcastStore.cancel`."""
+        return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         item = self._get(broadcast_id, "summary")
@@ -76,6 +80,7 @@ class DynamoBroadcastStore(BroadcastStore):
             content_hash=item["contentHash"]["S"],
             published_at=int(item["publishedAt"]["N"]),
             announced=item["announced"]["BOOL"],
+            cancelled="cancelled" in item,
             sources=_number(item, "sources"),
             expected=_number(item, "expected"),
             swarmed_at=_number(item, "swarmedAt"),
@@ -162,6 +167,32 @@ class DynamoBroadcastStore(BroadcastStore):
             ]
         )
 
+    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
+        """See `BroadcastStore.reopen_source`."""
+        end = end_of_source(number, len(self.chunks(broadcast_id, number)))
+        self._transact(
+            [
+                {
+                    "Update": {
+                        "TableName": self._table,
+                        "Key": _key(broadcast_id, f"source#{number}"),
+                        "UpdateExpression": "REMOVE dispatched, queriedAt",
+                        "ConditionExpression": f"{_EXISTS} AND attribute_exists(dispatched)",
+                    }
+                },
+                {
+                    "Delete": {
+                        "TableName": self._table,
+                        "Key": _key(broadcast_id, f"chunk#{end.chunk_id}"),
+                    }
+                },
+            ]
+        )
+
+    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.reopen_sources`."""
+        self._update(broadcast_id, "summary", "REMOVE sources, expected, swarmedAt", _EXISTS, {})
+
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
         found: dict[TallyKey, Tally] = {}
@@ -234,13 +265,14 @@ class DynamoBroadcastStore(BroadcastStore):
         return holds("PutItem", put)
 
     def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
+        named: Any = {"ExpressionAttributeValues": values} if values else {}
         update = partial(
             self._client.update_item,
             TableName=self._table,
             Key=_key(broadcast_id, part),
             UpdateExpression=changes,
             ConditionExpression=condition,
-            ExpressionAttributeValues=values,
+            **named,
         )
         return holds("UpdateItem", update)
 

@@ -28,6 +28,14 @@ class MemoryBroadcastStore(BroadcastStore):
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, announced=True)
 
+    def cancel(self, broadcast_id: BroadcastId) -> bool:
+        """See `BroadcastStore.cancel`."""
+        summary = self._summaries.get(broadcast_id)
+        if summary is None:
+            return False
+        self._summaries[broadcast_id] = replace(summary, cancelled=True)
+        return True
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         return self._summaries.get(broadcast_id)
@@ -82,6 +90,20 @@ class MemoryBroadcastStore(BroadcastStore):
             self._chunks[broadcast_id, end.chunk_id] = end
             self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, queried_at=now)
             return True
+
+    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
+        """See `BroadcastStore.reopen_source`."""
+        with self._lock:
+            source = self._sources.get((broadcast_id, number))
+            if source is not None and source.dispatched is not None:
+                end = end_of_source(number, len(self.chunks(broadcast_id, number)))
+                self._chunks.pop((broadcast_id, end.chunk_id), None)
+                self._sources[broadcast_id, number] = replace(source, dispatched=None, queried_at=None)
+
+    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.reopen_sources`."""
+        if summary := self._summaries.get(broadcast_id):
+            self._summaries[broadcast_id] = replace(summary, sources=None, expected=None, swarmed_at=None)
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""

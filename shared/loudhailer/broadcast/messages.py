@@ -22,6 +22,9 @@ from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition
 
 VERSION = 1
 
+CANCELLED = 0
+"""The `expiresAt` of a message of a broadcast that was cancelled."""
+
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 

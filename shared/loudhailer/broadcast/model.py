@@ -22,6 +22,7 @@ class Summary:
         content_hash: SHA-256, in hex, of audience and message: the same id with another hash is another broadcast.
         published_at: epoch milliseconds.
         announced: the topic has taken it.
+        cancelled: nobody is to be sent it any more.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
         swarmed_at: epoch milliseconds; when its sources were complete.
@@ -32,6 +33,7 @@ class Summary:
     content_hash: str
     published_at: int
     announced: bool = False
+    cancelled: bool = False
     sources: int | None = None
     expected: int | None = None
     swarmed_at: int | None = None

@@ -24,6 +24,9 @@ class BroadcastStore(Protocol):
     def mark_announced(self, broadcast_id: BroadcastId) -> None:
         """Notes that the topic has taken the broadcast."""
 
+    def cancel(self, broadcast_id: BroadcastId) -> bool:
+        """Notes that nobody is to be sent it any more; False if there is no such broadcast."""
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """The summary; None if there is no such broadcast."""
 
@@ -59,6 +62,12 @@ class BroadcastStore(Protocol):
         From then on `fix_chunk` finds an empty chunk behind them. False, and nothing noted, if a further chunk is
         fixed, or if it was noted before; `now` in epoch milliseconds.
         """
+
+    def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
+        """Takes back that the source is complete, so that its recipients can be looked for again."""
+
+    def reopen_sources(self, broadcast_id: BroadcastId) -> None:
+        """Takes back that the broadcast's sources are complete, so that those left out can be planned."""
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """Those of the tallies that there are."""

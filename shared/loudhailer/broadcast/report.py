@@ -24,6 +24,7 @@ class Report:
         published_at: epoch milliseconds.
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
+        cancelled: an operator has ended it; who was not sent it by then has failed.
     """
 
     status: Status
@@ -35,6 +36,7 @@ class Report:
     published_at: int
     finished_at: int | None
     by_account: Mapping[str, int]
+    cancelled: bool = False
 
     @property
     def in_flight(self) -> int:
@@ -54,6 +56,7 @@ class Report:
             "publishedAt": self.published_at,
             "finishedAt": self.finished_at,
             "byAccount": dict(self.by_account),
+            "cancelled": self.cancelled,
         }
 
     @staticmethod
@@ -69,6 +72,7 @@ class Report:
             published_at=wire["publishedAt"],
             finished_at=wire["finishedAt"],
             by_account=wire["byAccount"],
+            cancelled=wire["cancelled"],
         )
 
 
@@ -98,4 +102,5 @@ def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tall
         published_at=summary.published_at,
         finished_at=max(end for end in ends if end is not None) if finished else None,
         by_account=by_account,
+        cancelled=summary.cancelled,
     )

@@ -134,7 +134,7 @@ def test_a_broadcast_to_nobody_finishes() -> None:
 
 
 def test_the_body_of_a_report_has_the_documented_fields() -> None:
-    """`GET /broadcast/{id}` answers these fields, and the kept report is read back from them."""
+    """`GET /broadcast/{id}` answers these fields, and a client reads the report back from them."""
     report = Report(
         status="delivering",
         expected=None,
@@ -158,5 +158,6 @@ def test_the_body_of_a_report_has_the_documented_fields() -> None:
         "publishedAt": NOW_MS,
         "finishedAt": None,
         "byAccount": {ACCOUNT: 5},
+        "cancelled": False,
     }
     assert Report.from_wire(wire) == report

@@ -35,7 +35,6 @@ class AtMoment(SigV4Auth):
         """The headers that the SDK would send."""
         request.context["timestamp"] = self._moment
         self._modify_request_before_signing(request)
-        request.headers["X-Amz-Date"] = self._moment
         canonical = self.canonical_request(request)
         signature = self.signature(self.string_to_sign(request, canonical), request)
         self._inject_signature_to_request(request, signature)

@@ -1,0 +1,90 @@
+"""Benchmark 5: what a function's start costs, next to what `import boto3` and two clients cost alone."""
+
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+
+from tests.bench import lambda_environment, processes
+from tests.bench.processes import BenchmarkError, pinned
+from tests.bench.results import Section, Table, at_most, median, median_ratio, number, times
+from tools.stack.project import Project
+
+ROUNDS = 9
+"""The first one, which compiles bytecode and fills the system's caches, is not counted."""
+
+LIMITS = {"post_message": 0.6, "connect": 1.1, "authorizer": 1.1}
+
+_BASELINE = "boto3 and two clients"
+_BASELINE_CODE = "import boto3; boto3.client('dynamodb'); boto3.client('sqs')"
+_PROGRAM = "import time\nstarted = time.process_time()\n{code}\nprint(time.process_time() - started)"
+_IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +([\w.]+)")
+_LARGEST_PARTS = 5
+
+
+def measure(progressed: Callable[[int, int, str], None]) -> Section:
+    """Every function in a fresh interpreter, in turn, several times over."""
+    functions = sorted(path.parent.name for path in (Project.of_this_code().root / "functions").glob("*/handler.py"))
+    code = {_BASELINE: _BASELINE_CODE, **{name: f"import functions.{name}.handler" for name in functions}}
+    seconds: dict[str, list[float]] = defaultdict(list)
+    parts: dict[str, Counter[str]] = {}
+    total = len(code) * (ROUNDS + 1)
+    for done in range(ROUNDS * len(code)):
+        name = list(code)[done % len(code)]
+        progressed(done, total, name)
+        taken = float(_run("-c", _PROGRAM.format(code=code[name])).stdout.splitlines()[-1])
+        if done >= len(code):
+            seconds[name].append(taken)
+    for name, text in code.items():
+        progressed(total - len(code) + len(parts), total, name)
+        parts[name] = _parts(_run("-X", "importtime", "-c", text).stderr)
+    progressed(total, total, "")
+    return _section(seconds, parts)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    core, _ = processes.cores()
+    with pinned(core):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=lambda_environment.environment(),
+            cwd=Project.of_this_code().root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise BenchmarkError(f"a function does not start: {done.stderr[-2000:]}")
+    return done
+
+
+def _parts(log: str) -> Counter[str]:
+    """The time spent in importing each top-level package, in milliseconds, out of `-X importtime`'s log."""
+    parts: Counter[str] = Counter()
+    for microseconds, module in _IMPORT_TIME.findall(log):
+        parts[module.partition(".")[0]] += int(microseconds)
+    return parts
+
+
+def _section(seconds: Mapping[str, list[float]], parts: Mapping[str, Counter[str]]) -> Section:
+    ratios = {name: median_ratio(taken, seconds[_BASELINE]) for name, taken in seconds.items()}
+    rows = [
+        (name, number(median(seconds[name]) * 1000), number(ratio), _largest(parts[name]))
+        for name, ratio in sorted(ratios.items(), key=lambda item: item[1])
+    ]
+    return Section(
+        title="Cold start",
+        method=(
+            "CPU time from the first import to the end of the handler's module, in a fresh interpreter with compiled "
+            f"bytecode and warm file caches, {ROUNDS - 1} rounds in turn; ratios are medians of the ratios within a round. "
+            "`post_message` makes its SQS client after its first posts; that is not in its figure. The last column is "
+            "where `-X importtime` sees the time go, itself slower."
+        ),
+        tables=[Table("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
+        targets=[at_most(f"cold start of {name}", ratios[name], limit, times) for name, limit in LIMITS.items()],
+    )
+
+
+def _largest(parts: Counter[str]) -> str:
+    return ", ".join(f"{name} {taken / 1000:.0f}" for name, taken in parts.most_common(_LARGEST_PARTS))

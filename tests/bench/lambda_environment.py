@@ -1,0 +1,81 @@
+"""What Lambda and Terraform give to a function, for those that are measured outside of the local AWS."""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+CHUNK_SIZE = 500
+SHARDS = 4
+
+_ARN = f"{REGION}:{ACCOUNT}"
+_QUEUES = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/bench"
+
+VARIABLES = {
+    "ENVIRONMENT": "bench",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_METRICS_NAMESPACE": "Loudhailer",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": ACCOUNT,
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_LAMBDA_FUNCTION_NAME": "bench",
+    **{
+        f"{table.upper()}_TABLE": f"bench-{table}"
+        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "broadcasts")
+    },
+    **{
+        f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
+        for queue in ("partition", "outcome", "dead_letter", "accounting_failure")
+    },
+    "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
+    "BROADCAST_TOPIC_ARN": f"arn:aws:sns:{_ARN}:bench-broadcast",
+    "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:{_ARN}:bench-shard-dead-letter",
+    "CALLBACK_ENDPOINT": f"https://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
+    "WEBSOCKET_URL": f"wss://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
+    "CHUNK_SIZE": str(CHUNK_SIZE),
+    "CONNECTIONS_PER_PARTITION": "1000",
+    "MAX_PARTITIONS": "2500",
+    "LANE_POSTS_PER_SECOND": "2450",
+    "LIST_TENANTS": "false",
+    "MESSAGE_LIFETIME_SECONDS": "300",
+}
+"""The variables of all functions together."""
+
+
+def environment() -> dict[str, str]:
+    """The process's own without any AWS setting, and the functions' variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | VARIABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler is told about its invocation."""
+
+    function_name: str = "bench"
+    memory_limit_in_mb: str = "1024"
+    invoked_function_arn: str = f"arn:aws:lambda:{_ARN}:function:bench"
+    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation times out."""
+        return 15_000
+
+
+def queue_event(queue: str, body: str) -> dict[str, Any]:
+    """An event with one message of a queue."""
+    record = {
+        "messageId": "11111111-1111-1111-1111-111111111111",
+        "receiptHandle": "r" * 180,
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{_ARN}:bench-{queue}",
+        "awsRegion": REGION,
+    }
+    return {"Records": [record]}

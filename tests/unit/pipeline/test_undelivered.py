@@ -1,0 +1,136 @@
+"""What nobody could handle ends as failed, and rests where it can be sent again."""
+
+from dataclasses import replace
+
+import pytest
+
+from functions.settle.settle import Settle
+from functions.settle.undelivered import NOBODY, GiveUp
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.model import Source
+from loudhailer.broadcast.report import Report
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import ChunkId
+from loudhailer.queues.memory import MemoryQueue
+from tests.unit.broadcast.factories import (
+    ACCOUNT,
+    BROADCAST,
+    NOW,
+    announcement,
+    chunk,
+    chunk_message,
+    partition,
+    partition_message,
+    summary,
+)
+
+SCOPE = (partition(0),)
+
+
+class World:
+    """A broadcast of two sources; the first one has two chunks of three and five recipients."""
+
+    def __init__(self) -> None:
+        self.broadcasts = MemoryBroadcastStore()
+        self.dead_letters = MemoryQueue()
+        self.broadcasts.record(summary())
+        self.broadcasts.fix_sources(
+            BROADCAST, [Source(number=0, scope=SCOPE, expected=8), Source(number=1, scope=(partition(1),), expected=2)]
+        )
+        self.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 3))
+        self.broadcasts.fix_chunk(BROADCAST, chunk("0.1", 5))
+        settle = Settle(self.broadcasts, MemoryConnectionStore(), clock=lambda: NOW)
+        self.settle = settle
+        self.give_up = GiveUp(settle, self.broadcasts, self.dead_letters, clock=lambda: NOW)
+
+    def report(self) -> Report:
+        """The report as it stands."""
+        report = self.broadcasts.report(BROADCAST)
+        assert report is not None
+        assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
+        return report
+
+
+def outcome(chunk_id: str, size: int, *, delivered: int) -> OutcomeMessage:
+    """What a worker says of a chunk."""
+    return OutcomeMessage(
+        broadcast_id=BROADCAST,
+        chunk_id=ChunkId(chunk_id),
+        size=size,
+        account=ACCOUNT,
+        delivered=delivered,
+        gone=0,
+        failed=0,
+    )
+
+
+def test_a_chunk_fails_for_those_that_remain() -> None:
+    """The others keep what became of them, also when they are told of later."""
+    world = World()
+    message: ChunkMessage = replace(chunk_message(size=3), remaining=0b110)
+    world.give_up(message.to_wire())
+    assert (world.report().failed, world.report().in_flight) == (2, 6)
+    world.settle.outcomes([outcome("0.0", 3, delivered=0b011)])
+    assert (world.report().delivered, world.report().failed) == (2, 1)
+    assert NOBODY not in world.report().by_account
+
+
+def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
+    """No further recipients are looked for; a query that comes after all finds the end."""
+    world = World()
+    world.settle.outcomes([outcome("0.1", 5, delivered=0b11111)])
+    world.give_up(partition_message(SCOPE).to_wire())
+    source = world.broadcasts.source(BROADCAST, 0)
+    assert source is not None
+    assert source.dispatched == 8
+    assert (world.report().delivered, world.report().failed) == (5, 3)
+    assert world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
+
+
+def test_a_source_that_is_complete_is_left_alone() -> None:
+    """Its chunks are on their way: they have outcomes of their own."""
+    world = World()
+    world.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
+    world.give_up(partition_message(SCOPE).to_wire())
+    assert (world.report().failed, world.report().in_flight) == (0, 8)
+
+
+def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
+    """Its report comes to an end, and what was expected of them stays unknown."""
+    world = World()
+    world.give_up(announcement().to_wire())
+    report = world.report()
+    assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 8, 8, None)
+
+
+def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
+    """It says what is true, not what failed."""
+    world = World()
+    world.give_up(outcome("0.0", 3, delivered=0b111).to_wire())
+    assert world.report().delivered == 3
+    assert world.dead_letters.bodies == []
+
+
+@pytest.mark.parametrize("body", [announcement().to_wire(), partition_message(SCOPE).to_wire()], ids=["all", "source"])
+def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str) -> None:
+    """As it came, so that it can be sent again."""
+    world = World()
+    world.give_up(body)
+    assert world.dead_letters.bodies == [body]
+    assert world.dead_letters.attributes == [{"reason": "it was received too often"}]
+
+
+def test_given_up_twice_is_given_up_once() -> None:
+    """The queue may deliver it again."""
+    world = World()
+    for _ in range(2):
+        world.give_up(announcement().to_wire())
+    assert (world.report().dispatched, world.report().failed) == (8, 8)
+
+
+def test_a_message_of_no_kind_is_refused() -> None:
+    """There is nothing to settle in it."""
+    with pytest.raises(MalformedMessageError):
+        World().give_up('{"v":1}')

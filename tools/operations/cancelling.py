@@ -1,0 +1,60 @@
+"""Ending a broadcast before everyone was sent it.
+
+The mark on its summary stops `swarm` and `query`. The chunks that wait in the shards are replaced by cancelled ones,
+which `post_message` settles as failed without posting; a chunk that a worker has at the moment is posted to its end.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage
+from loudhailer.broadcast.report import Report
+from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import BroadcastId
+from tools.errors import OperatorError
+from tools.operations.deployment import Deployment
+from tools.operations.received import Received, received
+
+_BOUND_SECONDS = 120.0
+
+
+def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable[[Report], None]) -> Report:
+    """Cancel the broadcast and see it to its end; OperatorError if there is none, or if it does not end."""
+    if not deployment.broadcasts.cancel(broadcast_id):
+        raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
+    ends = time.monotonic() + _BOUND_SECONDS
+    while time.monotonic() < ends:
+        report = deployment.broadcasts.report(broadcast_id)
+        if report is not None:
+            progress(report)
+            if report.finished_at is not None:
+                return report
+        _replace_waiting(deployment, broadcast_id)
+        time.sleep(0.2)
+    raise OperatorError(
+        f"Some of the broadcast was still in flight after {_BOUND_SECONDS:.0f} s.",
+        "It is cancelled all the same; look at `loudhailer status` and `logs`, and cancel it again.",
+    )
+
+
+def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
+    client = deployment.client("sqs")
+    for name in deployment.shard_names:
+        others: list[Received] = []
+        for message in received(client, deployment.queue_urls[name]):
+            chunk = _chunk(message.body)
+            if chunk is None or chunk.broadcast_id != broadcast_id or chunk.expires_at == CANCELLED:
+                others.append(message)
+                continue
+            deployment.queue(name).send_all([replace(chunk, expires_at=CANCELLED).to_wire()])
+            message.delete()
+        for message in others:
+            message.put_back()
+
+
+def _chunk(body: str) -> ChunkMessage | None:
+    try:
+        return ChunkMessage.from_wire(body)
+    except MalformedMessageError:
+        return None

@@ -1,0 +1,37 @@
+"""Reading a queue from the command line: each message is taken, or goes back at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_HELD_SECONDS = 30
+_EMPTY_ANSWERS = 2
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message, held for half a minute."""
+
+    client: Any
+    url: str
+    body: str
+    receipt: str
+
+    def delete(self) -> None:
+        """Take it out of the queue."""
+        self.client.delete_message(QueueUrl=self.url, ReceiptHandle=self.receipt)
+
+    def put_back(self) -> None:
+        """Let others have it."""
+        self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=self.receipt, VisibilityTimeout=0)
+
+
+def received(client: Any, url: str) -> Iterator[Received]:
+    """What the queue holds, until it answers with nothing twice; a message that is put back may come again."""
+    empty = 0
+    while empty < _EMPTY_ANSWERS:
+        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HELD_SECONDS)
+        messages = answer.get("Messages", [])
+        empty = 0 if messages else empty + 1
+        for message in messages:
+            yield Received(client, url, message["Body"], message["ReceiptHandle"])

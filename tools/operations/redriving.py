@@ -1,0 +1,108 @@
+"""Sending again what came to rest in the dead-letter queue.
+
+Each message goes to the queue of its kind with a new time to live. What a report counted as failed becomes delivered
+then: outcomes are a union, delivered over failed. Of a source that is sent again, connections that had the frame may
+get it twice; its id tells them.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from loudhailer.broadcast.messages import (
+    Announcement,
+    ChunkMessage,
+    Message,
+    OutcomeMessage,
+    PartitionMessage,
+    message_from_wire,
+)
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import BroadcastId
+from loudhailer.queues.port import Queue
+from tools.operations.deployment import Deployment
+from tools.operations.received import Received, received
+
+LIFETIME_SECONDS = 300
+
+
+@dataclass
+class Redriven:
+    """What became of the messages: how many were sent again, by kind, and why the others were left."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+
+
+class Redrive:
+    """Sends the messages of one broadcast, or of all, again."""
+
+    def __init__(
+        self, deployment: Deployment, only: BroadcastId | None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._deployment = deployment
+        self._only = only
+        self._clock = clock
+
+    @property
+    def _broadcasts(self) -> BroadcastStore:
+        return self._deployment.broadcasts
+
+    def __call__(self) -> Redriven:
+        """Goes through the dead-letter queue once; what cannot be sent again stays there."""
+        result = Redriven()
+        kept: list[Received] = []
+        for letter in received(self._deployment.client("sqs"), self._deployment.queue_urls["dead-letter"]):
+            try:
+                message = message_from_wire(letter.body)
+            except MalformedMessageError:
+                result.left["malformed, or of another release"] += 1
+                kept.append(letter)
+                continue
+            if reason := self._refused(message):
+                result.left[reason] += 1
+                kept.append(letter)
+                continue
+            self._send(message)
+            letter.delete()
+            result.sent[type(message).__name__] += 1
+        for letter in kept:
+            letter.put_back()
+        return result
+
+    def _refused(self, message: Message) -> str | None:
+        if self._only is not None and message.broadcast_id != self._only:
+            return "of another broadcast"
+        summary = self._broadcasts.summary(message.broadcast_id)
+        if summary is None:
+            return "of a broadcast that is forgotten"
+        return "of a broadcast that was cancelled" if summary.cancelled else None
+
+    def _send(self, message: Message) -> None:
+        expires_at = int(self._clock()) + LIFETIME_SECONDS
+        match message:
+            case Announcement():
+                self._reopen_empty(message.broadcast_id)
+                self._queue("broadcast").send_all([replace(message, expires_at=expires_at).to_wire()])
+            case PartitionMessage():
+                self._broadcasts.reopen_source(message.broadcast_id, message.source)
+                self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
+            case ChunkMessage():
+                source, _, number = message.chunk_id.partition(".")
+                shards = self._deployment.shard_names
+                again = replace(message, expires_at=expires_at, attempt=1)
+                self._queue(shards[(int(source) + int(number)) % len(shards)]).send_all([again.to_wire()])
+            case OutcomeMessage():
+                self._queue("outcome").send_all([message.to_wire()])
+
+    def _reopen_empty(self, broadcast_id: BroadcastId) -> None:
+        """Lets a broadcast be planned to its end, and sources that were ended before anyone was found be queried."""
+        self._broadcasts.reopen_sources(broadcast_id)
+        for source in self._broadcasts.sources(broadcast_id):
+            if source.dispatched == 0:
+                self._broadcasts.reopen_source(broadcast_id, source.number)
+
+    def _queue(self, name: str) -> Queue:
+        return self._deployment.queue(name)
