@@ -6,6 +6,7 @@ is left out that way, and nothing else.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +34,12 @@ class CannedAws:
 
     Attributes:
         calls: how many calls there were of each action.
+        bytes_sent: how long their bodies were, together.
     """
 
     def __init__(self, answers: dict[str, Answer]) -> None:
-        self.calls = dict.fromkeys(answers, 0)
+        self.calls = Counter[str]()
+        self.bytes_sent = Counter[str]()
         self._answers = answers
         self._checksums: dict[bytes, str] = {}
         boto3.setup_default_session()
@@ -45,9 +48,10 @@ class CannedAws:
 
     def _answer(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         action = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
-        self.calls[action] += 1
         answer = self._answers[action]
         content = request.body if isinstance(request.body, bytes) else str(request.body).encode()
+        self.calls[action] += 1
+        self.bytes_sent[action] += len(content)
         body = answer if isinstance(answer, bytes) else answer(content)
         headers = {
             "content-type": "application/x-amz-json-1.0",

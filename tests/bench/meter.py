@@ -17,6 +17,18 @@ def job() -> dict[str, Any]:
     return given
 
 
+def divert_prints() -> None:
+    """Whatever is printed from now on goes where errors go: to a pipe, as in Lambda."""
+    sys.stdout = sys.stderr
+
+
+def tell(document: dict[str, Any]) -> None:
+    """Write a line for whoever started the program."""
+    output = sys.__stdout__ or sys.stdout
+    output.write(json.dumps(document) + "\n")
+    output.flush()
+
+
 class Meter:
     """Counts something for the length of a `with` block, and tells at its end how many, in which time, for how much CPU.
 
@@ -29,8 +41,7 @@ class Meter:
 
     def __enter__(self) -> Self:
         """Start."""
-        sys.stdout.write('{"event": "started"}\n')
-        sys.stdout.flush()
+        tell({"event": "started"})
         self._started, self._cpu = time.monotonic(), time.process_time()
         return self
 
@@ -44,5 +55,4 @@ class Meter:
             "count": self.count,
         }
         if kind is None:
-            sys.stdout.write(json.dumps(counted) + "\n")
-            sys.stdout.flush()
+            tell(counted)

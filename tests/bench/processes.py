@@ -1,12 +1,14 @@
-"""Processes that are measured: on a core of their own where there is one, and only for the CPU that they use themselves.
+"""Processes that are measured, and the CPU time that they use themselves.
 
-A program reads its job as one JSON document from standard input. It writes `{"event": "started"}` when it begins to
-count, and at the end one document with what it counted.
+A program reads its job as one JSON document from standard input. What is measured writes `{"event": "started"}` when it
+begins to count, and at the end one document with what it counted; what serves writes one document when it is ready.
+`tests.bench.meter` is the program's side.
 """
 
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from typing import Any
 from tools.stack.project import Project
 
 _SCHEDULED_CPU_TIME = 2
+_LONGEST_SECONDS = 120.0
 
 
 class BenchmarkError(Exception):
@@ -36,10 +39,10 @@ def cores() -> tuple[int, int]:
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """What is started within the block runs on this core alone."""
+def pinned(core: int | None) -> Iterator[None]:
+    """What is started within the block runs on this core alone; with None, on any."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, before if core is None else {core})
     try:
         yield
     finally:
@@ -50,49 +53,58 @@ def run(
     command: Sequence[str],
     job: Mapping[str, Any],
     *,
-    core: int,
+    core: int | None = None,
     environment: Mapping[str, str] | None = None,
-    seconds: float = 120.0,
-    started: Callable[[], None] = lambda: None,
+    started: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Runs a program to its end and gives what it counted; BenchmarkError if it fails or takes longer than `seconds`."""
+    """Runs a program to its end and gives what it counted; BenchmarkError if it fails or takes too long."""
+    with _started(command, job, core, environment) as process:
+        if _line(process) != {"event": "started"}:
+            raise _failed(process)
+        started()
+        try:
+            output, errors = process.communicate(timeout=_LONGEST_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise BenchmarkError(f"{command} took longer than {_LONGEST_SECONDS:.0f} s") from error
+        if process.returncode != 0:
+            raise BenchmarkError(f"{command} failed:\n{errors[-2000:]}")
+        counted: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return counted
+
+
+@contextmanager
+def serving(module: str, job: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """A program of this project that runs for the length of the block: its process id, and what it says when ready."""
+    with _started([sys.executable, "-m", module], job, None, None) as process:
+        answer = _line(process)
+        if answer is None:
+            raise _failed(process)
+        yield process.pid, answer
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], job: Mapping[str, Any], core: int | None, environment: Mapping[str, str] | None
+) -> Iterator[subprocess.Popen[str]]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with pinned(core):
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=None if environment is None else {**os.environ, **environment},
-            cwd=Project.of_this_code().root,
-        )
+        process = subprocess.Popen(command, text=True, env=environment, cwd=Project.of_this_code().root, **pipes)
     try:
-        return _conversation(process, job, seconds, started)
+        if process.stdin is not None:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.close()
+            process.stdin = None
+        yield process
     finally:
         process.kill()
         process.communicate()
 
 
-def _conversation(
-    process: subprocess.Popen[str], job: Mapping[str, Any], seconds: float, started: Callable[[], None]
-) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    if process.stdin is None or process.stdout is None:
-        raise BenchmarkError("a program is started with pipes")
-    process.stdin.write(json.dumps(job) + "\n")
-    process.stdin.close()
-    process.stdin = None
-    if json.loads(process.stdout.readline() or "null") != {"event": "started"}:
-        raise _failed(process)
-    started()
-    try:
-        output, _ = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired as error:
-        raise BenchmarkError(f"{process.args!r} took longer than {seconds:.0f} s") from error
-    if process.returncode != 0:
-        raise _failed(process)
-    counted: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return counted
+def _line(process: subprocess.Popen[str]) -> dict[str, Any] | None:
+    """The next line that the program writes, None if it ends before."""
+    line = process.stdout.readline() if process.stdout is not None else ""
+    document: dict[str, Any] | None = json.loads(line or "null")
+    return document
 
 
 def _failed(process: subprocess.Popen[str]) -> BenchmarkError:

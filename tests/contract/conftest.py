@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 
 from loudhailer import codec
+from tests.contract.reserved_words import refuse_reserved_words
 from tests.contract.tables import TableKind, create_table
 
 ACCOUNT = "111111111111"
@@ -24,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def aws_client(service: str, endpoint: str) -> Any:
-    """A client of a service at the endpoint."""
-    return boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
+    """A client of a service at the endpoint; as AWS, it takes no reserved word in an expression of DynamoDB."""
+    client = boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",
@@ -33,6 +34,8 @@ def aws_client(service: str, endpoint: str) -> Any:
         aws_secret_access_key="local",
         config=Config(max_pool_connections=64),
     )
+    client.meta.events.register("provide-client-params.dynamodb", refuse_reserved_words)
+    return client
 
 
 def _endpoint(process: subprocess.Popen[bytes], ready_file: Path, log: Path) -> str:

@@ -54,7 +54,7 @@ class Guest(Client):
 
 
 class Scene:
-    """One test's part of the system. Use it as an async context manager: then all guests leave and no fault stays on.
+    """One test's part of the system. Use it as an async context manager: then no fault stays on and all guests leave.
 
     Attributes:
         system: the system, which other tests use before and after.
@@ -70,11 +70,11 @@ class Scene:
     async def __aenter__(self) -> Self:
         await self._exits.enter_async_context(self.api)
         await self._exits.enter_async_context(self._gateway)
-        self._exits.push_async_callback(self.faults)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._exits.aclose()
+        async with self._exits:
+            await self.faults()  # before the guests leave: their $disconnect must not get lost
 
     def tenant(
         self, *, tenant_connections: int = 1_000, connections_per_session: int = 1_000, session_seconds: int = 3_600
@@ -114,6 +114,17 @@ class Scene:
     async def guest(self, tenant: TenantId) -> Guest:
         """A guest of a new session."""
         return await self.connect(await self.session(tenant))
+
+    async def lose(self, *guests: Guest) -> list[str]:
+        """Let guests vanish without a `$disconnect`; the ids of their connections, whose rows stand. The fault stays on."""
+        ids = [await guest.connection_id() for guest in guests]
+        await self.faults(drop_disconnect=1.0)
+        for guest in guests:
+            await guest.reset()
+        await eventually(
+            lambda: self.gateway("connections"), lambda known: not set(known["connection_ids"]).intersection(ids)
+        )
+        return ids
 
     async def refusal(self, **query: str) -> Refusal:
         """How the handshake with this query is refused."""

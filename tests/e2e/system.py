@@ -5,12 +5,12 @@ import inspect
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import psutil
 
@@ -21,6 +21,7 @@ from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
 from tools.operations.census import TenantCount
 from tools.operations.deployment import Deployment
 from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import AWS, GATEWAY
 from tools.stack.local_aws import local_endpoint
 from tools.stack.processes import MARK, ProcessTable
 from tools.stack.state import StackState, load_state
@@ -41,12 +42,21 @@ _COMMAND_SECONDS = 600.0
 _LOUDHAILER = Path(sys.executable).with_name("loudhailer")
 
 
-async def eventually[T](look: Callable[[], T | Awaitable[T]], holds: Callable[[T], object] = bool) -> T:
+@overload
+async def eventually[T](look: Callable[[], Awaitable[T]], holds: Callable[[T], object] = bool) -> T: ...
+
+
+@overload
+async def eventually[T](look: Callable[[], T], holds: Callable[[T], object] = bool) -> T: ...
+
+
+async def eventually(look: Callable[[], Any], holds: Callable[[Any], object] = bool) -> Any:
     """What `look` finds, as soon as that holds."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        looked = look()
-        found: T = await looked if inspect.isawaitable(looked) else looked
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
         if holds(found):
             return found
         assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS:.0f} s it still is {found!r}"
@@ -173,8 +183,7 @@ class System:
     def pids(self) -> dict[str, int | None]:
         """The process ids of what runs in the background."""
         table = ProcessTable(self.directory)
-        found = {name: table.find(name) for name in ("local-aws", "gateway")}
-        return {name: process and process.pid for name, process in found.items()}
+        return {name: getattr(table.find(name), "pid", None) for name in (AWS, GATEWAY)}
 
     def loudhailer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command on the stack."""
@@ -184,7 +193,7 @@ class System:
 def loudhailer(home: Path, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command on a stack in a state directory."""
     return subprocess.run(
-        loudhailer_command(home, stack, *arguments),
+        _command(home, stack, *arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -193,8 +202,20 @@ def loudhailer(home: Path, stack: str, *arguments: str) -> subprocess.CompletedP
     )
 
 
-def loudhailer_command(home: Path, stack: str, *arguments: str) -> list[str]:
-    """The command as the operating system takes it."""
+@asynccontextmanager
+async def started(home: Path, stack: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """One command on a stack, running; the block sees to it that it ends."""
+    quiet = subprocess.DEVNULL
+    command = await asyncio.create_subprocess_exec(
+        *_command(home, stack, *arguments), stdin=quiet, stdout=quiet, stderr=quiet
+    )
+    try:
+        yield command
+    finally:
+        await command.wait()
+
+
+def _command(home: Path, stack: str, *arguments: str) -> list[str]:
     return [str(_LOUDHAILER), "--state-dir", str(home), "--stack", stack, *arguments]
 
 

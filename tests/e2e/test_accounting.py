@@ -60,9 +60,7 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
     stays, *leave = await scene.guests(await scene.session(tenant), 3)
     left = await stays.connection_id()
     await scene.counted(tenant, 3)
-    await scene.faults(drop_disconnect=1.0)
-    for guest in leave:
-        await guest.reset()
+    await scene.lose(*leave)
     for row in scene.system.connections_of(tenant):
         scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
     report = await scene.report(await scene.broadcast({"tenantId": tenant}))
@@ -75,10 +73,8 @@ async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
     """A row that nobody deleted expires; that deletion is counted like any other."""
     tenant = scene.tenant()
     stays, leaves = await scene.guests(await scene.session(tenant), 2)
-    lost = await leaves.connection_id()
     await scene.counted(tenant, 2)
-    await scene.faults(drop_disconnect=1.0)
-    await leaves.reset()
+    (lost,) = await scene.lose(leaves)
     (row,) = [row for row in scene.system.connections_of(tenant) if row["connectionId"]["S"] == lost]
     scene.system.change_connection(row, expiresAt=int(time.time()) - MINUTE)
     await scene.counted(tenant, 1)

@@ -33,8 +33,9 @@ def backdate(scene: Scene, tenant: TenantId) -> None:
 
 async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene) -> None:
     """It has a row before it can be posted to: the 410 until then is not believed, and the frame comes later."""
+    await scene.received([await scene.guest(scene.tenant())])  # no function starts cold while the handshake lasts
     session = await scene.session(tenant := scene.tenant())
-    await scene.faults(connect_delay_ms=3_000)
+    await scene.faults(connect_delay_ms=5_000)
     connecting = asyncio.create_task(scene.connect(session))
     (row,) = await eventually(lambda: scene.system.connections_of(tenant))
     broadcast_id = await scene.broadcast({"tenantId": tenant})
@@ -51,10 +52,7 @@ async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(sc
     """Of two sockets that are gone the one that may still be connecting keeps its row."""
     session = await scene.session(tenant := scene.tenant())
     old, young, present = await scene.guests(session, 3)
-    ids = [await guest.connection_id() for guest in (old, young, present)]
-    await scene.faults(drop_disconnect=1.0)
-    await old.reset()
-    await young.reset()
+    ids = [*await scene.lose(old, young), await present.connection_id()]
     rows = {row["connectionId"]["S"]: row for row in scene.system.connections_of(tenant)}
     scene.system.change_connection(rows[ids[0]], connectedAt=int(time.time()) - MINUTE)
     scene.system.change_connection(rows[ids[1]], connectedAt=int(time.time()) + HOUR)  # young for the whole test

@@ -1,12 +1,11 @@
 """The demonstration, as a newcomer runs it."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import eventually, loudhailer, loudhailer_command, remains
+from tests.e2e.system import eventually, loudhailer, remains, started
 from tools.stack.directory import StackDirectory
 
 
@@ -30,12 +29,7 @@ def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
 async def test_a_demo_that_is_interrupted_leaves_nothing(home: Path, number: signal.Signals) -> None:
     """Whoever has seen enough while it still comes up finds neither processes nor files afterwards."""
     log = StackDirectory(home / "demo").log("terraform")
-    with subprocess.Popen(
-        loudhailer_command(home, "unused", "demo", "--sockets", "60"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as demo:
+    async with started(home, "unused", "demo", "--sockets", "60") as demo:
         try:
             await eventually(lambda: log.exists() and "aws_sqs_queue" in log.read_text())
         finally:

@@ -148,8 +148,11 @@ async def test_a_session_knows_its_connections(scene: Scene) -> None:
     guests = await scene.guests(session, 3)
 
     def connections() -> set[str]:
-        key = {"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}}
-        row = scene.system.dynamodb.get_item(TableName=scene.system.table("sessions"), Key=key)["Item"]
+        row = scene.system.dynamodb.get_item(
+            TableName=scene.system.table("sessions"),
+            Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+            ConsistentRead=True,
+        )["Item"]
         return {element.partition("#")[2] for element in row.get("connectionIds", {"SS": []})["SS"]}
 
     expected = {await guest.connection_id() for guest in guests}

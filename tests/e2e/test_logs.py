@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from tests.e2e.scene import Scene
@@ -37,8 +38,8 @@ async def test_every_step_of_a_broadcast_logs_its_id(scene: Scene) -> None:
     """A search for the id finds the whole way, and the errors on it."""
     session = await scene.session(tenant := scene.tenant())
     _, leaves, *_ = await scene.guests(session, 10)
-    await scene.faults(error_rate=0.5, drop_disconnect=1.0)
-    await leaves.reset()
+    await scene.lose(leaves)
+    await scene.faults(error_rate=0.5)
     for row in scene.system.connections_of(tenant):
         scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
     broadcast_id = await scene.broadcast({"tenantId": tenant, "sessionId": session.session})
@@ -63,10 +64,13 @@ async def test_every_function_reports_metrics(scene: Scene) -> None:
     """In CloudWatch's embedded format: each line names its metrics and holds their values."""
     await scene.broadcast({"tenantId": (tenant := scene.tenant())})
     (await scene.guest(tenant)).send("?")
+
+    def namespaces(function: str) -> set[str]:
+        metrics = [line["_aws"]["CloudWatchMetrics"] for line in lines(scene.system, function) if "_aws" in line]
+        return {directive["Namespace"] for directives in metrics for directive in directives}
+
     for function in ("authorizer", "connect", "default_route", "publish", "swarm", "session_api"):
-        found = await eventually(lambda name=function: [line for line in lines(scene.system, name) if "_aws" in line])
-        directives = [directive for line in found for directive in line["_aws"]["CloudWatchMetrics"]]
-        assert {directive["Namespace"] for directive in directives} == {"Loudhailer"}
+        assert await eventually(partial(namespaces, function)) == {"Loudhailer"}
 
 
 async def test_no_log_holds_a_session_id(scene: Scene) -> None:

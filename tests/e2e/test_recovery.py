@@ -2,25 +2,20 @@
 
 import os
 import signal
-import subprocess
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import System, brought_up, eventually, loudhailer_command, remains
+from tests.e2e.system import System, brought_up, eventually, remains, started
+from tools.stack.lifecycle import AWS
 from tools.stack.state import load_state
 
 
 async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> None:
     """The local AWS dies without a word, and so does the command that is about to bring it up again."""
-    pid = system.pids()["local-aws"]
+    pid = system.pids()[AWS]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert system.loudhailer("status").returncode == 1
-    with subprocess.Popen(
-        loudhailer_command(system.home, system.name, "up"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as command:
+    async with started(system.home, system.name, "up") as command:
         try:
             await eventually(
                 lambda: load_state(system.directory.state_file), lambda state: state is not None and state.applying

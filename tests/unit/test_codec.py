@@ -8,8 +8,12 @@ from loudhailer import codec
 from loudhailer.errors import PermanentError
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=("Cs",))),
-    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), values, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4),
     max_leaves=20,
 )
 
@@ -21,7 +25,7 @@ def test_what_is_encoded_is_decoded_again(value: object) -> None:
     assert codec.decode(codec.encode_text(value)) == value
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), json_values, max_size=5), st.randoms())
+@given(st.dictionaries(st.text(), json_values, max_size=5), st.randoms())
 def test_the_canonical_form_does_not_depend_on_the_order_of_keys(value: dict[str, object], random: object) -> None:
     """Equal objects give equal bytes."""
     items = list(value.items())

@@ -32,7 +32,9 @@ def test_an_id_may_use_its_whole_alphabet_up_to_its_length(
         parse("x" * (longest + 1))
 
 
-@pytest.mark.parametrize("value", ["", " ", "a b", "a#b", "a:b", "a,b", "a\n", "\na", "ä", "٣", "a\0", None, 7, True, ["a"], {}])
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "a#b", "a:b", "a,b", "a\n", "\na", "ä", "٣", "a\0", None, 7, True, ["a"], {}]
+)
 @pytest.mark.parametrize(("parse", "field", "alphabet", "longest"), PARSERS, ids=NAMES)
 def test_what_is_not_an_id_is_refused_by_the_fields_name(
     parse: Callable[..., str], field: str, alphabet: str, longest: int, value: object
@@ -59,7 +61,9 @@ def test_a_partition_has_a_number_of_five_digits_or_more(value: str) -> None:
     assert ids.partition(value) == value
 
 
-@pytest.mark.parametrize("value", ["acme", "acme#", "acme#1", "acme#0000x", "#00000", "a#b#00000", "acme#00000\n", None])
+@pytest.mark.parametrize(
+    "value", ["acme", "acme#", "acme#1", "acme#0000x", "#00000", "a#b#00000", "acme#00000\n", None]
+)
 def test_anything_else_is_not_a_partition(value: object) -> None:
     """A partition's key is a tenant's id, a hash sign and the number."""
     with pytest.raises(InvalidFieldError):

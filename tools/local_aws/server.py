@@ -20,6 +20,7 @@ import uvloop
 
 from tools.local_aws import patching
 from tools.local_aws.options import Options
+from tools.local_aws.repeated_requests import RepeatedRequests
 
 if TYPE_CHECKING:
     from tools.local_aws.gaps import Gap
@@ -125,7 +126,7 @@ def _not_started(name: str) -> Iterator[None]:
 async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
     config_class = importlib.import_module("hypercorn.config").Config
     serve = importlib.import_module("hypercorn.asyncio").serve
-    application = importlib.import_module("ministack.app").app
+    application = RepeatedRequests(importlib.import_module("ministack.app").app)
     config = config_class()
     config.bind = [f"fd://{listener.fileno()}"]
     config.graceful_timeout = _GRACE_SECONDS

@@ -31,3 +31,10 @@ module "post_message" {
     }
   }
 }
+
+# It sends what is left of a chunk to the queue that it reads, at most eight times. Lambda takes that for a loop and would
+# drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "post_message" {
+  function_name  = module.post_message.name
+  recursive_loop = "Allow"
+}

@@ -1,18 +1,19 @@
 """Lets the handler of `query` handle one source after the other, on ready-made answers of AWS."""
 
 import base64
-import contextlib
-import io
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import batched
 
+from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.broadcast.messages import PartitionMessage
+from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
-from tests.bench.lambda_environment import CHUNK_SIZE, Context, queue_event
-from tests.bench.meter import Meter, job
+from tests.bench.lambda_environment import Context, queue_event
+from tests.bench.meter import Meter, divert_prints, job
 
 _PAGE_BYTES = 1024 * 1024
 _ROW_BYTES = 210
@@ -20,6 +21,7 @@ _ROW_BYTES = 210
 
 _FRAME_BYTES = 512
 _HANDLED_FIRST = 3
+_BROADCAST = BroadcastId("0190a5f3c2b14d7e8f90a1b2c3d4e5f6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class Shape:
     connections: int
 
     @property
-    def names(self) -> list[str]:
+    def keys(self) -> tuple[Partition, ...]:
         """The partitions' keys."""
-        return [f"tenant-of-usual-length#{number:05d}" for number in range(self.partitions)]
+        return tuple(nth_partition(TenantId("tenant"), number) for number in range(self.partitions))
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -45,11 +47,12 @@ SHAPES: Mapping[str, Shape] = {
 def main() -> None:
     """Warm up, then count the connections of the sources that were handled."""
     given = job()
+    divert_prints()
     shape = SHAPES[given["shape"]]
     aws = CannedAws(
         {
             "Query": _Partitions(shape),
-            "GetItem": json.dumps({"Item": _source(shape)}).encode(),
+            "GetItem": _rows(shape),
             "PutItem": b"{}",
             "UpdateItem": b"{}",
             "TransactWriteItems": b"{}",
@@ -62,17 +65,15 @@ def main() -> None:
     recipients = shape.partitions * shape.connections
 
     def handle() -> int:
-        with contextlib.redirect_stdout(io.StringIO()):
-            answer = handler(event, Context())
+        answer = handler(event, Context())
         if answer != {"batchItemFailures": []}:
             raise AssertionError(answer)
         return recipients
 
     for _ in range(_HANDLED_FIRST):
         handle()
-    chunks = aws.calls["PutItem"] / _HANDLED_FIRST
-    if chunks < recipients / CHUNK_SIZE:
-        raise AssertionError(f"{chunks} chunks for {recipients} recipients")
+    if aws.bytes_sent["SendMessageBatch"] < _HANDLED_FIRST * recipients * len("0123456789abcdef"):
+        raise AssertionError(f"not all of the {recipients} recipients have been queued: {aws.calls}")
     with Meter() as meter:
         ends = time.monotonic() + given["seconds"]
         while time.monotonic() < ends:
@@ -80,77 +81,78 @@ def main() -> None:
 
 
 class _Partitions:
-    """Answers Query: pages of a partition's connections; the broadcast has no chunks yet."""
+    """Answers Query: the pages of a partition's connections; nothing for the chunks of the broadcast."""
 
     def __init__(self, shape: Shape) -> None:
+        self._pages: dict[tuple[str, str], bytes] = {}
         chosen = random.Random(0)  # noqa: S311  # the same ids each time
-        self._pages: dict[bytes, list[bytes]] = {}
-        self._next: dict[bytes, bytes] = {}
-        for partition in shape.names:
+        for partition in shape.keys:
             ids = sorted(base64.b64encode(chosen.randbytes(11)).decode() for _ in range(shape.connections))
-            self._add(partition, [list(page) for page in batched(ids, _PAGE_BYTES // _ROW_BYTES, strict=False)])
-
-    def _add(self, partition: str, pages: list[list[str]]) -> None:
-        for number, ids in enumerate(pages):
-            last = {"connectionId": {"S": ids[-1]}, "partition": {"S": partition}}
-            is_last = number == len(pages) - 1
-            items = [{"connectionId": {"S": each}, "connectedAt": {"N": "1700000000"}} for each in ids]
-            page = {"Count": len(ids), "ScannedCount": len(ids), "Items": items}
-            body = json.dumps(page if is_last else {**page, "LastEvaluatedKey": last}).encode()
-            self._pages.setdefault(partition.encode(), []).append(body)
-            if not is_last:
-                self._next[ids[-1].encode()] = json.dumps(pages[number + 1][0]).encode()
+            after = ""
+            for page in batched(ids, _PAGE_BYTES // _ROW_BYTES, strict=False):
+                self._pages[partition, after] = _page(partition, page, is_last=page[-1] == ids[-1])
+                after = page[-1]
 
     def __call__(self, request: bytes) -> bytes:
         """The page that the request asks for."""
-        wanted = json.loads(request)
-        partition = wanted["ExpressionAttributeValues"].get(":partition")
-        if partition is None:
+        query = json.loads(request)
+        values = query["ExpressionAttributeValues"]
+        if ":partition" not in values:
             return b'{"Count": 0, "ScannedCount": 0, "Items": []}'
-        pages = self._pages[partition["S"].encode()]
-        start = wanted.get("ExclusiveStartKey")
-        if start is None:
-            return pages[0]
-        ended_with = start["connectionId"]["S"].encode()
-        return pages[next(number for number, page in enumerate(pages, 1) if self._ends_with(page, ended_with))]
+        start = query.get("ExclusiveStartKey", {}).get("connectionId", {}).get("S", "")
+        return self._pages[values[":partition"]["S"], start]
 
-    @staticmethod
-    def _ends_with(page: bytes, connection: bytes) -> bool:
-        return page.rfind(connection, len(page) - 200) > 0
+
+def _page(partition: str, ids: tuple[str, ...], *, is_last: bool) -> bytes:
+    page = {
+        "Count": len(ids),
+        "ScannedCount": len(ids),
+        "Items": [{"connectionId": {"S": each}, "connectedAt": {"N": "1700000000"}} for each in ids],
+    }
+    if not is_last:
+        page["LastEvaluatedKey"] = {"connectionId": {"S": ids[-1]}, "partition": {"S": partition}}
+    return json.dumps(page).encode()
 
 
 def _all_sent(request: bytes) -> bytes:
     """The answer to SendMessageBatch."""
-    successful = [
-        {"Id": str(number), "MessageId": "1" * 36, "MD5OfMessageBody": "0" * 32}
-        for number in range(request.count(b'"MessageBody"'))
-    ]
-    return json.dumps({"Successful": successful}).encode()
+    entries = request.count(b'"MessageBody"')
+    return json.dumps(
+        {"Successful": [{"Id": str(each), "MessageId": "1" * 36, "MD5OfMessageBody": "0" * 32} for each in range(entries)]}
+    ).encode()
 
 
-def _source(shape: Shape) -> dict[str, dict[str, str]]:
-    return {
-        "broadcastId": {"S": "b"},
-        "part": {"S": "source#0"},
-        "scope": {"S": json.dumps({"partitions": shape.names})},
-        "expected": {"N": str(shape.partitions * shape.connections)},
+def _rows(shape: Shape) -> Callable[[bytes], bytes]:
+    """Answers GetItem: the broadcast's summary, and its source."""
+    rows = {
+        "summary": {
+            "audience": {"S": '{"all":true}'},
+            "contentHash": {"S": "0" * 64},
+            "publishedAt": {"N": "1700000000000"},
+            "announced": {"BOOL": True},
+        },
+        "source#0": {
+            "scope": {"S": json.dumps({"partitions": shape.keys})},
+            "expected": {"N": str(shape.partitions * shape.connections)},
+        },
     }
+    answers = {
+        part: json.dumps({"Item": {"broadcastId": {"S": _BROADCAST}, "part": {"S": part}, **row}}).encode()
+        for part, row in rows.items()
+    }
+    return lambda request: answers[json.loads(request)["Key"]["part"]["S"]]
 
 
 def _message(shape: Shape) -> str:
-    frame = {"type": "broadcast", "id": "b", "publishedAt": 0, "data": "x" * _FRAME_BYTES}
     now = time.time()
-    return json.dumps(
-        {
-            "v": 1,
-            "broadcastId": "b",
-            "publishedAt": int(now * 1000),
-            "expiresAt": int(now) + 3600,
-            "data": json.dumps(frame)[:_FRAME_BYTES],
-            "source": 0,
-            "partitions": shape.names,
-        }
-    )
+    return PartitionMessage(
+        broadcast_id=_BROADCAST,
+        source=0,
+        scope=shape.keys,
+        frame=broadcast_frame(_BROADCAST, int(now * 1000), "x" * _FRAME_BYTES),
+        published_at=int(now * 1000),
+        expires_at=int(now) + 3600,
+    ).to_wire()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ import json
 import re
 import resource
 import subprocess
-import sys
 import tempfile
 from urllib.parse import quote
 
-from tests.bench.meter import job
+from tests.bench.meter import job, tell
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -33,19 +32,13 @@ def main() -> None:
         script.flush()
         url = f"{given['endpoint']}/@connections/{quote(given['connections'][0], safe='')}"
         options = ["-t1", f"-c{given['in_flight']}", f"-d{round(given['seconds'])}s", "-s", script.name]
-        sys.stdout.write('{"event": "started"}\n')
-        sys.stdout.flush()
+        tell({"event": "started"})
         done = subprocess.run([given["wrk"], *options, url], capture_output=True, text=True, check=True)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
     if found is None or "Non-2xx" in done.stdout:
         raise AssertionError(done.stdout)
-    counted = {
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "seconds": float(found[2]),
-        "count": int(found[1]),
-    }
-    sys.stdout.write(json.dumps(counted) + "\n")
+    tell({"cpu_seconds": usage.ru_utime + usage.ru_stime, "seconds": float(found[2]), "count": int(found[1])})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,22 @@ def frame_full_of(text: str) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ['"', "\\", "\x01", "\n", "a", "é", "€", "😀", "\x7f", "\uffff", "\ufffe", "\u2028", '"\uffff', '"\x01é😀\x7f\uffff'],
+    [
+        '"',
+        "\\",
+        "\x01",
+        "\n",
+        "a",
+        "é",
+        "€",
+        "😀",
+        "\x7f",
+        "\uffff",
+        "\ufffe",
+        "\u2028",
+        '"\uffff',
+        '"\x01é😀\x7f\uffff',
+    ],
     ids=ascii,
 )
 def test_a_frame_of_128_kb_fits_whatever_it_consists_of(text: str) -> None:

@@ -12,7 +12,17 @@ from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import Report, summarise
 from loudhailer.ids import ChunkId
-from tests.unit.broadcast.factories import ACCOUNT, BROADCAST, NOW, OTHER_ACCOUNT, chunk, outcome, outcomes, source, summary
+from tests.unit.broadcast.factories import (
+    ACCOUNT,
+    BROADCAST,
+    NOW,
+    OTHER_ACCOUNT,
+    chunk,
+    outcome,
+    outcomes,
+    source,
+    summary,
+)
 
 SIZE = 12
 NOW_MS = NOW * 1000

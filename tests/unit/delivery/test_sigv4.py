@@ -34,10 +34,10 @@ class AtMoment(SigV4Auth):
     def signature_of(self, request: AWSRequest) -> dict[str, str]:
         """The headers that the SDK would send."""
         request.context["timestamp"] = self._moment
-        self._modify_request_before_signing(request)
+        self._modify_request_before_signing(request)  # type: ignore[attr-defined]  # the stubs lack it
         canonical = self.canonical_request(request)
         signature = self.signature(self.string_to_sign(request, canonical), request)
-        self._inject_signature_to_request(request, signature)
+        self._inject_signature_to_request(request, signature)  # type: ignore[attr-defined]  # the stubs lack it
         return {name.lower(): value for name, value in request.headers.items()}
 
 
@@ -51,9 +51,11 @@ def test_every_signature_is_the_sdks() -> None:
         token = random.choice([None, "".join(random.choices(ALPHABET, k=300))])
         key, secret = f"AKIA{random.randrange(10**12)}", "".join(random.choices(ALPHABET, k=random.choice([5, 40, 70])))
         moment = datetime.fromtimestamp(random.randrange(0, 4_000_000_000), UTC)
-        url, headers = PostSigner(endpoint, region, payload).at(
-            moment.timestamp() + random.random() * 0.999, Credentials(key, secret, token)
-        ).sign(connection)
+        url, headers = (
+            PostSigner(endpoint, region, payload)
+            .at(moment.timestamp() + random.random() * 0.999, Credentials(key, secret, token))
+            .sign(connection)
+        )
         assert url == f"{endpoint}/@connections/{quote(connection, safe='')}"
         request = AWSRequest(method="POST", url=url, data=payload)
         expected = AtMoment(SdkCredentials(key, secret, token), region, moment).signature_of(request)

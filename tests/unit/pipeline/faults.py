@@ -126,10 +126,10 @@ def watched[T](target: T, call: Callable[..., Any]) -> T:
     return wrapper(target, call)  # type: ignore[return-value, arg-type]  # it has the target's methods
 
 
-def killed(function: Callable[[], object]) -> bool:
+def killed(function: Callable[..., object], *arguments: object) -> bool:
     """Whether the function was killed before it came to its end."""
     try:
-        function()
+        function(*arguments)
     except Killed:
         return True
     return False

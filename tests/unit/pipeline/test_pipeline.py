@@ -123,7 +123,9 @@ class World:
         self.broadcasts = MemoryBroadcastStore()
         self.clients = Clients(self.clock)
         self.dead_letters = MemoryQueue()
-        self.queues = {name: DelayQueue(self.clock) for name in ("broadcast", "partition", "shard-0", "shard-1", "outcome")}
+        self.queues = {
+            name: DelayQueue(self.clock) for name in ("broadcast", "partition", "shard-0", "shard-1", "outcome")
+        }
         self._wire(Faults(self.random, faults).call)
 
     def clock(self) -> float:

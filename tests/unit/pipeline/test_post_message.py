@@ -194,7 +194,7 @@ def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
     """SQS delivers the chunk again: everything is told in the end, or is back in the shard."""
     for at in range(1, 20):
         world = World({0: [Outcome.FAILED], 1: [Outcome.GONE], 2: [Outcome.REJECTED], 3: [Outcome.UNSENT]})
-        finished = not killed(lambda at=at, world=world: world.run(chunk_message(6), Fuse(at, carried_out=carried_out).call))  # type: ignore[misc]
+        finished = not killed(world.run, chunk_message(6), Fuse(at, carried_out=carried_out).call)
         if not finished:
             world.run(chunk_message(6))
         told = world.told()

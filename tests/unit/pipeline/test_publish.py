@@ -205,7 +205,13 @@ def test_the_same_broadcast_twice_is_announced_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"message": "hallo"}, {"message": ["hello"]}, {"audience": {"all": True}}, {"audience": {"tenantId": "acme", "roomKey": "r"}}]
+    "other",
+    [
+        {"message": "hallo"},
+        {"message": ["hello"]},
+        {"audience": {"all": True}},
+        {"audience": {"tenantId": "acme", "roomKey": "r"}},
+    ],
 )
 def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -> None:
     """409 that names the id; the first broadcast stands, the second is not sent."""
@@ -241,7 +247,7 @@ def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) ->
             lifetime_seconds=LIFETIME,
             clock=lambda: NOW,
         )
-        finished = not killed(lambda publish=publish: publish(REQUEST))  # type: ignore[misc]  # bound now
+        finished = not killed(publish, REQUEST)
         recorded = world.broadcasts.summary(BroadcastId("b1")) is not None
         taken = len(world.announced)
         world.now += 20

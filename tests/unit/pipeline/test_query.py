@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ from tests.unit.pipeline.faults import AtOnce, Fuse, Turns, killed, watched
 SESSION = SessionId("s1")
 SHARDS = 3
 CHUNK_SIZE = 3
+TWO_PARTITIONS = (partition(0), partition(1))
 
 
 def key(number: int, in_partition: int = 0) -> ConnectionKey:
@@ -49,7 +51,7 @@ def key(number: int, in_partition: int = 0) -> ConnectionKey:
 class World:
     """The tables and the shards that queries of one source work on."""
 
-    def __init__(self, scope: Scope = (partition(0), partition(1))) -> None:
+    def __init__(self, scope: Scope = TWO_PARTITIONS) -> None:
         self.scope = scope
         self.connections = MemoryConnectionStore()
         self.sessions = MemorySessionStore()
@@ -68,7 +70,9 @@ class World:
                 one, SESSION, at, at + CONNECTION_SECONDS, PlayerId(player) if player else None
             )
 
-    def query(self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)) -> Query:
+    def query(
+        self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)
+    ) -> Query:
         """A query whose calls go through `call`."""
         return Query(
             watched(self.connections, call),
@@ -103,7 +107,9 @@ class World:
         chunks = [chunk for chunk in self.broadcasts.chunks(BROADCAST, 0) if chunk.chunk_id in sent]
         assert sent == {chunk.chunk_id: chunk.recipients for chunk in chunks}
         assert source.dispatched == sum(chunk.size for chunk in chunks)
-        return [ConnectionKey(where, one) for chunk in chunks for where, found in chunk.recipients.items() for one in found]
+        return [
+            ConnectionKey(where, one) for chunk in chunks for where, found in chunk.recipients.items() for one in found
+        ]
 
 
 def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
@@ -114,7 +120,11 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
     assert world.dispatched() == sorted(world.connections.rows)
     chunks = sorted(world.sent, key=lambda message: message.chunk_id)
     assert [message.size for message in chunks] == [3, 3, 1]
-    assert [list(message.recipients) for message in chunks] == [[partition(0)], [partition(0), partition(1)], [partition(1)]]
+    assert [list(message.recipients) for message in chunks] == [
+        [partition(0)],
+        [partition(0), partition(1)],
+        [partition(1)],
+    ]
     assert {(message.endpoint, message.frame, message.attempt) for message in chunks} == {(ENDPOINT, FRAME, 1)}
 
 
@@ -225,7 +235,7 @@ def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
             fix(BROADCAST, chunk("0.0", size))
         return fix(broadcast_id, mine)
 
-    broadcasts.fix_chunk = after_another  # type: ignore[method-assign]  # another query comes in between
+    broadcasts.fix_chunk = after_another  # type: ignore[assignment, method-assign]  # another query comes in between
     world.run()
     assert world.dispatched() == [key(number) for number in range(8)]
     assert broadcasts.chunks(BROADCAST, 0)[0].size == size
@@ -240,7 +250,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
         world = World()
         world.connect(early)
         query = world.query(Fuse(at, carried_out=carried_out).call)
-        finished = not killed(lambda query=query, world=world: query(world.body()))  # type: ignore[misc]  # bound now
+        finished = not killed(query, world.body())
         standing = world.broadcasts.chunks(BROADCAST, 0)
         world.connect(map(key, range(1, 30, 2)), seconds_ago=0)
         for gone in left:
@@ -264,7 +274,7 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
     other.connect(key(number) for number in {*range(0, 12, 2), *come} - gone)
     turns = Turns(schedule)
     queries = [world.query(turns.actor(0).call), other.query(turns.actor(1).call)]
-    errors = turns.run(*(lambda query=query: query(world.body()) for query in queries))  # type: ignore[misc]  # bound now
+    errors = turns.run(*(partial(query, world.body()) for query in queries))
     assert all(isinstance(error, TransientError) for error in errors)
     if errors:
         world.run()
@@ -277,7 +287,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> No
     """Those are settled as failed by the next function; the report ends."""
     world = World()
     world.connect(map(key, range(7)))
-    assert killed(lambda: world.query(Fuse(8, carried_out=True).call)(world.body()))
+    assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
     standing = len(world.broadcasts.chunks(BROADCAST, 0))
     world.now += LIFETIME
     world.run()

@@ -1,6 +1,7 @@
 """Outcomes are added to tallies, and connections that are gone are deleted."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,17 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
-from tests.unit.broadcast.factories import BROADCAST, NOW, chunk, connection, outcome, outcomes, partition, source, summary
+from tests.unit.broadcast.factories import (
+    BROADCAST,
+    NOW,
+    chunk,
+    connection,
+    outcome,
+    outcomes,
+    partition,
+    source,
+    summary,
+)
 from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
 
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
@@ -42,7 +53,9 @@ class World:
         at = NOW - seconds_ago
         self.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
 
-    def settle(self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)) -> Settle:
+    def settle(
+        self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)
+    ) -> Settle:
         """A settle whose calls go through `call`."""
         return Settle(watched(self.broadcasts, call), watched(self.connections, call), clock=lambda: self.now)
 
@@ -57,7 +70,9 @@ class World:
 
     def connected(self) -> list[int]:
         """Which connections have a row."""
-        return [number for number in range(6) if ConnectionKey(partition(0), connection(number)) in self.connections.rows]
+        return [
+            number for number in range(6) if ConnectionKey(partition(0), connection(number)) in self.connections.rows
+        ]
 
 
 def bodies(*found: OutcomeMessage | str) -> dict[str, str]:
@@ -178,7 +193,7 @@ def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
     def down(*_: object) -> bool:
         raise TransientError("the table is down")
 
-    world.connections.delete_if_older = down  # type: ignore[method-assign]  # a fault
+    world.connections.delete_if_older = down  # type: ignore[assignment, method-assign]  # a fault
     failures = world.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
     assert failures.keys() == {"0"}
     assert world.tally() is None
@@ -188,11 +203,15 @@ def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) -> None:
     """The batch is delivered again as a whole."""
-    batch = [outcome(delivered=0b001, gone=0b110), outcome(failed=0b111, chunk_id="0.1"), outcome(gone=0b1, chunk_id="0.1")]
+    batch = [
+        outcome(delivered=0b001, gone=0b110),
+        outcome(failed=0b111, chunk_id="0.1"),
+        outcome(gone=0b1, chunk_id="0.1"),
+    ]
     for at in range(1, 30):
         world = World()
         settle = world.settle(Fuse(at, carried_out=carried_out).call)
-        finished = not killed(lambda settle=settle: settle(bodies(*batch)))  # type: ignore[misc]  # bound now
+        finished = not killed(settle, bodies(*batch))
         if not finished:
             assert world.run(*batch) == {}
         assert sets_of(world.tally()) == (0b001, 0b110, 0)
@@ -203,7 +222,10 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
     pytest.fail("it never came to its end")
 
 
-@given(st.lists(st.lists(outcomes(3), min_size=1, max_size=3), min_size=2, max_size=4), st.lists(st.integers(0, 3), max_size=40))
+@given(
+    st.lists(st.lists(outcomes(3), min_size=1, max_size=3), min_size=2, max_size=4),
+    st.lists(st.integers(0, 3), max_size=40),
+)
 def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
     """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
     world = World()
@@ -214,7 +236,7 @@ def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]]
         failures = world.settle(turns.actor(number).call)(bodies(*batch))
         failed.extend(batch[int(place)] for place in failures)
 
-    errors = turns.run(*(lambda number=number, batch=batch: run(number, batch) for number, batch in enumerate(batches)))  # type: ignore[misc]
+    errors = turns.run(*(partial(run, number, batch) for number, batch in enumerate(batches)))
     assert errors == []
     if failed:
         assert world.run(*failed) == {}

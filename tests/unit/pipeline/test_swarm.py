@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,9 @@ class World:
         """Opens partitions and sets their counts."""
         self.partitions.rows |= {key: PartitionCount(key, count) for key, count in counts.items()}
 
-    def swarm(self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)) -> Swarm:
+    def swarm(
+        self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)
+    ) -> Swarm:
         """A swarm whose calls go through `call`."""
         return Swarm(
             watched(self.partitions, call),
@@ -152,7 +155,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) 
     for at in range(1, 1000):
         world = World(many)
         swarm = world.swarm(Fuse(at, carried_out=carried_out).call)
-        finished = not killed(lambda swarm=swarm: swarm(announcement().to_wire()))  # type: ignore[misc]  # bound now
+        finished = not killed(swarm, announcement().to_wire())
         standing = world.broadcasts.sources(BROADCAST)
         world.count({key: 7 * number % 9000 for number, key in enumerate(many)})
         world.count({partition(number): 10 for number in range(200, 205)})
@@ -176,7 +179,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
         other = World({**SEVEN, partition(8): 1})
         other.broadcasts, other.queue = world.broadcasts, world.queue
     swarms = [world.swarm(turns.actor(0).call), other.swarm(turns.actor(1).call)]
-    errors = turns.run(*(lambda swarm=swarm: swarm(announcement().to_wire()) for swarm in swarms))  # type: ignore[misc]
+    errors = turns.run(*(partial(swarm, announcement().to_wire()) for swarm in swarms))
     assert errors == []
     planned = Counter(world.planned())
     assert planned.keys() >= SEVEN.keys()
@@ -202,7 +205,7 @@ def test_an_expired_broadcast_is_planned_no_further_and_finishes() -> None:
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
     """Its sources are settled by those who come after, so that the report ends."""
     world = World({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})
-    assert killed(lambda: world.swarm(Fuse(4, carried_out=True).call)(announcement().to_wire()))
+    assert killed(world.swarm(Fuse(4, carried_out=True).call), announcement().to_wire())
     world.now += LIFETIME
     world.run()
     assert len(world.planned()) == MAX_SOURCES_AT_ONCE

@@ -33,7 +33,9 @@ def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go
     """The copy has the body as it came, the reason and where it came from; the message is acknowledged."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
-    answer = consume(event("a", "b", "c"), raising({"b": MalformedMessageError("data is missing")}, handled), dead_letters)
+    answer = consume(
+        event("a", "b", "c"), raising({"b": MalformedMessageError("data is missing")}, handled), dead_letters
+    )
     assert failed(answer) == []
     assert handled == ["a", "c"]
     assert dead_letters.bodies == ["b"]

@@ -91,7 +91,9 @@ def test_a_call_that_fails_is_a_transient_error(error: Exception) -> None:
     assert raised.value.__cause__ is error
 
 
-@pytest.mark.parametrize("body", ["", "\uffff", "\ud800", "x" * (MAX_BATCH_BYTES + 1)], ids=["empty", "illegal", "surrogate", "long"])
+@pytest.mark.parametrize(
+    "body", ["", "\uffff", "\ud800", "x" * (MAX_BATCH_BYTES + 1)], ids=["empty", "illegal", "surrogate", "long"]
+)
 def test_a_body_that_can_never_be_sent_is_a_permanent_error(body: str) -> None:
     """It is refused before its batch is sent."""
     stub = StubSqs()

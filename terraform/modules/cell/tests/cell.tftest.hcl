@@ -246,3 +246,12 @@ run "what_the_design_does_not_allow_is_refused" {
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
   ]
 }
+
+run "a_worker_may_send_back_what_is_left_of_a_chunk" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+}

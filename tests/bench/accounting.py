@@ -1,0 +1,52 @@
+"""Benchmark 4: how many records of the stream a CPU-second counts."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+
+from tests.bench import lambda_environment, processes
+from tests.bench.clients.accounting_batches import BATCHES, RECORDS, STORES
+from tests.bench.results import Section, Table, at_least, median, microseconds, number
+
+TARGET = 20_000
+
+_COMMAND = (sys.executable, "-m", "tests.bench.clients.accounting_batches")
+
+
+def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], None]) -> Section:
+    """Batches of several kinds on both kinds of stores, in turn, `rounds` times."""
+    core, _ = processes.cores()
+    cases = [(batch, store) for batch in BATCHES for store in STORES]
+    per_second: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for done in range(rounds * len(cases)):
+        batch, store = cases[done % len(cases)]
+        progressed(done, rounds * len(cases), f"{batch}, {store}")
+        job = {"batch": batch, "store": store, "seconds": seconds / 2}
+        counted = processes.run(_COMMAND, job, core=core, environment=lambda_environment.environment())
+        per_second[batch, store].append(counted["count"] / counted["cpu_seconds"])
+    progressed(rounds * len(cases), rounds * len(cases), "")
+    rates = {case: median(measured) for case, measured in per_second.items()}
+    rows = [
+        (batch, *(number(rates[batch, store]) for store in STORES), microseconds(1 / rates[batch, STORES[0]]))
+        for batch in BATCHES
+    ]
+    return Section(
+        title="accounting",
+        method=(
+            f"The handler of `accounting` on batches of {RECORDS:,} records, on DynamoDB's ready-made answers as above (the "
+            "SDK's work counts, the database's does not), and the use case alone on in-memory stores. One write for each "
+            "partition and batch; a connection that closes is also taken out of its session's set, which is one write for "
+            "each session."
+        ),
+        tables=[
+            Table(
+                "Records counted per CPU-second",
+                ("batch", *STORES, "CPU per record with the SDK"),
+                rows,
+            )
+        ],
+        targets=[
+            at_least(f"records per CPU-second of accounting, {batch}", rates[batch, STORES[0]], TARGET, number)
+            for batch in BATCHES
+        ],
+    )

@@ -1,0 +1,33 @@
+"""One lane: posts chunk after chunk at its rate, as a worker of `post_message` does, for as long as the job says."""
+
+import time
+from itertools import batched, cycle
+
+from loudhailer.delivery.curl import CurlSender
+from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sigv4 import Credentials
+from tests.bench.lambda_environment import ACCOUNT, REGION
+from tests.bench.meter import Meter, divert_prints, job
+
+_CHUNK = 500
+_PATIENCE_SECONDS = 10.0
+
+
+def main() -> None:
+    """Post."""
+    given = job()
+    divert_prints()
+    credentials = Credentials(ACCOUNT, "local")
+    sender = CurlSender(Lane(given["rate"], time.monotonic()), lambda: credentials, REGION)
+    chunks = cycle(batched(given["connections"], _CHUNK, strict=False))
+    payload = given["payload"].encode()
+    with Meter() as meter:
+        ends = time.monotonic() + given["seconds"]
+        while time.monotonic() < ends:
+            outcomes = sender.post(given["endpoint"], next(chunks), payload, seconds=_PATIENCE_SECONDS)
+            meter.count += outcomes.count(Outcome.DELIVERED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The gateway stand-in by itself, with thousands of open sockets and no AWS behind it.
+
+Run as a program it serves one API without routes, so that a handshake is accepted at once, under the limits that it is
+told; a crowd in another program, `tests.bench.clients.crowd`, opens the sockets.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import uvloop
+
+from tests.bench.lambda_environment import ACCOUNT, REGION
+from tests.bench.meter import job, tell
+from tools.gateway.__main__ import raise_open_files
+from tools.gateway.api import Api, Stage
+from tools.gateway.faults import Faults
+from tools.gateway.limits import Limits
+from tools.gateway.server import Gateway
+
+API, STAGE = "bench", "live"
+
+
+class _OneApi:
+    """An API without routes."""
+
+    def load(self) -> Iterable[Api]:
+        """See `ApiSource.load`."""
+        return [Api(API, ACCOUNT, REGION, ("action",), {}, {STAGE: Stage(STAGE)})]
+
+
+class _NoAccessKeys:
+    """Locally a root access key is its account's id: nobody needs to be asked."""
+
+    def account_of(self, access_key: str) -> str | None:  # noqa: ARG002  # the port's signature
+        """See `AccessKeys.account_of`."""
+        return None
+
+
+async def _serve(rate: float, burst: int) -> None:
+    endless = float("inf")
+    gateway = Gateway(
+        source=_OneApi(),
+        access_keys=_NoAccessKeys(),
+        lambda_endpoint="",
+        limits=Limits(rate=rate, burst=burst, connect_rate=endless),
+        faults=Faults(),
+        drain_seconds=0.0,
+    )
+    async with gateway:
+        tell({"port": gateway.port})
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    given = job()
+    raise_open_files()
+    uvloop.run(_serve(given["rate"], given["burst"]))

@@ -1,0 +1,364 @@
+"""One suite for the broadcasts' table: its in-memory twin and DynamoDB."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Tally, TallyKey
+from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
+from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
+from tests.contract.tables import TableKind
+from tests.unit.broadcast.factories import (
+    ACCOUNT,
+    BROADCAST,
+    NOW,
+    OTHER_ACCOUNT,
+    TENANT,
+    chunk,
+    connection,
+    outcome,
+    partition,
+    source,
+    summary,
+)
+
+NOW_MS = NOW * 1000
+OTHER = BroadcastId("broadcast-2")
+UNKNOWN = BroadcastId("broadcast-3")
+KEY = TallyKey(BROADCAST, ChunkId("0.0"))
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> BroadcastStore:
+    """Each of the stores, empty."""
+    if request.param == "memory":
+        return MemoryBroadcastStore()
+    aws: Callable[[str], Any] = request.getfixturevalue("aws")
+    table: Callable[[TableKind], str] = request.getfixturevalue("table")
+    return DynamoBroadcastStore(aws("dynamodb"), table("broadcasts"), clock=lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        Everyone(),
+        OfTenant(TENANT),
+        InRoom(TENANT, RoomKey("lobby")),
+        OfPlayer(TENANT, PlayerId("ann@example.com")),
+        OfSession(TENANT, SessionId("s-1")),
+    ],
+    ids=lambda to: type(to).__name__,
+)
+def test_a_summary_is_read_as_it_was_recorded(store: BroadcastStore, to: Any) -> None:
+    """Whomever it is for."""
+    recorded = summary(to=to)
+    assert store.record(recorded) == recorded
+    assert store.summary(BROADCAST) == recorded
+
+
+def test_the_summary_that_was_first_stands(store: BroadcastStore) -> None:
+    """The second one is told so by what it gets back; another id is another broadcast."""
+    first = store.record(summary())
+    assert store.record(summary(content_hash="f" * 64)) == first
+    other = summary(broadcast_id=OTHER, content_hash="f" * 64)
+    assert store.record(other) == other
+    assert store.summary(BROADCAST) == first
+
+
+def test_what_nobody_recorded_is_not_there(store: BroadcastStore) -> None:
+    """None and empty lists, and no error."""
+    store.record(summary())
+    assert store.summary(UNKNOWN) is None
+    assert store.source(BROADCAST, 0) is None
+    assert store.chunk(BROADCAST, ChunkId("0.0")) is None
+    assert store.report(UNKNOWN) is None
+    assert (store.sources(BROADCAST), store.chunks(BROADCAST, 0), store.tallies(BROADCAST)) == ([], [], [])
+    assert store.tallies_of([KEY]) == {}
+    assert store.tallies_of([]) == {}
+
+
+def test_nothing_brings_a_broadcast_to_life_that_is_not_there(store: BroadcastStore) -> None:
+    """Notes about an unknown broadcast or source are not taken, and are no errors."""
+    store.mark_announced(UNKNOWN)
+    store.complete_sources(UNKNOWN, 1, 5, NOW_MS)
+    assert not store.complete_source(UNKNOWN, 0, chunks=0, dispatched=0, now=NOW_MS)
+    assert not store.cancel(UNKNOWN)
+    store.reopen_source(UNKNOWN, 0)
+    store.reopen_sources(UNKNOWN)
+    assert store.summary(UNKNOWN) is None
+    assert store.source(UNKNOWN, 0) is None
+    assert store.chunk(UNKNOWN, ChunkId("0.0")) is None
+
+
+def test_that_the_topic_has_taken_it_is_noted(store: BroadcastStore) -> None:
+    """And nothing else changes."""
+    recorded = store.record(summary())
+    store.mark_announced(BROADCAST)
+    store.mark_announced(BROADCAST)
+    assert store.summary(BROADCAST) == replace(recorded, announced=True)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        (),
+        (partition(0), partition(1, "other")),
+        InRoom(TENANT, RoomKey("lobby")),
+        OfPlayer(TENANT, PlayerId("ann")),
+        OfSession(TENANT, SessionId("s1")),
+    ],
+    ids=repr,
+)
+def test_a_source_is_read_as_it_was_fixed(store: BroadcastStore, scope: Any) -> None:
+    """Whatever its scope, with a count and without one."""
+    for number, expected in ((0, 7), (1, None)):
+        fixed = source(number, scope=scope, expected=expected)
+        assert store.fix_sources(BROADCAST, [fixed])
+        assert store.source(BROADCAST, number) == fixed
+
+
+def test_sources_are_fixed_all_or_none(store: BroadcastStore) -> None:
+    """One number that was taken refuses the group, and what was first stands."""
+    assert store.fix_sources(BROADCAST, [source(0), source(1)])
+    assert not store.fix_sources(BROADCAST, [source(2), source(1, expected=99), source(3)])
+    assert store.sources(BROADCAST) == [source(0), source(1)]
+    assert store.fix_sources(OTHER, [source(1, expected=99)])
+    assert store.sources(OTHER) == [source(1, expected=99)]
+
+
+def test_as_many_sources_as_a_transaction_takes_are_read_by_number(store: BroadcastStore) -> None:
+    """`10` comes after `9`."""
+    many = [source(number) for number in range(MAX_SOURCES_AT_ONCE)]
+    assert store.fix_sources(BROADCAST, many)
+    assert store.fix_sources(BROADCAST, [source(MAX_SOURCES_AT_ONCE)])
+    assert store.sources(BROADCAST) == [*many, source(MAX_SOURCES_AT_ONCE)]
+
+
+def test_sources_are_completed_once(store: BroadcastStore) -> None:
+    """The first count stands."""
+    store.record(summary())
+    store.complete_sources(BROADCAST, 3, 10, NOW_MS + 1)
+    store.complete_sources(BROADCAST, 4, 99, NOW_MS + 2)
+    assert store.summary(BROADCAST) == replace(summary(), sources=3, expected=10, swarmed_at=NOW_MS + 1)
+
+
+def test_sources_without_counts_expect_nothing(store: BroadcastStore) -> None:
+    """A room has no count."""
+    store.record(summary())
+    store.complete_sources(BROADCAST, 1, None, NOW_MS)
+    assert store.summary(BROADCAST) == replace(summary(), sources=1, expected=None, swarmed_at=NOW_MS)
+
+
+def test_a_chunk_is_read_as_it_was_fixed(store: BroadcastStore) -> None:
+    """Partitions and ids in their order, and who is young."""
+    fixed = Chunk(
+        chunk_id=ChunkId("12.3"),
+        recipients={partition(9): [connection(1), connection(2)], partition(10): [connection(0)]},
+        young=0b101,
+        young_until=NOW + 30,
+    )
+    assert store.fix_chunk(BROADCAST, fixed) == fixed
+    read = store.chunk(BROADCAST, ChunkId("12.3"))
+    assert read == fixed
+    assert list(read.recipients) == [partition(9), partition(10)]
+
+
+def test_the_chunk_that_was_first_stands(store: BroadcastStore) -> None:
+    """The second one is told so by what it gets back."""
+    first = store.fix_chunk(BROADCAST, chunk("0.0", 3))
+    assert store.fix_chunk(BROADCAST, chunk("0.0", 2, first=7)) == first
+    assert store.chunk(BROADCAST, ChunkId("0.0")) == first
+
+
+def test_a_chunk_of_500_ids_of_the_greatest_length_is_kept(store: BroadcastStore) -> None:
+    """The row is as large as it can get."""
+    long_ids = [f"{number:0128d}" for number in range(500)]
+    fixed = replace(chunk("0.0", 0), recipients={partition(0): long_ids}, young=(1 << 500) - 1)  # type: ignore[dict-item]
+    store.fix_chunk(BROADCAST, fixed)
+    assert store.chunks(BROADCAST, 0) == [fixed]
+
+
+def test_chunks_are_those_of_one_source_in_their_order(store: BroadcastStore) -> None:
+    """`1.10` comes after `1.9`, and source 11 is not source 1."""
+    mine = [chunk(f"1.{number}", 1, first=number) for number in range(12)]
+    for one in [*mine, chunk("11.0"), chunk("0.0")]:
+        store.fix_chunk(BROADCAST, one)
+    store.fix_chunk(OTHER, chunk("1.12"))
+    assert store.chunks(BROADCAST, 1) == mine
+
+
+def test_a_source_is_completed_once(store: BroadcastStore) -> None:
+    """The first note stands, and says so."""
+    store.fix_sources(BROADCAST, [source(0), source(1)])
+    store.fix_chunk(BROADCAST, chunk("0.0"))
+    assert store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
+    assert not store.complete_source(BROADCAST, 0, chunks=1, dispatched=4, now=NOW_MS + 1)
+    assert store.sources(BROADCAST) == [replace(source(0), dispatched=3, queried_at=NOW_MS), source(1)]
+
+
+def test_a_source_with_a_further_chunk_is_not_completed(store: BroadcastStore) -> None:
+    """Nobody may overlook a chunk that another query has fixed."""
+    store.fix_sources(BROADCAST, [source(0)])
+    for number in range(2):
+        store.fix_chunk(BROADCAST, chunk(f"0.{number}"))
+    assert not store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
+    assert store.source(BROADCAST, 0) == source(0)
+    assert store.complete_source(BROADCAST, 0, chunks=2, dispatched=6, now=NOW_MS)
+
+
+def test_a_tally_is_put_only_in_place_of_the_one_that_was_read(store: BroadcastStore) -> None:
+    """A first one only where there is none, a later one only over its own."""
+    first = Tally(size=3).after(outcome(delivered=0b001), NOW_MS)
+    second = first.after(outcome(gone=0b010), NOW_MS + 1)
+    third = second.after(outcome(delivered=0b100, account=OTHER_ACCOUNT), NOW_MS + 2)
+    assert not store.replace_tally(KEY, first, second)
+    assert store.replace_tally(KEY, None, first)
+    assert not store.replace_tally(KEY, None, second)
+    assert store.replace_tally(KEY, first, second)
+    assert not store.replace_tally(KEY, first, third)
+    assert store.replace_tally(KEY, second, third)
+    assert store.tallies_of([KEY]) == {KEY: third}
+    assert third.by_account == {ACCOUNT: 1, OTHER_ACCOUNT: 1}
+
+
+def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
+    """More than one call takes, of several broadcasts; those that are not there are left out."""
+    kept = {
+        TallyKey(broadcast_id, ChunkId(f"0.{number}")): Tally(size=9).after(outcome(9, delivered=number), NOW_MS)
+        for broadcast_id in (BROADCAST, OTHER)
+        for number in range(1, 81)
+    }
+    for key, tally in kept.items():
+        assert store.replace_tally(key, None, tally)
+    missing = [TallyKey(UNKNOWN, ChunkId("0.1")), TallyKey(BROADCAST, ChunkId("1.1"))]
+    assert store.tallies_of([*kept, *missing]) == kept
+    found = store.tallies(OTHER)
+    assert len(found) == 80
+    assert all(tally in kept.values() for tally in found)
+
+
+def test_of_many_who_change_a_tally_at_once_each_gets_through(store: BroadcastStore) -> None:
+    """Each tries until the tally it read still stands: no outcome is lost."""
+
+    def settle(place: int) -> None:
+        while True:
+            old = store.tallies_of([KEY]).get(KEY)
+            new = (old or Tally(size=16)).after(outcome(16, delivered=1 << place), NOW_MS)
+            if store.replace_tally(KEY, old, new):
+                return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(settle, range(16)))
+    assert store.tallies_of([KEY])[KEY].delivered == (1 << 16) - 1
+    assert store.tallies_of([KEY])[KEY].by_account == {ACCOUNT: 16}
+
+
+def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
+    """Everybody is told the same chunk, and one group of sources stands."""
+    with ThreadPoolExecutor(8) as pool:
+        chunks = list(pool.map(lambda size: store.fix_chunk(BROADCAST, chunk("0.0", size)), range(1, 9)))
+        fixed = list(pool.map(lambda expected: store.fix_sources(OTHER, [source(0, expected=expected)]), range(8)))
+    assert len({one.size for one in chunks}) == 1
+    assert fixed.count(True) == 1
+    standing = store.source(OTHER, 0)
+    assert standing is not None
+    assert standing.expected == fixed.index(True)
+
+
+def test_behind_the_last_chunk_of_a_completed_source_there_is_an_empty_one(store: BroadcastStore) -> None:
+    """Who comes to fix a further chunk is told so; the chunks of the source are as many as before."""
+    store.fix_sources(BROADCAST, [source(0)])
+    store.fix_chunk(BROADCAST, chunk("0.0"))
+    store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
+    assert store.fix_chunk(BROADCAST, chunk("0.1")).size == 0
+    assert store.chunks(BROADCAST, 0) == [chunk("0.0")]
+
+
+def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStore) -> None:
+    """It has the chunks that it had, and can be completed again; one that is open stays as it is."""
+    store.fix_sources(BROADCAST, [source(0)])
+    store.fix_chunk(BROADCAST, chunk("0.0"))
+    store.reopen_source(BROADCAST, 0)
+    store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
+    store.reopen_source(BROADCAST, 0)
+    assert store.source(BROADCAST, 0) == source(0)
+    further = chunk("0.1", first=3)
+    assert store.fix_chunk(BROADCAST, further) == further
+    assert store.complete_source(BROADCAST, 0, chunks=2, dispatched=6, now=NOW_MS)
+
+
+def test_sources_that_are_opened_again_can_be_completed_anew(store: BroadcastStore) -> None:
+    """The head is as it was before they were complete."""
+    store.record(summary())
+    store.complete_sources(BROADCAST, 1, 3, NOW_MS)
+    store.reopen_sources(BROADCAST)
+    assert store.summary(BROADCAST) == summary()
+    store.complete_sources(BROADCAST, 2, 6, NOW_MS)
+    assert store.summary(BROADCAST) == replace(summary(), sources=2, expected=6, swarmed_at=NOW_MS)
+
+
+def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
+    """And nothing else changes; its report says so."""
+    store.record(summary())
+    assert store.cancel(BROADCAST)
+    assert store.cancel(BROADCAST)
+    assert store.summary(BROADCAST) == replace(summary(), cancelled=True)
+    assert (report := store.report(BROADCAST)) is not None
+    assert report.cancelled
+
+
+def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
+    """From accepted to finished, and beyond: what is delivered later counts as well."""
+    store.record(summary())
+    assert (accepted := store.report(BROADCAST)) is not None
+    assert (accepted.status, accepted.expected, accepted.dispatched) == ("accepted", None, 0)
+    store.fix_sources(BROADCAST, [source(0), source(1)])
+    store.complete_sources(BROADCAST, 2, 6, NOW_MS + 1)
+    store.fix_chunk(BROADCAST, chunk("0.0", 3))
+    store.replace_tally(KEY, None, Tally(size=3).after(outcome(delivered=0b011), NOW_MS + 5))
+    assert (delivering := store.report(BROADCAST)) is not None
+    assert (delivering.status, delivering.expected, delivering.dispatched) == ("delivering", 6, 3)
+    assert (delivering.delivered, delivering.in_flight) == (2, 1)
+    store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS + 2)
+    store.complete_source(BROADCAST, 1, chunks=0, dispatched=0, now=NOW_MS + 3)
+    tally = store.tallies_of([KEY])[KEY]
+    store.replace_tally(KEY, tally, tally.after(outcome(gone=0b100), NOW_MS + 9))
+    assert (finished := store.report(BROADCAST)) is not None
+    assert (finished.status, finished.delivered, finished.gone) == ("finished", 2, 1)
+    assert (finished.finished_at, finished.by_account) == (NOW_MS + 9, {ACCOUNT: 2})
+    tally = store.tallies_of([KEY])[KEY]
+    store.replace_tally(KEY, tally, tally.after(outcome(delivered=0b100), NOW_MS + 20))
+    assert (redriven := store.report(BROADCAST)) is not None
+    assert (redriven.status, redriven.delivered, redriven.gone) == ("finished", 3, 0)
+
+
+def test_a_source_beyond_those_that_were_completed_is_not_the_broadcasts(store: BroadcastStore) -> None:
+    """A swarm that knew other partitions fixed it too late: the report does not wait for it."""
+    store.record(summary())
+    store.fix_sources(BROADCAST, [source(0)])
+    store.complete_sources(BROADCAST, 1, 3, NOW_MS)
+    store.fix_sources(BROADCAST, [source(1)])
+    store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS)
+    assert (report := store.report(BROADCAST)) is not None
+    assert report.status == "finished"
+
+
+def test_every_row_expires_a_week_after_it_was_written(
+    aws: Callable[[str], Any], table: Callable[[TableKind], str]
+) -> None:
+    """In epoch seconds, as DynamoDB's TTL wants it."""
+    name = table("broadcasts")
+    store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: NOW)
+    store.record(summary())
+    store.fix_sources(BROADCAST, [Source(number=0, scope=(partition(0),), expected=1)])
+    store.fix_chunk(BROADCAST, chunk())
+    store.replace_tally(KEY, None, Tally(size=3))
+    rows = aws("dynamodb").scan(TableName=name)["Items"]
+    assert sorted(row["part"]["S"] for row in rows) == ["chunk#0.0", "source#0", "summary", "tally#0.0"]
+    assert {row["expiresAt"]["N"] for row in rows} == {str(NOW + KEPT_SECONDS)}

@@ -1,0 +1,270 @@
+"""The sender on libcurl, against a server of the test's own."""
+
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from loudhailer.delivery.curl import CurlSender
+from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.ids import ConnectionId
+from tests.unit.broadcast.factories import connection
+from tests.unit.delivery.management_api import Behaviour, ManagementApi, free_port, running
+
+REGION = "us-east-1"
+CREDENTIALS = Credentials("AKIALOCAL", "secret", "token/+=")
+FRAME = b'{"type":"broadcast","data":"hello"}'
+ONE, TWO, THREE = connection(1), connection(2), connection(3)
+RATE = 5_000
+
+
+def sender(
+    *,
+    rate: float = RATE,
+    max_in_flight: int = 100,
+    ca_file: Path | None = None,
+    credentials: Callable[[], Credentials] = lambda: CREDENTIALS,
+) -> CurlSender:
+    """A sender with a lane of its own."""
+    lane = Lane(rate, time.monotonic())
+    return CurlSender(
+        lane, credentials, REGION, max_in_flight=max_in_flight, ca_file=None if ca_file is None else str(ca_file)
+    )
+
+
+@pytest.fixture
+def api() -> Iterator[ManagementApi]:
+    """A management API that takes every post until it is told otherwise."""
+    with running() as running_api:
+        yield running_api
+
+
+def test_every_connection_gets_the_frame_once(api: ManagementApi) -> None:
+    """Each is posted to at its own path."""
+    everyone = [connection(number) for number in range(300)]
+    assert sender().post(api.endpoint, everyone, FRAME, seconds=10) == [Outcome.DELIVERED] * 300
+    assert sorted(request.path for request in api.requests) == [
+        f"/abcdef1234/live/@connections/{one.replace('=', '%3D')}" for one in everyone
+    ]
+    assert {request.body for request in api.requests} == {FRAME}
+
+
+def test_nobody_is_no_work(api: ManagementApi) -> None:
+    """No connections, no posts, no waiting."""
+    began = time.monotonic()
+    assert sender().post(api.endpoint, [], FRAME, seconds=10) == []
+    assert time.monotonic() - began < 1
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "posts"),
+    [
+        ([200], Outcome.DELIVERED, 1),
+        ([204], Outcome.DELIVERED, 1),
+        ([410], Outcome.GONE, 1),
+        ([413], Outcome.REJECTED, 1),
+        ([400], Outcome.REJECTED, 1),
+        ([429, 200], Outcome.DELIVERED, 2),
+        ([429, 429, 410], Outcome.GONE, 3),
+        ([500, 200], Outcome.DELIVERED, 2),
+        ([503, 502, 200], Outcome.DELIVERED, 3),
+        ([403, 200], Outcome.DELIVERED, 2),
+        ([500], Outcome.FAILED, 3),
+        ([403], Outcome.FAILED, 3),
+        ([301], Outcome.FAILED, 3),
+    ],
+    ids=str,
+)
+def test_each_answer_has_its_outcome_and_its_neighbours_are_delivered(
+    answers: list[Behaviour], outcome: Outcome, posts: int
+) -> None:
+    """What may work later is tried again; whatever one connection does, the others get the frame."""
+    with running({TWO: list(answers)}) as api:
+        assert sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=10) == [
+            Outcome.DELIVERED,
+            outcome,
+            Outcome.DELIVERED,
+        ]
+        assert sum("L00000002" in request.path for request in api.requests) == posts
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"), [(["reset"] * 2 + [200], Outcome.DELIVERED), (["reset"], Outcome.FAILED)]
+)
+def test_a_connection_that_is_reset_is_tried_again(answers: list[Behaviour], outcome: Outcome) -> None:
+    """By libcurl too, where it had used the connection before; in the end it has a name."""
+    with running({TWO: answers}) as api:
+        found = sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=10)
+        assert found == [Outcome.DELIVERED, outcome, Outcome.DELIVERED]
+
+
+def test_outcomes_stand_in_the_order_of_the_connections() -> None:
+    """However the answers come in."""
+    everyone = [connection(number) for number in range(120)]
+    by_rest = [
+        ([200], Outcome.DELIVERED),
+        ([410], Outcome.GONE),
+        ([500, 200], Outcome.DELIVERED),
+        ([413], Outcome.REJECTED),
+    ]
+    with running({one: list(by_rest[place % 4][0]) for place, one in enumerate(everyone)}) as api:
+        found = sender(max_in_flight=16).post(api.endpoint, everyone, FRAME, seconds=10)
+    assert found == [by_rest[place % 4][1] for place in range(120)]
+
+
+def test_what_is_not_answered_in_time_is_unsent() -> None:
+    """The call ends when its time is over, and the others are delivered."""
+    with running({TWO: ["hang"]}) as api:
+        began = time.monotonic()
+        found = sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=0.5)
+        assert 0.4 < time.monotonic() - began < 1
+        assert found == [Outcome.DELIVERED, Outcome.UNSENT, Outcome.DELIVERED]
+
+
+@pytest.mark.parametrize("seconds", [0, -3])
+def test_without_time_nothing_is_sent(api: ManagementApi, seconds: float) -> None:
+    """Everything is handed back."""
+    assert sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=seconds) == [Outcome.UNSENT] * 2
+    assert api.requests == []
+
+
+def test_an_answer_that_comes_too_late_is_nobodys() -> None:
+    """A connection that was cut off is not used again: the next call's outcomes are its own."""
+    with running({ONE: ["hang"], TWO: [410]}) as api:
+        one_sender = sender(max_in_flight=1)
+        assert one_sender.post(api.endpoint, [ONE], FRAME, seconds=0.3) == [Outcome.UNSENT]
+        api.over.set()
+        assert one_sender.post(api.endpoint, [TWO, THREE], FRAME, seconds=5) == [Outcome.GONE, Outcome.DELIVERED]
+        assert len({request.client_port for request in api.requests}) == 2
+
+
+def test_credentials_that_fail_on_the_way_leave_nothing_behind() -> None:
+    """The error is the caller's to see; the next call's outcomes are its own."""
+    present = iter([CREDENTIALS, None, CREDENTIALS])
+
+    def credentials() -> Credentials:
+        if (found := next(present, CREDENTIALS)) is None:
+            raise ConnectionError("no credentials")
+        return found
+
+    with running({ONE: ["hang"], TWO: [410]}) as api:
+        one_sender = sender(credentials=credentials)
+        with pytest.raises(ConnectionError):
+            one_sender.post(api.endpoint, [ONE], FRAME, seconds=2.5)
+        assert one_sender.post(api.endpoint, [TWO, THREE], FRAME, seconds=5) == [Outcome.GONE, Outcome.DELIVERED]
+
+
+def test_a_port_where_nobody_listens_is_failed() -> None:
+    """Refused is a named outcome for each, not an exception."""
+    found = sender().post(f"http://127.0.0.1:{free_port()}/live", [ONE, TWO], FRAME, seconds=5)
+    assert found == [Outcome.FAILED] * 2
+
+
+def test_a_name_that_does_not_resolve_is_failed_or_unsent() -> None:
+    """As far as the resolver gets in time."""
+    found = sender().post("http://no-such-host.invalid/live", [ONE, TWO], FRAME, seconds=4)
+    assert set(found) <= {Outcome.FAILED, Outcome.UNSENT}
+    assert len(found) == 2
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    openssl = shutil.which("openssl")
+    assert openssl is not None, "openssl makes the certificate for this test"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run([openssl, "req", "-x509", *made, *subject], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
+    """The frame never leaves; with the certificate among the trusted ones it does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with running(tls=context) as api:
+        assert sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=5) == [Outcome.FAILED] * 2
+        assert api.requests == []
+        assert sender(ca_file=certificate).post(api.endpoint, [ONE, TWO], FRAME, seconds=5) == [Outcome.DELIVERED] * 2
+
+
+def test_connections_to_the_gateway_are_used_again(api: ManagementApi) -> None:
+    """Also by the next call."""
+    one_sender = sender(max_in_flight=4)
+    for _ in range(2):
+        one_sender.post(api.endpoint, [connection(number) for number in range(100)], FRAME, seconds=10)
+    assert len(api.requests) == 200
+    assert len({request.client_port for request in api.requests}) <= 4
+
+
+def test_the_next_call_posts_its_own_frame(api: ManagementApi) -> None:
+    """Also through handles that were used before, and when it is empty or large."""
+    one_sender = sender(max_in_flight=2)
+    frames = [b"first", b"", b"x" * 128 * 1024, "é😀".encode(), b"last"]
+    for frame in frames:
+        assert one_sender.post(api.endpoint, [ONE, TWO, THREE], frame, seconds=10) == [Outcome.DELIVERED] * 3
+    assert [request.body for request in api.requests] == [frame for frame in frames for _ in range(3)]
+
+
+def test_a_post_is_signed_and_says_no_more_than_it_must(api: ManagementApi) -> None:
+    """The signature is right for the path, the host and the frame that arrived."""
+    odd = ConnectionId("a+b/c=d_e-")
+    sender().post(api.endpoint, [odd], FRAME, seconds=5)
+    (request,) = api.requests
+    assert request.path == "/abcdef1234/live/@connections/a%2Bb%2Fc%3Dd_e-"
+    assert request.headers["Host"] == f"127.0.0.1:{api.port}"
+    assert request.headers["Content-Length"] == str(len(FRAME))
+    assert "Expect" not in request.headers
+    signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert abs(signed_at.timestamp() - time.time()) < 5
+    _, expected = PostSigner(api.endpoint, REGION, FRAME).at(signed_at.timestamp(), CREDENTIALS).sign(odd)
+    for name, _, value in (header.partition(": ") for header in expected):
+        assert request.headers[name] == value
+
+
+def test_the_lane_sets_the_rate(api: ManagementApi) -> None:
+    """Fifty posts at a hundred a second take half a second, less the bucket."""
+    began = time.monotonic()
+    found = sender(rate=100).post(api.endpoint, [connection(number) for number in range(50)], FRAME, seconds=10)
+    assert found == [Outcome.DELIVERED] * 50
+    assert time.monotonic() - began > 0.4
+
+
+def test_one_client_whose_buffer_is_full_does_not_hold_up_the_chunk() -> None:
+    """It is handed back well before the time is over, and the lane goes on at nearly its rate."""
+    everyone = [connection(number) for number in range(60)]
+    with running({everyone[-1]: [429]}) as api:
+        one_sender = sender()
+        began = time.monotonic()
+        found = one_sender.post(api.endpoint, everyone, FRAME, seconds=8)
+        assert time.monotonic() - began < 4
+        assert found == [Outcome.DELIVERED] * 59 + [Outcome.THROTTLED]
+        assert one_sender._lane.rate > RATE / 2
+
+
+def test_a_throttled_account_lowers_the_rate_and_is_tried_to_the_end() -> None:
+    """429 for everybody is the quota: nobody is given up while there is time."""
+    everyone = [connection(number) for number in range(20)]
+    with running({one: [429, 429, 429, 429, 200] for one in everyone}) as api:
+        one_sender = sender()
+        assert one_sender.post(api.endpoint, everyone, FRAME, seconds=8) == [Outcome.DELIVERED] * 20
+        assert one_sender._lane.rate < RATE
+
+
+def test_waiting_costs_no_processor_time() -> None:
+    """Neither for an answer, nor for a retry, nor for the lane."""
+    with running({ONE: ["hang"]}) as api:
+        slow = sender(rate=2)
+        began = time.process_time()
+        slow.post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=1.5)
+        assert time.process_time() - began < 0.5

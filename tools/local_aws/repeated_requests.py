@@ -1,0 +1,70 @@
+"""Answers a request that Terraform sends twice as it was answered the first time.
+
+The AWS SDK for Go, on a busy machine, may still be about to see that its request's body has ended when the answer is
+there already, as it never is in AWS. It then drops the connection and sends the request again. What was created is there
+by then, so that AddPermission, for one, answers 409, and Terraform's provider repeats that for five minutes before it
+gives up. A repetition carries the same `amz-sdk-invocation-id`; only answers that were a success are kept.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+type _Message = dict[str, Any]
+type _Receive = Callable[[], Awaitable[_Message]]
+type _Send = Callable[[_Message], Awaitable[None]]
+type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+_KEPT_ANSWERS = 256
+_ERRORS = 400
+
+
+class RepeatedRequests:
+    """An ASGI application that lets another one answer, once for each of Terraform's invocations."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._answers: OrderedDict[bytes, asyncio.Task[list[_Message]]] = OrderedDict()
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Answer one request."""
+        invocation = _invocation(scope)
+        if invocation is None:
+            await self._application(scope, receive, send)
+            return
+        answer = self._answers.get(invocation)
+        if answer is None or (answer.done() and not _succeeded(answer)):
+            answer = asyncio.create_task(self._answer(scope, receive))
+            self._answers[invocation] = answer
+            if len(self._answers) > _KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+        # The work goes on if this connection is dropped meanwhile: the repetition waits for it.
+        for message in await asyncio.shield(answer):
+            await send(message)
+
+    async def _answer(self, scope: _Message, receive: _Receive) -> list[_Message]:
+        messages: list[_Message] = []
+
+        async def keep(message: _Message) -> None:
+            messages.append(message)
+
+        await self._application(scope, receive, keep)
+        return messages
+
+
+def _invocation(scope: _Message) -> bytes | None:
+    """What names the request if Terraform sent it, and sent it to change something."""
+    if scope["type"] != "http" or scope["method"] == "GET":
+        return None
+    headers = dict(scope["headers"])
+    if b"Terraform/" not in headers.get(b"user-agent", b""):
+        return None
+    invocation: bytes | None = headers.get(b"amz-sdk-invocation-id")
+    return invocation
+
+
+def _succeeded(answer: asyncio.Task[list[_Message]]) -> bool:
+    if answer.cancelled() or answer.exception() is not None:
+        return False
+    return bool(answer.result()) and answer.result()[0].get("status", _ERRORS) < _ERRORS
