@@ -190,28 +190,18 @@ def demo(
     workplace: Workplace = context.obj
     started = time.monotonic()
     stack = workplace.stack(_DEMO, **_DEMO_VARIABLES)
-    with workplace.held(stack):
-        try:
-            stack.clear()
-            stack.up()
-            performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
-            _run(performance.run())
-            workplace.terminal.show(broadcast_table(performance.broadcasts))
-            workplace.terminal.show(count_table(performance.counts))
-        finally:
-            if keep:
-                again = f"`loudhailer --stack {_DEMO}"
-                workplace.terminal.say(
-                    f"The stack is kept: {again} status`, {again} logs`; remove it by {again} down`."
-                )
-            else:
-                with _undisturbed(), workplace.terminal.step("Removing the stack"):
-                    stack.down()
-    faults = performance.faults
-    for fault in faults[:_MOST_FAULTS]:
-        workplace.terminal.say(fault)
-    if faults:
-        raise OperatorError(f"{len(faults)} findings are not as they must be.", "Run with --keep and look at the logs.")
+    with workplace.held(stack), _removed_in_the_end(workplace, stack, keep=keep):
+        stack.clear()
+        stack.up()
+        performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
+        _run(performance.run())
+        workplace.terminal.show(broadcast_table(performance.broadcasts))
+        workplace.terminal.show(count_table(performance.counts))
+        faults = performance.faults
+        for fault in faults[:_MOST_FAULTS]:
+            workplace.terminal.say(fault)
+        if faults:
+            raise OperatorError(f"{len(faults)} findings are not as they must be.", "Run with --keep and look closer.")
     workplace.terminal.show(f"Every frame arrived and every count is right, in {time.monotonic() - started:.0f} s.")
 
 
@@ -400,6 +390,24 @@ def _run[T](work: Coroutine[Any, Any, T]) -> T:
 
 def _terminate(number: int, _frame: FrameType | None) -> Never:
     raise SystemExit(128 + number)
+
+
+@contextmanager
+def _removed_in_the_end(workplace: Workplace, stack: Stack, *, keep: bool) -> Iterator[None]:
+    """Remove the stack after the block, whatever happens in it; of one that failed, the logs stay."""
+    keep_logs = False
+    try:
+        yield
+    except Exception:
+        keep_logs = True
+        raise
+    finally:
+        if keep:
+            again = f"`loudhailer --stack {_DEMO}"
+            workplace.terminal.say(f"The stack is kept: {again} status`, {again} logs`; remove it by {again} down`.")
+        else:
+            with _undisturbed(), workplace.terminal.step("Removing the stack"):
+                stack.down(keep_logs=keep_logs)
 
 
 @contextmanager

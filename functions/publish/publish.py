@@ -113,7 +113,7 @@ class Publish:
             audience=summary.audience,
             frame=broadcast_frame(summary.broadcast_id, summary.published_at, message),
             published_at=summary.published_at,
-            expires_at=summary.published_at // 1000 + self._lifetime_seconds,
+            expires_at=int(self._clock()) + self._lifetime_seconds,
         )
         self._topic.publish(announcement.to_wire())
         self._broadcasts.mark_announced(summary.broadcast_id)

@@ -66,6 +66,8 @@ class Settle:
             self._delete(key, gone)
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
+            if any(outcome.size != new.size for outcome in outcomes):
+                raise PermanentError("the chunk is of another size")
             for outcome in outcomes:
                 new = new.after(outcome, int(self._clock() * 1000))
             if new == old or self._broadcasts.replace_tally(key, old, new):
@@ -75,7 +77,7 @@ class Settle:
 
     def _delete(self, key: TallyKey, gone: Bitmap) -> None:
         chunk = self._broadcasts.chunk(key.broadcast_id, key.chunk_id)
-        if chunk is None:
+        if chunk is None or gone.bit_length() > chunk.size:
             raise PermanentError("the chunk is not one of its broadcast's")
         connections = [
             ConnectionKey(partition, connection)

@@ -116,7 +116,7 @@ class Scene:
         return await self.connect(await self.session(tenant))
 
     async def lose(self, *guests: Guest) -> list[str]:
-        """Let guests vanish without a `$disconnect`; the ids of their connections, whose rows stand. The fault stays on."""
+        """Let guests vanish without a `$disconnect`; the ids of their connections, whose rows stay."""
         ids = [await guest.connection_id() for guest in guests]
         await self.faults(drop_disconnect=1.0)
         for guest in guests:

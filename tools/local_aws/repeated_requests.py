@@ -1,9 +1,9 @@
 """Answers a request that Terraform sends twice as it was answered the first time.
 
-The AWS SDK for Go, on a busy machine, may still be about to see that its request's body has ended when the answer is
-there already, as it never is in AWS. It then drops the connection and sends the request again. What was created is there
-by then, so that AddPermission, for one, answers 409, and Terraform's provider repeats that for five minutes before it
-gives up. A repetition carries the same `amz-sdk-invocation-id`; only answers that were a success are kept.
+On a busy machine the AWS SDK for Go may not yet have seen the end of its own request when the answer is there, which
+in AWS takes longer. It then drops the connection and sends the request again. What was to be created exists by then, so
+that AddPermission, for one, answers 409, and Terraform's provider repeats that for five minutes before it gives up. A
+repetition carries the same `amz-sdk-invocation-id`; an answer that was an error is not given again.
 """
 
 import asyncio

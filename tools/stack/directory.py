@@ -13,6 +13,7 @@ from typing import TextIO
 from tools.errors import OperatorError
 
 _LOCK = "lock"
+_LOGS = "logs"
 _LOCK_TIMEOUT_SECONDS = 900.0
 _LOCK_POLL_SECONDS = 0.2
 
@@ -55,11 +56,11 @@ class StackDirectory:
 
     def log(self, name: str) -> Path:
         """The log of one of the stack's processes."""
-        return self.path / "logs" / f"{name}.log"
+        return self.path / _LOGS / f"{name}.log"
 
     def create(self) -> None:
         """Make the directory and the folders that are written to."""
-        for folder in (self.path, self.path / "logs", self.aws_state, self.temporary):
+        for folder in (self.path, self.path / _LOGS, self.aws_state, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
 
     def forget_cloud(self) -> None:
@@ -71,12 +72,13 @@ class StackDirectory:
             shutil.rmtree(folder, ignore_errors=True)
         self.create()
 
-    def clear(self) -> None:
-        """Remove everything but the lock."""
-        for path in self.path.iterdir() if self.path.is_dir() else ():
+    def clear(self, *, keep_logs: bool = False) -> None:
+        """Remove everything but the lock, and the logs if they are asked for."""
+        kept = {_LOCK, _LOGS} if keep_logs else {_LOCK}
+        for path in [path for path in self.path.glob("*") if path.name not in kept]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name != _LOCK:
+            else:
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -72,21 +72,22 @@ class Stack:
         self._apply(terraform, state, wanted, {**variables, "package": package})
         return True
 
-    def down(self, *, destroy: bool = False) -> bool:
-        """Remove every trace of the stack; whether there was one."""
+    def down(self, *, destroy: bool = False, keep_logs: bool = False) -> bool:
+        """Remove every trace of the stack, but its logs if they are asked for; whether there was one."""
         state = self.state()
         if destroy and state is not None and self.processes.find(AWS) is not None:
             with self.terminal.bar("Destroying the resources") as bar:
                 self.terraform(state).destroy(lambda progress: bar.update(progress.done, progress.total, progress.note))
-        existed = self.clear()
-        self.directory.remove()
+        existed = self.clear(keep_logs=keep_logs)
+        if not keep_logs:
+            self.directory.remove()
         return existed
 
-    def clear(self) -> bool:
+    def clear(self, *, keep_logs: bool = False) -> bool:
         """Stop the processes and empty the directory, keeping it and its lock; whether there was anything."""
         state = self.state()
         stopped = [self.processes.stop(name) for name in (TERRAFORM, GATEWAY, AWS)]
-        self.directory.clear()
+        self.directory.clear(keep_logs=keep_logs)
         return state is not None or any(stopped)
 
     def terraform(self, state: StackState) -> Terraform:

@@ -12,7 +12,8 @@ list_tenants = true
 
 # A queue shows a message again only after six timeouts: seconds here, so that a failure is tried again while one watches.
 timeouts = {
-  swarm  = 15
-  query  = 15
-  settle = 15
+  swarm        = 5
+  query        = 5
+  post_message = 5
+  settle       = 5
 }

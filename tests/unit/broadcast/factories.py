@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from loudhailer import ids
-from loudhailer.broadcast import audience, bitmaps
+from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.frames import broadcast_frame
@@ -212,8 +212,3 @@ def outcomes(draw: st.DrawFn, size: int | None = None) -> OutcomeMessage:
         failed=draw(bits),
         account=draw(st.sampled_from([ACCOUNT, OTHER_ACCOUNT])),
     )
-
-
-def audience_wire(to: Audience) -> dict[str, object]:
-    """An audience as a client writes it."""
-    return audience.to_wire(to)

@@ -125,7 +125,7 @@ def test_what_is_not_answered_in_time_is_unsent() -> None:
     with running({TWO: ["hang"]}) as api:
         began = time.monotonic()
         found = sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=0.5)
-        assert 0.4 < time.monotonic() - began < 1
+        assert 0.4 < time.monotonic() - began < 2
         assert found == [Outcome.DELIVERED, Outcome.UNSENT, Outcome.DELIVERED]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from tools.gateway.limits import AccountBuckets, Limits
 
 THROTTLED = Failure(500, "Internal server error", "throttled", again=True)
 FAILED = Failure(502, "Internal server error", "failed")
+NO_FAULTS = Faults()
 HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
 
 
@@ -53,7 +55,14 @@ class NoFunctions:
 class World:
     """A lifecycle around one API whose routes have fake integrations."""
 
-    def __init__(self, kind: FakeKind, *route_keys: str, authorization: str = "NONE", limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        kind: FakeKind,
+        *route_keys: str,
+        authorization: str = "NONE",
+        limits: Limits = LIMITS,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
         integration = Integration("FAKE", "", 5.0)
         routes = {key: Route(key, integration, authorization=authorization) for key in route_keys}
         api = Api("api", "111111111111", "us-east-1", ("action",), routes, {"live": Stage("live")})
@@ -61,7 +70,7 @@ class World:
         self.connections = Connections()
         self.lifecycle = Lifecycle(
             limits=limits,
-            faults=FaultInjector(Faults()),
+            faults=FaultInjector(faults),
             counters=self.counters,
             directory=Directory(FakeSource(api), time.monotonic),
             connections=self.connections,
@@ -86,6 +95,20 @@ class World:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "_DISCONNECT_RETRY_SECONDS", 0.001)
+
+
+def test_a_crowd_can_be_seeded_past_connect() -> None:
+    """A benchmark opens ten thousand sockets whose rows it writes itself: nothing is asked, and no quota is met."""
+    kind = FakeKind()
+    limits = replace(LIMITS, connect_rate=0.0, connect_burst=0)
+
+    async def scenario() -> int:
+        world = World(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
+        assert isinstance(await world.connect(), Accepted)
+        return len(world.connections)
+
+    assert asyncio.run(scenario()) == 1
+    assert kind.events == []
 
 
 def test_a_throttled_disconnect_is_tried_again() -> None:

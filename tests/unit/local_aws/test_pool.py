@@ -45,6 +45,17 @@ def test_an_idle_worker_is_used_again() -> None:
         assert second is first
 
 
+def test_a_worker_that_died_idle_is_replaced() -> None:
+    """Nobody's invocation is lost with it, and it does not count any more."""
+    pool = _pool(per_function=1)
+    with pool.lease(_function("a")) as first:
+        pass
+    first.kill()
+    with pool.lease(_function("a")) as second:
+        assert second is not first
+        assert second.alive
+
+
 def test_another_version_never_gets_that_worker() -> None:
     """Equal name, other content."""
     pool = _pool()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from functions.post_message.post_message import MAX_ATTEMPTS, PostMessage
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Tally
 from loudhailer.delivery.memory import MemorySender
 from loudhailer.delivery.outcome import Outcome
@@ -157,6 +157,15 @@ def test_a_chunk_that_has_expired_is_failed_without_a_post() -> None:
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b110).to_wire()]
     assert world.dead_letters.attributes == [{"reason": "the broadcast expired"}]
+
+
+def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a_dead_letter() -> None:
+    """An operator wanted it so: there is nothing to redrive."""
+    world = World()
+    world.run(chunk_message(3, expires_at=CANCELLED))
+    assert world.sender.delivered == []
+    assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
+    assert world.dead_letters.bodies == []
 
 
 def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None:

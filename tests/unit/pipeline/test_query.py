@@ -1,7 +1,9 @@
 """A source's recipients are fixed once, whatever happens meanwhile."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ from functions.query.query import YOUNG_SECONDS, Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.messages import ChunkMessage, Scope
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, Scope
 from loudhailer.broadcast.model import Source
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
@@ -71,9 +73,11 @@ class World:
             )
 
     def query(
-        self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)
+        self,
+        call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named),
+        executor: Executor | None = None,
     ) -> Query:
-        """A query whose calls go through `call`."""
+        """A query whose calls go through `call`; its background work is done at once, unless there is an executor."""
         return Query(
             watched(self.connections, call),
             watched(self.sessions, call),
@@ -81,7 +85,7 @@ class World:
             [watched(shard, call) for shard in self.shards],
             endpoint=ENDPOINT,
             chunk_size=CHUNK_SIZE,
-            executor=AtOnce(),
+            executor=executor or AtOnce(),
             clock=lambda: self.now,
         )
 
@@ -283,6 +287,40 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
     assert found.keys() >= {key(number) for number in range(0, 12, 2)} - {key(number) for number in gone}
 
 
+def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns() -> None:
+    """Every chunk, once, also when a shard is slow."""
+    world = World()
+    world.connect([*map(key, range(200)), *(key(number, 1) for number in range(200))])
+    send_all = world.shards[1].send_all
+
+    def slowly(bodies: Iterable[str], **named: Any) -> None:
+        time.sleep(0.002)
+        send_all(bodies, **named)
+
+    world.shards[1].send_all = slowly  # type: ignore[method-assign]  # a slow queue
+    with ThreadPoolExecutor(8) as executor:
+        world.query(executor=executor)(world.body())
+        sent = Counter(message.chunk_id for message in world.sent)
+    assert world.dispatched() == sorted(world.connections.rows)
+    assert set(sent.values()) == {1}
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: int) -> None:
+    """The error of the background is the query's; the next one sends the same chunks."""
+    world = World()
+    world.connect(map(key, range(20)))
+    world.shards[shard].down = True
+    with ThreadPoolExecutor(8) as executor, pytest.raises(TransientError):
+        world.query(executor=executor)(world.body())
+    source = world.broadcasts.source(BROADCAST, 0)
+    assert source is not None
+    assert source.dispatched is None
+    world.shards[shard].down = False
+    world.run()
+    assert world.dispatched() == sorted(world.connections.rows)
+
+
 def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> None:
     """Those are settled as failed by the next function; the report ends."""
     world = World()
@@ -293,6 +331,17 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> No
     world.run()
     assert 0 < standing < 3
     assert len(world.dispatched()) == CHUNK_SIZE * standing
+
+
+def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
+    """The chunks that stand go on, so that they are settled, and say that nobody is to be posted to."""
+    world = World()
+    world.connect(map(key, range(7)))
+    world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", CHUNK_SIZE))
+    world.broadcasts.cancel(BROADCAST)
+    world.run()
+    assert world.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
+    assert [message.expires_at for message in world.sent] == [CANCELLED]
 
 
 @pytest.mark.parametrize(

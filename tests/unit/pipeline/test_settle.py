@@ -18,6 +18,7 @@ from loudhailer.errors import MalformedMessageError, PermanentError, TransientEr
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
 from tests.unit.broadcast.factories import (
+    ACCOUNT,
     BROADCAST,
     NOW,
     chunk,
@@ -244,3 +245,14 @@ def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]]
     for one in (one for batch in batches for one in batch):
         delivered, gone, lost = delivered | one.delivered, gone | one.gone, lost | one.failed
     assert sets_of(world.tally()) == (delivered, gone & ~delivered, lost & ~delivered & ~gone)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (5, 3)], ids=["larger", "smaller"])
+def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
+    """Its bits would stand for other connections; what was settled before stays."""
+    world = World()
+    first, second = sizes
+    assert world.run(outcome(first, delivered=0b1)) == {}
+    (error,) = world.run(outcome(second, gone=0b10)).values()
+    assert isinstance(error, PermanentError)
+    assert world.tally() == Tally(size=first, delivered=0b1, by_account={ACCOUNT: 1}, settled_at=NOW * 1000)

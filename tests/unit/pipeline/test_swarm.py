@@ -211,6 +211,17 @@ def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
     assert len(world.planned()) == MAX_SOURCES_AT_ONCE
 
 
+def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
+    """Nothing is sent; the report says that it was cancelled."""
+    world = World(SEVEN)
+    world.broadcasts.cancel(BROADCAST)
+    world.run()
+    report = world.broadcasts.report(BROADCAST)
+    assert world.sent == []
+    assert report is not None
+    assert (report.status, report.cancelled) == ("finished", True)
+
+
 def test_a_malformed_announcement_is_a_permanent_error() -> None:
     """Nothing is fixed and nothing is sent."""
     world = World(SEVEN)

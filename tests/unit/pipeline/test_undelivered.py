@@ -7,20 +7,18 @@ import pytest
 from functions.settle.settle import Settle
 from functions.settle.undelivered import NOBODY, GiveUp
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Source
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import ChunkId
 from loudhailer.queues.memory import MemoryQueue
 from tests.unit.broadcast.factories import (
-    ACCOUNT,
     BROADCAST,
     NOW,
     announcement,
     chunk,
     chunk_message,
+    outcome,
     partition,
     partition_message,
     summary,
@@ -53,26 +51,13 @@ class World:
         return report
 
 
-def outcome(chunk_id: str, size: int, *, delivered: int) -> OutcomeMessage:
-    """What a worker says of a chunk."""
-    return OutcomeMessage(
-        broadcast_id=BROADCAST,
-        chunk_id=ChunkId(chunk_id),
-        size=size,
-        account=ACCOUNT,
-        delivered=delivered,
-        gone=0,
-        failed=0,
-    )
-
-
 def test_a_chunk_fails_for_those_that_remain() -> None:
     """The others keep what became of them, also when they are told of later."""
     world = World()
-    message: ChunkMessage = replace(chunk_message(size=3), remaining=0b110)
+    message = replace(chunk_message(size=3), remaining=0b110)
     world.give_up(message.to_wire())
     assert (world.report().failed, world.report().in_flight) == (2, 6)
-    world.settle.outcomes([outcome("0.0", 3, delivered=0b011)])
+    world.settle.outcomes([outcome(3, delivered=0b011, chunk_id="0.0")])
     assert (world.report().delivered, world.report().failed) == (2, 1)
     assert NOBODY not in world.report().by_account
 
@@ -80,7 +65,7 @@ def test_a_chunk_fails_for_those_that_remain() -> None:
 def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     """No further recipients are looked for; a query that comes after all finds the end."""
     world = World()
-    world.settle.outcomes([outcome("0.1", 5, delivered=0b11111)])
+    world.settle.outcomes([outcome(5, delivered=0b11111, chunk_id="0.1")])
     world.give_up(partition_message(SCOPE).to_wire())
     source = world.broadcasts.source(BROADCAST, 0)
     assert source is not None
@@ -108,7 +93,7 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
 def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
     """It says what is true, not what failed."""
     world = World()
-    world.give_up(outcome("0.0", 3, delivered=0b111).to_wire())
+    world.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
     assert world.report().delivered == 3
     assert world.dead_letters.bodies == []
 

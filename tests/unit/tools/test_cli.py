@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.cli import app
+from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
 
@@ -145,4 +146,20 @@ def test_an_interrupted_demonstration_removes_its_stack(
     monkeypatch.setattr("tools.stack.lifecycle.Stack.up", interrupt)
     assert run("demo").exit_code == 130
     assert not home.exists()
+    assert terraform.calls == []
+
+
+def test_a_failed_demonstration_leaves_its_logs(
+    terraform: TerraformStandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names a file, and it must be there; the next demonstration begins without it."""
+
+    def fail(*_: object, **__: object) -> None:
+        StackDirectory(home / "demo").create()
+        StackDirectory(home / "demo").log("terraform").write_text("why")
+        raise OperatorError("no", "see the log")
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", fail)
+    assert run("demo").exit_code == 1
+    assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["lock", "terraform.log"]
     assert terraform.calls == []

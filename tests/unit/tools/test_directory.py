@@ -64,6 +64,16 @@ def test_clearing_keeps_the_lock_and_nothing_else(directory: StackDirectory) -> 
         assert [path.name for path in directory.path.iterdir()] == ["lock"]
 
 
+def test_logs_are_kept_on_request(directory: StackDirectory) -> None:
+    """They say why a demonstration failed."""
+    directory.create()
+    directory.log("terraform").write_text("why")
+    directory.state_file.write_text("{}")
+    directory.clear(keep_logs=True)
+    assert directory.log("terraform").read_text() == "why"
+    assert not directory.state_file.exists()
+
+
 def test_removing_leaves_nothing_behind(directory: StackDirectory) -> None:
     """The home goes too, if no other stack lives in it."""
     directory.create()

@@ -136,8 +136,9 @@ class WorkerPool:
         _close(ended)
 
     def _grant(self) -> list[Worker]:
-        """Serve who can be served, in order of arrival; returns the workers that made room, to be closed."""
-        ended: list[Worker] = []
+        """Serve who can be served, in order of arrival; returns the workers that made room or died, to be closed."""
+        ended = [worker for worker in self._idle if not worker.alive]
+        self._forget_idle(ended)
         waiting: deque[_Ticket] = deque()
         saturated: set[Function] = set()
         for ticket in self._tickets:

@@ -1,0 +1,113 @@
+"""A local stack of the benchmark's own: brought up, its gateway under the quota to measure, taken down again."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from loudhailer.connections.dynamodb import connection_to_item
+from loudhailer.connections.model import Connection
+from tests.bench.processes import BenchmarkError, cpu_seconds
+from tools.console import Terminal
+from tools.operations.deployment import Deployment
+from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import AWS, GATEWAY, Stack
+from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
+from tools.stack.processes import await_ready
+from tools.stack.project import Project
+from tools.stack.state import StackState
+
+_ITEMS_A_BATCH = 25
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """A stack that runs."""
+
+    stack: Stack
+    state: StackState
+
+    @property
+    def deployment(self) -> Deployment:
+        """Its outputs and clients."""
+        return Deployment.of(self.state)
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway's own endpoints are."""
+        return local_endpoint(self.state.gateway_port)
+
+    def restart_gateway(self, **limits: float) -> None:
+        """The gateway again, under other limits."""
+        processes, directory = self.stack.processes, self.stack.directory
+        processes.stop(GATEWAY)
+        command = ["tools.gateway", "--aws-endpoint", local_endpoint(self.state.aws_port), "--account", ACCOUNT]
+        command += ["--port", str(self.state.gateway_port)]
+        command += [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
+        environment = local_environment(os.environ, self.state.aws_port) | {"TMPDIR": str(directory.temporary)}
+        process = processes.start(GATEWAY, [sys.executable, "-m", *command], environment)
+        await_ready(process, directory.log(GATEWAY), self.state.gateway_port)
+
+    async def seed(self, connections: Sequence[Connection]) -> None:
+        """Write the connections' rows, which their stream then counts, and the rows of their partitions before."""
+        deployment = self.deployment
+        partitions = {connection.key.partition for connection in connections}
+        await asyncio.to_thread(deployment.partitions.open, partitions)
+        client, table = deployment.client("dynamodb"), deployment.outputs["tables"]["connections"]
+        for batch in batched(connections, _ITEMS_A_BATCH, strict=False):
+            puts = [{"PutRequest": {"Item": connection_to_item(connection)}} for connection in batch]
+            answer = await asyncio.to_thread(client.batch_write_item, RequestItems={table: puts})
+            if answer["UnprocessedItems"]:
+                raise BenchmarkError("the local AWS did not take all rows")
+
+    def cpu_by_function(self) -> "WorkersCpu":
+        """The CPU time that the functions' workers have used until now."""
+        leader = self.stack.processes.find(AWS)
+        found: dict[str, dict[int, float]] = defaultdict(dict)
+        names = {name: short for short, name in self.deployment.functions.items()}
+        for process in leader.children(recursive=True) if leader else ():
+            name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+            if name in names:
+                found[names[name]][process.pid] = cpu_seconds(process.pid)
+        return WorkersCpu(found)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersCpu:
+    """The CPU seconds of worker processes, by function and process id."""
+
+    seconds: Mapping[str, Mapping[int, float]]
+
+    def since(self, earlier: "WorkersCpu") -> dict[str, float]:
+        """What each function has used since an earlier look; all of it for workers that are new."""
+        return {
+            function: sum(used - earlier.seconds.get(function, {}).get(pid, 0.0) for pid, used in workers.items())
+            for function, workers in self.seconds.items()
+        }
+
+
+@contextmanager
+def running_stack(**variables: Any) -> Iterator[RunningStack]:
+    """A new stack for the length of the block; nothing of it is left afterwards."""
+    silent = Terminal(Console(quiet=True), Console(quiet=True, stderr=True))
+    with tempfile.TemporaryDirectory() as home:
+        directory = StackDirectory(Path(home).resolve() / "bench")
+        stack = Stack(Project.of_this_code(), directory, silent, variables)
+        with directory.locked():
+            try:
+                stack.up()
+                state = stack.state()
+                if state is None:
+                    raise BenchmarkError("the stack did not come up")
+                yield RunningStack(stack, state)
+            finally:
+                stack.clear()

@@ -1,0 +1,112 @@
+"""What breaks the system from outside; the functions have no hooks for it.
+
+A worker can be killed at a moment of the test's choosing: it runs for a millisecond, is stopped, and while it stands
+still the test looks at what it has done so far.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.e2e.system import PATIENCE_SECONDS, System
+from tools.stack.lifecycle import AWS
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_STEP_SECONDS = 0.001
+_TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
+"""Attributes of a queue that nobody sets."""
+
+
+
+class Workers:
+    """The workers of one of the system's functions, busy and idle."""
+
+    def __init__(self, system: System, function: str) -> None:
+        self._aws = psutil.Process(system.pids()[AWS])
+        self._function = system.deployment.functions[function]
+
+    def kill(self) -> int:
+        """Kill all; how many there were."""
+        found = self._find()
+        for worker in found:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+        return len(found)
+
+    async def kill_when(self, happened: Callable[[], object]) -> None:
+        """Kill all as soon as something has happened, before they do anything more; until then they run slowly."""
+        await asyncio.to_thread(self._kill_when, happened)
+
+    def _kill_when(self, happened: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            while not happened():
+                assert time.monotonic() < deadline, f"{self._function} never did what it was to be killed for"
+                self._step()
+        finally:
+            self.kill()
+
+    def _step(self) -> None:
+        workers = self._find()
+        for action in (psutil.Process.resume, psutil.Process.suspend):
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    action(worker)
+            if action is psutil.Process.resume:
+                time.sleep(_STEP_SECONDS)
+
+    def _find(self) -> list[psutil.Process]:
+        return [worker for worker in self._aws.children() if _function_of(worker) == self._function]
+
+
+def _function_of(worker: psutil.Process) -> str | None:
+    try:
+        return worker.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    except (psutil.Error, OSError):
+        return None
+
+
+@contextmanager
+def paused(system: System, *queues: str) -> Iterator[None]:
+    """Nothing is read from the queues during the block."""
+    mappings = [
+        mapping["UUID"]
+        for mapping in system.functions.list_event_source_mappings()["EventSourceMappings"]
+        if mapping["EventSourceArn"].rpartition(":")[2] in {_name(system.queue(queue)) for queue in queues}
+    ]
+    assert len(mappings) == len(queues)
+    try:
+        for mapping in mappings:
+            system.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+        yield
+    finally:
+        for mapping in mappings:
+            system.functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+
+@contextmanager
+def without(system: System, queue: str) -> Iterator[None]:
+    """The queue, which must be empty, is not there during the block: whoever sends to it is told so."""
+    url = system.queue(queue)
+    attributes = system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    tags = system.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+    system.sqs.delete_queue(QueueUrl=url)
+    try:
+        yield
+    finally:
+        kept: Mapping[QueueAttributeNameType, str] = {
+            name: value for name, value in attributes.items() if not name.startswith(_TOLD)
+        }
+        again = system.sqs.create_queue(QueueName=_name(url), Attributes=kept, tags=tags)
+        assert again["QueueUrl"] == url
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]

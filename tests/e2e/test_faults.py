@@ -1,0 +1,249 @@
+"""Whatever breaks, the invariants hold; one fault at a time, each on real sockets."""
+
+import asyncio
+import json
+
+import pytest
+
+from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.ids import BroadcastId
+from tests.e2e.faults import Workers, paused, without
+from tests.e2e.invariants import Invariants
+from tests.e2e.scene import Scene
+from tests.e2e.system import eventually
+
+CROWD = 60
+SHARDS = [f"shard-{number}" for number in range(4)]
+
+
+async def posts(scene: Scene, counter: str) -> int:
+    """One of the gateway's counters of posts: `reset`, or a status."""
+    stats = await scene.gateway("stats")
+    return int(stats["posts_reset"] if counter == "reset" else stats["posts"].get(counter, 0))
+
+
+async def test_a_fifth_of_the_sockets_is_gone(scene: Scene) -> None:
+    """Nobody said that they left: the broadcast finds out, deletes their rows, and costs nobody else anything."""
+    async with Invariants(scene) as invariants:
+        everyone = await invariants.join(CROWD)
+        await invariants.lose(everyone[::5])
+        await invariants.publish()
+        await invariants.hold(gone=CROWD // 5)
+
+
+async def test_a_storm_of_429s(scene: Scene) -> None:
+    """For a while nobody gets through, then few do; in the end all have got it, once."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        before = await posts(scene, "429")
+        await scene.faults(throttle_rate=1.0)
+        await invariants.publish("first")
+        await eventually(lambda: posts(scene, "429"), lambda now: now > before + CROWD)
+        await scene.faults(throttle_rate=0.7)
+        await invariants.publish("second")
+        await asyncio.sleep(2)
+        await scene.faults()
+        await invariants.hold()
+
+
+async def test_one_client_that_does_not_read(scene: Scene) -> None:
+    """The others do not wait for it; it gets everything when it reads again."""
+    async with Invariants(scene) as invariants:
+        slow, *others = await invariants.join(CROWD)
+        slow.stop_reading()
+        broadcasts = [await invariants.publish("x" * 100_000) for _ in range(12)]
+        numbers = {member.number for member in others}
+        for broadcast_id in broadcasts:
+            assert await invariants.crowd.arrived(broadcast_id, numbers, 60)
+        await invariants.until(broadcasts[-1], delivered=CROWD - 1, inFlight=1)
+        slow.resume_reading()
+        await invariants.hold()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"error_rate": 0.4},
+        {"reset_rate": 0.4},
+        {"lost_response_rate": 0.4},
+        {"error_rate": 0.2, "reset_rate": 0.2, "lost_response_rate": 0.2, "latency_ms": 20.0},
+    ],
+    ids=["500", "reset", "lost-response", "all"],
+)
+async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float]) -> None:
+    """Only who was posted to without an answer may get it twice."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        before = await posts(scene, "reset")
+        await scene.faults(**faults)
+        await invariants.publish()
+        await invariants.settled()
+        unanswered = await posts(scene, "reset") - before
+        await scene.faults()
+        await invariants.hold(duplicates=unanswered if "lost_response_rate" in faults else 0)
+
+
+async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
+    """The chunk comes again: only those who were posted to before get it twice."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(2 * CROWD)
+        broadcast_id = invariants.announced()
+        kill = asyncio.create_task(
+            Workers(scene.system, "post_message").kill_when(lambda: invariants.got(broadcast_id))
+        )
+        await invariants.publish(broadcast_id=broadcast_id)
+        await kill
+        await asyncio.sleep(0.5)
+        got = invariants.got(broadcast_id)
+        assert 0 < got < 2 * CROWD
+        await invariants.hold(duplicates=got)
+
+
+async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
+    """Nobody gets anything until it goes on; then two workers post the same chunk at once."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        with paused(scene.system, *SHARDS):
+            broadcast_id = await invariants.publish()
+            await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
+            shard = scene.system.queue("shard-0")
+            (message,) = scene.system.sqs.receive_message(QueueUrl=shard, VisibilityTimeout=0)["Messages"]
+            assert ChunkMessage.from_wire(message["Body"]).broadcast_id == broadcast_id
+            scene.system.sqs.send_message(QueueUrl=shard, MessageBody=message["Body"])
+            assert invariants.got(broadcast_id) == 0
+        await invariants.hold(duplicates=CROWD)
+
+
+async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
+    """A report that is finished does not change, although everyone gets the frame again."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        broadcast_id = await invariants.publish()
+        await invariants.hold()
+        report = dict(invariants.report(broadcast_id))
+        chunk = scene.system.broadcasts.chunks(broadcast_id, 0)[0]
+        message = ChunkMessage(
+            broadcast_id=broadcast_id,
+            chunk_id=chunk.chunk_id,
+            endpoint=scene.system.deployment.outputs["callback_endpoint"],
+            recipients=chunk.recipients,
+            young=chunk.young,
+            young_until=chunk.young_until,
+            remaining=(1 << chunk.size) - 1,
+            attempt=1,
+            frame=broadcast_frame(broadcast_id, report["publishedAt"], "hello"),
+            published_at=report["publishedAt"],
+            expires_at=report["publishedAt"] // 1000 + 300,
+        )
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=message.to_wire())
+        await invariants.hold(duplicates=CROWD)
+        assert await scene.report(broadcast_id) == report
+
+
+async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
+    """All get the frame, and the report says so as soon as it can."""
+    async with Invariants(scene) as invariants:
+        everyone = await invariants.join(CROWD)
+        await invariants.lose(everyone[:6])
+        with paused(scene.system, "outcome"):
+            broadcast_id = await invariants.publish()
+            await eventually(lambda: invariants.got(broadcast_id) == CROWD - 6)
+            await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
+        await invariants.hold(gone=6)
+
+
+async def test_an_outcome_queue_that_is_gone_for_a_while(scene: Scene) -> None:
+    """What cannot be told is not acknowledged: the chunk is posted again, until its outcomes are told."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        await eventually(lambda: scene.system.waiting("outcome") == 0)
+        with without(scene.system, "outcome"):
+            broadcast_id = await invariants.publish()
+            await eventually(lambda: invariants.got(broadcast_id) == CROWD)
+            await asyncio.sleep(2)
+        await invariants.until(broadcast_id, inFlight=CROWD)
+        await invariants.hold(duplicates=CROWD)
+
+
+async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene: Scene) -> None:
+    """The batch comes again and counts nothing twice; the total, which was not released, is repaired by `reconcile`."""
+    async with Invariants(scene) as invariants:
+        everyone = await invariants.join(CROWD)
+        await scene.counted(invariants.tenant, CROWD)
+        (partition,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+
+        def written() -> bool:
+            (now,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
+            return now.checkpoint != partition.checkpoint
+
+        kill = asyncio.create_task(Workers(scene.system, "accounting").kill_when(written))
+        await invariants.crowd.leave(everyone[:20])
+        await kill
+        await invariants.join(10)
+        await invariants.publish()
+        await invariants.hold(repaired=True)
+
+
+async def test_the_stream_consumer_killed_again_and_again(scene: Scene) -> None:
+    """While connections come and go."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(10)
+        accounting, killed = Workers(scene.system, "accounting"), 0
+        for _ in range(6):
+            joined = await invariants.join(5)
+            await invariants.crowd.leave(joined[:3])
+            killed += accounting.kill()
+        assert killed
+        await invariants.publish()
+        await invariants.hold(gone=None, repaired=True)
+
+
+@pytest.mark.parametrize("when", ["the sources are fixed", "the sources are complete"])
+async def test_swarm_killed_half_way(scene: Scene, when: str) -> None:
+    """It goes on with the sources that stand: everyone is in exactly one."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        broadcast_id = invariants.announced()
+        store = scene.system.broadcasts
+
+        def happened() -> bool:
+            summary = store.summary(broadcast_id)
+            complete = summary is not None and summary.sources is not None
+            return complete if when == "the sources are complete" else bool(store.sources(broadcast_id))
+
+        kill = asyncio.create_task(Workers(scene.system, "swarm").kill_when(happened))
+        await invariants.publish(broadcast_id=broadcast_id)
+        await kill
+        await invariants.hold(duplicates=0)
+
+
+async def test_query_killed_half_way(scene: Scene) -> None:
+    """It goes on behind the chunks that stand, sends them again, and dispatches everyone once."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        await invariants.haunt(ghosts := 1_200)
+        await scene.counted(invariants.tenant, CROWD + ghosts)
+        broadcast_id = invariants.announced()
+        kill = asyncio.create_task(
+            Workers(scene.system, "query").kill_when(lambda: len(scene.system.broadcasts.chunks(broadcast_id, 0)) > 1)
+        )
+        await invariants.publish(broadcast_id=broadcast_id)
+        await kill
+        source = scene.system.broadcasts.source(broadcast_id, 0)
+        assert source is not None
+        assert source.dispatched is None
+        await invariants.hold(duplicates=CROWD, gone=ghosts)
+
+
+async def test_everything_that_carries_a_broadcast_killed_again_and_again(scene: Scene) -> None:
+    """Swarm, query and settle at random moments while broadcasts are on their way."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        workers = [Workers(scene.system, function) for function in ("swarm", "query", "settle")]
+        for number in range(6):
+            await invariants.publish(number)
+            await asyncio.sleep(0.01 * number)
+            for each in workers:
+                each.kill()
+        await invariants.hold(duplicates=6 * CROWD)
