@@ -51,6 +51,12 @@ test-integration: setup ## Several parts together, on the local AWS.
 test-e2e: setup $(NODE_MODULES) ## Real sockets through the whole stack.
 	$(PYTEST) tests/e2e
 
+##@ Measure
+
+.PHONY: bench
+bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
+	$(RUN) python -m tests.bench
+
 ##@ Check
 
 .PHONY: check

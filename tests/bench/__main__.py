@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench import accounting, cold_start, end_to_end, lanes, machine, page, query, sender
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section
-from tools.console import Bar, Terminal
+from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.stack.project import Project
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for name in options.only:
             with terminal.bar(f"Measuring {name}") as bar:
-                sections.append(PARTS[name](effort, _progress(bar)))
+                sections.append(PARTS[name](effort, bar.update))
             for table in sections[-1].tables:
                 terminal.show(page.on_terminal(table))
     except (BenchmarkError, OperatorError) as error:
@@ -67,10 +67,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="time of one measure")
     parser.add_argument("--page", type=Path, help="where the page is written; without it only a whole run writes one")
     return parser.parse_args(arguments)
-
-
-def _progress(bar: Bar) -> Progress:
-    return lambda done, total, note: bar.update(done, total, note)
 
 
 def _page() -> Path:

@@ -10,6 +10,11 @@ from tests.bench.results import Section, Table, at_least, median, microseconds, 
 
 TARGET = 20_000
 
+_METHOD = """\
+The handler of `accounting` on batches of {records:,} records, on DynamoDB's ready-made answers as above (the SDK's
+work counts, the database's does not), and the use case alone on in-memory stores. There is one write for each
+partition and batch; a connection that closes is also taken out of its session's set, one write for each session."""
+
 _COMMAND = (sys.executable, "-m", "tests.bench.clients.accounting_batches")
 
 
@@ -32,12 +37,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
     ]
     return Section(
         title="accounting",
-        method=(
-            f"The handler of `accounting` on batches of {RECORDS:,} records, on DynamoDB's ready-made answers as above (the "
-            "SDK's work counts, the database's does not), and the use case alone on in-memory stores. One write for each "
-            "partition and batch; a connection that closes is also taken out of its session's set, which is one write for "
-            "each session."
-        ),
+        method=_METHOD.format(records=RECORDS),
         tables=[
             Table(
                 "Records counted per CPU-second",

@@ -47,13 +47,14 @@ class CannedAws:
         session.events.register("before-send", self._answer)
 
     def _answer(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        action = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        target: Any = request.headers["X-Amz-Target"]  # bytes by now, whatever its type says
+        action = target.decode().rpartition(".")[2]
         answer = self._answers[action]
         content = request.body if isinstance(request.body, bytes) else str(request.body).encode()
         self.calls[action] += 1
         self.bytes_sent[action] += len(content)
         body = answer if isinstance(answer, bytes) else answer(content)
-        headers = {
+        headers: Any = {
             "content-type": "application/x-amz-json-1.0",
             "content-length": str(len(body)),
             "x-amz-crc32": self._checksum(body),
@@ -62,7 +63,7 @@ class CannedAws:
         return AWSResponse(request.url, 200, headers, _Raw(body))
 
     def _checksum(self, body: bytes) -> str:
-        """DynamoDB sends it and botocore verifies it; it is computed once for each answer, as it is the server's work."""
+        """DynamoDB sends it and botocore verifies it; the server's part of it is done once for each answer."""
         checksum = self._checksums.get(body)
         if checksum is None:
             checksum = self._checksums[body] = str(zlib.crc32(body))

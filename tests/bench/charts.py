@@ -41,7 +41,7 @@ def cumulative(title: str, unit: str, series: Mapping[str, Sequence[float]], mar
     for share in (0.0, 0.5, 0.99, 1.0):
         _, y = place(0, share)
         parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{_GREY}" stroke-width="0.3"/>')
-        parts.append(_text(left - 8, y + (12 if share == 0.99 else 4), f"{share:.0%}", anchor="end"))  # noqa: PLR2004
+        parts.append(_text(left - 8, y + (12 if share == 0.99 else 4), f"{share:.0%}", anchor="end"))
     for tick in range(6):
         x, _ = place(largest * tick / 5, 0)
         parts.append(_text(x, bottom + 18, number(largest * tick / 5), anchor="middle"))

@@ -16,6 +16,12 @@ ROUNDS = 9
 
 LIMITS = {"post_message": 0.6, "connect": 1.1, "authorizer": 1.1}
 
+_METHOD = """\
+CPU time from the first import to the end of the handler's module, in a fresh interpreter with compiled bytecode and
+warm file caches, {rounds} rounds in turn; ratios are medians of the ratios within a round. `post_message` makes its
+SQS client after its first posts; that is not in its figure. The last column is where `-X importtime` sees the time
+go, which is itself slower; the making of clients is in the share of `functions`."""
+
 _BASELINE = "boto3 and two clients"
 _BASELINE_CODE = "import boto3; boto3.client('dynamodb'); boto3.client('sqs')"
 _PROGRAM = "import time\nstarted = time.process_time()\n{code}\nprint(time.process_time() - started)"
@@ -28,7 +34,7 @@ def measure(progressed: Callable[[int, int, str], None]) -> Section:
     functions = sorted(path.parent.name for path in (Project.of_this_code().root / "functions").glob("*/handler.py"))
     code = {_BASELINE: _BASELINE_CODE, **{name: f"import functions.{name}.handler" for name in functions}}
     seconds: dict[str, list[float]] = defaultdict(list)
-    parts: dict[str, Counter[str]] = {}
+    imports: dict[str, Counter[str]] = {}
     total = len(code) * (ROUNDS + 1)
     for done in range(ROUNDS * len(code)):
         name = list(code)[done % len(code)]
@@ -37,10 +43,10 @@ def measure(progressed: Callable[[int, int, str], None]) -> Section:
         if done >= len(code):
             seconds[name].append(taken)
     for name, text in code.items():
-        progressed(total - len(code) + len(parts), total, name)
-        parts[name] = _parts(_run("-X", "importtime", "-c", text).stderr)
+        progressed(total - len(code) + len(imports), total, name)
+        imports[name] = parts(_run("-X", "importtime", "-c", text).stderr)
     progressed(total, total, "")
-    return _section(seconds, parts)
+    return _section(seconds, imports)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,32 +65,27 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _parts(log: str) -> Counter[str]:
-    """The time spent in importing each top-level package, in milliseconds, out of `-X importtime`'s log."""
-    parts: Counter[str] = Counter()
+def parts(log: str) -> Counter[str]:
+    """The microseconds spent in importing each top-level package, out of `-X importtime`'s log."""
+    found: Counter[str] = Counter()
     for microseconds, module in _IMPORT_TIME.findall(log):
-        parts[module.partition(".")[0]] += int(microseconds)
-    return parts
+        found[module.partition(".")[0]] += int(microseconds)
+    return found
 
 
-def _section(seconds: Mapping[str, list[float]], parts: Mapping[str, Counter[str]]) -> Section:
+def _section(seconds: Mapping[str, list[float]], imports: Mapping[str, Counter[str]]) -> Section:
     ratios = {name: median_ratio(taken, seconds[_BASELINE]) for name, taken in seconds.items()}
     rows = [
-        (name, number(median(seconds[name]) * 1000), number(ratio), _largest(parts[name]))
+        (name, number(median(seconds[name]) * 1000), number(ratio), _largest(imports[name]))
         for name, ratio in sorted(ratios.items(), key=lambda item: item[1])
     ]
     return Section(
         title="Cold start",
-        method=(
-            "CPU time from the first import to the end of the handler's module, in a fresh interpreter with compiled "
-            f"bytecode and warm file caches, {ROUNDS - 1} rounds in turn; ratios are medians of the ratios within a round. "
-            "`post_message` makes its SQS client after its first posts; that is not in its figure. The last column is "
-            "where `-X importtime` sees the time go, itself slower."
-        ),
+        method=_METHOD.format(rounds=ROUNDS - 1),
         tables=[Table("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
         targets=[at_most(f"cold start of {name}", ratios[name], limit, times) for name, limit in LIMITS.items()],
     )
 
 
-def _largest(parts: Counter[str]) -> str:
-    return ", ".join(f"{name} {taken / 1000:.0f}" for name, taken in parts.most_common(_LARGEST_PARTS))
+def _largest(found: Counter[str]) -> str:
+    return ", ".join(f"{name} {taken / 1000:.0f}" for name, taken in found.most_common(_LARGEST_PARTS))

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import uvloop
 
@@ -22,12 +22,22 @@ from tools.client.crowd import Crowd
 from tools.client.http import HttpApi
 from tools.client.socket import Refusal, Socket, open_socket, socket_url
 from tools.demo.verdict import percentile
-from tools.operations.tenants import SAMPLE_TENANTS
 
 LARGE, SMALL = 10_000, 1_000
 ON_THE_WAY = ("swarm", "query", "post_message", "settle")
 MICROSECONDS_PER_DELIVERY = 60
 TIMES_THE_FLOOR = 1.5
+
+_METHOD = """\
+The whole system on a local stack: the project's Terraform on the local AWS, its functions in worker processes, and
+{seeded:,} real sockets on the gateway stand-in, which grants {quota:,} posts a second with a bucket of {burst} (so
+that no floor is beaten by AWS's bucket of 5,000). {small:,} sockets belong to one tenant and {large:,} to another;
+broadcasts to the two alternate. The sockets were seeded: the stand-in let them in unasked, and their rows were
+written in bulk, {rows:,.0f} a second, and counted by `accounting` from the stream. Latency is from the frame's
+`publishedAt` to its arrival at a socket; shown are medians over the broadcasts of each one's p50, p99 and last. The
+floor is the recipients over the quota. CPU is that of the functions' worker processes, warm, without the local AWS
+and the gateway. Real connects, which go through the authorizer and `connect` on at most four local workers each,
+stand apart."""
 
 _BURST = 500
 _BROADCASTS = {LARGE: 3, SMALL: 9}
@@ -134,7 +144,7 @@ class Evening:
         self._say(f"opening {size:,} sockets")
         tenant = await self._tenant(f"crowd-{size}", size)
         before = set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"])
-        url = socket_url(self.running.deployment.websocket_url)
+        url = self.running.deployment.websocket_url
         first = len(self.crowd.members)
         answers = await self.crowd.connect([url] * size, concurrency=100)
         if refused := [answer for answer in answers if isinstance(answer, Refusal)]:
@@ -143,25 +153,29 @@ class Evening:
         ids = set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"]) - before
         self._say(f"writing {size:,} rows")
         started = time.monotonic()
-        await self.running.seed(_rows(tenant, sorted(ids)))
+        await self.running.seed(_connections(tenant, sorted(ids)))
         self.seeding_seconds += time.monotonic() - started
         self._say(f"waiting until {size:,} connections are counted")
         await self._counted(tenant, size)
 
     async def _tenant(self, name: str, size: int) -> TenantId:
         tenant = TenantId(name)
-        limits = {"tenant_connections": size, "connections_per_session": size, "session_seconds": 3_600}
-        rates = dict.fromkeys(("tenant_per_minute", "session_per_minute", "messages_per_minute"), 1_000_000)
-        large: Tenant = replace(SAMPLE_TENANTS[0], tenant_id=tenant, **limits, **rates)
+        large = Tenant(
+            tenant_id=tenant,
+            tenant_connections=size,
+            connections_per_session=size,
+            tenant_per_minute=1_000_000,
+            session_per_minute=1_000_000,
+            messages_per_minute=1_000_000,
+            session_seconds=3_600,
+        )
         await asyncio.to_thread(self.running.deployment.tenants.put, large)
         return tenant
 
     async def _counted(self, tenant: TenantId, size: int) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         partitions = self.running.deployment.partitions
-        while (
-            counted := sum(each.count for each in await asyncio.to_thread(partitions.of_tenant, tenant))
-        ) != size:
+        while (counted := sum(each.count for each in await asyncio.to_thread(partitions.of_tenant, tenant))) != size:
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{counted} of {size} connections were counted in {_PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(0.5)
@@ -200,7 +214,7 @@ def measure(progressed: Progress) -> Section:
     return _section(evening, connects)
 
 
-def _rows(tenant: TenantId, ids: Sequence[str]) -> list[Connection]:
+def _connections(tenant: TenantId, ids: Sequence[str]) -> list[Connection]:
     connected_at = int(time.time()) - _AGE_SECONDS
     return [
         Connection(
@@ -237,7 +251,9 @@ def _section(evening: Evening, connects: Connects) -> Section:
     ]
     by_function = [(name, *(microseconds(cpu(size, name)) for size in (SMALL, LARGE))) for name in ON_THE_WAY]
     by_function += [("swarm to settle", *(microseconds(cpu(size, *ON_THE_WAY)) for size in (SMALL, LARGE)))]
-    by_function += [("publish, once a broadcast", *(microseconds(cpu(size, "publish") * size) for size in (SMALL, LARGE)))]
+    by_function += [
+        ("publish, once a broadcast", *(microseconds(cpu(size, "publish") * size) for size in (SMALL, LARGE)))
+    ]
     handshakes = (
         f"{len(connects.each)}, {_CONNECTING_AT_ONCE} at once",
         number(len(connects.each) / connects.seconds),
@@ -247,16 +263,13 @@ def _section(evening: Evening, connects: Connects) -> Section:
     seeded = SMALL + LARGE
     return Section(
         title="End to end",
-        method=(
-            "The whole system on a local stack: the Terraform of the project on the local AWS, its functions in worker "
-            f"processes, and {seeded:,} real sockets on the gateway stand-in, which grants {quota:,} posts a second with a "
-            f"bucket of {_BURST} (so that a floor is not beaten by AWS's bucket of 5,000). {SMALL:,} sockets belong to one "
-            f"tenant and {LARGE:,} to another; broadcasts to the two alternate. The sockets were seeded: the stand-in let "
-            f"them in unasked, and their rows were written with BatchWriteItem ({seeded / evening.seeding_seconds:,.0f} a "
-            "second) and counted by `accounting` from the stream. Latency is from the frame's `publishedAt` to its "
-            "arrival at a socket; medians over the broadcasts of each broadcast's p50, p99 and last. The floor is the "
-            "recipients over the quota. CPU is that of the functions' worker processes, warm, without the local AWS and "
-            "the gateway. Real connects, which go through authorizer and `connect` on four local workers each, stand apart."
+        method=_METHOD.format(
+            seeded=seeded,
+            quota=quota,
+            burst=_BURST,
+            small=SMALL,
+            large=LARGE,
+            rows=seeded / evening.seeding_seconds,
         ),
         tables=[
             Table(

@@ -25,6 +25,13 @@ HEADROOM = 0.98
 LANES = 4
 SOCKETS = 4_000
 
+_METHOD = """\
+Worker processes with a sender each, and a lane of a quarter of {headroom:.0%} of the quota, against the gateway
+stand-in with that quota, a bucket of {burst:,} and {sockets:,} open sockets: {seconds:.0f} s, after {settling} s
+that are not counted. Four lanes together ask for no more than {headroom:.0%} of what the bucket is refilled with,
+so its content adds nothing to what they sustain. Without any limit the stand-in answers {ceiling:,.0f} posts a
+second on this machine, to clients that sign nothing; quotas of less than four fifths of that are judged."""
+
 _LOWER_QUOTA = 4_000
 _NEEDED_CEILING = 1.25
 _SECONDS = 10.0
@@ -71,7 +78,14 @@ class Attempt:
 @cache
 def posts_ceiling() -> float:
     """How many posts a second the stand-in answers on this machine when nothing limits it; measured once."""
-    command = [sys.executable, "-m", "tools.gateway", "ceiling", f"--sockets={SOCKETS}", f"--seconds={_CEILING_SECONDS}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.gateway",
+        "ceiling",
+        f"--sockets={SOCKETS}",
+        f"--seconds={_CEILING_SECONDS}",
+    ]
     done = subprocess.run(command, cwd=Project.of_this_code().root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchmarkError(f"{command} failed:\n{done.stderr[-2000:]}")
@@ -87,7 +101,7 @@ def measure(progressed: Callable[[int, int, str], None]) -> Section:
     """Four lanes, and one, under AWS's quota, and under a lower one if this machine's gateway cannot carry that."""
     progressed(0, 1, "what the gateway can do")
     cases = [(quota, lanes) for quota in sorted({QUOTA, affordable_quota()}, reverse=True) for lanes in (LANES, 1)]
-    attempts = []
+    attempts: list[Attempt] = []
     for quota, lanes in cases:
         progressed(len(attempts), len(cases), f"{lanes} of {LANES} lanes, {quota:,} posts a second")
         attempts.append(_attempt(quota, lanes))
@@ -111,7 +125,9 @@ def _attempt(quota: int, lanes: int) -> Attempt:
         }
         all_started = Barrier(lanes + 1, timeout=_START_SECONDS)
         running = [
-            pool.submit(processes.run, _LANE, {**job, "connections": connections[lane::lanes]}, started=all_started.wait)
+            pool.submit(
+                processes.run, _LANE, {**job, "connections": connections[lane::lanes]}, started=all_started.wait
+            )
             for lane in range(lanes)
         ]
         all_started.wait()
@@ -161,24 +177,33 @@ def _section(attempts: Sequence[Attempt]) -> Section:
     together, alone = attempts[-2:]
     return Section(
         title="Lanes",
-        method=(
-            f"Worker processes with a sender and a lane of a quarter of {HEADROOM:.0%} of the quota each, against the "
-            f"gateway stand-in with that quota, a bucket of {BURST:,} and {SOCKETS:,} open sockets; {_SECONDS:.0f} s after "
-            f"{_SETTLING_SECONDS} s that are not counted. The lanes together ask for {HEADROOM:.0%} of what the bucket is "
-            "refilled with, so that it adds nothing to their sustained rate. Without any limit the stand-in answers "
-            f"{posts_ceiling():,.0f} posts a second on this machine to clients that sign nothing"
-            + ("." if together.quota == QUOTA else f": too few to judge lanes at {QUOTA:,}, so {_LOWER_QUOTA:,} is judged.")
+        method=_METHOD.format(
+            headroom=HEADROOM,
+            burst=BURST,
+            sockets=SOCKETS,
+            seconds=_SECONDS,
+            settling=_SETTLING_SECONDS,
+            ceiling=posts_ceiling(),
         ),
         tables=[
             Table(
                 "Posts accepted",
-                ("lanes", "posts per second", "of their quota", "answered 429", "worker's CPU per post", "gateway busy"),
+                (
+                    "lanes",
+                    "posts per second",
+                    "of their quota",
+                    "answered 429",
+                    "worker's CPU per post",
+                    "gateway busy",
+                ),
                 rows,
             )
         ],
         targets=[
             at_least(f"share of a quota of {together.quota:,}/s that four lanes use", together.used, 0.95, percent),
-            at_most(f"share of their posts answered 429, at {together.quota:,}/s", together.throttled_share, 0.01, percent),
+            at_most(
+                f"share of their posts answered 429, at {together.quota:,}/s", together.throttled_share, 0.01, percent
+            ),
             at_least("share of its own quota that one lane uses", alone.used, 0.95, percent),
         ],
     )

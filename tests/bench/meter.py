@@ -1,4 +1,4 @@
-"""The measured programs' side of `tests.bench.processes`: take the job, say when counting starts, tell what was counted.
+"""The measured programs' side of `tests.bench.processes`: take the job, say when counting starts, tell what was found.
 
 Imported by the programs in `tests/bench/clients` as well, one of which runs in an environment without this project's
 packages: it needs the standard library only.
@@ -30,7 +30,7 @@ def tell(document: dict[str, Any]) -> None:
 
 
 class Meter:
-    """Counts something for the length of a `with` block, and tells at its end how many, in which time, for how much CPU.
+    """Counts something for the length of a block, and tells at its end how many, in which time, for how much CPU.
 
     Attributes:
         count: the block adds to it.

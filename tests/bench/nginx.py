@@ -63,7 +63,7 @@ class Server:
 
 @contextmanager
 def running(core: int) -> Iterator[Server]:
-    """nginx on a core, for the length of the block."""
+    """An nginx on a core, for the length of the block."""
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
         plain, tls = free_port(), free_port()
@@ -83,7 +83,7 @@ def running(core: int) -> Iterator[Server]:
 
 
 def program(name: str) -> str:
-    """A program's path; where it is missing it is installed from Debian's package of the same name, if that can be done."""
+    """A program's path; where it is missing, Debian's package of the same name is installed if that can be done."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if found is None and os.geteuid() == 0 and (apt := shutil.which("apt-get")):
         # At runlevel 1 Debian starts no service that it installs.

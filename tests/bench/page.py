@@ -19,7 +19,7 @@ def on_terminal(table: Table) -> RichTable:
     """A table for the terminal."""
     rich = RichTable(title=table.title, title_justify="left")
     for index, column in enumerate(table.columns):
-        rich.add_column(column, justify="right" if index and len(table.columns) > 2 else "left")  # noqa: PLR2004  # pairs
+        rich.add_column(column, justify="right" if index and len(table.columns) > 2 else "left")
     for row in table.rows:
         rich.add_row(*row)
     return rich
@@ -47,6 +47,6 @@ def write(path: Path, sections: Sequence[Section], facts: Sequence[Table], *, co
 
 
 def _markdown(table: Table, *, level: int) -> str:
-    ruler = ["---", *("--:" if len(table.columns) > 2 else "---" for _ in table.columns[1:])]  # noqa: PLR2004  # pairs
+    ruler = ["---", *("--:" if len(table.columns) > 2 else "---" for _ in table.columns[1:])]
     lines = [table.columns, ruler, *table.rows]
     return f"{'#' * level} {table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -86,9 +86,16 @@ def serving(module: str, job: Mapping[str, Any]) -> Iterator[tuple[int, dict[str
 def _started(
     command: Sequence[str], job: Mapping[str, Any], core: int | None, environment: Mapping[str, str] | None
 ) -> Iterator[subprocess.Popen[str]]:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with pinned(core):
-        process = subprocess.Popen(command, text=True, env=environment, cwd=Project.of_this_code().root, **pipes)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=Project.of_this_code().root,
+        )
     try:
         if process.stdin is not None:
             process.stdin.write(json.dumps(job) + "\n")

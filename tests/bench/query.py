@@ -10,6 +10,12 @@ from tests.bench.results import Section, Table, at_least, median, microseconds, 
 
 TARGET = 150_000
 
+_METHOD = """\
+The handler of `query`, with its adapters and the SDK, on ready-made answers of DynamoDB and SQS (botocore's
+`before-send`): making, signing and reading of every call count, the HTTP connection and the server do not. Chunks
+of {chunk}. A source is what `swarm` makes of about 4,000 recipients; the large partition is read in pages of 1 MB
+of rows."""
+
 _COMMAND = (sys.executable, "-m", "tests.bench.clients.query_sources")
 
 
@@ -28,12 +34,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
     usual = next(iter(SHAPES))
     return Section(
         title="query",
-        method=(
-            "The handler of `query`, with its adapters and the SDK, on ready-made answers of DynamoDB and SQS (botocore's "
-            "`before-send`): making, signing and reading of every call count, the HTTP connection and the server do not. "
-            f"Chunks of {lambda_environment.CHUNK_SIZE}. A source is what `swarm` makes of about 4,000 recipients; the large "
-            "partition is read in pages of 1 MB of rows."
-        ),
+        method=_METHOD.format(chunk=lambda_environment.CHUNK_SIZE),
         tables=[
             Table(
                 "Recipients found, fixed and queued",

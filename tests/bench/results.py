@@ -69,7 +69,7 @@ def number(value: float) -> str:
     """A number with as many digits as it takes to compare it: 12,345, 123, 12.3, 1.23."""
     if math.isnan(value):
         return "-"
-    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004  # three digits
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{decimals}f}"
 
 

@@ -35,6 +35,14 @@ TOKEN_CHARACTERS = 700
 IN_FLIGHT = 64
 LANE_RATES = (2_450, 9_800)
 
+_METHOD = """\
+Each client runs alone, pinned to one core, for {seconds:.0f} s after a warm-up, {rounds} rounds in turn (A B C ...
+A B C ...); shown are medians, and ratios are medians of the ratios within a round. What counts is the CPU of the
+client's process, all of its threads, user and system. nginx answers 200 to everything from another core, with TLS
+1.3 and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection
+ids, and verify the certificate. wrk sends one ready-made request again and again: a floor, not a client of this
+API."""
+
 _OURS, _BOTO3, _AIOBOTOCORE, _JAVASCRIPT, _WRK = "Loudhailer", "boto3", "aiobotocore", "JavaScript SDK v3", "wrk"
 _CONNECTIONS = 5_000
 _UNLIMITED = 1_000_000
@@ -171,7 +179,15 @@ def _section(
     per_scheme = [
         Table(
             f"512 bytes, {scheme}",
-            ("client", "how", "posts per CPU-second", "CPU per post", "Loudhailer is", "posts per second", "nginx busy"),
+            (
+                "client",
+                "how",
+                "posts per CPU-second",
+                "CPU per post",
+                "Loudhailer is",
+                "posts per second",
+                "nginx busy",
+            ),
             [
                 (
                     name,
@@ -204,18 +220,13 @@ def _section(
     rounds = len(cost[_OURS, "TLS"])
     return Section(
         title="Sender",
-        method=(
-            f"Each client runs alone, pinned to one core, for {seconds:.0f} s after a warm-up, {rounds} rounds in turn "
-            "(A B C … A B C …); shown are medians, and ratios are medians of the ratios within a round. What counts is the "
-            "CPU of the client's process, all of its threads, user and system. nginx answers 200 to everything from "
-            "another core, with TLS 1.3 and keep-alive; all but wrk sign each post, with a session token of "
-            f"{TOKEN_CHARACTERS} characters and random connection ids, and verify the certificate. wrk sends one "
-            "ready-made request again and again: a floor, not a client of this API."
-        ),
+        method=_METHOD.format(seconds=seconds, rounds=rounds, token=TOKEN_CHARACTERS),
         tables=[*per_scheme, at_rates],
         targets=[
             at_least("posts per CPU-second over TLS, to boto3's", ratio(_BOTO3, _OURS, "TLS"), 40, times),
-            at_least("posts per CPU-second over TLS, to the JavaScript SDK's", ratio(_JAVASCRIPT, _OURS, "TLS"), 20, times),
+            at_least(
+                "posts per CPU-second over TLS, to the JavaScript SDK's", ratio(_JAVASCRIPT, _OURS, "TLS"), 20, times
+            ),
             at_most("CPU per post over TLS, to wrk's", ratio(_OURS, _WRK, "TLS"), 4, times),
             at_most("CPU per post over TLS, to wrk's (stretch)", ratio(_OURS, _WRK, "TLS"), 3, times),
         ],

@@ -17,7 +17,7 @@ from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
-from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of
+from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of, reload_gateway
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 from tools.stack.terraform import ApplyProgress, Terraform, find_terraform, terraform_environment, zip_hash
@@ -163,6 +163,7 @@ class Stack:
             # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
             self._saved(replace(state, applying=False))
             raise
+        reload_gateway(state.gateway_port)
         self._saved(replace(state, applying=False, applied=Applied(wanted, terraform.outputs())))
 
     def _saved(self, state: StackState) -> StackState:

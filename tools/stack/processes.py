@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -109,6 +111,20 @@ def answers(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def reload_gateway(port: int) -> None:
+    """Let the gateway read the APIs again, after Terraform changed them."""
+    connection = HTTPConnection(HOST, port, timeout=_READY_TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", "/_gateway/reload", "{}")
+        status = connection.getresponse().status
+    except OSError as error:
+        raise OperatorError(f"The gateway does not answer: {error}.", "Start it again with `loudhailer up`.") from error
+    finally:
+        connection.close()
+    if status != HTTPStatus.OK:
+        raise OperatorError(f"The gateway could not read the APIs: it answered {status}.", "Look at its log.")
 
 
 def await_ready(process: psutil.Process, log: Path, port: int) -> None:

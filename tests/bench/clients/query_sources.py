@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import batched
+from typing import Any
 
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import PartitionMessage
@@ -118,13 +119,17 @@ def _all_sent(request: bytes) -> bytes:
     """The answer to SendMessageBatch."""
     entries = request.count(b'"MessageBody"')
     return json.dumps(
-        {"Successful": [{"Id": str(each), "MessageId": "1" * 36, "MD5OfMessageBody": "0" * 32} for each in range(entries)]}
+        {
+            "Successful": [
+                {"Id": str(each), "MessageId": "1" * 36, "MD5OfMessageBody": "0" * 32} for each in range(entries)
+            ]
+        }
     ).encode()
 
 
 def _rows(shape: Shape) -> Callable[[bytes], bytes]:
     """Answers GetItem: the broadcast's summary, and its source."""
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "summary": {
             "audience": {"S": '{"all":true}'},
             "contentHash": {"S": "0" * 64},

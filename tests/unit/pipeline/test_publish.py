@@ -237,7 +237,7 @@ def test_a_topic_that_is_down_is_no_success() -> None:
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
-    """Recorded but not announced: the repeat announces it once. Announced but not noted: the same again, with a new life."""
+    """Recorded but not announced: the repeat announces it once. Announced but not noted: once more, with a new life."""
     for at in range(1, 10):
         world = World()
         fuse = Fuse(at, carried_out=carried_out)

@@ -22,6 +22,9 @@ from tools.stack.state import StackState, save_state
 SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
 
+RELOADED: list[int] = []
+"""The ports of the gateways that were told of changed APIs."""
+
 
 @pytest.fixture
 def stack(
@@ -38,6 +41,7 @@ def stack(
     monkeypatch.setattr(ProcessTable, "start", lambda table, name, _command, env: start(table, name, SLEEP, env))
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
+    monkeypatch.setattr(lifecycle, "reload_gateway", RELOADED.append)
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
     stack = Stack(project, directory, terminal)
     yield stack
@@ -66,6 +70,7 @@ def test_up_starts_both_processes_and_applies(stack: Stack, terraform: Terraform
     assert state.applied is not None
     assert state.applied.outputs == {"http_url": "http://127.0.0.1:1/api"}
     assert process_of(stack, AWS).pid != process_of(stack, GATEWAY).pid
+    assert RELOADED[-1] == state.gateway_port
 
 
 def test_a_second_up_changes_nothing(stack: Stack, terraform: TerraformStandIn) -> None:

@@ -1,0 +1,69 @@
+"""The page that benchmarks write."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bench import page
+from tests.bench.charts import bars, cumulative
+from tests.bench.cold_start import parts
+from tests.bench.results import Chart, Section, Table, Target
+
+SECTION = Section(
+    "Sender",
+    "How it was done.",
+    [Table("512 bytes", ("client", "posts", "CPU"), [("ours", "46,000", "21 us")])],
+    [Target("faster", "≥ 40 x", "46 x", is_met=True), Target("cheap", "≤ 4 x", "5 x", is_met=False)],
+    [Chart("bench-x", "A chart.", "<svg/>")],
+)
+MACHINE = Table("Machine", ("", ""), [("cores", "2")])
+
+
+def test_the_page_says_what_was_reached_and_where(tmp_path: Path) -> None:
+    """Targets come first, missed ones stand out, and the command and the machine are named."""
+    path = tmp_path / "benchmarks.md"
+    page.write(path, [SECTION], [MACHINE], command="make bench", date="2026-01-02")
+    text = path.read_text()
+    assert text.startswith("# Benchmarks\n\nWritten by `make bench` on 2026-01-02.")
+    assert "| faster | ≥ 40 x | 46 x | yes |\n| cheap | ≤ 4 x | 5 x | **no** |\n" in text
+    assert text.index("## Targets") < text.index("## Sender\n\nHow it was done.\n") < text.index("## Machine")
+    assert "### 512 bytes\n\n| client | posts | CPU |\n| --- | --: | --: |\n| ours | 46,000 | 21 us |\n" in text
+
+
+def test_charts_lie_beside_the_page(tmp_path: Path) -> None:
+    """The page shows them by their names."""
+    page.write(tmp_path / "benchmarks.md", [SECTION], [], command="make bench", date="2026-01-02")
+    assert (tmp_path / "bench-x.svg").read_text() == "<svg/>"
+    assert "![A chart.](bench-x.svg)" in (tmp_path / "benchmarks.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        bars("Posts & more", {"ours": 46_000.0, "theirs <2>": 900.0}),
+        cumulative("Latency", "ms", {"1,000": [1.0, 2.0, 3.0], "10,000": [4.0] * 1_000}, ("floor", 10.0)),
+    ],
+)
+def test_a_chart_is_well_formed(svg: str) -> None:
+    """Names may have any character."""
+    root = ET.fromstring(svg)  # noqa: S314  # made a moment ago
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_bar_is_as_long_as_its_value() -> None:
+    """The eye compares what the numbers say."""
+    root = ET.fromstring(bars("Posts", {"ours": 300.0, "theirs": 100.0}))  # noqa: S314  # made a moment ago
+    _, ours, theirs = (float(each.attrib["width"]) for each in root.iter("{http://www.w3.org/2000/svg}rect"))
+    assert ours / theirs == pytest.approx(3, abs=0.01)
+
+
+def test_import_times_are_added_up_by_package() -> None:
+    """Modules of one package count together; what is no line of the log is passed over."""
+    log = (
+        "import time: self [us] | cumulative | imported package\n"
+        "import time:       100 |        100 |   botocore.session\n"
+        "import time:        50 |        150 | botocore\n"
+        "import time:         7 |        157 | functions.connect.handler\n"
+    )
+    assert parts(log) == {"botocore": 150, "functions": 7}
