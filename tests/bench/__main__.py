@@ -36,21 +36,26 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is asked for, show it, and write the page."""
+    """Run what is asked for, show it, and write the page if nothing failed."""
     options = _parse(arguments)
     terminal = Terminal()
     effort = Effort(options.rounds, options.seconds)
     facts = [machine.machine()]
-    sections = []
-    try:
-        for name in options.only:
+    sections: list[Section] = []
+    failures: list[str] = []
+    for name in options.only:
+        try:
             with terminal.bar(f"Measuring {name}") as bar:
-                sections.append(PARTS[name](effort, bar.update))
-            for table in sections[-1].tables:
-                terminal.show(page.on_terminal(table))
-    except (BenchmarkError, OperatorError) as error:
-        sys.exit(f"Error: {error}")
+                section = PARTS[name](effort, bar.update)
+        except (BenchmarkError, OperatorError) as error:
+            failures.append(f"{name} could not be measured: {error}")
+            continue
+        sections.append(section)
+        for table in section.tables:
+            terminal.show(page.on_terminal(table))
     terminal.show(page.on_terminal(page.targets_table([each for section in sections for each in section.targets])))
+    if failures:
+        sys.exit("\n".join(failures))
     if path := options.page or (_page() if options.only == list(PARTS) else None):
         facts.append(machine.versions(sender.versions()))
         command = "make bench" if arguments is None and len(sys.argv) == 1 else "python -m tests.bench"

@@ -1,24 +1,23 @@
 """AWS's answers ready-made: the SDK makes, signs and reads everything, and there is no server and no socket.
 
-botocore asks its `before-send` handlers for an answer before it opens a connection:
-https://docs.aws.amazon.com/botocore/latest/topics/events.html. What a server and the HTTP connection to it would cost
-is left out that way, and nothing else.
+Answers come in place of botocore's HTTP session. What a server and the HTTP connection to it would cost is left out
+that way, and nothing else.
 """
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 
 type Answer = bytes | Callable[[bytes], bytes]
 """The answer's body, or what makes it from the request's body."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Raw:
     """The part of urllib3's response that botocore reads."""
 
@@ -30,23 +29,21 @@ class _Raw:
 
 
 class CannedAws:
-    """Answers the calls of all clients that the default session makes from now on.
+    """Answers the calls of all SDK clients in this process, from now on, by the actions' names.
 
     Attributes:
         calls: how many calls there were of each action.
         bytes_sent: how long their bodies were, together.
     """
 
-    def __init__(self, answers: dict[str, Answer]) -> None:
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.calls = Counter[str]()
         self.bytes_sent = Counter[str]()
         self._answers = answers
         self._checksums: dict[bytes, str] = {}
-        boto3.setup_default_session()
-        session: Any = boto3.DEFAULT_SESSION
-        session.events.register("before-send", self._answer)
+        URLLib3Session.send = self._answer  # type: ignore[method-assign, assignment]  # on purpose
 
-    def _answer(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
         target: Any = request.headers["X-Amz-Target"]  # bytes by now, whatever its type says
         action = target.decode().rpartition(".")[2]
         answer = self._answers[action]

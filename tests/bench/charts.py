@@ -1,5 +1,6 @@
 """Drawings for the page, as small SVG files: text and shapes, readable on light and dark pages."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -42,20 +43,28 @@ def cumulative(title: str, unit: str, series: Mapping[str, Sequence[float]], mar
         _, y = place(0, share)
         parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{_GREY}" stroke-width="0.3"/>')
         parts.append(_text(left - 8, y + (12 if share == 0.99 else 4), f"{share:.0%}", anchor="end"))
-    for tick in range(6):
-        x, _ = place(largest * tick / 5, 0)
-        parts.append(_text(x, bottom + 18, number(largest * tick / 5), anchor="middle"))
+    for tick in _ticks(largest):
+        x, _ = place(tick, 0)
+        parts.append(_text(x, bottom + 18, f"{tick:,.10g}", anchor="middle"))
     parts.append(_text(right, bottom + 36, unit, anchor="end"))
     x, _ = place(mark[1], 0)
     dashes = f'stroke="{_COLOURS[-1]}" stroke-dasharray="4 3"'
     parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" {dashes}/>')
-    parts.append(_text(x - 6, bottom - 8, mark[0], anchor="end", colour=_COLOURS[-1]))
+    parts.append(_text(x, top - 8, mark[0], anchor="middle", colour=_COLOURS[-1]))
     for index, (name, values) in enumerate(series.items()):
         colour = _COLOURS[index]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in _steps(values)))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(_text(left + 12, top + 18 + 18 * index, name, colour=colour))
+        parts.append(_text(right - 12, bottom - 40 + 18 * index, name, anchor="end", colour=colour))
     return _svg(title, bottom + 50, parts)
+
+
+def _ticks(largest: float) -> list[float]:
+    """Round numbers from 0 to the largest, at most seven."""
+    rough = largest / 6
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return [step * tick for tick in range(int(largest / step) + 1)]
 
 
 def _steps(values: Sequence[float], most: int = 200) -> list[Point]:

@@ -83,16 +83,22 @@ def running(core: int) -> Iterator[Server]:
 
 
 def program(name: str) -> str:
+    """A program's path, or a BenchmarkError that says how to install it."""
+    found = find(name)
+    if found is None:
+        raise BenchmarkError(f"{name} is missing. On Debian: `sudo apt-get install {name}`.")
+    return found
+
+
+def find(name: str) -> str | None:
     """A program's path; where it is missing, Debian's package of the same name is installed if that can be done."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if found is None and os.geteuid() == 0 and (apt := shutil.which("apt-get")):
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    if (found := shutil.which(name, path=path)) is None and os.geteuid() == 0 and (apt := shutil.which("apt-get")):
         # At runlevel 1 Debian starts no service that it installs.
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         install = [apt, "install", "--yes", "--no-install-recommends", name]
         subprocess.run(install, env=environment, capture_output=True, check=False)
-        found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if found is None:
-        raise BenchmarkError(f"{name} is missing. On Debian: `sudo apt-get install {name}`.")
+        found = shutil.which(name, path=path)
     return found
 
 

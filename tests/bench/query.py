@@ -11,10 +11,10 @@ from tests.bench.results import Section, Table, at_least, median, microseconds, 
 TARGET = 150_000
 
 _METHOD = """\
-The handler of `query`, with its adapters and the SDK, on ready-made answers of DynamoDB and SQS (botocore's
-`before-send`): making, signing and reading of every call count, the HTTP connection and the server do not. Chunks
-of {chunk}. A source is what `swarm` makes of about 4,000 recipients; the large partition is read in pages of 1 MB
-of rows."""
+The handler of `query`, with its adapters and the SDK, on ready-made answers of DynamoDB and SQS (in place of
+botocore's HTTP session): making, signing and reading of every call count, the HTTP connection and the server do
+not. Chunks of {chunk}. A source is what `swarm` makes of about 4,000 recipients; the large partition is read in
+pages of 1 MB of rows."""
 
 _COMMAND = (sys.executable, "-m", "tests.bench.clients.query_sources")
 

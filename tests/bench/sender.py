@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import random
 import secrets
 import shutil
@@ -76,19 +77,22 @@ class Measure:
 
 
 def programs() -> dict[str, Program]:
-    """The clients that this machine has; BenchmarkError for one that every checkout has, and this one has not."""
+    """The clients, without wrk where the machine has none; BenchmarkError if one is missing that every checkout has."""
     uv, node = shutil.which("uv"), shutil.which("node", path=str(Path(sys.executable).parent))
     if uv is None or node is None:
         raise BenchmarkError("uv and node (from the project's environment) are needed: run `make bench`.")
     python = (sys.executable, "-m")
     isolated = (uv, "run", "--quiet", "--locked", "--script", str(_CLIENTS / "aiobotocore_tasks.py"))
-    return {
+    found = {
         _OURS: Program((*python, "tests.bench.clients.curl_sender"), f"{IN_FLIGHT} in flight"),
         _BOTO3: Program((*python, "tests.bench.clients.boto3_threads"), "32 threads"),
         _AIOBOTOCORE: Program(isolated, f"{IN_FLIGHT} tasks"),
         _JAVASCRIPT: Program((node, str(_CLIENTS / "javascript_sdk.mjs")), f"{IN_FLIGHT} in flight, keep-alive"),
-        _WRK: Program((*python, "tests.bench.clients.wrk"), f"{IN_FLIGHT} connections; signs nothing, verifies no TLS"),
     }
+    if nginx.find("wrk"):
+        way = f"{IN_FLIGHT} connections; signs nothing, verifies no TLS"
+        found[_WRK] = Program((*python, "tests.bench.clients.wrk"), way)
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -97,7 +101,7 @@ def versions() -> dict[str, str]:
     package = json.loads(Path(__file__).parents[1].joinpath("package.json").read_text())
     return {
         "nginx": answer_of(nginx.program("nginx"), "-v").rpartition("/")[2],
-        "wrk": answer_of(nginx.program("wrk"), "-v").split()[1],
+        "wrk": answer_of(wrk, "-v").split()[1] if (wrk := nginx.find("wrk")) else "none",
         "aiobotocore": script.partition("aiobotocore==")[2].partition('"')[0],
         "@aws-sdk/client-apigatewaymanagementapi": package["devDependencies"][
             "@aws-sdk/client-apigatewaymanagementapi"
@@ -157,7 +161,7 @@ def _run(program: Program, server: nginx.Server, scheme: str, job: Mapping[str, 
 
     counted = processes.run(
         program.command,
-        {**job, "endpoint": server.endpoints[scheme], "ca_file": str(server.ca_file), "wrk": nginx.program("wrk")},
+        {**job, "endpoint": server.endpoints[scheme], "ca_file": str(server.ca_file), "wrk": nginx.find("wrk")},
         core=core,
         started=started,
     )
@@ -174,7 +178,7 @@ def _section(
     cost = {key: [each.cpu_per_post for each in measures] for key, measures in measured.items()}
 
     def ratio(name: str, to: str, scheme: str) -> float:
-        return median_ratio(cost[name, scheme], cost[to, scheme])
+        return median_ratio(cost[name, scheme], cost[to, scheme]) if {name, to} <= clients.keys() else math.nan
 
     per_scheme = [
         Table(

@@ -8,12 +8,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-
 from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.e2e.system import PATIENCE_SECONDS, System
+from tests.e2e.system import PATIENCE_SECONDS, System, eventually
 from tools.stack.lifecycle import AWS
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _STEP_SECONDS = 0.001
 _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""
-
 
 
 class Workers:
@@ -106,6 +104,16 @@ def without(system: System, queue: str) -> Iterator[None]:
         }
         again = system.sqs.create_queue(QueueName=_name(url), Attributes=kept, tags=tags)
         assert again["QueueUrl"] == url
+
+
+async def taken(system: System, queue: str, broadcast_id: str) -> str:
+    """The only message of a paused queue, which must be the broadcast's: it is taken out."""
+    url = system.queue(queue)
+    await eventually(lambda: system.waiting(queue))
+    (message,) = system.sqs.receive_message(QueueUrl=url)["Messages"]
+    assert broadcast_id in message["Body"]
+    system.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return message["Body"]
 
 
 def _name(url: str) -> str:

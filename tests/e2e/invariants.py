@@ -37,12 +37,10 @@ _MINUTE = 60
 _PATIENCE_SECONDS = 240.0
 """A message that was lost with its worker comes back after 30 s, and it may be lost five times."""
 
+_COUNTED_SECONDS = 3.0
+"""Whatever is on its way is counted after this long, as `reconcile` takes for granted after a minute."""
+
 _POLL_SECONDS = 0.2
-_DEPTHS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
 
 
 @dataclass
@@ -153,11 +151,14 @@ class Invariants:
         """What the broadcast's report last said."""
         return self._published[broadcast_id].report
 
-    async def until(self, broadcast_id: BroadcastId, **numbers: int) -> None:
-        """Wait until the report has these numbers."""
-        await self._until(
-            lambda: numbers.items() <= self.report(broadcast_id).items(), f"its report never said {numbers}"
-        )
+    async def until(self, broadcast_id: BroadcastId, **facts: int | str) -> None:
+        """Wait until the report says this."""
+
+        async def says() -> bool:
+            await self._look(self._published[broadcast_id])
+            return facts.items() <= self.report(broadcast_id).items()
+
+        await self._until(says, f"its report never said {facts}")
 
     async def settled(self) -> None:
         """Wait until every broadcast is finished, and nothing is left in a queue."""
@@ -169,7 +170,7 @@ class Invariants:
     async def hold(
         self,
         *,
-        duplicates: int = 0,
+        duplicates: int | None = 0,
         gone: int | None = 0,
         failed: int | None = 0,
         cancelled: Collection[BroadcastId] = (),
@@ -178,7 +179,8 @@ class Invariants:
         """Wait for the end of all that was published, and check everything.
 
         Args:
-            duplicates: how many frames beyond the first a retry may explain, of all broadcasts together.
+            duplicates: how many frames beyond the first retries may explain, of all broadcasts together; None if anyone
+                may have been retried.
             gone: how many connections each broadcast found gone; None if that is not known.
             failed: how many recipients of each broadcast were given up; None if that is not known.
             cancelled: broadcasts that were ended by an operator; what they failed to reach was not given up.
@@ -193,19 +195,17 @@ class Invariants:
             report, reception = published.report, self.crowd.reception(published.broadcast_id)
             is_open = {member.number for member in self.open}
             stayed, left = published.there & is_open, set(self.crowd.members) - is_open
+            ended = published.broadcast_id in cancelled
             assert report["inFlight"] == 0, report
             assert gone in (None, report["gone"]), report
-            assert failed in (None, report["failed"]) or published.broadcast_id in cancelled, report
-            assert len(reception.missing(stayed)) <= report["failed"], (report, reception.missing(stayed))
+            assert ended or failed in (None, report["failed"]), report
+            assert ended or len(reception.missing(stayed)) <= report["failed"], (report, reception.missing(stayed))
             assert reception.strays(published.there) <= set(self.crowd.members) - published.known
             truth = set(reception.counts)
             assert len(truth - left) - report["failed"] <= report["delivered"] <= len(truth | left), (report, truth)
-            if published.broadcast_id not in cancelled:
-                assert self._failed(published.broadcast_id) <= letters.get(published.broadcast_id, set())
-        assert sum(map(self._duplicates, self._published)) <= duplicates
-
-    def _duplicates(self, broadcast_id: BroadcastId) -> int:
-        return self.crowd.reception(broadcast_id).duplicates
+            assert ended or self._failed(published.broadcast_id) <= letters.get(published.broadcast_id, set())
+        found = sum(self.crowd.reception(broadcast_id).duplicates for broadcast_id in self._published)
+        assert duplicates is None or found <= duplicates, found
 
     async def _watch(self) -> None:
         """Look at the reports that are not finished, again and again: each of them adds up."""
@@ -259,10 +259,12 @@ class Invariants:
         await self._until(hold, "the rows are not those of the open sockets")
 
     async def _counts_are_true(self, *, repaired: bool) -> None:
-        def hold() -> bool:
-            if repaired and not self.scene.system.count(self.tenant).agrees_with(len(self.open)):
+        async def hold() -> bool:
+            agrees = self.scene.system.count(self.tenant).agrees_with(len(self.open))
+            if repaired and not agrees:
+                await asyncio.sleep(_COUNTED_SECONDS)
                 self._let_a_minute_pass()
-            return self.scene.system.count(self.tenant).agrees_with(len(self.open))
+            return agrees
 
         await self._until(hold, f"the counts are not {len(self.open)}")
 
@@ -287,15 +289,8 @@ class Invariants:
 
     def _in_queues(self) -> int:
         """How many messages wait, are being handled, or are delayed, in all queues of the pipeline."""
-        system = self.scene.system
-        return sum(
-            int(number)
-            for name, url in system.deployment.queue_urls.items()
-            if name != "dead-letter"
-            for number in system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))[
-                "Attributes"
-            ].values()
-        )
+        queues = [queue for queue in self.scene.system.deployment.queue_urls if queue != "dead-letter"]
+        return self.scene.system.waiting(*queues, delayed=True)
 
     def _letters(self) -> dict[BroadcastId, set[ConnectionId]]:
         """The connections that the letters of these broadcasts name; the letters are taken out."""

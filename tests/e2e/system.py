@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 type Item = dict[str, Any]
 
@@ -169,15 +170,20 @@ class System:
             reserved=limits.total(tenant).count,
         )
 
-    def waiting(self, *queues: str) -> int:
-        """How many messages of the queues wait to be handled, or are being handled; delayed ones do not wait yet."""
+    def waiting(self, *queues: str, delayed: bool = False) -> int:
+        """How many messages of the queues wait to be handled, or are being handled; with those that are delayed."""
+        depths: list[QueueAttributeNameType] = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        ]
+        if delayed:
+            depths.append("ApproximateNumberOfMessagesDelayed")
         return sum(
             int(number)
             for queue in queues
-            for number in self.sqs.get_queue_attributes(
-                QueueUrl=self.queue(queue),
-                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-            )["Attributes"].values()
+            for number in self.sqs.get_queue_attributes(QueueUrl=self.queue(queue), AttributeNames=depths)[
+                "Attributes"
+            ].values()
         )
 
     def pids(self) -> dict[str, int | None]:

@@ -1,6 +1,7 @@
 """The demonstration, as a newcomer runs it."""
 
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,18 @@ def test_the_demo_counts_every_frame_and_leaves_nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_demo_that_is_interrupted_leaves_nothing(home: Path, number: signal.Signals) -> None:
+async def test_a_demo_that_is_interrupted_leaves_nothing(
+    home: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever has seen enough while it still comes up finds neither processes nor files afterwards."""
     log = StackDirectory(home / "demo").log("terraform")
-    async with started(home, "unused", "demo", "--sockets", "60") as demo:
-        try:
-            await eventually(lambda: log.exists() and "aws_sqs_queue" in log.read_text())
-        finally:
-            demo.send_signal(number)
-    assert demo.returncode == 128 + number
-    assert remains(home) == []
+    with tempfile.TemporaryDirectory() as temporary:  # a short path, as sockets are made in it
+        monkeypatch.setenv("TMPDIR", temporary)
+        async with started(home, "unused", "demo", "--sockets", "60") as demo:
+            try:
+                await eventually(lambda: log.exists() and '"type":"apply_start"' in log.read_text())
+            finally:
+                demo.send_signal(number)
+        assert demo.returncode == 128 + number
+        assert remains(home) == []
+        assert remains(Path(temporary)) == []

@@ -1,20 +1,17 @@
 """Whatever breaks, the invariants hold; one fault at a time, each on real sockets."""
 
 import asyncio
-import json
 
 import pytest
 
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
-from loudhailer.ids import BroadcastId
 from tests.e2e.faults import Workers, paused, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import eventually
 
 CROWD = 60
-SHARDS = [f"shard-{number}" for number in range(4)]
 
 
 async def posts(scene: Scene, counter: str) -> int:
@@ -105,7 +102,7 @@ async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
     """Nobody gets anything until it goes on; then two workers post the same chunk at once."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
-        with paused(scene.system, *SHARDS):
+        with paused(scene.system, *scene.system.deployment.shard_names):
             broadcast_id = await invariants.publish()
             await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
             shard = scene.system.queue("shard-0")

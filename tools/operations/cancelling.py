@@ -17,6 +17,8 @@ from tools.operations.deployment import Deployment
 from tools.operations.received import Received, received
 
 _BOUND_SECONDS = 120.0
+_LOOKS = 2
+"""How often a message may have been received: a queue gives up what was received five times."""
 
 
 def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable[[Report], None]) -> Report:
@@ -50,7 +52,16 @@ def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
             deployment.queue(name).send_all([replace(chunk, expires_at=CANCELLED).to_wire()])
             message.delete()
         for message in others:
-            message.put_back()
+            _put_back(deployment, name, message)
+
+
+def _put_back(deployment: Deployment, shard: str, message: Received) -> None:
+    """Let the workers have it: as a new message if need be, or SQS would give it up for having been looked at here."""
+    if message.times < _LOOKS:
+        message.put_back()
+    else:
+        deployment.queue(shard).send_all([message.body])
+        message.delete()
 
 
 def _chunk(body: str) -> ChunkMessage | None:

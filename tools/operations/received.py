@@ -10,12 +10,13 @@ _EMPTY_ANSWERS = 2
 
 @dataclass(frozen=True)
 class Received:
-    """A message, held for half a minute."""
+    """A message, held for half a minute; `times` is how often it was received so far, this time included."""
 
     client: Any
     url: str
     body: str
     receipt: str
+    times: int
 
     def delete(self) -> None:
         """Take it out of the queue."""
@@ -30,8 +31,14 @@ def received(client: Any, url: str) -> Iterator[Received]:
     """What the queue holds, until it answers with nothing twice; a message that is put back may come again."""
     empty = 0
     while empty < _EMPTY_ANSWERS:
-        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HELD_SECONDS)
+        answer = client.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_HELD_SECONDS,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
         messages = answer.get("Messages", [])
         empty = 0 if messages else empty + 1
         for message in messages:
-            yield Received(client, url, message["Body"], message["ReceiptHandle"])
+            times = int(message["Attributes"]["ApproximateReceiveCount"])
+            yield Received(client, url, message["Body"], message["ReceiptHandle"], times)

@@ -30,7 +30,7 @@ _FAILURES_IN_PLACE = 2
 _THROTTLES_OF_ONE_CLIENT = 3
 _RETRY_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 0.05
-_TICK_SECONDS = 0.004
+_TICK_SECONDS = 0.01
 
 _BY_STATUS = {
     200: Outcome.DELIVERED,
@@ -203,7 +203,8 @@ class CurlSender:
         which costs a fraction of waking up for each of them.
         """
         if run.waiting and (self._idle or self._unmade):
-            time.sleep(max(_TICK_SECONDS, min(self._lane.wait(), _LONGEST_WAIT_SECONDS)))
+            if seconds := self._lane.wait():
+                time.sleep(max(_TICK_SECONDS, min(seconds, _LONGEST_WAIT_SECONDS)))
             return
         now = time.monotonic()
         next_retry = run.later[0][0] if run.later else ends

@@ -51,6 +51,7 @@ resource "aws_sqs_queue" "dead_letter" {
 }
 
 # What was tried too often is settled as failed, so that its report ends, before it comes to the dead-letter queue.
+# A message may bring its count of receives along: AWS gives it "across all queues", and does not say which one counts.
 # Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "work" {
   for_each = local.consumers
@@ -58,6 +59,6 @@ resource "aws_sqs_queue_redrive_policy" "work" {
   queue_url = aws_sqs_queue.work[each.key].url
   redrive_policy = jsonencode({
     deadLetterTargetArn = each.key == "undelivered" ? aws_sqs_queue.dead_letter.arn : aws_sqs_queue.work["undelivered"].arn
-    maxReceiveCount     = var.max_receive_count
+    maxReceiveCount     = each.key == "undelivered" ? 2 * var.max_receive_count : var.max_receive_count
   })
 }

@@ -55,7 +55,7 @@ variable "max_receive_count" {
   default     = 5
 
   validation {
-    condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000
-    error_message = "max_receive_count must be from 5 to 1000: Lambda's pollers alone can receive a message a few times."
+    condition     = var.max_receive_count >= 5 && var.max_receive_count <= 500
+    error_message = "max_receive_count must be from 5 to 500: Lambda's pollers alone can receive a message a few times."
   }
 }

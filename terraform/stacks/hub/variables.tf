@@ -123,7 +123,7 @@ variable "quota" {
 
 variable "shards" {
   description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
-  type        = object({ count = optional(number, 4), concurrency = optional(number, 2) })
+  type        = object({ count = optional(number, 2), concurrency = optional(number, 2) })
   default     = {}
 }
 

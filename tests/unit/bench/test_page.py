@@ -58,6 +58,16 @@ def test_a_bar_is_as_long_as_its_value() -> None:
     assert ours / theirs == pytest.approx(3, abs=0.01)
 
 
+def test_an_axis_has_round_numbers() -> None:
+    """Nobody reads a time off ticks of 424 ms."""
+    root = ET.fromstring(cumulative("Latency", "ms", {"10,000": [2_019.0]}, ("floor", 1_000.0)))  # noqa: S314  # ours
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in texts if text and text.replace(",", "").isdigit()] == [
+        *("0", "500", "1,000", "1,500", "2,000"),
+        "10,000",
+    ]
+
+
 def test_import_times_are_added_up_by_package() -> None:
     """Modules of one package count together; what is no line of the log is passed over."""
     log = (

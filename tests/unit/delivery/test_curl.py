@@ -162,6 +162,18 @@ def test_credentials_that_fail_on_the_way_leave_nothing_behind() -> None:
         assert one_sender.post(api.endpoint, [TWO, THREE], FRAME, seconds=5) == [Outcome.GONE, Outcome.DELIVERED]
 
 
+def test_credentials_that_are_renewed_on_the_way_sign_what_comes_after(api: ManagementApi) -> None:
+    """Those of a role expire in the middle of a call: from the next second on, posts are signed with the new ones."""
+    began = time.monotonic()
+    fresh = Credentials("AKIAFRESH", "secret", "another token")
+    one_sender = sender(rate=30, credentials=lambda: fresh if time.monotonic() > began + 0.5 else CREDENTIALS)
+    everyone = [connection(number) for number in range(70)]
+    assert one_sender.post(api.endpoint, everyone, FRAME, seconds=10) == [Outcome.DELIVERED] * 70
+    keys = [request.headers["Authorization"].partition("Credential=")[2].partition("/")[0] for request in api.requests]
+    assert (keys[0], keys[-1]) == (CREDENTIALS.access_key, fresh.access_key)
+    assert keys == sorted(keys, reverse=True)
+
+
 def test_a_port_where_nobody_listens_is_failed() -> None:
     """Refused is a named outcome for each, not an exception."""
     found = sender().post(f"http://127.0.0.1:{free_port()}/live", [ONE, TWO], FRAME, seconds=5)

@@ -95,8 +95,11 @@ run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
     error_message = "Every queue but the one of what is undelivered must lead there."
   }
   assert {
-    condition     = alltrue([for redrive in aws_sqs_queue_redrive_policy.work : jsondecode(redrive.redrive_policy).maxReceiveCount == 5])
-    error_message = "A message must be tried five times."
+    condition = alltrue([
+      for key, redrive in aws_sqs_queue_redrive_policy.work :
+      jsondecode(redrive.redrive_policy).maxReceiveCount == (key == "undelivered" ? 10 : 5)
+    ])
+    error_message = "A message must be tried five times, and five times more to be settled as failed."
   }
 }
 

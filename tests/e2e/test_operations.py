@@ -1,0 +1,145 @@
+"""What an operator does about a broadcast that should not go on, or did not reach everyone."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.ids import BroadcastId
+from tests.e2e.faults import paused, taken
+from tests.e2e.invariants import Invariants, letters_of
+from tests.e2e.scene import Scene
+from tests.e2e.system import eventually
+
+CROWD = 30
+
+
+async def given_up(invariants: Invariants) -> BroadcastId:
+    """A broadcast whose one chunk has its last attempt while the gateway answers nothing but errors."""
+    scene = invariants.scene
+    await scene.faults(error_rate=1.0)
+    with paused(scene.system, *scene.system.deployment.shard_names):
+        broadcast_id = await invariants.publish()
+        chunk = ChunkMessage.from_wire(await taken(scene.system, "shard-0", broadcast_id))
+        last = replace(chunk, attempt=8).to_wire()
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=last)
+    await invariants.until(broadcast_id, status="finished", failed=CROWD)
+    await scene.faults()
+    return broadcast_id
+
+
+async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
+    """Failed becomes delivered; letters of other broadcasts, and those that make no sense, stay."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        redriven, resting = await given_up(invariants), await given_up(invariants)
+        garbage = f"garbage of {redriven}"
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue("dead-letter"), MessageBody=garbage)
+        assert len(letters_of(scene, [redriven, resting], take=False)) == 2
+        done = await asyncio.to_thread(scene.system.loudhailer, "redrive", "--broadcast", redriven)
+        assert done.returncode == 0, done.stderr
+        assert "of another broadcast" in done.stdout
+        await invariants.until(redriven, delivered=CROWD, failed=0)
+        assert [letter.broadcast_id for letter in letters_of(scene, [redriven, resting], take=False)] == [resting]
+        assert await scene.dead_letter(garbage) == {}
+        await invariants.hold(failed=None)
+        assert (invariants.got(redriven), invariants.got(resting)) == (CROWD, 0)
+
+
+@pytest.mark.parametrize("queue", ["broadcast", "partition", "shard-0"])
+async def test_what_was_received_too_often_is_failed_and_redriven(scene: Scene, queue: str) -> None:
+    """A message that no worker ever acknowledged: its report ends, it rests, and it can be sent again."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        with paused(scene.system, queue):
+            broadcast_id = await invariants.publish()
+            url = scene.system.queue(queue)
+            await eventually(lambda: scene.system.waiting(queue))
+            for _ in range(5):
+                (message,) = scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+                assert broadcast_id in message["Body"]
+            assert "Messages" not in scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)
+        lost = CROWD if queue == "shard-0" else 0
+        await invariants.until(broadcast_id, status="finished", dispatched=lost, failed=lost)
+        await eventually(lambda: letters_of(scene, [broadcast_id], take=False))
+        assert invariants.got(broadcast_id) == 0
+        done = await asyncio.to_thread(scene.system.loudhailer, "redrive")
+        assert done.returncode == 0, done.stderr
+        await invariants.until(broadcast_id, delivered=CROWD, failed=0)
+        await invariants.hold()
+
+
+async def test_an_outcome_that_was_received_too_often_is_settled_all_the_same(scene: Scene) -> None:
+    """It says what is true: nothing failed, and nothing rests."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        with paused(scene.system, "outcome"):
+            broadcast_id = await invariants.publish()
+            url = scene.system.queue("outcome")
+            await eventually(lambda: scene.system.waiting("outcome"))
+            while scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"):
+                continue
+        await invariants.hold()
+        assert letters_of(scene, [broadcast_id]) == []
+
+
+async def test_a_chunk_that_waits_is_cancelled(scene: Scene) -> None:
+    """Nobody gets it any more; another broadcast's chunk in the same shard is delivered."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        with paused(scene.system, *scene.system.deployment.shard_names):
+            ended, spared = await invariants.publish("no"), await invariants.publish("yes")
+            for broadcast_id in (ended, spared):
+                await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
+            command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
+            await eventually(lambda: getattr(scene.system.broadcasts.summary(ended), "cancelled", False))
+            await asyncio.sleep(5)  # time enough for it to look into the shard again and again
+        done = await command
+        assert done.returncode == 0, done.stderr
+        assert "finished" in done.stdout
+        await invariants.hold(cancelled=[ended])
+        report = invariants.report(ended)
+        assert (report["cancelled"], report["failed"], report["delivered"]) == (True, CROWD, 0)
+        assert (invariants.got(ended), invariants.got(spared)) == (0, CROWD)
+        assert letters_of(scene, [ended, spared]) == []
+
+
+@pytest.mark.parametrize("queue", ["broadcast", "partition"])
+async def test_a_broadcast_is_cancelled_before_its_recipients_are_found(scene: Scene, queue: str) -> None:
+    """Nobody is looked for any more, and the report ends."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        with paused(scene.system, queue):
+            ended = await invariants.publish()
+            await eventually(lambda: scene.system.waiting(queue))
+            command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
+            await eventually(lambda: getattr(scene.system.broadcasts.summary(ended), "cancelled", False))
+        done = await command
+        assert done.returncode == 0, done.stderr
+        await invariants.hold(cancelled=[ended])
+        assert (invariants.report(ended)["cancelled"], invariants.report(ended)["dispatched"]) == (True, 0)
+        assert invariants.got(ended) == 0
+
+
+async def test_a_broadcast_that_is_over_stays_what_it_was(scene: Scene) -> None:
+    """Who has got it has got it, and a broadcast that was cancelled is not redriven."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        delivered = await invariants.publish()
+        await invariants.until(delivered, delivered=CROWD)
+        failed = await given_up(invariants)
+        for broadcast_id in (delivered, failed):
+            assert scene.system.loudhailer("cancel", broadcast_id).returncode == 0
+        assert "cancelled" in scene.system.loudhailer("redrive", "--broadcast", failed).stdout
+        await invariants.hold(failed=None)
+        assert invariants.report(failed)["failed"] == CROWD
+        assert invariants.got(failed) == 0
+
+
+async def test_an_unknown_broadcast_is_not_cancelled(scene: Scene) -> None:
+    """The exit code and a sentence say so."""
+    done = scene.system.loudhailer("cancel", "never-published")
+    assert done.returncode == 1
+    assert "There is no such broadcast." in done.stderr
+    assert "Traceback" not in done.stderr

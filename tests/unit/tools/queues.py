@@ -1,0 +1,103 @@
+"""A stand-in for SQS and for a deployment that has its queues in it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.queues.memory import MemoryQueue
+
+MAX_RECEIVES = 5
+
+
+@dataclass
+class _Message:
+    body: str
+    times: int = 0
+    held: bool = False
+
+
+@dataclass
+class Sqs:
+    """Queues of messages that are held until they are put back or deleted; received too often, they are given up."""
+
+    queues: dict[str, list[_Message]] = field(default_factory=dict)
+    given_up: list[str] = field(default_factory=list)
+
+    def send(self, url: str, *bodies: str) -> None:
+        """Put messages into a queue."""
+        self.queues.setdefault(url, []).extend(_Message(body) for body in bodies)
+
+    def bodies(self, url: str) -> list[str]:
+        """What a worker would get of a queue now."""
+        return [message.body for message in self.queues.get(url, []) if not message.held]
+
+    def receive_message(self, **request: Any) -> dict[str, Any]:
+        """Up to ten messages that nobody holds."""
+        url: str = request["QueueUrl"]
+        answer: list[dict[str, Any]] = []
+        for message in list(self.queues.get(url, [])):
+            if message.held or len(answer) == request["MaxNumberOfMessages"]:
+                continue
+            message.times += 1
+            if message.times > MAX_RECEIVES:
+                self.queues[url].remove(message)
+                self.given_up.append(message.body)
+                continue
+            message.held = True
+            receipt, times = str(id(message)), str(message.times)
+            answer.append(
+                {"Body": message.body, "ReceiptHandle": receipt, "Attributes": {"ApproximateReceiveCount": times}}
+            )
+        return {"Messages": answer} if answer else {}
+
+    def delete_message(self, **request: str) -> None:
+        """Forget a message."""
+        self.queues[request["QueueUrl"]].remove(self._held(request))
+
+    def change_message_visibility(self, **request: Any) -> None:
+        """Put a message back."""
+        assert request["VisibilityTimeout"] == 0
+        self._held(request).held = False
+
+    def _held(self, request: Mapping[str, Any]) -> _Message:
+        found = [each for each in self.queues[request["QueueUrl"]] if str(id(each)) == request["ReceiptHandle"]]
+        return found[0]
+
+
+@dataclass
+class QueueOf(MemoryQueue):
+    """A queue of the stand-in, to send to."""
+
+    sqs: Sqs
+    url: str
+
+    def send_all(
+        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """See `Queue.send_all`."""
+        assert (delay_seconds, attributes) == (0, None)
+        self.sqs.send(self.url, *bodies)
+
+
+@dataclass
+class DeploymentStandIn:
+    """A deployment as cancelling and redriving see it."""
+
+    sqs: Sqs = field(default_factory=Sqs)
+    broadcasts: MemoryBroadcastStore = field(default_factory=MemoryBroadcastStore)
+    shard_names: tuple[str, ...] = ("shard-0", "shard-1")
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The URLs of the queues, which are their names."""
+        return {name: name for name in ("dead-letter", "broadcast", "partition", "outcome", *self.shard_names)}
+
+    def client(self, service: str) -> Sqs:
+        """SQS."""
+        assert service == "sqs"
+        return self.sqs
+
+    def queue(self, name: str) -> QueueOf:
+        """One of the queues."""
+        return QueueOf(self.sqs, self.queue_urls[name])

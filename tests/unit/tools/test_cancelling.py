@@ -1,0 +1,130 @@
+"""A broadcast is ended: the chunks that wait are replaced, and nobody else's are harmed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage
+from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import Report
+from loudhailer.ids import BroadcastId
+from tests.unit.broadcast.factories import BROADCAST, NOW, chunk, chunk_message, outcome, source, summary
+from tests.unit.tools.queues import DeploymentStandIn
+from tools.errors import OperatorError
+from tools.operations import cancelling
+
+SIZE = 3
+SHARD = "shard-0"
+DELIVERED = 0b010
+REST = 0b101
+WAITING = replace(chunk_message(SIZE), remaining=REST)
+
+
+class Passing:
+    """A clock whose pauses are over at once; at one of them something happens."""
+
+    def __init__(self, at: int, happens: Callable[[], object]) -> None:
+        self._now = 0.0
+        self._left = at
+        self._happens = happens
+
+    def monotonic(self) -> float:
+        """The time."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+        self._left -= 1
+        if not self._left:
+            self._happens()
+
+
+@pytest.fixture
+def deployment() -> DeploymentStandIn:
+    """A broadcast of one chunk, of which a part was delivered and the rest waits in a shard."""
+    made = DeploymentStandIn()
+    made.broadcasts.record(summary())
+    made.broadcasts.fix_sources(BROADCAST, [source()])
+    made.broadcasts.complete_sources(BROADCAST, 1, SIZE, NOW * 1000)
+    made.broadcasts.fix_chunk(BROADCAST, chunk(size=SIZE))
+    made.broadcasts.complete_source(BROADCAST, 0, chunks=1, dispatched=SIZE, now=NOW * 1000)
+    made.broadcasts.replace_tally(TallyKey(BROADCAST, WAITING.chunk_id), None, tally())
+    made.sqs.send(SHARD, WAITING.to_wire())
+    return made
+
+
+def tally() -> Tally:
+    """What became of the chunk before the broadcast was cancelled."""
+    return Tally(size=SIZE).after(outcome(SIZE, delivered=DELIVERED), NOW * 1000)
+
+
+def cancel(
+    deployment: DeploymentStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    broadcast_id: BroadcastId = BROADCAST,
+    settled_after: int = 1,
+) -> list[Report]:
+    """The reports that are shown, to the last one; the cancelled chunk is settled after so many looks."""
+
+    def settle() -> None:
+        key = TallyKey(BROADCAST, WAITING.chunk_id)
+        deployment.broadcasts.replace_tally(key, tally(), tally().after(outcome(SIZE, failed=REST), NOW * 1000))
+
+    shown: list[Report] = []
+    monkeypatch.setattr(cancelling, "time", Passing(settled_after, settle))
+    stand_in: Any = deployment
+    assert cancelling.cancel(stand_in, broadcast_id, shown.append) == shown[-1]
+    return shown
+
+
+def test_a_chunk_that_waits_is_replaced_by_a_cancelled_one(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps what remains of it; the report is followed to its end."""
+    first, last = cancel(deployment, monkeypatch)
+    assert (first.status, first.cancelled, first.in_flight) == ("delivering", True, 2)
+    assert (last.status, last.cancelled, last.delivered, last.failed) == ("finished", True, 1, 2)
+    (left,) = deployment.sqs.bodies(SHARD)
+    assert ChunkMessage.from_wire(left) == replace(WAITING, expires_at=CANCELLED)
+
+
+def test_other_messages_are_put_back_however_often_they_were_looked_at(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS gives up what was received too often: the looks of `cancel` must not count."""
+    others = [replace(WAITING, broadcast_id=BroadcastId("another")).to_wire(), "not a chunk"]
+    deployment.sqs.send(SHARD, *others)
+    cancel(deployment, monkeypatch, settled_after=20)
+    assert deployment.sqs.given_up == []
+    assert sorted(deployment.sqs.bodies(SHARD)) == sorted([*others, replace(WAITING, expires_at=CANCELLED).to_wire()])
+
+
+def test_every_shard_is_looked_through_to_its_end(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there are more messages than one call brings."""
+    deployment.sqs.send("shard-1", *[WAITING.to_wire()] * 25)
+    cancel(deployment, monkeypatch)
+    assert deployment.sqs.bodies("shard-1") == [replace(WAITING, expires_at=CANCELLED).to_wire()] * 25
+
+
+def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is changed."""
+    with pytest.raises(OperatorError, match="no such broadcast"):
+        cancel(deployment, monkeypatch, broadcast_id=BroadcastId("unknown"))
+    assert deployment.sqs.bodies(SHARD) == [WAITING.to_wire()]
+
+
+def test_a_broadcast_that_does_not_end_is_told_of(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that hangs is waited for, but not for ever; the mark stays."""
+    with pytest.raises(OperatorError, match="still in flight after 120 s"):
+        cancel(deployment, monkeypatch, settled_after=10_000)
+    standing = deployment.broadcasts.summary(BROADCAST)
+    assert standing is not None
+    assert standing.cancelled

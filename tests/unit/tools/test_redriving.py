@@ -1,0 +1,136 @@
+"""What rests in the dead-letter queue is sent again, each message to the queue of its kind."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loudhailer.broadcast.messages import ChunkMessage, Message, message_from_wire
+from loudhailer.ids import BroadcastId, ChunkId
+from tests.unit.broadcast.factories import (
+    BROADCAST,
+    NOW,
+    announcement,
+    chunk,
+    chunk_message,
+    outcome,
+    partition,
+    partition_message,
+    source,
+    summary,
+)
+from tests.unit.tools.queues import DeploymentStandIn
+from tools.operations.redriving import LIFETIME_SECONDS, Redrive, Redriven
+
+LATER = NOW + 86_400
+LETTERS = "dead-letter"
+
+
+@pytest.fixture
+def deployment() -> DeploymentStandIn:
+    """A broadcast of two sources, the second of which was ended before anyone was found."""
+    made = DeploymentStandIn()
+    made.broadcasts.record(summary())
+    made.broadcasts.fix_sources(BROADCAST, [source(0), source(1)])
+    made.broadcasts.complete_sources(BROADCAST, 2, 6, NOW * 1000)
+    made.broadcasts.fix_chunk(BROADCAST, chunk())
+    made.broadcasts.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW * 1000)
+    made.broadcasts.complete_source(BROADCAST, 1, chunks=0, dispatched=0, now=NOW * 1000)
+    return made
+
+
+def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> Redriven:
+    """Go through the letters a day later."""
+    stand_in: Any = deployment
+    return Redrive(stand_in, only, clock=lambda: LATER)()
+
+
+@pytest.mark.parametrize(
+    ("letter", "queue"),
+    [
+        (announcement(), "broadcast"),
+        (partition_message((partition(1),), source=1), "partition"),
+        (replace(chunk_message(attempt=8), remaining=0b100), "shard-0"),
+        (replace(chunk_message(), chunk_id=ChunkId("1.2")), "shard-1"),
+        (outcome(delivered=0b111), "outcome"),
+    ],
+    ids=["announcement", "source", "chunk", "chunk-of-the-other-shard", "outcome"],
+)
+def test_a_letter_goes_to_the_queue_of_its_kind(deployment: DeploymentStandIn, letter: Message, queue: str) -> None:
+    """With a new time to live, and a chunk with all its attempts; what remains of it is what it was."""
+    deployment.sqs.send(LETTERS, letter.to_wire())
+    result = redrive(deployment)
+    (sent,) = [message_from_wire(body) for body in deployment.sqs.bodies(queue)]
+    fresh: dict[str, Any] = {} if queue == "outcome" else {"expires_at": LATER + LIFETIME_SECONDS}
+    if isinstance(letter, ChunkMessage):
+        fresh |= {"attempt": 1}
+    assert sent == replace(letter, **fresh)
+    assert deployment.sqs.bodies(LETTERS) == []
+    assert (dict(result.sent), dict(result.left)) == ({type(letter).__name__: 1}, {})
+
+
+def test_a_source_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
+    """Or `query` would take it for complete."""
+    deployment.sqs.send(LETTERS, partition_message((partition(1),), source=1).to_wire())
+    redrive(deployment)
+    opened = deployment.broadcasts.source(BROADCAST, 1)
+    assert opened is not None
+    assert opened.dispatched is None
+    assert deployment.broadcasts.fix_chunk(BROADCAST, chunk("1.0")).size == 3
+
+
+def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
+    """Its sources stand, those that found somebody are left alone, the others are looked through again."""
+    deployment.sqs.send(LETTERS, announcement().to_wire())
+    redrive(deployment)
+    standing = deployment.broadcasts.summary(BROADCAST)
+    assert standing is not None
+    assert standing.sources is None
+    assert [each.dispatched for each in deployment.broadcasts.sources(BROADCAST)] == [3, None]
+
+
+def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: DeploymentStandIn) -> None:
+    """Garbage, another release's, and those of broadcasts that are forgotten or were cancelled."""
+    deployment.broadcasts.record(summary(broadcast_id="ended"))
+    deployment.broadcasts.cancel(BroadcastId("ended"))
+    left = [
+        "garbage",
+        chunk_message().to_wire().replace('"v":1', '"v":2'),
+        replace(chunk_message(), broadcast_id=BroadcastId("forgotten")).to_wire(),
+        replace(chunk_message(), broadcast_id=BroadcastId("ended")).to_wire(),
+    ]
+    deployment.sqs.send(LETTERS, *left, chunk_message().to_wire())
+    result = redrive(deployment)
+    assert deployment.sqs.bodies(LETTERS) == left
+    assert result.left == {
+        "malformed, or of another release": 2,
+        "of a broadcast that is forgotten": 1,
+        "of a broadcast that was cancelled": 1,
+    }
+    assert result.sent == {"ChunkMessage": 1}
+
+
+def test_only_the_letters_of_one_broadcast_are_sent_if_it_is_named(deployment: DeploymentStandIn) -> None:
+    """The others rest."""
+    other = replace(chunk_message(), broadcast_id=BroadcastId("another")).to_wire()
+    deployment.broadcasts.record(summary(broadcast_id="another"))
+    deployment.sqs.send(LETTERS, other, chunk_message().to_wire())
+    result = redrive(deployment, BROADCAST)
+    assert deployment.sqs.bodies(LETTERS) == [other]
+    assert (result.sent, result.left) == ({"ChunkMessage": 1}, {"of another broadcast": 1})
+
+
+def test_all_letters_are_seen_however_many_there_are(deployment: DeploymentStandIn) -> None:
+    """More than one call brings, with some between them that stay."""
+    chunks = [replace(chunk_message(), chunk_id=ChunkId(f"0.{number}")).to_wire() for number in range(25)]
+    for body in chunks:
+        deployment.sqs.send(LETTERS, "garbage", body)
+    result = redrive(deployment)
+    assert result.sent == {"ChunkMessage": 25}
+    assert deployment.sqs.bodies(LETTERS) == ["garbage"] * 25
+    assert len(deployment.sqs.bodies("shard-0")) == 13
+
+
+def test_an_empty_queue_is_no_mistake(deployment: DeploymentStandIn) -> None:
+    """Nothing is sent."""
+    assert redrive(deployment) == Redriven()
