@@ -1,16 +1,23 @@
-"""Fixtures of the end-to-end tests: one stack for all of them; coroutine tests run in a loop of their own.
-
-The files run in the order of their names: the last one kills the stack, and takes it down.
-"""
+"""Fixtures of the end-to-end tests: one stack for all of them; coroutine tests run in a loop of their own."""
 
 import asyncio
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system
+
+
+_LAST = [Path(__file__).with_name(name) for name in ("test_logs.py", "test_recovery.py")]
+"""First what looks for the secrets of all other tests, then what kills the stack and takes it down."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those tests come last that have to, however pytest was called."""
+    items.sort(key=lambda item: _LAST.index(item.path) + 1 if item.path in _LAST else 0)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -104,7 +104,3 @@ async def test_chaos(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
         await invariants.age()
         await invariants.publish("the flood is over")
         await invariants.hold(duplicates=None, gone=None, failed=None, repaired=True)
-        with capsys.disabled():
-            import json
-            R=[p.report for p in invariants._published.values()]
-            sys.stdout.write(f"{len(R)} broadcasts, {sum(r['delivered'] for r in R)} delivered, failed {[r['failed'] for r in R if r['failed']]} gone {sum(r['gone'] for r in R)} dup {sum(invariants.crowd.reception(b).duplicates for b in invariants._published)} members {len(invariants.crowd.members)} open {len(invariants.open)}\n")

@@ -1,4 +1,4 @@
-"""The end of the stack: killed, brought up again, taken down. These tests come last, as the others share the stack."""
+"""The end of the stack: killed, brought up again, taken down. The others share it: these come last."""
 
 import os
 import signal

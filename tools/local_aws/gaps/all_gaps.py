@@ -2,6 +2,7 @@
 
 from tools.local_aws.gaps import (
     event_sources,
+    expression_parsing,
     lambda_workers,
     queue_mappings,
     reserved_concurrency,
@@ -20,4 +21,5 @@ GAPS = (
     stream_records.gap,
     stream_persistence.gap,
     time_to_live.gap,
+    expression_parsing.gap,
 )
