@@ -10,7 +10,6 @@ import pytest
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system
 
-
 _LAST = [Path(__file__).with_name(name) for name in ("test_logs.py", "test_recovery.py")]
 """First what looks for the secrets of all other tests, then what kills the stack and takes it down."""
 

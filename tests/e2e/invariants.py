@@ -2,9 +2,9 @@
 
 - Every socket that stays open and reads gets every broadcast; more than once only where a retry explains it.
 - The report adds up at every look. In the end nothing is in flight, and `delivered` is the truth: the number of sockets
-  that got it. Two things blur it: a socket that left may have been posted to and not have read it, and one whose post
-  was never answered and was then given up, or answered with 410, has got it all the same: then the truth is a lower
-  bound, as it is for whoever posts.
+  that got it. Two things blur it: a socket that left may have been posted to without having read it; and one whose post
+  was never answered, and was then given up or answered with 410, has got it all the same. Nobody who posts can know
+  the second: `delivered` is a lower bound then.
 - The rows of connections that are gone are deleted, and no other; every count says what is true.
 - Whatever was given up rests in the dead-letter queue, with its ids.
 """

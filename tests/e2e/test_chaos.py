@@ -102,5 +102,5 @@ async def test_chaos(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
         await Chaos(invariants, SEED).reign(SECONDS)
         await invariants.settled()
         await invariants.age()
-        await invariants.publish("the flood is over")
+        await invariants.publish("it is over")
         await invariants.hold(duplicates=None, gone=None, failed=None, repaired=True)

@@ -1,4 +1,4 @@
-"""The end of the stack: killed, brought up again, taken down. The others share it: these come last."""
+"""The end of the stack that all tests share: killed, brought up again, taken down."""
 
 import os
 import signal
