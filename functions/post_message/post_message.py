@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Sender
+from loudhailer.errors import MalformedMessageError
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
@@ -41,7 +42,12 @@ class PostMessage:
             account: the AWS account that posts.
             ends: when posting must be over, as of `time.monotonic()`.
         """
-        chunk = ChunkMessage.from_wire(body)
+        try:
+            chunk = ChunkMessage.from_wire(body)
+        except MalformedMessageError:
+            if named := chunk_name(body):
+                self._tell(named, account, failed=bitmaps.full(named.size))
+            raise
         with logger.append_context_keys(
             broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
         ):
@@ -90,7 +96,13 @@ class PostMessage:
         self._tell(chunk, account, failed=chunk.remaining)
 
     def _tell(
-        self, chunk: ChunkMessage, account: str, *, delivered: Bitmap = 0, gone: Bitmap = 0, failed: Bitmap = 0
+        self,
+        chunk: ChunkMessage | ChunkName,
+        account: str,
+        *,
+        delivered: Bitmap = 0,
+        gone: Bitmap = 0,
+        failed: Bitmap = 0,
     ) -> None:
         if not (delivered or gone or failed):
             return

@@ -147,11 +147,13 @@ async def test_a_frame_of_more_than_128_kib_is_given_up_at_once(scene: Scene) ->
 async def test_a_chunk_that_makes_no_sense_rests_with_its_ids(
     scene: Scene, fields: dict[str, Any], reason: str
 ) -> None:
-    """Nobody is posted to; the letter says why, and so does the log."""
+    """Nobody is posted to; the letter says why, and so does the log; the report comes to an end."""
     await scene.guest(tenant := scene.tenant())
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = BroadcastId(await scene.broadcast({"tenantId": tenant}))
         body = json.dumps(json.loads(await taken(scene.system, "shard-0", broadcast_id)) | fields)
         scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=body)
     assert (await scene.dead_letter(body))["reason"].startswith(reason)
+    report = await scene.report(broadcast_id)
+    assert (report["delivered"], report["failed"]) == (0, 1)
     await eventually(lambda: any(str(line.get("reason")).startswith(reason) for line in lines(scene.system)))

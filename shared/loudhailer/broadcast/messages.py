@@ -199,6 +199,28 @@ def message_from_wire(body: str) -> Message:
     raise MalformedMessageError("it is of no kind of message")
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkName:
+    """Whose chunk it is, and of how many connections."""
+
+    broadcast_id: BroadcastId
+    chunk_id: ChunkId
+    size: int
+
+
+def chunk_name(body: str) -> ChunkName | None:
+    """As much of a malformed chunk message as can be read; None if that is too little.
+
+    A rollback meets messages of the release that it takes back: their reports must come to an end all the same.
+    """
+    try:
+        wire = codec.decode_object(body)
+        size = sum(map(len, wire["connections"].values()))
+        return ChunkName(ids.broadcast_id(wire.get("broadcastId")), ids.chunk_id(wire.get("chunkId")), size)
+    except (codec.NotJsonError, InvalidFieldError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def scope_to_wire(scope: Scope) -> dict[str, Any]:
     """The field of a message or row that says where a source's recipients are; ids are joined as in the indexes."""
     match scope:

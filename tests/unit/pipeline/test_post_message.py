@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.post_message.post_message import MAX_ATTEMPTS, PostMessage
+from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Tally
@@ -178,7 +179,7 @@ def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None
     assert ChunkMessage.from_wire(world.dead_letters.bodies[0]).remaining == 0b001
 
 
-@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"v":2}'])
+@pytest.mark.parametrize("body", ["", "{}", "[1]", '{"v":2}', '{"connections":{"a":1}}', '{"connections":{}}'])
 def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
     """Nothing is posted and nothing is told."""
     world = World()
@@ -187,6 +188,18 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
         post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
     assert world.sender.delivered == []
     assert world.outcomes.bodies == []
+
+
+@pytest.mark.parametrize("fields", [{"v": 2}, {"endpoint": 1}, {"attempt": 0}, {"young": "?"}], ids=str)
+def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
+    """It goes to the dead-letter queue, but its report comes to an end."""
+    world = World()
+    post_message = PostMessage(world.sender, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
+    with pytest.raises(MalformedMessageError):
+        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+    assert world.sender.delivered == []
+    assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
 @pytest.mark.parametrize("queue", ["outcomes", "shard", "dead_letters"])
