@@ -8,6 +8,9 @@ The lanes of an account share its quota without talking to each other. Each keep
 import math
 
 _BUCKET_SECONDS = 0.05
+_SMALLEST_BUCKET = 2.0
+"""One permission and a part of the next: a bucket of one would spill what flows in between two looks at it."""
+
 _DECREASE = 0.7
 _DECREASE_EVERY_SECONDS = 0.2
 _LOWEST_SHARE = 0.05
@@ -38,7 +41,7 @@ class Lane:
         elapsed = max(0.0, now - self._filled_at)
         self._filled_at = now
         self._rate = min(self._most, self._rate + self._most * _INCREASE_SHARE_A_SECOND * min(elapsed, 1.0))
-        self._tokens = min(max(1.0, self._rate * _BUCKET_SECONDS), self._tokens + self._rate * elapsed)
+        self._tokens = min(max(_SMALLEST_BUCKET, self._rate * _BUCKET_SECONDS), self._tokens + self._rate * elapsed)
         taken = min(wanted, int(self._tokens))
         self._tokens -= taken
         return taken

@@ -16,7 +16,7 @@ takes = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2_000)), min_size=1, 
 
 def bucket(rate: float) -> float:
     """What a lane may hand out at once."""
-    return max(1.0, rate * BUCKET_SECONDS)
+    return max(2.0, rate * BUCKET_SECONDS)
 
 
 @given(rates, starts, takes)

@@ -1,5 +1,6 @@
 """The Makefile: what it lists, what it runs, and what it says when something is missing."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,8 +15,9 @@ MAKE = shutil.which("make") or "make"
 
 
 def _make(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run make in the checkout, with the caller's PATH or another."""
-    environment = None if path is None else {"PATH": str(path)}
+    """Run make in the checkout, with the caller's PATH or another, as if no other make had called."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = inherited if path is None else {"PATH": str(path)}
     return subprocess.run(
         [MAKE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
