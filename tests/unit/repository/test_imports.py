@@ -52,7 +52,7 @@ VIOLATIONS = [
         "JSON is read and written by the codec": {
             "functions.publish.publish": "import orjson",
         },
-        "libcurl is one sender's choice": {
+        "libcurl is the senders' choice": {
             "functions.post_message.handler": "import pycurl",
         },
     }.items()
