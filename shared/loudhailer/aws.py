@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loudhailer.errors import TransientError
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 5
+POOLED_CONNECTIONS = 32
 
 _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 
@@ -18,16 +25,27 @@ def client(service: str, *, attempts: int = 5) -> Any:
     """
     # Imported late: it takes a third of a cold start, which `post_message` goes without until it has posted.
     import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
 
-    config = Config(
-        connect_timeout=2,
-        read_timeout=5,
-        max_pool_connections=32,
+    return boto3.client(service, config=config(attempts))  # type: ignore[call-overload]  # the caller knows its type
+
+
+def config(attempts: int) -> "Config":
+    """How every client is made.
+
+    The SDK composes its User-Agent anew for each request, and checks parameters that AWS checks again: without the two
+    a call costs a third less CPU.
+    """
+    from botocore.config import Config  # noqa: PLC0415  # late, as above
+
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=POOLED_CONNECTIONS,
         tcp_keepalive=True,
+        user_agent="loudhailer",
+        parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return boto3.client(service, config=config)  # type: ignore[call-overload]  # the caller knows the service's type
 
 
 class LateClient:

@@ -24,6 +24,11 @@ def encode_text(value: object) -> str:
     return encode(value).decode()
 
 
+def verbatim(text: str) -> object:
+    """A JSON text, for `encode` to put in as it stands; it must have been read as JSON before."""
+    return orjson.Fragment(text)
+
+
 def canonical(value: object) -> bytes:
     """The value as JSON with sorted keys: equal values give equal bytes, so that a hash can compare them."""
     return encode(value, orjson.OPT_SORT_KEYS)

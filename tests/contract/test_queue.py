@@ -1,4 +1,4 @@
-"""One suite for queues: the in-memory twin and SQS."""
+"""One suite for queues, and one for FIFO queues: the in-memory twins and SQS."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.queues.memory import MemoryQueue
-from loudhailer.queues.port import MAX_BATCH_BYTES, Queue
-from loudhailer.queues.sqs import SqsQueue
+from loudhailer.queues.memory import MemoryFifoQueue, MemoryQueue
+from loudhailer.queues.port import MAX_BATCH_BYTES, FifoMessage, FifoQueue, Queue
+from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue
 
 
 class Subject(Protocol):
@@ -135,3 +135,74 @@ def test_a_queue_that_does_not_answer_is_a_transient_error(subject: Subject) -> 
     subject.break_down()
     with pytest.raises(TransientError):
         subject.queue.send_all(["a"])
+
+
+type Fifo = tuple[FifoQueue, Callable[[], list[FifoMessage]]]
+"""A FIFO queue, and what can be received from it."""
+
+
+@pytest.fixture(params=["memory", "sqs"])
+def fifo(request: pytest.FixtureRequest) -> Iterator[Fifo]:
+    """Each of the FIFO queues, empty."""
+    if request.param == "memory":
+        twin = MemoryFifoQueue()
+        yield twin, lambda: twin.messages
+        return
+    aws: Callable[[str], Any] = request.getfixturevalue("aws")
+    sqs = aws("sqs")
+    high_throughput = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    url = sqs.create_queue(
+        QueueName=f"queue-{uuid4().hex[:12]}.fifo", Attributes={"FifoQueue": "true", **high_throughput}
+    )["QueueUrl"]
+
+    def received() -> list[FifoMessage]:
+        found: list[FifoMessage] = []
+        while messages := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+        ).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                attributes = message["Attributes"]
+                found.append(
+                    FifoMessage(message["Body"], attributes["MessageGroupId"], attributes["MessageDeduplicationId"])
+                )
+        return found
+
+    yield SqsFifoQueue(sqs, url, pause=lambda _: None), received
+    sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_groups_messages_arrive_in_their_order(fifo: Fifo) -> None:
+    """More than one batch takes."""
+    queue, received = fifo
+    messages = [FifoMessage(f"body {number}", f"group-{number % 2}", f"d{number}") for number in range(23)]
+    queue.send_all(messages)
+    found = received()
+    for group in ("group-0", "group-1"):
+        assert [one for one in found if one.group == group] == [one for one in messages if one.group == group]
+
+
+def test_a_message_that_comes_again_is_dropped(fifo: Fifo) -> None:
+    """Known by its deduplication id, within its group."""
+    queue, received = fifo
+    queue.send_all([FifoMessage("a", "g", "d1"), FifoMessage("b", "h", "d1")])
+    queue.send_all(iter([FifoMessage("a", "g", "d1"), FifoMessage("c", "g", "d2")]))
+    assert sorted(received()) == [("a", "g", "d1"), ("b", "h", "d1"), ("c", "g", "d2")]
+
+
+def test_a_fifo_message_that_can_never_be_accepted_is_a_permanent_error(fifo: Fifo) -> None:
+    """It is not sent."""
+    queue, received = fifo
+    with pytest.raises(PermanentError):
+        queue.send_all([FifoMessage("\x01", "g", "d")])
+    assert received() == []
+
+
+def test_a_fifo_queue_that_does_not_answer_is_a_transient_error(aws: Callable[[str], Any]) -> None:
+    """The twin says so as well, when it is told to be down."""
+    twin = MemoryFifoQueue()
+    twin.down = True
+    missing = SqsFifoQueue(aws("sqs"), "http://127.0.0.1/111111111111/missing.fifo", pause=lambda _: None)
+    for queue in (twin, missing):
+        with pytest.raises(TransientError):
+            queue.send_all([FifoMessage("a", "g", "d")])

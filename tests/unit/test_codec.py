@@ -92,3 +92,10 @@ def test_only_an_object_is_an_object(text: str) -> None:
     assert codec.decode_object("{}") == {}
     with pytest.raises(codec.NotJsonError):
         codec.decode_object(text)
+
+
+@given(json_values)
+def test_a_json_text_is_put_in_as_it_stands(value: object) -> None:
+    """With its spaces and its digits, however many."""
+    text = f"[ {codec.encode_text(value)}, 123456789012345678901 ]"
+    assert codec.encode({"message": codec.verbatim(text)}) == f'{{"message":{text}}}'.encode()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pycurl
 
 from loudhailer.delivery.lane import Lane
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
@@ -30,16 +30,7 @@ _FAILURES_IN_PLACE = 2
 _THROTTLES_OF_ONE_CLIENT = 3
 _RETRY_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 0.05
-_TICK_SECONDS = 0.01
-
-_BY_STATUS = {
-    200: Outcome.DELIVERED,
-    204: Outcome.DELIVERED,
-    400: Outcome.REJECTED,
-    410: Outcome.GONE,
-    413: Outcome.REJECTED,
-    429: Outcome.THROTTLED,
-}
+_TICK_SECONDS = 0.03
 
 
 @dataclass(slots=True)
@@ -159,7 +150,7 @@ class CurlSender:
         return self._in_flight.pop(handle)
 
     def _settle(self, run: _Run, place: int, status: int) -> None:
-        outcome = _BY_STATUS.get(status, Outcome.FAILED)
+        outcome = BY_STATUS.get(status, Outcome.FAILED)
         if outcome is Outcome.DELIVERED:
             run.delivered += 1
             run.outcomes[place] = outcome

@@ -1,4 +1,4 @@
-"""The in-memory twin of the sender."""
+"""The in-memory twins of the senders."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,13 +6,21 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.ids import ConnectionId
 
 
-class MemorySender:
-    """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays."""
+class _Ends:
+    """How posts end; `before` is called before each call's first."""
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
         self._ends = {connection: list(outcomes) for connection, outcomes in (ends or {}).items()}
         self.delivered: list[tuple[ConnectionId, bytes]] = []
         self.before: Callable[[], None] = lambda: None
+
+    def _next(self, connection: ConnectionId) -> Outcome:
+        outcomes = self._ends.get(connection, [Outcome.DELIVERED])
+        return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+
+
+class MemorySender(_Ends):
+    """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays."""
 
     def post(
         self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
@@ -28,6 +36,39 @@ class MemorySender:
         ]
         return outcomes
 
-    def _next(self, connection: ConnectionId) -> Outcome:
-        outcomes = self._ends.get(connection, [Outcome.DELIVERED])
-        return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+
+class MemoryOrderedSender(_Ends):
+    """Delivers to all but those that `ends` names, as `MemorySender` does; `closed` are those that it closed."""
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
+        super().__init__(ends)
+        self.closed: list[ConnectionId] = []
+
+    def post_in_order(
+        self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """See `OrderedSender.post_in_order`."""
+        del endpoint, seconds
+        self.before()
+        return {connection: self._post_each(connection, wanted) for connection, wanted in frames.items()}
+
+    def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """See `OrderedSender.close`."""
+        del endpoint, seconds
+        self.before()
+        outcomes = [self._next(connection) for connection in connections]
+        self.closed += [
+            connection
+            for connection, outcome in zip(connections, outcomes, strict=True)
+            if outcome is Outcome.DELIVERED
+        ]
+        return outcomes
+
+    def _post_each(self, connection: ConnectionId, frames: Sequence[bytes]) -> list[Outcome]:
+        outcomes = [Outcome.UNSENT] * len(frames)
+        for place, frame in enumerate(frames):
+            outcomes[place] = self._next(connection)
+            if outcomes[place] is not Outcome.DELIVERED:
+                break
+            self.delivered.append((connection, frame))
+        return outcomes

@@ -18,3 +18,14 @@ class Outcome(Enum):
     """5xx, 403, a timeout, a reset: it may work later."""
     UNSENT = auto()
     """The time was over before it could be sent, or before it was answered."""
+
+
+BY_STATUS = {
+    200: Outcome.DELIVERED,
+    204: Outcome.DELIVERED,
+    400: Outcome.REJECTED,
+    410: Outcome.GONE,
+    413: Outcome.REJECTED,
+    429: Outcome.THROTTLED,
+}
+"""The outcome of a post by the status of its answer; any other is FAILED."""

@@ -1,6 +1,6 @@
-"""What `post_message` needs of a sender."""
+"""What the functions that post need of a sender: one frame to very many, or to each of a few its own, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.delivery.outcome import Outcome
@@ -23,4 +23,34 @@ class Sender(Protocol):
 
         Returns:
             One outcome for each connection, in their order; never an exception for what happens to a post.
+        """
+
+
+class OrderedSender(Protocol):
+    """Posts to connections side by side, and to each of them one frame after the other."""
+
+    def post_in_order(
+        self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """Posts each connection its frames; the next one only when the gateway has taken the one before.
+
+        429, 5xx, timeouts and resets are tried again in place, a little later each time, for as long as there is time;
+        so a frame may arrive twice. A connection that is slow or throttled delays no other.
+
+        Args:
+            endpoint: the API's management endpoint, `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
+            frames: for each connection what it gets, UTF-8, in order.
+            seconds: how long this may take.
+
+        Returns:
+            For each connection one outcome for each of its frames: DELIVERED up to the first that ended otherwise,
+            UNSENT after that one. It is THROTTLED or FAILED if that was its last answer when the time was over, and
+            UNSENT if there was none. Never an exception for what happens to a post.
+        """
+
+    def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """Closes the connections, side by side, with DELETE @connections; tried again in place like a post.
+
+        Returns:
+            One outcome for each, in their order: DELIVERED is closed, GONE was gone before.
         """

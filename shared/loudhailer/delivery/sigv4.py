@@ -1,4 +1,4 @@
-"""Signature Version 4 for `@connections` posts, with everything computed once that is the same for all of them.
+"""Signature Version 4 for `@connections` requests, with everything computed once that is the same for all of them.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
 from loudhailer.ids import ConnectionId
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SERVICE = "execute-api"
@@ -34,24 +38,30 @@ class Credentials:
 
 
 @lru_cache(maxsize=4)
-def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+def _keyed_hashes(secret_key: str, day: str, region: str) -> tuple["HASH", "HASH"]:
+    """The inner and the outer hash of HMAC, RFC 2104, that have read the signing key: hmac.digest makes them each time.
+
+    They are to be copied, not to be fed.
+    """
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, _SERVICE, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    key = key.ljust(_BLOCK_BYTES, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in key)), sha256(bytes(byte ^ 0x5C for byte in key))
 
 
 class PostSigner:
-    """Signs the posts of one payload to connections of one API.
+    """Signs the posts of one payload to connections of one API; with another method, those requests.
 
     A signature holds for five minutes; a signer is made for each payload and renewed every second by `at`.
     """
 
-    def __init__(self, endpoint: str, region: str, payload: bytes) -> None:
+    def __init__(self, endpoint: str, region: str, payload: bytes, method: Literal["POST", "DELETE"] = "POST") -> None:
         parts = urlsplit(endpoint)
         self._url = f"{endpoint}/@connections/"
         self._host = parts.netloc
         self._region = region
+        self._method = method
         # The path of a request is escaped once; the canonical request escapes what is sent once more.
         self._canonical_path = quote(f"{parts.path}/@connections/", safe="/~")
         self._payload_hash = sha256(payload).hexdigest()
@@ -63,6 +73,7 @@ class PostSigner:
             url=self._url,
             host=self._host,
             region=self._region,
+            method=self._method,
             canonical_path=self._canonical_path,
             payload_hash=self._payload_hash,
             moment=moment,
@@ -79,6 +90,7 @@ class Signer:
         url: str,
         host: str,
         region: str,
+        method: str,
         canonical_path: str,
         payload_hash: str,
         moment: str,
@@ -94,13 +106,10 @@ class Signer:
             names += ";x-amz-security-token"
             headers += f"x-amz-security-token:{credentials.token}\n"
             self._headers.append(f"X-Amz-Security-Token: {credentials.token}")
-        self._canonical_start = f"POST\n{canonical_path}"
+        self._canonical_start = f"{method}\n{canonical_path}"
         self._canonical_end = f"\n\n{headers}\n{names}\n{payload_hash}"
         self._to_sign = f"{_ALGORITHM}\n{moment}\n{scope}\n"
-        # HMAC, RFC 2104, with the two hashes of the key made once: hmac.digest would make them again for every post.
-        key = _signing_key(credentials.secret_key, day, region).ljust(_BLOCK_BYTES, b"\0")
-        self._inner = sha256(bytes(byte ^ 0x36 for byte in key))
-        self._outer = sha256(bytes(byte ^ 0x5C for byte in key))
+        self._inner, self._outer = _keyed_hashes(credentials.secret_key, day, region)
         self._authorization = (
             f"Authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature="

@@ -3,10 +3,13 @@
 Each message of a batch stands alone. What is handled is acknowledged; what failed for now is reported as a batch item
 failure, so that SQS delivers that message again and no other; what can never succeed is copied to the dead-letter queue
 with the reason and acknowledged. If the copy fails, the message is delivered again, until SQS moves it there itself.
+
+In a FIFO queue a message that failed for now takes those behind it in its group along: they come again in order.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from loudhailer.errors import PermanentError
 from loudhailer.observability import count, logger
@@ -16,6 +19,50 @@ MAX_REASON_CHARACTERS = 256
 
 type Failures = Mapping[str, Exception]
 """The messages that were not handled, by their ids, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as a FIFO queue delivers it.
+
+    Attributes:
+        message_id: SQS's id of it.
+        group: the id of its message group.
+        body: its text.
+        attributes: its attributes that are texts.
+        receives: how often it has been delivered, this time included, as far as SQS knows.
+        queue: the name of the queue.
+    """
+
+    message_id: str
+    group: str
+    body: str
+    attributes: Mapping[str, str]
+    receives: int
+    queue: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record of an SQS event.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#sample-fifo-queues-message-event
+        """
+        return cls(
+            message_id=record["messageId"],
+            group=record["attributes"]["MessageGroupId"],
+            body=record["body"],
+            attributes={
+                name: attribute["stringValue"]
+                for name, attribute in record["messageAttributes"].items()
+                if "stringValue" in attribute
+            },
+            receives=int(record["attributes"]["ApproximateReceiveCount"]),
+            queue=record["eventSourceARN"].rpartition(":")[2],
+        )
+
+
+type Groups = Mapping[str, Sequence[Record]]
+"""The records of a batch in their order, by message group."""
 
 
 def consume(event: dict[str, Any], handle: Callable[[str], None], dead_letters: Queue) -> dict[str, Any]:
@@ -45,6 +92,36 @@ def consume_together(
     again = [
         message_id for message_id, error in failures.items() if not _is_moved(records[message_id], error, dead_letters)
     ]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def consume_fifo(event: dict[str, Any], handle: Callable[[Groups], Failures], dead_letters: Queue) -> dict[str, Any]:
+    """Calls `handle` once, with the groups of a FIFO queue's event; the partial batch response.
+
+    A function that reads a FIFO queue stops at the first failure and reports what failed and what it has not handled:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+    Order holds within a group only, and SQS delivers nothing more of a group until all that it has delivered of it is
+    deleted or visible again, so it is enough to do that by group:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
+
+    `handle` must not handle a record behind one of its group that failed for now. One that can never succeed blocks
+    nobody; it is copied to a standard dead-letter queue, since its place in the order is lost anyway.
+    """
+    records = {record["messageId"]: record for record in event["Records"]}
+    groups: dict[str, list[Record]] = {}
+    for record in map(Record.of, event["Records"]):
+        groups.setdefault(record.group, []).append(record)
+    failures = handle(groups)
+    again: list[str] = []
+    for group in groups.values():
+        blocked = False
+        for message_id in (record.message_id for record in group):
+            error = failures.get(message_id)
+            if blocked:
+                again.append(message_id)
+            elif error is not None and not _is_moved(records[message_id], error, dead_letters):
+                again.append(message_id)
+                blocked = not isinstance(error, PermanentError)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
 

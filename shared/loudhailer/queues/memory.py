@@ -1,9 +1,10 @@
-"""The in-memory twin of the SQS queue."""
+"""The in-memory twins of the SQS queues."""
 
 from collections.abc import Iterable, Mapping
 
 from loudhailer.errors import TransientError
 from loudhailer.queues.batching import refuse_illegal
+from loudhailer.queues.port import FifoMessage
 
 
 class MemoryQueue:
@@ -26,3 +27,22 @@ class MemoryQueue:
             self.bodies.append(body)
             self.delays.append(delay_seconds)
             self.attributes.append(dict(attributes or {}))
+
+
+class MemoryFifoQueue:
+    """Keeps what it was sent, each deduplication id of a group once; `down` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.messages: list[FifoMessage] = []
+        self.down = False
+        self._seen: set[tuple[str, str]] = set()
+
+    def send_all(self, messages: Iterable[FifoMessage]) -> None:
+        """See `FifoQueue.send_all`."""
+        for message in messages:
+            refuse_illegal(message.body)
+            if self.down:
+                raise TransientError("the queue is down")
+            if message[1:] not in self._seen:
+                self._seen.add(message[1:])
+                self.messages.append(message)

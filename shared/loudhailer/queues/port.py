@@ -1,7 +1,7 @@
 """What the use cases need of a queue."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_BATCH_ENTRIES = 10
 """Entries of one SendMessageBatch: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
@@ -25,4 +25,30 @@ class Queue(Protocol):
         Raises:
             TransientError: some were not accepted, after the retries; any of the others may have been.
             PermanentError: a body can never be accepted: it is too long or has a character that SQS refuses.
+        """
+
+
+class FifoMessage(NamedTuple):
+    """A message of a FIFO queue.
+
+    Attributes:
+        body: its text.
+        group: messages of the same group are received one after the other; at most 128 letters, digits and punctuation.
+        deduplication: of a group's messages with the same one, within five minutes, the queue keeps the first.
+    """
+
+    body: str
+    group: str
+    deduplication: str
+
+
+class FifoQueue(Protocol):
+    """A FIFO queue that takes messages."""
+
+    def send_all(self, messages: Iterable[FifoMessage]) -> None:
+        """Sends every message, as `Queue.send_all` does; one that is tried again may fall behind others of its group.
+
+        Raises:
+            TransientError: some were not accepted, after the retries; any of the others may have been.
+            PermanentError: a body can never be accepted.
         """

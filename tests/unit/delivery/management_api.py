@@ -1,4 +1,4 @@
-"""A management API of the tests' own: it answers posts to each connection as it is told, and notes them."""
+"""A management API of the tests' own: it answers requests for each connection as it is told, and notes them."""
 
 import http.server
 import socket
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import unquote
 
 from loudhailer.ids import ConnectionId
 
@@ -18,12 +19,24 @@ type Behaviour = int | Literal["reset", "hang"]
 
 @dataclass
 class Request:
-    """A post as it arrived."""
+    """A request as it arrived, and what it was answered."""
 
+    method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     client_port: int
+    answer: Behaviour
+
+    @property
+    def connection(self) -> ConnectionId:
+        """The connection that it is about."""
+        return connection_of(self.path)
+
+
+def connection_of(path: str) -> ConnectionId:
+    """The connection that the path of a request names."""
+    return ConnectionId(unquote(path.rpartition("/@connections/")[2]))
 
 
 @dataclass
@@ -43,9 +56,7 @@ class ManagementApi:
 
     def behaviour(self, path: str) -> Behaviour:
         """What comes next for the connection that the path names."""
-        escaped = path.rpartition("/@connections/")[2]
-        connection = escaped.replace("%3D", "=").replace("%2F", "/").replace("%2B", "+")
-        answers = self.answers.get(ConnectionId(connection), [200])
+        answers = self.answers.get(connection_of(path), [200])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
@@ -56,8 +67,10 @@ def _handler(api: ManagementApi) -> type[http.server.BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:  # the name is http.server's
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            api.requests.append(Request(self.path, dict(self.headers.items()), body, self.client_address[1]))
-            match api.behaviour(self.path):
+            answer = api.behaviour(self.path)
+            headers, port = dict(self.headers.items()), self.client_address[1]
+            api.requests.append(Request(self.command, self.path, headers, body, port, answer))
+            match answer:
                 case "hang":
                     api.over.wait(30)
                     self.close_connection = True
@@ -70,6 +83,8 @@ def _handler(api: ManagementApi) -> type[http.server.BaseHTTPRequestHandler]:
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)
+
+        do_DELETE = do_POST  # noqa: N815  # the name is http.server's
 
         def log_message(self, *_: object) -> None:
             """Quietly."""

@@ -1,8 +1,6 @@
 """The sender on libcurl, against a server of the test's own."""
 
-import shutil
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -185,19 +183,6 @@ def test_a_name_that_does_not_resolve_is_failed_or_unsent() -> None:
     found = sender().post("http://no-such-host.invalid/live", [ONE, TWO], FRAME, seconds=4)
     assert set(found) <= {Outcome.FAILED, Outcome.UNSENT}
     assert len(found) == 2
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    openssl = shutil.which("openssl")
-    assert openssl is not None, "openssl makes the certificate for this test"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(path), "-out", f"{path}.crt"]
-    subprocess.run([openssl, "req", "-x509", *made, *subject], check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from random import Random
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -42,22 +43,23 @@ class AtMoment(SigV4Auth):
 
 
 def test_every_signature_is_the_sdks() -> None:
-    """Thousands of ids, payloads, moments, regions, endpoints and credentials, with a token and without one."""
+    """Thousands of ids, payloads, moments, methods, regions and credentials, with a token and without one."""
     random = Random(4)  # noqa: S311  # a test repeats itself
     for _ in range(3_000):
         connection = ConnectionId("".join(random.choices(ALPHABET, k=random.randint(1, 128))))
         payload = random.randbytes(random.choice([0, 1, 50, 5_000]))
+        method: Literal["POST", "DELETE"] = random.choice(["POST", "DELETE"])
         endpoint, region = random.choice(ENDPOINTS), random.choice(REGIONS)
         token = random.choice([None, "".join(random.choices(ALPHABET, k=300))])
         key, secret = f"AKIA{random.randrange(10**12)}", "".join(random.choices(ALPHABET, k=random.choice([5, 40, 70])))
         moment = datetime.fromtimestamp(random.randrange(0, 4_000_000_000), UTC)
         url, headers = (
-            PostSigner(endpoint, region, payload)
+            PostSigner(endpoint, region, payload, method)
             .at(moment.timestamp() + random.random() * 0.999, Credentials(key, secret, token))
             .sign(connection)
         )
         assert url == f"{endpoint}/@connections/{quote(connection, safe='')}"
-        request = AWSRequest(method="POST", url=url, data=payload)
+        request = AWSRequest(method=method, url=url, data=payload)
         expected = AtMoment(SdkCredentials(key, secret, token), region, moment).signature_of(request)
         assert {name.lower(): value for name, _, value in (header.partition(": ") for header in headers)} == expected
 

@@ -1,8 +1,10 @@
 """SQS events as Lambda gets them, made in this one place."""
 
+from collections.abc import Mapping
 from typing import Any
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-outcome"
+FIFO_ARN = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pool.fifo"
 
 
 def event(*bodies: str) -> dict[str, Any]:
@@ -23,6 +25,26 @@ def event(*bodies: str) -> dict[str, Any]:
             for number, body in enumerate(bodies)
         ]
     }
+
+
+def fifo_event(
+    *messages: tuple[str, str], attributes: Mapping[str, str] | None = None, receives: int = 1, queue: str = FIFO_ARN
+) -> dict[str, Any]:
+    """A batch of a FIFO queue with a message for each group and body; all have the same attributes."""
+    made = event(*(body for _, body in messages))
+    for number, ((group, _), record) in enumerate(zip(messages, made["Records"], strict=True)):
+        record["attributes"] |= {
+            "ApproximateReceiveCount": str(receives),
+            "MessageGroupId": group,
+            "MessageDeduplicationId": f"deduplication-{number}",
+            "SequenceNumber": f"{18849496460467696128 + number}",
+        }
+        record["messageAttributes"] = {
+            name: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+            for name, value in (attributes or {}).items()
+        }
+        record["eventSourceARN"] = queue
+    return made
 
 
 def failed(answer: dict[str, Any]) -> list[str]:

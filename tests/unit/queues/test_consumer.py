@@ -5,9 +5,17 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
-from loudhailer.queues.consumer import MAX_REASON_CHARACTERS, consume, consume_together
+from loudhailer.queues.consumer import (
+    MAX_REASON_CHARACTERS,
+    Failures,
+    Groups,
+    Record,
+    consume,
+    consume_fifo,
+    consume_together,
+)
 from loudhailer.queues.memory import MemoryQueue
-from tests.unit.queues.sqs_events import QUEUE_ARN, event, failed
+from tests.unit.queues.sqs_events import FIFO_ARN, QUEUE_ARN, event, failed, fifo_event
 
 
 def raising(errors: Mapping[str, Exception], handled: list[str]) -> Callable[[str], None]:
@@ -89,3 +97,72 @@ def test_a_batch_that_is_handled_together_fails_one_by_one() -> None:
     assert failed(consume_together(event("a", "b", "c"), handle, dead_letters)) == ["message-0"]
     assert bodies == [{"message-0": "a", "message-1": "b", "message-2": "c"}]
     assert dead_letters.bodies == ["c"]
+
+
+def failing(errors: Failures, seen: list[Groups] | None = None) -> Callable[[Groups], Failures]:
+    """A handler of groups that fails for some messages, by their ids."""
+
+    def handle(groups: Groups) -> Failures:
+        if seen is not None:
+            seen.append(groups)
+        return errors
+
+    return handle
+
+
+def test_a_fifo_batch_is_handled_by_group() -> None:
+    """Records stand in their order, with what the queue says of them; attributes that are no texts are left out."""
+    seen: list[Groups] = []
+    batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), attributes={"tenantId": "acme"}, receives=2)
+    batch["Records"][0]["messageAttributes"]["raw"] = {"binaryValue": "AA==", "dataType": "Binary"}
+    assert consume_fifo(batch, failing({}, seen), MemoryQueue()) == {"batchItemFailures": []}
+    (groups,) = seen
+    assert {group: [record.body for record in records] for group, records in groups.items()} == {
+        "x": ["a", "c"],
+        "y": ["b"],
+    }
+    assert groups["x"][0] == Record("message-0", "x", "a", {"tenantId": "acme"}, 2, "loudhailer-test-pool.fifo")
+
+
+def test_a_failure_takes_the_rest_of_its_group_along_and_nothing_else() -> None:
+    """They come again in order; what stood before it, and other groups, are acknowledged."""
+    batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("z", "d"), ("x", "e"), ("y", "f"), ("x", "g"))
+    answer = consume_fifo(batch, failing({"message-2": TransientError("later")}), MemoryQueue())
+    assert failed(answer) == ["message-2", "message-4", "message-6"]
+
+
+def test_every_group_that_fails_is_reported_from_its_first_failure_on() -> None:
+    """However many of its records the handler names."""
+    batch = fifo_event(("x", "a"), ("y", "b"), ("x", "c"), ("y", "d"), ("z", "e"))
+    errors = {"message-0": ValueError("a bug"), "message-2": TransientError("later"), "message-3": TransientError("?")}
+    assert sorted(failed(consume_fifo(batch, failing(errors), MemoryQueue()))) == [
+        "message-0",
+        "message-2",
+        "message-3",
+    ]
+
+
+def test_poison_in_a_group_is_moved_and_those_behind_it_are_acknowledged() -> None:
+    """It will never succeed, so nothing waits for it."""
+    dead_letters = MemoryQueue()
+    batch = fifo_event(("x", "a"), ("x", "b"), ("x", "c"))
+    assert failed(consume_fifo(batch, failing({"message-1": PermanentError("bad")}), dead_letters)) == []
+    assert dead_letters.bodies == ["b"]
+    assert dead_letters.attributes == [{"reason": "bad", "source": FIFO_ARN}]
+
+
+def test_poison_that_cannot_be_moved_comes_again_alone() -> None:
+    """Those behind it have been handled, and are not handled again for its sake."""
+    dead_letters = MemoryQueue()
+    dead_letters.down = True
+    batch = fifo_event(("x", "a"), ("x", "b"), ("x", "c"))
+    assert failed(consume_fifo(batch, failing({"message-1": PermanentError("bad")}), dead_letters)) == ["message-1"]
+
+
+def test_poison_behind_a_failure_keeps_its_place() -> None:
+    """It is found again when its turn comes."""
+    dead_letters = MemoryQueue()
+    batch = fifo_event(("x", "a"), ("x", "b"))
+    errors = {"message-0": TransientError("later"), "message-1": PermanentError("bad")}
+    assert failed(consume_fifo(batch, failing(errors), dead_letters)) == ["message-0", "message-1"]
+    assert dead_letters.bodies == []

@@ -1,0 +1,200 @@
+"""The ordered sender on libcurl: connections side by side over one multi handle, each connection's frames in a row.
+
+Unlike the posts of a broadcast these differ in their frames, so each is signed by itself, and no lane holds them back:
+they answer what clients have sent, and the stage's throttle bounds that. TLS is verified, against the certificates that
+AWS_CA_BUNDLE names or libcurl's own.
+"""
+
+import os
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Literal
+
+import pycurl
+
+from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.ids import ConnectionId
+from loudhailer.observability import count, logger
+
+MAX_IN_FLIGHT = 900
+"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_CONNECT_MILLISECONDS = 2_000
+_REQUEST_MILLISECONDS = 4_000
+_RETRY_SECONDS = 0.1
+_DOUBLINGS = 3
+_LONGEST_WAIT_SECONDS = 0.05
+_SHORTEST_WAIT_SECONDS = 0.001
+
+
+@dataclass(slots=True)
+class _Line:
+    """One connection's frames: how those before `place` ended, and how often that one has been tried again."""
+
+    connection: ConnectionId
+    frames: Sequence[bytes]
+    outcomes: list[Outcome]
+    place: int = 0
+    tries: int = 0
+
+    def move_on(self) -> bool:
+        """Whether there is another frame, which is the next one now."""
+        self.place, self.tries = self.place + 1, 0
+        return self.place < len(self.frames)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The lines of one call: which are waiting, and which wait for another try, by the time of it."""
+
+    waiting: deque[_Line]
+    later: list[tuple[float, ConnectionId, _Line]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def due(self, now: float) -> None:
+        """Puts those whose time has come behind those that are waiting."""
+        while self.later and self.later[0][0] <= now:
+            self.waiting.append(heappop(self.later)[2])
+
+    def again(self, line: _Line, now: float) -> None:
+        """Tries a line's frame once more, a little later each time, and not all lines at the same moment."""
+        delay = _RETRY_SECONDS * 2 ** min(line.tries, _DOUBLINGS) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
+        line.tries += 1
+        heappush(self.later, (now + delay, line.connection, line))
+
+
+class CurlOrderedSender:
+    """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`."""
+
+    def __init__(
+        self,
+        credentials: Callable[[], Credentials],
+        region: str,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
+    ) -> None:
+        self._credentials = credentials
+        self._region = region
+        self._ca_file = ca_file
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
+        self._unmade = max_in_flight
+        self._idle: list[pycurl.Curl] = []
+        self._in_flight: dict[pycurl.Curl, _Line] = {}
+
+    def post_in_order(
+        self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """See `OrderedSender.post_in_order`."""
+        return self._carry_out("POST", endpoint, frames, seconds)
+
+    def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """See `OrderedSender.close`."""
+        outcomes = self._carry_out("DELETE", endpoint, dict.fromkeys(connections, (b"",)), seconds)
+        return [outcomes[connection][0] for connection in connections]
+
+    def _carry_out(
+        self,
+        method: Literal["POST", "DELETE"],
+        endpoint: str,
+        frames: Mapping[ConnectionId, Sequence[bytes]],
+        seconds: float,
+    ) -> dict[ConnectionId, list[Outcome]]:
+        lines = [_Line(connection, wanted, [Outcome.UNSENT] * len(wanted)) for connection, wanted in frames.items()]
+        run = _Run(deque(line for line in lines if line.frames))
+        ends = time.monotonic() + seconds
+        try:
+            while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
+                run.due(now)
+                self._start(run, method, endpoint)
+                self._multi.perform()
+                self._finish(run)
+                self._wait(run, ends)
+        finally:
+            self._abandon()
+        if run.reasons:
+            logger.warning("requests were answered with errors", reasons=dict(run.reasons.most_common(10)))
+        return {line.connection: line.outcomes for line in lines}
+
+    def _start(self, run: _Run, method: Literal["POST", "DELETE"], endpoint: str) -> None:
+        while run.waiting and (self._idle or self._unmade):
+            line = run.waiting[0]
+            frame = line.frames[line.place]
+            signer = PostSigner(endpoint, self._region, frame, method).at(time.time(), self._credentials())
+            url, headers = signer.sign(line.connection)
+            handle = self._idle.pop() if self._idle else self._make()
+            handle.setopt(pycurl.CUSTOMREQUEST, method)
+            handle.setopt(pycurl.URL, url)
+            handle.setopt(pycurl.HTTPHEADER, headers)
+            handle.setopt(pycurl.POSTFIELDS, frame)
+            self._in_flight[handle] = run.waiting.popleft()
+            self._multi.add_handle(handle)
+
+    def _make(self) -> pycurl.Curl:
+        self._unmade -= 1
+        handle = pycurl.Curl()
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.PROXY, "")
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
+        handle.setopt(pycurl.TIMEOUT_MS, _REQUEST_MILLISECONDS)
+        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+        handle.setopt(pycurl.WRITEFUNCTION, len)
+        if self._ca_file:
+            handle.setopt(pycurl.CAINFO, self._ca_file)
+        return handle
+
+    def _finish(self, run: _Run) -> None:
+        more = 1
+        while more:
+            more, done, broken = self._multi.info_read()
+            for handle in done:
+                self._settle(run, self._release(handle), handle.getinfo(pycurl.RESPONSE_CODE))
+            for handle, number, _ in broken:
+                run.reasons[f"curl {number}"] += 1
+                self._retry(run, self._release(handle), Outcome.FAILED)
+
+    def _release(self, handle: pycurl.Curl) -> _Line:
+        self._multi.remove_handle(handle)
+        self._idle.append(handle)
+        return self._in_flight.pop(handle)
+
+    def _settle(self, run: _Run, line: _Line, status: int) -> None:
+        outcome = BY_STATUS.get(status, Outcome.FAILED)
+        if outcome in {Outcome.THROTTLED, Outcome.FAILED}:
+            run.reasons[f"status {status}"] += 1
+            self._retry(run, line, outcome)
+            return
+        line.outcomes[line.place] = outcome
+        if outcome is Outcome.DELIVERED and line.move_on():
+            run.waiting.append(line)
+
+    def _retry(self, run: _Run, line: _Line, outcome: Outcome) -> None:
+        if outcome is Outcome.THROTTLED:
+            count("PostThrottled")
+        line.outcomes[line.place] = outcome
+        run.again(line, time.monotonic())
+
+    def _wait(self, run: _Run, ends: float) -> None:
+        """Sleeps until an answer comes, or a try is due; not at all while there is a request to start."""
+        if run.waiting and (self._idle or self._unmade):
+            return
+        now = time.monotonic()
+        next_retry = run.later[0][0] if run.later else ends
+        seconds = max(_SHORTEST_WAIT_SECONDS, min(_LONGEST_WAIT_SECONDS, next_retry - now, ends - now))
+        if self._in_flight:
+            self._multi.select(seconds)
+        elif run.later:
+            time.sleep(seconds)
+
+    def _abandon(self) -> None:
+        """Takes back what was not answered in time; a connection that was cut off is not used again."""
+        for handle in list(self._in_flight):
+            self._release(handle)
