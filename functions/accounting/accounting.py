@@ -2,10 +2,10 @@
 
 A batch becomes one update per partition, on condition that the partition's checkpoint still is the one that was read;
 it moves the checkpoint to the last change. What stands at or below the checkpoint has been counted: a batch that comes
-again, split otherwise, or overlapping, changes nothing twice. For each partition, in this order:
+again, split otherwise, or overlapping, changes nothing twice. In this order:
 
 1. connections that are gone leave their sessions: again and again if need be, it is the same;
-2. the count and the checkpoint move;
+2. for each partition, the count and the checkpoint move;
 3. the tenants' totals are released, for what step 2 counted and nothing else.
 
 A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repairs it.
@@ -20,7 +20,7 @@ from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import PartitionStore
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId
+from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
@@ -78,8 +78,9 @@ class Accounting:
             return _response(None)
         try:
             seen = self._partitions.checkpoints(changes.keys())
+            self._sessions.forget_all(_gone(changes, seen))
         except TransientError:
-            logger.exception("checkpoints not read; the batch comes again")
+            logger.exception("nothing is counted yet; the batch comes again")
             return _response(_first_of(changes.keys(), records))
 
         def settle(partition: Partition) -> _Settled:
@@ -106,7 +107,6 @@ class Accounting:
             fresh = [change for change in changes if seen is None or change.sequence > seen]
             if not fresh:
                 return _Settled(partition)
-            self._forget(partition, fresh)
             if seen is None:
                 return _Settled(partition, is_known=False)
             opened = sum(change.delta > 0 for change in fresh)
@@ -119,16 +119,8 @@ class Accounting:
             seen = self._partitions.checkpoints([partition]).get(partition)
         raise TransientError(f"another writer moved the checkpoint in {_ATTEMPTS} attempts")
 
-    def _forget(self, partition: Partition, changes: Iterable[_Change]) -> None:
-        gone: defaultdict[SessionId, list[ConnectionKey]] = defaultdict(list)
-        for change in changes:
-            if change.delta < 0 and change.session_id:
-                gone[change.session_id].append(ConnectionKey(partition, change.connection_id))
-        for session, connections in gone.items():
-            self._sessions.forget(ids.tenant_of(partition), session, connections)
-
     def _release(self, settled: Iterable[_Settled]) -> None:
-        closed: Counter[ids.TenantId] = Counter()
+        closed: Counter[TenantId] = Counter()
         for partition in settled:
             closed[ids.tenant_of(partition.partition)] += partition.closed
         for tenant, connections in closed.items():
@@ -158,6 +150,19 @@ def _fold(records: Iterable[Mapping[str, Any]]) -> dict[Partition, list[_Change]
             count("RecordSkipped")
             logger.error("record skipped", event_id=record.get("eventID"), reason=repr(error))
     return changes
+
+
+def _gone(
+    changes: Mapping[Partition, Iterable[_Change]], seen: Mapping[Partition, str]
+) -> dict[tuple[TenantId, SessionId], list[ConnectionKey]]:
+    """The connections that closed since the checkpoints, by their sessions."""
+    gone: defaultdict[tuple[TenantId, SessionId], list[ConnectionKey]] = defaultdict(list)
+    for partition, of_partition in changes.items():
+        tenant, checkpoint = ids.tenant_of(partition), seen.get(partition, "")
+        for change in of_partition:
+            if change.delta < 0 and change.session_id and change.sequence > checkpoint:
+                gone[tenant, change.session_id].append(ConnectionKey(partition, change.connection_id))
+    return gone
 
 
 def _first_of(partitions: Iterable[Partition], records: Iterable[Mapping[str, Any]]) -> str | None:

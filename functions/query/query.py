@@ -17,16 +17,13 @@ from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Recipients, Scope
 from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.ids import ChunkId, ConnectionId, Partition
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 from loudhailer.tenancy.port import SessionStore
-
-YOUNG_SECONDS = 30
-"""A connection's row is written before its handshake is over; the rest of that takes no longer than this."""
 
 _PARTITIONS_AHEAD = 4
 """Partitions whose first page is read before it is needed: memory is bounded by as many pages, of 1 MB at most."""

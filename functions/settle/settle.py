@@ -12,14 +12,11 @@ from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Failures
-
-YOUNG_SECONDS = 30
-"""A connection younger than this keeps its row: a 410 may only mean that its handshake was not over."""
 
 _CONFLICTS = 5
 

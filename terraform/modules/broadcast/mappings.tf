@@ -28,11 +28,13 @@ resource "aws_lambda_event_source_mapping" "post_message" {
   }
 }
 
+# Outcomes are gathered for a second: nobody waits for them but the report, and ten together cost little more than one.
 resource "aws_lambda_event_source_mapping" "settle" {
   for_each = toset(["outcome", "undelivered"])
 
-  event_source_arn        = aws_sqs_queue.work[each.key].arn
-  function_name           = var.consumers.settle
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
+  event_source_arn                   = aws_sqs_queue.work[each.key].arn
+  function_name                      = var.consumers.settle
+  batch_size                         = 10
+  maximum_batching_window_in_seconds = local.gathering_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
 }

@@ -7,6 +7,8 @@ data "aws_region" "current" {}
 locals {
   shards = [for n in range(var.shards.count) : "shard-${n}"]
 
+  gathering_seconds = 1
+
   consumers = merge(
     { broadcast = "swarm", partition = "query", outcome = "settle", undelivered = "settle" },
     { for shard in local.shards : shard => "post_message" },
@@ -39,8 +41,9 @@ resource "aws_sqs_queue" "work" {
   sqs_managed_sse_enabled   = true
   policy                    = each.key == "broadcast" ? local.topic_may_send : null
 
-  # Six times the function's timeout, as AWS asks for: a batch that Lambda throttles is retried while it is invisible.
-  visibility_timeout_seconds = 6 * var.timeouts[each.value]
+  # Six times the function's timeout, and the gathering, as AWS asks for: a batch that Lambda throttles is retried while
+  # it is invisible.
+  visibility_timeout_seconds = 6 * var.timeouts[each.value] + (each.value == "settle" ? local.gathering_seconds : 0)
 }
 
 # Where messages stay that nobody could handle, until somebody looks.

@@ -261,7 +261,11 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
 def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int
 ) -> None:
-    """At whatever step: those who got it are delivered, those who were found and did not are failed or gone."""
+    """At whatever step: those who were found and did not get it are failed or gone, those who got it are delivered.
+
+    But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
+    of those posts any more: they count as failed.
+    """
     world = World(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
@@ -279,9 +283,11 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
 
     world.handlers = {name: counted(name) for name in handlers}
     world.run()
-    report = world.report()
+    report, received = world.report(), len(set(world.clients.received))
     assert report.status == "finished"
-    assert report.delivered == len(set(world.clients.received))
+    assert report.dispatched == report.delivered + report.gone + report.failed
+    assert report.delivered <= received
+    assert faults or report.delivered == received
 
 
 def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:

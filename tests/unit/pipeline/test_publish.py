@@ -11,7 +11,7 @@ from functions.publish.http import respond
 from functions.publish.publish import Publish
 from loudhailer.broadcast.audience import Everyone, OfTenant
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
-from loudhailer.broadcast.memory import MemoryBroadcastStore
+from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId
@@ -22,20 +22,6 @@ from tests.unit.pipeline.faults import Fuse, killed, watched
 
 ACME = Tenant(TENANT, 100, 5, 60, 60, 60, 300)
 REQUEST = {"audience": {"tenantId": "acme"}, "message": "hello", "broadcastId": "b1"}
-
-
-class MemoryTopic:
-    """Keeps what it was handed; `down` makes it refuse."""
-
-    def __init__(self) -> None:
-        self.bodies: list[str] = []
-        self.down = False
-
-    def publish(self, body: str) -> None:
-        """See `Topic.publish`."""
-        if self.down:
-            raise TransientError("the topic is down")
-        self.bodies.append(body)
 
 
 class World:

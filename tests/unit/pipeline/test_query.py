@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.query.query import YOUNG_SECONDS, Query
+from functions.query.query import Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, Scope
 from loudhailer.broadcast.model import Source
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
 from loudhailer.queues.memory import MemoryQueue

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.settle.settle import YOUNG_SECONDS, Settle
+from functions.settle.settle import Settle
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures

@@ -53,10 +53,10 @@ run "every_stage_of_a_broadcast_has_its_queue" {
       shard-0     = 60
       shard-1     = 60
       shard-2     = 60
-      outcome     = 180
-      undelivered = 180
+      outcome     = 181
+      undelivered = 181
     }
-    error_message = "Each queue must hide a message for six times its function's timeout."
+    error_message = "Each queue must hide a message for six times its function's timeout, and the gathering of a batch."
   }
   assert {
     condition     = alltrue([for queue in concat(values(aws_sqs_queue.work), [aws_sqs_queue.dead_letter]) : queue.sqs_managed_sse_enabled])
