@@ -89,6 +89,7 @@ def _set_environment(options: Options) -> None:
         AWS_ACCESS_KEY_ID=options.account,
         AWS_SECRET_ACCESS_KEY="local",  # noqa: S106 (MiniStack takes any)
         AWS_SESSION_TOKEN="local",  # noqa: S106
+        AUTH="true",  # IAM is enforced
         PERSIST_STATE="1",
         STATE_DIR=str(options.state_dir / "ministack"),
         S3_DATA_DIR=str(options.state_dir / "s3"),

@@ -1,5 +1,5 @@
 locals {
-  function_name = "${var.deployment.prefix}-${var.name}"
+  function_name = join("-", compact([var.deployment.prefix, var.name, var.suffix]))
   handler       = "functions.${var.name}.handler.handler"
 }
 
@@ -35,7 +35,7 @@ resource "aws_lambda_function" "this" {
   }
 
   environment {
-    variables = merge(var.variables, {
+    variables = merge(var.variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
       ENVIRONMENT                  = var.deployment.environment
       POWERTOOLS_SERVICE_NAME      = var.name
       POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
@@ -49,7 +49,7 @@ resource "aws_lambda_function" "this" {
 
   # Without the group, the first log line would create one that never expires; without the policy, Lambda refuses the
   # function's event source mappings.
-  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this, aws_iam_role_policy.tenant]
 }
 
 # Everything invokes the alias, so that a release or a rollback is a change of this one pointer.

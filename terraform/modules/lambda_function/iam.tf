@@ -26,7 +26,7 @@ locals {
     }
   }
 
-  statements = merge(var.statements, {
+  statements = merge(var.statements, local.assume_tenant_role, {
     for sid, statement in local.observability : sid => statement if sid != "SendTraces" || var.deployment.tracing
   })
 

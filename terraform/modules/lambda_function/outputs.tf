@@ -22,3 +22,13 @@ output "role" {
   description = "The execution role's name and ARN, and the policy that says what it may do."
   value       = { name = aws_iam_role.this.name, arn = aws_iam_role.this.arn, policy = local.policy }
 }
+
+output "tenant_role" {
+  description = "The role that the function assumes for one tenant, its name and ARN; null if it acts for no tenant alone."
+  value       = one([for role in aws_iam_role.tenant : { name = role.name, arn = role.arn }])
+}
+
+output "statements" {
+  description = "All that the function may do, in its own role and in that for one tenant, as statements of IAM policies."
+  value       = concat(local.policy.Statement, local.tenant_policy.Statement)
+}

@@ -8,6 +8,21 @@ variable "name" {
   }
 }
 
+variable "suffix" {
+  description = "Tells functions of the same code apart: the end of this one's name; null: there is only one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.suffix == null ? true : can(regex("^[A-Za-z0-9_-]+$", var.suffix))
+    error_message = "suffix must be null or consist of letters, digits, underscores and dashes."
+  }
+  validation {
+    condition     = length(join("-", compact([var.deployment.prefix, var.name, var.suffix]))) <= 64
+    error_message = "suffix: the function's name, <prefix>-<name>-<suffix>, must not be longer than 64 characters."
+  }
+}
+
 variable "package" {
   description = "What the function runs: the image, by digest, or locally a zip in a bucket and the base64 of its SHA-256."
   type = object({
@@ -125,5 +140,52 @@ variable "statements" {
       for resource in flatten(values(var.statements)[*].resources) : startswith(resource, "arn:")
     ])
     error_message = "statements: a resource must be an ARN."
+  }
+}
+
+variable "tenant_statements" {
+  description = "What the function may do for one tenant, by Sid: only with rows whose partition key, of the table or of the index, is like one of the leading keys; {tenantId} stands for the tenant."
+  type = map(object({
+    actions      = list(string)
+    resources    = list(string)
+    leading_keys = list(string)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for sid in keys(var.tenant_statements) : can(regex("^[A-Za-z0-9]+$", sid))])
+    error_message = "tenant_statements: a Sid must consist of letters and digits."
+  }
+  validation {
+    condition = alltrue([
+      for statement in var.tenant_statements :
+      length(statement.actions) > 0 && length(statement.resources) > 0 && length(statement.leading_keys) > 0
+    ])
+    error_message = "tenant_statements: every statement must name at least one action, one resource and one leading key."
+  }
+  validation {
+    condition = alltrue([
+      for action in flatten(values(var.tenant_statements)[*].actions) : can(regex(
+        "^dynamodb:(BatchGetItem|BatchWriteItem|ConditionCheckItem|DeleteItem|GetItem|PutItem|Query|UpdateItem)$", action
+      ))
+    ])
+    error_message = "tenant_statements: an action must be one of DynamoDB's that name a partition key; a Scan names none."
+  }
+  validation {
+    condition = alltrue([
+      for resource in flatten(values(var.tenant_statements)[*].resources) : startswith(resource, "arn:")
+    ])
+    error_message = "tenant_statements: a resource must be an ARN."
+  }
+  # Whatever follows the tenant's id begins with a character that no id has: a longer id does not match.
+  validation {
+    condition = alltrue([
+      for key in flatten(values(var.tenant_statements)[*].leading_keys) : can(regex("^\\{tenantId\\}([#:][^{}]*)?$", key))
+    ])
+    error_message = "tenant_statements: a leading key must be {tenantId}, or go on with # or :, as in {tenantId}#*."
+  }
+  validation {
+    condition     = length(var.tenant_statements) == 0 || length("${local.function_name}-tenant") <= 64
+    error_message = "tenant_statements: the role's name, that of the function and -tenant, must not be longer than 64 characters."
   }
 }

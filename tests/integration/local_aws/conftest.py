@@ -88,13 +88,14 @@ class LocalAws:
     def deploy(self, body: str, *, reserved: int | None = None, timeout: int = 10) -> tuple[str, Notebook]:
         """A function with the given source, behind the alias `live`; its name and its notebook."""
         name = self.name("function")
+        role = self._role(name)
         notebook = Notebook(self.folder / f"{name}.jsonl")
         lambda_ = self.client("lambda")
         lambda_.create_function(
             FunctionName=name,
             Runtime="python3.13",
             Handler="code.handler",
-            Role=f"arn:aws:iam::{ACCOUNT}:role/any",
+            Role=role,
             Code={"ZipFile": package(body)},
             Environment={"Variables": {"NOTEBOOK": str(notebook.path)}},
             Timeout=timeout,
@@ -105,10 +106,20 @@ class LocalAws:
         lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
         return name, notebook
 
+    def _role(self, name: str) -> str:
+        """A role that Lambda may take, and that may do everything: what is tried here is not IAM."""
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=_policy(everything))
+        return str(role)
+
     def queue(self, **attributes: str) -> tuple[str, str]:
         """A queue's URL and ARN."""
         sqs = self.client("sqs")
-        url = sqs.create_queue(QueueName=self.name("queue"), Attributes=attributes)["QueueUrl"]
+        suffix = ".fifo" if "FifoQueue" in attributes else ""
+        url = sqs.create_queue(QueueName=self.name("queue") + suffix, Attributes=attributes)["QueueUrl"]
         return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def table(self) -> tuple[str, str]:
@@ -136,6 +147,10 @@ class LocalAws:
             EventSourceArn=source_arn, FunctionName=f"{function}:live", **settings
         )
         return str(mapping["UUID"])
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def package(body: str) -> bytes:

@@ -30,7 +30,7 @@ def handler(event, context):
     with ThreadPoolExecutor(6) as threads:
         results = [result for result, _ in threads.map(lambda _: _invoke(local_aws, function), range(6))]
     assert len({pid for pid, _, _ in results}) == WORKERS_PER_FUNCTION
-    at_once = [sum(begin <= other < end for _, other, _ in results) for _, begin, end in results]
+    at_once = [sum(begin <= moment < end for _, begin, end in results) for _, moment, _ in results]
     assert max(at_once) == WORKERS_PER_FUNCTION
 
 
@@ -71,7 +71,7 @@ def handler(event, context):
     assert found["AWS_REGION"] == found["AWS_DEFAULT_REGION"] == "us-east-1"
     assert found["AWS_ENDPOINT_URL"] == local_aws.endpoint
     assert found["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
-    assert found["AWS_ACCESS_KEY_ID"] == "111111111111"
+    assert found["AWS_ACCESS_KEY_ID"].startswith("ASIA")  # of a session of its role
     assert found["_HANDLER"] == "code.handler"
     leaked = (set(found) & set(os.environ)) - {"PATH", "LANG", "TZ", "LC_CTYPE"}
     assert not leaked

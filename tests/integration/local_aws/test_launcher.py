@@ -141,11 +141,11 @@ def handler(event, context):
 
 def test_nothing_in_the_callers_environment_configures_it(tmp_path: Path) -> None:
     """Settings of another MiniStack, and AWS credentials, stay outside."""
-    strange = {"AUTH": "true", "GATEWAY_PORT": "1", "AWS_SESSION_TOKEN": "secret", "LAMBDA_EXECUTOR": "docker"}
+    strange = {"AUTH": "false", "GATEWAY_PORT": "1", "AWS_SESSION_TOKEN": "secret", "LAMBDA_EXECUTOR": "docker"}
     with launched(tmp_path, environment={**os.environ, **strange}) as local_aws:
         function, _ = local_aws.deploy("""
 def handler(event, context):
-    return os.environ["AWS_SESSION_TOKEN"]
+    return [os.environ["AWS_ACCESS_KEY_ID"][:4], os.environ["AWS_SESSION_TOKEN"] == "secret"]
 """)
         response = local_aws.client("lambda").invoke(FunctionName=function, Qualifier="live")
-        assert json.loads(response["Payload"].read()) == "local"
+        assert json.loads(response["Payload"].read()) == ["ASIA", False]

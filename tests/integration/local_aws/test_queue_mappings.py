@@ -195,3 +195,109 @@ def test_no_message_is_lost_while_many_are_sent_and_consumed(local_aws: LocalAws
         return sorted(int(body) for batch in notebook.entries() for body in batch)
 
     assert eventually(lambda: found if len(found := received()) >= 500 else None, 30) == list(range(500))
+
+
+class TestFifo:
+    """FIFO queues: groups side by side, one batch of a group at a time."""
+
+    def queue(self, local_aws: LocalAws, **attributes: str) -> tuple[str, str]:
+        """A high-throughput FIFO queue's URL and ARN."""
+        throughput = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+        return local_aws.queue(FifoQueue="true", **throughput, **attributes)
+
+    def send(self, local_aws: LocalAws, url: str, *messages: str) -> None:
+        """Send messages whose first letter is their group."""
+        entries = [
+            {"Id": body, "MessageBody": body, "MessageGroupId": body[0], "MessageDeduplicationId": body}
+            for body in messages
+        ]
+        for start in range(0, len(entries), 10):
+            local_aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries[start : start + 10])
+
+    def test_a_slow_group_holds_up_no_other_and_its_own_messages_wait(self, local_aws: LocalAws) -> None:
+        """While a1 is worked on, b's messages come one after the other, and a2 only when a1 is done."""
+        function, notebook = local_aws.deploy("""
+def handler(event, context):
+    (record,) = event["Records"]
+    note("begin " + record["body"])
+    if record["body"] == "a1":
+        deadline = time.time() + 8
+        while "end b3" not in open(os.environ["NOTEBOOK"]).read() and time.time() < deadline:
+            time.sleep(0.01)
+    note("end " + record["body"])
+""")
+        url, arn = self.queue(local_aws)
+        self.send(local_aws, url, "a1", "a2", "b1", "b2", "b3")
+        local_aws.connect(arn, function, BatchSize=1)
+        entries = notebook.await_entries(10)
+        assert [entry for entry in entries if entry.split()[1][0] == "b"] == [
+            f"{event} b{number}" for number in (1, 2, 3) for event in ("begin", "end")
+        ]
+        assert [entry for entry in entries if entry.split()[1][0] == "a"] == [
+            "begin a1",
+            "end a1",
+            "begin a2",
+            "end a2",
+        ]
+        assert entries.index("end b3") < entries.index("end a1")
+
+    def test_what_failed_comes_again_before_what_follows_it(self, local_aws: LocalAws) -> None:
+        """The rest of its group waits with it, in order; the other group in the batch goes on."""
+        function, notebook = local_aws.deploy("""
+def handler(event, context):
+    bodies = [record["body"] for record in event["Records"]]
+    note(bodies)
+    first = all(record["attributes"]["ApproximateReceiveCount"] == "1" for record in event["Records"])
+    failed = [record for record in event["Records"] if first and record["body"] in ("a2", "a3")]
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+""")
+        url, arn = self.queue(local_aws, VisibilityTimeout="1")
+        self.send(local_aws, url, "a1", "b1", "a2", "b2", "a3")
+        local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+        assert notebook.await_entries(1) == [["a1", "a2", "a3", "b1", "b2"]]
+        self.send(local_aws, url, "a4", "b3")
+        batches = notebook.await_entries(3)
+        assert batches[1] == ["b3"]
+        assert batches[2] == ["a2", "a3", "a4"]
+        eventually(lambda: _left(local_aws, url) == 0)
+
+    def test_a_message_that_always_fails_is_moved_to_the_fifo_dead_letter_queue(self, local_aws: LocalAws) -> None:
+        """With its group's id; what follows it in the group is delivered then."""
+        function, notebook = local_aws.deploy("""
+def handler(event, context):
+    note(event["Records"][0]["body"])
+    if event["Records"][0]["body"] == "a1":
+        raise ValueError("bad")
+""")
+        dead_url, dead_arn = self.queue(local_aws)
+        redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
+        url, arn = self.queue(local_aws, VisibilityTimeout="1", RedrivePolicy=redrive)
+        self.send(local_aws, url, "a1", "a2")
+        local_aws.connect(arn, function, BatchSize=1)
+        assert notebook.await_entries(3) == ["a1", "a1", "a2"]
+        sqs = local_aws.client("sqs")
+        (message,) = eventually(
+            lambda: sqs.receive_message(QueueUrl=dead_url, AttributeNames=["MessageGroupId"]).get("Messages")
+        )
+        assert (message["Body"], message["Attributes"]["MessageGroupId"]) == ("a1", "a")
+
+    def test_every_group_keeps_its_order_while_batches_fail(self, local_aws: LocalAws) -> None:
+        """A thousand messages of ten groups; what fails, fails with the rest of its group, as FIFO consumers do."""
+        function, notebook = local_aws.deploy("""
+def handler(event, context):
+    failed = []
+    for record in event["Records"]:
+        group = record["attributes"]["MessageGroupId"]
+        first = record["attributes"]["ApproximateReceiveCount"] == "1"
+        if group in {each["group"] for each in failed} or (first and int(record["body"][1:]) % 37 == 36):
+            failed.append({"group": group, "itemIdentifier": record["messageId"]})
+        else:
+            note(record["body"])
+    return {"batchItemFailures": [{"itemIdentifier": each["itemIdentifier"]} for each in failed]}
+""")
+        url, arn = self.queue(local_aws, VisibilityTimeout="1")
+        local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
+        self.send(local_aws, url, *(f"{group}{number}" for number in range(100) for group in "abcdefghij"))
+        entries = notebook.await_entries(1_000, 60)
+        for group in "abcdefghij":
+            assert [int(body[1:]) for body in entries if body[0] == group] == list(range(100))

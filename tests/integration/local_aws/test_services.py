@@ -131,9 +131,12 @@ def test_a_published_message_reaches_the_function_behind_a_queue_as_it_is(local_
 def handler(event, context):
     note([context.invoked_function_arn, event["Records"][0]["body"]])
 """)
-    _, arn = local_aws.queue()
     sns = local_aws.client("sns")
     topic = sns.create_topic(Name=local_aws.name("topic"))["TopicArn"]
+    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    condition = {"ArnEquals": {"aws:SourceArn": topic}}
+    statement = may_send | {"Resource": "*", "Condition": condition}
+    _, arn = local_aws.queue(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
     local_aws.connect(arn, function)
     sns.publish(TopicArn=topic, Message='{"v": 1}')

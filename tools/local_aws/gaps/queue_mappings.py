@@ -7,9 +7,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 What a function reports as failed, and the whole batch when its report is malformed, comes back after the visibility
 timeout; a throttled batch is tried again until then:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+Of a FIFO queue, too: a batch may hold messages of several groups, a group is in one batch at a time, and while what has
+failed waits to come again, nothing else of its group does.
 
 MiniStack ignores the window, takes at most 10 messages, stops a mapping for a second after any error, and takes a
-malformed report for success: the messages are deleted. (A FIFO queue has one batch at a time: this stays so.)
+malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a time, so that a slow group
+holds up all others.
 
 Patched: nothing more than in `event_sources`; this is what it polls with. The functions below are leaned on.
 """
@@ -26,6 +29,7 @@ from ministack.services import lambda_svc, sqs
 from tools.local_aws.batch_response import failed_items
 from tools.local_aws.deliveries import Deliveries
 from tools.local_aws.gaps import Gap, mapped_function
+from tools.local_aws.gaps.fifo_queues import ready_groups
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
 
@@ -78,8 +82,8 @@ class QueueMapping:
         )
         if queue is None or function is None:
             return
-        limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config, queue)
-        while self._running < limit and not self._gathering and _has_visible(queue):
+        limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config)  # given a FIFO queue it says 1
+        while self._running < limit and not self._gathering and _has_ready(queue):
             messages = self._receive(self._esm["BatchSize"])
             if not messages:
                 return  # they were on their way to the dead-letter queue
@@ -150,8 +154,10 @@ class QueueMapping:
             sqs._delete_messages_for_esm(queue["url"], {message["receipt_handle"] for message in messages})
 
 
-def _has_visible(queue: dict[str, Any]) -> bool:
+def _has_ready(queue: dict[str, Any]) -> bool:
     now = time.time()
+    if queue["is_fifo"]:
+        return bool(ready_groups(queue["messages"], now))
     return any(message.get("visible_at", 0) <= now for message in queue["messages"])
 
 

@@ -246,3 +246,201 @@ run "values_that_lambda_does_not_know_are_refused" {
 
   expect_failures = [var.name, var.deployment, var.timeout, var.memory, var.reserved_concurrency]
 }
+
+run "a_function_of_all_tenants_has_no_tenant_role" {
+  command = plan
+
+  assert {
+    condition = (
+      length(aws_iam_role.tenant) == 0 && output.tenant_role == null
+      && !contains(keys(aws_lambda_function.this.environment[0].variables), "TENANT_ROLE_ARN")
+    )
+    error_message = "Without tenant statements there must be no role for tenants."
+  }
+}
+
+run "a_tenants_rows_are_reached_in_the_tenant_role_alone" {
+  command = plan
+
+  variables {
+    statements = {}
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem", "dynamodb:Query"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-connections"]
+        leading_keys = ["{tenantId}#*"]
+      }
+      Count = {
+        actions      = ["dynamodb:UpdateItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-limits"]
+        leading_keys = ["{tenantId}", "{tenantId}:*"]
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_iam_role.tenant[0].name == "loudhailer-test-swarm-tenant"
+    error_message = "The tenant role must be named after the function."
+  }
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables["TENANT_ROLE_ARN"] == aws_iam_role.tenant[0].arn
+    error_message = "The function must know its tenant role."
+  }
+  assert {
+    condition = [
+      for statement in local.policy.Statement : statement.Resource if contains(statement.Action, "sts:AssumeRole")
+    ] == [[aws_iam_role.tenant[0].arn]]
+    error_message = "The function must be allowed to assume its own tenant role, and no other."
+  }
+  assert {
+    condition     = !anytrue([for action in flatten(local.policy.Statement[*].Action) : startswith(action, "dynamodb:")])
+    error_message = "The function's own role must not reach the tables of its tenant statements."
+  }
+  assert {
+    condition = {
+      for statement in local.tenant_policy.Statement :
+      statement.Sid => statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+      } == {
+      ReadRows = ["$${aws:PrincipalTag/tenantId}#*"]
+      Count    = ["$${aws:PrincipalTag/tenantId}", "$${aws:PrincipalTag/tenantId}:*"]
+    }
+    error_message = "Every statement must pin the leading keys to the session's tag."
+  }
+  assert {
+    condition = alltrue([
+      for statement in local.tenant_policy.Statement : statement.Condition.Null["dynamodb:LeadingKeys"] == "false"
+    ])
+    error_message = "Every statement must ask for leading keys: ForAllValues holds where there are none."
+  }
+}
+
+run "only_the_function_assumes_its_tenant_role_and_only_for_a_tenant" {
+  command = plan
+
+  variables {
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.tenant[0].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Principal = { AWS = aws_iam_role.this.arn }
+      Condition = {
+        StringLike                  = { "aws:RequestTag/tenantId" = "?*" }
+        "ForAllValues:StringEquals" = { "aws:TagKeys" = ["tenantId"] }
+        "ForAnyValue:StringEquals"  = { "sts:TransitiveTagKeys" = ["tenantId"] }
+      }
+    }]
+    error_message = "The role must be assumed by the function alone, with a tenant as its only tag, and transitive."
+  }
+}
+
+run "a_tenant_statement_that_names_no_partition_key_is_refused" {
+  command = plan
+
+  variables {
+    tenant_statements = {
+      ReadAll = {
+        actions      = ["dynamodb:Scan"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  expect_failures = [var.tenant_statements]
+}
+
+run "leading_keys_that_a_longer_tenant_id_matches_are_refused" {
+  command = plan
+
+  variables {
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}*"]
+      }
+    }
+  }
+
+  expect_failures = [var.tenant_statements]
+}
+
+run "leading_keys_without_a_tenant_are_refused" {
+  command = plan
+
+  variables {
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["*"]
+      }
+    }
+  }
+
+  expect_failures = [var.tenant_statements]
+}
+
+run "a_tenant_role_with_too_long_a_name_is_refused" {
+  command = plan
+
+  variables {
+    name       = "a_name_that_fills_its_thirty_two"
+    deployment = { prefix = "loudhailer-environment-of-teams", environment = "test" }
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  expect_failures = [var.tenant_statements]
+}
+
+run "a_suffix_tells_functions_of_the_same_code_apart" {
+  command = plan
+
+  variables {
+    suffix = "gold"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.function_name == "loudhailer-test-swarm-gold" && aws_iam_role.this.name == "loudhailer-test-swarm-gold"
+      && aws_lambda_function.this.image_config[0].command == tolist(["functions.swarm.handler.handler"])
+      && aws_lambda_function.this.environment[0].variables["POWERTOOLS_SERVICE_NAME"] == "swarm"
+    )
+    error_message = "The name must end with the suffix, and the code be the same."
+  }
+}
+
+run "a_suffix_that_makes_the_name_too_long_is_refused" {
+  command = plan
+
+  variables {
+    suffix = "a-suffix-that-is-longer-than-what-is-left-of-the-name"
+  }
+
+  expect_failures = [var.suffix]
+}
+
+run "a_suffix_that_lambda_does_not_know_is_refused" {
+  command = plan
+
+  variables {
+    suffix = "gold#1"
+  }
+
+  expect_failures = [var.suffix]
+}

@@ -1,0 +1,152 @@
+"""IAM, as the local AWS enforces it: what a request is allowed by, and who its caller is."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.local_aws.conftest import ACCOUNT, LocalAws
+
+type ClientAs = Callable[..., Any]
+type Keys = dict[str, str]
+
+ANYONE_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
+
+def role(local_aws: LocalAws, *statements: dict[str, Any]) -> str:
+    """The ARN of a role that everybody in the account may assume, with any tags."""
+    name, iam = local_aws.name("role"), local_aws.client("iam")
+    trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": ANYONE_HERE}
+    made = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="all",
+        PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+        ),
+    )
+    return str(made["Role"]["Arn"])
+
+
+def assume(sts: Any, arn: str, transitive: tuple[str, ...] = (), **tags: str) -> Keys:
+    """The keys of a session of the role with these tags."""
+    keys = sts.assume_role(
+        RoleArn=arn,
+        RoleSessionName="tests",
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        TransitiveTagKeys=list(transitive),
+    )["Credentials"]
+    return {
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+
+
+@pytest.fixture
+def client_as(local_aws: LocalAws) -> ClientAs:
+    """Makes clients of the service that sign with the keys."""
+
+    def make(service: str, keys: Keys) -> Any:
+        session: Any = boto3.session.Session(region_name="us-east-1")
+        return session.client(service, endpoint_url=local_aws.endpoint, **keys)
+
+    return make
+
+
+def denied(call: Callable[..., object], **request: Any) -> bool:
+    """Whether IAM refuses the call."""
+    try:
+        call(**request)
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
+        return True
+    return False
+
+
+def test_a_transitive_tag_is_the_principals_through_a_chain_of_roles(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """The example of Star and Heart: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html."""
+    table, _ = local_aws.table()
+    second = role(
+        local_aws,
+        {
+            "Action": "dynamodb:GetItem",
+            "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}",
+            "Condition": {
+                "ForAllValues:StringLike": {
+                    "dynamodb:LeadingKeys": ["${aws:PrincipalTag/Star}#*", "${aws:PrincipalTag/Sun, 'none'}#*"]
+                }
+            },
+        },
+    )
+    first = role(local_aws, {"Action": "sts:AssumeRole", "Resource": second})
+    session = assume(local_aws.client("sts"), first, ("Star",), Star="1", Sun="2")
+    chained = client_as("dynamodb", assume(client_as("sts", session), second))
+    reached = {
+        key
+        for key in ("1#x", "2#x", "none#x", "3#x")
+        if not denied(chained.get_item, TableName=table, Key={"partition": {"S": key}, "id": {"S": "x"}})
+    }
+    assert reached == {"1#x", "none#x"}
+    with pytest.raises(ClientError, match="conflicts with a transitive tag"):
+        assume(client_as("sts", session), second, Star="3")
+
+
+def test_a_session_without_the_tag_reaches_nothing(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """The variable has no value, and the statement does not apply."""
+    table, _ = local_aws.table()
+    tagged = role(
+        local_aws,
+        {
+            "Action": "dynamodb:*",
+            "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}",
+            "Condition": {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "${aws:PrincipalTag/tenantId}*"},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        },
+    )
+    key = {"partition": {"S": "a"}, "id": {"S": "x"}}
+    without = client_as("dynamodb", assume(local_aws.client("sts"), tagged))
+    assert denied(without.get_item, TableName=table, Key=key)
+    of_a = client_as("dynamodb", assume(local_aws.client("sts"), tagged, tenantId="a"))
+    assert not denied(of_a.get_item, TableName=table, Key=key)
+    assert denied(of_a.scan, TableName=table)
+    assert denied(of_a.execute_statement, Statement=f'SELECT * FROM "{table}"')
+
+
+def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
+    local_aws: LocalAws, client_as: ClientAs
+) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html."""
+    table, _ = local_aws.table()
+    updates = role(
+        local_aws,
+        {
+            "Action": "dynamodb:PartiQLUpdate",
+            "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}",
+        },
+    )
+    dynamodb = client_as("dynamodb", assume(local_aws.client("sts"), updates))
+    update = {"Statement": f"UPDATE \"{table}\" SET n = 1 WHERE \"partition\" = 'a' AND id = 'x'"}
+    delete = {"Statement": f"DELETE FROM \"{table}\" WHERE \"partition\" = 'a' AND id = 'x'"}
+    assert not denied(dynamodb.batch_execute_statement, Statements=[update, update])
+    assert denied(dynamodb.batch_execute_statement, Statements=[update, delete])
+    assert denied(dynamodb.execute_statement, **delete)
+    assert denied(dynamodb.execute_statement, Statement=update["Statement"].replace(table, "another"))
+
+
+def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """Batches have no actions of their own."""
+    url, arn = local_aws.queue()
+    sends = role(local_aws, {"Action": "sqs:SendMessage", "Resource": arn})
+    sqs = client_as("sqs", assume(local_aws.client("sts"), sends))
+    entries = [{"Id": "1", "MessageBody": "one"}, {"Id": "2", "MessageBody": "two"}]
+    assert not denied(sqs.send_message_batch, QueueUrl=url, Entries=entries)
+    assert denied(sqs.receive_message, QueueUrl=url)

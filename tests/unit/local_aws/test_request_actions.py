@@ -1,0 +1,55 @@
+"""Which of IAM's actions a request is."""
+
+import pytest
+
+from tools.local_aws.request_actions import action_of_batch, statements
+
+
+@pytest.mark.parametrize(
+    ("request_", "action"),
+    [
+        ("sqs:SendMessageBatch", "sqs:SendMessage"),
+        ("sqs:DeleteMessageBatch", "sqs:DeleteMessage"),
+        ("sqs:ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
+        ("sns:PublishBatch", "sns:Publish"),
+        ("sqs:SendMessage", "sqs:SendMessage"),
+        ("dynamodb:BatchGetItem", "dynamodb:BatchGetItem"),
+    ],
+)
+def test_a_batch_of_messages_is_what_it_is_made_of(request_: str, action: str) -> None:
+    """DynamoDB's batches have actions of their own.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    """
+    assert action_of_batch(request_) == action
+
+
+@pytest.mark.parametrize(
+    ("statement", "action", "table"),
+    [
+        ("INSERT INTO Music value {'Artist' : 'Acme Band'}", "dynamodb:PartiQLInsert", "Music"),
+        ("UPDATE Music SET AwardsWon=1 WHERE Artist='Acme Band'", "dynamodb:PartiQLUpdate", "Music"),
+        ("DELETE FROM Music WHERE Artist = 'Acme Band'", "dynamodb:PartiQLDelete", "Music"),
+        ("SELECT OrderID, Total FROM Orders WHERE OrderID = 1", "dynamodb:PartiQLSelect", "Orders"),
+        ('SELECT * FROM "TableName"."IndexName" WHERE x = 1', "dynamodb:PartiQLSelect", "TableName/index/IndexName"),
+        ('update "a-b.c_d"\n set x = ? where y = ?', "dynamodb:PartiQLUpdate", "a-b.c_d"),
+    ],
+)
+def test_a_statement_is_an_action_of_its_own(statement: str, action: str, table: str) -> None:
+    """The statements are those of https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html."""
+    assert list(statements({"Statement": statement})) == [(action, table)]
+
+
+def test_every_statement_of_a_batch_and_of_a_transaction_counts() -> None:
+    """They may be of different kinds."""
+    both = [{"Statement": "DELETE FROM Music WHERE x=1"}, {"Statement": "SELECT * FROM Orders"}]
+    expected = [("dynamodb:PartiQLDelete", "Music"), ("dynamodb:PartiQLSelect", "Orders")]
+    assert list(statements({"Statements": both})) == expected
+    assert list(statements({"TransactStatements": both})) == expected
+
+
+@pytest.mark.parametrize("statement", ["", "EXISTS(SELECT * FROM Music)", "DROP TABLE Music", "UPDATE", "FROM Music"])
+def test_a_statement_that_is_not_understood_is_an_error(statement: str) -> None:
+    """So that it is not taken for one that is allowed."""
+    with pytest.raises(ValueError, match="not read"):
+        list(statements({"Statement": statement}))
