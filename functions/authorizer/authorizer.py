@@ -84,7 +84,10 @@ class Authorizer:
 
 
 def _context(tenant: Tenant, session: Session, partition: ids.Partition) -> dict[str, str | int]:
-    """What later routes see in `requestContext.authorizer`; API Gateway turns the numbers into strings."""
+    """What later routes see in `requestContext.authorizer`; API Gateway turns the numbers into strings.
+
+    `sessionConnections`, how many were in the session just now, is for `connect` alone: it need not read it once more.
+    """
     context: dict[str, str | int] = {
         "tenantId": tenant.tenant_id,
         "sessionId": session.session_id,
@@ -95,6 +98,7 @@ def _context(tenant: Tenant, session: Session, partition: ids.Partition) -> dict
         "tenantPerMinute": tenant.tenant_per_minute,
         "sessionTTL": tenant.session_seconds,
         "messagesPerMinute": tenant.messages_per_minute,
+        "sessionConnections": len(session.connections),
     }
     if session.player_id is not None:
         context["playerId"] = session.player_id

@@ -3,7 +3,14 @@
 In the order of refusal:
 
 1. the tenant's total: one connection is reserved, and given back on any later refusal;
-2. the session's connections: checked in the transaction that records the connection.
+2. the session's connections, as the authorizer has just seen them; if it was full, it is read again;
+3. the tenant's attempts in this minute;
+4. the session's attempts in this minute;
+5. the session's connections again, in the transaction that records the connection: this is what holds in a race.
+
+The answer to a refusal is 429, and its body names the limit. API Gateway passes a body on only where a route has a
+response, which `$connect` has none of, so a client of AWS sees the status alone: the log and a metric name the limit.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
 
 Whatever fails in between, the tenant's total may be too high for a while, never too low: what is reserved is given back
 here only if the connection certainly is not recorded; otherwise `accounting` releases it when the row goes, or
@@ -12,6 +19,7 @@ here only if the connection certainly is not recorded; otherwise `accounting` re
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from random import Random
 from typing import Any, Self
 
@@ -21,14 +29,35 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.port import LimitStore
+from loudhailer.tenancy.model import Session, connects_of_session, connects_of_tenant
+from loudhailer.tenancy.port import LimitStore, SessionStore
 
 _ATTEMPTS = 5
 _LONGEST_PAUSE_SECONDS = 0.1
 
+_LOOKED_AT = 100
+"""Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
+
 _RECORDED: dict[str, Any] = {"statusCode": 200}
 _SESSION_OVER: dict[str, Any] = {"statusCode": 403}
 _FAILED: dict[str, Any] = {"statusCode": 500}
+
+
+class _Limit(StrEnum):
+    """The limits, in the order of refusal, by the names of the tenants' table."""
+
+    TENANT_CONNECTIONS = "tenantConnections"
+    SESSION_CONNECTIONS = "connectionsPerSession"
+    TENANT_MINUTE = "tenantPerMinute"
+    SESSION_MINUTE = "sessionPerMinute"
+
+
+_METRICS = {
+    _Limit.TENANT_CONNECTIONS: "TenantConnectionsReached",
+    _Limit.SESSION_CONNECTIONS: "ConnectionsPerSessionReached",
+    _Limit.TENANT_MINUTE: "TenantPerMinuteReached",
+    _Limit.SESSION_MINUTE: "SessionPerMinuteReached",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +67,10 @@ class _Handshake:
     connection: Connection
     tenant_connections: int
     connections_per_session: int
+    tenant_per_minute: int
+    session_per_minute: int
     session_expires_at: int
+    session_is_full: bool
 
     @classmethod
     def of(cls, event: Mapping[str, Any], now: int) -> Self:
@@ -56,7 +88,11 @@ class _Handshake:
             connection=connection,
             tenant_connections=int(context["tenantConnections"]),
             connections_per_session=int(context["connectionsPerSession"]),
+            tenant_per_minute=int(context["tenantPerMinute"]),
+            session_per_minute=int(context["sessionPerMinute"]),
             session_expires_at=now + int(context["sessionTTL"]),
+            # An authorizer of an earlier release does not say; the transaction finds out.
+            session_is_full=int(context.get("sessionConnections", 0)) >= int(context["connectionsPerSession"]),
         )
 
 
@@ -68,6 +104,7 @@ class Connect:
         limits: LimitStore,
         register: Register,
         connections: ConnectionStore,
+        sessions: SessionStore,
         *,
         clock: Callable[[], float],
         pause: Callable[[float], None],
@@ -76,6 +113,7 @@ class Connect:
         self._limits = limits
         self._register = register
         self._connections = connections
+        self._sessions = sessions
         self._clock = clock
         self._pause = pause
         self._random = random
@@ -95,23 +133,74 @@ class Connect:
     def _admit(self, handshake: _Handshake) -> dict[str, Any]:
         tenant = handshake.connection.tenant_id
         if not self._limits.reserve(tenant, handshake.tenant_connections):
-            return _over("tenantConnections")
-        entry = self._record(handshake)
+            return _over(_Limit.TENANT_CONNECTIONS)
+        try:
+            entry = self._check(handshake)
+        except TransientError:
+            self._give_back(tenant)
+            raise
+        if entry is None:
+            entry = self._record(handshake)
         if entry is Entry.RECORDED:
             count("ConnectionRecorded")
             return _RECORDED
         self._give_back(tenant)
         match entry:
+            case _Limit():
+                return _over(entry)
             case Entry.RECORDED_BEFORE:
                 return _RECORDED
             case Entry.SESSION_FULL:
-                return _over("connectionsPerSession")
+                return _over(_Limit.SESSION_CONNECTIONS)
             case Entry.SESSION_OVER:
                 count("ConnectionRefused")
                 logger.info("connection refused", reason="the session is over")
                 return _SESSION_OVER
             case Entry.CONTENDED:
                 raise TransientError(f"the session was contended in {_ATTEMPTS} attempts")
+
+    def _check(self, handshake: _Handshake) -> Entry | _Limit | None:
+        """Why the connection cannot be recorded, as far as can be told before; None if it may try."""
+        if handshake.session_is_full and (reason := self._look_into_session(handshake)):
+            return reason
+        connection = handshake.connection
+        tenant, now = connection.tenant_id, connection.connected_at
+        if self._limits.count_in_minute(connects_of_tenant(tenant), now) > handshake.tenant_per_minute:
+            return _Limit.TENANT_MINUTE
+        attempts = connects_of_session(tenant, connection.session_id)
+        if self._limits.count_in_minute(attempts, now) > handshake.session_per_minute:
+            return _Limit.SESSION_MINUTE
+        return None
+
+    def _look_into_session(self, handshake: _Handshake) -> Entry | _Limit | None:
+        """Why a session that was full takes no connection; None if it has room, by now or because it was healed."""
+        connection = handshake.connection
+        session = self._sessions.get(connection.tenant_id, connection.session_id)
+        if session is None or not session.is_live(connection.connected_at):
+            return Entry.SESSION_OVER
+        if connection.key in session.connections:
+            return Entry.RECORDED_BEFORE
+        missing = len(session.connections) - handshake.connections_per_session + 1
+        if missing > 0 and self._heal(session, connection.connected_at) < missing:
+            return _Limit.SESSION_CONNECTIONS
+        return None
+
+    def _heal(self, session: Session, now: int) -> int:
+        """Takes connections that do not stand any more out of a full session; how many those were.
+
+        They left traces because `accounting` gave their records up. A connection's row and its place in the session are
+        written together, so what has a place and no row is gone, and what has an old row is over. Of a large session a
+        hundred are looked at, chosen by chance, so that a refusal stays cheap.
+        """
+        looked_at = self._random.sample(sorted(session.connections), min(_LOOKED_AT, len(session.connections)))
+        made_at = self._connections.connected_at(looked_at)
+        oldest = now - CONNECTION_SECONDS
+        gone = [key for key in looked_at if made_at.get(key, oldest) <= oldest]
+        if gone:
+            self._sessions.forget(session.tenant_id, session.session_id, gone)
+            count("SessionHealed", len(gone))
+            logger.warning("connections that are gone were still in their session", connections=len(gone))
+        return len(gone)
 
     def _record(self, handshake: _Handshake) -> Entry:
         try:
@@ -140,7 +229,8 @@ class Connect:
             logger.exception("the reserved connection was not given back; reconcile takes it off")
 
 
-def _over(limit: str) -> dict[str, Any]:
+def _over(limit: _Limit) -> dict[str, Any]:
     count("ConnectionRefused")
-    logger.info("connection refused", reason=f"the limit {limit} is reached")
+    count(_METRICS[limit])
+    logger.info("connection refused", reason=f"the limit {limit} is reached", limit=limit)
     return {"statusCode": 429, "body": codec.encode_text({"message": "Too Many Requests", "limit": limit})}

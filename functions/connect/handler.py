@@ -10,26 +10,36 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.connect.connect import Connect
 from functions.connect.dynamodb import DynamoRegister
 from functions.connect.settings import Settings
-from loudhailer.aws import client
+from loudhailer import ids
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
-from loudhailer.tenancy.dynamodb import DynamoLimitStore
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
-dynamodb = client("dynamodb")
-connect = Connect(
-    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
-    DynamoConnectionStore(dynamodb, settings.connections_table),
-    clock=time.time,
-    pause=time.sleep,
-    random=SystemRandom(),
-)
+
+
+def connect_of(client: ClientOf) -> Connect:
+    """The use case on a tenant's clients."""
+    dynamodb = client("dynamodb")
+    return Connect(
+        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
+        DynamoConnectionStore(dynamodb, settings.connections_table),
+        DynamoSessionStore(dynamodb, settings.sessions_table),
+        clock=time.time,
+        pause=time.sleep,
+        random=SystemRandom(),
+    )
+
+
+connects = PerTenant(connect_of, role_arn=settings.tenant_role_arn)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
     """Answers 200 only once the connection is recorded; 403, 429 or 500 ends the handshake with that status."""
-    return connect(event)
+    tenant = ids.tenant_id(event["requestContext"]["authorizer"]["tenantId"])
+    return connects.of(tenant)(event)

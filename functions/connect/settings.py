@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import TableName
+from loudhailer.settings import Arn, TableName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions and limits are kept."""
+    """Where connections, sessions and limits are kept, and as whom they are reached."""
 
     connections_table: TableName
     sessions_table: TableName
     limits_table: TableName
+    tenant_role_arn: Arn

@@ -5,7 +5,8 @@ partition in it, the session's connections are searched. A row that cannot be fo
 410.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from loudhailer import ids
@@ -16,12 +17,19 @@ from loudhailer.observability import count, logger
 from loudhailer.tenancy.port import SessionStore
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """A tenant's rows."""
+
+    connections: ConnectionStore
+    sessions: SessionStore
+
+
 class Disconnect:
     """Answers one `$disconnect`."""
 
-    def __init__(self, connections: ConnectionStore, sessions: SessionStore) -> None:
-        self._connections = connections
-        self._sessions = sessions
+    def __init__(self, stores_of: Callable[[ids.TenantId], Stores]) -> None:
+        self._stores_of = stores_of
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Deletes the connection of a `$disconnect` event; twice is as good as once.
@@ -40,7 +48,7 @@ class Disconnect:
             if key is None:
                 logger.warning("the connection's row was not found and is left to expire")
             else:
-                self._connections.delete(key)
+                self._stores_of(ids.tenant_of(key.partition)).connections.delete(key)
         return {"statusCode": 200}
 
     def _in_session(self, connection: ids.ConnectionId, context: Mapping[str, Any]) -> ConnectionKey | None:
@@ -48,6 +56,6 @@ class Disconnect:
             tenant, session = ids.tenant_id(context.get("tenantId")), ids.session_id(context.get("sessionId"))
         except InvalidFieldError:
             return None
-        found = self._sessions.get(tenant, session)
+        found = self._stores_of(tenant).sessions.get(tenant, session)
         keys = found.connections if found else ()
         return next((key for key in keys if key.connection_id == connection), None)

@@ -5,19 +5,27 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.disconnect.disconnect import Disconnect
+from functions.disconnect.disconnect import Disconnect, Stores
 from functions.disconnect.settings import Settings
-from loudhailer.aws import client
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
+from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
-dynamodb = client("dynamodb")
-disconnect = Disconnect(
-    DynamoConnectionStore(dynamodb, settings.connections_table), DynamoSessionStore(dynamodb, settings.sessions_table)
-)
+
+
+def stores(client: ClientOf) -> Stores:
+    """A tenant's rows, reached by its clients."""
+    dynamodb = client("dynamodb")
+    return Stores(
+        DynamoConnectionStore(dynamodb, settings.connections_table),
+        DynamoSessionStore(dynamodb, settings.sessions_table),
+    )
+
+
+disconnect = Disconnect(PerTenant(stores, role_arn=settings.tenant_role_arn).of)
 
 
 @logger.inject_lambda_context

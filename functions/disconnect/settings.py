@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import TableName
+from loudhailer.settings import Arn, TableName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections and sessions are kept."""
+    """Where connections and sessions are kept, and as whom they are reached."""
 
     connections_table: TableName
     sessions_table: TableName
+    tenant_role_arn: Arn

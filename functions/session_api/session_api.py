@@ -54,7 +54,8 @@ class SessionApi:
 
     def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
         query = event.get("queryStringParameters") or {}
-        claimed = _subject(event) or query.get("playerId")
+        subject = _subject(event)
+        claimed = query.get("playerId") if subject is None else subject
         try:
             tenant_id, session_id = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
             player = None if claimed is None else ids.player_id(claimed)

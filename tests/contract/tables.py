@@ -6,7 +6,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type TableKind = Literal["connections", "partitions", "tenants", "sessions", "limits", "broadcasts"]
+type TableKind = Literal["connections", "partitions", "tenants", "sessions", "limits", "messages", "broadcasts"]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
     "connections": ("partition", "connectionId"),
@@ -14,6 +14,7 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "tenants": ("tenantId",),
     "sessions": ("tenantId", "sessionId"),
     "limits": ("key",),
+    "messages": ("inbox", "messageId"),
     "broadcasts": ("broadcastId", "part"),
 }
 """Hash key, and range key where there is one."""

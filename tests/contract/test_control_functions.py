@@ -1,6 +1,7 @@
 """The control functions' handlers, as Lambda runs them, on real tables: one client's life from session to close."""
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -73,6 +74,21 @@ class Deployment:
         return self.invoke("accounting", {"Records": [{"eventName": event_name, "dynamodb": change}]})
 
 
+def tenant_role(iam: Any, name: str) -> str:
+    """A role that does anything for any tenant: that Terraform's do less is tested with those."""
+    trust = {"Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+    iam.put_role_policy(
+        RoleName=name, PolicyName="all", PolicyDocument=policy({"Action": "dynamodb:*", "Resource": "*"})
+    )
+    return str(made["Role"]["Arn"])
+
+
+def policy(statement: dict[str, Any]) -> str:
+    """A policy that allows what the statement says."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+
+
 @pytest.fixture
 def deployment(
     aws: Callable[[str], Any],
@@ -87,6 +103,7 @@ def deployment(
     queue = aws("sqs").create_queue(QueueName=f"{tables['limits']}-failure")["QueueUrl"]
     for name, value in {
         "ACCOUNTING_FAILURE_QUEUE_URL": queue,
+        "TENANT_ROLE_ARN": tenant_role(aws("iam"), f"{tables['limits']}-tenant"),
         "CONNECTIONS_PER_PARTITION": "10",
         "MAX_PARTITIONS": "5",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",

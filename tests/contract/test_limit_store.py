@@ -1,13 +1,22 @@
 """What `LimitStore` promises, kept by the twin and by DynamoDB."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from loudhailer.ids import TenantId
+from loudhailer.ids import PlayerId, SessionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from loudhailer.tenancy.memory import MemoryLimitStore
-from loudhailer.tenancy.model import TenantTotal, TotalSample
+from loudhailer.tenancy.model import (
+    TenantTotal,
+    TotalSample,
+    connects_of_session,
+    connects_of_tenant,
+    messages_of_player,
+    messages_of_tenant,
+    throttled_of_session,
+)
 from loudhailer.tenancy.port import LimitStore
 
 ACME = TenantId("acme")
@@ -76,3 +85,50 @@ def test_samples_do_not_make_a_total(store: LimitStore) -> None:
     """A tenant that never had a connection has no row."""
     store.keep_samples(ACME, (TotalSample(1, 1, 1, 60),))
     assert store.total(ACME) == TenantTotal()
+
+
+def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
+    """The answer is what the counter says with them; the next minute begins anew."""
+    counter = connects_of_tenant(ACME)
+    assert [store.count_in_minute(counter, now) for now in (120, 150, 179)] == [1, 2, 3]
+    assert store.count_in_minute(counter, 180) == 1
+    assert store.count_in_minute(counter, 179, times=40) == 43
+
+
+def test_each_counter_counts_for_itself(store: LimitStore) -> None:
+    """Even if sessions and players are named alike, or like a part of a key; and the total is none of theirs."""
+    names = ("s1", "minute", "minutemsg", "throttledmsg")
+    counters = [
+        connects_of_tenant(ACME),
+        messages_of_tenant(ACME),
+        *(connects_of_session(ACME, SessionId(name)) for name in names),
+        *(throttled_of_session(ACME, SessionId(name)) for name in names),
+        *(messages_of_player(ACME, PlayerId(name)) for name in names),
+        *(connects_of_tenant(TenantId(name)) for name in names),
+    ]
+    assert {store.count_in_minute(counter, 60) for counter in counters} == {1}
+    assert store.total(ACME) == TenantTotal()
+
+
+def test_of_two_hundred_attempts_at_once_none_is_lost(store: LimitStore) -> None:
+    """Each is told another count."""
+    with ThreadPoolExecutor(32) as pool:
+        counts = pool.map(lambda _: store.count_in_minute(connects_of_tenant(ACME), 60), range(200))
+        assert sorted(counts) == list(range(1, 201))
+
+
+def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
+    """Its key leads with the tenant and ends with the minute's first second; it outlives the minute by a second."""
+    client, name = aws("dynamodb"), table("limits")
+    store = DynamoLimitStore(client, name, pause=never)
+    counters = {
+        "acme:minute:120": connects_of_tenant(ACME),
+        "acme:s1:minute:120": connects_of_session(ACME, SessionId("s1")),
+        "acme:minutemsg:120": messages_of_tenant(ACME),
+        "acme:ann:minutemsg:120": messages_of_player(ACME, PlayerId("ann")),
+        "acme:s1:throttledmsg:120": throttled_of_session(ACME, SessionId("s1")),
+    }
+    for counter in counters.values():
+        store.count_in_minute(counter, 179)
+    rows = {row.pop("key")["S"]: row for row in client.scan(TableName=name)["Items"]}
+    assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}

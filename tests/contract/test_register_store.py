@@ -118,14 +118,28 @@ def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> No
 
 
 @pytest.mark.parametrize(
-    ("tenant_connections", "connections_per_session", "admitted"), [(50, 200, 50), (200, 50, 50), (60, 40, 40)]
+    ("tenant_connections", "connections_per_session", "tenant_per_minute", "session_per_minute", "admitted"),
+    [(50, 200, 200, 200, 50), (200, 50, 200, 200, 50), (200, 200, 50, 200, 50), (200, 200, 200, 50, 50)],
+    ids=["tenant", "session", "tenant-minute", "session-minute"],
 )
 def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
-    case: Case, tenant_connections: int, connections_per_session: int, admitted: int
+    *,
+    case: Case,
+    tenant_connections: int,
+    connections_per_session: int,
+    tenant_per_minute: int,
+    session_per_minute: int,
+    admitted: int,
 ) -> None:
     """Whichever limit it is, the answers, the rows and the reserved total agree."""
     connect = Connect(
-        case.limits, case.register, case.connections, clock=lambda: 100, pause=sleep, random=SystemRandom()
+        case.limits,
+        case.register,
+        case.connections,
+        case.sessions,
+        clock=lambda: 100,
+        pause=sleep,
+        random=SystemRandom(),
     )
 
     def handshake(number: int) -> int:
@@ -134,7 +148,10 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
             "partition": nth_partition(ACME, number % 3),
             "tenantConnections": str(tenant_connections),
             "connectionsPerSession": str(connections_per_session),
+            "tenantPerMinute": str(tenant_per_minute),
+            "sessionPerMinute": str(session_per_minute),
             "sessionTTL": "200",
+            "sessionConnections": str(number % 2 * connections_per_session),
         }
         answer = connect({"requestContext": {"connectionId": f"c{number}", "authorizer": context}})
         status: int = answer["statusCode"]

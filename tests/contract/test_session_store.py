@@ -1,6 +1,7 @@
 """What `SessionStore` promises, kept by the twin and by DynamoDB."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.port import SessionStore
+from tests.contract.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")
@@ -97,6 +99,78 @@ def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) ->
     assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=400, player_id=player)
 
 
+def test_a_session_in_use_is_kept_alive(case: Case) -> None:
+    """It is written once a tenth of its time has passed, not before; player and connections stay."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.add(FIRST)
+    for now, expires_at in ((0, 200), (19, 200), (20, 220), (39, 220), (219, 419)):
+        session = Session(ACME, S1, expires_at, ANN, frozenset({FIRST}))
+        assert case.store.keep_alive(ACME, S1, session_seconds=200, now=now) == session
+        assert case.store.get(ACME, S1) == session
+
+
+def test_keeping_alive_does_not_shorten_a_session(case: Case) -> None:
+    """Its tenant may have been given less time since it was made."""
+    case.store.renew(ACME, S1, player=None, expires_at=900, now=0)
+    assert case.store.keep_alive(ACME, S1, session_seconds=200, now=500) == Session(ACME, S1, 900)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 900)
+
+
+@pytest.mark.parametrize("now", [200, 900])
+def test_an_expired_session_is_not_kept_alive(case: Case, now: int) -> None:
+    """Its row is still there and stays as it is."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    assert case.store.keep_alive(ACME, S1, session_seconds=200, now=now) is None
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 200)
+
+
+def test_a_removed_session_is_not_brought_back(case: Case) -> None:
+    """A message was in flight when its session was deleted."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    case.store.delete(ACME, S1)
+    assert case.store.keep_alive(ACME, S1, session_seconds=200, now=100) is None
+    assert case.store.get(ACME, S1) is None
+
+
+@pytest.mark.parametrize("how", ["deleted", "expired"])
+def test_a_session_that_goes_while_it_is_kept_alive_stays_gone(
+    how: str, aws: Callable[[str], Any], table: Callable[[TableKind], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was live when it was read; the write finds it gone, or its time shortened until now."""
+    client, name = aws("dynamodb"), table("sessions")
+    store = DynamoSessionStore(client, name)
+    store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    read = store.get
+
+    def get(tenant: TenantId, session: SessionId) -> Session | None:
+        seen = read(tenant, session)
+        if how == "deleted":
+            store.delete(tenant, session)
+        else:
+            store.renew(tenant, session, player=None, expires_at=100, now=0)
+        return seen
+
+    with monkeypatch.context() as race:
+        race.setattr(store, "get", get)
+        assert store.keep_alive(ACME, S1, session_seconds=200, now=100) is None
+    assert store.get(ACME, S1) == (None if how == "deleted" else Session(ACME, S1, 100))
+
+
+def test_deleting_wins_over_two_hundred_messages_at_once(case: Case) -> None:
+    """Whatever their order, the session is gone in the end."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+
+    def touch(number: int) -> None:
+        if number == 100:
+            case.store.delete(ACME, S1)
+        case.store.keep_alive(ACME, S1, session_seconds=200, now=100)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(touch, range(200)))
+    assert case.store.get(ACME, S1) is None
+    assert case.store.keep_alive(ACME, S1, session_seconds=200, now=100) is None
+
+
 def test_a_session_is_deleted_once(case: Case) -> None:
     """The second time says that there was none."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
@@ -121,6 +195,21 @@ def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
     """The connections of a deleted session close after it."""
     case.store.forget(ACME, S1, [FIRST])
     assert case.store.get(ACME, S1) is None
+
+
+def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
+    """Of 60 sessions each loses one that it may never have had; the others stay, and those that are gone stay gone."""
+    sessions = [S1, *(SessionId(f"other-{number}") for number in range(59))]
+    for session in sessions[:30]:
+        case.store.renew(ACME, session, player=None, expires_at=200, now=0)
+    case.add(FIRST)
+    case.add(SECOND)
+    for _ in range(2):
+        case.store.forget_all({(ACME, session): [FIRST] for session in sessions})
+        assert case.store.get(ACME, S1) == Session(ACME, S1, 200, connections=frozenset({SECOND}))
+    case.store.forget_all({(ACME, S1): [FIRST, SECOND]})
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 200)
+    assert [session for session in sessions if case.store.get(ACME, session)] == sessions[:30]
 
 
 def test_expired_sessions_are_found_and_deleted(case: Case) -> None:

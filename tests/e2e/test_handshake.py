@@ -1,15 +1,12 @@
 """Who gets in, and who is told what instead."""
 
 import time
-from typing import Any
 
 import pytest
 
 from tests.e2e.scene import Scene
 from tests.e2e.system import eventually
-from tools.client.crowd import Crowd, Member
 from tools.client.http import ApiError
-from tools.client.socket import Refusal
 
 
 def put_session(scene: Scene, tenant: str, session: str, expires_at: int) -> None:
@@ -115,31 +112,6 @@ async def test_over_a_limit_a_client_is_told_to_wait(scene: Scene, limits: dict[
     await scene.counted(session.tenant, 1)
     await scene.connect(session)
     await scene.counted(session.tenant, 2)
-
-
-async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
-    """Everybody tries to get in at the same moment."""
-    answers = await crowd.connect(urls, concurrency=len(urls))
-    members = [answer for answer in answers if isinstance(answer, Member)]
-    return members, [answer for answer in answers if isinstance(answer, Refusal)]
-
-
-@pytest.mark.parametrize(
-    ("limits", "sessions"),
-    [({"tenant_connections": 30}, 5), ({"connections_per_session": 30}, 1)],
-    ids=["tenant", "session"],
-)
-async def test_a_storm_fills_a_limit_to_the_last_place(scene: Scene, limits: dict[str, Any], sessions: int) -> None:
-    """Of many who come at once exactly as many get in as may; when they have left, as many others do."""
-    tenant, crowd = scene.tenant(**limits), Crowd()
-    opened = [await scene.session(tenant) for _ in range(sessions)]
-    urls = [opened[number % sessions].url for number in range(60)]
-    for _ in range(2):
-        members, refusals = await storm(crowd, urls)
-        assert (len(members), {refusal.status for refusal in refusals}) == (30, {429})
-        await scene.counted(tenant, 30)
-        await crowd.leave(members)
-        await scene.counted(tenant, 0)
 
 
 async def test_a_session_knows_its_connections(scene: Scene) -> None:

@@ -36,18 +36,20 @@ _AT_CHECKPOINT = "checkpoint = :checkpoint"
 _EMPTY = "connectionCount = :zero AND checkpoint = :checkpoint"
 
 
-def _key(key: ConnectionKey) -> Item:
+def key_to_item(key: ConnectionKey) -> Item:
+    """The key of a connection's row."""
     return {"partition": {"S": key.partition}, "connectionId": {"S": key.connection_id}}
 
 
-def _key_of(item: Item) -> ConnectionKey:
+def key_from_item(item: Item) -> ConnectionKey:
+    """The key of a row, or of an index's entry."""
     return ConnectionKey(Partition(item["partition"]["S"]), ConnectionId(item["connectionId"]["S"]))
 
 
 def connection_to_item(connection: Connection) -> Item:
     """The row of a connection that has joined no room yet."""
     item: Item = {
-        **_key(connection.key),
+        **key_to_item(connection.key),
         "tenantId": {"S": connection.tenant_id},
         "sessionId": {"S": connection.session_id},
         "connectedAt": {"N": str(connection.connected_at)},
@@ -62,7 +64,7 @@ def connection_to_item(connection: Connection) -> Item:
 def connection_from_item(item: Item) -> Connection:
     """The connection of a row."""
     return Connection(
-        key=_key_of(item),
+        key=key_from_item(item),
         session_id=SessionId(item["sessionId"]["S"]),
         connected_at=int(item["connectedAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
@@ -98,7 +100,7 @@ class DynamoConnectionStore(ConnectionStore):
     def get(self, key: ConnectionKey) -> Connection | None:
         """See `ConnectionStore.get`."""
         with calling("GetItem"):
-            item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item")
+            item = self._client.get_item(TableName=self._table, Key=key_to_item(key), ConsistentRead=True).get("Item")
         return None if item is None else connection_from_item(item)
 
     def in_partition(
@@ -135,7 +137,7 @@ class DynamoConnectionStore(ConnectionStore):
         for batch in batched(dict.fromkeys(keys), _KEYS_A_BATCH, strict=False):
             pending: Any = {
                 self._table: {
-                    "Keys": [_key(key) for key in batch],
+                    "Keys": [key_to_item(key) for key in batch],
                     "ConsistentRead": True,
                     "ProjectionExpression": "#partition, connectionId, connectedAt",
                     "ExpressionAttributeNames": {"#partition": "partition"},
@@ -145,7 +147,7 @@ class DynamoConnectionStore(ConnectionStore):
                 with calling("BatchGetItem"):
                     answer = self._client.batch_get_item(RequestItems=pending)
                 for item in answer["Responses"].get(self._table, []):
-                    found[_key_of(item)] = int(item["connectedAt"]["N"])
+                    found[key_from_item(item)] = int(item["connectedAt"]["N"])
                 pending = answer.get("UnprocessedKeys")
         return found
 
@@ -159,7 +161,7 @@ class DynamoConnectionStore(ConnectionStore):
             ExpressionAttributeValues={":partition": {"S": partition}, ":now": {"N": str(now)}},
             ConsistentRead=True,
         )
-        yield from map(_key_of, items)
+        yield from map(key_from_item, items)
 
     def size(self, partition: Partition) -> int:
         """See `ConnectionStore.size`."""
@@ -177,7 +179,7 @@ class DynamoConnectionStore(ConnectionStore):
     def delete(self, key: ConnectionKey) -> None:
         """See `ConnectionStore.delete`."""
         with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key=_key(key))
+            self._client.delete_item(TableName=self._table, Key=key_to_item(key))
 
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
         """See `ConnectionStore.delete_if_older`."""
@@ -193,7 +195,7 @@ class DynamoConnectionStore(ConnectionStore):
             partial(
                 self._client.delete_item,
                 TableName=self._table,
-                Key=_key(key),
+                Key=key_to_item(key),
                 ConditionExpression=condition,
                 ExpressionAttributeValues={":time": {"N": str(time)}},
             ),
@@ -205,7 +207,7 @@ class DynamoConnectionStore(ConnectionStore):
             KeyConditionExpression=f"{attribute} = :value",
             ExpressionAttributeValues={":value": {"S": value}},
         )
-        return [_key_of(item) for item in items]
+        return [key_from_item(item) for item in items]
 
     def _query(self, **query: Any) -> Iterator[Item]:
         for page in self._pages(**query):

@@ -10,6 +10,11 @@ CONNECTION_SECONDS = 7_500
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
+YOUNG_SECONDS = 30
+"""A connection's row is written before its handshake is over; the rest of that takes no longer than this. Until then
+a 410 may only mean that the gateway does not know the connection yet."""
+
+
 class ConnectionKey(NamedTuple):
     """The full key of a connection's row."""
 

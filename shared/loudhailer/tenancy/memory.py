@@ -1,13 +1,14 @@
 """The in-memory twins of the tenants', the sessions' and the limits' tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from threading import Lock
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 
@@ -59,6 +60,16 @@ class MemorySessionStore(SessionStore):
             self.rows[tenant, session] = replace(row, expires_at=expires_at, player_id=player or bound)
             return True
 
+    def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
+        """See `SessionStore.keep_alive`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or not row.is_live(now):
+                return None
+            if row.is_to_be_renewed(session_seconds, now):
+                row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
+            return row
+
     def delete(self, tenant: TenantId, session: SessionId) -> bool:
         """See `SessionStore.delete`."""
         with self.lock:
@@ -69,6 +80,11 @@ class MemorySessionStore(SessionStore):
         with self.lock:
             if row := self.rows.get((tenant, session)):
                 self.rows[tenant, session] = replace(row, connections=row.connections - set(connections))
+
+    def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
+        """See `SessionStore.forget_all`."""
+        for (tenant, session), connections in gone.items():
+            self.forget(tenant, session, connections)
 
     def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
         """See `SessionStore.expired`."""
@@ -85,10 +101,11 @@ class MemorySessionStore(SessionStore):
 
 
 class MemoryLimitStore(LimitStore):
-    """Keeps totals in a dictionary; one lock makes each change whole."""
+    """Keeps totals in a dictionary, and what is counted in minutes in another; one lock makes each change whole."""
 
     def __init__(self) -> None:
         self.rows: dict[TenantId, TenantTotal] = {}
+        self.minutes: Counter[str] = Counter()
         self._lock = Lock()
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -124,3 +141,9 @@ class MemoryLimitStore(LimitStore):
                 return False
             self.rows[tenant] = TenantTotal(row.count - connections)
             return True
+
+    def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
+        """See `LimitStore.count_in_minute`."""
+        with self._lock:
+            self.minutes[counter.key(now)] += times
+            return self.minutes[counter.key(now)]

@@ -1,4 +1,4 @@
-"""A tenant and a session of it."""
+"""A tenant, a session of it, and what is counted of both in a minute."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
@@ -72,6 +72,10 @@ class Session:
         """Whether the session's time is not over; a row may outlive it by hours."""
         return self.expires_at > now
 
+    def is_to_be_renewed(self, session_seconds: int, now: int) -> bool:
+        """Whether a tenth of its time has passed since it was last renewed, if it then had so many seconds to live."""
+        return (now + session_seconds - self.expires_at) * 10 >= session_seconds
+
 
 class TotalSample(NamedTuple):
     """By how many a tenant's total exceeded its partitions' counts, and how many changes they had counted by then."""
@@ -80,6 +84,56 @@ class TotalSample(NamedTuple):
     partitions: int
     changes: int
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteCounter:
+    """What is counted anew every minute; made by the functions below.
+
+    Its keys are `{name}:{epoch}`, the epoch second that the minute begins with. No id has a `:` in it, so two counters
+    never share a key, and every key leads with its tenant.
+    """
+
+    name: str
+
+    def key(self, now: int) -> str:
+        """The key of the minute that the second `now` is in."""
+        return f"{self.name}:{minute_of(now)}"
+
+
+def minute_of(now: int) -> int:
+    """The epoch second that the minute of `now` begins with."""
+    return now - now % 60
+
+
+def connects_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Attempts to connect, of all sessions of the tenant."""
+    return MinuteCounter(f"{tenant}:minute")
+
+
+def connects_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Attempts to connect, of one session."""
+    return MinuteCounter(f"{tenant}:{session}:minute")
+
+
+def messages_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Messages to the silo and the pool, of all sessions of the tenant."""
+    return MinuteCounter(f"{tenant}:minutemsg")
+
+
+def messages_of_player(tenant: TenantId, player: PlayerId) -> MinuteCounter:
+    """Direct messages and messages to rooms, of one player."""
+    return MinuteCounter(f"{tenant}:{player}:minutemsg")
+
+
+def messages_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Messages to rooms, of one session that is bound to no player."""
+    return MinuteCounter(f"{tenant}:{session}:sessionmsg")
+
+
+def throttled_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Messages of one session that were refused because the tenant had sent too many."""
+    return MinuteCounter(f"{tenant}:{session}:throttledmsg")
 
 
 @dataclass(frozen=True, slots=True)

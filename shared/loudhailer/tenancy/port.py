@@ -3,12 +3,12 @@
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample
 
 
 class TenantStore(Protocol):
@@ -42,11 +42,21 @@ class SessionStore(Protocol):
         expired at `now` is made anew. False, and nothing done, if it is live and bound to another player.
         """
 
+    def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
+        """Lets a session that is in use live for `session_seconds` from now; None if it is gone or expired.
+
+        The session is read consistently, and written only once a tenth of its time has passed. One that is gone or
+        expired is never brought back, even if it goes between the read and the write.
+        """
+
     def delete(self, tenant: TenantId, session: SessionId) -> bool:
         """Deletes the session; whether it was there."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """Takes connections that are gone out of the session; those or a session that are not there are fine."""
+
+    def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
+        """As `forget`, for any number of sessions in few calls; after an error, all of it again does no harm."""
 
     def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
         """The sessions whose time is over at `now`."""
@@ -59,7 +69,8 @@ class LimitStore(Protocol):
     """How much of its limits each tenant has used up.
 
     `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
-    doubt counts as reserved: a total may be too high for a while, never too low.
+    doubt counts as reserved: a total may be too high for a while, never too low. Nor is `count_in_minute`, but a caller
+    may repeat it: an attempt that is counted twice brings a limit of that minute nearer by one, and harms nothing else.
     """
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -76,3 +87,9 @@ class LimitStore(Protocol):
 
     def take_off(self, tenant: TenantId, connections: int) -> bool:
         """Lowers the total and forgets the samples; False, and nothing done, if it is lower than that."""
+
+    def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
+        """Counts so many attempts in the minute of `now`; how many there are in it by now, these included.
+
+        Attempts are counted, so the count goes on over any limit.
+        """

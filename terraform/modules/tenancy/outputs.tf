@@ -1,3 +1,13 @@
+output "sessions_stream_arn" {
+  description = "ARN of the stream of `sessions`. AWS allows it two readers."
+  value       = aws_dynamodb_table.sessions.stream_arn
+}
+
+output "messages_stream_arn" {
+  description = "ARN of the stream of `messages`. AWS allows it two readers."
+  value       = aws_dynamodb_table.messages.stream_arn
+}
+
 output "tables" {
   description = "Name and ARN of the tables `tenants`, `sessions`, `limits` and `messages`."
   value = {

@@ -83,6 +83,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer) -> No
         "tenantPerMinute": 60,
         "sessionTTL": 200,
         "messagesPerMinute": 70,
+        "sessionConnections": 0,
     }
 
 

@@ -1,6 +1,7 @@
 """How a connection is recorded within its limits."""
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -25,20 +26,28 @@ class World:
     """The stores behind one `connect`, with session s1."""
 
     def __init__(self) -> None:
+        self.now = NOW
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
         self.sessions = MemorySessionStore()
-        self.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1, now=NOW)
+        self.sessions.renew(ACME, S1, player=None, expires_at=NOW + 100, now=NOW)
         self.register = MemoryRegister(self.connections, self.sessions)
         self.pauses: list[float] = []
         self.connect = Connect(
             self.limits,
             self.register,
             self.connections,
-            clock=lambda: NOW + 0.9,
+            self.sessions,
+            clock=lambda: self.now + 0.9,
             pause=self.pauses.append,
             random=Random(0),  # noqa: S311  # a test repeats itself
         )
+
+    def handshake(self, connection: str = "a=", **context: object) -> dict[str, Any]:
+        """The answer to a client that the authorizer has let in a moment ago."""
+        session = self.sessions.get(ACME, S1)
+        seen = len(session.connections) if session else 0
+        return self.connect(event(connection, **{"sessionConnections": str(seen)} | context))
 
     @property
     def reserved(self) -> int:
@@ -60,7 +69,10 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
         "partition": PARTITION,
         "connectionsPerSession": "2",
         "tenantConnections": "3",
+        "tenantPerMinute": "50",
+        "sessionPerMinute": "40",
         "sessionTTL": "200",
+        "sessionConnections": "0",
         **context,
     }
     return {"requestContext": {"routeKey": "$connect", "connectionId": connection, "authorizer": authorizer}}
@@ -68,7 +80,7 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
 
 def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     """Its row, its session and its tenant's total all know it."""
-    assert world.connect(event(playerId="ann")) == {"statusCode": 200}
+    assert world.handshake(playerId="ann") == {"statusCode": 200}
     key = ConnectionKey(PARTITION, ConnectionId("a="))
     assert world.connections.get(key) == Connection(key, S1, NOW, NOW + 7500, PlayerId("ann"))
     session = world.sessions.get(ACME, S1)
@@ -81,8 +93,8 @@ def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
 def test_over_the_tenants_total_is_refused_first(world: World) -> None:
     """429 names the limit, and nothing is reserved for it."""
     for name in ("a", "b"):
-        world.connect(event(name))
-    reply = world.connect(event("c", tenantConnections="2"))
+        world.handshake(name)
+    reply = world.handshake("c", tenantConnections="2")
     assert reply["statusCode"] == 429
     assert decode(reply["body"]) == {"message": "Too Many Requests", "limit": "tenantConnections"}
     assert world.reserved == 2
@@ -91,26 +103,158 @@ def test_over_the_tenants_total_is_refused_first(world: World) -> None:
 def test_over_the_sessions_connections_is_refused(world: World, counted: Counter[str]) -> None:
     """What was reserved for it is given back."""
     for name in ("a", "b"):
-        world.connect(event(name))
-    reply = world.connect(event("c"))
+        world.handshake(name)
+    reply = world.handshake("c")
     assert reply["statusCode"] == 429
     assert decode(reply["body"]) == {"message": "Too Many Requests", "limit": "connectionsPerSession"}
     assert world.reserved == 2
     assert counted["ConnectionRefused"] == 1
 
 
-def test_a_session_that_ended_since_it_was_authorized_is_refused(world: World) -> None:
+LIMITS = ("tenantConnections", "connectionsPerSession", "tenantPerMinute", "sessionPerMinute")
+
+
+@pytest.mark.parametrize("place", range(4), ids=LIMITS)
+def test_limits_refuse_in_their_order(world: World, counted: Counter[str], place: int) -> None:
+    """Of those that are reached the first one is named, by the answer and by a metric of its own."""
+    world.handshake("a")
+    reply = world.handshake("b", **dict.fromkeys(LIMITS[place:], "1"))
+    assert reply["statusCode"] == 429
+    assert decode(reply["body"]) == {"message": "Too Many Requests", "limit": LIMITS[place]}
+    assert {name for name in counted if name.endswith("Reached")} == {
+        f"{LIMITS[place][0].upper()}{LIMITS[place][1:]}Reached"
+    }
+    assert world.reserved == 1
+    assert len(world.connections.rows) == 1
+
+
+@pytest.mark.parametrize("limit", ["tenantPerMinute", "sessionPerMinute"])
+def test_attempts_are_limited_by_the_minute(world: World, limit: str) -> None:
+    """As many as the limit says get in; in the next minute others do."""
+    world.now = 1_019
+    statuses = [world.handshake(name, **{limit: "1"})["statusCode"] for name in "ab"]
+    world.now = 1_020
+    statuses.append(world.handshake("c", **{limit: "1"})["statusCode"])
+    assert statuses == [200, 429, 200]
+
+
+def test_attempts_count_though_they_are_refused(world: World) -> None:
+    """Who floods stays out: the session's attempts count for the tenant, and refused ones like all others."""
+    for name in ("a", "b", "c"):
+        world.handshake(name, sessionPerMinute="1")
+    assert world.limits.minutes == {"acme:minute:960": 3, "acme:s1:minute:960": 3}
+
+
+def test_a_full_session_counts_no_attempt(world: World) -> None:
+    """What an earlier limit refuses does not reach the later ones."""
+    world.handshake("a")
+    world.handshake("b", connectionsPerSession="1")
+    world.handshake("c", tenantConnections="1")
+    assert world.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 1}
+
+
+def test_a_connection_that_has_no_row_takes_no_place(world: World, counted: Counter[str]) -> None:
+    """Its record was given up on the way to `accounting`: the full session is healed, and the attempt goes on."""
+    for name in ("a", "b"):
+        world.handshake(name)
+    dead = ConnectionKey(PARTITION, ConnectionId("a"))
+    world.connections.delete(dead)
+    assert world.handshake("c")["statusCode"] == 200
+    session = world.sessions.get(ACME, S1)
+    assert session is not None
+    assert {key.connection_id for key in session.connections} == {"b", "c"}
+    assert counted["SessionHealed"] == 1
+
+
+def test_a_connection_whose_time_is_over_takes_no_place(world: World) -> None:
+    """Its `$disconnect` was lost, and its row not swept yet."""
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 8000, now=NOW)
+    world.now = NOW + 7499
+    assert world.handshake("c")["statusCode"] == 429
+    world.now = NOW + 7500
+    assert world.handshake("c")["statusCode"] == 200
+
+
+def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Counter[str]) -> None:
+    """A dead connection that stands in nobody's way costs no read."""
+    world.handshake("a")
+    world.connections.delete(ConnectionKey(PARTITION, ConnectionId("a")))
+    assert world.handshake("b")["statusCode"] == 200
+    assert "SessionHealed" not in counted
+
+
+def test_a_large_full_session_is_looked_into_by_chance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal costs one batch of reads at most; sooner or later each dead connection is met."""
+    limits = {"connectionsPerSession": "300", "tenantConnections": "1000", **dict.fromkeys(LIMITS[2:], "9999")}
+    for number in range(300):
+        world.handshake(f"c{number}", **limits)
+    reads: list[int] = []
+    connected_at = world.connections.connected_at
+
+    def read(keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
+        reads.append(len(keys))
+        return connected_at(keys)
+
+    monkeypatch.setattr(world.connections, "connected_at", read)
+    world.connections.delete(ConnectionKey(PARTITION, ConnectionId("c7")))
+    statuses = [world.handshake(f"late{number}", **limits)["statusCode"] for number in range(40)]
+    assert statuses.count(200) == 1
+    assert set(reads) == {100}
+
+
+@pytest.mark.parametrize("store", ["limits.count_in_minute", "sessions.get", "connections.connected_at"])
+def test_a_check_that_fails_gives_the_reservation_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """Nothing was recorded, for certain; 500: the client tries again."""
+
+    def fail(*_: object) -> None:
+        raise TransientError("timed out")
+
+    world.handshake("a")
+    owner, method = store.split(".")
+    monkeypatch.setattr(getattr(world, owner), method, fail)
+    seen = "0" if owner == "limits" else "1"
+    assert world.connect(event("b", connectionsPerSession="1", sessionConnections=seen))["statusCode"] == 500
+    assert world.reserved == 1
+
+
+@pytest.mark.parametrize("seen", ["0", "1", None])
+def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(world: World, seen: str | None) -> None:
+    """The authorizer saw room, but others came first; or it is of an earlier release and does not say what it saw."""
+    for name in ("a", "b"):
+        world.handshake(name)
+    late = event("c", sessionConnections=seen)
+    if seen is None:
+        del late["requestContext"]["authorizer"]["sessionConnections"]
+    assert decode(world.connect(late)["body"])["limit"] == "connectionsPerSession"
+    assert world.reserved == 2
+
+
+def test_a_session_that_was_full_may_have_room_by_now(world: World) -> None:
+    """Somebody left since the authorizer saw it."""
+    assert world.connect(event("a", sessionConnections="2"))["statusCode"] == 200
+
+
+@pytest.mark.parametrize("seen", ["0", "2"], ids=["had-room", "was-full"])
+@pytest.mark.parametrize("gone", ["deleted", "expired"])
+def test_a_session_that_ended_since_it_was_authorized_is_refused(world: World, gone: str, seen: str) -> None:
     """403, as the authorizer would have answered a moment later."""
-    world.sessions.delete(ACME, S1)
-    assert world.connect(event())["statusCode"] == 403
+    if gone == "expired":
+        world.sessions.renew(ACME, S1, player=None, expires_at=NOW, now=NOW)
+    else:
+        world.sessions.delete(ACME, S1)
+    assert world.connect(event(sessionConnections=seen))["statusCode"] == 403
     assert world.reserved == 0
     assert world.connections.rows == {}
 
 
 def test_a_repeated_connect_counts_once(world: World) -> None:
     """API Gateway may call twice for one client."""
-    assert world.connect(event())["statusCode"] == 200
-    assert world.connect(event())["statusCode"] == 200
+    for _ in range(2):
+        assert world.handshake(connectionsPerSession="1")["statusCode"] == 200
     assert world.reserved == 1
     assert len(world.connections.rows) == 1
 
@@ -118,7 +262,7 @@ def test_a_repeated_connect_counts_once(world: World) -> None:
 def test_contention_is_waited_out(world: World) -> None:
     """Another writer at the session is no reason to turn a client away."""
     world.register.contended = 4
-    assert world.connect(event())["statusCode"] == 200
+    assert world.handshake()["statusCode"] == 200
     assert len(world.pauses) == 4
     assert all(0 <= pause <= 0.1 for pause in world.pauses)
 
@@ -126,7 +270,7 @@ def test_contention_is_waited_out(world: World) -> None:
 def test_contention_without_end_fails_and_gives_back(world: World) -> None:
     """Nothing was recorded, for certain."""
     world.register.contended = 5
-    assert world.connect(event())["statusCode"] == 500
+    assert world.handshake()["statusCode"] == 500
     assert world.reserved == 0
 
 
@@ -141,7 +285,7 @@ def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(
         raise TransientError("timed out")
 
     monkeypatch.setattr(world.register, "record", lose_the_answer)
-    assert world.connect(event())["statusCode"] == 500
+    assert world.handshake()["statusCode"] == 500
     assert world.connections.rows == {}
     assert world.reserved == 1
 
@@ -155,7 +299,7 @@ def test_a_reservation_that_cannot_be_given_back_does_not_change_the_answer(
         raise TransientError("timed out")
 
     monkeypatch.setattr(world.limits, "release", fail)
-    assert world.connect(event(connectionsPerSession="0"))["statusCode"] == 429
+    assert world.handshake(connectionsPerSession="0")["statusCode"] == 429
     assert world.reserved == 1
     assert counted["ReservationKept"] == 1
 
@@ -167,12 +311,12 @@ def test_a_limit_that_cannot_be_read_lets_nobody_in(world: World, monkeypatch: p
         raise TransientError("timed out")
 
     monkeypatch.setattr(world.limits, "reserve", fail)
-    assert world.connect(event())["statusCode"] == 500
+    assert world.handshake()["statusCode"] == 500
     assert world.connections.rows == {}
 
 
 def test_a_context_without_a_partition_is_an_error(world: World) -> None:
     """The route is wired without its authorizer: nothing may be recorded."""
     with pytest.raises(InvalidFieldError):
-        world.connect(event(partition=""))
+        world.handshake(partition="")
     assert world.reserved == 0

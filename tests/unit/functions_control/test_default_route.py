@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from functions.default_route import default_route
 from functions.default_route.default_route import answer
 from loudhailer.codec import decode
 
@@ -27,18 +26,18 @@ def event(body: str | None) -> dict[str, Any]:
     ],
 )
 def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str) -> None:
-    """The reply names the connection and the request, so that a client can tell which frame it was."""
+    """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
     reply = answer(event(body))
     frame = decode(reply["body"])
     assert reply["statusCode"] == 200
     assert frame["error"].pop("message")
-    assert frame == {"error": {"code": code}, "connectionId": "a=", "requestId": "r1"}
+    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"]
+    assert frame == {"error": {"code": code, "actions": actions}, "connectionId": "a=", "requestId": "r1"}
 
 
-def test_the_legal_actions_are_named_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client's author sees what to write."""
-    monkeypatch.setattr(default_route, "ACTIONS", ("joinroom", "sendmessage"))
-    assert decode(answer(event("{}"))["body"])["error"]["actions"] == ["joinroom", "sendmessage"]
+def test_a_ping_gets_its_pong() -> None:
+    """A browser keeps its connection open with it; whatever else the frame holds changes nothing."""
+    assert answer(event('{"action":"ping","n":1}')) == {"statusCode": 200, "body": '{"action":"pong"}'}
 
 
 def test_an_event_of_no_known_shape_is_answered_too() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.connect.memory import MemoryRegister
-from functions.disconnect.disconnect import Disconnect
+from functions.disconnect.disconnect import Disconnect, Stores
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId
@@ -31,7 +31,7 @@ def disconnect(connections: MemoryConnectionStore) -> Disconnect:
     register = MemoryRegister(connections, sessions)
     for key in (KEY, NEIGHBOUR):
         register.record(Connection(key, S1, 0, 7500), connections_per_session=2, session_expires_at=200)
-    return Disconnect(connections, sessions)
+    return Disconnect(lambda _: Stores(connections, sessions))
 
 
 def event(context: dict[str, str] | None) -> dict[str, Any]:

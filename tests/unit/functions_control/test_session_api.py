@@ -1,5 +1,6 @@
 """Sessions, tenants and reports over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from loudhailer.broadcast.audience import Everyone
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Summary
 from loudhailer.codec import decode
-from loudhailer.ids import BroadcastId, PlayerId, SessionId, TenantId
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Session, Tenant
 
@@ -110,6 +112,30 @@ def test_a_tokens_subject_is_the_player(world: World) -> None:
     """Whatever the query claims."""
     world.call("PUT /session", subject="ann", tenantId="acme", sessionId="s1", playerId="bob")
     assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+
+
+@pytest.mark.parametrize("subject", ["", "auth0|ann"])
+def test_a_subject_that_cannot_be_a_player_is_invalid(world: World, subject: str) -> None:
+    """What the query claims does not take its place."""
+    reply = world.call("PUT /session", subject=subject, tenantId="acme", sessionId="s1", playerId="bob")
+    assert reply == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_session_of_another_subject_is_refused(world: World) -> None:
+    """A token does not open what is bound to somebody else."""
+    world.call("PUT /session", subject="ann", tenantId="acme", sessionId="s1")
+    status, body = world.call("PUT /session", subject="bob", tenantId="acme", sessionId="s1", playerId="ann")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+
+
+def test_a_second_put_leaves_who_is_connected(world: World) -> None:
+    """It lets the session live on, and changes nothing else."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    key = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
+    world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], connections=frozenset({key}))
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
 
 
 def test_a_session_is_deleted(world: World) -> None:

@@ -9,6 +9,7 @@ from functions.accounting.settings import Settings as AccountingSettings
 from functions.authorizer.settings import Settings as AuthorizerSettings
 from functions.connect.settings import Settings as ConnectSettings
 from functions.disconnect.settings import Settings as DisconnectSettings
+from functions.end_session.settings import Settings as EndSessionSettings
 from functions.reconcile.settings import Settings as ReconcileSettings
 from functions.session_api.settings import Settings as SessionApiSettings
 from loudhailer.errors import ConfigurationError
@@ -24,7 +25,9 @@ VALUES = {
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "WEBSOCKET_URL": "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live",
+    "CALLBACK_ENDPOINT": "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live",
     "LIST_TENANTS": "false",
+    "TENANT_ROLE_ARN": "arn:aws:iam::111111111111:role/loudhailer-local-connect-tenant",
     "ACCOUNTING_FAILURE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111111111111/accounting-failure",
 }
 
@@ -35,6 +38,7 @@ EVERY = pytest.mark.parametrize(
         AuthorizerSettings,
         ConnectSettings,
         DisconnectSettings,
+        EndSessionSettings,
         ReconcileSettings,
         SessionApiSettings,
     ],

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
+from loudhailer.tenancy.model import connects_of_tenant
 
 ACME = TenantId("acme")
 
@@ -24,7 +25,7 @@ class Client:
         self.calls += 1
         if end := self._ends.pop(0):
             raise end
-        return {}
+        return {"Attributes": {"itemCount": {"N": "1"}}}
 
 
 def error(code: str) -> ClientError:
@@ -59,4 +60,19 @@ def test_a_call_of_unknown_outcome_is_not_repeated(end: Exception) -> None:
     client = Client(end)
     with pytest.raises(TransientError):
         store(client).release(ACME, 1)
+    assert client.calls == 1
+
+
+def test_a_throttled_count_is_repeated() -> None:
+    """Nothing was counted."""
+    client = Client(error("ThrottlingException"), None)
+    assert store(client).count_in_minute(connects_of_tenant(ACME), 60) == 1
+    assert client.calls == 2
+
+
+def test_a_count_of_unknown_outcome_is_left_to_the_caller() -> None:
+    """Who may repeat it, or end with an error before the function's time is over."""
+    client = Client(ReadTimeoutError(endpoint_url="https://test"))
+    with pytest.raises(TransientError):
+        store(client).count_in_minute(connects_of_tenant(ACME), 60)
     assert client.calls == 1

@@ -1,0 +1,1 @@
+"""Closes the connections of a session that is gone."""

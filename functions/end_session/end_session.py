@@ -1,0 +1,109 @@
+"""A session that is gone takes its connections with it, whatever removed it: a DELETE, its TTL, or `reconcile`.
+
+The removed row says which connections those are; a session that is made anew under the same id has others, and keeps
+them. Nobody can have joined after that row: `connect` adds to a session only while it is there.
+
+A 410 means that the connection is gone, or that its handshake is not over: while its row is young, it is tried again.
+Then the rows are deleted too, since API Gateway promises no `$disconnect`:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+
+Closing and deleting twice is as good as once, so a batch may come again, as a whole or in part.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey, key_in_session
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender
+from loudhailer.ids import TenantId, tenant_of
+from loudhailer.observability import count, logger
+
+_PAUSE_SECONDS = 0.5
+
+
+class EndSession:
+    """Closes what one batch of the sessions' stream leaves behind.
+
+    `each` is `map`, or one that works on several connections at the same time; `connections_of` are the rows of a
+    tenant's connections.
+    """
+
+    def __init__(
+        self,
+        sender: OrderedSender,
+        connections_of: Callable[[TenantId], ConnectionStore],
+        *,
+        endpoint: str,
+        each: Callable[[Callable[[ConnectionKey], None], Iterable[ConnectionKey]], Iterable[None]],
+        clock: Callable[[], float],
+        pause: Callable[[float], None],
+    ) -> None:
+        self._sender = sender
+        self._connections_of = connections_of
+        self._endpoint = endpoint
+        self._each = each
+        self._clock = clock
+        self._pause = pause
+
+    def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
+        """The partial batch response: the first session that has connections left when the time `ends`, if any.
+
+        Raises:
+            TransientError: some rows could not be read or deleted; the whole batch comes again.
+        """
+        removed = _removed(event["Records"])
+        left = {key for connections in removed.values() for key in connections}
+        count("SessionEnded", len(removed))
+        while left and (left := self._close(left, ends)):
+            if self._clock() + _PAUSE_SECONDS >= ends:
+                count("SessionNotEnded", sum(not left.isdisjoint(connections) for connections in removed.values()))
+                logger.warning("connections of sessions that are gone are left", connections=len(left))
+                break
+            self._pause(_PAUSE_SECONDS)
+        failed = (sequence for sequence, connections in removed.items() if not left.isdisjoint(connections))
+        return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in failed][:1]}
+
+    def _close(self, connections: Collection[ConnectionKey], ends: float) -> set[ConnectionKey]:
+        """Closes the connections and deletes their rows; those of them that may be open still."""
+        keys = sorted(connections)
+        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=ends - self._clock())
+        outcomes = dict(zip(keys, answers, strict=True))
+        closed = {key for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED}
+        gone = {key for key, outcome in outcomes.items() if outcome is Outcome.GONE}
+        over = closed | (gone - self._young(gone))
+        for _ in self._each(self._delete, over):
+            pass
+        count("SessionConnectionClosed", len(closed))
+        return set(keys) - over
+
+    def _young(self, connections: Collection[ConnectionKey]) -> set[ConnectionKey]:
+        """Those of the connections whose handshake may not be over: they have a row, and it is young."""
+        old = self._clock() - YOUNG_SECONDS
+        return {
+            key
+            for tenant, keys in groupby(sorted(connections), key=lambda key: tenant_of(key.partition))
+            for key, connected_at in self._connections_of(tenant).connected_at(list(keys)).items()
+            if connected_at > old
+        }
+
+    def _delete(self, key: ConnectionKey) -> None:
+        self._connections_of(tenant_of(key.partition)).delete(key)
+
+
+def _removed(records: Iterable[Mapping[str, Any]]) -> dict[str, list[ConnectionKey]]:
+    """The connections of each removed session, by the sequence number of its record; nonsense is left out."""
+    removed: dict[str, list[ConnectionKey]] = {}
+    for record in records:
+        try:
+            change = record["dynamodb"]
+            image = change["OldImage"]
+            tenant, elements = image["tenantId"]["S"], image.get("connectionIds", {"SS": []})["SS"]
+            if record["eventName"] == "REMOVE":
+                removed[change["SequenceNumber"]] = [key_in_session(tenant, element) for element in elements]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            count("RecordSkipped")
+            logger.error("record skipped", event_id=record.get("eventID"), reason=type(error).__name__)
+    return removed

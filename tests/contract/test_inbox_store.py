@@ -1,0 +1,125 @@
+"""One suite for the inboxes: the in-memory twin and DynamoDB."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.port import InboxStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import PlayerId, TenantId
+from tests.contract.tables import TableKind
+
+NOW = 1_780_000_000
+TENANT = TenantId("acme")
+INBOX = Inbox(TENANT, PlayerId("2"))
+OTHERS = [Inbox(TENANT, PlayerId("22")), Inbox(TenantId("acme2"), PlayerId("2"))]
+
+
+def direct(number: int, message: Any = "Hello", inbox: Inbox = INBOX) -> DirectMessage:
+    """The message that API Gateway took so many milliseconds after NOW."""
+    at = NOW * 1_000 + number
+    return DirectMessage(inbox, message_id(at, f"r/{number}+="), message, PlayerId("1"), at, NOW + 600)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> InboxStore:
+    """Each of the stores, empty."""
+    if request.param == "memory":
+        return MemoryInboxStore()
+    aws: Callable[[str], Any] = request.getfixturevalue("aws")
+    table: Callable[[TableKind], str] = request.getfixturevalue("table")
+    return DynamoInboxStore(aws("dynamodb"), table("messages"))
+
+
+def test_an_inbox_that_nobody_wrote_to_is_empty(store: InboxStore) -> None:
+    """It needs not be made."""
+    assert store.oldest(INBOX, 10) == []
+
+
+def test_messages_are_read_in_the_order_of_their_ids(store: InboxStore) -> None:
+    """In whatever order they were put; the first ones, where there are more."""
+    for number in (3, 1, 10, 2):
+        store.put(direct(number))
+    assert store.oldest(INBOX, 10) == [direct(1), direct(2), direct(3), direct(10)]
+    assert store.oldest(INBOX, 2) == [direct(1), direct(2)]
+
+
+def test_each_inbox_has_its_own_messages(store: InboxStore) -> None:
+    """However alike the names are."""
+    for inbox in (INBOX, *OTHERS):
+        store.put(direct(1, inbox.key, inbox))
+    for inbox in (INBOX, *OTHERS):
+        assert [message.message for message in store.oldest(inbox, 10)] == [inbox.key]
+
+
+@pytest.mark.parametrize(
+    "message", ["", None, True, 0, 1.5, 2**63, -1e300, [], {"a": [{"b": "é\u2028😀\x00"}]}, "x" * 32_000]
+)
+def test_a_message_comes_out_as_it_went_in(store: InboxStore, message: Any) -> None:
+    """Any JSON value, to the last digit."""
+    store.put(direct(1, message))
+    (found,) = store.oldest(INBOX, 10)
+    assert (found.message, type(found.message)) == (message, type(message))
+
+
+def test_a_message_that_is_there_stays_as_it_is(store: InboxStore) -> None:
+    """A call that is repeated puts nothing twice."""
+    store.put(direct(1, "first"))
+    store.put(direct(1, "second"))
+    assert store.oldest(INBOX, 10) == [direct(1, "first")]
+
+
+def test_messages_are_deleted(store: InboxStore) -> None:
+    """More than one call takes, those that are gone already too; the others stay."""
+    for number in range(60):
+        store.put(direct(number))
+    store.delete([direct(number) for number in range(55)])
+    store.delete([direct(number) for number in range(50, 57)])
+    store.delete([])
+    assert store.oldest(INBOX, 100) == [direct(number) for number in range(57, 60)]
+
+
+def test_an_inbox_of_several_pages_is_emptied_from_the_front(store: InboxStore) -> None:
+    """A page of DynamoDB holds 1 MB: some of the messages come, in order, and then the next ones."""
+    wanted = [direct(number, "x" * 32_000) for number in range(50)]
+    for message in wanted:
+        store.put(message)
+    read: list[DirectMessage] = []
+    while found := store.oldest(INBOX, 100):
+        read += found
+        store.delete(found)
+    assert read == wanted
+
+
+def test_a_table_that_does_not_answer_is_a_transient_error(aws: Callable[[str], Any]) -> None:
+    """Whatever is called."""
+    store = DynamoInboxStore(aws("dynamodb"), f"missing-{uuid4().hex}")
+    calls: list[Callable[[], object]] = [
+        lambda: store.put(direct(1)),
+        lambda: store.oldest(INBOX, 10),
+        lambda: store.delete([direct(1)]),
+    ]
+    for call in calls:
+        with pytest.raises(TransientError):
+            call()
+
+
+def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Callable[[TableKind], str]) -> None:
+    """Whoever looks at the table finds the design's names; `expiresAt` in epoch seconds, as DynamoDB's TTL wants it."""
+    name = table("messages")
+    DynamoInboxStore(aws("dynamodb"), name).put(direct(5, {"a": 1}))
+    assert aws("dynamodb").scan(TableName=name)["Items"] == [
+        {
+            "inbox": {"S": "acme#2"},
+            "messageId": {"S": "1780000000005-r/5+="},
+            "message": {"S": '{"a":1}'},
+            "srcPlayerId": {"S": "1"},
+            "sentAt": {"N": "1780000000005"},
+            "expiresAt": {"N": "1780000600"},
+        }
+    ]

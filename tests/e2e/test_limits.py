@@ -1,0 +1,136 @@
+"""Limits hold to the last place, whoever comes at once, and what a refused client had reserved is given back."""
+
+import asyncio
+import time
+
+import pytest
+
+from loudhailer.tenancy.dynamodb import DynamoLimitStore
+from loudhailer.tenancy.model import connects_of_session, connects_of_tenant
+from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.system import System
+from tools.client.crowd import Crowd, Member
+from tools.client.socket import HandshakeRefusedError, Refusal
+
+AT_ONCE = 200
+LIMIT = 50
+
+
+async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
+    """Everybody tries to get in at the same moment."""
+    answers = await crowd.connect(urls, concurrency=len(urls))
+    members = [answer for answer in answers if isinstance(answer, Member)]
+    return members, [answer for answer in answers if isinstance(answer, Refusal)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "sessions", "named"),
+    [("tenant_connections", 5, "tenantConnections"), ("connections_per_session", 1, "connectionsPerSession")],
+)
+async def test_a_storm_fills_a_limit_to_the_last_place(scene: Scene, limit: str, sessions: int, named: str) -> None:
+    """Of two hundred at once exactly as many get in as may; when they have left, as many others do."""
+    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+    opened = [await scene.session(tenant) for _ in range(sessions)]
+    for clients in (AT_ONCE, LIMIT + 1):
+        members, refusals = await storm(crowd, [opened[number % sessions].url for number in range(clients)])
+        assert len(members) == LIMIT
+        assert {refusal.status for refusal in refusals} == {429}
+        assert all(named in refusal.reason for refusal in refusals)
+        await scene.counted(tenant, LIMIT)
+        await crowd.leave(members)
+        await scene.counted(tenant, 0)
+
+
+def attempts(system: System, session: Session) -> dict[str, int]:
+    """What the minutes of a tenant and a session have counted, by their keys."""
+    rows = system.dynamodb.scan(TableName=system.table("limits"), ConsistentRead=True)["Items"]
+    prefixes = tuple(
+        f"{counter.name}:"
+        for counter in (
+            connects_of_tenant(session.tenant),
+            connects_of_session(session.tenant, session.session),
+        )
+    )
+    return {row["key"]["S"]: int(row["itemCount"]["N"]) for row in rows if row["key"]["S"].startswith(prefixes)}
+
+
+@pytest.mark.parametrize(
+    ("limit", "named", "counter"),
+    [("tenant_per_minute", "tenantPerMinute", 0), ("session_per_minute", "sessionPerMinute", 1)],
+)
+async def test_a_storm_is_let_in_up_to_the_minutes_limit(scene: Scene, limit: str, named: str, counter: int) -> None:
+    """In each minute exactly as many as may; every attempt counts; the refused have given back what they reserved."""
+    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+    session = await scene.session(tenant)
+    members, refusals = await storm(crowd, [session.url] * AT_ONCE)
+    prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.session))[counter].name
+    minutes = {key: number for key, number in attempts(scene.system, session).items() if key.startswith(f"{prefix}:")}
+    assert sum(minutes.values()) == AT_ONCE
+    assert len(members) == sum(min(number, LIMIT) for number in minutes.values())
+    assert {refusal.status for refusal in refusals} == {429}
+    assert all(named in refusal.reason for refusal in refusals)
+    await scene.counted(tenant, len(members))
+    await crowd.leave(members)
+    await scene.counted(tenant, 0)
+
+
+async def refused(session: Session) -> Refusal:
+    """What the first client is told who is refused; those who are let in leave at once."""
+    while True:
+        try:
+            guest = await Guest.connect(session.url)
+        except HandshakeRefusedError as error:
+            return error.refusal
+        guest.leave()
+        await guest.closed()
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        ({"tenant_per_minute": 1}, "tenantPerMinute"),
+        ({"session_per_minute": 1}, "sessionPerMinute"),
+        ({"tenant_per_minute": 1, "session_per_minute": 1}, "tenantPerMinute"),
+    ],
+    ids=["tenant", "session", "both"],
+)
+async def test_who_comes_too_often_is_told_to_wait(scene: Scene, limits: dict[str, int], named: str) -> None:
+    """The answer names the limit, the tenant's first; another session's clients are only bound by the tenant's."""
+    session = await scene.session(scene.tenant(**limits))
+    refusal = await refused(session)
+    assert refusal.status == 429
+    assert named in refusal.reason
+    await scene.counted(session.tenant, 0)
+    if "tenant_per_minute" not in limits:
+        await scene.connect(await scene.session(session.tenant))
+
+
+async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:
+    """A connection's row went and `accounting` gave the record up: who comes next heals the session."""
+    session = await scene.session(scene.tenant(connections_per_session=2))
+    await scene.connect(session)
+    system = scene.system
+    system.dynamodb.update_item(
+        TableName=system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        UpdateExpression="ADD connectionIds :dead",
+        ConditionExpression="attribute_exists(sessionId)",
+        ExpressionAttributeValues={":dead": {"SS": ["00000#dead="]}},
+    )
+    await scene.connect(session)
+    assert (await scene.refusal(tenantId=session.tenant, sessionId=session.session)).status == 429
+    await scene.counted(session.tenant, 2)
+
+
+async def test_a_minutes_count_does_not_outlive_it(scene: Scene) -> None:
+    """Its row has a time to live."""
+    session = await scene.session(scene.tenant())
+    await asyncio.gather(*(scene.connect(session) for _ in range(3)))
+    system = scene.system
+    store = DynamoLimitStore(system.dynamodb, system.table("limits"), pause=time.sleep)
+    counted = attempts(system, session)
+    assert sum(counted.values()) == 6
+    for key in counted:
+        row = system.dynamodb.get_item(TableName=system.table("limits"), Key={"key": {"S": key}})["Item"]
+        assert int(row["itemTTL"]["N"]) == int(key.rpartition(":")[2]) + 61
+    assert store.total(session.tenant).count == 3

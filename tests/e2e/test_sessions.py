@@ -1,0 +1,147 @@
+"""Sessions end with all that belongs to them, whatever ends them, and nothing brings them back."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.system import PATIENCE_SECONDS, System, eventually
+from tools.client.http import ApiError
+from tools.client.socket import HandshakeRefusedError, Refusal
+
+ABNORMAL_CLOSURE = 1006
+
+
+async def delete(scene: Scene, session: Session) -> None:
+    """End a session as a client does."""
+    query = {"tenantId": session.tenant, "sessionId": session.session}
+    assert await scene.api.call("DELETE", "/session", query=query) == {}
+
+
+async def all_closed(guests: list[Guest]) -> None:
+    """Wait until the service has closed every socket, with a close frame."""
+    codes = await asyncio.gather(*(guest.closed(PATIENCE_SECONDS) for guest in guests))
+    assert ABNORMAL_CLOSURE not in codes
+
+
+def has_row(system: System, session: Session) -> bool:
+    """Whether the session's row stands."""
+    answer = system.dynamodb.get_item(
+        TableName=system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        ConsistentRead=True,
+    )
+    return "Item" in answer
+
+
+async def test_a_deleted_session_takes_its_connections_with_it(scene: Scene) -> None:
+    """All sockets are closed with a code, all rows go; other sessions of the tenant notice nothing."""
+    session = await scene.session(scene.tenant())
+    neighbour = await scene.guest(session.tenant)
+    guests = await scene.guests(session, 5)
+    await delete(scene, session)
+    await all_closed(guests)
+    await scene.counted(session.tenant, 1)
+    assert await neighbour.connection_id()
+
+
+async def test_a_session_is_deleted_once(scene: Scene) -> None:
+    """The second time there is none."""
+    session = await scene.session(scene.tenant())
+    await delete(scene, session)
+    with pytest.raises(ApiError) as refused:
+        await delete(scene, session)
+    assert (refused.value.status, refused.value.body) == (400, "Invalid request")
+
+
+async def test_an_expired_session_is_refused_at_once_and_swept_soon(scene: Scene) -> None:
+    """A client learns it before the row goes; then the sockets are closed."""
+    session = await scene.session(scene.tenant(session_seconds=4))
+    guests = await scene.guests(session, 2)
+    row = scene.system.dynamodb.get_item(
+        TableName=scene.system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        ConsistentRead=True,
+    )["Item"]
+    await asyncio.sleep(max(0, int(row["sessionTTL"]["N"]) - time.time()))
+    assert (await scene.refusal(tenantId=session.tenant, sessionId=session.session)).status == 403
+    await all_closed(guests)
+    await scene.counted(session.tenant, 0)
+    assert not has_row(scene.system, session)
+
+
+async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
+    """Its time is over, and `reconcile` comes before TTL does, which takes hours in AWS."""
+    session = await scene.session(scene.tenant())
+    guests = await scene.guests(session, 2)
+    system = scene.system
+    system.dynamodb.update_item(
+        TableName=system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        UpdateExpression="SET sessionTTL = :over",
+        ConditionExpression="attribute_exists(sessionId)",
+        ExpressionAttributeValues={":over": {"N": str(int(time.time()) - 1)}},
+    )
+    system.functions.invoke(FunctionName=system.deployment.functions["reconcile"])
+    await all_closed(guests)
+    await scene.counted(session.tenant, 0)
+
+
+async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> None:
+    """Whatever its clients go on sending until their sockets are closed."""
+    session = await scene.session(scene.tenant(session_seconds=10))
+    guests = await scene.guests(session, 3)
+
+    async def chatter(guest: Guest) -> None:
+        while guest.is_open:
+            for action in ("sendmessage", "joinroom", "PooledSQS"):
+                guest.send_json({"action": action, "roomKey": "r", "nickName": "n", "content": "c", "message": "m"})
+            await asyncio.sleep(0.05)
+
+    talking = [asyncio.create_task(chatter(guest)) for guest in guests]
+    await delete(scene, session)
+    await all_closed(guests)
+    await asyncio.gather(*talking)
+    await scene.counted(session.tenant, 0)
+    assert not has_row(scene.system, session)
+
+
+async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> None:
+    """Its id is free at once; only those who were in the old one are closed."""
+    session = await scene.session(scene.tenant())
+    old = await scene.guests(session, 3)
+    await delete(scene, session)
+    await scene.api.open_session(session.tenant, session.session)
+    new = await scene.guests(session, 3)
+    await all_closed(old)
+    await scene.counted(session.tenant, 3)
+    assert all([await guest.connection_id() for guest in new])
+
+
+async def test_a_second_put_leaves_the_connections_alone(scene: Scene) -> None:
+    """It only lets the session live on."""
+    session = await scene.session(scene.tenant())
+    guest = await scene.connect(session)
+    assert await scene.api.open_session(session.tenant, session.session) == session.websocket_url
+    assert await guest.connection_id()
+    await scene.counted(session.tenant, 1)
+
+
+async def test_who_connects_while_the_session_ends_does_not_stay(scene: Scene) -> None:
+    """Whether a client was just in or not yet: none is left, also if its handshake was not over when it was closed."""
+    session = await scene.session(scene.tenant())
+
+    async def come() -> Guest | Refusal:
+        try:
+            return await Guest.connect(session.url)
+        except HandshakeRefusedError as error:
+            return error.refusal
+
+    comers = [asyncio.create_task(come()) for _ in range(30)]
+    await eventually(lambda: scene.system.count(session.tenant).rows, lambda rows: rows >= 5)
+    await delete(scene, session)
+    answers = await asyncio.gather(*comers)
+    assert {answer.status for answer in answers if isinstance(answer, Refusal)} <= {403}
+    await all_closed([answer for answer in answers if isinstance(answer, Guest)])
+    await scene.counted(session.tenant, 0)
