@@ -41,7 +41,7 @@ async def _serve(rate: float, burst: int) -> None:
     gateway = Gateway(
         source=_OneApi(),
         access_keys=_NoAccessKeys(),
-        lambda_endpoint="",
+        aws_endpoint="",
         limits=Limits(rate=rate, burst=burst, connect_rate=endless),
         faults=Faults(),
         drain_seconds=0.0,

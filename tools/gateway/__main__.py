@@ -67,7 +67,7 @@ async def serve(options: argparse.Namespace) -> None:
     gateway = Gateway(
         source=AwsApiSource(options.aws_endpoint, options.region, options.account),
         access_keys=StsAccessKeys(options.aws_endpoint, options.region, options.account[0]),
-        lambda_endpoint=options.aws_endpoint,
+        aws_endpoint=options.aws_endpoint,
         limits=limits,
         faults=read_flags(Faults, options),
         host=options.host,

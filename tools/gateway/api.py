@@ -25,6 +25,7 @@ CONNECT, DISCONNECT, DEFAULT = "$connect", "$disconnect", "$default"
 _FUNCTION_ARN = re.compile(
     r"arn:[^:]+:lambda:(?P<region>[^:]+):(?P<account>\d{12}):function:(?P<name>[^:/]+)(?::(?P<qualifier>[^:/]+))?"
 )
+_SERVICE_PATH = re.compile(r"arn:[^:]+:apigateway:(?P<region>[^:]+):(?P<service>[^:]+):path/(?P<path>.+)")
 _BODY_SELECTION = re.compile(r"\$\{?request\.body\.([A-Za-z0-9_.-]+)\}?")
 _RELOAD_SECONDS = 1.0
 _FEW_ATTEMPTS = Config(connect_timeout=5, retries={"total_max_attempts": 2})
@@ -63,12 +64,44 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRef:
+    """A path of an AWS service, in which `{name}` stands for a path parameter."""
+
+    region: str
+    service: str
+    path: str
+
+    @classmethod
+    def parse(cls, uri: str) -> "ServiceRef":
+        """Read the URI of an integration with a service."""
+        found = _SERVICE_PATH.fullmatch(uri)
+        if not found:
+            raise UnsupportedApiError(f"no path of a service in the URI {uri!r}")
+        return cls(**found.groupdict())
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Mapping templates by key, and the expression that selects one; what it selects falls back to `$default`."""
+
+    selection: str
+    by_key: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
-    """What answers a route; `kind` is apigatewayv2's IntegrationType."""
+    """What answers a route; `kind` is apigatewayv2's IntegrationType.
+
+    What follows the timeout is for services: `responses` are the templates of the integration's responses by key.
+    """
 
     kind: str
     uri: str
     timeout_seconds: float
+    role: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    request: Templates = field(default_factory=lambda: Templates("", {}))
+    responses: Mapping[str, Templates] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +220,12 @@ class AwsApiSource:
         api_id = item["ApiId"]
         integrations = {each["IntegrationId"]: each for each in _pages(client.get_integrations, ApiId=api_id)}
         authorizers = {each["AuthorizerId"]: each for each in _pages(client.get_authorizers, ApiId=api_id)}
+        served = {
+            integration_id: read_integration(each, _integration_responses(client, api_id, each))
+            for integration_id, each in integrations.items()
+        }
         routes = [
-            read_route(each, integrations, authorizers, answers=_answers(client, api_id, each))
+            read_route(each, served, authorizers, answers=_answers(client, api_id, each))
             for each in _pages(client.get_routes, ApiId=api_id)
         ]
         stages = [read_stage(each) for each in _pages(client.get_stages, ApiId=api_id)]
@@ -212,6 +249,15 @@ def _answers(client: "ApiGatewayV2Client", api_id: str, route: Mapping[str, Any]
     )
 
 
+def _integration_responses(
+    client: "ApiGatewayV2Client", api_id: str, integration: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """An integration's responses; a proxy integration has none."""
+    if integration["IntegrationType"].endswith("_PROXY"):
+        return []
+    return _pages(client.get_integration_responses, ApiId=api_id, IntegrationId=integration["IntegrationId"])
+
+
 def _pages(operation: Callable[..., Any], **arguments: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     while True:
@@ -232,17 +278,16 @@ def read_route_selection(expression: str) -> tuple[str, ...]:
 
 def read_route(
     item: Mapping[str, Any],
-    integrations: Mapping[str, Mapping[str, Any]],
+    integrations: Mapping[str, Integration],
     authorizers: Mapping[str, Mapping[str, Any]],
     *,
     answers: bool,
 ) -> Route:
     """A route from apigatewayv2's answer."""
-    integration = integrations.get(item.get("Target", "").removeprefix("integrations/"))
     authorizer = authorizers.get(item.get("AuthorizerId", ""))
     return Route(
         key=item["RouteKey"],
-        integration=read_integration(integration) if integration else None,
+        integration=integrations.get(item.get("Target", "").removeprefix("integrations/")),
         authorization=item.get("AuthorizationType", "NONE"),
         authorizer=read_authorizer(authorizer) if authorizer else None,
         answers=answers,
@@ -254,9 +299,21 @@ def read_authorizer(item: Mapping[str, Any]) -> Authorizer:
     return Authorizer(FunctionRef.parse(item["AuthorizerUri"]), tuple(item.get("IdentitySource", ())))
 
 
-def read_integration(item: Mapping[str, Any]) -> Integration:
-    """An integration from apigatewayv2's answer."""
-    return Integration(item["IntegrationType"], item.get("IntegrationUri", ""), item["TimeoutInMillis"] / 1_000)
+def read_integration(item: Mapping[str, Any], responses: Iterable[Mapping[str, Any]] = ()) -> Integration:
+    """An integration from apigatewayv2's answer, and its responses."""
+    return Integration(
+        item["IntegrationType"],
+        item.get("IntegrationUri", ""),
+        item["TimeoutInMillis"] / 1_000,
+        role=item.get("CredentialsArn"),
+        parameters=item.get("RequestParameters", {}),
+        request=_read_templates(item, "RequestTemplates"),
+        responses={each["IntegrationResponseKey"]: _read_templates(each, "ResponseTemplates") for each in responses},
+    )
+
+
+def _read_templates(item: Mapping[str, Any], name: str) -> Templates:
+    return Templates(item.get("TemplateSelectionExpression") or DEFAULT, item.get(name, {}))
 
 
 def read_stage(item: Mapping[str, Any]) -> Stage:

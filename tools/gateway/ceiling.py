@@ -103,7 +103,7 @@ async def _serve(pipe: Pipe) -> None:
     gateway = Gateway(
         source=_OneApi(),
         access_keys=_NoAccessKeys(),
-        lambda_endpoint="",
+        aws_endpoint="",
         limits=Limits(rate=endless, connect_rate=endless),
         faults=Faults(),
         drain_seconds=0.0,

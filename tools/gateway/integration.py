@@ -12,7 +12,7 @@ from tools.gateway.events import Event
 from tools.gateway.invocation import Invocation, Invoker, Status
 
 INTERNAL_SERVER_ERROR = "Internal server error"
-_TIMED_OUT = "Endpoint request timed out"
+TIMED_OUT = "Endpoint request timed out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def read_proxy_answer(invocation: Invocation) -> Reply | Failure:
         case Status.FAILED:
             return Failure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, f"the function failed: {invocation.payload}")
         case Status.TIMED_OUT:
-            return Failure(HTTPStatus.GATEWAY_TIMEOUT, _TIMED_OUT, "the function timed out")
+            return Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the function timed out")
         case Status.THROTTLED:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             return Failure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)

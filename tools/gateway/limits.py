@@ -46,7 +46,7 @@ class Limits:
     integration_seconds: float = _limit(29.0, "the longest an integration or authorizer may take")
     client_buffer_bytes: int = _limit(512 * 1024, "what may wait for a client that does not read (AWS does not say)")
     frames_in_flight: int = _limit(32, "frames of one connection handled at once; more are left in its socket")
-    invocations: int = _limit(256, "Lambda invocations at once; more wait here")
+    invocations: int = _limit(256, "calls of functions, and of services, at once; more wait here")
 
 
 class TokenBucket:

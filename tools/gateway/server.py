@@ -20,10 +20,11 @@ from tools.gateway.events import Handshake
 from tools.gateway.faults import FaultInjector, Faults
 from tools.gateway.frames import accept_key
 from tools.gateway.http1 import BadRequest, Request, RequestReader, error_response, response
-from tools.gateway.integration import INTERNAL_SERVER_ERROR, Integrations, LambdaProxy, Reply
+from tools.gateway.integration import INTERNAL_SERVER_ERROR, IntegrationKind, Integrations, LambdaProxy, Reply
 from tools.gateway.invocation import LambdaInvoker
 from tools.gateway.lifecycle import Accepted, Lifecycle
 from tools.gateway.limits import AccountBuckets, CloseCode, Limits
+from tools.gateway.service import ServiceIntegration, StsRoleSessions
 
 _BACKLOG = 4_096
 _SWEEP_SECONDS = 1.0
@@ -170,7 +171,7 @@ class Gateway:
         *,
         source: ApiSource,
         access_keys: AccessKeys,
-        lambda_endpoint: str,
+        aws_endpoint: str,
         limits: Limits,
         faults: Faults,
         host: str = "127.0.0.1",
@@ -179,7 +180,7 @@ class Gateway:
     ) -> None:
         self._source = source
         self._access_keys = access_keys
-        self._lambda_endpoint = lambda_endpoint
+        self._aws_endpoint = aws_endpoint
         self._limits = limits
         self._faults = faults
         self._host = host
@@ -198,9 +199,11 @@ class Gateway:
         directory = Directory(self._source, clock)
         await directory.reload()
         self._connections = Connections()
-        self._invoker = LambdaInvoker(self._lambda_endpoint, limits.invocations, counters)
+        self._invoker = LambdaInvoker(self._aws_endpoint, limits.invocations, counters)
         requests = AccountBuckets(limits.rate, limits.burst, clock)
-        integrations = Integrations({"AWS_PROXY": LambdaProxy(self._invoker)}, limits.integration_seconds)
+        self._services = ServiceIntegration(self._aws_endpoint, StsRoleSessions(self._aws_endpoint), limits.invocations)
+        kinds: dict[str, IntegrationKind] = {"AWS_PROXY": LambdaProxy(self._invoker), "AWS": self._services}
+        integrations = Integrations(kinds, limits.integration_seconds)
         self._lifecycle = Lifecycle(
             limits=limits,
             faults=faults,
@@ -238,6 +241,7 @@ class Gateway:
             await asyncio.wait_for(self._lifecycle.drain(), self._drain_seconds)
         await self._lifecycle.stop()
         await self._invoker.close()
+        await self._services.close()
 
     async def _sweep(self) -> None:
         pause = min(_SWEEP_SECONDS, self._limits.idle_seconds / 10, self._limits.connection_seconds / 10)

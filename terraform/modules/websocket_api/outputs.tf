@@ -26,6 +26,11 @@ output "post_arn" {
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/POST/@connections/*"
 }
 
+output "close_arn" {
+  description = "What closing any of the API's connections is allowed on."
+  value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/DELETE/@connections/*"
+}
+
 output "websocket_url" {
   description = "URL that clients connect to, without the query string."
   value       = local.websocket_url

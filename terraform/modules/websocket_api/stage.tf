@@ -3,15 +3,21 @@ resource "aws_apigatewayv2_deployment" "this" {
   api_id = aws_apigatewayv2_api.this.id
 
   triggers = {
-    functions = sha1(jsonencode({ authorizer = var.authorizer, routes = var.routes }))
-    code      = sha1(join("", [for file in ["authorizer.tf", "routes.tf"] : file("${path.module}/${file}")]))
+    functions = sha1(jsonencode({ authorizer = var.authorizer, routes = var.routes, queue_routes = var.queue_routes }))
+    code = sha1(join("", [
+      for file in ["authorizer.tf", "queues.tf", "routes.tf", "templates/not_queued.vtl", "templates/send_message.vtl"] :
+      file("${path.module}/${file}")
+    ]))
   }
 
   lifecycle {
     create_before_destroy = true
   }
 
-  depends_on = [aws_apigatewayv2_route.this, aws_apigatewayv2_route_response.this]
+  depends_on = [
+    aws_apigatewayv2_route.this, aws_apigatewayv2_route_response.this,
+    aws_apigatewayv2_route_response.queue, aws_apigatewayv2_integration_response.queue,
+  ]
 }
 
 resource "aws_apigatewayv2_stage" "this" {

@@ -45,6 +45,21 @@ variable "routes" {
   }
 }
 
+variable "queue_routes" {
+  description = "FIFO queue that each route sends to, {tenantId} in its name standing for the client's tenant, and the role to send in."
+  type        = map(object({ queue_name = string, role_arn = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key in keys(var.queue_routes) : can(regex("^[A-Za-z0-9_-]{1,128}$", key)) && !contains(keys(var.routes), key)])
+    error_message = "queue_routes: a key must be an action of letters, digits, underscores and dashes that routes do not have."
+  }
+  validation {
+    condition     = alltrue([for route in var.queue_routes : can(regex("^[A-Za-z0-9_-]+(\\{tenantId\\})?[A-Za-z0-9_-]*\\.fifo$", route.queue_name))])
+    error_message = "queue_routes: a queue's name must be letters, digits, underscores, dashes and at most one {tenantId}, and end with .fifo."
+  }
+}
+
 variable "throttle" {
   description = "Requests per second, and bucket, of each route: inbound frames and posts share the account's quota."
   type        = object({ rate = number, burst = number })

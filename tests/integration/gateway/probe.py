@@ -48,7 +48,12 @@ def _authorize(event: dict[str, Any]) -> Any:
     return {
         "principalId": "principal",
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": {"tenantId": event["queryStringParameters"]["tenantId"], "number": 5, "flag": True},
+        "context": {
+            "tenantId": event["queryStringParameters"]["tenantId"],
+            "number": 5,
+            "flag": True,
+            **json.loads(event["queryStringParameters"].get("context", "{}")),
+        },
     }
 
 

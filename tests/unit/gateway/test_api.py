@@ -11,8 +11,10 @@ from tools.gateway.api import (
     Integration,
     Route,
     Stage,
+    Templates,
     Throttle,
     UnsupportedApiError,
+    read_integration,
     read_route,
     read_route_selection,
     read_stage,
@@ -99,7 +101,11 @@ def test_a_nested_selection_is_followed() -> None:
 
 def test_a_route_is_read_with_its_integration_and_authorizer() -> None:
     """The shape of GetRoutes, GetIntegrations and GetAuthorizers."""
-    integrations = {"i": {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOCATION_URI, "TimeoutInMillis": 29_000}}
+    integrations = {
+        "i": read_integration(
+            {"IntegrationType": "AWS_PROXY", "IntegrationUri": INVOCATION_URI, "TimeoutInMillis": 29_000}
+        )
+    }
     authorizers = {"a": {"AuthorizerUri": INVOCATION_URI, "IdentitySource": ["route.request.querystring.tenantId"]}}
     item = {
         "RouteKey": "$connect",
@@ -108,7 +114,7 @@ def test_a_route_is_read_with_its_integration_and_authorizer() -> None:
         "Target": "integrations/i",
     }
     route = read_route(item, integrations, authorizers, answers=False)
-    assert route.integration == Integration("AWS_PROXY", INVOCATION_URI, 29.0)
+    assert route.integration == Integration("AWS_PROXY", INVOCATION_URI, 29.0, request=Templates("$default", {}))
     assert route.authorizer is not None
     assert route.authorizer.identity_sources == ("route.request.querystring.tenantId",)
     assert read_route({"RouteKey": "$default"}, {}, {}, answers=True) == Route("$default", answers=True)

@@ -24,6 +24,14 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
 }
 
 variables {
@@ -38,6 +46,10 @@ variables {
       reply = true
     }
     joinroom = { alias = { function_name = "join_room", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/join" } }
+  }
+  queue_routes = {
+    SiloSQS   = { queue_name = "loudhailer-test-silo-{tenantId}.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
+    PooledSQS = { queue_name = "loudhailer-test-pooled.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
   }
 }
 
@@ -164,4 +176,89 @@ run "an_endpoint_with_a_path_and_a_throttle_of_zero_are_refused" {
   }
 
   expect_failures = [var.gateway_endpoint, var.throttle]
+}
+
+run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
+  command = plan
+
+  assert {
+    condition = { for key, integration in aws_apigatewayv2_integration.queue : key => integration.integration_uri } == {
+      SiloSQS   = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-silo-{tenantId}.fifo"
+      PooledSQS = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-pooled.fifo"
+    }
+    error_message = "A route must lead to its queue."
+  }
+  assert {
+    condition = { for key, integration in aws_apigatewayv2_integration.queue : key => lookup(integration.request_parameters, "integration.request.path.tenantId", "") } == {
+      SiloSQS   = "context.authorizer.tenantId"
+      PooledSQS = ""
+    }
+    error_message = "The silo must be that of the tenant whom the authorizer has let in."
+  }
+  assert {
+    condition = alltrue([
+      for integration in aws_apigatewayv2_integration.queue :
+      integration.integration_type == "AWS" && integration.passthrough_behavior == "NEVER"
+      && integration.credentials_arn == "arn:aws:iam::111111111111:role/sender"
+      && integration.request_parameters["integration.request.header.Content-Type"] == "'application/x-www-form-urlencoded'"
+      && integration.template_selection_expression == "\\$default"
+    ])
+    error_message = "What a client sends must never reach SQS but through the template, in the role that may send."
+  }
+}
+
+run "the_template_is_one_line_and_encodes_every_value" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(local.send_message, "\n") && startswith(local.send_message, "Action=SendMessage")
+    error_message = "A line break would become a part of a parameter."
+  }
+  assert {
+    condition     = toset([for value in regexall("=(\\$[^&#]*)", local.send_message) : startswith(value[0], "$util.urlEncode(")]) == toset([true])
+    error_message = "A value that is not encoded can bring parameters along."
+  }
+  assert {
+    condition = sort([for name in regexall("MessageAttribute\\.[0-9]+\\.Name=([A-Za-z]+)", local.send_message) : name[0]]) == sort([
+      "tenantId", "sessionId", "connectionId", "requestId", "sessionPerMinute", "tenantPerMinute", "connectionsPerSession",
+      "sessionTTL", "tenantConnections", "messagesPerMinute",
+    ])
+    error_message = "SQS takes ten attributes, and these are the ten."
+  }
+}
+
+run "only_a_failed_send_is_answered" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for response in aws_apigatewayv2_integration_response.queue :
+      response.integration_response_key == "$default" && response.template_selection_expression == "$integration.response.statuscode"
+      && response.response_templates["200"] == "## queued"
+    ])
+    error_message = "A message that is queued must be answered with nothing."
+  }
+  assert {
+    condition = alltrue([
+      for response in aws_apigatewayv2_integration_response.queue : jsondecode(response.response_templates["$default"]).error.code == "NOT_QUEUED"
+    ])
+    error_message = "A message that is not queued must be answered with an error frame."
+  }
+  assert {
+    condition     = toset(keys(aws_apigatewayv2_route_response.queue)) == toset(["SiloSQS", "PooledSQS"])
+    error_message = "Both routes must be able to answer."
+  }
+}
+
+run "a_queue_that_is_not_fifo_and_a_route_that_exists_are_refused" {
+  command = plan
+
+  variables {
+    queue_routes = {
+      joinroom  = { queue_name = "loudhailer-test-pooled.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
+      PooledSQS = { queue_name = "loudhailer-test-pooled", role_arn = "arn:aws:iam::111111111111:role/sender" }
+    }
+  }
+
+  expect_failures = [var.queue_routes]
 }

@@ -1,0 +1,1 @@
+"""Answers what sessions send to the silo and to the pool."""

@@ -1,0 +1,99 @@
+"""Posts the frames of a batch, each connection's in their order.
+
+What cannot be posted for now is tried again in place until the time is over. Then its record fails, so that it comes
+again, with all that is behind it in its group: the order holds, and the session's other connections get those frames
+once more. A connection that takes nothing in a second delivery either is closed. Its client connects anew and knows
+that it missed something; with a gap in the middle, or after SQS has moved the record away, nobody would know.
+
+A connection that is gone, or a frame that the gateway will never take, holds nothing up.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId
+from loudhailer.observability import count, logger
+from loudhailer.queues.consumer import Record
+
+DELIVERIES = 2
+"""Of a record, until the connections that do not take its frame are closed."""
+
+_CLOSE_SECONDS = 1.0
+
+
+class Letter(NamedTuple):
+    """A frame on its way to a connection, and the record that it is sent for."""
+
+    to: ConnectionId
+    frame: bytes
+    record: Record
+
+
+class Post:
+    """Delivers letters."""
+
+    def __init__(self, sender: OrderedSender, endpoint: str) -> None:
+        self._sender = sender
+        self._endpoint = endpoint
+
+    def deliver(self, letters: Iterable[Letter], *, ends: float) -> dict[str, TransientError]:
+        """Posts the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
+        by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
+        for letter in letters:
+            by_connection[letter.to].append(letter)
+        stuck = self._post(by_connection, ends)
+        refusing = [
+            connection
+            for connection, (letter, outcome) in stuck.items()
+            if outcome is not Outcome.UNSENT and letter.record.receives >= DELIVERIES
+        ]
+        closed = self._close(refusing)
+        return {
+            letter.record.message_id: TransientError(f"a frame was not posted: {outcome.name}")
+            for connection, (letter, outcome) in stuck.items()
+            if connection not in closed
+        }
+
+    def _post(
+        self, waiting: Mapping[ConnectionId, Sequence[Letter]], ends: float
+    ) -> dict[ConnectionId, tuple[Letter, Outcome]]:
+        """The first letter of each connection that may be posted later, and what became of it."""
+        stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
+        while waiting:
+            frames = {connection: [letter.frame for letter in letters] for connection, letters in waiting.items()}
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - time.monotonic())
+            behind: dict[ConnectionId, Sequence[Letter]] = {}
+            for connection, letters in waiting.items():
+                taken = outcomes[connection].count(Outcome.DELIVERED)
+                count("ReplyDelivered", taken)
+                if taken == len(letters):
+                    continue
+                match outcomes[connection][taken]:
+                    case Outcome.GONE:
+                        count("ReplyGone", len(letters) - taken)
+                    case Outcome.REJECTED:
+                        count("ReplyRejected")
+                        logger.error("the gateway refuses a frame", connection_id=connection)
+                        behind[connection] = letters[taken + 1 :]
+                    case outcome:
+                        stuck[connection] = letters[taken], outcome
+            waiting = {connection: letters for connection, letters in behind.items() if letters}
+        return stuck
+
+    def _close(self, connections: Sequence[ConnectionId]) -> set[ConnectionId]:
+        """Closes connections; those that are closed now, or were before."""
+        outcomes = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        closed = {
+            connection
+            for connection, outcome in zip(connections, outcomes, strict=True)
+            if outcome in {Outcome.DELIVERED, Outcome.GONE}
+        }
+        if closed:
+            count("ConnectionClosed", len(closed))
+            logger.warning("connections that take no frames are closed", connection_ids=sorted(closed))
+        return closed

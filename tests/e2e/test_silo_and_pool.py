@@ -1,0 +1,173 @@
+"""Messages of the silo and the pool, from one socket through a FIFO queue to its session's sockets."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from loudhailer.ids import TenantId
+from loudhailer.tenancy.dynamodb import DynamoSessionStore
+from tests.e2e.faults import Workers, paused
+from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.system import PATIENCE_SECONDS, eventually
+
+GOLD = TenantId("gold")
+"""The tenant that has a silo in the local environment."""
+
+SESSIONS = 10
+KILLED_AFTER = 400
+UNANSWERED = 40
+"""How many of its messages a client of the load lets be on their way: the stage throttles those who send more."""
+
+FAULTS = {"error_rate": 0.01, "reset_rate": 0.01, "lost_response_rate": 0.01, "throttle_rate": 0.02}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A route, the queue behind it, and the function that reads that."""
+
+    action: str
+    queue: str
+    function: str
+
+    def tenant(self, scene: Scene) -> TenantId:
+        """A tenant that may send on it."""
+        if self is POOL:
+            return scene.tenant()
+        scene.tenant(tenant_id=GOLD, silo=True)
+        return GOLD
+
+    def message(self, message: Any) -> dict[str, Any]:
+        """What a client sends."""
+        return {"action": self.action, "message": message}
+
+    def envelope(self, scene: Scene, session: Session, recipient: str, body: Any) -> dict[str, Any]:
+        """What all connections of the session are told of it."""
+        return {
+            "message": body,
+            "tenantId": session.tenant,
+            "sessionId": session.session,
+            "connectionId": recipient,
+            "queue": scene.system.queue(self.queue).rpartition("/")[2],
+        }
+
+
+SILO, POOL = Way("SiloSQS", "silo-gold", "echo-gold"), Way("PooledSQS", "pooled", "echo")
+EITHER = pytest.mark.parametrize("way", [SILO, POOL], ids=["silo", "pool"])
+
+
+def exists(scene: Scene, session: Session) -> bool:
+    """Whether the session's row is there."""
+    store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
+    return store.get(session.tenant, session.session) is not None
+
+
+@EITHER
+async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene, way: Way) -> None:
+    """The others get it as it is, byte for byte, and then, as the sender does, in an envelope."""
+    tenant = way.tenant(scene)
+    session = await scene.session(tenant)
+    ann, bob = await scene.guests(session, 2)
+    stranger, foreigner = await scene.guest(tenant), await scene.guest(scene.tenant())
+    raw = json.dumps(way.message({"text": "é & + %26 \n \"'</script>", "n": [1, 2.50]}), indent=1, ensure_ascii=False)
+    ids = {guest: await guest.connection_id() for guest in (ann, bob)}
+    ann.send(raw)
+    assert await bob.receive(PATIENCE_SECONDS) == raw.encode()
+    for guest in (ann, bob):
+        assert await guest.frame() == way.envelope(scene, session, ids[guest], json.loads(raw))
+    assert await scene.received([ann, bob, stranger, foreigner]) == [[], [], [], []]
+
+
+async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
+    """Of five messages at most two are echoed in each minute, and at most two minutes are begun meanwhile."""
+    session = await scene.session(scene.tenant(messages_per_minute=2))
+    ann, bob = await scene.guests(session, 2)
+    connection = await ann.connection_id()
+    for number in range(5):
+        ann.send_json(POOL.message(number))
+    frames = [await ann.frame() for _ in range(5)]
+    throttled = [frame for frame in frames if "queue" not in frame]
+    assert throttled
+    assert [frame | {"requestId": ""} for frame in throttled] == [
+        {"message": "Too Many Requests", "connectionId": connection, "requestId": ""}
+    ] * len(throttled)
+    assert len({frame["requestId"] for frame in throttled}) == len(throttled)
+    heard, rest = await scene.received([bob, ann])
+    assert len(heard) == 2 * (5 - len(throttled))
+    assert rest == []
+
+
+async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(scene: Scene) -> None:
+    """All its connections are, also those that sent nothing; of so many messages most are in one minute."""
+    tenant = scene.tenant(messages_per_minute=1)
+    flooding = await scene.session(tenant)
+    ann, bob = await scene.guests(flooding, 2)
+    carl = await scene.guest(tenant)
+    for number in range(25):
+        ann.send_json(POOL.message(number))
+    await ann.closed(PATIENCE_SECONDS)
+    await bob.closed(PATIENCE_SECONDS)
+    assert not exists(scene, flooding)
+    carl.send_json(POOL.message("Am I still here?"))
+    assert (await carl.frame())["message"] in ("Too Many Requests", POOL.message("Am I still here?"))
+
+
+@EITHER
+async def test_a_message_in_flight_never_brings_a_removed_session_back(scene: Scene, way: Way) -> None:
+    """It is read when its session is gone; the sockets are closed, and the row stays away."""
+    session = await scene.session(way.tenant(scene))
+    ann, bob = await scene.guests(session, 2)
+    with paused(scene.system, way.queue):
+        for number in range(12):
+            ann.send_json(way.message(number))
+        await eventually(lambda: scene.system.waiting(way.queue) >= 12)
+        await scene.api.call("DELETE", f"/session?tenantId={session.tenant}&sessionId={session.session}")
+        await ann.closed(PATIENCE_SECONDS)
+        await bob.closed(PATIENCE_SECONDS)
+    await eventually(lambda: scene.system.waiting(way.queue) == 0)
+    assert not exists(scene, session)
+
+
+@dataclass
+class Talker:
+    """A client that says numbers, some at a time, and hears its own."""
+
+    guest: Guest
+    way: Way
+    messages: int
+    heard: int = 0
+
+    async def talk(self) -> None:
+        """Say the numbers until all are heard: one may come again, but none comes before its turn."""
+        said = 0
+        while self.heard < self.messages:
+            while said < min(self.messages, self.heard + UNANSWERED):
+                said += 1
+                self.guest.send_json(self.way.message(said))
+            frame = await self.guest.frame()
+            assert "queue" in frame, f"after {self.heard} came {frame}"
+            number = frame["message"]["message"]
+            assert number <= self.heard + 1, f"{number} came after {self.heard}"
+            self.heard = max(self.heard, number)
+
+
+async def test_every_session_hears_its_messages_in_order_whatever_fails(scene: Scene) -> None:
+    """A thousand numbered messages from each of ten sessions at once, and a hundred from each of ten in the silo.
+
+    Posts fail, are throttled, and are lost after their delivery; on the way all workers are killed. A message may be
+    heard again then, with those behind it; the first time that each is heard, it is in order, and none is missing.
+    """
+    talkers: list[Talker] = []
+    for way, messages in ((POOL, 1_000), (SILO, 100)):
+        tenant = way.tenant(scene)
+        talkers += [Talker(await scene.guest(tenant), way, messages) for _ in range(SESSIONS)]
+    await scene.faults(**FAULTS)
+    async with asyncio.TaskGroup() as group:
+        for talker in talkers:
+            group.create_task(talker.talk())
+        await eventually(lambda: sum(talker.heard for talker in talkers) >= KILLED_AFTER)
+        for way in (POOL, SILO):
+            assert Workers(scene.system, way.function).kill() > 0
+    assert [talker.heard for talker in talkers] == [talker.messages for talker in talkers]

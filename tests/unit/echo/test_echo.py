@@ -1,0 +1,393 @@
+"""What sessions send to the silo and the pool is answered in order, and nobody is held up for another's sake."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from functions.echo.echo import Echo, Tenancy
+from functions.echo.post import DELIVERIES, Post
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import PermanentError, TransientError
+from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.queues.consumer import Failures, Record
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
+from tests.unit.broadcast.factories import ENDPOINT, NOW, connection
+
+TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
+QUEUE = "loudhailer-test-pool.fifo"
+SESSION_SECONDS = 300
+ONE, TWO, THREE = connection(1), connection(2), connection(3)
+
+
+class Stage:
+    """Sessions with connections, the function on in-memory twins, and what each connection was told."""
+
+    def __init__(self, ends: dict[ConnectionId, list[Outcome]] | None = None) -> None:
+        self.sender = MemoryOrderedSender(ends)
+        self.sessions = MemorySessionStore()
+        self.limits = MemoryLimitStore()
+        self.reached: list[TenantId] = []
+        self.down: set[TenantId] = set()
+        self.echo = Echo(self._tenancy_of, Post(self.sender, ENDPOINT), clock=lambda: NOW + 0.5)
+
+    def _tenancy_of(self, tenant: TenantId) -> Tenancy:
+        self.reached.append(tenant)
+        if tenant in self.down:
+            raise TransientError("AssumeRole failed")
+        return Tenancy(self.sessions, self.limits)
+
+    def open(self, name: str, *connections: ConnectionId, tenant: TenantId = TENANT, seconds: int = 200) -> None:
+        """A session that lives for so many seconds more."""
+        session = SessionId(name)
+        keys = frozenset(ConnectionKey(nth_partition(tenant, 0), connection) for connection in connections)
+        self.sessions.rows[tenant, session] = Session(tenant, session, NOW + seconds, connections=keys)
+
+    def __call__(self, *records: Record, seconds: float = 5) -> Failures:
+        """The function's answer to a batch."""
+        groups: dict[str, list[Record]] = {}
+        for record in records:
+            groups.setdefault(record.group, []).append(record)
+        return self.echo(groups, ends=time.monotonic() + seconds)
+
+    def told(self, one: ConnectionId) -> list[Any]:
+        """The frames that a connection was delivered, in their order."""
+        return [json.loads(frame) for to, frame in self.sender.delivered if to == one]
+
+
+def record(
+    body: Any,
+    *,
+    session: str = "s1",
+    tenant: str = TENANT,
+    sender: ConnectionId = ONE,
+    limit: int = 100,
+    receives: int = 1,
+    attributes: Mapping[str, str] | None = None,
+) -> Record:
+    """A record as the route's template makes it; its message id is its text."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    made = {
+        "tenantId": tenant,
+        "sessionId": session,
+        "connectionId": sender,
+        "requestId": f"request of {text[:40]!a}",
+        "sessionTTL": str(SESSION_SECONDS),
+        "messagesPerMinute": str(limit),
+    }
+    return Record(f"id of {text[:40]}", f"{tenant}:{session}", text, made | dict(attributes or {}), receives, QUEUE)
+
+
+def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
+    """A record for each number."""
+    return [record({"action": "PooledSQS", "message": number}, **options) for number in numbers]
+
+
+def envelope(body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT) -> dict[str, Any]:
+    """What all connections of a session are told of a message."""
+    return {"message": body, "tenantId": tenant, "sessionId": session, "connectionId": recipient, "queue": QUEUE}
+
+
+def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
+    """The numbers in the envelopes that a connection was delivered."""
+    return [frame["message"]["message"] for frame in stage.told(one) if "queue" in frame]
+
+
+def test_a_message_goes_to_the_others_as_it_is_and_to_all_in_an_envelope() -> None:
+    """The sender gets the envelope alone; everyone else first the frame, byte for byte."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    raw = '{ "action": "PooledSQS",\n "message": "é & + %26 \\u0000", "big": 123456789012345678901 }'
+    assert stage(record(raw)) == {}
+    body = json.loads(raw)
+    assert stage.told(ONE) == [envelope(body, ONE)]
+    assert stage.told(TWO) == [body, envelope(body, TWO)]
+    assert (TWO, raw.encode()) in stage.sender.delivered
+
+
+def test_frames_keep_their_order_across_both_kinds_and_all_senders() -> None:
+    """Every connection of a session sees all of it in the order of the queue."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    records = [*numbered([1, 2]), *numbered([3], sender=TWO), *numbered([4])]
+    assert stage(*records) == {}
+    assert numbers_told(stage, ONE) == numbers_told(stage, TWO) == [1, 2, 3, 4]
+    one, two = [
+        [("queue" in frame, (frame["message"] if "queue" in frame else frame)["message"]) for frame in stage.told(told)]
+        for told in (ONE, TWO)
+    ]
+    assert one == [(True, 1), (True, 2), (False, 3), (True, 3), (True, 4)]
+    assert two == [(False, 1), (True, 1), (False, 2), (True, 2), (True, 3), (False, 4), (True, 4)]
+
+
+def test_sessions_do_not_hear_each_other() -> None:
+    """Neither those of one tenant, nor those of a tenant whose id starts alike, whatever their ids."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage.open("s2", TWO)
+    stage.open("s1", THREE, tenant=OTHER_TENANT)
+    records = [*numbered([1]), *numbered([2], session="s2", sender=TWO)]
+    records += numbered([3], tenant=OTHER_TENANT, sender=THREE)
+    assert stage(*records) == {}
+    assert [numbers_told(stage, one) for one in (ONE, TWO, THREE)] == [[1], [2], [3]]
+    assert set(stage.reached) == {TENANT, OTHER_TENANT}
+
+
+def test_a_batch_costs_one_count_a_tenant_and_one_read_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is written for a session that was renewed a moment ago."""
+    stage = Stage()
+    stage.open("s1", ONE, seconds=SESSION_SECONDS)
+    stage.open("s2", TWO, seconds=SESSION_SECONDS)
+    counted: list[int] = []
+    read: list[SessionId] = []
+    count, keep_alive = stage.limits.count_in_minute, stage.sessions.keep_alive
+
+    def count_in_minute(counter: MinuteCounter, now: int, times: int = 1) -> int:
+        counted.append(times)
+        return count(counter, now, times)
+
+    def watched(tenant: TenantId, session: SessionId, **given: int) -> Session | None:
+        read.append(session)
+        return keep_alive(tenant, session, session_seconds=given["session_seconds"], now=given["now"])
+
+    monkeypatch.setattr(stage.limits, "count_in_minute", count_in_minute)
+    monkeypatch.setattr(stage.sessions, "keep_alive", watched)
+    assert stage(*numbered(range(4)), *numbered(range(4, 10), session="s2", sender=TWO)) == {}
+    assert counted == [10]
+    assert sorted(read) == ["s1", "s2"]
+    assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 10
+
+
+def test_a_message_renews_its_session() -> None:
+    """By the session's time, from now on."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage(*numbered([1]))
+    assert stage.sessions.rows[TENANT, SessionId("s1")].expires_at == NOW + SESSION_SECONDS
+
+
+@pytest.mark.parametrize("over", ["deleted", "expired"])
+def test_a_session_that_is_over_stays_over(over: str) -> None:
+    """The sender is told why nothing came of its message; the others hear nothing of it."""
+    stage = Stage()
+    if over == "expired":
+        stage.open("s1", ONE, TWO, seconds=0)
+    before = dict(stage.sessions.rows)
+    message = record({"action": "PooledSQS", "message": 1})
+    assert stage(message) == {}
+    assert stage.sessions.rows == before
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "SESSION_OVER"
+    assert (frame["connectionId"], frame["requestId"]) == (ONE, message.attributes["requestId"])
+    assert stage.told(TWO) == []
+
+
+def test_over_the_limit_the_sender_alone_is_told() -> None:
+    """The limit is all the tenant's: whoever comes after it is refused, each with its own request's id."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    stage.open("s2", THREE)
+    records = numbered([1, 2], limit=2)
+    late = numbered([3], session="s2", sender=THREE, limit=2) + numbered([4, 5], limit=2)
+    assert stage(*records, *late) == {}
+    assert numbers_told(stage, TWO) == [1, 2]
+    refusals = [{"message": "Too Many Requests", "connectionId": ONE}] * 2
+    assert stage.told(ONE)[2:] == [
+        refusal | {"requestId": record.attributes["requestId"]}
+        for refusal, record in zip(refusals, late[1:], strict=True)
+    ]
+    assert [frame["message"] for frame in stage.told(THREE)] == ["Too Many Requests"]
+
+
+def test_the_next_minute_is_another_one() -> None:
+    """What was counted before does not stand in its way."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW - 60, 50)
+    assert stage(*numbered([1, 2], limit=2)) == {}
+    assert numbers_told(stage, ONE) == [1, 2]
+
+
+def test_a_session_that_floods_is_ended() -> None:
+    """At ten times the limit it still stands; past it the session is deleted, and its connections are closed for it."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    for _ in range(2):
+        stage(*numbered(range(10), limit=2))
+    assert (TENANT, SessionId("s1")) in stage.sessions.rows
+    stage(*numbered([20], limit=2))
+    assert stage.sessions.rows == {}
+    assert len(numbers_told(stage, ONE)) == 2
+    assert len(stage.told(ONE)) == 21
+
+
+def test_another_sessions_flood_ends_nobody_else() -> None:
+    """However far it takes the tenant over its limit."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage.open("s2", TWO)
+    for _ in range(5):
+        stage(*numbered(range(9), limit=2), *numbered([10], session="s2", sender=TWO, limit=2))
+    assert list(stage.sessions.rows) == [(TENANT, SessionId("s2"))]
+
+
+def test_a_connection_that_is_gone_holds_nobody_up() -> None:
+    """Neither the session's others nor the messages behind."""
+    stage = Stage({TWO: [Outcome.DELIVERED, Outcome.GONE]})
+    stage.open("s1", ONE, TWO, THREE)
+    assert stage(*numbered([1, 2, 3])) == {}
+    assert numbers_told(stage, ONE) == numbers_told(stage, THREE) == [1, 2, 3]
+    assert len(stage.told(TWO)) == 1
+    assert stage.sender.closed == []
+
+
+def test_a_frame_that_the_gateway_refuses_is_left_out() -> None:
+    """The connection gets what comes behind it."""
+    stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
+    stage.open("s1", ONE)
+    assert stage(*numbered([1, 2, 3])) == {}
+    assert numbers_told(stage, ONE) == [1, 3]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
+def test_what_cannot_be_posted_comes_again(outcome: Outcome) -> None:
+    """The record fails, and nothing behind it goes to that connection; the session's others get all of it."""
+    stage = Stage({TWO: [Outcome.DELIVERED] * 3 + [outcome]})
+    stage.open("s1", ONE, TWO)
+    records = numbered([1, 2, 3])
+    failures = stage(*records)
+    assert list(failures) == [records[1].message_id]
+    assert all(isinstance(error, TransientError) for error in failures.values())
+    assert numbers_told(stage, ONE) == [1, 2, 3]
+    assert numbers_told(stage, TWO) == [1]
+    assert stage.sender.closed == []
+
+
+def test_other_sessions_are_answered_while_one_cannot_be() -> None:
+    """Also one of the same tenant."""
+    stage = Stage({ONE: [Outcome.THROTTLED]})
+    stage.open("s1", ONE)
+    stage.open("s2", TWO)
+    records = numbered([1, 2])
+    assert list(stage(*records, *numbered([3, 4], session="s2", sender=TWO))) == [records[0].message_id]
+    assert numbers_told(stage, TWO) == [3, 4]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED])
+def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome) -> None:
+    """Its client knows then that it missed something, and the session goes on without it."""
+    stage = Stage({TWO: [outcome, Outcome.DELIVERED]})
+    stage.open("s1", ONE, TWO)
+    assert stage(*numbered([1, 2], receives=DELIVERIES)) == {}
+    assert stage.sender.closed == [TWO]
+    assert numbers_told(stage, ONE) == [1, 2]
+    assert stage.told(TWO) == []
+
+
+def test_a_connection_that_was_only_late_is_not_closed() -> None:
+    """There was no time to post to it: that says nothing of its client."""
+    stage = Stage({TWO: [Outcome.UNSENT]})
+    stage.open("s1", ONE, TWO)
+    assert len(stage(*numbered([1, 2], receives=DELIVERIES))) == 1
+    assert stage.sender.closed == []
+
+
+def test_a_connection_that_cannot_be_closed_either_is_tried_again() -> None:
+    """When nothing goes through, the fault is not the client's."""
+    stage = Stage({TWO: [Outcome.THROTTLED]})
+    stage.open("s1", ONE, TWO)
+    assert len(stage(*numbered([1, 2], receives=DELIVERIES))) == 1
+    assert stage.sender.closed == []
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"tenantId": ""},
+        {"tenantId": "a:b"},
+        {"sessionId": "x" * 65},
+        {"connectionId": "<>"},
+        {"sessionTTL": "soon"},
+        {"messagesPerMinute": ""},
+    ],
+    ids="".join,
+)
+def test_a_record_that_the_route_did_not_write_is_poison(attributes: dict[str, str]) -> None:
+    """It never succeeds; what is behind it is answered."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    bad = record("bad", attributes=attributes)
+    failures = stage(bad, *numbered([1]))
+    assert list(failures) == [bad.message_id]
+    assert isinstance(failures[bad.message_id], PermanentError)
+    assert numbers_told(stage, ONE) == [1]
+
+
+@pytest.mark.parametrize("body", ["no JSON", '{"a": NaN}', '"text"', "\ud800", '{"message": 1}, "tenantId": "x"'])
+def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str) -> None:
+    """So it cannot break out of the envelope either."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(body)) == {}
+    assert [frame["error"]["code"] for frame in stage.told(ONE)] == ["NOT_JSON"]
+    assert stage.told(TWO) == []
+
+
+def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
+    """The sender is told; half an answer would be worse than none."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record({"message": "x" * 131_000}), *numbered([2])) == {}
+    assert [frame["error"]["code"] for frame in stage.told(ONE) if "error" in frame] == ["TOO_LONG"]
+    assert numbers_told(stage, TWO) == [2]
+
+
+def test_a_tenant_that_cannot_be_reached_holds_up_no_other() -> None:
+    """All of its records come again; nothing of them was posted."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage.open("s1", TWO, tenant=OTHER_TENANT)
+    stage.down = {TENANT}
+    records = numbered([1, 2])
+    failures = stage(*records, *numbered([3], tenant=OTHER_TENANT, sender=TWO))
+    assert sorted(failures) == [record.message_id for record in records]
+    assert stage.told(ONE) == []
+    assert numbers_told(stage, TWO) == [3]
+
+
+def test_a_session_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its records come again, with a bug of ours too; the tenant's other sessions are answered."""
+    stage = Stage()
+    stage.open("s2", TWO)
+    keep_alive = stage.sessions.keep_alive
+
+    def failing(tenant: TenantId, session: SessionId, **given: int) -> Session | None:
+        if session == "s1":
+            raise ValueError("a bug")
+        return keep_alive(tenant, session, session_seconds=given["session_seconds"], now=given["now"])
+
+    monkeypatch.setattr(stage.sessions, "keep_alive", failing)
+    records = numbered([1, 2])
+    failures = stage(*records, *numbered([3], session="s2", sender=TWO))
+    assert sorted(failures) == [record.message_id for record in records]
+    assert numbers_told(stage, TWO) == [3]
+
+
+def test_no_id_of_a_session_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not even when everything goes wrong."""
+    secret = "0b5c6c1e-a-secret"
+    stage = Stage({ONE: [Outcome.THROTTLED, Outcome.DELIVERED]})
+    stage.open(secret, ONE)
+    stage(
+        *numbered(range(3), session=secret, limit=0, receives=DELIVERIES),
+        record("bad", session=secret, attributes={"tenantId": ""}),
+    )
+    stage(record("bad", session=secret))
+    captured = capfd.readouterr()
+    assert secret not in captured.out + captured.err
+    assert stage.sessions.rows == {}
