@@ -1,32 +1,44 @@
-"""A frame that no other route takes is answered with what is wrong with it."""
+"""A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
+
+API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
+own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from loudhailer import codec
+from loudhailer.conversation.frames import ACTIONS, error_frame
 from loudhailer.observability import count
 
-ACTIONS: tuple[str, ...] = ()
-"""The actions that a frame may name."""
+_PONG = codec.encode_text({"action": "pong"})
 
 
 def answer(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The error frame for a `$default` event, as the body of the route's response. Never raises."""
-    code, message = _fault(event.get("body") or "")
+    """The frame that answers a `$default` event, as the body of the route's response. Never raises."""
+    fault = _fault(event.get("body") or "")
+    if fault is None:
+        return {"statusCode": 200, "body": _PONG}
+    code, message = fault
     count("FrameRefused")
     request = event.get("requestContext") or {}
-    error: dict[str, Any] = {"code": code, "message": message}
-    if ACTIONS:
-        error["actions"] = ACTIONS
-    frame = {"error": error, "connectionId": request.get("connectionId"), "requestId": request.get("requestId")}
-    return {"statusCode": 200, "body": codec.encode_text(frame)}
+    frame = error_frame(
+        code,
+        message,
+        connection_id=request.get("connectionId"),
+        request_id=request.get("requestId"),
+        actions=ACTIONS,
+    )
+    return {"statusCode": 200, "body": frame}
 
 
-def _fault(body: str) -> tuple[str, str]:
+def _fault(body: str) -> tuple[str, str] | None:
+    """What is wrong with the frame; None if it is a ping."""
     try:
         frame = codec.decode_object(body)
     except codec.NotJsonError:
         return "NOT_JSON", "the frame is not a JSON object"
     if not isinstance(frame.get("action"), str):
         return "NO_ACTION", "the frame has no action"
-    return "UNKNOWN_ACTION", "the frame's action is unknown"
+    return None if frame["action"] == "ping" else ("UNKNOWN_ACTION", "the frame's action is unknown")

@@ -9,9 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.publish.http import respond
 from functions.publish.publish import Publish
 from functions.publish.settings import Settings
-from functions.publish.sns import SnsTopic
 from loudhailer.aws import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.sns import SnsTopic
 from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
 from loudhailer.tenancy.cache import CachedTenants

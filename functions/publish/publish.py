@@ -10,21 +10,13 @@ from typing import Any, Protocol
 
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
+from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Audience, Everyone
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
-from loudhailer.broadcast.messages import Announcement
 from loudhailer.broadcast.model import Summary
-from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import BroadcastId, TenantId
-from loudhailer.observability import count, logger
-
-
-class Topic(Protocol):
-    """Takes announcements."""
-
-    def publish(self, body: str) -> None:
-        """Hands the message to every cell; TransientError if the topic did not take it."""
 
 
 class Tenants(Protocol):
@@ -60,8 +52,7 @@ class Publish:
     ) -> None:
         self._tenants = tenants
         self._broadcasts = broadcasts
-        self._topic = topic
-        self._lifetime_seconds = lifetime_seconds
+        self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
         self._clock = clock
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
@@ -82,7 +73,8 @@ class Publish:
         if summary.content_hash != hashlib.sha256(content).hexdigest():
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not summary.announced:
-            self._announce(summary, request["message"])
+            frame = broadcast_frame(broadcast_id, summary.published_at, request["message"])
+            self._announce(summary, frame)
         return broadcast_id
 
     def _audience(self, request: dict[str, Any], *, everyone_by_default: bool) -> Audience:
@@ -106,16 +98,3 @@ class Publish:
             raise InvalidFieldError("message", "is nested too deeply or is no JSON") from error
         if size > MAX_FRAME_BYTES:
             raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")
-
-    def _announce(self, summary: Summary, message: object) -> None:
-        announcement = Announcement(
-            broadcast_id=summary.broadcast_id,
-            audience=summary.audience,
-            frame=broadcast_frame(summary.broadcast_id, summary.published_at, message),
-            published_at=summary.published_at,
-            expires_at=int(self._clock()) + self._lifetime_seconds,
-        )
-        self._topic.publish(announcement.to_wire())
-        self._broadcasts.mark_announced(summary.broadcast_id)
-        count("BroadcastPublished")
-        logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(announcement.frame.encode()))

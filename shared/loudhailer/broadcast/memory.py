@@ -1,11 +1,12 @@
-"""The in-memory twin of the broadcasts' table."""
+"""The in-memory twins of the broadcasts' table and topic."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey, end_of_source
-from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.port import BroadcastStore, Topic
+from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId
 
 
@@ -120,3 +121,17 @@ class MemoryBroadcastStore(BroadcastStore):
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """See `BroadcastStore.tallies`."""
         return [tally for key, tally in self._tallies.items() if key.broadcast_id == broadcast_id]
+
+
+class MemoryTopic(Topic):
+    """Keeps what it was handed; `down` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+        self.down = False
+
+    def publish(self, body: str) -> None:
+        """See `Topic.publish`."""
+        if self.down:
+            raise TransientError("the topic is down")
+        self.bodies.append(body)

@@ -1,4 +1,4 @@
-"""What the use cases need of the broadcasts' table.
+"""What the use cases need of the broadcasts' table and topic.
 
 What is fixed once stays as it was first written, whoever comes second: that is what lets every step of a broadcast be
 repeated after a crash and do the same work again, not other work.
@@ -92,3 +92,10 @@ class BroadcastStore(Protocol):
             for source in sources
         )
         return summarise(summary, sources, dispatched, tallies)
+
+
+class Topic(Protocol):
+    """Takes announcements."""
+
+    def publish(self, body: str) -> None:
+        """Hands the message to every cell; TransientError if the topic did not take it."""

@@ -1,14 +1,15 @@
-"""The topic on SNS."""
+"""The broadcasts' topic on SNS."""
 
 from typing import TYPE_CHECKING
 
 from loudhailer.aws import calling
+from loudhailer.broadcast.port import Topic
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
 
-class SnsTopic:
+class SnsTopic(Topic):
     """Publishes to one SNS topic."""
 
     def __init__(self, client: "SNSClient", arn: str) -> None:

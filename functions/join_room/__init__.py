@@ -1,0 +1,1 @@
+"""Lets a connection into a room."""

@@ -1,0 +1,41 @@
+"""Wiring of `join_room`: the route `joinroom`."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.join_room.join_room import JoinRoom
+from functions.join_room.settings import Settings
+from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.observability import logger, metrics
+from loudhailer.rooms.dynamodb import DynamoRoomStore
+from loudhailer.settings import from_env
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.scope import ClientOf, PerTenant
+
+settings = from_env(Settings, os.environ)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
+
+
+def part(client: ClientOf) -> Part:
+    """A tenant's part, reached by its clients."""
+    dynamodb = client("dynamodb")
+    return Part(
+        DynamoSessionStore(dynamodb, settings.sessions_table),
+        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        JoinRoom(DynamoRoomStore(dynamodb, settings.connections_table), sender, endpoint=settings.callback_endpoint),
+    )
+
+
+exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock=time.time)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Answers the one who joins once its row says so; nobody asks again."""
+    return exchange(event)

@@ -1,0 +1,1 @@
+"""Wakes inboxes and announces who left a room, as the streams tell of it."""

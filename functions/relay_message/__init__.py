@@ -1,0 +1,1 @@
+"""Delivers the messages of an inbox to all its player's connections."""

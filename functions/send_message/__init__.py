@@ -1,0 +1,1 @@
+"""Takes what a client says to a player or to a room."""

@@ -1,0 +1,59 @@
+"""Wiring of `send_message`: the route `sendmessage`."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.send_message.direct import Direct
+from functions.send_message.rooms import SayInRoom
+from functions.send_message.send_message import SendMessage
+from functions.send_message.settings import Settings
+from loudhailer.aws import LateClient
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.sns import SnsTopic
+from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.observability import logger, metrics
+from loudhailer.rooms.dynamodb import DynamoRoomStore
+from loudhailer.settings import from_env
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.scope import ClientOf, PerTenant
+
+settings = from_env(Settings, os.environ)
+# What is said in a large room becomes a broadcast: those are no tenant's.
+dynamodb: Any = LateClient("dynamodb")
+sns: Any = LateClient("sns")
+broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table)
+topic = SnsTopic(sns, settings.broadcast_topic_arn)
+announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
+
+
+def part(client: ClientOf) -> Part:
+    """A tenant's part, reached by its clients."""
+    own = client("dynamodb")
+    rooms = DynamoRoomStore(own, settings.connections_table)
+    inboxes = DynamoInboxStore(own, settings.messages_table)
+    return Part(
+        DynamoSessionStore(own, settings.sessions_table),
+        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        SendMessage(
+            direct=Direct(inboxes, lifetime_seconds=settings.inbox_lifetime_seconds),
+            rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
+        ),
+    )
+
+
+exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock=time.time)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Answers once the message is stored, or said; nobody asks again."""
+    return exchange(event)

@@ -1,0 +1,107 @@
+"""What a member says reaches everyone in the room, the one who says it too.
+
+Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
+room it is posted to the members directly, side by side, so that a slow one delays nobody else. In a large one it goes
+the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report.
+
+Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
+may miss what is said in it. A member's handshake was over when it joined, so a 410 is believed at once: its row is
+deleted, and the stream makes a leave of that, as of every other way to go.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from loudhailer import ids
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.conversation.caller import Caller
+from loudhailer.conversation.exchange import Frame
+from loudhailer.conversation.frames import said_frame
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import RoomKey, TenantId
+from loudhailer.observability import count, logger
+from loudhailer.rooms.model import SMALL_ROOM
+from loudhailer.rooms.port import RoomStore
+
+MAX_CONTENT = 4_096
+"""Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
+
+POST_SECONDS = 3.0
+"""How long members whose posts fail or are throttled are tried again."""
+
+
+class SayInRoom:
+    """Lets a member say something to its room: the respond of frames that have a `roomKey`."""
+
+    def __init__(
+        self,
+        rooms: RoomStore,
+        sender: OrderedSender,
+        broadcasts: BroadcastStore,
+        announce: Announcer,
+        *,
+        endpoint: str,
+    ) -> None:
+        self._rooms = rooms
+        self._sender = sender
+        self._broadcasts = broadcasts
+        self._announce = announce
+        self._endpoint = endpoint
+
+    def __call__(self, caller: Caller, frame: Frame) -> str | None:
+        """Nothing once it is said, nor if it is blank; an error frame to one who is not in the room."""
+        room, content = ids.room_key(frame.get("roomKey")), _content(frame.get("content"))
+        if not content.strip():
+            return None
+        membership = self._rooms.membership(caller.key)
+        if membership is None or membership.room != room:
+            count("FrameRefused")
+            return caller.refusal("NOT_IN_ROOM", "join the room before you speak in it")
+        said = said_frame(room, membership.nickname, content, caller.received_at)
+        members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
+        if len(members) > SMALL_ROOM:
+            self._broadcast(caller.tenant_id, room, said, caller.received_at)
+        else:
+            self._post(members, said)
+        count("RoomMessageSent")
+        return None
+
+    def _post(self, members: Iterable[ConnectionKey], said: str) -> None:
+        keys = {key.connection_id: key for key in members}
+        frames = dict.fromkeys(keys, (said.encode(),))
+        outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+        for connection, (outcome,) in outcomes.items():
+            if outcome is Outcome.GONE:
+                self._remove(keys[connection])
+            elif outcome is not Outcome.DELIVERED:
+                count("RoomPostFailed")
+                logger.warning("a member did not get what was said", member=connection, outcome=outcome.name)
+
+    def _remove(self, member: ConnectionKey) -> None:
+        try:
+            self._rooms.remove(member)
+        except TransientError:  # the others have heard it: that must not be said to have failed
+            logger.exception("a stale connection is left", member=member.connection_id)
+        else:
+            count("StaleConnectionDeleted")
+
+    def _broadcast(self, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
+        summary = Summary(
+            broadcast_id=ids.new_broadcast_id(),
+            audience=InRoom(tenant, room),
+            content_hash=hashlib.sha256(said.encode()).hexdigest(),
+            published_at=said_at,
+        )
+        self._announce(self._broadcasts.record(summary), said)
+
+
+def _content(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_CONTENT:
+        raise InvalidFieldError("content", f"must be a text of at most {MAX_CONTENT} characters")
+    return value

@@ -1,0 +1,27 @@
+"""The variables of `send_message`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loudhailer.settings import Arn, TableName, Url, integer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where all is kept, as whom tenants' rows are reached, where posts and broadcasts go, how long messages live.
+
+    Attributes:
+        message_lifetime_seconds: of what is said in a large room, on its way.
+        inbox_lifetime_seconds: of a direct message, in its receiver's inbox.
+    """
+
+    connections_table: TableName
+    sessions_table: TableName
+    limits_table: TableName
+    messages_table: TableName
+    broadcasts_table: TableName
+    tenant_role_arn: Arn
+    broadcast_topic_arn: Arn
+    callback_endpoint: Url
+    message_lifetime_seconds: Annotated[int, integer(10, 3600)]
+    inbox_lifetime_seconds: Annotated[int, integer(1, 31_536_000)]

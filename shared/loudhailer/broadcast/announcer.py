@@ -1,0 +1,34 @@
+"""A broadcast that is recorded is put on the topic, which hands it to every cell."""
+
+from collections.abc import Callable
+
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.port import BroadcastStore, Topic
+from loudhailer.observability import count, logger
+
+
+class Announcer:
+    """Announces broadcasts, which end `lifetime_seconds` after that."""
+
+    def __init__(
+        self, broadcasts: BroadcastStore, topic: Topic, *, lifetime_seconds: int, clock: Callable[[], float]
+    ) -> None:
+        self._broadcasts = broadcasts
+        self._topic = topic
+        self._lifetime_seconds = lifetime_seconds
+        self._clock = clock
+
+    def __call__(self, summary: Summary, frame: str) -> None:
+        """Returns once the topic has taken the frame, and that is noted; otherwise a TransientError says so."""
+        announcement = Announcement(
+            broadcast_id=summary.broadcast_id,
+            audience=summary.audience,
+            frame=frame,
+            published_at=summary.published_at,
+            expires_at=int(self._clock()) + self._lifetime_seconds,
+        )
+        self._topic.publish(announcement.to_wire())
+        self._broadcasts.mark_announced(summary.broadcast_id)
+        count("BroadcastPublished")
+        logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(frame.encode()))

@@ -1,0 +1,80 @@
+"""The inboxes in DynamoDB.
+
+messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; `message` (a JSON text), `srcPlayerId`,
+`sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from loudhailer import codec
+from loudhailer.aws import calling, holds
+from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
+from loudhailer.conversation.port import InboxStore
+from loudhailer.ids import PlayerId
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_WRITES_A_BATCH = 25
+"""BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+
+_IS_NEW = "attribute_not_exists(messageId)"
+
+
+class DynamoInboxStore(InboxStore):
+    """Keeps the messages of all inboxes in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def put(self, message: DirectMessage) -> None:
+        """See `InboxStore.put`."""
+        item = {
+            **_key(message),
+            "message": {"S": codec.encode_text(message.message)},
+            "srcPlayerId": {"S": message.source},
+            "sentAt": {"N": str(message.sent_at)},
+            "expiresAt": {"N": str(message.expires_at)},
+        }
+        holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW))
+
+    def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
+        """See `InboxStore.oldest`."""
+        with calling("Query"):
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="inbox = :inbox",
+                ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [_message_of(inbox, item) for item in page["Items"]]
+
+    def delete(self, messages: Sequence[DirectMessage]) -> None:
+        """See `InboxStore.delete`."""
+        for batch in batched(messages, _WRITES_A_BATCH, strict=False):
+            pending: Any = {self._table: [{"DeleteRequest": {"Key": _key(message)}} for message in batch]}
+            while pending:
+                with calling("BatchWriteItem"):
+                    pending = self._client.batch_write_item(RequestItems=pending).get("UnprocessedItems")
+
+
+def _key(message: DirectMessage) -> Item:
+    return {"inbox": {"S": message.inbox.key}, "messageId": {"S": message.message_id}}
+
+
+def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
+    return DirectMessage(
+        inbox=inbox,
+        message_id=MessageId(item["messageId"]["S"]),
+        message=codec.decode(item["message"]["S"]),
+        source=PlayerId(item["srcPlayerId"]["S"]),
+        sent_at=int(item["sentAt"]["N"]),
+        expires_at=int(item["expiresAt"]["N"]),
+    )

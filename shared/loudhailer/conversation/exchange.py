@@ -1,0 +1,97 @@
+"""What every frame that a function answers goes through, before it does what it asks for.
+
+In this order: who calls, is it JSON, is the minute's limit kept, is the session still open. Whatever the outcome, the
+client gets an answer: API Gateway sends the body of the function's response back over the route's response.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+
+Attempts are counted before anything else is done for them, so that a flood costs one write a frame. They count for the
+player; where the session is bound to none, for the session.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from loudhailer import codec
+from loudhailer.conversation.caller import Caller
+from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import TenantId
+from loudhailer.observability import count, logger
+from loudhailer.tenancy.model import MinuteCounter, messages_of_player, messages_of_session
+from loudhailer.tenancy.port import LimitStore, SessionStore
+
+type Frame = Mapping[str, Any]
+type Respond = Callable[[Caller, Frame], str | None]
+"""Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
+
+InvalidFieldError and TransientError are answered with an error frame.
+"""
+
+
+class Part(NamedTuple):
+    """One tenant's part of an exchange."""
+
+    sessions: SessionStore
+    limits: LimitStore
+    respond: Respond
+
+
+class Exchange:
+    """Answers the frames of one route."""
+
+    def __init__(self, part_of: Callable[[TenantId], Part], *, clock: Callable[[], float]) -> None:
+        self._part_of = part_of
+        self._clock = clock
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The function's response to a message's event; never raises for what a client sent."""
+        try:
+            caller = Caller.of(event)
+        except InvalidFieldError as error:
+            count("CallerUnknown")
+            logger.error("the event does not say who calls", reason=str(error))
+            request = event["requestContext"]
+            body: str | None = error_frame(
+                "UNKNOWN_CALLER",
+                "the connection is not known here: connect again",
+                connection_id=request["connectionId"],
+                request_id=request["requestId"],
+            )
+        else:
+            with logger.append_context_keys(tenant_id=caller.tenant_id, connection_id=caller.key.connection_id):
+                body = self._answer(caller, event.get("body") or "")
+        return {"statusCode": 200} if body is None else {"statusCode": 200, "body": body}
+
+    def _answer(self, caller: Caller, body: str) -> str | None:
+        now = int(self._clock())
+        try:
+            frame = codec.decode_object(body)
+            part = self._part_of(caller.tenant_id)
+            if part.limits.count_in_minute(_counter_of(caller), now) > caller.messages_per_minute:
+                count("FrameThrottled")
+                return throttle_frame(caller.key.connection_id, caller.request_id)
+            session = part.sessions.keep_alive(
+                caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
+            )
+            if session is None or (caller.player_id and caller.player_id != session.player_id):
+                return _refused(caller, SESSION_OVER, "the session is over")
+            return part.respond(caller, frame)
+        except codec.NotJsonError:
+            return _refused(caller, "NOT_JSON", "the frame is not a JSON object")
+        except InvalidFieldError as error:
+            return _refused(caller, "INVALID_FIELD", str(error))
+        except TransientError:
+            count("FrameFailed")
+            logger.exception("frame not carried out")
+            return caller.refusal("TRY_AGAIN", "this did not work now: try again")
+
+
+def _refused(caller: Caller, code: str, message: str) -> str:
+    count("FrameRefused")
+    return caller.refusal(code, message)
+
+
+def _counter_of(caller: Caller) -> MinuteCounter:
+    if caller.player_id is None:
+        return messages_of_session(caller.tenant_id, caller.session_id)
+    return messages_of_player(caller.tenant_id, caller.player_id)

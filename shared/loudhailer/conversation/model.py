@@ -1,0 +1,104 @@
+"""A direct message, the inbox it waits in, and the wake that has an inbox looked at."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple, NewType, Self
+
+from loudhailer import codec, ids
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.errors import InvalidFieldError, MalformedMessageError
+from loudhailer.ids import PlayerId, TenantId
+from loudhailer.queues.port import FifoMessage
+
+VERSION = 1
+
+MessageId = NewType("MessageId", str)
+"""`{received_at:013d}-{request id}`; sorts by the time."""
+
+
+def message_id(received_at: int, request_id: str) -> MessageId:
+    """The id of a message that API Gateway took at a time, in epoch milliseconds; the request's id makes it unique.
+
+    Ids sort as the gateway's clock had the messages. So a sender's messages keep their order when each is sent after
+    the acknowledgement of the one before. Of messages that are sent without waiting, those that the gateway took in the
+    same millisecond have no order; the gateway hands on a connection's frames side by side and says nothing more of
+    them: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    """
+    return MessageId(f"{received_at:013d}-{request_id}")
+
+
+class Inbox(NamedTuple):
+    """Where the direct messages to a player wait."""
+
+    tenant_id: TenantId
+    player_id: PlayerId
+
+    @property
+    def key(self) -> str:
+        """`{tenantId}#{playerId}`: what its messages' rows lead with."""
+        return f"{self.tenant_id}#{self.player_id}"
+
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """The inbox of a key; InvalidFieldError if it is none."""
+        tenant, _, player = key.partition("#")
+        return cls(ids.tenant_id(tenant), ids.player_id(player))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectMessage:
+    """What a player says to another one.
+
+    Attributes:
+        inbox: the receiver's.
+        message_id: its place in the inbox.
+        message: any JSON value.
+        source: the player who sent it.
+        sent_at: when API Gateway took it, in epoch milliseconds.
+        expires_at: epoch seconds; from then on it is not delivered.
+    """
+
+    inbox: Inbox
+    message_id: MessageId
+    message: Any
+    source: PlayerId
+    sent_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """An inbox is to be looked at: it has a new message, or its player a new connection.
+
+    A wake has no time of its own: the messages expire, and an inbox that is looked at once too often does no harm.
+    """
+
+    inbox: Inbox
+    connection: ConnectionKey | None = None
+
+    def to_message(self, event_id: str) -> FifoMessage:
+        """The inbox queue's message; an inbox's wakes follow one another, and two of one event are the same.
+
+        An inbox's key may be longer than the 128 characters that a group's id may have, so it is hashed:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+        """
+        wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
+        if self.connection is not None:
+            wire |= {"partition": self.connection.partition, "connectionId": self.connection.connection_id}
+        return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
+
+    @classmethod
+    def of_body(cls, body: str) -> Self:
+        """The wake in an inbox queue's message; MalformedMessageError for anything else."""
+        try:
+            wire = codec.decode_object(body)
+            if wire.get("v") != VERSION:
+                raise MalformedMessageError("the message is of another version")
+            connection = (
+                ConnectionKey(ids.partition(wire["partition"]), ids.connection_id(wire.get("connectionId")))
+                if "partition" in wire
+                else None
+            )
+            return cls(Inbox.of_key(str(wire.get("inbox"))), connection)
+        except (codec.NotJsonError, InvalidFieldError) as error:
+            raise MalformedMessageError(f"not a wake: {error}") from error

@@ -1,0 +1,25 @@
+"""What the use cases need of the players' inboxes.
+
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from loudhailer.conversation.model import DirectMessage, Inbox
+
+
+class InboxStore(Protocol):
+    """The direct messages that wait for their receivers."""
+
+    def put(self, message: DirectMessage) -> None:
+        """Puts the message into its inbox; one that is there already stays as it is."""
+
+    def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
+        """The first messages of the inbox, expired ones too, in the order of their ids, read consistently.
+
+        At most `limit`; fewer, but not none, where there are more than one page of a query holds.
+        """
+
+    def delete(self, messages: Sequence[DirectMessage]) -> None:
+        """Deletes the messages; those that are not there are fine."""

@@ -1,0 +1,79 @@
+"""The rooms on DynamoDB: `roomKey`, `nickName` and `roomIndexKey` of the table `connections`, and its index `room`."""
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from loudhailer.aws import calling
+from loudhailer.connections.dynamodb import key_from_item, key_to_item
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import RoomKey, TenantId, tenant_of
+from loudhailer.rooms.model import Membership, membership_of
+from loudhailer.rooms.port import Joined, RoomStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_EXISTS = "attribute_exists(connectionId)"
+
+
+class DynamoRoomStore(RoomStore):
+    """Keeps the rooms in the table of the connections."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
+        """See `RoomStore.join`."""
+        try:
+            with calling("UpdateItem"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=key_to_item(key),
+                    UpdateExpression="SET roomKey = :room, nickName = :nickname, roomIndexKey = :index",
+                    ConditionExpression=_EXISTS,
+                    ExpressionAttributeValues={
+                        ":room": {"S": membership.room},
+                        ":nickname": {"S": membership.nickname},
+                        ":index": {"S": _index_key(tenant_of(key.partition), membership.room)},
+                    },
+                    ReturnValues="UPDATED_OLD",
+                )
+        except ClientError:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            return None
+        return Joined(membership_of(answer.get("Attributes", {})))
+
+    def membership(self, key: ConnectionKey) -> Membership | None:
+        """See `RoomStore.membership`."""
+        with calling("GetItem"):
+            answer = self._client.get_item(
+                TableName=self._table,
+                Key=key_to_item(key),
+                ProjectionExpression="roomKey, nickName",
+                ConsistentRead=True,
+            )
+        return membership_of(answer.get("Item", {}))
+
+    def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
+        """See `RoomStore.members`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="room",
+            KeyConditionExpression="roomIndexKey = :room",
+            ExpressionAttributeValues={":room": {"S": _index_key(tenant, room)}},
+            PaginationConfig={"PageSize": limit},
+        )
+        with calling("Query"):
+            return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
+
+    def remove(self, key: ConnectionKey) -> None:
+        """See `RoomStore.remove`."""
+        with calling("DeleteItem"):
+            self._client.delete_item(TableName=self._table, Key=key_to_item(key))
+
+
+def _index_key(tenant: TenantId, room: RoomKey) -> str:
+    return f"{tenant}#{room}"

@@ -1,0 +1,209 @@
+"""Direct messages where something is in the way; how they work otherwise, seed B's tests show."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from loudhailer.ids import TenantId
+from tests.e2e.faults import Workers, paused
+from tests.e2e.scene import Guest, Scene
+from tests.e2e.system import Item, eventually
+
+SENDER, RECEIVER, OTHER = "1", "2", "3"
+MANY = 200
+LONG = "x" * 30_000
+"""Sixty of these are more than may wait for a client that does not read."""
+
+
+async def player(scene: Scene, tenant: TenantId, name: str) -> Guest:
+    """A player who connects, in a session of its own."""
+    return await scene.connect(await scene.session(tenant, name))
+
+
+def send(sender: Guest, message: object, destination: str = RECEIVER) -> None:
+    """Send a direct message."""
+    sender.send_json({"action": "sendmessage", "message": message, "destinationPlayerId": destination})
+
+
+async def acknowledged(sender: Guest, messages: Iterable[object], destination: str = RECEIVER) -> None:
+    """Send each message once the one before is acknowledged."""
+    for message in messages:
+        send(sender, message, destination)
+        assert (ack := await sender.frame()).get("status") == "Message sent!", ack
+
+
+async def messages(receiver: Guest, number: int) -> list[Any]:
+    """What the next frames carry."""
+    return [(await receiver.frame())["message"] for _ in range(number)]
+
+
+async def distinct(receiver: Guest, number: int) -> tuple[list[Any], int]:
+    """The messages of so many different ids, as they first came, and how many came again in between."""
+    first: dict[str, Any] = {}
+    frames = 0
+    while len(first) < number:
+        frame = await receiver.frame()
+        first.setdefault(frame["messageId"], frame["message"])
+        frames += 1
+    return list(first.values()), frames - number
+
+
+def waiting(scene: Scene, tenant: TenantId, name: str = RECEIVER) -> list[Item]:
+    """The messages in a player's inbox."""
+    return scene.system.dynamodb.query(
+        TableName=scene.system.table("messages"),
+        KeyConditionExpression="inbox = :inbox",
+        ExpressionAttributeValues={":inbox": {"S": f"{tenant}#{name}"}},
+        ConsistentRead=True,
+    )["Items"]
+
+
+@contextmanager
+def visible_again_after(scene: Scene, seconds: int) -> Iterator[None]:
+    """How long a wake is invisible whose relay has died: a minute, and shorter during the block."""
+    queue = scene.system.queue("inbox")
+    before = scene.system.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(seconds)})
+    try:
+        yield
+    finally:
+        scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
+
+
+@asynccontextmanager
+async def slow_handshake(scene: Scene, tenant: TenantId, seconds: float) -> AsyncIterator["asyncio.Task[Guest]"]:
+    """A receiver whose connection is recorded, and not open yet, for so many seconds."""
+    session = await scene.session(tenant, RECEIVER)
+    before = len(scene.system.connections_of(tenant))
+    await scene.faults(connect_delay_ms=seconds * 1_000)
+    connecting = asyncio.create_task(scene.connect(session))
+    await eventually(lambda: len(scene.system.connections_of(tenant)) > before)
+    yield connecting
+
+
+async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene: Scene) -> None:
+    """Half are sent before the receiver connects, more than are read at once; the others to its two devices."""
+    tenant = scene.tenant()
+    sender = await player(scene, tenant, SENDER)
+    await acknowledged(sender, range(MANY // 2 + 10))
+    phone = await player(scene, tenant, RECEIVER)
+    rest = asyncio.create_task(acknowledged(sender, range(MANY // 2 + 10, MANY)))
+    assert await messages(phone, MANY) == list(range(MANY))
+    await rest
+    laptop = await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, "abc")
+    assert [await messages(device, 3) for device in (phone, laptop)] == [["a", "b", "c"]] * 2
+    await eventually(lambda: waiting(scene, tenant) == [])
+
+
+async def test_many_messages_sent_at_once_arrive_once_each_with_the_gateways_time(scene: Scene) -> None:
+    """The gateway hands them on side by side; their times say in which order it took them, to the millisecond."""
+    tenant = scene.tenant()
+    sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    for number in range(MANY):
+        send(sender, number)
+    acks = [await sender.frame() for _ in range(MANY)]
+    frames = [await receiver.frame() for _ in range(MANY)]
+    assert {ack["messageId"] for ack in acks} == {frame["messageId"] for frame in frames}
+    as_sent = sorted(frames, key=lambda frame: frame["message"])
+    assert [frame["message"] for frame in as_sent] == list(range(MANY))
+    assert [frame["sentAt"] for frame in as_sent] == sorted(frame["sentAt"] for frame in frames)
+    assert await scene.received([receiver]) == [[]]
+
+
+async def test_a_message_that_waits_arrives_though_the_handshake_takes_long(scene: Scene) -> None:
+    """The connection's row wakes the inbox while a post to the connection still is answered 410."""
+    tenant = scene.tenant()
+    sender = await player(scene, tenant, SENDER)
+    await acknowledged(sender, "ab")
+    async with slow_handshake(scene, tenant, 2.0) as connecting:
+        assert await messages(await connecting, 2) == ["a", "b"]
+
+
+async def test_a_message_that_comes_during_the_handshake_arrives(scene: Scene) -> None:
+    """Its inbox was woken for the connection before, and found empty."""
+    tenant = scene.tenant()
+    sender = await player(scene, tenant, SENDER)
+    async with slow_handshake(scene, tenant, 4.0) as connecting:
+        await asyncio.sleep(1)
+        await acknowledged(sender, "a")
+        assert not connecting.done()
+        assert await messages(await connecting, 1) == ["a"]
+
+
+async def test_one_who_does_not_read_delays_nobody_else(scene: Scene) -> None:
+    """The others get theirs while its inbox cannot be emptied; it gets all of its own when it reads again."""
+    tenant = scene.tenant()
+    sender, slow, other = [await player(scene, tenant, name) for name in (SENDER, RECEIVER, OTHER)]
+    slow.stop_reading()
+    texts = [f"{number} {LONG}" for number in range(60)]
+    await acknowledged(sender, texts)
+    await eventually(lambda: scene.gateway("stats"), lambda stats: stats["posts"].get("429", 0) > 0)
+    await acknowledged(sender, range(20), OTHER)
+    assert await messages(other, 20) == list(range(20))
+    assert waiting(scene, tenant) != []
+    slow.resume_reading()
+    assert await messages(slow, 60) == texts
+
+
+async def test_a_device_that_does_not_read_keeps_nothing_from_another(scene: Scene) -> None:
+    """The messages are delivered, and leave the inbox, though one of the player's devices takes no more."""
+    tenant = scene.tenant()
+    sender, slow, reader = [await player(scene, tenant, name) for name in (SENDER, RECEIVER, RECEIVER)]
+    slow.stop_reading()
+    texts = [f"{number} {LONG}" for number in range(60)]
+    await acknowledged(sender, texts)
+    assert await messages(reader, 60) == texts
+    await eventually(lambda: waiting(scene, tenant) == [])
+
+
+async def test_posts_that_fail_change_no_order_and_only_lost_answers_bring_doubles(scene: Scene) -> None:
+    """A post is tried again until the gateway says that it took the frame."""
+    tenant = scene.tenant()
+    sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    await scene.faults(error_rate=0.2, reset_rate=0.1, throttle_rate=0.1)
+    await acknowledged(sender, range(30))
+    assert await messages(receiver, 30) == list(range(30))
+    before = (await scene.gateway("stats"))["posts_reset"]
+    await scene.faults(lost_response_rate=0.3)
+    await acknowledged(sender, range(30))
+    found, doubles = await distinct(receiver, 30)
+    await eventually(lambda: waiting(scene, tenant) == [])
+    lost = (await scene.gateway("stats"))["posts_reset"] - before
+    await scene.faults()
+    assert found == list(range(30))
+    assert doubles + len((await scene.received([receiver]))[0]) == lost
+
+
+async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no_order(scene: Scene) -> None:
+    """Its wake comes again, and whatever stands in the inbox is posted: what was not deleted arrives twice."""
+    tenant = scene.tenant()
+    sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, ["first"])
+    assert await messages(receiver, 1) == ["first"]
+    with visible_again_after(scene, 5):
+        dying = asyncio.create_task(
+            Workers(scene.system, "relay_message").kill_when(lambda: not receiver._messages.empty())
+        )
+        await acknowledged(sender, "abc")
+        await dying
+        found, _ = await distinct(receiver, 3)
+    assert found == ["a", "b", "c"]
+    await eventually(lambda: waiting(scene, tenant) == [])
+
+
+async def test_a_presence_that_dies_after_it_woke_an_inbox_brings_no_double(scene: Scene) -> None:
+    """The stream brings the record again, and the queue knows the wake."""
+    tenant = scene.tenant()
+    sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, ["first"])
+    assert await messages(receiver, 1) == ["first"]
+    with paused(scene.system, "inbox"):
+        dying = asyncio.create_task(Workers(scene.system, "presence").kill_when(lambda: scene.system.waiting("inbox")))
+        await acknowledged(sender, "a")
+        await dying
+    assert await messages(receiver, 1) == ["a"]
+    await acknowledged(sender, "b")
+    assert await messages(receiver, 1) == ["b"]
+    assert await scene.received([receiver]) == [[]]

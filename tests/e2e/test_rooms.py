@@ -1,0 +1,377 @@
+"""Rooms, as clients of the talk's page see them (seed C)."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import batched
+from typing import Any
+
+import pytest
+
+from loudhailer import codec
+from loudhailer.broadcast.audience import InRoom, to_wire
+from loudhailer.connections.dynamodb import DynamoPartitionStore, connection_to_item
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.rooms.model import SMALL_ROOM
+from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.system import eventually
+from tools.client.socket import Socket, open_socket
+
+MINUTE = 60
+LARGE_ROOM = 2_000
+
+
+def join(guest: Guest, nickname: str, room: str = "lobby") -> None:
+    """Send the frame with which the talk's page joins a room."""
+    guest.send_json({"action": "joinroom", "roomKey": room, "nickName": nickname})
+
+
+def say(guest: Guest, content: str, room: str = "lobby") -> None:
+    """Send the frame with which one says something."""
+    guest.send_json({"action": "sendmessage", "roomKey": room, "content": content})
+
+
+def joined(nickname: str, room: str = "lobby") -> dict[str, str]:
+    """The frame that announces a join."""
+    return {"action": "joinroom", "roomKey": room, "nickName": nickname}
+
+
+def left(nickname: str, room: str = "lobby") -> dict[str, str]:
+    """The frame that announces a leave."""
+    return {"action": "leaveroom", "roomKey": room, "nickName": nickname}
+
+
+async def heard(guests: Sequence[Guest]) -> list[tuple[str, str]]:
+    """Who said what, as each of the guests hears it next."""
+    frames = [await guest.frame() for guest in guests]
+    assert {frame["action"] for frame in frames} == {"sendmessage"}, frames
+    return [(frame["nickName"], frame["content"]) for frame in frames]
+
+
+async def enter(guests: Sequence[Guest], *nicknames: str, room: str = "lobby", among: Sequence[Guest] = ()) -> None:
+    """Let guests join a room, one after the other; all who are in it by then have seen each of them come."""
+    inside = list(among)
+    for guest, nickname in zip(guests, nicknames, strict=True):
+        join(guest, nickname, room)
+        inside.append(guest)
+        assert [await one.frame() for one in inside] == [joined(nickname, room)] * len(inside)
+
+
+async def party(scene: Scene, tenant: TenantId, *nicknames: str, room: str = "lobby") -> list[Guest]:
+    """Guests, each of a session of its own, who are in a room."""
+    guests = [await scene.guest(tenant) for _ in nicknames]
+    await enter(guests, *nicknames, room=room)
+    return guests
+
+
+async def test_a_room_talks(scene: Scene) -> None:
+    """The page's own frames; the nickname that it adds to what is said is not trusted."""
+    ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
+    before = int(time.time() * 1000)
+    spoken = {"action": "sendmessage", "roomKey": "lobby", "nickName": "Bob", "content": "Hello <b>& all</b> 👋"}
+    ann.send_json(spoken)
+    frames = [await ann.frame(), await bob.frame()]
+    sent_at = frames[0]["sentAt"]
+    assert frames == [{**spoken, "nickName": "Ann", "sentAt": sent_at}] * 2
+    assert before - 1_000 <= sent_at <= int(time.time() * 1000) + 1_000
+    say(bob, "Hello Ann")
+    assert await heard([ann, bob]) == [("Bob", "Hello Ann")] * 2
+
+
+async def test_blank_text_is_ignored(scene: Scene) -> None:
+    """Nobody hears it, and it is not answered."""
+    guests = await party(scene, scene.tenant(), "Ann", "Bob")
+    for blank in ("", "   ", "\n\t"):
+        say(guests[0], blank)
+    assert await scene.received(guests) == [[], []]
+
+
+async def close(scene: Scene, guest: Guest) -> None:
+    """Close the socket."""
+    del scene
+    guest.leave()
+
+
+async def reset(scene: Scene, guest: Guest) -> None:
+    """Break the connection."""
+    del scene
+    await guest.reset()
+
+
+@pytest.mark.parametrize("go", [close, reset])
+async def test_a_leave_is_announced(scene: Scene, go: Callable[[Scene, Guest], Any]) -> None:
+    """To everyone who is still in the room, and the counts follow."""
+    tenant = scene.tenant()
+    ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
+    await scene.counted(tenant, 3)
+    await go(scene, ann)
+    assert [await bob.frame(), await cid.frame()] == [left("Ann")] * 2
+    await scene.counted(tenant, 2)
+
+
+async def test_the_end_of_a_session_is_a_leave(scene: Scene) -> None:
+    """All of its connections leave their rooms."""
+    tenant = scene.tenant()
+    session = await scene.session(tenant)
+    leaving = await scene.guests(session, 2)
+    (bob,) = await party(scene, tenant, "Bob")
+    await enter(leaving, "Ann 1", "Ann 2", among=[bob])
+    await scene.api.call("DELETE", "/session", query={"tenantId": tenant, "sessionId": session.session})
+    told = [await bob.frame(), await bob.frame()]
+    assert sorted(frame["nickName"] for frame in told) == ["Ann 1", "Ann 2"]
+    assert {frame["action"] for frame in told} == {"leaveroom"}
+
+
+async def test_a_stale_member_is_found_by_what_is_said_next(scene: Scene) -> None:
+    """A lost `$disconnect` leaves its row; the others hear all the same, and then that it has left."""
+    tenant = scene.tenant()
+    ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
+    await scene.lose(cid)
+    say(ann, "anybody there?")
+    assert await heard([ann, bob]) == [("Ann", "anybody there?")] * 2
+    assert [await ann.frame(), await bob.frame()] == [left("Cid")] * 2
+    await scene.counted(tenant, 2)
+
+
+async def test_a_stale_member_goes_with_its_time(scene: Scene) -> None:
+    """Nobody says anything, so its row stays until it expires."""
+    tenant = scene.tenant()
+    ann, bob = await party(scene, tenant, "Ann", "Bob")
+    (lost,) = await scene.lose(bob)
+    (row,) = [row for row in scene.system.connections_of(tenant) if row["connectionId"]["S"] == lost]
+    scene.system.change_connection(row, expiresAt=int(time.time()) - MINUTE)
+    assert await ann.frame() == left("Bob")
+
+
+async def test_to_join_another_room_is_to_leave_the_former(scene: Scene) -> None:
+    """The former room is told; from then on one hears, and is heard in, the new one alone."""
+    tenant = scene.tenant()
+    ann, bob = await party(scene, tenant, "Ann", "Bob")
+    (cid,) = await party(scene, tenant, "Cid", room="attic")
+    join(ann, "Anna", "attic")
+    assert [await ann.frame(), await cid.frame()] == [joined("Anna", "attic")] * 2
+    assert await bob.frame() == left("Ann")
+    say(ann, "still there?")
+    assert (await ann.frame())["error"]["code"] == "NOT_IN_ROOM"
+    say(bob, "alone at last")
+    assert await heard([bob]) == [("Bob", "alone at last")]
+    say(cid, "welcome", "attic")
+    assert await heard([ann, cid]) == [("Cid", "welcome")] * 2
+    assert await scene.received([ann, bob, cid]) == [[], [], []]
+
+
+async def test_a_nickname_can_be_changed(scene: Scene) -> None:
+    """It is a leave and a join to all; to join again as the same is answered, and told to nobody else."""
+    ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
+    join(ann, "Ann")
+    assert await ann.frame() == joined("Ann")
+    join(ann, "Queen Ann")
+    told = [[await guest.frame(), await guest.frame()] for guest in (ann, bob)]
+    for frames in told:
+        assert sorted(frames, key=str) == sorted([joined("Queen Ann"), left("Ann")], key=str)
+    say(ann, "hello")
+    assert await heard([ann, bob]) == [("Queen Ann", "hello")] * 2
+
+
+async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
+    """The sender alone is told, and nobody hears."""
+    tenant = scene.tenant()
+    (ann,) = await party(scene, tenant, "Ann")
+    stranger = await scene.guest(tenant)
+    connection_id = await stranger.connection_id()
+    say(stranger, "let me in")
+    frame = await stranger.frame()
+    assert (frame["error"]["code"], frame["connectionId"]) == ("NOT_IN_ROOM", connection_id)
+    assert await scene.received([ann, stranger]) == [[], []]
+
+
+async def test_one_who_never_joined_leaves_without_a_trace(scene: Scene) -> None:
+    """And keeps nobody from being told of those who did."""
+    tenant = scene.tenant()
+    ann, bob = await party(scene, tenant, "Ann", "Bob")
+    stranger = await scene.guest(tenant)
+    stranger.leave()
+    await scene.counted(tenant, 2)
+    bob.leave()
+    assert await ann.frame() == left("Bob")
+
+
+async def test_rooms_of_the_same_name_of_two_tenants_are_two_rooms(scene: Scene) -> None:
+    """Neither hears the other come, talk or go."""
+    ours = await party(scene, scene.tenant(), "Ann", "Bob")
+    theirs = await party(scene, scene.tenant(), "Ann", "Bob")
+    say(ours[0], "ours")
+    say(theirs[0], "theirs")
+    assert await heard(ours) == [("Ann", "ours")] * 2
+    assert await heard(theirs) == [("Ann", "theirs")] * 2
+    ours[1].leave()
+    assert await ours[0].frame() == left("Bob")
+    assert await scene.received([ours[0], *theirs]) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("frame", "field"),
+    [
+        ({"action": "joinroom", "nickName": "Ann"}, "roomKey"),
+        ({"action": "joinroom", "roomKey": "a#b", "nickName": "Ann"}, "roomKey"),
+        ({"action": "joinroom", "roomKey": "x" * 10_000, "nickName": "Ann"}, "roomKey"),
+        ({"action": "joinroom", "roomKey": "lobby"}, "nickName"),
+        ({"action": "joinroom", "roomKey": "lobby", "nickName": "   "}, "nickName"),
+        ({"action": "joinroom", "roomKey": "lobby", "nickName": "x" * 65}, "nickName"),
+        ({"action": "joinroom", "roomKey": "lobby", "nickName": "a\u0000b"}, "nickName"),
+        ({"action": "sendmessage", "roomKey": "lo/bby", "content": "hello"}, "roomKey"),
+        ({"action": "sendmessage", "roomKey": "lobby"}, "content"),
+        ({"action": "sendmessage", "roomKey": "lobby", "content": {"a": 1}}, "content"),
+        ({"action": "sendmessage", "roomKey": "lobby", "content": "x" * 4_097}, "content"),
+    ],
+)
+async def test_a_bad_field_is_answered_by_its_name(scene: Scene, frame: dict[str, Any], field: str) -> None:
+    """The room hears nothing of it."""
+    tenant = scene.tenant()
+    (ann,) = await party(scene, tenant, "Ann")
+    ann.send_json(frame)
+    answer = await ann.frame()
+    assert answer["error"]["code"] == "INVALID_FIELD"
+    assert answer["error"]["message"].startswith(f"{field}: ")
+    say(ann, "hello")
+    assert await heard([ann]) == [("Ann", "hello")]
+
+
+async def test_one_who_says_too_much_in_a_minute_is_throttled(scene: Scene) -> None:
+    """The sender alone is told; joins count as well."""
+    tenant = scene.tenant(messages_per_minute=2)
+    ann, bob = await party(scene, tenant, "Ann", "Bob")
+    for number in range(5):  # two minutes have room for four at most
+        say(ann, f"number {number}")
+    frames = [await ann.frame() for _ in range(5)]
+    throttled = [frame for frame in frames if frame.get("message") == "Too Many Requests"]
+    spoken = [frame for frame in frames if frame.get("action") == "sendmessage"]
+    assert len(throttled) + len(spoken) == 5
+    assert throttled
+    assert throttled[0].keys() == {"message", "connectionId", "requestId"}
+    further, others = await scene.received([ann, bob])
+    assert further == []
+    assert sorted(others, key=str) == sorted(spoken, key=str)
+
+
+async def test_a_broadcast_to_a_room_reaches_those_who_are_in_it(scene: Scene) -> None:
+    """As the rows have it now: not who left it, not another room, not another tenant's."""
+    tenant = scene.tenant()
+    ann, bob, cid = await party(scene, tenant, "Ann", "Bob", "Cid")
+    (stranger,) = await party(scene, scene.tenant(), "Ann")
+    await enter([cid], "Cid", room="attic")
+    assert [await ann.frame(), await bob.frame()] == [left("Cid")] * 2
+    broadcast = await scene.broadcast({"tenantId": tenant, "roomKey": "lobby"}, {"tea": "is served"})
+    for guest in (ann, bob):
+        frame = await guest.frame()
+        assert (frame["id"], frame["data"]) == (broadcast, {"tea": "is served"})
+    report = await scene.report(broadcast)
+    assert (report["dispatched"], report["delivered"]) == (2, 2)
+    assert await scene.received([cid, stranger]) == [[], []]
+
+
+class Listener(Socket):
+    """A socket that counts what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: Counter[bytes] = Counter()
+
+    def on_message(self, payload: bytes) -> None:
+        """Count the message."""
+        self.heard[payload] += 1
+
+
+async def connections(scene: Scene) -> set[str]:
+    """The ids of all connections that are open."""
+    return set((await scene.gateway("connections"))["connection_ids"])
+
+
+@asynccontextmanager
+async def audience(scene: Scene, session: Session, size: int) -> AsyncIterator[list[Listener]]:
+    """Open sockets in the room `hall`, whose rows are written in bulk: joining takes the local AWS minutes."""
+    before = await connections(scene)
+    await scene.faults(skip_connect=True, drop_disconnect=1.0)
+    gate = asyncio.Semaphore(100)
+
+    async def listener() -> Listener:
+        async with gate:
+            return await open_socket(Listener, session.url)
+
+    listeners = await asyncio.gather(*(listener() for _ in range(size)))
+    await scene.faults()
+    ids = await connections(scene) - before
+    assert len(ids) == size
+
+    async def all_left() -> bool:
+        return ids.isdisjoint(await connections(scene))
+
+    rows = [_in_hall(session.tenant, session.session, number, one) for number, one in enumerate(sorted(ids))]
+    keys = [{name: row[name] for name in ("partition", "connectionId")} for row in rows]
+    partitions = DynamoPartitionStore(scene.system.dynamodb, scene.system.table("partitions"))
+    partitions.open([nth_partition(session.tenant, number) for number in range(2)])
+    try:
+        _write(scene, [{"PutRequest": {"Item": row}} for row in rows])
+        yield listeners
+    finally:
+        _write(scene, [{"DeleteRequest": {"Key": key}} for key in keys])
+        await scene.faults(drop_disconnect=1.0)
+        for one in listeners:
+            one.leave()
+        await eventually(all_left)
+
+
+def _in_hall(tenant: TenantId, session: SessionId, number: int, connection: str) -> dict[str, Any]:
+    """The row of a connection that joined the room a while ago."""
+    now = int(time.time())
+    key = ConnectionKey(nth_partition(tenant, number % 2), ConnectionId(connection))
+    return {
+        **connection_to_item(Connection(key, session, now - MINUTE, now + CONNECTION_SECONDS)),
+        "roomKey": {"S": "hall"},
+        "roomIndexKey": {"S": f"{tenant}#hall"},
+        "nickName": {"S": f"listener {number}"},
+    }
+
+
+def _write(scene: Scene, requests: Sequence[Any]) -> None:
+    table = scene.system.table("connections")
+    for batch in batched(requests, 25, strict=False):
+        pending: Any = {table: list(batch)}
+        while pending:
+            pending = scene.system.dynamodb.batch_write_item(RequestItems=pending)["UnprocessedItems"]
+
+
+async def test_a_room_of_2000_hears_what_a_member_says(scene: Scene) -> None:
+    """By a broadcast with a report; in so large a room joins and leaves are not announced."""
+    assert LARGE_ROOM > SMALL_ROOM
+    tenant = scene.tenant(tenant_connections=10_000)
+    session = await scene.session(tenant)
+    ann, bob = await scene.guests(session, 2)
+    async with audience(scene, session, LARGE_ROOM) as listeners:
+        for guest, nickname in ((bob, "Bob"), (ann, "Ann")):
+            join(guest, nickname, "hall")
+            assert await guest.frame() == joined(nickname, "hall")
+        say(ann, "can you hear me at the back?", "hall")
+        assert await heard([ann, bob]) == [("Ann", "can you hear me at the back?")] * 2
+        await eventually(lambda: sum(bool(one.heard) for one in listeners), lambda number: number == LARGE_ROOM)
+        report = await scene.report(_broadcast_to_hall(scene, tenant))
+        assert (report["dispatched"], report["delivered"]) == (LARGE_ROOM + 2, LARGE_ROOM + 2)
+        ann.leave()
+        await eventually(lambda: len(scene.system.connections_of(tenant)), lambda rows: rows == LARGE_ROOM + 1)
+        assert await scene.received([bob]) == [[]]
+        said = [[payload for payload in one.heard if b'"type":"broadcast"' not in payload] for one in listeners]
+        assert {len(payloads) for payloads in said} == {1}
+
+
+def _broadcast_to_hall(scene: Scene, tenant: TenantId) -> str:
+    """The id of the one broadcast to the room."""
+    pages = scene.system.dynamodb.get_paginator("scan").paginate(
+        TableName=scene.system.table("broadcasts"),
+        FilterExpression="audience = :hall",
+        ExpressionAttributeValues={":hall": {"S": codec.encode_text(to_wire(InRoom(tenant, RoomKey("hall"))))}},
+    )
+    (summary,) = (item for page in pages for item in page["Items"])
+    return str(summary["broadcastId"]["S"])

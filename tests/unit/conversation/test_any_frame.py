@@ -1,0 +1,102 @@
+"""Whatever a frame says, what handles it answers with a legal frame, or is silent where there is nothing to say."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.default_route.default_route import answer
+from functions.echo.echo import Echo, Tenancy
+from functions.echo.post import Post
+from functions.join_room.join_room import JoinRoom
+from functions.send_message.direct import Direct
+from functions.send_message.rooms import SayInRoom
+from functions.send_message.send_message import SendMessage
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection
+from loudhailer.conversation.exchange import Exchange, Part, Respond
+from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.queues.consumer import Record
+from loudhailer.rooms.memory import MemoryRoomStore
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.model import Session
+from tests.hostile_frames import ROUTES, is_legal
+from tests.unit.broadcast.factories import ENDPOINT
+from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
+
+UNBOUND = {"messagesPerMinute": "1000000"}
+FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+ANY_FRAME = st.one_of(*ROUTES.values())
+
+
+def sessions() -> MemorySessionStore:
+    """The session that all frames come from."""
+    store = MemorySessionStore()
+    store.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, connections=frozenset({KEY}))
+    return store
+
+
+def rooms() -> MemoryRoomStore:
+    """Rooms that the connection may join."""
+    connections = MemoryConnectionStore()
+    connections.rows[KEY] = Connection(KEY, SESSION, NOW - 100, NOW + 7_400)
+    return MemoryRoomStore(connections)
+
+
+def send_message() -> SendMessage:
+    """Direct and room messages."""
+    broadcasts = MemoryBroadcastStore()
+    announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
+    return SendMessage(
+        Direct(MemoryInboxStore(), lifetime_seconds=600),
+        SayInRoom(rooms(), MemoryOrderedSender(), broadcasts, announce, endpoint=ENDPOINT),
+    )
+
+
+def exchange(respond: Respond) -> Callable[[Any], dict[str, Any]]:
+    """A route that answers by this."""
+    part = Part(sessions(), MemoryLimitStore(), respond)
+    return Exchange(lambda _: part, clock=lambda: NOW)
+
+
+def handler(route: str) -> Callable[[Any], dict[str, Any]]:
+    """What answers the frames of a route."""
+    match route:
+        case "default":
+            return answer
+        case "joinroom":
+            return exchange(JoinRoom(rooms(), MemoryOrderedSender(), endpoint=ENDPOINT))
+        case _:
+            return exchange(send_message())
+
+
+@pytest.mark.parametrize("route", ["default", "joinroom", "sendmessage"])
+@FUZZ
+@given(text=ANY_FRAME)
+def test_a_route_answers_any_frame(route: str, text: str) -> None:
+    """With 200 and a frame that a client may get."""
+    response = handler(route)(event(text, context=UNBOUND))
+    assert response["statusCode"] == 200
+    assert is_legal(json.loads(response["body"])) if "body" in response else route == "sendmessage"
+
+
+@FUZZ
+@given(text=ANY_FRAME)
+def test_an_echo_answers_any_frame(text: str) -> None:
+    """The sender gets one legal frame, and no record fails."""
+    sender = MemoryOrderedSender()
+    store, limits = sessions(), MemoryLimitStore()
+    echo = Echo(lambda _: Tenancy(store, limits), Post(sender, ENDPOINT), clock=lambda: NOW)
+    attributes = CONTEXT | UNBOUND | {"connectionId": KEY.connection_id, "requestId": "r=1"}
+    record = Record("id", "group", text, attributes, 1, "queue")
+    assert echo({"group": [record]}, ends=time.monotonic() + 5) == {}
+    ((recipient, frame),) = sender.delivered
+    assert recipient == KEY.connection_id
+    assert is_legal(json.loads(frame))

@@ -1,0 +1,154 @@
+"""What every frame goes through before it does what it asks for."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from loudhailer.codec import decode
+from loudhailer.conversation.caller import Caller
+from loudhailer.conversation.exchange import Exchange, Frame, Part
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import PlayerId, SessionId
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.model import Session
+from tests.unit.conversation.events import KEY, NOW, PLAYER, SESSION, TENANT, event
+
+
+class World:
+    """An exchange on twins; `answer` is what the route says, or the error that it raises."""
+
+    def __init__(self) -> None:
+        self.sessions = MemorySessionStore()
+        self.limits = MemoryLimitStore()
+        self.now = NOW
+        self.answer: str | Exception | None = "said"
+        self.heard: list[tuple[Caller, Frame]] = []
+        self.open(SESSION, PLAYER)
+
+    def open(self, session: SessionId, player: PlayerId | None) -> None:
+        """Opens a session that lives for as long as the tenant lets it."""
+        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player)
+
+    def send(self, frame: object, **context: str | None) -> Any:
+        """The frame that answers a client's; None if none does."""
+        exchange = Exchange(lambda _: Part(self.sessions, self.limits, self._respond), clock=lambda: self.now)
+        response = exchange(event(frame, context=context))
+        assert response.pop("statusCode") == 200
+        return decode(response["body"]) if response.get("body", "")[:1] == "{" else response.get("body")
+
+    def _respond(self, caller: Caller, frame: Frame) -> str | None:
+        self.heard.append((caller, frame))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def world() -> World:
+    """A session that is bound to a player, and nothing said yet."""
+    return World()
+
+
+def code(frame: Any) -> str:
+    """The code of an error frame, which names the connection and the request."""
+    assert (frame["connectionId"], frame["requestId"]) == (KEY.connection_id, "r=1")
+    assert frame["error"]["message"]
+    return str(frame["error"]["code"])
+
+
+def test_a_frame_is_answered_by_its_route(world: World) -> None:
+    """Which gets the caller and the frame."""
+    assert world.send({"action": "sendmessage"}) == "said"
+    assert world.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
+
+
+def test_a_route_may_have_nothing_to_say(world: World) -> None:
+    """Then there is no body, and API Gateway sends nothing back."""
+    world.answer = None
+    assert world.send({}) is None
+
+
+@pytest.mark.parametrize("body", ["", "hello", "[1]", '"x"', "null", '{"a":'])
+def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
+    """Its route never sees it."""
+    assert code(world.send(body)) == "NOT_JSON"
+    assert world.heard == []
+
+
+def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World) -> None:
+    """Whoever it is should connect again."""
+    assert code(world.send({}, partition=None)) == "UNKNOWN_CALLER"
+    assert world.heard == []
+
+
+def test_a_player_may_send_so_many_messages_a_minute(world: World) -> None:
+    """Over that it is told so, as in the echo; the next minute begins anew."""
+    assert [world.send({}) for _ in range(3)] == ["said"] * 3
+    assert world.send({}) == {
+        "message": "Too Many Requests",
+        "connectionId": KEY.connection_id,
+        "requestId": "r=1",
+    }
+    assert len(world.heard) == 3
+    world.now += 60
+    assert world.send({}) == "said"
+
+
+def test_a_players_sessions_share_its_limit(world: World) -> None:
+    """Another player of the tenant has one of its own."""
+    other, third = SessionId("session-2"), SessionId("session-3")
+    world.open(other, PLAYER)
+    world.open(third, PlayerId("2"))
+    for session in (SESSION, other, SESSION):
+        assert world.send({}, sessionId=session) == "said"
+    assert world.send({}, sessionId=other)["message"] == "Too Many Requests"
+    assert world.send({}, sessionId=third, playerId="2") == "said"
+
+
+def test_without_a_player_the_limit_is_the_sessions(world: World) -> None:
+    """Even if the session is called like a player."""
+    anonymous = SessionId(PLAYER)
+    world.open(anonymous, None)
+    for _ in range(3):
+        assert world.send({}, sessionId=anonymous, playerId=None) == "said"
+    assert world.send({}, sessionId=anonymous, playerId=None)["message"] == "Too Many Requests"
+    assert world.send({}) == "said"
+
+
+def test_a_frame_keeps_its_session_alive(world: World) -> None:
+    """For as long as the tenant lets it live."""
+    world.now += 100
+    world.send({})
+    assert world.sessions.rows[TENANT, SESSION].expires_at == world.now + 300
+
+
+@pytest.mark.parametrize("ended", ["deleted", "expired", "taken over"])
+def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Counter[str]) -> None:
+    """However it ended; and nothing brings it back."""
+    match ended:
+        case "deleted":
+            world.sessions.rows.clear()
+        case "expired":
+            world.now += 300
+        case _:
+            world.open(SESSION, PlayerId("2"))
+    before = dict(world.sessions.rows)
+    assert code(world.send({})) == "SESSION_OVER"
+    assert (world.heard, counted["FrameRefused"]) == ([], 1)
+    assert ended == "taken over" or world.sessions.rows == before
+
+
+def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:
+    """With the field's name, and not its value."""
+    world.answer = InvalidFieldError("destinationPlayerId", "must be legal")
+    frame = world.send({})
+    assert code(frame) == "INVALID_FIELD"
+    assert frame["error"]["message"] == "destinationPlayerId: must be legal"
+
+
+def test_what_fails_for_now_may_be_tried_again(world: World, counted: Counter[str]) -> None:
+    """The client is told so, and the failure is counted."""
+    world.answer = TransientError("the table is down")
+    assert code(world.send({})) == "TRY_AGAIN"
+    assert counted["FrameFailed"] == 1

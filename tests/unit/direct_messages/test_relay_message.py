@@ -1,0 +1,302 @@
+"""How an inbox is delivered."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+
+import pytest
+
+from functions.relay_message.relay_message import MESSAGES_AT_ONCE, RelayMessage
+from loudhailer.codec import decode
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.model import DirectMessage, Inbox, Wake, message_id
+from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.queues.memory import MemoryFifoQueue
+
+NOW = 1_780_000_000
+TENANT, ALICE = TenantId("acme"), PlayerId("1")
+INBOX = Inbox(TENANT, PlayerId("2"))
+PHONE, LAPTOP = ConnectionId("phone="), ConnectionId("laptop=")
+OLD, YOUNG = NOW - 1_000, NOW - 1
+GONE, THROTTLED, DELIVERED = Outcome.GONE, Outcome.THROTTLED, Outcome.DELIVERED
+
+
+class Connections(MemoryConnectionStore):
+    """The twin, with an index that may lag: it does not know the connections in `unknown`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unknown: set[ConnectionKey] = set()
+
+    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
+        """See `ConnectionStore.of_player`."""
+        return [key for key in super().of_player(tenant, player) if key not in self.unknown]
+
+
+class Sender(MemoryOrderedSender):
+    """The twin; it notes how long each call may take."""
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]]) -> None:
+        super().__init__(ends)
+        self.seconds: list[float] = []
+
+    def post_in_order(
+        self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """See `OrderedSender.post_in_order`."""
+        assert endpoint == "https://api/live"
+        self.seconds.append(seconds)
+        return super().post_in_order(endpoint, frames, seconds=seconds)
+
+
+class World:
+    """`relay_message` on twins, and a clock that pauses move on; `in_pause` is what happens in each of them."""
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
+        self.inboxes = MemoryInboxStore()
+        self.connections = Connections()
+        self.sender = Sender(ends or {})
+        self.queue = MemoryFifoQueue()
+        self.elapsed = 0.0
+        self.in_pause: Callable[[], None] = lambda: None
+        self._times = count(NOW * 1_000)
+
+    def connect(self, connection: ConnectionId, at: int = OLD) -> ConnectionKey:
+        """Puts the row of a connection of the receiver."""
+        key = ConnectionKey(nth_partition(TENANT, 0), connection)
+        self.connections.rows[key] = Connection(key, SessionId("s"), at, NOW + 7_000, INBOX.player_id)
+        return key
+
+    def store(self, texts: Iterable[object], *, inbox: Inbox = INBOX, expires_at: int = NOW + 100) -> None:
+        """Puts messages behind those that are there."""
+        for text in texts:
+            at = next(self._times)
+            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), text, ALICE, at, expires_at))
+
+    def wake(self, connection: ConnectionKey | None = None, *, seconds: float = 7.0) -> None:
+        """Handles a wake, with so many seconds to do it in."""
+        relay = RelayMessage(
+            self.inboxes,
+            self.connections,
+            self.sender,
+            self.queue,
+            endpoint="https://api/live",
+            clock=lambda: NOW + self.elapsed,
+            monotonic=lambda: self.elapsed,
+            pause=self._pause,
+        )
+        relay(Wake(INBOX, connection), wake_id="w1", ends=self.elapsed + seconds)
+
+    def got(self, connection: ConnectionId) -> list[object]:
+        """The messages that a connection was sent."""
+        return [decode(frame)["message"] for one, frame in self.sender.delivered if one == connection]
+
+    @property
+    def waiting(self) -> list[object]:
+        """The messages that are in the inboxes."""
+        return [self.inboxes.rows[key].message for key in sorted(self.inboxes.rows)]
+
+    def _pause(self, seconds: float) -> None:
+        self.elapsed += seconds
+        self.in_pause()
+
+
+def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: Counter[str]) -> None:
+    """More than is read at once; nothing is left, and nothing of another inbox is touched."""
+    world = World()
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    texts = list(range(2 * MESSAGES_AT_ONCE + 1))
+    world.store(texts)
+    world.store(["another's"], inbox=Inbox(TENANT, PlayerId("3")))
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == texts
+    assert world.waiting == ["another's"]
+    assert (world.queue.messages, counted["MessageDelivered"]) == ([], len(texts))
+
+
+def test_a_frame_says_who_sent_what_and_when() -> None:
+    """The message is as it was sent."""
+    world = World()
+    world.connect(PHONE)
+    world.store([{"text": "Hello"}])
+    (message,) = world.inboxes.rows.values()
+    world.wake()
+    assert decode(world.sender.delivered[0][1]) == {
+        "message": {"text": "Hello"},
+        "messageId": message.message_id,
+        "srcPlayerId": ALICE,
+        "sentAt": message.sent_at,
+    }
+
+
+def test_without_a_connection_messages_wait() -> None:
+    """The wake is done; the player's next connection brings another one."""
+    world = World()
+    world.store("ab")
+    world.wake()
+    assert world.waiting == ["a", "b"]
+    key = world.connect(PHONE, YOUNG)
+    world.wake(key)
+    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
+
+
+def test_a_connection_that_the_index_does_not_know_yet_is_delivered_to() -> None:
+    """Its wake names it; and it ends only when the index knows it, so that the next message finds it."""
+    world = World()
+    key = world.connect(PHONE, YOUNG)
+    world.connections.unknown.add(key)
+    world.store("a")
+
+    def catch_up() -> None:
+        assert world.got(PHONE) == ["a"]
+        if world.elapsed > 1:
+            world.connections.unknown.clear()
+
+    world.in_pause = catch_up
+    world.wake(key)
+    assert world.elapsed > 1
+    assert world.queue.messages == []
+
+
+def test_a_connection_that_closed_is_not_waited_for() -> None:
+    """The index will never know it."""
+    world = World()
+    key = world.connect(PHONE, YOUNG)
+    world.connections.delete(key)
+    world.wake(key)
+    assert (world.elapsed, world.queue.messages) == (0, [])
+
+
+def test_an_index_that_lags_for_long_is_left_to_another_wake() -> None:
+    """Which names the connection too."""
+    world = World()
+    key = world.connect(PHONE, YOUNG)
+    world.connections.unknown.add(key)
+    world.wake(key)
+    assert [Wake.of_body(message.body) for message in world.queue.messages] == [Wake(INBOX, key)]
+
+
+def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
+    """However many; they go, and the others are delivered."""
+    world = World()
+    world.connect(PHONE)
+    world.store(range(MESSAGES_AT_ONCE + 5), expires_at=NOW)
+    world.store(["fresh"])
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["fresh"], [])
+    assert counted["MessageExpired"] == MESSAGES_AT_ONCE + 5
+
+
+def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
+    """The inbox is read until it is empty."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+    later = iter("bc")
+    world.sender.before = lambda: world.store(next(later, ""))
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a", "b", "c"], [])
+
+
+def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on() -> None:
+    """The wake ends in time, and another one, behind those that wait, goes on."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+
+    def fill() -> None:
+        world.elapsed += 3
+        world.store("x")
+
+    world.sender.before = fill
+    world.wake()
+    assert [(Wake.of_body(one.body), one.deduplication) for one in world.queue.messages] == [(Wake(INBOX), "w1.on")]
+    assert world.waiting == ["x"]
+
+
+@pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
+def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
+    """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
+    world = World({PHONE: [outcome]})
+    world.connect(PHONE)
+    world.store("a")
+    world.wake()
+    assert (world.waiting, world.elapsed) == (["a"], 0)
+    world.connect(LAPTOP)
+    world.wake()
+    assert (world.got(LAPTOP), world.waiting) == (["a"], [])
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_connection_whose_handshake_is_not_over_is_tried_again(*, named: bool) -> None:
+    """Its row stands before it is open; no other wake would come when it is."""
+    world = World({PHONE: [GONE, GONE, GONE, DELIVERED]})
+    key = world.connect(PHONE, YOUNG)
+    world.store("ab")
+    world.wake(key if named else None)
+    assert (world.got(PHONE), world.waiting, world.queue.messages) == (["a", "b"], [], [])
+
+
+def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
+    """Until the connection is not young any more: then it is gone indeed."""
+    world = World({PHONE: [GONE]})
+    key = world.connect(PHONE, YOUNG)
+    world.store("a")
+    world.wake(key)
+    assert len(world.queue.messages) == 1
+    world.elapsed += 30
+    world.wake(key)
+    assert (len(world.queue.messages), world.waiting) == (1, ["a"])
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.FAILED, Outcome.UNSENT])
+def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
+    """SQS brings it, after a while; the messages wait in their order."""
+    world = World({PHONE: [outcome]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.sender = Sender({PHONE: [outcome], LAPTOP: [GONE]})
+    world.store("ab")
+    with pytest.raises(TransientError):
+        world.wake()
+    assert (world.waiting, world.queue.messages) == (["a", "b"], [])
+
+
+def test_a_wake_that_delivered_some_is_handed_on() -> None:
+    """What the gateway took is not posted again; the rest need not wait for SQS."""
+    world = World({PHONE: [DELIVERED, THROTTLED]})
+    world.connect(PHONE)
+    world.store("abc")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a"], ["b", "c"])
+    assert len(world.queue.messages) == 1
+
+
+def test_a_slow_connection_is_left_behind_by_one_that_takes_everything() -> None:
+    """It is waited for once and not for long, and then left out, as long as the other one is there."""
+    world = World({PHONE: [DELIVERED, THROTTLED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store(range(MESSAGES_AT_ONCE + 10))
+    world.wake()
+    assert world.got(LAPTOP) == list(range(MESSAGES_AT_ONCE + 10))
+    assert (world.got(PHONE), world.waiting) == ([0], [])
+    assert world.sender.seconds == [2.0, 7.0]
+
+
+def test_nothing_is_deleted_that_nobody_took() -> None:
+    """An inbox that cannot be read now is read again by the same wake."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+    world.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.wake()
+    world.inboxes.down = False
+    assert (world.sender.delivered, world.waiting) == ([], ["a"])

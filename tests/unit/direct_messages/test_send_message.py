@@ -1,0 +1,153 @@
+"""Where a message goes, and what its sender is told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from functions.send_message.direct import MAX_MESSAGE_BYTES, Direct
+from functions.send_message.send_message import SendMessage
+from loudhailer.codec import decode
+from loudhailer.conversation.caller import Caller
+from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import PlayerId
+from tests.unit.conversation.events import NOW, PLAYER, TENANT, event
+
+LIFETIME = 600
+SEED_FRAME = {
+    "routeKey": "sendmessage",
+    "action": "sendmessage",
+    "message": "Hello",
+    "playerId": "1",
+    "destinationPlayerId": "2",
+}
+
+
+class World:
+    """`send_message` on a twin of the inboxes; rooms answer `to the room`."""
+
+    def __init__(self) -> None:
+        self.inboxes = MemoryInboxStore()
+        direct = Direct(self.inboxes, lifetime_seconds=LIFETIME)
+        self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
+
+    def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:
+        """The frame that answers a client's."""
+        answer = self._respond(Caller.of(event({}, **parts)), frame)
+        return None if answer is None else decode(answer)
+
+    @property
+    def stored(self) -> list[DirectMessage]:
+        """What is in the inboxes."""
+        return list(self.inboxes.rows.values())
+
+
+@pytest.fixture
+def world() -> World:
+    """Empty inboxes."""
+    return World()
+
+
+def test_a_direct_message_is_stored_and_acknowledged(world: World) -> None:
+    """As clients of the messages table send it, and exactly as they expect it back."""
+    sent_at = NOW * 1_000 + 5
+    expected = message_id(sent_at, "r=7")
+    assert world.send(SEED_FRAME, request_id="r=7", received_at=sent_at) == {
+        "status": "Message sent!",
+        "messageId": expected,
+        "message": "Hello",
+        "srcPlayerId": "1",
+        "destinationPlayerId": "2",
+    }
+    inbox = Inbox(TENANT, PlayerId("2"))
+    assert world.stored == [DirectMessage(inbox, expected, "Hello", PLAYER, sent_at, NOW + LIFETIME)]
+
+
+@pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_MESSAGE_BYTES - 2)])
+def test_a_message_is_any_json(world: World, message: Any) -> None:
+    """Up to what a client can send in one frame."""
+    ack = world.send({"message": message, "destinationPlayerId": "2"})
+    assert ack["message"] == message
+    assert [one.message for one in world.stored] == [message]
+
+
+def nested(depth: int) -> Any:
+    """A list in a list, so many times."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "message", ["x" * (MAX_MESSAGE_BYTES - 1), "é" * (MAX_MESSAGE_BYTES // 2), nested(253), nested(900)]
+)
+def test_a_message_that_no_frame_could_carry_is_refused(world: World, message: Any) -> None:
+    """Too long, or nested too deeply; nothing is stored."""
+    with pytest.raises(InvalidFieldError, match="message"):
+        world.send({"message": message, "destinationPlayerId": "2"})
+    assert world.stored == []
+
+
+def test_a_frame_without_a_message_is_refused(world: World) -> None:
+    """An empty one is a message, none is not."""
+    with pytest.raises(InvalidFieldError, match="message"):
+        world.send({"destinationPlayerId": "2"})
+    assert world.stored == []
+
+
+@pytest.mark.parametrize("destination", ["", "x" * 129, "a b", "2#1", "ü", None, 2, ["2"], {}, True])
+def test_an_id_that_is_not_legal_is_refused(world: World, destination: Any) -> None:
+    """There is no acknowledgement, and nothing is stored."""
+    with pytest.raises(InvalidFieldError, match="destinationPlayerId"):
+        world.send({"message": "Hello", "destinationPlayerId": destination})
+    assert world.stored == []
+
+
+def test_an_id_of_128_characters_is_legal(world: World) -> None:
+    """The longest there is."""
+    assert world.send({"message": "Hello", "destinationPlayerId": "x" * 128})["status"] == "Message sent!"
+
+
+@pytest.mark.parametrize("claimed", ["2", "", None, 1, "11"])
+def test_nobody_speaks_as_another_player(world: World, claimed: Any) -> None:
+    """The session says who the player is; a frame may repeat it, and nothing else."""
+    assert world.send(SEED_FRAME | {"playerId": claimed})["error"]["code"] == "OTHER_PLAYER"
+    assert world.stored == []
+
+
+def test_without_a_player_there_is_no_direct_message(world: World) -> None:
+    """Whatever the frame claims."""
+    assert world.send(SEED_FRAME, context={"playerId": None})["error"]["code"] == "NO_PLAYER"
+    assert world.stored == []
+
+
+def test_what_could_not_be_stored_is_not_acknowledged(world: World) -> None:
+    """The error goes to where it is answered."""
+    world.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.send(SEED_FRAME)
+
+
+def test_a_player_may_write_to_itself(world: World) -> None:
+    """To its other devices, say."""
+    world.send({"message": "Hello", "destinationPlayerId": PLAYER})
+    assert [one.inbox.player_id for one in world.stored] == [PLAYER]
+
+
+def test_a_frame_with_a_room_goes_to_the_room(world: World) -> None:
+    """Whatever is in the field: the room says what is legal."""
+    assert world.send({"roomKey": "", "content": "Hello"}) == "to the room"
+    assert world.stored == []
+
+
+@pytest.mark.parametrize("frame", [{}, {"message": "Hello"}, {"destinationPlayerId": "2", "roomKey": "lobby"}])
+def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str]) -> None:
+    """To a player or to a room, and not to both; the answer names what is legal."""
+    error = world.send(frame)["error"]
+    assert error["code"] == "NO_DESTINATION"
+    assert "destinationPlayerId" in error["message"]
+    assert "roomKey" in error["message"]
+    assert world.stored == []

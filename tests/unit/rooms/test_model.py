@@ -1,0 +1,51 @@
+"""Which nicknames are legal."""
+
+import pytest
+
+from loudhailer.errors import InvalidFieldError
+from loudhailer.rooms.model import membership_of, nickname
+
+
+@pytest.mark.parametrize("name", ["A", "x" * 64, "Zoë", "李雷", "मी\u200dरा", "👩\u200d🚀", "a b", "<script>"])
+def test_what_people_call_themselves_is_legal(name: str) -> None:
+    """In any script, with the joiners that Hindi and emoji need; what is markup elsewhere is text here."""
+    assert nickname(name) == name
+
+
+def test_blanks_around_a_nickname_are_taken_off() -> None:
+    """They count for nothing."""
+    assert nickname(f" {'x' * 64}\n") == "x" * 64
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        None,
+        5,
+        ["Ann"],
+        {"name": "Ann"},
+        "",
+        "   \t\n",
+        "x" * 65,
+        "a\nb",
+        "a\x00b",
+        "a\x7fb",
+        "a\u2028b",
+        "a\ud800b",
+        "\u202enna",
+        "\u2066Ann",
+        "\u200b",
+        "\u200d\u200d",
+        "\u0301",
+    ],
+)
+def test_what_nobody_could_read_is_refused(name: object) -> None:
+    """No text, too long, control characters, changes of direction, nothing visible; the field is named."""
+    with pytest.raises(InvalidFieldError) as refusal:
+        nickname(name)
+    assert refusal.value.field == "nickName"
+
+
+def test_a_row_without_a_room_says_nothing_of_one() -> None:
+    """Whatever else it says."""
+    assert membership_of({"nickName": {"S": "Ann"}}) is None

@@ -1,0 +1,188 @@
+"""What is said in a room, and who hears it."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.send_message.rooms import MAX_CONTENT, SayInRoom
+from loudhailer import codec
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import TenantId
+from loudhailer.rooms.model import SMALL_ROOM
+from tests.unit.broadcast.factories import ENDPOINT
+from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
+
+LIFETIME = 300
+
+
+class Talk(World):
+    """A world in which connections say something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broadcasts, self.topic = MemoryBroadcastStore(), MemoryTopic()
+
+    def say(self, one: ConnectionKey, **frame: Any) -> Any:
+        """What the one who sends the frame is answered: None, or an error frame."""
+        announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
+        say = SayInRoom(self.rooms, self.sender, self.broadcasts, announce, endpoint=ENDPOINT)
+        answer = say(caller(one), {"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        return None if answer is None else codec.decode(answer)
+
+    @property
+    def announced(self) -> list[Announcement]:
+        """What is on the topic."""
+        return [Announcement.from_wire(body) for body in self.topic.bodies]
+
+
+@pytest.fixture
+def talk() -> Talk:
+    """Empty rooms."""
+    return Talk()
+
+
+def said(nickname: str, content: str = "hello") -> dict[str, Any]:
+    """The frame that the room sees."""
+    return {"action": "sendmessage", "roomKey": "red", "nickName": nickname, "content": content, "sentAt": NOW * 1000}
+
+
+def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk) -> None:
+    """The one who says it too; who is in another room, or in none, does not."""
+    ann, _ = talk.join("ann", "bob")
+    talk.join("cid", room=BLUE)
+    talk.connect("dan")
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
+    assert talk.announced == []
+
+
+def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
+    """What the frame says of it is not trusted."""
+    ann, _ = talk.join("ann", "bob")
+    talk.say(ann, nickName="bob")
+    assert talk.posted["bob"] == [said("ann")]
+
+
+def test_who_is_not_in_the_room_has_no_say(talk: Talk) -> None:
+    """Not from another room, from none, from another tenant's room of the same name, nor once its row is gone."""
+    (bob,) = talk.join("bob")
+    (cid,) = talk.join("cid", room=BLUE)
+    (dan,) = talk.connect("dan")
+    (eve,) = talk.join("eve", tenant="acme2")
+    assert [talk.say(one)["error"]["code"] for one in (cid, dan)] == ["NOT_IN_ROOM"] * 2
+    assert talk.say(eve) is None
+    assert talk.posted == {"eve": [said("eve")]}
+    talk.connections.delete(bob)
+    assert talk.say(bob)["error"]["code"] == "NOT_IN_ROOM"
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t ", "\u3000"])
+def test_blank_text_is_ignored(talk: Talk, blank: str) -> None:
+    """Nobody hears anything, and nothing is answered; not even to one who is not in the room."""
+    (ann,) = talk.join("ann")
+    (bob,) = talk.connect("bob")
+    assert talk.say(ann, content=blank) is None
+    assert talk.say(bob, content=blank) is None
+    assert talk.posted == {}
+
+
+def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
+    """With its blanks, its lines and its markup, up to the longest."""
+    (ann,) = talk.join("ann")
+    texts = [" a\n<b>&amp;\u0000 ", "👩\u200d🚀" * (MAX_CONTENT // 3), "\x01" * (MAX_CONTENT - 1) + "x"]
+    for text in texts:
+        assert talk.say(ann, content=text) is None
+    assert [frame["content"] for frame in talk.posted["ann"]] == texts
+
+
+@pytest.mark.parametrize(
+    ("frame", "field"),
+    [
+        ({"roomKey": "a/b"}, "roomKey"),
+        ({"roomKey": 5}, "roomKey"),
+        ({"content": None}, "content"),
+        ({"content": 5}, "content"),
+        ({"content": ["hello"]}, "content"),
+        ({"content": "x" * (MAX_CONTENT + 1)}, "content"),
+    ],
+)
+def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], field: str) -> None:
+    """And nobody hears anything."""
+    (ann,) = talk.join("ann")
+    with pytest.raises(InvalidFieldError) as refusal:
+        talk.say(ann, **frame)
+    assert refusal.value.field == field
+    assert talk.posted == {}
+
+
+def test_a_stale_member_is_removed_and_the_others_hear(talk: Talk, counted: Counter[str]) -> None:
+    """Its row goes, which the stream makes a leave of; those that are only slow stay."""
+    ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
+    talk.ends({bob: Outcome.GONE, cid: Outcome.THROTTLED})
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [said("ann")], "dan": [said("ann")]}
+    assert set(talk.connections.rows) == {ann, cid, dan}
+    assert (counted["StaleConnectionDeleted"], counted["RoomPostFailed"]) == (1, 1)
+
+
+def test_a_stale_row_that_cannot_be_deleted_is_no_failure(talk: Talk) -> None:
+    """What was heard is not said to have failed."""
+    ann, bob = talk.join("ann", "bob")
+    talk.ends({bob: Outcome.GONE})
+    talk.rooms.down.add("remove")
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [said("ann")]}
+
+
+def test_one_who_is_not_in_the_index_yet_hears_itself(talk: Talk) -> None:
+    """The index lags behind the rows."""
+    (ann,) = talk.join("ann")
+    del talk.connections.rooms[ann]
+    assert talk.say(ann) is None
+    assert talk.posted == {"ann": [said("ann")]}
+
+
+def test_a_room_is_small_up_to_a_hundred(talk: Talk) -> None:
+    """Each of them is posted the frame directly."""
+    everyone = talk.crowd(SMALL_ROOM)
+    assert talk.say(everyone[0]) is None
+    assert len(talk.posted) == SMALL_ROOM
+    assert talk.announced == []
+
+
+def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
+    """Its audience is the room, its frame what the room sees, and its report can be followed."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    assert talk.say(everyone[0]) is None
+    assert talk.posted == {}
+    (announcement,) = talk.announced
+    assert announcement.audience == InRoom(TenantId("acme"), RED)
+    assert codec.decode(announcement.frame) == said("c0000")
+    assert (announcement.published_at, announcement.expires_at) == (NOW * 1000, NOW + LIFETIME)
+    summary = talk.broadcasts.summary(announcement.broadcast_id)
+    assert summary is not None
+    assert (summary.audience, summary.announced) == (announcement.audience, True)
+
+
+def test_each_thing_said_in_a_large_room_is_a_broadcast_of_its_own(talk: Talk) -> None:
+    """Also when the same is said twice."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    for _ in range(2):
+        talk.say(everyone[0])
+    first, second = talk.announced
+    assert first.broadcast_id != second.broadcast_id
+
+
+def test_what_the_topic_did_not_take_is_not_said(talk: Talk) -> None:
+    """The error is told, so that the one who says it may try again."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    talk.topic.down = True
+    with pytest.raises(TransientError):
+        talk.say(everyone[0])
