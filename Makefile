@@ -8,6 +8,7 @@ SHELL := bash
 RUN := uv run --frozen
 PYTEST := $(RUN) pytest --durations=10
 NODE_MODULES := tests/node_modules/.package-lock.json
+BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
 
 ##@ Start
@@ -28,7 +29,7 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 ##@ Test
 
 .PHONY: test
-test: setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
+test: browser setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
 	$(PYTEST) $(SUITES:%=tests/%)
 
 .PHONY: test-unit
@@ -48,7 +49,7 @@ test-integration: setup ## Several parts together, on the local AWS.
 	$(PYTEST) tests/integration
 
 .PHONY: test-e2e
-test-e2e: setup $(NODE_MODULES) ## Real sockets through the whole stack.
+test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the whole stack.
 	$(PYTEST) tests/e2e
 
 ##@ Measure
@@ -101,6 +102,16 @@ prerequisites:
 	@uv python find 3.13 >/dev/null 2>&1 || uv python install 3.13 || { \
 		echo 'Python 3.13 is missing, and uv could not fetch it.' \
 			'Put a python3.13 on PATH: https://www.python.org/downloads/.' >&2; exit 1; }
+
+# Root on Debian, as in a container, gets it; anyone else is told how.
+.PHONY: browser
+browser:
+	@command -v $(BROWSERS) >/dev/null \
+		|| { [[ "$$(id -u 2>/dev/null)" == 0 ]] && command -v apt-get >/dev/null && apt-get update --quiet \
+			&& apt-get install --yes --quiet --no-install-recommends chromium; } >&2 \
+		|| { echo 'Chromium is missing, which the tests of the web page drive. Install it:' \
+			'sudo apt-get install chromium,' \
+			'or as https://www.chromium.org/getting-involved/download-chromium/ says.' >&2; exit 1; }
 
 $(NODE_MODULES): tests/package-lock.json | setup
 	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund

@@ -377,6 +377,7 @@ def _put_sample_tenants(deployment: Deployment) -> None:
 
 def _addresses(deployment: Deployment) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_row("Web page", f"{deployment.http_url}/")
     table.add_row("HTTP API", deployment.http_url)
     table.add_row("WebSocket", deployment.websocket_url)
     table.add_row("local AWS", deployment.aws_endpoint)

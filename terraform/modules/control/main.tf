@@ -11,11 +11,11 @@ module "http_api" {
   throttle           = var.throttle
   log_retention_days = var.deployment.log_retention_days
 
-  routes = {
+  routes = merge({ for key in local.console_routes : key => { alias = module.console[0].alias, auth = "public" } }, {
     "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast }
     "GET /broadcast/{id}" = { alias = module.session_api.alias, auth = var.auth.broadcast }
     "PUT /session"        = { alias = module.session_api.alias, auth = var.auth.session }
     "DELETE /session"     = { alias = module.session_api.alias, auth = var.auth.session }
     "GET /tenant"         = { alias = module.session_api.alias, auth = var.auth.session }
-  }
+  })
 }

@@ -10,5 +10,8 @@ output "http_api_id" {
 
 output "functions" {
   description = "Name of every function, by its name in the code."
-  value       = { publish = module.publish.name, session_api = module.session_api.name }
+  value = merge(
+    { publish = module.publish.name, session_api = module.session_api.name },
+    var.console.enabled ? { console = module.console[0].name } : {},
+  )
 }

@@ -77,6 +77,12 @@ variable "list_tenants" {
   default     = false
 }
 
+variable "console" {
+  description = "Whether GET / serves the web page, to everyone; what the page calls asks who is calling all the same."
+  type        = object({ enabled = optional(bool, false) })
+  default     = {}
+}
+
 variable "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   type        = number
@@ -89,13 +95,13 @@ variable "message_lifetime_seconds" {
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrency reserved for `publish` or `session_api`, by function."
+  description = "Concurrency reserved for `console`, `publish` or `session_api`, by function."
   type        = map(number)
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.reserved_concurrency), ["publish", "session_api"])) == 0
-    error_message = "reserved_concurrency: the keys must be publish and session_api."
+    condition     = length(setsubtract(keys(var.reserved_concurrency), ["console", "publish", "session_api"])) == 0
+    error_message = "reserved_concurrency: the keys must be console, publish and session_api."
   }
 }
 

@@ -1,5 +1,5 @@
 locals {
-  authorization_types = { none = "NONE", iam = "AWS_IAM", jwt = "JWT" }
+  authorization_types = { none = "NONE", public = "NONE", iam = "AWS_IAM", jwt = "JWT" }
 }
 
 resource "aws_apigatewayv2_integration" "this" {

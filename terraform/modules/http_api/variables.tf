@@ -19,7 +19,7 @@ variable "environment" {
 }
 
 variable "routes" {
-  description = "Alias of the function behind each route, who may call it (none, iam or jwt), and the route's own throttle."
+  description = "Alias of the function behind each route, who may call it (none, public, iam or jwt), and the route's own throttle."
   type = map(object({
     alias    = object({ function_name = string, name = string, invoke_arn = string })
     auth     = string
@@ -27,16 +27,20 @@ variable "routes" {
   }))
 
   validation {
-    condition     = alltrue([for key in keys(var.routes) : can(regex("^(GET|PUT|POST|PATCH|DELETE) /[A-Za-z0-9_/{}-]*$", key))])
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(GET|PUT|POST|PATCH|DELETE) /[A-Za-z0-9_./{}-]*$", key))])
     error_message = "routes: a key must be a method and a path, as in GET /broadcast/{id}."
   }
   validation {
-    condition     = alltrue([for route in var.routes : contains(["none", "iam", "jwt"], route.auth)])
-    error_message = "routes: auth must be none, iam or jwt."
+    condition     = alltrue([for route in var.routes : contains(["none", "public", "iam", "jwt"], route.auth)])
+    error_message = "routes: auth must be none, public, iam or jwt."
+  }
+  validation {
+    condition     = alltrue([for key, route in var.routes : route.auth != "public" || startswith(key, "GET ")])
+    error_message = "routes: auth public is for what everyone may read: the method must be GET."
   }
   validation {
     condition     = var.environment == "local" || alltrue([for route in var.routes : route.auth != "none"])
-    error_message = "routes: auth none is refused outside the environment local; use iam or jwt."
+    error_message = "routes: auth none is refused outside the environment local; use iam or jwt, or public for what holds no data."
   }
 }
 

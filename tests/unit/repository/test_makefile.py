@@ -35,7 +35,7 @@ def test_bare_make_lists_every_target() -> None:
     """Nobody needs to read the Makefile to use it."""
     targets = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = set(re.findall(r"^  ([a-z0-9-]+) +\S", _make().stdout, re.MULTILINE))
-    assert listed == targets - {"prerequisites"}
+    assert listed == targets - {"browser", "prerequisites"}
 
 
 def test_make_test_runs_every_suite() -> None:
@@ -80,3 +80,30 @@ def test_what_is_missing_is_said_with_the_remedy(
     assert sentence in stopped.stderr
     assert "https://" in stopped.stderr
     assert "sync" not in stopped.stdout
+
+
+@pytest.mark.parametrize("target", ["test", "test-e2e"])
+def test_a_missing_browser_is_said_before_anything_is_tested(complete: Machine, target: str) -> None:
+    """The tests of the page would fail at the very end; whoever only looks at the demonstration needs none."""
+    stopped = _make(target, path=complete.path)
+    assert stopped.returncode != 0
+    assert "Chromium is missing" in stopped.stderr
+    assert "https://" in stopped.stderr
+    assert stopped.stdout == ""
+
+
+@pytest.mark.parametrize(("user", "installed"), [("0", True), ("1000", False)])
+def test_root_on_debian_gets_the_browser(complete: Machine, user: str, *, installed: bool) -> None:
+    """In a container `make test` needs nothing else; nobody's machine is changed behind their back."""
+    complete.install("id", f"echo {user}")
+    complete.install("apt-get", 'echo "apt-get $*"')
+    done = _make("browser", path=complete.path)
+    assert (done.returncode == 0) is installed
+    assert ("apt-get install --yes --quiet --no-install-recommends chromium" in done.stderr) is installed
+
+
+@pytest.mark.parametrize("program", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_browser_has_several_names(complete: Machine, program: str) -> None:
+    """Debian's, Ubuntu's and Google's own."""
+    complete.install(program, "")
+    assert _make("browser", path=complete.path).returncode == 0

@@ -79,6 +79,34 @@ run "for_a_demonstration_tenants_can_be_listed" {
   }
 }
 
+run "there_is_no_page_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(module.console) == 0 && !contains(keys(output.functions), "console") && length(local.console_routes) == 0
+    error_message = "Without console.enabled there must be neither the function nor its routes."
+  }
+}
+
+run "the_page_is_for_everyone_and_may_do_nothing" {
+  command = plan
+
+  variables {
+    console = { enabled = true }
+  }
+
+  assert {
+    condition     = output.functions.console == "loudhailer-test-console"
+    error_message = "With console.enabled there must be the function."
+  }
+  assert {
+    condition = flatten([for statement in module.console[0].role.policy.Statement : statement.Action]) == [
+      "xray:PutTelemetryRecords", "xray:PutTraceSegments", "logs:CreateLogStream", "logs:PutLogEvents",
+    ]
+    error_message = "The page needs no rights: what it calls has its own functions."
+  }
+}
+
 run "a_queue_for_a_topic_an_http_url_for_a_websocket_and_a_day_of_life_are_refused" {
   command = plan
 

@@ -43,6 +43,18 @@ run "routes_are_authorised_by_iam" {
   }
 }
 
+run "every_route_is_throttled" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 500
+    )
+    error_message = "A route without a throttle of its own must have the stage's."
+  }
+}
+
 run "each_function_may_be_invoked_by_its_own_routes_only" {
   command = plan
 
@@ -181,6 +193,50 @@ run "a_route_for_any_method_is_refused" {
       "ANY /session" = {
         alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
         auth  = "iam"
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "a_page_is_public_everywhere" {
+  command = plan
+
+  variables {
+    routes = {
+      "GET /" = {
+        alias = { function_name = "console", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/console" }
+        auth  = "public"
+      }
+      "GET /assets/{version}/{file}" = {
+        alias = { function_name = "console", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/console" }
+        auth  = "public"
+      }
+    }
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "NONE"])
+    error_message = "auth public must become NONE."
+  }
+  assert {
+    condition = { for key, permission in aws_lambda_permission.this : key => permission.source_arn } == {
+      "GET /"                        = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/GET/"
+      "GET /assets/{version}/{file}" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/$default/GET/assets/*/*"
+    }
+    error_message = "A permission must name stage, method and path, of the root as well."
+  }
+}
+
+run "what_changes_something_is_never_public" {
+  command = plan
+
+  variables {
+    routes = {
+      "PUT /session" = {
+        alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
+        auth  = "public"
       }
     }
   }

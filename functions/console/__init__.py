@@ -1,0 +1,1 @@
+"""The web page: sessions, rooms, messages and broadcasts in a browser."""

@@ -1,0 +1,103 @@
+/** The HTTP API, relative to where the page lies, and what to do about its errors. */
+
+/** The API answered with an error status, or (status 0) did not answer. */
+export class ApiError extends Error {
+  constructor(status, body, request) {
+    super(advice(status, body, request));
+    this.status = status;
+  }
+
+  /** Whether the same request may succeed later. */
+  get isPassing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export class Api {
+  #base;
+  #token;
+
+  /** `token` answers the access token to send along, or an empty text. */
+  constructor(base, token) {
+    this.#base = base;
+    this.#token = token;
+  }
+
+  tenants() {
+    return this.#call("GET", "tenant").then(({ answer }) => answer.Items);
+  }
+
+  /** Create or refresh a session: the URL that its sockets connect to, ids included, and how long it lives, in ms. */
+  async openSession({ tenantId, sessionId, playerId }) {
+    const query = { tenantId, sessionId, ...(playerId && { playerId }) };
+    const { answer, servedAt } = await this.#call("PUT", "session", { query });
+    return {
+      url: `${answer.webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`,
+      lifetime: answer.Attributes.sessionTTL * 1000 - servedAt,
+    };
+  }
+
+  endSession({ tenantId, sessionId }) {
+    return this.#call("DELETE", "session", { query: { tenantId, sessionId } });
+  }
+
+  publish(audience, message) {
+    return this.#call("POST", "broadcast", { body: { audience, message } }).then(({ answer }) => answer.broadcastId);
+  }
+
+  report(broadcastId) {
+    return this.#call("GET", `broadcast/${encodeURIComponent(broadcastId)}`).then(({ answer }) => answer);
+  }
+
+  async #call(method, path, { query, body } = {}) {
+    const url = new URL(path, this.#base);
+    url.search = new URLSearchParams(query ?? {});
+    const headers = {};
+    if (this.#token()) {
+      headers.authorization = `Bearer ${this.#token()}`;
+    }
+    if (body !== undefined) {
+      headers["content-type"] = "application/json";
+    }
+    const request = `${method} /${path.split("/")[0]}`;
+    let response;
+    try {
+      response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+    } catch {
+      throw new ApiError(0, null, request);
+    }
+    const answer = await response.json().catch(() => null);
+    if (!response.ok) {
+      throw new ApiError(response.status, answer, request);
+    }
+    // The server's time, where it tells: the clock here may differ.
+    return { answer, servedAt: Date.parse(response.headers.get("date")) || Date.now() };
+  }
+}
+
+/** What went wrong, and what the person before the page can do about it. */
+function advice(status, body, request) {
+  const said = body?.error?.message ?? body?.message ?? (typeof body === "string" ? body : "");
+  const details = said ? ` (${said})` : "";
+  switch (status) {
+    case 0:
+      return "The server cannot be reached. Check your network, then try again.";
+    case 400:
+      return request.endsWith("/session")
+        ? "The session was refused: the tenant is unknown, or an id has characters that are not allowed. Check both."
+        : `The request was refused${details}. Correct it, then try again.`;
+    case 401:
+    case 403:
+      return `${request} is not allowed from this page. Ask the operator for an access token, or let the operator do it.`;
+    case 404:
+      return `It does not exist${details}. Check the tenant's id.`;
+    case 409:
+      return `The session belongs to another player${details}. End it, then create a new one.`;
+    case 413:
+      return `The message is too long${details}. Shorten it.`;
+    case 429:
+      return "Too many requests at once. Wait a few seconds, then try again.";
+    default:
+      return `The server answered with an error (${status}). Wait a few seconds, then try again.`;
+  }
+}

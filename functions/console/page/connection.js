@@ -1,0 +1,337 @@
+/**
+ * A connection to Loudhailer that keeps itself up. It needs no page: no DOM, no globals but WebSocket and timers.
+ *
+ *     const connection = new Connection(
+ *       async () => {                       // asked before every attempt to connect
+ *         const session = await renew();    // PUT /session: a session that is over cannot be told from a lost network
+ *         return `${session.webSocketUrl}?tenantId=...&sessionId=...`;
+ *       },
+ *       {
+ *         onOpen() {},                      // connected, or moved to a new socket: join rooms here
+ *         onFrame(frame, text) {},          // a frame's JSON value, and the frame; never a duplicate
+ *         onStatus({ state, ... }) {},      // see STATES
+ *       },
+ *     );
+ *     connection.open();
+ *     connection.send({ action: "sendmessage", roomKey: "lobby", content: "hello" });   // false: not connected
+ *     connection.close();
+ *
+ * - A lost connection is opened again, after a random time up to a bound that doubles (exponential backoff, full jitter:
+ *   https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), so that a crowd does not come back
+ *   all at once. To give up, throw a Refusal in the URL provider.
+ * - API Gateway closes a connection after two hours. Before that a second one is opened, and the first one closed when
+ *   the second one carries. Where the session may have one connection only, the two hours are used up.
+ * - API Gateway closes a connection on which nothing was sent for ten minutes, so `{"action":"ping"}` is sent; what does
+ *   not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
+ * - A frame that comes again is dropped, by the id of its broadcast or message; of what has come, only so much is kept.
+ */
+
+/** What `onStatus` says in `state`. */
+export const STATES = Object.freeze({
+  CLOSED: "closed", //         nobody asked for a connection
+  CONNECTING: "connecting", // an attempt is being made
+  OPEN: "open", //             frames come and go
+  WAITING: "waiting", //       the next attempt comes in `delay` milliseconds; `wasOpen`: a connection was lost, not refused
+  REFUSED: "refused", //       the URL provider gave up with `reason`, a Refusal
+});
+
+/** Thrown by a URL provider: no further attempt makes sense. */
+export class Refusal extends Error {}
+
+const DEFAULTS = {
+  keepAlive: 8 * 60_000,
+  renewal: 115 * 60_000,
+  overlap: 2_000,
+  handshake: 15_000,
+  pong: 10_000,
+  shortestBackoff: 1_000,
+  longestBackoff: 30_000,
+  stable: 10_000, // open for so long, a connection starts its backoff anew when it is lost
+  remembered: 1_000,
+};
+
+const PING = JSON.stringify({ action: "ping" });
+
+export class Connection {
+  #url;
+  #handlers;
+  #options;
+  #seen;
+  #line = null; //        the socket that carries frames, or is to
+  #successor = null; //   the one that takes over from it
+  #predecessor = null; // the one that it took over from, and that may still bring a frame or two
+  #attempt = 0;
+  #turn = 0; // what was begun in an earlier turn has no say any more
+  #timer = null;
+
+  /** `options` may override the DEFAULTS, in milliseconds, and `WebSocket` and `random`. */
+  constructor(url, handlers, options = {}) {
+    this.#url = url;
+    this.#handlers = { onOpen() {}, onFrame() {}, onStatus() {}, ...handlers };
+    this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, ...DEFAULTS, ...options };
+    this.#seen = new Recent(this.#options.remembered);
+  }
+
+  /** Connect, and stay connected until `close`. */
+  open() {
+    this.#end();
+    this.#attempt = 0;
+    this.#connect();
+  }
+
+  /** Disconnect, and stay so. */
+  close() {
+    this.#end();
+    this.#tell(STATES.CLOSED);
+  }
+
+  /** Send a value as a JSON frame; false if there is no connection to send it on. */
+  send(frame) {
+    return this.#line !== null && this.#line.send(JSON.stringify(frame));
+  }
+
+  /** Find out now whether the connection still carries; while one waits for the next attempt, make it now. */
+  check() {
+    if (this.#line !== null) {
+      this.#line.ping();
+    } else if (this.#timer !== null) {
+      this.open();
+    }
+  }
+
+  #end() {
+    this.#turn += 1;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const line of [this.#line, this.#successor, this.#predecessor]) {
+      line?.end();
+    }
+    this.#line = this.#successor = this.#predecessor = null;
+  }
+
+  #tell(state, details = {}) {
+    this.#handlers.onStatus({ state, ...details });
+  }
+
+  async #connect() {
+    this.#tell(STATES.CONNECTING);
+    const turn = this.#turn;
+    try {
+      const url = await this.#url();
+      if (turn === this.#turn) {
+        this.#line = this.#dial(url);
+      }
+    } catch (error) {
+      if (turn === this.#turn) {
+        this.#fail(error);
+      }
+    }
+  }
+
+  #fail(error) {
+    if (error instanceof Refusal) {
+      this.#end();
+      this.#tell(STATES.REFUSED, { reason: error });
+    } else {
+      this.#retry({ wasOpen: false });
+    }
+  }
+
+  #retry({ wasOpen }) {
+    const delay = this.#backoff();
+    this.#after(delay, () => this.#connect());
+    this.#tell(STATES.WAITING, { delay, wasOpen });
+  }
+
+  #backoff() {
+    const { shortestBackoff, longestBackoff, random } = this.#options;
+    const bound = Math.min(longestBackoff, shortestBackoff * 2 ** this.#attempt);
+    this.#attempt += 1;
+    return Math.round(random() * bound);
+  }
+
+  #after(delay, act) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      act();
+    }, delay);
+  }
+
+  #dial(url) {
+    const line = new Line(url, this.#options, {
+      onOpen: () => this.#opened(line),
+      onText: (text) => this.#received(text),
+      onEnd: (seconds) => this.#ended(line, seconds),
+    });
+    return line;
+  }
+
+  #opened(line) {
+    if (line === this.#successor) {
+      const old = this.#line;
+      setTimeout(() => old.end(), this.#options.overlap);
+      this.#predecessor = old;
+      this.#line = line;
+      this.#successor = null;
+      this.#attempt = 0;
+    }
+    this.#after(this.#options.renewal, () => this.#renew());
+    this.#tell(STATES.OPEN);
+    this.#handlers.onOpen();
+  }
+
+  async #renew() {
+    const turn = this.#turn;
+    try {
+      const url = await this.#url();
+      if (turn === this.#turn && this.#line !== null) {
+        this.#successor = this.#dial(url);
+      }
+    } catch {
+      if (turn === this.#turn) {
+        this.#after(this.#backoff(), () => this.#renew());
+      }
+    }
+  }
+
+  #received(text) {
+    let frame;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      frame = null; // not this service's, but for the handler to see
+    }
+    const identity = identityOf(frame);
+    if (identity === null || this.#seen.add(identity)) {
+      this.#handlers.onFrame(frame, text);
+    }
+  }
+
+  #ended(line, openFor) {
+    if (line === this.#successor) {
+      this.#successor = null;
+      this.#after(this.#backoff(), () => this.#renew());
+    } else if (line === this.#line && this.#successor !== null) {
+      this.#line = this.#successor; // which is on its way already
+      this.#successor = null;
+      this.#tell(STATES.CONNECTING);
+    } else if (line === this.#line) {
+      this.#line = null;
+      if (openFor >= this.#options.stable) {
+        this.#attempt = 0;
+      }
+      this.#retry({ wasOpen: openFor !== null });
+    }
+  }
+}
+
+/** One socket, from its handshake to its end; `onEnd` is called once, with the milliseconds it was open, or null. */
+class Line {
+  #socket;
+  #options;
+  #handlers;
+  #opened = null;
+  #ended = false;
+  #deadline = null;
+  #keepAlive = null;
+
+  constructor(url, options, handlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#socket = new options.WebSocket(url);
+    this.#socket.onopen = () => this.#open();
+    this.#socket.onmessage = ({ data }) => this.#hear(data);
+    this.#socket.onclose = () => this.#lose();
+    this.#deadline = setTimeout(() => this.#lose(), options.handshake);
+  }
+
+  send(text) {
+    if (this.#opened === null || this.#ended) {
+      return false;
+    }
+    this.#socket.send(text);
+    return true;
+  }
+
+  ping() {
+    if (this.send(PING) && this.#deadline === null) {
+      this.#deadline = setTimeout(() => this.#lose(), this.#options.pong);
+    }
+  }
+
+  /** Close the socket without a word to the handlers. */
+  end() {
+    if (this.#ended) {
+      return;
+    }
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    clearInterval(this.#keepAlive);
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+  }
+
+  #open() {
+    this.#opened = Date.now();
+    this.#hear(null);
+    this.#keepAlive = setInterval(() => this.ping(), this.#options.keepAlive);
+    this.#handlers.onOpen();
+  }
+
+  #hear(text) {
+    clearTimeout(this.#deadline);
+    this.#deadline = null;
+    if (text !== null && !isPong(text)) {
+      this.#handlers.onText(text);
+    }
+  }
+
+  #lose() {
+    this.end();
+    this.#handlers.onEnd(this.#opened === null ? null : Date.now() - this.#opened);
+  }
+}
+
+/** The newest values, up to a number of them. */
+class Recent {
+  #values = new Set();
+  #size;
+
+  constructor(size) {
+    this.#size = size;
+  }
+
+  /** Remember a value; false if it is remembered already. */
+  add(value) {
+    if (this.#values.has(value)) {
+      return false;
+    }
+    this.#values.add(value);
+    if (this.#values.size > this.#size) {
+      this.#values.delete(this.#values.values().next().value);
+    }
+    return true;
+  }
+}
+
+function isPong(text) {
+  return text === '{"action":"pong"}';
+}
+
+/**
+ * What a frame has in common with its duplicates alone, or null where nothing tells them apart. What is said in a room has
+ * no id of its own: it comes twice only while two sockets overlap, as the same text of the same millisecond.
+ */
+function identityOf(frame) {
+  if (typeof frame?.id === "string" && frame.type === "broadcast") {
+    return `broadcast ${frame.id}`;
+  }
+  if (typeof frame?.messageId === "string" && !("status" in frame)) {
+    return `message ${frame.messageId}`;
+  }
+  if (frame?.action === "sendmessage" && "sentAt" in frame) {
+    return `said ${JSON.stringify([frame.roomKey, frame.nickName, frame.content, frame.sentAt])}`;
+  }
+  return null;
+}

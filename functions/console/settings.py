@@ -1,0 +1,23 @@
+"""The variables of `console`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loudhailer.settings import Flag, Url, matching
+
+Auth = Annotated[str, matching("none|iam|jwt", "none, iam or jwt")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the page is, where its sockets go, and what of the HTTP API it may call.
+
+    `page_url` is the page's address with `{domainName}` or `{apiId}`, which each request's context fills in: Terraform
+    cannot tell the function the id of an API that has a route to it.
+    """
+
+    page_url: Url
+    websocket_url: Url
+    list_tenants: Flag
+    session_auth: Auth
+    broadcast_auth: Auth

@@ -1,0 +1,287 @@
+"""The page, in real browsers."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import Error, Route, expect
+
+from loudhailer.ids import TenantId
+from tests.e2e.browser import DESKTOP, PHONE, Visitor, visits
+from tests.e2e.scene import Scene
+from tests.e2e.system import eventually
+from tools.stack.lifecycle import GATEWAY
+
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+SILO = TenantId("gold")
+LOST = ["WebSocket connection to .* failed"]
+MARKUP = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
+
+
+async def widths(visitor: Visitor) -> tuple[int, int]:
+    """How wide the page is, and how wide its window."""
+    wide, window = await visitor.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    return wide, window
+
+
+async def faults_of_access(visitor: Visitor) -> list[str]:
+    """What axe-core, an accessibility checker that nobody here wrote, finds wrong with the page as it is."""
+    await visitor.page.evaluate(AXE.read_text())
+    violations: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")
+    return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in violations]
+
+
+async def test_two_browsers_talk_in_a_room(scene: Scene) -> None:
+    """Both see who said what, who joined and who left; blank text is not sent."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann, bob = await asyncio.gather(visit(), visit(size=PHONE))
+        await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
+        await ann.join("Ann")
+        await bob.join("Bob")
+        await expect(ann.log("Conversation")).to_contain_text("Bob joined lobby")
+        await ann.say("   ")
+        await ann.say("hello, Bob")
+        await bob.say("hello, Ann")
+        for visitor in (ann, bob):
+            await expect(visitor.log("Conversation")).to_contain_text("Ann hello, Bob")
+            await expect(visitor.log("Conversation")).to_contain_text("Bob hello, Ann")
+        assert "   " not in await ann.log("Frames").inner_text()
+        await bob.press("Session", "End session")
+        await expect(bob.status).to_have_text("Not connected")
+        await expect(ann.log("Conversation")).to_contain_text("Bob left")
+        await scene.counted(tenant, 1)
+
+
+async def test_a_direct_message_arrives_and_its_sender_sees_that_it_is_stored(scene: Scene) -> None:
+    """Between the players that two sessions are bound to."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann, bob, nobody = await asyncio.gather(visit(), visit(), visit())
+        await asyncio.gather(ann.connect(tenant, "ann"), bob.connect(tenant, "bob"), nobody.connect(tenant))
+        await ann.write("bob", "psst")
+        await expect(bob.log("Direct messages")).to_contain_text("ann: psst")
+        await expect(ann.log("Direct messages")).to_contain_text("to bob: psst stored")
+        await expect(nobody.field("Direct messages", "Text")).to_be_disabled()
+
+
+async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scene: Scene) -> None:
+    """It is published in one browser, and arrives in both."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann, bob = await asyncio.gather(visit(), visit())
+        await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
+        for number in (1, 2):
+            await ann.publish(f"news {number}")
+            for visitor in (ann, bob):
+                await expect(visitor.log("Broadcasts received")).to_contain_text(f"news {number}")
+                await expect(visitor.page.locator("#delivered")).to_have_text(str(number))
+                await expect(visitor.page.locator("#latest")).to_contain_text("ms")
+        for visitor in (ann, bob):
+            plot = visitor.page.get_by_role("img", name="Latency of the last 2 broadcasts: median")
+            assert (await plot.locator("path").first.get_attribute("d") or "").count("L") == 1
+        await expect(ann.page.locator("#report-text")).to_contain_text("2 of 2 delivered, 0 gone, 0 failed: finished")
+        progress = ann.page.get_by_role("progressbar")
+        assert await progress.evaluate("bar => bar.value === bar.max")
+
+
+async def test_an_echo_comes_back_in_order(scene: Scene) -> None:
+    """Silo and pooled, each by its own button."""
+    async with visits(scene) as visit:
+        ann = await visit()
+        await ann.connect(SILO)
+        for button in ("Silo", "Pooled"):
+            for number in range(3):
+                await ann.echo(f"{button} {number}", button)
+            await expect(ann.log("Echoes").locator("p", has_text=f"{button} ")).to_have_text(
+                [re.compile(f"{button} {number}$") for number in range(3)]
+            )
+
+
+async def test_a_throttle_shows(scene: Scene) -> None:
+    """Of three messages in one minute, or two, one at least is over the limit of one."""
+    tenant = scene.tenant(messages_per_minute=1)
+    async with visits(scene) as visit:
+        ann = await visit()
+        await ann.connect(tenant)
+        for number in range(3):
+            await ann.echo(f"message {number}", "Pooled")
+        await expect(ann.notice).to_contain_text("Wait until the next minute")
+
+
+async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: Scene) -> None:
+    """By itself: the visitor does nothing, and talks on."""
+    tenant = scene.tenant()
+    async with visits(scene, *LOST) as visit:
+        ann, bob = await asyncio.gather(visit(), visit())
+        await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
+        await ann.join("Ann")
+        await bob.join("Bob")
+        lost = {row["connectionId"]["S"] for row in scene.system.connections_of(tenant)}
+        await scene.drop(lost)
+        await eventually(
+            lambda: {row["connectionId"]["S"] for row in scene.system.connections_of(tenant)},
+            lambda found: len(found) == 2 and found.isdisjoint(lost),
+        )
+        for visitor in (ann, bob):
+            await expect(visitor.field("Room", "Message")).to_be_enabled()
+        await ann.say("here again")
+        await expect(bob.log("Conversation")).to_contain_text("Ann here again")
+
+
+async def test_whoever_only_listens_keeps_the_session(scene: Scene) -> None:
+    """It is refreshed before its time is over, and the connection stays what it is."""
+    tenant = scene.tenant(session_seconds=6)
+    async with visits(scene) as visit:
+        ann = await visit()
+        await ann.connect(tenant)
+        connections = scene.system.connections_of(tenant)
+        for _ in range(2):
+            await ann.page.wait_for_event("requestfinished", lambda request: request.method == "PUT")
+        assert scene.system.connections_of(tenant) == connections
+
+
+async def test_a_killed_gateway_is_waited_for(scene: Scene) -> None:
+    """The page says that it tries again, and is connected once there is a gateway again."""
+    tenant = scene.tenant()
+    async with visits(scene, *LOST) as visit:
+        ann = await visit()
+        await ann.connect(tenant)
+        await ann.join("Ann")
+        pid = scene.system.pids()[GATEWAY]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await expect(ann.status).to_contain_text("again in")
+        up = await asyncio.to_thread(scene.system.loudhailer, "up")
+        assert up.returncode == 0, up.stderr
+        await expect(ann.status).to_have_text("Connected")
+        await ann.say("here again")
+        await expect(ann.log("Conversation")).to_contain_text("Ann here again")
+
+
+async def test_what_others_write_stays_text(scene: Scene) -> None:
+    """A nickname, what is said, a direct message, a broadcast: none becomes an element, and none runs."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann, bob = await asyncio.gather(visit(), visit())
+        await asyncio.gather(ann.connect(tenant, "ann"), bob.connect(tenant, "bob"))
+        await bob.join("Bob")
+        await ann.join("<img src=x onerror=document.title='taken'>"[:64])
+        await ann.say(MARKUP)
+        await ann.write("bob", MARKUP)
+        await ann.publish(MARKUP)
+        for log in ("Conversation", "Direct messages", "Broadcasts received"):
+            await expect(bob.log(log)).to_contain_text(MARKUP)
+        for visitor in (ann, bob):
+            for log in ("Conversation", "Direct messages", "Broadcasts received", "Frames"):
+                assert await visitor.log(log).locator("script, img").count() == 0
+            assert await visitor.page.title() == "Loudhailer"
+
+
+async def test_the_page_cannot_make_markup_of_a_text(scene: Scene) -> None:
+    """Whatever its own code might do wrong, the policy refuses it, and the browser says so."""
+    async with visits(scene, "TrustedHTML", "trusted-types|Trusted Type|Content Security Policy") as visit:
+        ann = await visit()
+        with pytest.raises(Error, match="TrustedHTML"):
+            await ann.page.evaluate(f"document.body.innerHTML = {json.dumps(MARKUP)}")
+        assert ann.complaints
+
+
+async def test_the_keyboard_is_enough(scene: Scene) -> None:
+    """From the first Tab to a word in the room."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann = await visit()
+        await expect(ann.page.get_by_role("option", name=f"{tenant} (")).to_be_attached()
+        keyboard = ann.page.keyboard
+
+        async def tab_to(name: str) -> None:
+            """Press Tab until what is called so has the focus."""
+            for _ in range(40):
+                await keyboard.press("Tab")
+                focused = await ann.page.evaluate(
+                    "(document.activeElement.labels?.[0] ?? document.activeElement).textContent"
+                )
+                if name in focused:
+                    return
+            raise AssertionError(f"{name} is not to be reached")
+
+        await tab_to("Skip to the content")
+        await tab_to("Tenant")
+        await keyboard.type(tenant)
+        await tab_to("Create session and connect")
+        await keyboard.press("Enter")
+        await expect(ann.status).to_have_text("Connected")
+        assert await ann.page.evaluate("document.activeElement.textContent") == "Disconnect"
+        await tab_to("Nickname")
+        await keyboard.type("Ann")
+        await keyboard.press("Enter")
+        await expect(ann.log("Conversation")).to_contain_text("Ann joined lobby")
+        await tab_to("Message")
+        await keyboard.type("hello")
+        await keyboard.press("Enter")
+        await expect(ann.log("Conversation")).to_contain_text("Ann hello")
+
+
+async def test_where_a_page_may_not_publish_it_says_so(scene: Scene) -> None:
+    """Before one tries, where the installation says it; after, where the answer does."""
+    tenant = scene.tenant()
+
+    async def forbid(route: Route) -> None:
+        await route.fulfill(status=403, json={"message": "Forbidden"})
+
+    async def ask_for_credentials(route: Route) -> None:
+        response = await route.fetch()
+        told = '{"session":"none","broadcast":"iam"}'.replace('"', "&quot;")
+        body = (await response.text()).replace('{"session":"none","broadcast":"none"}'.replace('"', "&quot;"), told)
+        await route.fulfill(response=response, body=body)
+
+    async with visits(scene, "status of 403") as visit:
+        ann = await visit()
+        await ann.connect(tenant)
+        await ann.page.route("**/broadcast", forbid)
+        await ann.publish("news")
+        await expect(ann.notice).to_contain_text("POST /broadcast is not allowed from this page")
+        await ann.page.route(f"{scene.system.deployment.http_url}/", ask_for_credentials)
+        await ann.page.reload()
+        await expect(ann.page.get_by_text("Publishing is for callers with AWS credentials")).to_be_visible()
+        await expect(ann.field("Broadcasts", "Text")).to_be_disabled()
+
+
+async def test_a_session_that_is_refused_says_what_to_do(scene: Scene) -> None:
+    """The tenant is gone since the list was made."""
+    tenant = scene.tenant()
+    async with visits(scene, "status of 400") as visit:
+        ann = await visit()
+        await ann.choose(tenant)
+        scene.system.tenants.delete(tenant)
+        await ann.press("Session", "Create session and connect")
+        await expect(ann.status).to_have_text("Refused")
+        await expect(ann.notice).to_contain_text("the tenant is unknown")
+        await ann.page.get_by_role("button", name="Dismiss").click()
+        await expect(ann.notice).to_have_text("")
+
+
+@pytest.mark.parametrize(("colours", "size"), [("light", DESKTOP), ("dark", PHONE)])
+async def test_it_is_accessible_and_fits_its_window(
+    scene: Scene, colours: Literal["light", "dark"], size: tuple[int, int]
+) -> None:
+    """Contrast, names, structure; in light and dark, wide and narrow, with and without a connection."""
+    tenant = scene.tenant()
+    async with visits(scene) as visit:
+        ann = await visit(colours=colours, size=size)
+        assert await faults_of_access(ann) == []
+        await ann.connect(tenant, "ann")
+        await ann.join("Ann")
+        await ann.say("x" * 200)
+        await ann.publish("news")
+        await expect(ann.page.locator("#report-text")).to_contain_text("finished")
+        await ann.write("-", "-")
+        assert await faults_of_access(ann) == []
+        wide, window = await widths(ann)
+        assert wide <= window
