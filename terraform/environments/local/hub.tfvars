@@ -9,6 +9,8 @@ tracing             = false
 auth         = { broadcast = "none", session = "none" }
 cors_origins = ["*"]
 list_tenants = true
+silo_tenants = ["gold"]
+console      = { enabled = true }
 
 # A queue shows a message again only after six timeouts: seconds here, so that a failure is tried again while one watches.
 timeouts = {
@@ -16,4 +18,5 @@ timeouts = {
   query        = 5
   post_message = 5
   settle       = 5
+  echo         = 5
 }

@@ -30,7 +30,11 @@ module "accounting" {
     }
     Release = {
       actions   = ["dynamodb:UpdateItem"]
-      resources = [local.limits.arn, local.sessions.arn]
+      resources = [local.limits.arn]
+    }
+    LeaveSessions = {
+      actions   = ["dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"]
+      resources = [local.sessions.arn]
     }
     KeepFailures = {
       actions   = ["sqs:SendMessage"]

@@ -14,18 +14,22 @@ module "connect" {
     LIMITS_TABLE      = local.limits.name
   }
 
-  statements = {
-    ReserveAndGiveBack = {
-      actions   = ["dynamodb:UpdateItem"]
-      resources = [local.limits.arn]
+  tenant_statements = {
+    CountAndReserve = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.limits.arn]
+      leading_keys = ["{tenantId}", "{tenantId}:*"]
     }
+    # A full session's connections are looked up, to forget those that are gone.
     RecordConnection = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
-      resources = [local.connections.arn]
+      actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
     }
     JoinSession = {
-      actions   = ["dynamodb:UpdateItem"]
-      resources = [local.sessions.arn]
+      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources    = [local.sessions.arn]
+      leading_keys = ["{tenantId}"]
     }
   }
 }

@@ -13,15 +13,17 @@ module "disconnect" {
     SESSIONS_TABLE    = local.sessions.name
   }
 
-  statements = {
+  tenant_statements = {
     DeleteConnection = {
-      actions   = ["dynamodb:DeleteItem"]
-      resources = [local.connections.arn]
+      actions      = ["dynamodb:DeleteItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
     }
     # Where the authorizer's context is missing, the session's set says which partition the connection is in.
     ReadSession = {
-      actions   = ["dynamodb:GetItem"]
-      resources = [local.sessions.arn]
+      actions      = ["dynamodb:GetItem"]
+      resources    = [local.sessions.arn]
+      leading_keys = ["{tenantId}"]
     }
   }
 }

@@ -44,11 +44,14 @@ module "websocket_api" {
   log_retention_days = var.deployment.log_retention_days
   authorizer         = module.authorizer.alias
   throttle           = local.inbound
+  queue_routes       = module.messaging.routes
 
   routes = {
     "$connect"    = { alias = module.connect.alias }
     "$disconnect" = { alias = module.disconnect.alias }
     "$default"    = { alias = module.default_route.alias, reply = true }
+    joinroom      = { alias = module.join_room.alias, reply = true }
+    sendmessage   = { alias = module.send_message.alias, reply = true }
   }
 }
 
@@ -58,12 +61,18 @@ locals {
     connect       = 10
     disconnect    = 10
     default_route = 5
+    join_room     = 10
+    send_message  = 10
+    presence      = 30
+    relay_message = 10
     accounting    = 30
     swarm         = 60
     query         = 60
     post_message  = 10
     settle        = 30
     reconcile     = 60
+    end_session   = 30
+    echo          = 10
   }
   timeouts = merge(local.default_timeouts, var.timeouts)
 
@@ -75,6 +84,7 @@ locals {
   tenants     = module.tenancy.tables.tenants
   sessions    = module.tenancy.tables.sessions
   limits      = module.tenancy.tables.limits
+  messages    = module.tenancy.tables.messages
   broadcasts  = module.broadcast.table
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards

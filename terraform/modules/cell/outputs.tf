@@ -20,27 +20,41 @@ output "tables" {
 
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
-  value = merge(module.broadcast.queues, {
-    accounting-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+  value = merge(module.broadcast.queues, { for name, queue in module.messaging.queues : name => { url = queue.url, arn = queue.arn } }, {
+    dead-letter-fifo    = module.messaging.dead_letter
+    accounting-failure  = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+    inbox               = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
+    inbox-failure       = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
+    presence-failure    = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
+    end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
   })
 }
 
 locals {
-  functions = {
+  functions = merge(local.echo, {
     authorizer    = module.authorizer
     connect       = module.connect
     disconnect    = module.disconnect
     default_route = module.default_route
+    join_room     = module.join_room
+    send_message  = module.send_message
+    presence      = module.presence
+    relay_message = module.relay_message
     accounting    = module.accounting
     swarm         = module.swarm
     query         = module.query
     post_message  = module.post_message
     settle        = module.settle
     reconcile     = module.reconcile
+    end_session   = module.end_session
+  })
+
+  echo = {
+    for name, function in module.echo : join("-", compact(["echo", module.messaging.queues[name].tenant])) => function
   }
 }
 
 output "functions" {
-  description = "Name of every function, by its name in the code."
+  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>."
   value       = { for name, function in local.functions : name => function.name }
 }

@@ -61,6 +61,17 @@ variable "quota" {
   }
 }
 
+variable "silo_tenants" {
+  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for tenant in var.silo_tenants : length("${var.deployment.prefix}-echo-${tenant}-tenant") <= 64])
+    error_message = "silo_tenants: a consumer's role, <prefix>-echo-<tenant>-tenant, must not have a name of more than 64 characters."
+  }
+}
+
 variable "shards" {
   description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
   type        = object({ count = optional(number, 2), concurrency = optional(number, 2) })
@@ -80,6 +91,28 @@ variable "chunk_size" {
   validation {
     condition     = var.chunk_size >= 1 && var.chunk_size <= 500
     error_message = "chunk_size must be from 1 to 500: beside 128 KB of data no more ids fit into 256 KiB."
+  }
+}
+
+variable "message_lifetime_seconds" {
+  description = "Seconds in which what is said in a large room is delivered or settled as failed: see the module control."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.message_lifetime_seconds >= 10 && var.message_lifetime_seconds <= 3600
+    error_message = "message_lifetime_seconds must be from 10 to 3600."
+  }
+}
+
+variable "inbox_lifetime_seconds" {
+  description = "Seconds that a direct message waits for its receiver."
+  type        = number
+  default     = 604800
+
+  validation {
+    condition     = var.inbox_lifetime_seconds >= 1 && var.inbox_lifetime_seconds <= 31536000
+    error_message = "inbox_lifetime_seconds must be from 1 to 31536000, a year."
   }
 }
 

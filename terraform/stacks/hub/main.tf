@@ -10,7 +10,7 @@ locals {
     tracing            = var.tracing
   }
 
-  control_functions = ["publish", "session_api"]
+  control_functions = ["console", "publish", "session_api"]
   control_reserved  = { for name, count in var.reserved_concurrency : name => count if contains(local.control_functions, name) }
   cell_reserved     = { for name, count in var.reserved_concurrency : name => count if !contains(local.control_functions, name) }
 }
@@ -18,18 +18,21 @@ locals {
 module "cell" {
   source = "../../modules/cell"
 
-  package              = local.package
-  deployment           = local.deployment
-  deletion_protection  = var.deletion_protection
-  partitions           = var.partitions
-  quota                = var.quota
-  shards               = var.shards
-  chunk_size           = var.chunk_size
-  accounting_window    = var.accounting_window
-  timeouts             = var.timeouts
-  memory               = var.memory
-  reserved_concurrency = local.cell_reserved
-  gateway_endpoint     = var.gateway_endpoint
+  package                  = local.package
+  deployment               = local.deployment
+  deletion_protection      = var.deletion_protection
+  partitions               = var.partitions
+  quota                    = var.quota
+  shards                   = var.shards
+  silo_tenants             = var.silo_tenants
+  chunk_size               = var.chunk_size
+  accounting_window        = var.accounting_window
+  message_lifetime_seconds = var.message_lifetime_seconds
+  inbox_lifetime_seconds   = var.inbox_lifetime_seconds
+  timeouts                 = var.timeouts
+  memory                   = var.memory
+  reserved_concurrency     = local.cell_reserved
+  gateway_endpoint         = var.gateway_endpoint
 }
 
 module "control" {
@@ -45,6 +48,7 @@ module "control" {
   cors_origins             = var.cors_origins
   throttle                 = var.http_throttle
   list_tenants             = var.list_tenants
+  console                  = var.console
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved
   aws_endpoint             = var.aws_endpoint

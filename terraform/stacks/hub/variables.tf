@@ -121,6 +121,12 @@ variable "quota" {
   default = {}
 }
 
+variable "silo_tenants" {
+  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order."
+  type        = set(string)
+  default     = []
+}
+
 variable "shards" {
   description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
   type        = object({ count = optional(number, 2), concurrency = optional(number, 2) })
@@ -137,6 +143,12 @@ variable "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   type        = number
   default     = 300
+}
+
+variable "inbox_lifetime_seconds" {
+  description = "Seconds that a direct message waits for its receiver."
+  type        = number
+  default     = 604800
 }
 
 variable "accounting_window" {
@@ -191,6 +203,12 @@ variable "list_tenants" {
   description = "GET /tenant lists the tenants, to everyone who may call it: for demonstrations."
   type        = bool
   default     = false
+}
+
+variable "console" {
+  description = "Whether GET / of the HTTP API serves the web page, to everyone; its calls ask who is calling all the same."
+  type        = object({ enabled = optional(bool, false) })
+  default     = {}
 }
 
 variable "aws_endpoint" {

@@ -131,21 +131,21 @@ run "only_those_write_connections_whose_work_it_is" {
       for action in ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"] : action => join(" ", [
         for name, function in local.functions : name
         if anytrue([
-          for statement in function.role.policy.Statement : contains(statement.Action, "dynamodb:${action}")
+          for statement in function.statements : contains(statement.Action, "dynamodb:${action}")
           if contains(statement.Resource, "arn:aws:dynamodb:us-east-1:111111111111:table/connections")
         ])
       ])
       } == {
       PutItem        = "connect"
-      UpdateItem     = ""
-      DeleteItem     = "connect disconnect reconcile settle"
+      UpdateItem     = "join_room"
+      DeleteItem     = "connect disconnect end_session reconcile send_message settle"
       BatchWriteItem = ""
     }
-    error_message = "Only connect may record a connection; only connect, disconnect, reconcile and settle may delete one."
+    error_message = "Only connect may record a connection, and only join_room change it; only connect, disconnect, end_session, reconcile, send_message and settle may delete one."
   }
 }
 
-run "only_post_message_may_post_and_only_to_its_cell" {
+run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
   command = plan
 
   assert {
@@ -155,9 +155,44 @@ run "only_post_message_may_post_and_only_to_its_cell" {
       ])[0]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
-      post_message = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      join_room     = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      send_message  = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      presence      = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      relay_message = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      post_message  = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      echo          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+      end_session   = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
     }
-    error_message = "post_message may post to this cell's connections, and no other function to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo and end_session may close them, and no other function may do anything to any."
+  }
+}
+
+run "tenants_rows_are_reached_in_their_names_alone" {
+  command = plan
+
+  assert {
+    condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
+      "connect", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
+    ])
+    error_message = "Functions that act for one tenant at a time must have a role for it, and no others."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for function in local.functions : [
+        for statement in function.role.policy.Statement : statement.Resource == tolist([local.broadcasts.arn])
+        if anytrue([for action in statement.Action : can(regex("^dynamodb:(.*Item|Query|Scan)$", action))])
+      ] if function.tenant_role != null
+    ]))
+    error_message = "Such a function must reach no table as itself, but that of broadcasts, which are no tenant's."
+  }
+  assert {
+    condition = !anytrue(flatten([
+      for function in local.functions : [
+        for statement in function.statements : contains(statement.Resource, local.broadcasts.arn)
+        if can(statement.Condition.Null["dynamodb:LeadingKeys"])
+      ]
+    ]))
+    error_message = "No tenant may reach broadcasts."
   }
 }
 
@@ -167,7 +202,7 @@ run "no_function_may_do_everything_or_on_everything" {
   assert {
     condition = !anytrue(flatten([
       for function in local.functions : [
-        for statement in function.role.policy.Statement :
+        for statement in function.statements :
         strcontains(join(" ", statement.Action), "*") || contains(statement.Resource, "*") && statement.Sid != "SendTraces"
       ]
     ]))
@@ -190,6 +225,77 @@ run "changes_of_a_partition_are_counted_in_order" {
   assert {
     condition     = aws_lambda_event_source_mapping.accounting.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.accounting_failure.arn
     error_message = "What cannot be counted must be kept for reconcile."
+  }
+}
+
+run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
+  command = plan
+
+  assert {
+    condition = {
+      for table, mapping in aws_lambda_event_source_mapping.presence : table => [
+        for filter in one(mapping.filter_criteria).filter : jsondecode(filter.pattern)
+      ]
+      } == {
+      connections = [
+        { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
+        { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
+      ]
+      messages = [{ eventName = ["INSERT"] }]
+    }
+    error_message = "New connections of players, changes of those in rooms, and new messages must be read, and nothing else."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.presence :
+      mapping.starting_position == "TRIM_HORIZON" && mapping.maximum_batching_window_in_seconds == 0
+      && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+      && mapping.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.presence_failure.arn
+    ])
+    error_message = "No record may wait for others or be lost without a trace."
+  }
+}
+
+run "one_inbox_delays_no_other" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
+      && aws_sqs_queue.inbox.deduplication_scope == "messageGroup"
+      && aws_lambda_event_source_mapping.relay_message.batch_size == 1
+    )
+    error_message = "Groups must go side by side, one wake an invocation."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox.visibility_timeout_seconds == 6 * local.timeouts.relay_message
+    error_message = "A wake must stay invisible for six times the function's timeout."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox_failure.fifo_queue && jsondecode(aws_sqs_queue_redrive_policy.inbox.redrive_policy).deadLetterTargetArn == aws_sqs_queue.inbox_failure.arn
+    error_message = "The dead-letter queue of a FIFO queue must be one too."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
+    error_message = "Lambda must not take a wake that is handed on for a loop."
+  }
+}
+
+run "removed_sessions_alone_are_read_and_none_is_lost" {
+  command = plan
+
+  assert {
+    condition = (
+      [for filter in one(aws_lambda_event_source_mapping.end_session.filter_criteria).filter : jsondecode(filter.pattern)] == [{ eventName = ["REMOVE"] }]
+      && aws_lambda_event_source_mapping.end_session.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.end_session.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.end_session.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "Removed sessions must be read from the stream's beginning, and a bad record must not block its neighbours."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.end_session.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.end_session_failure.arn
+    error_message = "Sessions whose connections cannot be closed must be told."
   }
 }
 
@@ -240,10 +346,14 @@ run "what_the_design_does_not_allow_is_refused" {
     reserved_concurrency = { post-message = 16 }    # no function has this name
     partitions           = { max_partitions = 1e5 } # a partition's number has five digits
     accounting_window    = 60
+
+    message_lifetime_seconds = 86400
+    inbox_lifetime_seconds   = 0
   }
 
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
+    var.message_lifetime_seconds, var.inbox_lifetime_seconds,
   ]
 }
 
@@ -254,4 +364,30 @@ run "a_worker_may_send_back_what_is_left_of_a_chunk" {
     condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
+}
+
+run "every_silo_has_a_consumer_of_its_own" {
+  command = plan
+
+  variables {
+    silo_tenants = ["gold"]
+  }
+
+  assert {
+    condition = { for name, function in output.functions : name => function if startswith(name, "echo") } == {
+      echo        = "loudhailer-test-echo"
+      "echo-gold" = "loudhailer-test-echo-gold"
+    }
+    error_message = "The pool and each silo must have a consumer."
+  }
+}
+
+run "a_silo_whose_consumer_would_have_too_long_a_name_is_refused" {
+  command = plan
+
+  variables {
+    silo_tenants = ["a-tenant-with-an-id-of-thirty-seven-characters"]
+  }
+
+  expect_failures = [var.silo_tenants]
 }

@@ -76,8 +76,8 @@ run "the_hub_of_an_account_is_complete" {
 
   assert {
     condition = toset(keys(output.functions)) == toset([
-      "accounting", "authorizer", "connect", "default_route", "disconnect", "post_message", "publish", "query", "reconcile",
-      "session_api", "settle", "swarm",
+      "accounting", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "post_message",
+      "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
     ])
     error_message = "The hub must have every function."
   }
@@ -99,6 +99,7 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
     deletion_protection = false
     package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
     auth                = { broadcast = "none", session = "none" }
+    console             = { enabled = true }
     aws_endpoint        = "http://127.0.0.1:4566"
     gateway_endpoint    = "http://127.0.0.1:8001"
   }
@@ -106,6 +107,10 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
   assert {
     condition     = output.http_url == "http://127.0.0.1:4566/_aws/execute-api/a1b2c3d4e5"
     error_message = "The HTTP API must be reached through the local AWS."
+  }
+  assert {
+    condition     = contains(keys(output.functions), "console")
+    error_message = "The local hub must have the page."
   }
   assert {
     condition     = output.websocket_url == "ws://127.0.0.1:8001/a1b2c3d4e5/live"

@@ -1,0 +1,47 @@
+module "join_room" {
+  source = "../lambda_function"
+
+  name                 = "join_room"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.join_room
+  memory               = local.memory.join_room
+  reserved_concurrency = lookup(var.reserved_concurrency, "join_room", null)
+
+  variables = {
+    CONNECTIONS_TABLE = local.connections.name
+    SESSIONS_TABLE    = local.sessions.name
+    LIMITS_TABLE      = local.limits.name
+    CALLBACK_ENDPOINT = module.websocket_api.callback_endpoint
+  }
+
+  statements = {
+    Announce = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.post_arn]
+    }
+  }
+
+  tenant_statements = {
+    CountMessage = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.limits.arn]
+      leading_keys = ["{tenantId}:*"]
+    }
+    KeepSessionAlive = {
+      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources    = [local.sessions.arn]
+      leading_keys = ["{tenantId}"]
+    }
+    Join = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    FindMembers = {
+      actions      = ["dynamodb:Query"]
+      resources    = [module.connection_store.connections_index_arns.room]
+      leading_keys = ["{tenantId}#*"]
+    }
+  }
+}

@@ -1,0 +1,99 @@
+module "relay_message" {
+  source = "../lambda_function"
+
+  name                 = "relay_message"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.relay_message
+  memory               = local.memory.relay_message
+  reserved_concurrency = lookup(var.reserved_concurrency, "relay_message", null)
+
+  variables = {
+    MESSAGES_TABLE        = local.messages.name
+    CONNECTIONS_TABLE     = local.connections.name
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
+    INBOX_QUEUE_URL       = aws_sqs_queue.inbox.url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+  }
+
+  statements = {
+    ReadWakes = {
+      actions   = local.consume
+      resources = [aws_sqs_queue.inbox.arn]
+    }
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.post_arn]
+    }
+    # What there is no time for goes on with another wake.
+    SendWakes = {
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.inbox.arn, local.queues["dead-letter"].arn]
+    }
+  }
+
+  tenant_statements = {
+    ReadAndEmptyInbox = {
+      actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query"]
+      resources    = [local.messages.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    FindConnections = {
+      actions      = ["dynamodb:Query"]
+      resources    = [module.connection_store.connections_index_arns.player]
+      leading_keys = ["{tenantId}#*"]
+    }
+    # Whether a connection that does not answer yet is new.
+    ReadConnections = {
+      actions      = ["dynamodb:BatchGetItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+  }
+}
+
+# One group an inbox: its wakes follow one another, and those of different inboxes go side by side.
+resource "aws_sqs_queue" "inbox" {
+  name                      = "${var.deployment.prefix}-inbox.fifo"
+  fifo_queue                = true
+  deduplication_scope       = "messageGroup"
+  fifo_throughput_limit     = "perMessageGroupId"
+  message_retention_seconds = 86400
+  sqs_managed_sse_enabled   = true
+
+  # Six times the function's timeout, as AWS asks for.
+  visibility_timeout_seconds = 6 * local.timeouts.relay_message
+}
+
+# Wakes of inboxes that nobody could deliver from. The messages stay there, and the next wake delivers them.
+resource "aws_sqs_queue" "inbox_failure" {
+  name                      = "${var.deployment.prefix}-inbox-failure.fifo"
+  fifo_queue                = true
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+# A wake that fails comes again after 2 s, 4 s and so on: five minutes in all.
+# Apart from the queue, so that neither waits for the other: the provider watches every change of a queue for 25 seconds.
+resource "aws_sqs_queue_redrive_policy" "inbox" {
+  queue_url = aws_sqs_queue.inbox.url
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.inbox_failure.arn
+    maxReceiveCount     = 9
+  })
+}
+
+# One wake an invocation: in a batch, the inboxes behind that of a receiver who is slow or throttled would wait for it.
+resource "aws_lambda_event_source_mapping" "relay_message" {
+  event_source_arn        = aws_sqs_queue.inbox.arn
+  function_name           = module.relay_message.alias.arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
+# It sends a wake that it has no time for to the queue that it reads. Lambda takes that for a loop and would drop the
+# message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "relay_message" {
+  function_name  = module.relay_message.name
+  recursive_loop = "Allow"
+}

@@ -1,0 +1,67 @@
+module "send_message" {
+  source = "../lambda_function"
+
+  name                 = "send_message"
+  package              = var.package
+  deployment           = var.deployment
+  timeout              = local.timeouts.send_message
+  memory               = local.memory.send_message
+  reserved_concurrency = lookup(var.reserved_concurrency, "send_message", null)
+
+  variables = {
+    CONNECTIONS_TABLE        = local.connections.name
+    SESSIONS_TABLE           = local.sessions.name
+    LIMITS_TABLE             = local.limits.name
+    MESSAGES_TABLE           = local.messages.name
+    BROADCASTS_TABLE         = local.broadcasts.name
+    BROADCAST_TOPIC_ARN      = module.broadcast.topic_arn
+    CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
+    MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
+    INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
+  }
+
+  statements = {
+    PostToMembers = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.post_arn]
+    }
+    # What is said in a large room goes the way of a broadcast.
+    RecordBroadcast = {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [local.broadcasts.arn]
+    }
+    Publish = {
+      actions   = ["sns:Publish"]
+      resources = [module.broadcast.topic_arn]
+    }
+  }
+
+  tenant_statements = {
+    CountMessage = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.limits.arn]
+      leading_keys = ["{tenantId}:*"]
+    }
+    KeepSessionAlive = {
+      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources    = [local.sessions.arn]
+      leading_keys = ["{tenantId}"]
+    }
+    PutIntoInbox = {
+      actions      = ["dynamodb:PutItem"]
+      resources    = [local.messages.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    # A member whose connection turns out to be gone is removed.
+    ReadMembership = {
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    FindMembers = {
+      actions      = ["dynamodb:Query"]
+      resources    = [module.connection_store.connections_index_arns.room]
+      leading_keys = ["{tenantId}#*"]
+    }
+  }
+}
