@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import accounting, cold_start, end_to_end, lanes, machine, page, query, sender
+from tests.bench import accounting, cold_start, connect, direct, echo, end_to_end, lanes, machine, page, query, sender
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section
 from tools.console import Terminal
@@ -32,6 +32,9 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
     "accounting": lambda effort, progress: accounting.measure(effort.rounds, effort.seconds, progress),
     "cold_start": lambda _, progress: cold_start.measure(progress),
     "end_to_end": lambda _, progress: end_to_end.measure(progress),
+    "connect": lambda _, progress: connect.measure(progress),
+    "direct": lambda _, progress: direct.measure(progress),
+    "echo": lambda _, progress: echo.measure(progress),
 }
 
 

@@ -59,6 +59,33 @@ def cumulative(title: str, unit: str, series: Mapping[str, Sequence[float]], mar
     return _svg(title, bottom + 50, parts)
 
 
+def lines(title: str, unit: str, height_unit: str, series: Mapping[str, Sequence[Point]]) -> str:
+    """A line through the points of each series; what is no number is left out."""
+    left, right, top, bottom = 70, _WIDTH - 20, 60, 330
+    drawn = {name: [point for point in points if not math.isnan(point[1])] for name, points in series.items()}
+    widest = max(x for points in drawn.values() for x, _ in points)
+    highest = max(y for points in drawn.values() for _, y in points) * 1.05
+
+    def place(point: Point) -> Point:
+        return left + point[0] / widest * (right - left), bottom - point[1] / highest * (bottom - top)
+
+    parts = [f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="{_GREY}"/>']
+    for tick in _ticks(highest):
+        _, y = place((0, tick))
+        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{_GREY}" stroke-width="0.3"/>')
+        parts.append(_text(left - 8, y + 4, f"{tick:,.10g}", anchor="end"))
+    for tick in _ticks(widest):
+        x, _ = place((tick, 0))
+        parts.append(_text(x, bottom + 18, f"{tick:,.10g}", anchor="middle"))
+    parts += [_text(right, bottom + 36, unit, anchor="end"), _text(left - 8, top - 14, height_unit, anchor="end")]
+    for index, (name, points) in enumerate(drawn.items()):
+        colour = _COLOURS[index]
+        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, points))
+        parts.append(f'<polyline points="{corners}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(_text(left + 12, top + 14 + 18 * index, name, colour=colour))
+    return _svg(title, bottom + 50, parts)
+
+
 def _ticks(largest: float) -> list[float]:
     """Round numbers from 0 to the largest, at most seven."""
     rough = largest / 6

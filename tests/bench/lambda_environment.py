@@ -33,6 +33,7 @@ VARIABLES = {
         for queue in ("partition", "outcome", "dead_letter", "accounting_failure")
     },
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
+    "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
     "BROADCAST_TOPIC_ARN": f"arn:aws:sns:{_ARN}:bench-broadcast",
     "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:{_ARN}:bench-shard-dead-letter",
     "CALLBACK_ENDPOINT": f"https://abcdefghij.execute-api.{REGION}.amazonaws.com/live",

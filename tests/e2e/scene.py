@@ -3,9 +3,9 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from loudhailer.ids import SessionId, TenantId
@@ -76,20 +76,18 @@ class Scene:
         async with self._exits:
             await self.faults()  # before the guests leave: their $disconnect must not get lost
 
-    def tenant(
-        self, *, tenant_connections: int = 1_000, connections_per_session: int = 1_000, session_seconds: int = 3_600
-    ) -> TenantId:
-        """A new tenant, whose other limits stand in nobody's way."""
+    def tenant(self, **limits: Any) -> TenantId:
+        """A new tenant with these limits (and `silo`); the others stand in nobody's way."""
         tenant = Tenant(
             tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
-            tenant_connections=tenant_connections,
-            connections_per_session=connections_per_session,
+            tenant_connections=1_000,
+            connections_per_session=1_000,
             tenant_per_minute=100_000,
             session_per_minute=100_000,
             messages_per_minute=100_000,
-            session_seconds=session_seconds,
+            session_seconds=3_600,
         )
-        self.system.tenants.put(tenant)
+        self.system.tenants.put(replace(tenant, **limits))
         return tenant.tenant_id
 
     async def session(self, tenant: TenantId, player: str | None = None) -> Session:
@@ -173,6 +171,10 @@ class Scene:
     async def gateway(self, endpoint: str) -> Any:
         """What one of the gateway's own endpoints says: `stats`, `connections`."""
         return await self._gateway.call("GET", f"/_gateway/{endpoint}")
+
+    async def drop(self, connection_ids: Iterable[str]) -> None:
+        """Let connections be lost as in a network that fails."""
+        await self._gateway.call("POST", "/_gateway/close", document={"connection_ids": [*connection_ids]})
 
     async def faults(self, **faults: float | bool) -> None:
         """Switch these faults of the gateway on, and all others off."""

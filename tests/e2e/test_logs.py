@@ -49,12 +49,13 @@ async def test_every_step_of_a_broadcast_logs_its_id(scene: Scene) -> None:
 
 
 async def test_a_connection_is_found_in_the_logs_by_its_id(scene: Scene) -> None:
-    """What was refused and what got lost is logged with the connection's id."""
+    """What was refused, and by which limit, and what got lost is logged with the connection's id."""
     session = await scene.session(tenant := scene.tenant(connections_per_session=1))
     guest = await scene.connect(session)
     connection_id = await guest.connection_id()
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429
-    assert all(line["connection_id"] for line in await logged(scene, "connect", tenant_id=tenant))
+    refusals = await logged(scene, "connect", tenant_id=tenant, limit="connectionsPerSession")
+    assert all(line["connection_id"] for line in refusals)
     await scene.faults(drop_authorizer_context=True)
     guest.leave()
     assert await logged(scene, "disconnect", connection_id=connection_id)

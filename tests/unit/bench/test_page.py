@@ -1,12 +1,13 @@
 """The page that benchmarks write."""
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.bench import page
-from tests.bench.charts import bars, cumulative
+from tests.bench.charts import bars, cumulative, lines
 from tests.bench.cold_start import parts
 from tests.bench.results import Chart, Section, Table, Target
 
@@ -43,6 +44,7 @@ def test_charts_lie_beside_the_page(tmp_path: Path) -> None:
     [
         bars("Posts & more", {"ours": 46_000.0, "theirs <2>": 900.0}),
         cumulative("Latency", "ms", {"1,000": [1.0, 2.0, 3.0], "10,000": [4.0] * 1_000}, ("floor", 10.0)),
+        lines("Load", "a second", "ms", {"p50 & p99": [(1.0, 20.0), (2.0, math.nan), (4.0, 30.0)]}),
     ],
 )
 def test_a_chart_is_well_formed(svg: str) -> None:

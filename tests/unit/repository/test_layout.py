@@ -12,7 +12,7 @@ from tests.unit.repository.checkout import ROOT, files, functions
 FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".github", ".ci"}
 
 LARGEST_BYTES = 1_000_000
-LONGEST_HANDLER = 45
+LONGEST_HANDLER = 60
 
 # A path of somebody's machine. What stands before it tells it from the path of a URL.
 MACHINE_PATH = re.compile(r"(?<![\w.}*])/(work|root|home|Users)/\w")

@@ -1,0 +1,106 @@
+"""Benchmark 7: how long a client waits until it is in, all four limits checked, and how many get in a second."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import uvloop
+
+from tests.bench.local_stack import RunningStack, running_stack
+from tests.bench.open_loop import Times, at_rate
+from tests.bench.results import Section, Table, at_least, at_most, number
+from tests.bench.visitors import open_session, put_tenant
+from tools.client.http import HttpApi
+from tools.client.socket import Socket, open_socket
+
+RATE = 20
+MILLISECONDS = 100
+A_SECOND = 100
+
+_METHOD = f"""\
+Handshakes as clients make them, on a local stack: the authorizer, then `connect`, which checks the tenant's total,
+the session's connections and both minutes, and records the connection in one transaction; sessions of {{session}}
+clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
+begins then. The highest rate is that of so many clients that each come again as soon as they are in. Workers are
+warm. Clients, gateway stand-in, local AWS and functions share this machine; the local AWS starts at most four
+workers for each function."""
+
+_SECONDS = 20.0
+_SESSION_SIZE = 10
+_AT_ONCE = (8, 16, 32)
+_CONNECTS = 480
+
+type Progress = Callable[[int, int, str], None]
+
+
+class _Door:
+    """Lets clients in, in turn by sessions."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self._urls = urls
+        self._sockets: list[Socket] = []
+
+    async def enter(self) -> float:
+        """One more handshake; when it was done."""
+        url = self._urls[len(self._sockets) // _SESSION_SIZE % len(self._urls)]
+        self._sockets.append(await open_socket(Socket, url))
+        return time.monotonic()
+
+    def leave(self) -> None:
+        """All leave."""
+        for socket in self._sockets:
+            socket.leave()
+        self._sockets.clear()
+
+
+def measure(progressed: Progress) -> Section:
+    """Bring a stack up, measure, take it down."""
+    steps = 2 + len(_AT_ONCE)
+    progressed(0, steps, "a local stack comes up; that takes two minutes")
+    with running_stack() as running:
+        return uvloop.run(_measure(running, lambda done, note: progressed(done, steps, note)))
+
+
+async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Section:
+    tenant = put_tenant(running, "guests")
+    async with HttpApi(running.deployment.http_url) as api:
+        urls = [await open_session(api, tenant) for _ in range(_CONNECTS // _SESSION_SIZE)]
+    say(1, f"{RATE} connects a second")
+    await _as_fast_as_possible(_Door(urls), 32, _CONNECTS // 4)
+    steady, door = Times(), _Door(urls)
+    await at_rate(RATE, _SECONDS, lambda _, due: steady.add(door.enter(), due))
+    door.leave()
+    fastest: dict[int, tuple[float, Times]] = {}
+    for step, clients in enumerate(_AT_ONCE, 2):
+        say(step, f"{clients} connects at once")
+        fastest[clients] = await _as_fast_as_possible(_Door(urls), clients, _CONNECTS)
+    return _section(steady, fastest)
+
+
+async def _as_fast_as_possible(door: _Door, clients: int, connects: int) -> tuple[float, Times]:
+    """Connects a second, and how long each took."""
+    gate, times = asyncio.Semaphore(clients), Times()
+
+    async def one() -> None:
+        async with gate:
+            await times.add(door.enter(), time.monotonic())
+
+    started = time.monotonic()
+    await asyncio.gather(*(one() for _ in range(connects)))
+    rate = len(times.seconds) / (time.monotonic() - started)
+    door.leave()
+    return rate, times
+
+
+def _section(steady: Times, fastest: Mapping[int, tuple[float, Times]]) -> Section:
+    rows = [(f"{RATE} a second", str(RATE), *steady.columns())]
+    rows += [(f"{clients} at once", number(rate), *times.columns()) for clients, (rate, times) in fastest.items()]
+    return Section(
+        title="Connecting",
+        method=_METHOD.format(session=_SESSION_SIZE),
+        tables=[Table("Handshakes", ("load", "a second", "p50 ms", "p99 ms", "errors"), rows)],
+        targets=[
+            at_most(f"connect, p99 in ms at {RATE} a second", steady.at(0.99) * 1000, MILLISECONDS, number),
+            at_least("connects a second", max(rate for rate, _ in fastest.values()), A_SECOND, number),
+        ],
+    )

@@ -1,0 +1,82 @@
+"""`docs/openapi.yaml` describes what Terraform deploys and what the functions answer."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.repository.checkout import ROOT
+
+DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+DEPLOYED = re.compile(r'"((?:GET|PUT|POST|PATCH|DELETE) /[^"]*)"\s*=\s*\{\s*alias\s*=\s*module\.(\w+)\.alias')
+CONSOLE = re.compile(r"console_routes\s*=\s*var\.console\.enabled \? (\[[^\]]*\])")
+ANSWERED = re.compile(r'"((?:GET|PUT|POST|PATCH|DELETE) /[^"]*)": self\.')
+WAYS_TO_CALL = re.compile(r"\b(?:fetch\(|XMLHttpRequest|sendBeacon|EventSource)")
+CALLED = re.compile(r"""this\.#call\("(\w+)", ["`]([^"`]+)["`]""")
+INSERTED = re.compile(r"\$?\{[^}]*\}")
+
+
+def described() -> set[str]:
+    """The route keys that the description has."""
+    return {route for route, _ in operations()}
+
+
+def deployed() -> dict[str, str]:
+    """The function behind each route of the HTTP API, those of the console among them."""
+    control = ROOT / "terraform" / "modules" / "control"
+    (console,) = CONSOLE.findall((control / "console.tf").read_text())
+    return dict(DEPLOYED.findall((control / "main.tf").read_text())) | dict.fromkeys(json.loads(console), "console")
+
+
+def called() -> set[str]:
+    """The requests that the web page makes: all of them go through one method of `api.js`."""
+    page = {path.name: path.read_text() for path in (ROOT / "functions" / "console" / "page").glob("*.js")}
+    ways = [name for name, script in page.items() for _ in WAYS_TO_CALL.findall(script)]
+    assert ways == ["api.js"]
+    calls = CALLED.findall(page["api.js"])
+    assert len(calls) == page["api.js"].count("this.#call(")
+    return {f"{method} /{INSERTED.sub('{}', path)}" for method, path in calls}
+
+
+def operations() -> list[tuple[str, dict[str, Any]]]:
+    """Each route key with its operation."""
+    return [
+        (f"{method.upper()} {path}", item[method])
+        for path, item in DESCRIPTION["paths"].items()
+        for method in METHODS & item.keys()
+    ]
+
+
+def test_what_is_deployed_is_described_and_nothing_else() -> None:
+    """Paths and methods are those of Terraform's routes."""
+    assert described() == deployed().keys()
+
+
+@pytest.mark.parametrize("function", ["console", "session_api"])
+def test_a_function_answers_the_routes_that_lead_to_it(function: str) -> None:
+    """None of them is unknown to it, and it has none that nobody can call."""
+    routes = ANSWERED.findall((ROOT / "functions" / function / f"{function}.py").read_text())
+    assert set(routes) == {route for route, behind in deployed().items() if behind == function}
+
+
+def test_the_page_calls_what_is_described() -> None:
+    """Each of its requests names a method and a path of the description."""
+    assert called() <= {INSERTED.sub("{}", route) for route in described()}
+    assert "GET /broadcast/{}" in called()
+
+
+def test_every_route_may_be_throttled() -> None:
+    """The stage limits each of them, so a client must know that answer."""
+    assert [route for route, operation in operations() if "429" not in operation["responses"]] == []
+
+
+def test_the_grammars_of_ids_are_those_of_the_code() -> None:
+    """An id that the description calls legal is legal."""
+    code = (ROOT / "shared" / "loudhailer" / "ids.py").read_text()
+    schemas = DESCRIPTION["components"]["schemas"]
+    for schema, name in {"Name": "_NAME", "PlayerId": "_HANDLE", "RoomKey": "_HANDLE"}.items():
+        assert f'{name} = re.compile(r"{schemas[schema]["pattern"].strip("^$")}")' in code
