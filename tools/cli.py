@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from types import FrameType
@@ -36,6 +37,8 @@ from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
 from tools.operations.redriving import Redrive
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.planner.load import Load
+from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Ports, Stack
 from tools.stack.project import Project
@@ -100,6 +103,8 @@ app = typer.Typer(
 )
 tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenants.")
 app.add_typer(tenant_app, name="tenant")
+plan_app = typer.Typer(invoke_without_command=True)
+app.add_typer(plan_app, name="plan")
 
 
 @app.callback()
@@ -359,6 +364,55 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
         raise OperatorError(f"There is no tenant {tenant_id}.", "See `loudhailer tenant list`.")
     tenants.delete(tenant_id)
     workplace.terminal.say(f"Tenant {tenant_id} is deleted.")
+
+
+@plan_app.callback()
+def plan(
+    context: typer.Context,
+    *,
+    connections: Annotated[int, typer.Option(help="Clients that are connected all the time.")] = 1_000_000,
+    cells: Annotated[int, typer.Option(help="Cells that they are spread over.")] = 1,
+    accounts: Annotated[int | None, typer.Option(help="Accounts that have the cells. Default: one each.")] = None,
+    broadcasts_per_hour: Annotated[float, typer.Option(help="Each to everyone.")] = 1,
+    message_bytes: Annotated[int, typer.Option(help="A broadcast's message, as JSON.")] = 512,
+    posts_per_second: Annotated[int, typer.Option(help="An account's API Gateway quota.")] = 10_000,
+    burst: Annotated[int, typer.Option(help="Its bucket.")] = 5_000,
+    shards: Annotated[int, typer.Option(help="Shard queues of a cell; two workers each.")] = 2,
+    connection_minutes: Annotated[int, typer.Option(help="How long a client keeps a connection.")] = 115,
+    keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
+) -> None:
+    """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
+    if context.invoked_subcommand is not None:
+        return
+    load = Load(
+        connections=connections,
+        cells=cells,
+        accounts=cells if accounts is None else accounts,
+        broadcasts_per_hour=Decimal(str(broadcasts_per_hour)),
+        message_bytes=message_bytes,
+        posts_per_second=posts_per_second,
+        burst=burst,
+        shards=shards,
+        connection_minutes=connection_minutes,
+        keep_alive_minutes=keep_alive_minutes,
+    )
+    workplace: Workplace = context.obj
+    for table in plan_tables(load):
+        workplace.terminal.show(table)
+    for warning in warnings(load):
+        workplace.terminal.show(f"Note: {warning}")
+
+
+@plan_app.command("talk")
+def plan_talk(
+    context: typer.Context,
+    *,
+    room_size: Annotated[int, typer.Option(help="Members of the room in which each request is said.")] = 2,
+) -> None:
+    """Reproduce the cost of a chat that a talk gives, 13,385.15 USD a month, and add what it leaves out."""
+    workplace: Workplace = context.obj
+    for table in talk_tables(room_size):
+        workplace.terminal.show(table)
 
 
 def main() -> None:

@@ -1,0 +1,79 @@
+"""The bill of a month."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.planner.bill import bill, per_million_deliveries, total
+from tools.planner.load import Load
+
+LOADS = st.builds(
+    Load,
+    connections=st.integers(2, 500_000),
+    broadcasts_per_hour=st.integers(0, 30).map(Decimal),
+    message_bytes=st.integers(2, 60_000),
+    cells=st.integers(1, 2),
+    keep_alive_minutes=st.integers(0, 10),
+)
+
+
+def test_a_silent_crowd_pays_for_its_connections() -> None:
+    """A million connections are 43.2 billion minutes a month, at 25 cents a million."""
+    load = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0), keep_alive_minutes=0)
+    items = {item.name: item for item in bill(load)}
+    assert items["connection minutes"].units == 43_200_000_000
+    assert items["connection minutes"].cost == 10_800
+    assert items["gateway messages"].cost == 0
+    assert items["egress"].cost == 0
+    assert per_million_deliveries(load) is None
+
+
+def test_a_frame_is_a_message_for_everyone() -> None:
+    """720 broadcasts to a million, in one unit of 32 KB, or in two."""
+    small = Load(connections=1_000_000, keep_alive_minutes=0)
+    large = replace(small, message_bytes=33 * 1024)
+    messages = [{item.name: item for item in bill(load)}["gateway messages"] for load in (small, large)]
+    assert [item.units for item in messages] == [720_000_000, 1_440_000_000]
+    assert [item.cost for item in messages] == [720, 1_352]
+
+
+def test_a_report_costs_about_a_cent_per_million_recipients() -> None:
+    """As the design has it: a row and a tally for each chunk."""
+    silent = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0))
+    writes = [
+        {item.name: item for item in bill(load)}["DynamoDB writes"].cost
+        for load in (silent, replace(silent, broadcasts_per_hour=Decimal(1)))
+    ]
+    assert Decimal("0.01") < (writes[1] - writes[0]) / 720 < Decimal("0.03")
+
+
+@given(LOADS)
+def test_twice_the_crowd_costs_more(load: Load) -> None:
+    """In every item that it pays for at all."""
+    twice = replace(load, connections=2 * load.connections)
+    assert total(bill(twice)) > total(bill(load))
+
+
+@given(LOADS)
+def test_one_more_broadcast_costs_more(load: Load) -> None:
+    """Every item stays, or grows."""
+    more = replace(load, broadcasts_per_hour=load.broadcasts_per_hour + 1)
+    assert all(after.cost >= before.cost for before, after in zip(bill(load), bill(more), strict=True))
+    assert total(bill(more)) > total(bill(load))
+
+
+@given(LOADS)
+def test_a_larger_message_never_costs_less(load: Load) -> None:
+    """It leaves AWS, it takes units, it stands in messages."""
+    larger = replace(load, message_bytes=load.message_bytes + 40_000)
+    assert total(bill(larger)) >= total(bill(load))
+
+
+@given(LOADS.filter(lambda load: load.broadcasts_per_hour > 0))
+def test_the_broadcasts_are_a_part_of_what_a_delivery_costs(load: Load) -> None:
+    """The rest is what waiting connections cost."""
+    million = per_million_deliveries(load)
+    assert million is not None
+    assert 0 < million[1] < million[0]

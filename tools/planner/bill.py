@@ -1,0 +1,193 @@
+"""The bill of a month: what a load uses of each service, and what AWS asks for it.
+
+Not on it: logs and metrics (CloudWatch), traces (X-Ray), SNS, the registry, support and taxes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import ceil
+
+from tools.planner import prices, work
+from tools.planner.load import Load
+from tools.planner.prices import MINUTES_A_MONTH, Price
+from tools.planner.work import Work
+
+_PONG_BYTES = 17
+_FRAME_HEADER_BYTES = 4
+_CONNECTION_ROW_BYTES = 150
+_PARTITION_ROW_BYTES = 150
+_TALLY_ROW_BYTES = 500
+_DAYS_KEPT = 7
+
+_WRITES_A_CONNECTION = 13
+"""The session put (1); the total reserved (1); two minutes counted (2); row and session in one transaction (4); the row
+deleted (1); taken out of its session (1); counted twice (2), released (1)."""
+_READS_A_CONNECTION = 5
+"""Tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
+_SOURCE_ROW_BYTES = 1024
+
+_PIPELINE_QUEUES = 4
+_POLLS_A_MINUTE = 2 * 3
+"""Lambda's pollers go down to two a queue, and wait 20 seconds for a message.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+_TIMES_A_MESSAGE = 3
+"""Sent, received, deleted: at most, since some of it is done for several messages in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A line of the bill; `note` says what the units are."""
+
+    name: str
+    units: Decimal
+    price: Price
+    note: str
+
+    @property
+    def cost(self) -> Decimal:
+        """US dollars, unrounded."""
+        return self.price.of(self.units)
+
+
+def total(items: Iterable[Item]) -> Decimal:
+    """US dollars, unrounded."""
+    return sum((item.cost for item in items), Decimal(0))
+
+
+def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
+    """What each function does for one event, and how many events a month has."""
+    broadcasts = _broadcasts(load)
+    connects = _connects(load)
+    batches = Work("accounting", Decimal(1), Decimal(0))
+    return [
+        *((one, broadcasts) for one in work.for_broadcast(load)),
+        *((one, connects) for one in work.for_connection()),
+        (work.for_change(), 2 * connects),
+        # A stream's batches are gathered for a second, or for a thousand changes.
+        (batches, min(2 * connects, Decimal(load.cells * 60 * MINUTES_A_MONTH))),
+        (work.for_ping(), _pings(load)),
+    ]
+
+
+def bill(load: Load) -> list[Item]:
+    """The lines, in the order of the way that a frame goes."""
+    deliveries = _deliveries(load)
+    pings = _pings(load)
+    connects = _connects(load)
+    functions = functions_of_a_month(load)
+    units = parts(load.frame_bytes, prices.GATEWAY_MESSAGE_BYTES)
+    bytes_out = deliveries * (load.frame_bytes + _FRAME_HEADER_BYTES) + pings * (_PONG_BYTES + _FRAME_HEADER_BYTES)
+    return [
+        Item(
+            "connection minutes",
+            Decimal(load.connections) * MINUTES_A_MONTH,
+            prices.CONNECTION_MINUTES,
+            f"{load.connections:,} connections, all month",
+        ),
+        Item(
+            "gateway messages",
+            deliveries * units + pings * 2,
+            prices.GATEWAY_MESSAGES,
+            f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs",
+        ),
+        Item("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
+        Item(
+            "Lambda requests",
+            sum((one.invocations * times for one, times in functions), Decimal(0)),
+            prices.LAMBDA_REQUESTS,
+            "all functions",
+        ),
+        Item(
+            "Lambda GB-seconds",
+            sum((one.gb_seconds(times) for one, times in functions), Decimal(0)),
+            prices.LAMBDA_ARM64,
+            "arm64; an estimate, by function below",
+        ),
+        Item("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
+        Item("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
+        Item("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
+        Item(
+            "DynamoDB streams", 2 * connects, prices.DYNAMODB_STREAM_READS, "records; Lambda reads them free of charge"
+        ),
+        Item(
+            "SQS requests",
+            _messages(load) * _TIMES_A_MESSAGE + idle_polls(load.cells, load.shards),
+            prices.SQS_REQUESTS,
+            "units of 64 KB, idle polls too",
+        ),
+        Item("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
+    ]
+
+
+def per_million_deliveries(load: Load) -> tuple[Decimal, Decimal] | None:
+    """The bill by million deliveries, and how much of that is due to the broadcasts; None if there are none."""
+    if not load.broadcasts_per_hour:
+        return None
+    everything = total(bill(load))
+    silent = total(bill(replace(load, broadcasts_per_hour=Decimal(0))))
+    millions = _deliveries(load) / 10**6
+    return everything / millions, (everything - silent) / millions
+
+
+def idle_polls(cells: int, shards: int) -> Decimal:
+    """What Lambda's pollers ask SQS in a month without a message, on the queues of a broadcast's way."""
+    return Decimal(cells * (_PIPELINE_QUEUES + shards) * _POLLS_A_MINUTE * MINUTES_A_MONTH)
+
+
+def parts(size: int, part: int) -> int:
+    """How many parts are begun by so many bytes."""
+    return ceil(size / part)
+
+
+def _broadcasts(load: Load) -> Decimal:
+    return load.broadcasts_per_hour * MINUTES_A_MONTH / 60
+
+
+def _deliveries(load: Load) -> Decimal:
+    return _broadcasts(load) * load.connections
+
+
+def _connects(load: Load) -> Decimal:
+    return Decimal(load.connections) * MINUTES_A_MONTH / load.connection_minutes
+
+
+def _pings(load: Load) -> Decimal:
+    return (
+        Decimal(load.connections) * MINUTES_A_MONTH / load.keep_alive_minutes if load.keep_alive_minutes else Decimal(0)
+    )
+
+
+def _writes(load: Load) -> Decimal:
+    chunk = parts(load.chunk_row_bytes, prices.DYNAMODB_WRITE_BYTES) + 1
+    # Fixed in one transaction; completed in another, together with the empty chunk that ends it.
+    source = 2 * parts(_SOURCE_ROW_BYTES, prices.DYNAMODB_WRITE_BYTES) * 3
+    broadcast = load.chunks * chunk + load.sources * source + 3 * load.cells
+    return _broadcasts(load) * broadcast + _connects(load) * _WRITES_A_CONNECTION
+
+
+def _reads(load: Load) -> Decimal:
+    everyone = parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
+    partitions = load.cells * parts(load.cell_partitions * _PARTITION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
+    broadcast = everyone + partitions + load.chunks + 4 * load.sources
+    # `reconcile` reads the partitions every minute and the connections every hour.
+    swept = partitions * MINUTES_A_MONTH + everyone * MINUTES_A_MONTH // 60
+    # Each environment of `authorizer` that is busy reads its cell's partitions every two seconds.
+    busy = ceil(_connects(load) / (MINUTES_A_MONTH * 60) / load.cells * work.AUTHORIZER.seconds)
+    assigned = partitions * busy * MINUTES_A_MONTH * 30
+    return _broadcasts(load) * broadcast + _connects(load) * _READS_A_CONNECTION + swept + assigned
+
+
+def _gigabytes(load: Load) -> Decimal:
+    report = load.chunks * (load.chunk_row_bytes + _TALLY_ROW_BYTES) + load.sources * _SOURCE_ROW_BYTES
+    rows = load.chunks * 2 + load.sources
+    kept = load.broadcasts_per_hour * 24 * _DAYS_KEPT * (report + rows * prices.DYNAMODB_ROW_BYTES)
+    standing = load.connections * (_CONNECTION_ROW_BYTES + prices.DYNAMODB_ROW_BYTES)
+    return (kept + standing) / prices.GB
+
+
+def _messages(load: Load) -> Decimal:
+    """Messages of a month in units of 64 KB: announcements, sources, chunks and outcomes."""
+    chunk = parts(load.chunk_message_bytes, prices.SQS_REQUEST_BYTES)
+    other = parts(load.frame_bytes, prices.SQS_REQUEST_BYTES)
+    return _broadcasts(load) * ((load.cells + load.sources) * other + load.chunks * (chunk + 1))

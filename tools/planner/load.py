@@ -1,0 +1,207 @@
+"""What is planned for, and how Loudhailer divides it: partitions, sources, chunks, lanes, and the times that follow.
+
+Where the functions' own code decides, it is asked: sources are cut by `swarm`, frames and messages are made by
+`loudhailer.broadcast` and measured. What Terraform decides has the defaults of the module `cell`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from math import ceil, floor, isfinite
+
+from functions.swarm.swarm import plan
+from loudhailer import codec
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
+from tools.errors import OperatorError
+from tools.planner.prices import CONNECTS_PER_SECOND
+
+_HEADROOM = Decimal("0.98")
+_WORKERS_A_SHARD = 2
+_CHUNK_SIZE = 500
+_PARTITION_SIZE = 1_000
+MAX_PARTITIONS = 2_500
+
+_TENANT = TenantId("tenant-a")
+_BROADCAST = BroadcastId("0" * 32)
+_CONNECTION = ConnectionId("L0SM9cOFvHcCIhw=")
+_ENDPOINT = "https://abcdefghij.execute-api.us-east-1.amazonaws.com/live"
+_NOW = 1_800_000_000
+
+_LIMITS: Mapping[str, tuple[int, int]] = {
+    "connections": (1, 10**9),
+    "cells": (1, 1_000),
+    "accounts": (1, 1_000),
+    "broadcasts_per_hour": (0, 3_600),
+    "message_bytes": (2, MAX_FRAME_BYTES),
+    "posts_per_second": (100, 10**6),
+    "burst": (0, 10**6),
+    "shards": (1, 100),
+    "connection_minutes": (1, 120),
+    "keep_alive_minutes": (0, 10),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """A crowd and what is said to it; OperatorError for numbers that cannot be.
+
+    Attributes:
+        connections: how many clients are connected all the time.
+        cells: how many cells they are spread over.
+        accounts: how many accounts have these cells; the quotas are theirs.
+        broadcasts_per_hour: each to everyone.
+        message_bytes: of a broadcast's message, as JSON.
+        posts_per_second: an account's API Gateway quota.
+        burst: its bucket.
+        shards: of a cell.
+        connection_minutes: how long a client stays on one connection; API Gateway ends it after 120.
+        keep_alive_minutes: how often a client sends a ping; 0 for never.
+    """
+
+    connections: int
+    cells: int = 1
+    accounts: int = 1
+    broadcasts_per_hour: Decimal = Decimal(1)
+    message_bytes: int = 512
+    posts_per_second: int = 10_000
+    burst: int = 5_000
+    shards: int = 2
+    connection_minutes: int = 115
+    keep_alive_minutes: int = 8
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if not (isfinite(value) and least <= value <= most):
+                raise OperatorError(f"--{name.replace('_', '-')} must be from {least:,} to {most:,}; it is {value}.")
+        if self.accounts > self.cells:
+            raise OperatorError(
+                f"{self.accounts} accounts have no use for {self.cells} cells.", "Give each account a cell at least."
+            )
+        if self.connections < self.cells:
+            raise OperatorError(f"{self.connections} connections do not fill {self.cells} cells.")
+        if self.frame_bytes > MAX_FRAME_BYTES:
+            raise OperatorError(
+                f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_FRAME_BYTES:,} are the most."
+            )
+        if self.broadcasts_per_hour * self.floor_seconds > 3_600:
+            raise OperatorError(
+                f"A broadcast takes {self.floor_seconds:,.1f} s at least: "
+                f"{self.broadcasts_per_hour} an hour do not fit.",
+                "Plan with more accounts, or with fewer broadcasts.",
+            )
+
+    @cached_property
+    def frame_bytes(self) -> int:
+        """What each client is sent."""
+        return len(_frame(self.message_bytes))
+
+    @property
+    def floor_seconds(self) -> Decimal:
+        """How long a broadcast takes at least at the accounts' rate."""
+        return Decimal(self.connections) / (self.posts_per_second * self.accounts)
+
+    @property
+    def floor_seconds_with_bucket(self) -> Decimal:
+        """The same if the accounts' buckets are full when it begins."""
+        return max(self.floor_seconds - Decimal(self.burst) / self.posts_per_second, Decimal(0))
+
+    @property
+    def storm_seconds(self) -> Decimal:
+        """How long it takes until all are connected again."""
+        return Decimal(self.connections) / (CONNECTS_PER_SECOND * self.accounts)
+
+    @property
+    def pings_per_second(self) -> Decimal:
+        """Of an account's clients."""
+        per_client = 1 / Decimal(60 * self.keep_alive_minutes) if self.keep_alive_minutes else Decimal(0)
+        return self.connections * per_client / self.accounts
+
+    @property
+    def cell_posts_per_second(self) -> int:
+        """The share of its account's quota that a cell is deployed with."""
+        return self.posts_per_second * self.accounts // self.cells
+
+    @property
+    def lanes(self) -> int:
+        """Workers of a cell that post side by side."""
+        return self.shards * _WORKERS_A_SHARD
+
+    @property
+    def lane_rate(self) -> int:
+        """Posts a second of a lane, as the module `cell` works it out; one at least."""
+        return max(1, floor(self.cell_posts_per_second * _HEADROOM / self.lanes))
+
+    @property
+    def lanes_seconds(self) -> Decimal:
+        """How long the lanes take for a broadcast."""
+        return Decimal(self.cell_connections) / (self.lane_rate * self.lanes)
+
+    @property
+    def cell_connections(self) -> int:
+        """Connections of a cell, those of the fullest."""
+        return ceil(self.connections / self.cells)
+
+    @cached_property
+    def cell_partitions(self) -> int:
+        """Partitions of a cell that `authorizer` has opened by then, a quarter more whenever half is taken."""
+        partitions = 0
+        while self.cell_connections * 2 >= partitions * _PARTITION_SIZE and partitions < MAX_PARTITIONS:
+            partitions += min(max(1, ceil(partitions / 4)), MAX_PARTITIONS - partitions)
+        return partitions
+
+    @cached_property
+    def cell_sources(self) -> list[int]:
+        """The recipients of each source of a cell."""
+        each, more = divmod(self.cell_connections, self.cell_partitions)
+        counts = {nth_partition(_TENANT, n): each + (n < more) for n in range(self.cell_partitions)}
+        return [source.expected or 0 for source in plan(counts, first=0)]
+
+    @property
+    def sources(self) -> int:
+        """Sources of a broadcast, of all cells."""
+        return len(self.cell_sources) * self.cells
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of a broadcast, of all cells."""
+        return sum(ceil(recipients / _CHUNK_SIZE) for recipients in self.cell_sources) * self.cells
+
+    @cached_property
+    def chunk_recipients(self) -> dict[Partition, list[ConnectionId]]:
+        """A chunk of the usual size."""
+        return {nth_partition(_TENANT, 0): [_CONNECTION] * min(_CHUNK_SIZE, self.cell_connections)}
+
+    @cached_property
+    def chunk_row_bytes(self) -> int:
+        """Of the row that fixes a chunk: its connections, and 150 bytes for the key, the young, and the times."""
+        return len(codec.encode(self.chunk_recipients)) + 150
+
+    @cached_property
+    def chunk_message_bytes(self) -> int:
+        """Of the message that carries a chunk to its shard."""
+        size = min(_CHUNK_SIZE, self.cell_connections)
+        return len(
+            ChunkMessage(
+                broadcast_id=_BROADCAST,
+                chunk_id=ChunkId("100.10"),
+                endpoint=_ENDPOINT,
+                recipients=self.chunk_recipients,
+                young=0,
+                young_until=_NOW,
+                remaining=bitmaps.full(size),
+                attempt=1,
+                frame=_frame(self.message_bytes),
+                published_at=_NOW * 1_000,
+                expires_at=_NOW,
+            ).to_wire()
+        )
+
+
+def _frame(message_bytes: int) -> str:
+    """The frame of a message that is a string of so many bytes with its quotes."""
+    return broadcast_frame(_BROADCAST, _NOW * 1_000, "x" * (message_bytes - 2))

@@ -1,0 +1,65 @@
+"""Seed C's bill: what 1,000 concurrent requests of a chat cost in Lambda, as a talk has it, and what it leaves out."""
+
+from decimal import Decimal
+
+from loudhailer import ids
+from loudhailer.conversation.frames import said_frame
+from loudhailer.rooms.model import SMALL_ROOM, nickname
+from tools.errors import OperatorError
+from tools.planner import prices
+from tools.planner.bill import Item, idle_polls, parts
+from tools.planner.prices import MINUTES_A_MONTH
+
+CONCURRENT = 1_000
+SECONDS = Decimal("0.2")
+MEMORY_GB = Decimal("0.25")
+REQUESTS = CONCURRENT / SECONDS * 60 * MINUTES_A_MONTH
+
+_CONTENT_BYTES = 100
+_WRITES_A_MESSAGE = Decimal(1)
+"""The minute is counted."""
+_READS_A_MESSAGE = Decimal("2.5")
+"""The session and the membership, consistent; the room's members, from an index."""
+
+
+def as_the_talk_has_it() -> list[Item]:
+    """Its two lines: every request takes 200 ms of 256 MB."""
+    return [
+        Item("Lambda GB-seconds", REQUESTS * SECONDS * MEMORY_GB, prices.LAMBDA_X86, "256 MB for 200 ms, x86"),
+        Item("Lambda requests", REQUESTS, prices.LAMBDA_REQUESTS, f"{CONCURRENT / SECONDS:,.0f} a second"),
+    ]
+
+
+def what_it_leaves_out(room_size: int) -> list[Item]:
+    """The other services' lines if each of these requests is said in a room of so many members.
+
+    At least: one connection for each concurrent request, 100 characters a message, nobody comes or goes.
+    """
+    if not 1 <= room_size <= SMALL_ROOM:
+        raise OperatorError(
+            f"--room-size must be from 1 to {SMALL_ROOM}; it is {room_size}.",
+            "What is said in a larger room goes the way of a broadcast: see `loudhailer plan`.",
+        )
+    frame = len(said_frame(ids.room_key("lobby"), nickname("speaker"), "x" * _CONTENT_BYTES, 1_800_000_000_000))
+    posts = REQUESTS * room_size
+    units = parts(frame, prices.GATEWAY_MESSAGE_BYTES)
+    return [
+        Item(
+            "connection minutes", Decimal(CONCURRENT * MINUTES_A_MONTH), prices.CONNECTION_MINUTES, "1,000 connections"
+        ),
+        Item(
+            "gateway messages",
+            REQUESTS + posts * units,
+            prices.GATEWAY_MESSAGES,
+            f"1 in, {room_size} out for each request",
+        ),
+        Item("DynamoDB writes", REQUESTS * _WRITES_A_MESSAGE, prices.DYNAMODB_WRITES, "the minute is counted"),
+        Item("DynamoDB reads", REQUESTS * _READS_A_MESSAGE, prices.DYNAMODB_READS, "session, membership, members"),
+        Item(
+            "SQS requests",
+            idle_polls(cells=1, shards=2),
+            prices.SQS_REQUESTS,
+            "idle polls; rooms are posted to directly",
+        ),
+        Item("egress", posts * frame / prices.GB, prices.EGRESS, f"GB; {frame} bytes a frame"),
+    ]

@@ -1,0 +1,92 @@
+"""What the functions do for a broadcast and for a connection, in seconds of Lambda: an estimate.
+
+CPU is what `docs/benchmarks.md` measured (2026-11-22, 10,000 sockets, one core of an AMD EPYC). A function of less than
+1,769 MB has a share of a vCPU, so that its CPU takes longer; on top come the waits for its calls of AWS.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+
+from tools.planner.load import Load
+from tools.planner.prices import CONNECTS_PER_SECOND
+
+_VCPU_MB = 1_769
+_MEMORY_MB = 512
+_CALL_SECONDS = Decimal("0.005")
+"""One call of DynamoDB, SQS or SNS: assumed, nothing is measured in AWS."""
+
+_SWARM_SECONDS, _QUERY_SECONDS = Decimal("1.61e-6"), Decimal("14.4e-6")
+_POST_SECONDS, _SETTLE_SECONDS = Decimal("44.9e-6"), Decimal("7.81e-6")
+_INVOCATION_SECONDS = Decimal("6432e-6")
+"""CPU of `publish`, which makes a few calls; functions that do as much and were not measured are taken for alike."""
+
+_OUTCOMES_A_BATCH = 10
+_SOURCES_A_GROUP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a function does for one event: how many invocations, of how many seconds in all."""
+
+    function: str
+    invocations: Decimal
+    seconds: Decimal
+    memory_mb: int = _MEMORY_MB
+
+    def gb_seconds(self, times: Decimal) -> Decimal:
+        """GB-seconds for so many events."""
+        return self.seconds * times * self.memory_mb / 1024
+
+
+def for_broadcast(load: Load) -> list[Work]:
+    """The work for one broadcast, in all cells."""
+    people, sources, chunks = load.connections, load.sources, load.chunks
+    groups = load.cells * ceil(len(load.cell_sources) / _SOURCES_A_GROUP)
+    batches = ceil(chunks / _OUTCOMES_A_BATCH)
+    # A lane posts no faster than its rate, however little CPU that takes.
+    posting = max(people * _POST_SECONDS, Decimal(people) / load.lane_rate)
+    return [
+        _work("publish", 1, _INVOCATION_SECONDS, calls=4),
+        _work("swarm", load.cells, people * _SWARM_SECONDS, calls=6 * load.cells + groups + ceil(sources / 10)),
+        _work("query", sources, people * _QUERY_SECONDS, calls=5 * sources + chunks),
+        Work("post_message", Decimal(chunks), posting + chunks * _CALL_SECONDS, _VCPU_MB),
+        _work("settle", batches, people * _SETTLE_SECONDS, calls=batches + chunks),
+    ]
+
+
+def for_connection() -> list[Work]:
+    """The work for a connection, from its session's renewal to its end; `accounting`, which counts, comes apart."""
+    return [
+        _work("session_api", 1, _INVOCATION_SECONDS, calls=2),
+        AUTHORIZER,
+        _work("connect", 1, _INVOCATION_SECONDS, calls=4),
+        _work("disconnect", 1, _INVOCATION_SECONDS, calls=1),
+    ]
+
+
+def for_ping() -> Work:
+    """The work for a ping: what `default_route` answers needs no call, and a tenth of the CPU, it is assumed."""
+    return _work("default_route", 1, _INVOCATION_SECONDS / 10, calls=0)
+
+
+def for_change() -> Work:
+    """The work of `accounting` for a connection that opens or closes: 60 us each, the dearer of what was measured."""
+    return _work("accounting", 0, Decimal("60e-6"), calls=0)
+
+
+def concurrency(load: Load) -> dict[str, int]:
+    """Environments of an account that are busy at once, by function: in a storm of connects, and in a broadcast."""
+    storm = {work.function: work.seconds * CONNECTS_PER_SECOND for work in for_connection()}
+    seconds = max(load.lanes_seconds, Decimal(1))
+    stages = {work.function: work.seconds / load.accounts / seconds for work in for_broadcast(load)}
+    lanes = Decimal(load.lanes * load.cells) / load.accounts
+    return {function: ceil(busy) for function, busy in {**storm, **stages, "post_message": lanes}.items()}
+
+
+def _work(function: str, invocations: int, cpu: Decimal, *, calls: int) -> Work:
+    return Work(function, Decimal(invocations), cpu * _VCPU_MB / _MEMORY_MB + calls * _CALL_SECONDS)
+
+
+AUTHORIZER = _work("authorizer", 1, _INVOCATION_SECONDS, calls=2)
