@@ -24,7 +24,7 @@ def failure(system: System, function: str, environment: dict[str, str]) -> dict[
     system.functions.create_function(
         FunctionName=name,
         Runtime="python3.13",
-        Role="arn:aws:iam::111111111111:role/any",
+        Role=configuration(system, function)["Role"],
         Handler=f"functions.{function}.handler.handler",
         Code={"ZipFile": system.directory.package.read_bytes()},
         Environment={"Variables": environment},
@@ -39,10 +39,15 @@ def failure(system: System, function: str, environment: dict[str, str]) -> dict[
         system.functions.delete_function(FunctionName=name)
 
 
+def configuration(system: System, function: str) -> Any:
+    """What Lambda knows of a function."""
+    return system.functions.get_function_configuration(FunctionName=system.deployment.functions[function])
+
+
 def variables(system: System, function: str) -> dict[str, str]:
     """The variables that Terraform set for a function, but for those that all functions have."""
-    configuration = system.functions.get_function_configuration(FunctionName=system.deployment.functions[function])
-    return {name: value for name, value in configuration["Environment"]["Variables"].items() if name not in COMMON}
+    of_all = configuration(system, function)["Environment"]["Variables"]
+    return {name: value for name, value in of_all.items() if name not in COMMON}
 
 
 def test_a_plan_after_up_shows_no_changes(system: System) -> None:
