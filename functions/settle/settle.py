@@ -82,8 +82,8 @@ class Settle:
             for connection in found
         ]
         connected_before = int(self._clock()) - YOUNG_SECONDS
-        deleted = sum(
-            self._connections.delete_if_older(connections[place], connected_before) for place in bitmaps.members(gone)
+        deleted = self._connections.delete_older(
+            [connections[place] for place in bitmaps.members(gone)], connected_before
         )
         count("StaleConnectionDeleted", deleted)
         logger.info("stale connections deleted", broadcast_id=key.broadcast_id, chunk_id=key.chunk_id, deleted=deleted)

@@ -15,6 +15,13 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 5
 POOLED_CONNECTIONS = 32
 
+STATEMENTS_A_BATCH = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.multiplestatements.batching.html"""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+"""The code of a PartiQL statement, one of a batch, whose WHERE does not hold; an UPDATE of no row is one, too.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html"""
+
 _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 
 

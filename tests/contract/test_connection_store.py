@@ -176,14 +176,18 @@ def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
     assert case.store.get(key("b")) is not None
 
 
-def test_only_an_older_connection_is_deleted(case: Case) -> None:
-    """One that connected at that time or later is too young; an absent one is not deleted either."""
-    case.add(connection("a", connected_at=100))
-    assert not case.store.delete_if_older(key("a"), 100)
-    assert case.store.get(key("a")) is not None
-    assert case.store.delete_if_older(key("a"), 101)
-    assert case.store.get(key("a")) is None
-    assert not case.store.delete_if_older(key("a"), 101)
+def test_only_older_connections_are_deleted(case: Case) -> None:
+    """Those that connected at that time or later are too young, the others go, however many; absent ones are none."""
+    names = [f"a{number:02}" for number in range(60)]
+    for number, name in enumerate(names):
+        case.add(connection(name, connected_at=100 + number % 2))
+    wanted = [key(name) for name in (*names, "absent")]
+    assert case.store.delete_older(wanted, 100) == 0
+    assert case.store.size(FIRST) == 60
+    assert case.store.delete_older(wanted, 101) == 30
+    assert [name for name in names if case.store.get(key(name))] == names[1::2]
+    assert case.store.delete_older(wanted, 101) == 0
+    assert case.store.delete_older([], 101) == 0
 
 
 def test_only_an_expired_connection_is_swept(case: Case) -> None:

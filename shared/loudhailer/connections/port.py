@@ -42,8 +42,11 @@ class ConnectionStore(Protocol):
     def delete(self, key: ConnectionKey) -> None:
         """Deletes the row; one that is not there is fine."""
 
-    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
-        """Deletes the row if it connected before the time; whether it did."""
+    def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
+        """Deletes those of the rows that connected before the time, in few calls; how many there were.
+
+        After an error, all of it again does no harm.
+        """
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """Deletes the row if its time is over at `now`; whether it did."""

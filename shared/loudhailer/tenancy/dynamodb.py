@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -40,13 +40,7 @@ _UNBOUND_OR_BOUND_TO = "(attribute_not_exists(playerId) OR playerId = :player)"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
-_STATEMENTS_A_BATCH = 25
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.multiplestatements.batching.html"""
-
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
-_SESSION_GONE = "ConditionalCheckFailed"
-"""There is no such row: a PartiQL UPDATE makes none.
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html"""
 
 _CONFLICT = "TransactionConflictException"
 """A transaction is at work on the row: a client connects to the session, which renews it as well.
@@ -183,7 +177,7 @@ class DynamoSessionStore(SessionStore):
     def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
         """See `SessionStore.forget_all`: a tenth of the CPU of as many updates; what is in doubt is done by one."""
         statement = f'UPDATE "{self._table}" SET connectionIds = set_delete(connectionIds, ?)' + _OF_SESSION
-        for batch in batched(gone.items(), _STATEMENTS_A_BATCH, strict=False):
+        for batch in batched(gone.items(), STATEMENTS_A_BATCH, strict=False):
             with calling("BatchExecuteStatement"):
                 answers = self._client.batch_execute_statement(
                     Statements=[
@@ -195,7 +189,7 @@ class DynamoSessionStore(SessionStore):
                     ]
                 )["Responses"]
             for ((tenant, session), keys), answer in zip(batch, answers, strict=True):
-                if answer.get("Error", {}).get("Code") not in {None, _SESSION_GONE}:
+                if answer.get("Error", {}).get("Code") not in {None, CONDITION_FAILED}:
                     self.forget(tenant, session, keys)
 
     def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:

@@ -27,7 +27,7 @@ module "settle" {
       resources = [local.broadcasts.arn]
     }
     DeleteStale = {
-      actions   = ["dynamodb:DeleteItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources = [local.connections.arn]
     }
     KeepDeadLetters = {

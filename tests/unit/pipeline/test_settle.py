@@ -191,10 +191,10 @@ def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
     """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
     world = World()
 
-    def down(*_: object) -> bool:
+    def down(*_: object) -> int:
         raise TransientError("the table is down")
 
-    world.connections.delete_if_older = down  # type: ignore[assignment, method-assign]  # a fault
+    world.connections.delete_older = down  # type: ignore[assignment, method-assign]  # a fault
     failures = world.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
     assert failures.keys() == {"0"}
     assert world.tally() is None
