@@ -86,7 +86,7 @@ def test_a_record_has_the_shape_that_aws_documents(local_aws: LocalAws) -> None:
 
 
 def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local_aws: LocalAws) -> None:
-    """Batches and transactions count; a put or update that changes nothing does not."""
+    """Batches, transactions and statements count; a put or update that changes nothing does not."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_NOTING)
     local_aws.connect(stream, function)
@@ -106,13 +106,21 @@ def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local
         ]
     )
     dynamodb.delete_item(TableName=table, Key=item("a"))
+    row = {"Parameters": [{"S": "p"}, {"S": "b"}]}
+    where = 'WHERE "partition" = ? AND id = ?'
+    for change in (f'UPDATE "{table}" SET seen = 1 {where}', *[f'DELETE FROM "{table}" {where}'] * 2):
+        dynamodb.batch_execute_statement(Statements=[{"Statement": change} | row])
+    dynamodb.put_item(TableName=table, Item=item("b"))
     dynamodb.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": item("b")}}]})
 
-    found = eventually(lambda: changes if len(changes := _flat(notebook)) >= 4 else None)
+    found = eventually(lambda: changes if len(changes := _flat(notebook)) >= 7 else None)
     assert [(change["eventName"], change["dynamodb"]["Keys"]["id"]["S"]) for change in found] == [
         ("INSERT", "a"),
         ("INSERT", "b"),
         ("REMOVE", "a"),
+        ("MODIFY", "b"),
+        ("REMOVE", "b"),
+        ("INSERT", "b"),
         ("REMOVE", "b"),
     ]
 
