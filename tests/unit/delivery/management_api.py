@@ -78,7 +78,7 @@ def _handler(api: ManagementApi) -> type[http.server.BaseHTTPRequestHandler]:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.close_connection = True
                 case status:
-                    content = b"" if status == 200 else b'{"message":"as told"}'
+                    content = b"" if status in {200, 204} else b'{"message":"as told"}'
                     self.send_response(int(status))
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
