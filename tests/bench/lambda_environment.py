@@ -30,7 +30,7 @@ VARIABLES = {
     },
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
-        for queue in ("partition", "outcome", "dead_letter", "accounting_failure")
+        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox")
     },
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
     "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
@@ -44,6 +44,10 @@ VARIABLES = {
     "LANE_POSTS_PER_SECOND": "2450",
     "LIST_TENANTS": "false",
     "MESSAGE_LIFETIME_SECONDS": "300",
+    "INBOX_LIFETIME_SECONDS": "604800",
+    "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
+    "SESSION_AUTH": "iam",
+    "BROADCAST_AUTH": "iam",
 }
 """The variables of all functions together."""
 
