@@ -18,7 +18,7 @@ takes them: it misses them. If nobody takes any, the wake fails, and SQS brings 
 
 from collections.abc import Callable, Collection
 
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.conversation.frames import direct_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake
@@ -31,7 +31,6 @@ from loudhailer.queues.port import FifoQueue
 
 MESSAGES_AT_ONCE = 100
 
-_YOUNG_SECONDS = 30
 _PAUSE_SECONDS = 0.1
 _SLOW_SECONDS = 2.0
 """How long a connection is waited for while another one could take what comes next."""
@@ -136,7 +135,7 @@ class RelayMessage:
     def _may_open(self, gone: list[ConnectionKey]) -> bool:
         """Whether any of the connections may be one whose handshake is not over."""
         made = self._connections.connected_at(gone).values() if gone else ()
-        return any(self._clock() - at < _YOUNG_SECONDS for at in made)
+        return any(self._clock() - at < YOUNG_SECONDS for at in made)
 
     def _index_knows(self, wake: Wake, ends: float) -> bool:
         """Waits until the index has the woken connection, or its row is gone; False if the time was over before."""

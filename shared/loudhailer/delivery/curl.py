@@ -15,17 +15,13 @@ from dataclasses import dataclass, field
 
 import pycurl
 
+from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
 
-MAX_IN_FLIGHT = 900
-"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-
-_CONNECT_MILLISECONDS = 2_000
-_POST_MILLISECONDS = 4_000
 _FAILURES_IN_PLACE = 2
 _THROTTLES_OF_ONE_CLIENT = 3
 _RETRY_SECONDS = 0.1
@@ -119,19 +115,9 @@ class CurlSender:
 
     def _make(self) -> pycurl.Curl:
         self._unmade -= 1
-        handle = pycurl.Curl()
-        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle = new_handle(self._ca_file)
         handle.setopt(pycurl.POST, 1)
         handle.setopt(pycurl.POSTFIELDS, self._payload)
-        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        handle.setopt(pycurl.PROXY, "")
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
-        handle.setopt(pycurl.TIMEOUT_MS, _POST_MILLISECONDS)
-        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
-        handle.setopt(pycurl.WRITEFUNCTION, len)
-        if self._ca_file:
-            handle.setopt(pycurl.CAINFO, self._ca_file)
         return handle
 
     def _finish(self, run: _Run) -> None:

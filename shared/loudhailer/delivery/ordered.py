@@ -16,16 +16,12 @@ from typing import Literal
 
 import pycurl
 
+from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
 
-MAX_IN_FLIGHT = 900
-"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-
-_CONNECT_MILLISECONDS = 2_000
-_REQUEST_MILLISECONDS = 4_000
 _RETRY_SECONDS = 0.1
 _DOUBLINGS = 3
 _LONGEST_WAIT_SECONDS = 0.05
@@ -138,18 +134,7 @@ class CurlOrderedSender:
 
     def _make(self) -> pycurl.Curl:
         self._unmade -= 1
-        handle = pycurl.Curl()
-        handle.setopt(pycurl.NOSIGNAL, 1)
-        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        handle.setopt(pycurl.PROXY, "")
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
-        handle.setopt(pycurl.TIMEOUT_MS, _REQUEST_MILLISECONDS)
-        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
-        handle.setopt(pycurl.WRITEFUNCTION, len)
-        if self._ca_file:
-            handle.setopt(pycurl.CAINFO, self._ca_file)
-        return handle
+        return new_handle(self._ca_file)
 
     def _finish(self, run: _Run) -> None:
         more = 1

@@ -1,0 +1,25 @@
+"""libcurl's handles, as both senders use them."""
+
+import pycurl
+
+MAX_IN_FLIGHT = 900
+"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_CONNECT_MILLISECONDS = 2_000
+_REQUEST_MILLISECONDS = 4_000
+
+
+def new_handle(ca_file: str | None) -> pycurl.Curl:
+    """A handle for requests to the management API; TLS is verified, against that file or libcurl's own certificates."""
+    handle = pycurl.Curl()
+    handle.setopt(pycurl.NOSIGNAL, 1)
+    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+    handle.setopt(pycurl.PROXY, "")
+    handle.setopt(pycurl.CONNECTTIMEOUT_MS, _CONNECT_MILLISECONDS)
+    handle.setopt(pycurl.TIMEOUT_MS, _REQUEST_MILLISECONDS)
+    handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+    handle.setopt(pycurl.WRITEFUNCTION, len)
+    if ca_file:
+        handle.setopt(pycurl.CAINFO, ca_file)
+    return handle
