@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +11,8 @@ from loudhailer.errors import TransientError
 
 if TYPE_CHECKING:
     from botocore.config import Config
+
+    from loudhailer.sdk import SdkSession
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 5
@@ -30,10 +33,15 @@ def client(service: str, *, attempts: int = 5) -> Any:
 
     One attempt is for calls that must not be carried out twice.
     """
-    # Imported late: it takes a third of a cold start, which `post_message` goes without until it has posted.
-    import boto3  # noqa: PLC0415
+    return _session().create_client(service, config=config(attempts))
 
-    return boto3.client(service, config=config(attempts))  # type: ignore[call-overload]  # the caller knows its type
+
+@cache
+def _session() -> "SdkSession":
+    # Imported late: it takes most of a cold start, which `post_message` goes without until it has posted.
+    from loudhailer.sdk import SdkSession  # noqa: PLC0415
+
+    return SdkSession()
 
 
 def config(attempts: int) -> "Config":

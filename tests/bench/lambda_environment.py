@@ -53,8 +53,11 @@ VARIABLES = {
 
 
 def environment() -> dict[str, str]:
-    """The process's own without any AWS setting, and the functions' variables."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | VARIABLES
+    """The process's own without any setting of AWS or Python, and the functions' variables.
+
+    PYTHONDONTWRITEBYTECODE, for one, would have every start compile what the image holds compiled.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))} | VARIABLES
 
 
 @dataclass(frozen=True, slots=True)

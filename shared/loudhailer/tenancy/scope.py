@@ -15,10 +15,10 @@ from typing import Any, Protocol
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import Credentials, DeferredRefreshableCredentials, create_assume_role_refresher
 from botocore.httpsession import URLLib3Session
-from botocore.session import Session
 
 from loudhailer.aws import CONNECT_SECONDS, POOLED_CONNECTIONS, READ_SECONDS, calling, config
 from loudhailer.ids import TenantId
+from loudhailer.sdk import SdkSession
 
 _TAG = "tenantId"
 _TENANTS = 128
@@ -104,7 +104,7 @@ class _Clients:
         return self._pool.send(request)
 
 
-class _Session(Session):
+class _Session(SdkSession):
     """A session whose next client may be given credentials that the SDK's chain of providers does not know."""
 
     others: Credentials | None = None

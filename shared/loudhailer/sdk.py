@@ -1,0 +1,45 @@
+"""The SDK's session, without the work that no function needs at its start.
+
+The clients are those that boto3 makes. What boto3 adds to botocore, resources and the transfers of S3, is not loaded;
+the four hundred services that the SDK knows are not listed to find one of them; and the codec reads their models.
+"""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+from botocore.loaders import JSONFileLoader, Loader
+from botocore.session import Session
+
+from loudhailer import codec
+
+SERVICES = ["dynamodb", "sns", "sqs", "sts"]
+"""What functions call through the SDK."""
+
+
+class SdkSession(Session):
+    """Makes clients of `SERVICES`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_component("data_loader", _Models(file_loader=_Files()))
+
+
+class _Models(Loader):
+    """The SDK's models of `SERVICES`."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Those that there are, whatever is asked about them."""
+        del type_name
+        return SERVICES
+
+
+class _Files(JSONFileLoader):
+    """The SDK's files, read several times faster."""
+
+    def load_file(self, file_path: str) -> Any:
+        """The content of the file, packed or not; None if there is none of that name."""
+        plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+        if packed.is_file():
+            return codec.decode(gzip.decompress(packed.read_bytes()))
+        return codec.decode(plain.read_bytes()) if plain.is_file() else None
