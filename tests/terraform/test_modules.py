@@ -1,6 +1,7 @@
 """Terraform's own checks: format, validity, and `terraform test` of every module and stack, with a mocked provider."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,21 @@ from tools.stack.terraform import terraform_environment
 SOURCE = Path(__file__).parents[2] / "terraform"
 ROOTS = sorted(str(path.parent.relative_to(SOURCE)) for path in SOURCE.glob("*/*/versions.tf"))
 BACKENDS = sorted(SOURCE.glob("environments/*/backend.tf"))
+STACKS = sorted(path.parent.name for path in SOURCE.glob("stacks/*/versions.tf"))
+EXAMPLES = sorted(
+    (path.parent.name, stack)
+    for stack in STACKS
+    for path in SOURCE.glob(f"environments/*/{stack}.tfvars")
+    if path.with_suffix(".tfbackend").exists()
+)
+GIVEN_BY_THE_RELEASE = """
+package = {
+  image = {
+    repository_url = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
+    digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+}
+"""
 
 
 def terraform(folder: Path, *arguments: str) -> str:
@@ -52,25 +68,59 @@ def test_sources_are_formatted() -> None:
     assert terraform(SOURCE, "fmt", "-check", "-recursive") == ""
 
 
-def test_the_hub_is_valid_with_the_backend_of_every_environment(tree: Path) -> None:
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_is_valid_with_the_backend_of_every_environment(tree: Path, stack: str) -> None:
     """The working directory of an environment is valid, and its provider is the locked one."""
-    hub = tree / "stacks" / "hub"
-    lock = (hub / ".terraform.lock.hcl").read_text()
-    initialise(hub)
+    root = tree / "stacks" / stack
+    lock = (root / ".terraform.lock.hcl").read_text()
+    initialise(root)
     for backend in BACKENDS:
-        shutil.copy(backend, hub)
-        assert "Success!" in terraform(hub, "validate", "-no-color")
-    (hub / "backend.tf").unlink()
-    assert (hub / ".terraform.lock.hcl").read_text() == lock
+        shutil.copy(backend, root)
+        assert "Success!" in terraform(root, "validate", "-no-color")
+    (root / "backend.tf").unlink()
+    assert (root / ".terraform.lock.hcl").read_text() == lock
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_every_module_and_stack_keeps_its_promises(tree: Path, root: str) -> None:
     """Its runs pass: legal values make what is meant, illegal ones are refused."""
-    if root == "stacks/hub":
-        # The example's values go through the hub's validations, too.
-        shutil.copy(tree / "environments" / "dev" / "hub.tfvars", tree / root / "dev.auto.tfvars")
     initialise(tree / root)
     report = terraform(tree / root, "test", "-no-color")
     assert "Success!" in report, report
     assert "Success! 0 passed" not in report, f"{root} has no tests"
+
+
+@pytest.mark.parametrize(("environment", "stack"), EXAMPLES)
+def test_the_values_of_every_environment_can_be_planned(tree: Path, environment: str, stack: str) -> None:
+    """What is committed goes through all validations, with the mocked provider of the stack's own tests."""
+    root = tree / "stacks" / stack
+    mocks, _, _ = (root / "tests" / f"{stack}.tftest.hcl").read_text().partition("\nvariables {")
+    (root / "tests" / "example.tftest.hcl").write_text(
+        mocks + '\nrun "the_example_is_planned" {\n  command = plan\n}\n'
+    )
+    values = [f"-var-file={tree}/environments/{environment}/{stack}.tfvars"]
+    if stack != "registry":
+        release = tree / "release.tfvars"
+        release.write_text(GIVEN_BY_THE_RELEASE)
+        values.append(f"-var-file={release}")
+    initialise(root)
+    report = terraform(root, "test", "-no-color", "-filter=tests/example.tftest.hcl", *values)
+    (root / "tests" / "example.tftest.hcl").unlink()
+    assert "Success! 1 passed" in report, report
+
+
+def test_every_account_may_pull_the_image() -> None:
+    """An account that the registry's map forgets is found here, and not by its first release."""
+    settings = SOURCE / "environments"
+    deployed = {
+        account for stack in STACKS for path in settings.glob(f"*/{stack}.tfvars") for account in own_accounts(path)
+    }
+    local = own_accounts(settings / "local" / "hub.tfvars")
+    (keeper,) = (path for path in settings.glob("*/registry.tfvars") if "\naccounts " in path.read_text())
+    _, _, pulling = keeper.read_text().partition("\naccounts ")
+    assert deployed - local == set(re.findall(r'account_id += "(\d+)"', pulling))
+
+
+def own_accounts(values: Path) -> set[str]:
+    """The account that a file of values is for."""
+    return set(re.findall(r'^account_id += "(\d+)"', values.read_text(), re.MULTILINE))

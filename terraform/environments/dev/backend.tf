@@ -1,4 +1,4 @@
-# Bucket and key come from hub.tfbackend: one bucket an account.
+# Bucket and key come from <stack>.tfbackend: one bucket an account, one key a stack.
 terraform {
   backend "s3" {
     encrypt      = true

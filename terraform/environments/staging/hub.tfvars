@@ -1,0 +1,13 @@
+# An example: the image's digest is passed by the release.
+environment = "staging"
+account_id  = "333333333333"
+region      = "eu-central-1"
+
+shards = { count = 8, concurrency = 2 }
+
+# What a mass disconnect must not take from these.
+reserved_concurrency = {
+  connect      = 100
+  disconnect   = 100
+  post_message = 16
+}

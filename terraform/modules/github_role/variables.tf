@@ -1,0 +1,66 @@
+variable "name" {
+  description = "The role's name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,63}$", var.name))
+    error_message = "name must be 2 to 64 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "description" {
+  description = "What the role is for."
+  type        = string
+}
+
+variable "provider_arn" {
+  description = "ARN of the account's OIDC provider for GitHub."
+  type        = string
+
+  validation {
+    condition     = can(regex(":oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.provider_arn))
+    error_message = "provider_arn must be the ARN of the OIDC provider token.actions.githubusercontent.com."
+  }
+}
+
+variable "repository" {
+  description = "The repository on GitHub whose runs may take the role, as owner/name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository must be <owner>/<name>."
+  }
+}
+
+variable "subjects" {
+  description = "What the runs are about: pull_request, ref:refs/heads/<branch> or environment:<name>."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subjects) > 0
+    error_message = "subjects must name at least one."
+  }
+  validation {
+    condition = alltrue([
+      for subject in var.subjects : can(regex("^(pull_request|ref:refs/heads/[A-Za-z0-9._/-]+|environment:[A-Za-z0-9._-]+)$", subject))
+    ])
+    error_message = "subjects: each must be pull_request, ref:refs/heads/<branch> or environment:<name>, without wildcards."
+  }
+}
+
+variable "policies" {
+  description = "What the role may do: inline policies by name, each of statements by Sid; conditions are in IAM's own form."
+  type = map(map(object({
+    actions    = list(string)
+    resources  = list(string)
+    conditions = optional(map(map(list(string))), {})
+  })))
+
+  validation {
+    condition = alltrue([
+      for action in flatten([for policy in var.policies : values(policy)[*].actions]) : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))
+    ])
+    error_message = "policies: an action must be one action, as in s3:GetObject, without wildcards."
+  }
+}

@@ -1,0 +1,123 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+}
+
+variables {
+  name = "loudhailer"
+  accounts = {
+    dev        = { account_id = "222222222222" }
+    production = { account_id = "444444444444" }
+    again      = { account_id = "222222222222" }
+  }
+}
+
+run "a_tag_cannot_be_moved_and_every_image_is_scanned" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE"
+    error_message = "A tag must stay with its image."
+  }
+  assert {
+    condition     = aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push
+    error_message = "An image must be scanned when it is pushed."
+  }
+}
+
+run "only_the_accounts_of_the_map_pull" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_ecr_repository_policy.this.policy).Statement[0].Principal == {
+      AWS = ["arn:aws:iam::222222222222:root", "arn:aws:iam::444444444444:root"]
+    }
+    error_message = "Each account must be named once, and no other."
+  }
+}
+
+run "lambda_pulls_for_functions_of_those_accounts_in_this_region_alone" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_ecr_repository_policy.this.policy).Statement[1] == {
+      Sid       = "TheirFunctionsPull"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Condition = {
+        ArnLike = {
+          "aws:SourceArn" = [
+            "arn:aws:lambda:eu-central-1:222222222222:function:*",
+            "arn:aws:lambda:eu-central-1:444444444444:function:*",
+          ]
+        }
+      }
+    }
+    error_message = "Lambda must be limited by the functions' ARNs."
+  }
+}
+
+run "nobody_who_pulls_may_push" {
+  command = plan
+
+  assert {
+    condition = toset(flatten(jsondecode(aws_ecr_repository_policy.this.policy).Statement[*].Action)) == toset([
+      "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer",
+    ])
+    error_message = "The repository's policy must give reading alone."
+  }
+}
+
+run "old_images_go_and_what_has_no_tag_stays" {
+  command = plan
+
+  variables {
+    keep = 50
+  }
+
+  assert {
+    condition = jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[*].selection == [
+      { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = 50 }
+    ]
+    error_message = "Only tagged images, beyond the number to keep, may expire: signatures have no tag."
+  }
+}
+
+run "an_account_id_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    accounts = { dev = { account_id = "22222222222" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "a_repository_that_nobody_may_pull_from_is_refused" {
+  command = plan
+
+  variables {
+    accounts = {}
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "values_that_ecr_does_not_know_are_refused" {
+  command = plan
+
+  variables {
+    name = "Loudhailer"
+    keep = 1.5
+  }
+
+  expect_failures = [var.name, var.keep]
+}

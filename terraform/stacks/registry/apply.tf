@@ -1,0 +1,160 @@
+# Applies and destroys the stacks hub and subscriber, from the named GitHub environment alone, with its approval. What makes
+# this role is out of its own reach: roles in /ci/, the boundary, the OIDC provider, the bucket.
+
+locals {
+  github_environment = coalesce(var.github_environment, var.environment)
+
+  bounded = { ArnEquals = { "iam:PermissionsBoundary" = [aws_iam_policy.boundary.arn] } }
+
+  write_state = {
+    WriteState = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.state_bucket.arn}/*.tfstate"]
+    }
+    LockState = {
+      actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+      resources = ["${module.state_bucket.arn}/*.tfstate.tflock"]
+    }
+  }
+
+  write_deployment = {
+    WriteAlarms = {
+      actions = [
+        "cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", "cloudwatch:UntagResource",
+      ]
+      resources = [local.named.alarm]
+    }
+    WriteApis = {
+      actions   = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"]
+      resources = [local.named.apis, local.named.api, local.named.gateway_tags]
+    }
+    NameTheRoleOfApiLogs = {
+      actions   = ["apigateway:PATCH"]
+      resources = [local.named.gateway_account]
+    }
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html: deliveries have no ARNs.
+    DeliverApiLogs = {
+      actions = [
+        "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeResourcePolicies", "logs:GetLogDelivery",
+        "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+      ]
+      resources = ["*"]
+    }
+    WriteFunctions = {
+      actions = [
+        "lambda:AddPermission", "lambda:CreateAlias", "lambda:CreateFunction", "lambda:DeleteAlias", "lambda:DeleteFunction",
+        "lambda:DeleteFunctionConcurrency", "lambda:DeleteFunctionEventInvokeConfig",
+        "lambda:DeleteProvisionedConcurrencyConfig", "lambda:PublishVersion", "lambda:PutFunctionConcurrency",
+        "lambda:PutFunctionEventInvokeConfig", "lambda:PutFunctionRecursionConfig",
+        "lambda:PutProvisionedConcurrencyConfig", "lambda:RemovePermission", "lambda:TagResource", "lambda:UntagResource",
+        "lambda:UpdateAlias", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
+        "lambda:UpdateFunctionEventInvokeConfig",
+      ]
+      resources = [local.named.function]
+    }
+    WriteLogGroups = {
+      actions = [
+        "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteRetentionPolicy", "logs:PutRetentionPolicy",
+        "logs:TagResource", "logs:UntagResource",
+      ]
+      resources = [local.named.function_log, local.named.gateway_log]
+    }
+    # A mapping that is yet to be made has no ARN: its function says whose it is.
+    WriteMappings = {
+      actions = [
+        "lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping",
+      ]
+      resources  = ["*"]
+      conditions = local.of_our_functions
+    }
+    TagMappings = {
+      actions   = ["lambda:TagResource", "lambda:UntagResource"]
+      resources = [local.named.mapping]
+    }
+    WriteQueues = {
+      actions = [
+        "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue",
+      ]
+      resources = [local.named.queue]
+    }
+    # Only what is within the boundary may be made, or be given rights: no role can do what its maker could not give it.
+    MakeBoundedRoles = {
+      actions = [
+        "iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy",
+      ]
+      resources  = [local.named.role]
+      conditions = local.bounded
+    }
+    GiveTheRoleOfApiLogsItsPolicy = {
+      actions   = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
+      resources = [local.named.role]
+      conditions = merge(local.bounded, {
+        ArnEquals = merge(local.bounded.ArnEquals, {
+          "iam:PolicyARN" = [
+            "arn:${local.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+          ]
+        })
+      })
+    }
+    ChangeRoles = {
+      actions = [
+        "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
+        "iam:UpdateRole",
+      ]
+      resources = [local.named.role]
+    }
+    PassRoles = {
+      actions    = ["iam:PassRole"]
+      resources  = [local.named.role]
+      conditions = { StringEquals = { "iam:PassedToService" = ["apigateway.amazonaws.com", "lambda.amazonaws.com"] } }
+    }
+    WriteRules = {
+      actions = [
+        "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
+        "events:UntagResource",
+      ]
+      resources = [local.named.event_rule]
+    }
+    WriteTables = {
+      actions = [
+        "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:TagResource", "dynamodb:UntagResource",
+        "dynamodb:UpdateContinuousBackups", "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
+      ]
+      resources = [local.named.table]
+    }
+    WriteTopics = {
+      actions = [
+        "sns:CreateTopic", "sns:DeleteTopic", "sns:SetSubscriptionAttributes", "sns:SetTopicAttributes", "sns:Subscribe",
+        "sns:TagResource", "sns:Unsubscribe", "sns:UntagResource",
+      ]
+      resources = [local.named.topic]
+    }
+  }
+
+  # A rollout asks after its health by a broadcast of its own.
+  try_broadcast = {
+    Broadcast = {
+      actions = ["execute-api:Invoke"]
+      resources = [
+        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/POST/broadcast",
+        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/GET/broadcast/*",
+      ]
+    }
+  }
+}
+
+module "apply_role" {
+  source = "../../modules/github_role"
+
+  name         = "${local.prefix}-apply"
+  description  = "Applies the stacks of ${local.prefix}, approved in the GitHub environment ${local.github_environment}."
+  provider_arn = aws_iam_openid_connect_provider.github.arn
+  repository   = var.github_repository
+  subjects     = ["environment:${local.github_environment}"]
+
+  policies = {
+    state      = merge(local.read_state, local.write_state)
+    read       = local.read_deployment
+    deployment = merge(local.write_deployment, local.try_broadcast)
+  }
+}

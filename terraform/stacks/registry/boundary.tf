@@ -1,0 +1,60 @@
+# The most that a role made by CI can do, whatever its own policy says: what functions do, on what bears the deployment's
+# name. Who may change the code that makes roles can so not make one that does more.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+resource "aws_iam_policy" "boundary" {
+  name        = "${local.prefix}-boundary"
+  path        = "/ci/"
+  description = "The most that roles of ${local.prefix} can do."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for sid, statement in local.boundary : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }
+    ]
+  })
+}
+
+locals {
+  boundary = {
+    Tables = {
+      actions = [
+        "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+        "dynamodb:DescribeStream", "dynamodb:GetItem", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams", "dynamodb:PartiQLDelete", "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:Query",
+        "dynamodb:Scan", "dynamodb:UpdateItem",
+      ]
+      resources = [local.named.table]
+    }
+    # A subscriber's functions work on the hub's queues, and take a role of the hub's.
+    Queues = {
+      actions = [
+        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage",
+      ]
+      resources = ["arn:${local.partition}:sqs:${var.region}:*:${local.prefix}-*"]
+    }
+    Roles = {
+      actions   = ["sts:AssumeRole", "sts:TagSession"]
+      resources = ["arn:${local.partition}:iam::*:role/${local.prefix}-*"]
+    }
+    Topics = {
+      actions   = ["sns:Publish"]
+      resources = [local.named.topic]
+    }
+    Connections = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = ["arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*"]
+    }
+    # API Gateway's role for logs must have AWS's own policy, which is for all log groups.
+    Logs = {
+      actions = [
+        "logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams",
+        "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutLogEvents",
+      ]
+      resources = ["*"]
+    }
+    Traces = {
+      actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      resources = ["*"]
+    }
+  }
+}

@@ -1,0 +1,30 @@
+# What an account needs before anything is deployed to it: where Terraform keeps its state, and the roles that CI takes.
+# One account, that of `images`, keeps the images and the releases' manifests besides.
+
+data "aws_partition" "current" {}
+
+locals {
+  prefix       = coalesce(var.prefix, "loudhailer-${var.environment}")
+  keeps_images = var.account_id == var.images.account_id
+
+  bucket   = "${local.prefix}-${var.account_id}"
+  releases = "arn:${local.partition}:s3:::${var.images.prefix}-${var.images.account_id}/releases/*"
+  image    = "arn:${local.partition}:ecr:${var.region}:${var.images.account_id}:repository/${var.images.repository}"
+
+  partition = data.aws_partition.current.partition
+}
+
+module "state_bucket" {
+  source = "../../modules/state_bucket"
+
+  name            = local.bucket
+  release_readers = local.keeps_images ? var.accounts : {}
+}
+
+module "image_repository" {
+  source = "../../modules/image_repository"
+  count  = local.keeps_images ? 1 : 0
+
+  name     = var.images.repository
+  accounts = var.accounts
+}

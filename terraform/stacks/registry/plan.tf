@@ -1,0 +1,109 @@
+# Plans, for pull requests and on main: reads what the stacks hub and subscriber are made of, and their state. Without the
+# right to write a lock, it plans with -lock=false.
+
+locals {
+  # What belongs to a deployment, by its name. API Gateway and Lambda's mappings have ids instead of names.
+  named = { for service, name in {
+    alarm           = "cloudwatch:${var.region}:${var.account_id}:alarm:${local.prefix}-*"
+    event_rule      = "events:${var.region}:${var.account_id}:rule/${local.prefix}-*"
+    function        = "lambda:${var.region}:${var.account_id}:function:${local.prefix}-*"
+    function_log    = "logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${local.prefix}-*"
+    gateway_log     = "logs:${var.region}:${var.account_id}:log-group:/aws/apigateway/${local.prefix}-*"
+    queue           = "sqs:${var.region}:${var.account_id}:${local.prefix}-*"
+    role            = "iam::${var.account_id}:role/${local.prefix}-*"
+    table           = "dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-*"
+    topic           = "sns:${var.region}:${var.account_id}:${local.prefix}-*"
+    apis            = "apigateway:${var.region}::/apis"
+    api             = "apigateway:${var.region}::/apis/*"
+    gateway_account = "apigateway:${var.region}::/account"
+    gateway_tags    = "apigateway:${var.region}::/tags/*"
+    mapping         = "lambda:${var.region}:${var.account_id}:event-source-mapping:*"
+    all_logs        = "logs:${var.region}:${var.account_id}:log-group:*"
+  } : service => "arn:${local.partition}:${name}" }
+
+  of_our_functions = { ArnLike = { "lambda:FunctionArn" = [local.named.function, "${local.named.function}:*"] } }
+
+  read_state = {
+    ListState = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.state_bucket.arn]
+    }
+    ReadState = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.state_bucket.arn}/*.tfstate"]
+    }
+    ReadReleases = {
+      actions   = ["s3:GetObject"]
+      resources = [local.releases]
+    }
+  }
+
+  read_deployment = {
+    ReadAlarms = {
+      actions   = ["cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"]
+      resources = [local.named.alarm]
+    }
+    ReadApis = {
+      actions   = ["apigateway:GET"]
+      resources = [local.named.apis, local.named.api, local.named.gateway_account, local.named.gateway_tags]
+    }
+    ReadFunctions = {
+      actions = [
+        "lambda:GetAlias", "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig", "lambda:GetFunctionRecursionConfig",
+        "lambda:GetPolicy", "lambda:GetProvisionedConcurrencyConfig", "lambda:ListTags", "lambda:ListVersionsByFunction",
+      ]
+      resources = [local.named.function]
+    }
+    ReadImages = {
+      actions   = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+      resources = [local.image]
+    }
+    ReadLogGroups = {
+      actions   = ["logs:ListTagsForResource"]
+      resources = [local.named.function_log, local.named.gateway_log]
+    }
+    ListLogGroups = {
+      actions   = ["logs:DescribeLogGroups"]
+      resources = [local.named.all_logs]
+    }
+    ReadMappings = {
+      actions   = ["lambda:GetEventSourceMapping", "lambda:ListTags"]
+      resources = [local.named.mapping]
+    }
+    ReadQueues = {
+      actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"]
+      resources = [local.named.queue]
+    }
+    ReadRoles = {
+      actions   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
+      resources = [local.named.role]
+    }
+    ReadRules = {
+      actions   = ["events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"]
+      resources = [local.named.event_rule]
+    }
+    ReadTables = {
+      actions = [
+        "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive",
+        "dynamodb:ListTagsOfResource",
+      ]
+      resources = [local.named.table]
+    }
+    ReadTopics = {
+      actions   = ["sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListTagsForResource"]
+      resources = [local.named.topic]
+    }
+  }
+}
+
+module "plan_role" {
+  source = "../../modules/github_role"
+
+  name         = "${local.prefix}-plan"
+  description  = "Plans the stacks of ${local.prefix}, and changes nothing."
+  provider_arn = aws_iam_openid_connect_provider.github.arn
+  repository   = var.github_repository
+  subjects     = ["pull_request", "ref:refs/heads/main"]
+  policies     = { state = local.read_state, deployment = local.read_deployment }
+}

@@ -1,0 +1,261 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_ecr_repository" {
+    defaults = {
+      arn            = "arn:aws:ecr:eu-central-1:444444444444:repository/loudhailer"
+      repository_url = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
+    }
+  }
+
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = { arn = "arn:aws:iam::222222222222:oidc-provider/token.actions.githubusercontent.com" }
+  }
+
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-boundary" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { id = "mock", arn = "arn:aws:iam::222222222222:role/ci/mock" }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::loudhailer-dev-222222222222" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+}
+
+variables {
+  environment       = "dev"
+  account_id        = "222222222222"
+  region            = "eu-central-1"
+  prefix            = null
+  github_repository = "example/loudhailer"
+  images            = { account_id = "444444444444", prefix = "loudhailer-production" }
+  accounts          = {}
+}
+
+run "an_account_gets_a_bucket_for_state_and_two_roles" {
+  command = plan
+
+  assert {
+    condition     = output.state_bucket == "loudhailer-dev-222222222222"
+    error_message = "The bucket must be named after the environment and the account."
+  }
+  assert {
+    condition     = output.plan_role_arn != null && output.apply_role_arn != null && output.permissions_boundary != null
+    error_message = "Every account must have both roles, and the boundary."
+  }
+  assert {
+    condition     = output.repository_url == null && output.release_role_arn == null
+    error_message = "Images are kept in one account only."
+  }
+  assert {
+    condition     = output.releases == "s3://loudhailer-production-444444444444/releases"
+    error_message = "The releases lie where the images are."
+  }
+}
+
+run "one_account_keeps_the_images_too" {
+  command = plan
+
+  variables {
+    environment = "production"
+    account_id  = "444444444444"
+    accounts    = { dev = { account_id = "222222222222" }, production = { account_id = "444444444444" } }
+  }
+
+  assert {
+    condition     = endswith(output.repository_url, "/loudhailer") && output.release_role_arn != null
+    error_message = "The account must have the repository, and the role that pushes to it."
+  }
+}
+
+run "the_map_of_subscribers_can_be_given_as_it_is" {
+  command = plan
+
+  variables {
+    environment = "production"
+    account_id  = "444444444444"
+    accounts = {
+      production = { account_id = "444444444444" }
+      canary     = { account_id = "555555555555", external_id = "canary-0123456789", shards = [0] }
+    }
+  }
+
+  assert {
+    condition     = length(var.accounts) == 2
+    error_message = "What else a subscriber has must not be in the way."
+  }
+}
+
+run "the_plan_role_changes_nothing" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for action in flatten([for policy in [local.read_state, local.read_deployment] : values(policy)[*].actions]) :
+      can(regex("^(apigateway:GET|[a-z0-9]+:(BatchGet|Describe|Get|List)[A-Za-z]+)$", action))
+    ])
+    error_message = "Every action of the plan role must be reading."
+  }
+  assert {
+    condition     = !contains(flatten(values(local.read_deployment)[*].resources), "*")
+    error_message = "Reading must be limited to the deployment."
+  }
+}
+
+run "what_has_a_name_is_changed_by_its_prefix_alone" {
+  command = plan
+
+  assert {
+    condition = [
+      for sid, statement in local.write_deployment : sid if contains(statement.resources, "*")
+    ] == ["DeliverApiLogs", "WriteMappings"]
+    error_message = "Only log deliveries, which have no ARN, and mappings, which a condition limits, may stand for all."
+  }
+  assert {
+    condition = alltrue([
+      for name in ["alarm", "event_rule", "function", "function_log", "gateway_log", "queue", "role", "table", "topic"] :
+      endswith(local.named[name], "loudhailer-dev-*") && strcontains(local.named[name], ":222222222222:")
+    ])
+    error_message = "ARNs must be of this account, and begin with the deployment's prefix."
+  }
+}
+
+run "no_role_is_made_or_given_rights_without_the_boundary" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in local.write_deployment : [
+        for action in statement.actions : action
+        if startswith(action, "iam:") && try(statement.conditions.ArnEquals["iam:PermissionsBoundary"], null) == null
+      ]
+      ])) == toset([
+      "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:PassRole", "iam:TagRole", "iam:UntagRole",
+      "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+    ])
+    error_message = "Whatever gives a role rights must ask for the boundary."
+  }
+  assert {
+    condition     = !contains(flatten(values(local.write_deployment)[*].actions), "iam:DeleteRolePermissionsBoundary")
+    error_message = "Nobody in CI may take the boundary off."
+  }
+}
+
+run "no_role_within_the_boundary_can_make_roles" {
+  command = plan
+
+  assert {
+    condition = !anytrue([
+      for action in flatten(values(local.boundary)[*].actions) : anytrue([for service in ["iam:", "lambda:", "s3:"] : startswith(action, service)])
+    ])
+    error_message = "The boundary must hold what functions do, and nothing that changes the deployment."
+  }
+}
+
+run "policies_fit_into_what_iam_allows" {
+  command = plan
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  assert {
+    condition = sum([
+      for policy in [merge(local.read_state, local.write_state), local.read_deployment, merge(local.write_deployment, local.try_broadcast)] :
+      length(jsonencode([for sid, s in policy : { Sid = sid, Effect = "Allow", Action = s.actions, Resource = s.resources, Condition = try(s.conditions, null) }])) + 50
+    ]) <= 10240
+    error_message = "All inline policies of a role must not have more than 10,240 characters together."
+  }
+  assert {
+    condition     = length(aws_iam_policy.boundary.policy) <= 6144
+    error_message = "A managed policy must not have more than 6,144 characters."
+  }
+}
+
+run "an_account_id_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    account_id = "22222222222"
+  }
+
+  expect_failures = [var.account_id]
+}
+
+run "an_account_that_pulls_with_an_id_of_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    environment = "production"
+    account_id  = "444444444444"
+    accounts    = { dev = { account_id = "22222222222" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "accounts_that_pull_are_refused_where_no_images_are_kept" {
+  command = plan
+
+  variables {
+    accounts = { dev = { account_id = "222222222222" } }
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "images_without_an_account_that_pulls_are_refused" {
+  command = plan
+
+  variables {
+    environment = "production"
+    account_id  = "444444444444"
+  }
+
+  expect_failures = [var.accounts]
+}
+
+run "another_prefix_than_that_of_the_account_that_keeps_the_images_is_refused" {
+  command = plan
+
+  variables {
+    account_id = "444444444444"
+    accounts   = { production = { account_id = "444444444444" } }
+  }
+
+  expect_failures = [var.images]
+}
+
+run "an_account_of_images_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    images = { account_id = "44444444444", prefix = "loudhailer-production" }
+  }
+
+  expect_failures = [var.images]
+}
+
+run "values_that_aws_or_github_do_not_know_are_refused" {
+  command = plan
+
+  variables {
+    environment        = "Dev"
+    prefix             = "-loudhailer"
+    region             = "Frankfurt"
+    github_repository  = "https://github.com/example/loudhailer"
+    github_environment = "dev *"
+  }
+
+  expect_failures = [
+    var.environment, var.prefix, var.region, var.github_repository, var.github_environment,
+  ]
+}

@@ -1,0 +1,94 @@
+variable "environment" {
+  description = "The environment, such as dev."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
+    error_message = "environment must be 2 to 16 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "The AWS account; the provider refuses to work in any other."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "The AWS Region of the deployments, and of the images: Lambda runs no image of another Region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a Region's name, such as us-east-1."
+  }
+}
+
+variable "prefix" {
+  description = "Beginning of every name of the deployment; null: loudhailer-<environment>."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.prefix == null ? true : can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "images" {
+  description = "The account that keeps the images and the releases' manifests, the prefix of its names, and the repository's name."
+  type        = object({ account_id = string, prefix = string, repository = optional(string, "loudhailer") })
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.images.account_id))
+    error_message = "images.account_id must be 12 digits."
+  }
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.images.prefix))
+    error_message = "images.prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+  validation {
+    condition     = var.images.account_id != var.account_id || var.images.prefix == coalesce(var.prefix, "loudhailer-${var.environment}")
+    error_message = "images.prefix must be this account's own, prefix or loudhailer-<environment>, where account_id keeps the images."
+  }
+}
+
+variable "accounts" {
+  description = "All accounts that run the image, hubs, cells and subscribers, by name; only where images are kept."
+  type        = map(object({ account_id = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for account in var.accounts : can(regex("^[0-9]{12}$", account.account_id))])
+    error_message = "accounts: an account_id must be 12 digits."
+  }
+  validation {
+    condition     = (length(var.accounts) > 0) == (var.account_id == var.images.account_id)
+    error_message = "accounts must be set where the images are kept, account_id = images.account_id, and only there."
+  }
+}
+
+variable "github_repository" {
+  description = "The repository on GitHub whose workflows take the roles, as owner/name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be <owner>/<name>."
+  }
+}
+
+variable "github_environment" {
+  description = "The environment on GitHub whose approval an apply needs; null: the name in environment."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_environment == null ? true : can(regex("^[A-Za-z0-9._-]+$", var.github_environment))
+    error_message = "github_environment must consist of letters, digits, dots, underscores and dashes."
+  }
+}
