@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
+from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
+from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section, Table, at_least, at_most, number
 from tests.bench.visitors import open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
+from tools.operations.census import TenantCount, count_tenant
 
 RATE = 20
 MILLISECONDS = 100
@@ -22,21 +25,25 @@ Handshakes as clients make them, on a local stack: the authorizer, then `connect
 the session's connections and both minutes, and records the connection in one transaction; sessions of {{session}}
 clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
 begins then. The highest rate is that of so many clients that each come again as soon as they are in. Workers are
-warm. Clients, gateway stand-in, local AWS and functions share this machine; the local AWS starts at most four
-workers for each function."""
+warm, and whoever was there before has left and is counted off: leaving costs as much again. Clients, gateway stand-in,
+local AWS and functions share this machine; the local AWS starts at most four workers for each function."""
 
 _SECONDS = 20.0
 _SESSION_SIZE = 10
 _AT_ONCE = (8, 16, 32)
 _CONNECTS = 480
+_PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.5
 
 type Progress = Callable[[int, int, str], None]
 
 
 class _Door:
-    """Lets clients in, in turn by sessions."""
+    """Lets a tenant's clients in, in turn by sessions."""
 
-    def __init__(self, urls: list[str]) -> None:
+    def __init__(self, running: RunningStack, tenant: TenantId, urls: list[str]) -> None:
+        self._running = running
+        self._tenant = tenant
         self._urls = urls
         self._sockets: list[Socket] = []
 
@@ -46,11 +53,19 @@ class _Door:
         self._sockets.append(await open_socket(Socket, url))
         return time.monotonic()
 
-    def leave(self) -> None:
-        """All leave."""
+    async def leave(self) -> None:
+        """All leave; returns once none of them is counted any more."""
         for socket in self._sockets:
             socket.leave()
         self._sockets.clear()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not (count := await asyncio.to_thread(self._count)).agrees_with(0):
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"{count} after {_PATIENCE_SECONDS:.0f} s, though all clients have left")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _count(self) -> TenantCount:
+        return count_tenant(self._running.deployment, self._tenant)
 
 
 def measure(progressed: Progress) -> Section:
@@ -66,14 +81,15 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
     async with HttpApi(running.deployment.http_url) as api:
         urls = [await open_session(api, tenant) for _ in range(_CONNECTS // _SESSION_SIZE)]
     say(1, f"{RATE} connects a second")
-    await _as_fast_as_possible(_Door(urls), 32, _CONNECTS // 4)
-    steady, door = Times(), _Door(urls)
+    door = _Door(running, tenant, urls)
+    await _as_fast_as_possible(door, 32, _CONNECTS // 4)
+    steady = Times()
     await at_rate(RATE, _SECONDS, lambda _, due: steady.add(door.enter(), due))
-    door.leave()
+    await door.leave()
     fastest: dict[int, tuple[float, Times]] = {}
     for step, clients in enumerate(_AT_ONCE, 2):
         say(step, f"{clients} connects at once")
-        fastest[clients] = await _as_fast_as_possible(_Door(urls), clients, _CONNECTS)
+        fastest[clients] = await _as_fast_as_possible(door, clients, _CONNECTS)
     return _section(steady, fastest)
 
 
@@ -88,7 +104,7 @@ async def _as_fast_as_possible(door: _Door, clients: int, connects: int) -> tupl
     started = time.monotonic()
     await asyncio.gather(*(one() for _ in range(connects)))
     rate = len(times.seconds) / (time.monotonic() - started)
-    door.leave()
+    await door.leave()
     return rate, times
 
 

@@ -12,10 +12,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 import uvloop
 
 from tools.local_aws import patching
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _STOCK_REAPER = "dynamodb-ttl-reaper"
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = 1
+_KEEP_ALIVE_SECONDS = 75
 _DESCRIPTORS = 10_240
 # What a process needs to run at all; whatever else the caller's environment says must not configure MiniStack.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL")
@@ -125,15 +127,7 @@ def _not_started(name: str) -> Iterator[None]:
 
 
 async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
-    config_class = importlib.import_module("hypercorn.config").Config
-    serve = importlib.import_module("hypercorn.asyncio").serve
     application = RepeatedRequests(importlib.import_module("ministack.app").app)
-    config = config_class()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.graceful_timeout = _GRACE_SECONDS
-    config.keep_alive_timeout = 75
-    config.loglevel = options.log_level
-
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -162,7 +156,37 @@ async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -
 
         await application(scope, receive, send_noting_startup if scope["type"] == "lifespan" else send)
 
-    await serve(with_background, config, shutdown_trigger=until_stopped)
+    config = uvicorn.Config(
+        with_background,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level=options.log_level.lower(),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,  # MiniStack adds its own
+        reset_contextvars=True,  # it keeps who is calling there
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    await _Server(config, until_stopped).serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """Serves until it is over for others than a signal: those are handled above."""
+
+    def __init__(self, config: uvicorn.Config, until_stopped: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._until_stopped = until_stopped
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Leave signals to the launcher."""
+        return nullcontext()
+
+    async def main_loop(self) -> None:
+        """Serve until then."""
+        await self._until_stopped()
 
 
 def _announce(options: Options) -> None:

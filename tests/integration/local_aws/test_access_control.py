@@ -150,3 +150,23 @@ def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client
     entries = [{"Id": "1", "MessageBody": "one"}, {"Id": "2", "MessageBody": "two"}]
     assert not denied(sqs.send_message_batch, QueueUrl=url, Entries=entries)
     assert denied(sqs.receive_message, QueueUrl=url)
+
+
+def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """What a policy's text was parsed to is remembered for that text alone."""
+    table, _ = local_aws.table()
+    allow = {"Action": "dynamodb:GetItem", "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}"}
+    arn = role(local_aws, allow)
+    client = client_as("dynamodb", assume(local_aws.client("sts"), arn))
+    iam, name = local_aws.client("iam"), arn.rpartition("/")[2]
+
+    def is_denied() -> bool:
+        return denied(client.get_item, TableName=table, Key={"partition": {"S": "p"}, "id": {"S": "x"}})
+
+    found = [is_denied()]
+    for effect in ("Deny", "Allow"):
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": effect, **allow}]}
+        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(document))
+        found.append(is_denied())
+    iam.delete_role_policy(RoleName=name, PolicyName="all")
+    assert [*found, is_denied()] == [False, True, False, True]

@@ -6,6 +6,7 @@ from tools.local_aws.gaps import (
     fifo_queues,
     lambda_workers,
     leading_keys,
+    policy_parsing,
     policy_variables,
     queue_mappings,
     request_actions,
@@ -34,6 +35,7 @@ GAPS = (
     service_integrations.gap,
     request_actions.gap,
     leading_keys.gap,
+    policy_parsing.gap,
     policy_variables.gap,
     session_tags.gap,
 )

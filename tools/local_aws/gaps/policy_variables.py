@@ -56,7 +56,14 @@ def gap(_options: Options) -> Gap:
 
 def first_match(ctx: EvalContext, stmts: list[ParsedStatement], effect: str) -> ParsedStatement | None:
     """The first statement of this effect that applies to the request."""
-    return next((stmt for stmt in stmts if _STOCK_FIRST_MATCH(ctx, _with_resources(stmt, ctx), effect)), None)
+    return next(
+        (
+            stmt
+            for stmt in stmts
+            if stmt.effect == effect and _STOCK_FIRST_MATCH(ctx, _with_resources(stmt, ctx), effect)
+        ),
+        None,
+    )
 
 
 def conditions_met(conditions: dict[str, Any], ctx: EvalContext) -> bool:
@@ -73,6 +80,8 @@ def conditions_met(conditions: dict[str, Any], ctx: EvalContext) -> bool:
 
 
 def _with_resources(stmt: ParsedStatement, ctx: EvalContext) -> list[ParsedStatement]:
+    if not any("${" in resource for resource in (*stmt.resources, *stmt.not_resources)):
+        return [stmt]
     try:
         return [
             replace(
