@@ -266,18 +266,19 @@ def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(m
 @app.command()
 def redrive(
     context: typer.Context,
-    broadcast: Annotated[str | None, typer.Option(help="Messages of this broadcast only.")] = None,
+    broadcast: Annotated[str | None, typer.Option(help="Messages of this broadcast only, and no frames.")] = None,
 ) -> None:
-    """Send again what came to rest in the dead-letter queue."""
+    """Send again what came to rest in the dead-letter queues: broadcasts, and frames of the silo and the pool."""
     workplace: Workplace = context.obj
     only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
-    result = Redrive(workplace.deployment(), only)()
+    redrive_of = Redrive(workplace.deployment(), only)
     table = Table("messages", "number", "what became of them")
-    for kind, number in sorted(result.sent.items()):
-        table.add_row(kind, str(number), "sent again")
-    for reason, number in sorted(result.left.items()):
-        table.add_row(reason, str(number), "left in the queue")
-    workplace.terminal.show(table if table.rows else "The dead-letter queue is empty.")
+    for result in [redrive_of()] if only else [redrive_of(), redrive_of.frames()]:
+        for kind, number in sorted(result.sent.items()):
+            table.add_row(kind, str(number), "sent again")
+        for reason, number in sorted(result.left.items()):
+            table.add_row(reason, str(number), "left in the queue")
+    workplace.terminal.show(table if table.rows else "The dead-letter queues are empty.")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -143,3 +144,25 @@ async def test_an_unknown_broadcast_is_not_cancelled(scene: Scene) -> None:
     assert done.returncode == 1
     assert "There is no such broadcast." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_frames_that_nobody_could_handle_are_redriven_in_order(scene: Scene) -> None:
+    """They rest in the FIFO dead-letter queue; sent again, the session hears them as they were sent."""
+    session = await scene.session(scene.tenant())
+    sender, other = await scene.guests(session, 2)
+    texts = [f"frame {number}" for number in range(3)]
+    url = scene.system.queue("pooled")
+    with paused(scene.system, "pooled"):
+        for number, text in enumerate(texts, 1):
+            sender.send_json({"action": "PooledSQS", "message": text})
+            await eventually(partial(scene.system.waiting, "pooled"), number.__eq__)
+        for _ in range(6):
+            scene.system.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        await eventually(partial(scene.system.waiting, "dead-letter-fifo"), len(texts).__eq__)
+    done = await asyncio.to_thread(scene.system.loudhailer, "redrive")
+    assert done.returncode == 0, done.stderr
+    assert "frame of pooled" in done.stdout
+    heard = [await other.frame() for _ in range(2 * len(texts))]
+    assert [frame["message"] for frame in heard if "queue" not in frame] == texts
+    assert [frame["message"]["message"] for frame in heard if "queue" in frame] == texts
+    assert scene.system.waiting("dead-letter-fifo", "pooled") == 0

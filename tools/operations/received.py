@@ -1,6 +1,6 @@
 """Reading a queue from the command line: each message is taken, or goes back at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,19 @@ _EMPTY_ANSWERS = 2
 
 @dataclass(frozen=True)
 class Received:
-    """A message, held for half a minute; `times` is how often it was received so far, this time included."""
+    """A message, held for half a minute; `times` is how often it was received so far, this time included.
+
+    `attributes` are its own, `system` those that SQS gave it.
+    """
 
     client: Any
     url: str
+    message_id: str
     body: str
     receipt: str
     times: int
+    attributes: Mapping[str, Any]
+    system: Mapping[str, str]
 
     def delete(self) -> None:
         """Take it out of the queue."""
@@ -35,10 +41,14 @@ def received(client: Any, url: str) -> Iterator[Received]:
             QueueUrl=url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=_HELD_SECONDS,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
         )
         messages = answer.get("Messages", [])
         empty = 0 if messages else empty + 1
         for message in messages:
-            times = int(message["Attributes"]["ApproximateReceiveCount"])
-            yield Received(client, url, message["Body"], message["ReceiptHandle"], times)
+            attributes, system = message.get("MessageAttributes", {}), message["Attributes"]
+            times = int(system["ApproximateReceiveCount"])
+            yield Received(
+                client, url, message["MessageId"], message["Body"], message["ReceiptHandle"], times, attributes, system
+            )

@@ -1,8 +1,11 @@
-"""Sending again what came to rest in the dead-letter queue.
+"""Sending again what came to rest in the dead-letter queues.
 
-Each message goes to the queue of its kind with a new time to live. What a report counted as failed becomes delivered
-then: outcomes are a union, delivered over failed. Of a source that is sent again, connections that had the frame may
-get it twice; its id tells them.
+A message of a broadcast goes to the queue of its kind with a new time to live. What a report counted as failed becomes
+delivered then: outcomes are a union, delivered over failed. Of a source that is sent again, connections that had the
+frame may get it twice; its id tells them.
+
+A frame of the silo or the pool goes back to the queue it came from, behind what its session has sent since; frames of
+one session keep their order. Of a session that is over, `echo` tells whoever sent it.
 """
 
 import time
@@ -68,6 +71,32 @@ class Redrive:
             self._send(message)
             letter.delete()
             result.sent[type(message).__name__] += 1
+        for letter in kept:
+            letter.put_back()
+        return result
+
+    def frames(self) -> Redriven:
+        """Goes through the FIFO dead-letter queue once; a frame of a queue that is no more stays there."""
+        result = Redriven()
+        urls = {url.rpartition("/")[2]: (name, url) for name, url in self._deployment.queue_urls.items()}
+        sqs, kept = self._deployment.client("sqs"), list[Received]()
+        for letter in received(sqs, self._deployment.queue_urls["dead-letter-fifo"]):
+            source = letter.system.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
+            if source not in urls:
+                result.left["of a queue that is no more"] += 1
+                kept.append(letter)
+                continue
+            name, url = urls[source]
+            sqs.send_message(
+                QueueUrl=url,
+                MessageBody=letter.body,
+                MessageAttributes=letter.attributes,
+                MessageGroupId=letter.system["MessageGroupId"],
+                # Not the one it came with, which SQS may still know; the same one if this ends before it is deleted.
+                MessageDeduplicationId=f"redriven-{letter.message_id}",
+            )
+            letter.delete()
+            result.sent[f"frame of {name}"] += 1
         for letter in kept:
             letter.put_back()
         return result

@@ -15,6 +15,8 @@ class _Message:
     body: str
     times: int = 0
     held: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -27,6 +29,19 @@ class Sqs:
     def send(self, url: str, *bodies: str) -> None:
         """Put messages into a queue."""
         self.queues.setdefault(url, []).extend(_Message(body) for body in bodies)
+
+    def send_message(self, **request: Any) -> None:
+        """Put one message into a FIFO queue; of those with the same id the first alone."""
+        url = request["QueueUrl"]
+        system = {name: request[name] for name in ("MessageGroupId", "MessageDeduplicationId")}
+        queue = self.queues.setdefault(url, [])
+        if all(each.system.get("MessageDeduplicationId") != system["MessageDeduplicationId"] for each in queue):
+            queue.append(_Message(request["MessageBody"], attributes=request["MessageAttributes"], system=system))
+
+    def give_up(self, url: str, source: str, body: str, group: str, **attributes: Any) -> None:
+        """Let a message come to rest in a FIFO dead-letter queue."""
+        system = {"MessageGroupId": group, "DeadLetterQueueSourceArn": f"arn:aws:sqs:us-east-1:111111111111:{source}"}
+        self.queues.setdefault(url, []).append(_Message(body, attributes=attributes, system=system))
 
     def bodies(self, url: str) -> list[str]:
         """What a worker would get of a queue now."""
@@ -47,7 +62,13 @@ class Sqs:
             message.held = True
             receipt, times = str(id(message)), str(message.times)
             answer.append(
-                {"Body": message.body, "ReceiptHandle": receipt, "Attributes": {"ApproximateReceiveCount": times}}
+                {
+                    "MessageId": receipt,
+                    "ReceiptHandle": receipt,
+                    "Body": message.body,
+                    "Attributes": {**message.system, "ApproximateReceiveCount": times},
+                    "MessageAttributes": message.attributes,
+                }
             )
         return {"Messages": answer} if answer else {}
 
@@ -91,7 +112,8 @@ class DeploymentStandIn:
     @property
     def queue_urls(self) -> dict[str, str]:
         """The URLs of the queues, which are their names."""
-        return {name: name for name in ("dead-letter", "broadcast", "partition", "outcome", *self.shard_names)}
+        names = ("dead-letter", "broadcast", "partition", "outcome", *self.shard_names, "dead-letter-fifo", "pooled")
+        return {name: name for name in names}
 
     def client(self, service: str) -> Sqs:
         """SQS."""

@@ -24,6 +24,7 @@ from tools.operations.redriving import LIFETIME_SECONDS, Redrive, Redriven
 
 LATER = NOW + 86_400
 LETTERS = "dead-letter"
+FRAMES = "dead-letter-fifo"
 
 
 @pytest.fixture
@@ -134,3 +135,18 @@ def test_all_letters_are_seen_however_many_there_are(deployment: DeploymentStand
 def test_an_empty_queue_is_no_mistake(deployment: DeploymentStandIn) -> None:
     """Nothing is sent."""
     assert redrive(deployment) == Redriven()
+
+
+def test_frames_go_back_to_the_queue_they_came_from(deployment: DeploymentStandIn) -> None:
+    """In their order and group, with all that the route wrote into them; those of a queue that is gone stay."""
+    for body in ("1", "2"):
+        deployment.sqs.give_up(FRAMES, "pooled", body, "gold:s", requestId={"StringValue": body})
+    deployment.sqs.give_up(FRAMES, "silo-former", "3", "former:s")
+    stand_in: Any = deployment
+    result = Redrive(stand_in, None).frames()
+    assert (result.sent, result.left) == ({"frame of pooled": 2}, {"of a queue that is no more": 1})
+    sent = deployment.sqs.queues["pooled"]
+    assert [(each.body, each.system["MessageGroupId"], each.attributes) for each in sent] == [
+        (body, "gold:s", {"requestId": {"StringValue": body}}) for body in ("1", "2")
+    ]
+    assert deployment.sqs.bodies(FRAMES) == ["3"]
