@@ -7,7 +7,8 @@
 | `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
 | `GET /broadcast/{id}` | 200 the report; 404 |
 
-An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it.
+An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it. Only a
+token's subject that cannot be a player is named, since no client can see in its request what is wrong with that.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from loudhailer.observability import count
 from loudhailer.tenancy.port import SessionStore, TenantStore
 
 _INVALID = "Invalid request"
+_SUBJECT = "sub"
 
 
 class SessionApi:
@@ -55,12 +57,12 @@ class SessionApi:
     def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
         query = event.get("queryStringParameters") or {}
         subject = _subject(event)
-        claimed = query.get("playerId") if subject is None else subject
+        claimed, source = (query.get("playerId"), "playerId") if subject is None else (subject, _SUBJECT)
         try:
             tenant_id, session_id = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
-            player = None if claimed is None else ids.player_id(claimed)
-        except InvalidFieldError:
-            return _reply(400, _INVALID)
+            player = None if claimed is None else ids.player_id(claimed, source)
+        except InvalidFieldError as error:
+            return _error(400, _SUBJECT, str(error)) if error.field == _SUBJECT else _reply(400, _INVALID)
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return _reply(400, _INVALID)
@@ -101,7 +103,7 @@ class SessionApi:
 def _subject(event: Mapping[str, Any]) -> str | None:
     """The subject of the request's JWT, where the route asks for one: who the player is, whatever the query claims."""
     authorizer = event.get("requestContext", {}).get("authorizer", {})
-    subject: str | None = authorizer.get("jwt", {}).get("claims", {}).get("sub")
+    subject: str | None = authorizer.get("jwt", {}).get("claims", {}).get(_SUBJECT)
     return subject
 
 

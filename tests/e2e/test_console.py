@@ -7,6 +7,7 @@ import re
 import signal
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Error, Route, expect
@@ -101,6 +102,29 @@ async def test_an_echo_comes_back_in_order(scene: Scene) -> None:
             await expect(ann.log("Echoes").locator("p", has_text=f"{button} ")).to_have_text(
                 [re.compile(f"{button} {number}$") for number in range(3)]
             )
+
+
+async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene) -> None:
+    """Tenant, session, connect, silo, pooled, disconnect, delete; the log shows every frame."""
+    async with visits(scene) as visit:
+        ann = await visit()
+        await expect(ann.field("Session", "Tenant").locator("option")).to_contain_text(["bronze", "gold", "silver"])
+        async with ann.page.expect_response("**/session?*") as put:
+            await ann.connect(SILO)
+        assert (await (await put.value).json())["Attributes"]["sessionTTL"]
+        for button in ("Silo", "Pooled"):
+            await ann.echo(f"by {button}", button)
+            await expect(ann.log("Echoes")).to_contain_text(f"by {button}")
+            await expect(ann.log("Frames")).to_contain_text(f'{{"action":"{button}SQS","message":"by {button}"}}')
+            await expect(ann.log("Frames")).to_contain_text(f'"message":{{"action":"{button}SQS"')
+        await ann.press("Session", "Disconnect")
+        await expect(ann.status).to_have_text("Not connected")
+        async with ann.page.expect_request(lambda request: request.method == "DELETE") as deleted:
+            await ann.press("Session", "End session")
+        request = await deleted.value
+        assert (await request.response()).status == 200  # type: ignore[union-attr]  # it has one by now
+        (session,) = parse_qs(urlsplit(request.url).query)["sessionId"]
+        assert (await scene.refusal(tenantId=SILO, sessionId=session)).status == 403
 
 
 async def test_a_throttle_shows(scene: Scene) -> None:

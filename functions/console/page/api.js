@@ -83,7 +83,7 @@ function advice(status, body, request) {
     case 0:
       return "The server cannot be reached. Check your network, then try again.";
     case 400:
-      return request.endsWith("/session")
+      return request.endsWith("/session") && !body?.error
         ? "The session was refused: the tenant is unknown, or an id has characters that are not allowed. Check both."
         : `The request was refused${details}. Correct it, then try again.`;
     case 401:

@@ -42,7 +42,7 @@ export class LatencyPlot {
     curve.setAttribute("d", `M${points.join("L")}`);
     dots.setAttribute("d", points.map((point) => `M${point}h0`).join(""));
     scale.textContent = `${top} ms`;
-    summary.textContent = `median ${this.#quantile(0.5)} ms, 95th percentile ${this.#quantile(0.95)} ms`;
+    summary.textContent = `Median ${this.#quantile(0.5)} ms, 95th percentile ${this.#quantile(0.95)} ms`;
     plot.setAttribute("aria-label", `Latency of the last ${this.#samples.length} broadcasts: ${summary.textContent}`);
   }
 

@@ -115,10 +115,11 @@ def test_a_tokens_subject_is_the_player(world: World) -> None:
 
 
 @pytest.mark.parametrize("subject", ["", "auth0|ann"])
-def test_a_subject_that_cannot_be_a_player_is_invalid(world: World, subject: str) -> None:
+def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, subject: str) -> None:
     """What the query claims does not take its place."""
-    reply = world.call("PUT /session", subject=subject, tenantId="acme", sessionId="s1", playerId="bob")
-    assert reply == (400, "Invalid request")
+    status, body = world.call("PUT /session", subject=subject, tenantId="acme", sessionId="s1", playerId="bob")
+    reason = "sub: must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
+    assert (status, body) == (400, {"error": {"field": "sub", "message": reason}})
     assert world.sessions.rows == {}
 
 

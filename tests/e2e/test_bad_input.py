@@ -1,0 +1,270 @@
+"""What clients send to every route that they should not, and what each of them is told.
+
+What else they might send, the fuzzers try: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
+`test_broadcast.py`, bad frames of no route in `test_frames.py`.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from picows import WSMsgType
+from yarl import URL
+
+from tests.e2e.scene import Guest, Scene, Session
+from tools.client.http import ApiError
+
+FRAME_BYTES = 32 * 1024
+ILLEGAL_IDS = ["", "a#b", "a/b", "a\0b", "ä", "😀", "a" * 10_000, 5, True, None, ["a"], {"a": "b"}]
+KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+def query_of(session: Session) -> dict[str, str]:
+    """A session as the query of a request names it."""
+    return {"tenantId": session.tenant, "sessionId": session.session}
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_body_that_a_route_does_not_ask_for_changes_nothing(scene: Scene, method: str, body: bytes) -> None:
+    """All it needs is in the query; of that, what is unknown is left aside."""
+    session = await scene.session(scene.tenant())
+    url, query = f"{scene.system.deployment.http_url}/session", query_of(session) | {"colour": "red", "tenantid": "x"}
+    async with aiohttp.request(method, url, params=query, data=body) as answer:
+        assert answer.status == 200
+        assert set(await answer.json()) == ({"Attributes", "webSocketUrl"} if method == "PUT" else set())
+
+
+@pytest.mark.parametrize("illegal", ["a#b", "a/b", "a\0b", "ä", "😀", "a" * 129])
+async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scene, illegal: str) -> None:
+    """400 where it reaches the route, 404 where it is another path."""
+    url = URL(scene.system.deployment.http_url) / "broadcast" / illegal
+    async with aiohttp.request("GET", url) as answer:
+        assert answer.status in {400, 404}
+        assert "broadcastId" in await answer.text() or "/" in illegal
+
+
+async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
+    """Its id alone opens nothing: the other tenant has no such session, and its own goes on."""
+    session = await scene.session(scene.tenant())
+    guest = await scene.connect(session)
+    other = scene.tenant()
+    query = query_of(session) | {"tenantId": other}
+    with pytest.raises(ApiError) as refused:
+        await scene.api.call("DELETE", "/session", query=query)
+    assert (refused.value.status, refused.value.body) == (400, "Invalid request")
+    await scene.api.call("PUT", "/session", query=query)
+    assert await scene.api.call("DELETE", "/session", query=query) == {}
+    assert await guest.connection_id()
+    await scene.counted(session.tenant, 1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "field"),
+    [
+        ({"action": "joinroom", "nickName": "Ann"}, "roomKey"),
+        ({"action": "sendmessage", "content": "hello"}, "roomKey"),
+        ({"action": "sendmessage", "message": "hello"}, "destinationPlayerId"),
+    ],
+)
+async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(
+    scene: Scene, frame: Mapping[str, Any], field: str
+) -> None:
+    """Whatever is wrong with it: the sender alone is told, no ack comes, and it stays connected."""
+    session = await scene.session(scene.tenant(), "ann")
+    sender, neighbour = await scene.guests(session, 2)
+    for illegal in ILLEGAL_IDS:
+        sender.send_json({**frame, field: illegal})
+        error = (await sender.frame())["error"]
+        assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field), illegal
+    assert await scene.received([sender, neighbour]) == [[], []]
+
+
+@pytest.mark.parametrize("action", ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"])
+async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene, action: str) -> None:
+    """By the name of a field, or, where any message is one, by what it says."""
+    guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
+    guest.send_json({"action": action})
+    frame = await guest.frame()
+    if action == "PooledSQS":
+        assert frame["message"] == {"action": action}
+    else:
+        assert set(frame) in ({"error", "connectionId", "requestId"}, {"message", "connectionId", "requestId"})
+    assert await guest.connection_id()
+
+
+async def test_fields_that_nobody_knows_are_left_aside(scene: Scene) -> None:
+    """Those that would say who sends are not believed."""
+    session = await scene.session(scene.tenant(), "ann")
+    sender = await scene.connect(session)
+    forged = {"tenantId": "gold", "sessionId": "stolen", "connectionId": "stolen=", "sentAt": 1, "colour": ["red"]}
+    sender.send_json({"action": "joinroom", "roomKey": "lobby", "nickName": "Ann", **forged})
+    assert await sender.frame() == {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"}
+    sender.send_json({"action": "sendmessage", "roomKey": "lobby", "content": "hello", "nickName": "Eve", **forged})
+    said = await sender.frame()
+    assert (said["nickName"], said["content"], set(said) & set(forged)) == ("Ann", "hello", {"sentAt"})
+    assert abs(said["sentAt"] - time.time() * 1000) < 3_600_000
+    sender.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst", **forged})
+    frames = [await sender.frame(), await sender.frame()]
+    assert {frame["srcPlayerId"] for frame in frames} == {"ann"}
+
+
+def send_in_frames(guest: Guest, text: str) -> None:
+    """Send one message in frames of 32 KB."""
+    data = text.encode()
+    parts = [data[start : start + FRAME_BYTES] for start in range(0, len(data), FRAME_BYTES)]
+    for number, part in enumerate(parts):
+        kind = WSMsgType.CONTINUATION if number else WSMsgType.TEXT
+        guest.transport.send(kind, part, fin=number == len(parts) - 1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "field"),
+    [
+        ({"action": "joinroom", "roomKey": "lobby"}, "nickName"),
+        ({"action": "sendmessage", "roomKey": "lobby"}, "content"),
+        ({"action": "sendmessage", "destinationPlayerId": "ann"}, "message"),
+    ],
+)
+async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(
+    scene: Scene, frame: Mapping[str, str], field: str
+) -> None:
+    """API Gateway takes 128 KB in frames of 32; the route says what it takes."""
+    sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
+    send_in_frames(sender, json.dumps({**frame, field: "x" * 100_000}))
+    error = (await sender.frame())["error"]
+    assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field)
+    assert await scene.received([sender, neighbour]) == [[], []]
+
+
+async def test_a_message_of_several_frames_comes_back_from_the_pool_as_it_was_sent(scene: Scene) -> None:
+    """The others get what was sent, all get it parsed."""
+    sender, other = await scene.guests(await scene.session(scene.tenant()), 2)
+    sent = {"action": "PooledSQS", "message": "ü&+%00" * 14_000}
+    send_in_frames(sender, json.dumps(sent, ensure_ascii=False))
+    assert (await sender.frame())["message"] == sent
+    assert [await other.frame(), (await other.frame())["message"]] == [sent, sent]
+
+
+@pytest.mark.parametrize("action", ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"])
+async def test_a_frame_over_32_kib_closes_its_socket_whatever_its_route(scene: Scene, action: str) -> None:
+    """With 1009, as API Gateway does; nothing of it reaches the route, and neighbours stay."""
+    sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
+    sender.send_json({"action": action, "roomKey": "lobby", "message": "x" * FRAME_BYTES})
+    assert await sender.closed(60) == 1009
+    assert await scene.received([neighbour]) == [[]]
+
+
+def encoded(data: bytes) -> str:
+    """As JSON Web Tokens have it: https://datatracker.ietf.org/doc/html/rfc7515#section-2."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def token(issuer: str, subject: str, *, key: rsa.RSAPrivateKey = KEY, **claims: Any) -> str:
+    """A token of the issuer for the audience `loudhailer`, signed by the key."""
+    now = int(time.time())
+    body = {"iss": issuer, "sub": subject, "aud": "loudhailer", "iat": now - 60, "exp": now + 600} | claims
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, body))
+    return f"{signed}.{encoded(key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
+
+
+@asynccontextmanager
+async def issuer_of_tokens() -> AsyncIterator[str]:
+    """An issuer, with the documents by which its tokens are checked."""
+    numbers = KEY.public_key().public_numbers()
+    modulus, exponent = (encoded(each.to_bytes((each.bit_length() + 7) // 8)) for each in (numbers.n, numbers.e))
+    jwk = {"kty": "RSA", "kid": "1", "alg": "RS256", "use": "sig", "n": modulus, "e": exponent}
+
+    async def keys(_: web.Request) -> web.Response:
+        return web.json_response({"keys": [jwk]})
+
+    application = web.Application()
+    application.router.add_get("/.well-known/jwks.json", keys)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def api_with_tokens(scene: Scene, issuer: str) -> AsyncIterator[str]:
+    """The URL of an HTTP API beside the stack's own, whose `PUT /session` asks for the issuer's tokens.
+
+    Terraform takes https issuers only, as AWS does, so this one is made by hand; the function is the stack's.
+    """
+    gateway = scene.system.deployment.client("apigatewayv2")
+    function = scene.system.functions.get_function(
+        FunctionName=scene.system.deployment.functions["session_api"], Qualifier="live"
+    )["Configuration"]["FunctionArn"]
+    api = gateway.create_api(Name="tokens", ProtocolType="HTTP")["ApiId"]
+    try:
+        integration = gateway.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        authorizer = gateway.create_authorizer(
+            ApiId=api,
+            Name="jwt",
+            AuthorizerType="JWT",
+            IdentitySource=["$request.header.Authorization"],
+            JwtConfiguration={"Issuer": issuer, "Audience": ["loudhailer"]},
+        )["AuthorizerId"]
+        gateway.create_route(
+            ApiId=api,
+            RouteKey="PUT /session",
+            Target=f"integrations/{integration}",
+            AuthorizationType="JWT",
+            AuthorizerId=authorizer,
+        )
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        yield scene.system.deployment.http_url.rpartition("/")[0] + f"/{api}"
+    finally:
+        gateway.delete_api(ApiId=api)
+
+
+async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
+    """Whatever the query claims; without a good token nothing is opened, and a subject that is no player is named."""
+    async with issuer_of_tokens() as issuer, api_with_tokens(scene, issuer) as url:
+        session = Session(scene.tenant(), scene.secret(), "")
+        query = query_of(session) | {"playerId": "bob"}
+
+        async def put(bearer: str | None) -> tuple[int, Any]:
+            headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+            async with aiohttp.request("PUT", f"{url}/session", params=query, headers=headers) as answer:
+                return answer.status, await answer.json()
+
+        forged = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+        good, now = token(issuer, "ann"), int(time.time())
+        header, _, signature = good.split(".")
+        bad = {
+            "none": None,
+            "no token": "hello",
+            "of another key": token(issuer, "ann", key=forged),
+            "with another body": f"{header}.{token(issuer, 'eve').split('.')[1]}.{signature}",
+            "expired": token(issuer, "ann", exp=now - 60),
+            "of another issuer": token("http://127.0.0.1:9", "ann"),
+            "for others": token(issuer, "ann", aud="others"),
+        }
+        assert {name: (await put(bearer))[0] for name, bearer in bad.items()} == dict.fromkeys(bad, 401)
+        status, body = await put(token(issuer, "auth0|123"))
+        assert (status, body["error"]["field"]) == (400, "sub")
+        assert "1 to 128 letters" in body["error"]["message"]
+        status, body = await put(good)
+        assert status == 200
+        ann = await scene.connect(Session(session.tenant, session.session, body["webSocketUrl"]))
+        ann.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst"})
+        frames = await asyncio.gather(ann.frame(), ann.frame())
+        assert {frame["srcPlayerId"] for frame in frames} == {"ann"}
+        assert (await put(token(issuer, "eve")))[0] == 409
