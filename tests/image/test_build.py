@@ -1,0 +1,111 @@
+"""What the build puts into the image, and what it refuses."""
+
+import hashlib
+import io
+import re
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.conftest import ROOT
+from tools.errors import OperatorError
+from tools.image import wheels
+from tools.image.build import LARGEST_BYTES, Image, build, megabytes, own_platform
+from tools.image.engine import Engine
+
+_GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
+
+
+@pytest.fixture(scope="session")
+def files(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every file below /var/task in the image, by its path there."""
+    archive = tmp_path_factory.mktemp("image") / "root.tar"
+    container = engine.run("create", image.tag, "none")
+    try:
+        engine.run("export", "--output", str(archive), container)
+    finally:
+        engine.run("rm", container)
+    return dict(_members(archive))
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and member.name.startswith("var/task/"):
+                content = tar.extractfile(member) or io.BytesIO()
+                yield member.name.removeprefix("var/task/"), content.read()
+
+
+def test_our_layers_are_small(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """The build itself refuses an image that is too large; here its size is printed."""
+    with capsys.disabled():
+        print(f"  {megabytes(image.added_bytes)} on top of {image.base}")  # noqa: T201
+    assert 0 < image.added_bytes <= LARGEST_BYTES
+
+
+def test_two_builds_give_the_same_layers(engine: Engine, image: Image) -> None:
+    """The same sources are the same bytes, whenever they are built."""
+    again = build(ROOT, engine, platform=own_platform(engine), tag="loudhailer:again", base=image.base, fresh=True)
+    of_base = len(_layers(engine, image.base))
+    assert _layers(engine, again.tag)[of_base:] == _layers(engine, image.tag)[of_base:]
+
+
+def _layers(engine: Engine, tag: str) -> list[str]:
+    return engine.run("image", "inspect", "--format", "{{range .RootFS.Layers}}{{println .}}{{end}}", tag).split()
+
+
+def test_only_what_ships_is_in_it(files: dict[str, bytes]) -> None:
+    """The functions and what they need; no tests, no tools, nothing to build or install with."""
+    ours = {path.split("/")[0] for path in files if not path.split("/")[0].endswith(".dist-info")}
+    assert {"functions", "loudhailer", "boto3", "pycurl"} <= ours
+    assert not ours & {"tests", "tools", "pip", "pytest", "setuptools", "wheel", "bin", "share"}
+    assert [path for path in files if re.search(r"(^|/)(tests?|testing)/", path)] == []
+    assert [path for path in files if path.endswith((".c", ".h", ".a", ".pyi.in"))] == []
+
+
+def test_every_module_is_compiled(files: dict[str, bytes]) -> None:
+    """A cold start compiles nothing, and could not keep it."""
+    sources = {path for path in files if path.endswith(".py")}
+    compiled = {re.sub(r"__pycache__/([^/]+)\.cpython-313\.pyc$", r"\1.py", path) for path in files}
+    assert sources - compiled == set()
+
+
+def test_libraries_run_on_amazon_linux(files: dict[str, bytes]) -> None:
+    """None of them asks for a symbol of a glibc newer than 2.34."""
+    libraries = {path: content for path, content in files.items() if content.startswith(b"\x7fELF")}
+    assert libraries
+    newest = {path: max(map(int, _GLIBC.findall(content)), default=0) for path, content in libraries.items()}
+    assert {path: minor for path, minor in newest.items() if minor > 34} == {}
+
+
+def test_a_wheel_that_amazon_linux_could_not_run_is_refused(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """The lock may name it and its hash may be right: it was built for a newer glibc, which the base here may have."""
+    machine = wheels.MACHINES[own_platform(engine).removeprefix("linux/")]
+    checkout = tmp_path / "checkout"
+    for folder in ("images", "functions", "shared"):
+        shutil.copytree(ROOT / folder, checkout / folder)
+    context = checkout / "build" / "image" / own_platform(engine).removeprefix("linux/")
+    (context / "wheels").mkdir(parents=True)
+    wheel = _wheel(context / "wheels", f"cp313-cp313-manylinux_2_35_{machine}")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (context / "requirements.txt").write_text(f"newer==1.0 --hash=sha256:{digest}\n")
+    with pytest.raises(OperatorError, match=r"newer==1\.0"):
+        engine.run(
+            *("build", "--progress", "plain", "--network", "none", "--build-arg", f"BASE={image.base}"),
+            *("--file", str(checkout / "images" / "lambda" / "Dockerfile"), str(checkout)),
+        )
+
+
+def _wheel(folder: Path, tag: str) -> Path:
+    """A wheel of nothing, for the platform of the tag."""
+    path = folder / f"newer-1.0-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("newer.py", "")
+        archive.writestr("newer-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: newer\nVersion: 1.0\n")
+        archive.writestr("newer-1.0.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
+        archive.writestr("newer-1.0.dist-info/RECORD", "")
+    return path
