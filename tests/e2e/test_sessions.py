@@ -25,6 +25,17 @@ async def all_closed(guests: list[Guest]) -> None:
     assert ABNORMAL_CLOSURE not in codes
 
 
+def expire(system: System, session: Session) -> None:
+    """Let the session's time be over."""
+    system.dynamodb.update_item(
+        TableName=system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        UpdateExpression="SET sessionTTL = :over",
+        ConditionExpression="attribute_exists(sessionId)",
+        ExpressionAttributeValues={":over": {"N": str(int(time.time()) - 1)}},
+    )
+
+
 def has_row(system: System, session: Session) -> bool:
     """Whether the session's row stands."""
     answer = system.dynamodb.get_item(
@@ -57,14 +68,9 @@ async def test_a_session_is_deleted_once(scene: Scene) -> None:
 
 async def test_an_expired_session_is_refused_at_once_and_swept_soon(scene: Scene) -> None:
     """A client learns it before the row goes; then the sockets are closed."""
-    session = await scene.session(scene.tenant(session_seconds=4))
+    session = await scene.session(scene.tenant())
     guests = await scene.guests(session, 2)
-    row = scene.system.dynamodb.get_item(
-        TableName=scene.system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
-        ConsistentRead=True,
-    )["Item"]
-    await asyncio.sleep(max(0, int(row["sessionTTL"]["N"]) - time.time()))
+    expire(scene.system, session)
     assert (await scene.refusal(tenantId=session.tenant, sessionId=session.session)).status == 403
     await all_closed(guests)
     await scene.counted(session.tenant, 0)
@@ -75,15 +81,8 @@ async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
     """Its time is over, and `reconcile` comes before TTL does, which takes hours in AWS."""
     session = await scene.session(scene.tenant())
     guests = await scene.guests(session, 2)
-    system = scene.system
-    system.dynamodb.update_item(
-        TableName=system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
-        UpdateExpression="SET sessionTTL = :over",
-        ConditionExpression="attribute_exists(sessionId)",
-        ExpressionAttributeValues={":over": {"N": str(int(time.time()) - 1)}},
-    )
-    system.functions.invoke(FunctionName=system.deployment.functions["reconcile"])
+    expire(scene.system, session)
+    scene.system.functions.invoke(FunctionName=scene.system.deployment.functions["reconcile"])
     await all_closed(guests)
     await scene.counted(session.tenant, 0)
 
