@@ -8,6 +8,7 @@ from tests.unit.repository.checkout import ROOT
 
 ROW = re.compile(r"^\| (?!what it does|hole that)(.+) \| (.+) \|$", re.MULTILINE)
 TEST = re.compile(r"`((?:tests|terraform)/[\w/.]+)(?:::(\w+))?`")
+PROCEDURE = re.compile(r"\]\(runbook\.md#([\w-]+)\)")
 DEFINED = re.compile(r'^(?:(?:async )?def |run ")(\w+)', re.MULTILINE)
 SEEDS = sorted((ROOT / "tests" / "e2e").glob("test_seed_?.py"))
 
@@ -16,9 +17,11 @@ ROWS: list[tuple[str, str]] = ROW.findall((ROOT / "docs" / "conformance.md").rea
 
 @pytest.mark.parametrize(("row", "shown_by"), ROWS, ids=[row for row, _ in ROWS])
 def test_a_row_is_shown_by_tests_that_exist(row: str, shown_by: str) -> None:
-    """Or, for numbers, by the page that the benchmarks write."""
-    tests = TEST.findall(shown_by)
-    assert tests or "](benchmarks.md)" in shown_by, row
+    """Or, for numbers, by the page that the benchmarks write; for what an operator does, by the runbook."""
+    tests, procedures = TEST.findall(shown_by), PROCEDURE.findall(shown_by)
+    assert tests or procedures or "](benchmarks.md)" in shown_by, row
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert set(procedures) <= {heading.lower().replace(" ", "-") for heading in headings}
     for path, name in tests:
         assert (ROOT / path).exists(), path
         assert not name or name in DEFINED.findall((ROOT / path).read_text()), name
