@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from threading import Lock
 from typing import Any, Protocol
@@ -73,7 +74,8 @@ class PerTenant[T]:
             with calling("AssumeRole"):
                 return assume()
 
-        credentials = DeferredRefreshableCredentials(refresh, "sts-assume-role")
+        # The SDK's own clock asks for the local time zone's rules, several times a call.
+        credentials = DeferredRefreshableCredentials(refresh, "sts-assume-role", partial(datetime.now, UTC))
         return self._make(partial(self._clients.make, credentials=credentials))
 
 
