@@ -271,9 +271,9 @@ def redrive(
     """Send again what came to rest in the dead-letter queues: broadcasts, and frames of the silo and the pool."""
     workplace: Workplace = context.obj
     only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
-    redrive_of = Redrive(workplace.deployment(), only)
+    redriving = Redrive(workplace.deployment(), only)
     table = Table("messages", "number", "what became of them")
-    for result in [redrive_of()] if only else [redrive_of(), redrive_of.frames()]:
+    for result in [redriving()] if only else [redriving(), redriving.frames()]:
         for kind, number in sorted(result.sent.items()):
             table.add_row(kind, str(number), "sent again")
         for reason, number in sorted(result.left.items()):

@@ -2,7 +2,7 @@
 
 AWS: IAM decides in well under a millisecond.
 
-MiniStack parses all policies of the caller's role twice for each request, once for its name and once to decide: a fifth
+MiniStack parses all policies of the caller's role twice for each request, once for its name and once to decide: a tenth
 of what deciding costs.
 
 Patched: `parse_policy_document`. It is called as it is, and what it makes of a text is remembered for that text. A
