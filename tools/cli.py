@@ -40,7 +40,7 @@ from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, GATEWAY, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports, Stack
 from tools.stack.project import Project
 
 _FOLLOW_TIMEOUT_SECONDS = 300.0
@@ -48,6 +48,10 @@ _DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
 """Small partitions, so that there are several to count and to broadcast through."""
 
 _DEMO = "demo"
+_Package = Annotated[
+    Packaging,
+    typer.Option(envvar="LOUDHAILER_PACKAGE", help="Functions as a zip, or as the image in a container engine."),
+]
 _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
 _TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
@@ -132,12 +136,13 @@ def up(
     force: Annotated[bool, typer.Option("--force", help="Apply even if nothing has changed.")] = False,
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local AWS; 0: a free one.")] = 0,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: a free one.")] = 0,
+    package: _Package = Packaging.ZIP,
 ) -> None:
     """Start the local stack, or bring it up to date."""
     workplace: Workplace = context.obj
     stack = workplace.stack()
     with workplace.held(stack):
-        changed = stack.up(Ports(aws_port, gateway_port), force=force)
+        changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         deployment = Deployment.of(stack.state())
         if changed:
             _put_sample_tenants(deployment)
@@ -190,6 +195,7 @@ def demo(
     *,
     sockets: Annotated[int, typer.Option(min=10, max=20_000, help="How many sockets connect.")] = 500,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running for a closer look.")] = False,
+    package: _Package = Packaging.ZIP,
 ) -> None:
     """Show it all on a stack of its own: sockets, three broadcasts, departures; every frame and count is checked."""
     workplace: Workplace = context.obj
@@ -197,7 +203,7 @@ def demo(
     stack = workplace.stack(_DEMO, **_DEMO_VARIABLES)
     with workplace.held(stack), _removed_in_the_end(workplace, stack, keep=keep):
         stack.clear()
-        stack.up()
+        stack.up(packaging=package)
         performance = Performance(Scenario.of(sockets), Deployment.of(stack.state()), workplace.terminal)
         _run(performance.run())
         workplace.terminal.show(broadcast_table(performance.broadcasts))

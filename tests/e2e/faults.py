@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tests.e2e.system import PATIENCE_SECONDS, System, eventually
-from tools.stack.lifecycle import AWS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -24,11 +23,13 @@ _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 
 
 class Workers:
-    """The workers of one of the system's functions, busy and idle."""
+    """The workers of one of the system's functions, busy and idle; a container's processes are the machine's, too."""
 
     def __init__(self, system: System, function: str) -> None:
-        self._aws = psutil.Process(system.pids()[AWS])
-        self._function = system.deployment.functions[function]
+        self._identity = {
+            "AWS_ENDPOINT_URL": system.deployment.aws_endpoint,
+            "AWS_LAMBDA_FUNCTION_NAME": system.deployment.functions[function],
+        }
 
     def kill(self) -> int:
         """Kill all; how many there were."""
@@ -46,7 +47,7 @@ class Workers:
         deadline = time.monotonic() + PATIENCE_SECONDS
         try:
             while not happened():
-                assert time.monotonic() < deadline, f"{self._function} never did what it was to be killed for"
+                assert time.monotonic() < deadline, f"{self._identity} never did what it was to be killed for"
                 self._step()
         finally:
             self.kill()
@@ -61,14 +62,14 @@ class Workers:
                 time.sleep(_STEP_SECONDS)
 
     def _find(self) -> list[psutil.Process]:
-        return [worker for worker in self._aws.children() if _function_of(worker) == self._function]
+        return [process for process in psutil.process_iter() if self._identity.items() <= _environment(process).items()]
 
 
-def _function_of(worker: psutil.Process) -> str | None:
+def _environment(process: psutil.Process) -> dict[str, str]:
     try:
-        return worker.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+        return process.environ()
     except (psutil.Error, OSError):
-        return None
+        return {}
 
 
 @contextmanager

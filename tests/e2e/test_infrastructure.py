@@ -23,10 +23,8 @@ def failure(system: System, function: str, environment: dict[str, str]) -> dict[
     name = f"misconfigured-{function}"
     system.functions.create_function(
         FunctionName=name,
-        Runtime="python3.13",
         Role=configuration(system, function)["Role"],
-        Handler=f"functions.{function}.handler.handler",
-        Code={"ZipFile": system.directory.package.read_bytes()},
+        **package(system, function),
         Environment={"Variables": environment},
         Timeout=30,
     )
@@ -37,6 +35,16 @@ def failure(system: System, function: str, environment: dict[str, str]) -> dict[
         return error
     finally:
         system.functions.delete_function(FunctionName=name)
+
+
+def package(system: System, function: str) -> dict[str, Any]:
+    """What a function runs, as it is created."""
+    handler = f"functions.{function}.handler.handler"
+    deployed = system.functions.get_function(FunctionName=system.deployment.functions[function])
+    if deployed["Configuration"]["PackageType"] == "Image":
+        image = {"ImageUri": deployed["Code"]["ImageUri"]}
+        return {"PackageType": "Image", "Code": image, "ImageConfig": {"Command": [handler]}}
+    return {"Runtime": "python3.13", "Handler": handler, "Code": {"ZipFile": system.directory.package.read_bytes()}}
 
 
 def configuration(system: System, function: str) -> Any:

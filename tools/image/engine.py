@@ -36,7 +36,7 @@ class Engine:
         """Run one command of the client; what it wrote to standard output."""
         done = subprocess.run(
             [self.client, *arguments],
-            env=self._environment(),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,7 +59,7 @@ class Engine:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as source:
             done = subprocess.run(
                 [self.client, *arguments],
-                env=self._environment(),
+                env=self.environment,
                 stdin=source.stdout,
                 capture_output=True,
                 text=True,
@@ -69,8 +69,9 @@ class Engine:
             raise OperatorError(f"{command[0]} could not be read by docker {arguments[0]}. {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def _environment(self) -> dict[str, str]:
-        """BuildKit with the engine's own builder; no attestations, which would make an index of the image.
+    @property
+    def environment(self) -> dict[str, str]:
+        """The client's: BuildKit with the engine's own builder; no attestations, which would make the image an index.
 
         Lambda refuses an index: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html.
         """
@@ -95,6 +96,13 @@ def running_engine() -> Iterator[Engine]:
             yield Engine(client, private, private=True)
     else:
         raise OperatorError("No container engine answers, and none can be started here.", _INSTALL)
+
+
+@contextmanager
+def engine_at(address: str) -> Iterator[Engine]:
+    """The engine that was found at the address, kept for the block if it ends when nobody needs it."""
+    with private_engine.used(address):
+        yield Engine(_client(), address)
 
 
 def _client() -> str:

@@ -52,6 +52,18 @@ def held(answers: Callable[[str], bool]) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def used(address: str) -> Iterator[None]:
+    """Keep an engine that runs already for the block, if the address is that of a private one."""
+    users = Path(address.removeprefix("unix://")).with_name("users")
+    if not users.is_file():
+        yield
+        return
+    with users.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield
+
+
 def _start(directory: Path, address: str, answers: Callable[[str], bool]) -> None:
     log = directory / "log"
     keeper = os.posix_spawn(

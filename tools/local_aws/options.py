@@ -17,6 +17,7 @@ class Options:
     ttl_interval: float
     workers_per_function: int
     workers: int
+    engine: str
     log_level: str
 
     @property
@@ -36,5 +37,6 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--ttl-interval", type=float, default=5.0, help="seconds between two sweeps of expired items")
     parser.add_argument("--workers-per-function", type=int, default=4, help="processes one function may have")
     parser.add_argument("--workers", type=int, default=24, help="processes all functions may have together")
+    parser.add_argument("--engine", default="", help="address of the container engine that runs functions of images")
     parser.add_argument("--log-level", default="WARNING", help="of MiniStack's own log, on stderr")
     return Options(**vars(parser.parse_args(arguments)))

@@ -7,13 +7,18 @@ that nobody saw end. It keeps what is whole and drops the rest.
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 import psutil
 
 from tools.console import Terminal
 from tools.errors import OperatorError
+from tools.image.base import local as local_base
+from tools.image.build import LOCAL_TAG, build, own_platform
+from tools.image.engine import Engine, running_engine
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
@@ -25,6 +30,13 @@ from tools.stack.terraform import ApplyProgress, Terraform, find_terraform, terr
 AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
+
+
+class Packaging(StrEnum):
+    """How the functions reach the local AWS."""
+
+    ZIP = "zip"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True)
@@ -53,13 +65,18 @@ class Stack:
         """What the last command left written down."""
         return load_state(self.directory.state_file)
 
-    def up(self, ports: Ports = Ports(), *, force: bool = False) -> bool:
+    def up(self, ports: Ports = Ports(), *, packaging: Packaging = Packaging.ZIP, force: bool = False) -> bool:
         """Bring the stack up to date; whether there was anything to do."""
         find_terraform()
+        with ExitStack() as needed:
+            engine = needed.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
+            return self._up(ports, engine, force=force)
+
+    def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
-        state, started = self._start(ports)
-        code = build_package(self.project, self.directory.package)
+        state, started = self._start(ports, engine)
+        code, package = self._zip() if engine is None else self._image(engine)
         variables = self._variables(state)
         terraform = self.terraform(state)
         wanted = Fingerprint(code, terraform.fingerprint(), digest_of(variables))
@@ -68,7 +85,6 @@ class Stack:
             if not changed:
                 return started
             self.terminal.say(f"Changed since the last apply: {', '.join(changed)}.")
-        package = {"zip": {"path": str(self.directory.package), "hash": zip_hash(code)}}
         self._apply(terraform, state, wanted, {**variables, "package": package})
         return True
 
@@ -95,7 +111,20 @@ class Stack:
         environment = terraform_environment(local_environment(os.environ, state.aws_port))
         return Terraform(self.project, self.directory, {**environment, **self.processes.mark(TERRAFORM)})
 
-    def _start(self, ports: Ports) -> tuple[StackState, bool]:
+    def _zip(self) -> tuple[str, dict[str, Any]]:
+        """The functions as a zip: a digest of what they are, and how Terraform names them."""
+        digest = build_package(self.project, self.directory.package)
+        return digest, {"zip": {"path": str(self.directory.package), "hash": zip_hash(digest)}}
+
+    def _image(self, engine: Engine) -> tuple[str, dict[str, Any]]:
+        """The functions as an image, likewise; locally its digest is the engine's own id of it."""
+        platform = own_platform(engine)
+        base = local_base(self.project.root, engine, platform, self.terminal)
+        with self.terminal.step("Building the image"):
+            image = build(self.project.root, engine, platform=platform, tag=LOCAL_TAG, base=base)
+        return image.id, {"image": {"repository_url": LOCAL_TAG.partition(":")[0], "digest": image.id}}
+
+    def _start(self, ports: Ports, engine: Engine | None) -> tuple[StackState, bool]:
         """See that both processes run; the state that fits them, and whether one had to be started."""
         state = self.state()
         aws = self.processes.find(AWS)
@@ -106,15 +135,16 @@ class Stack:
             and answers(state.aws_port)
             and not state.applying
             and ports.aws in (0, state.aws_port)
+            and (engine is None or engine.address == state.engine)
         )
         if not whole or state is None:
-            state = self._start_aws(ports, state)
+            state = self._start_aws(ports, state, engine)
         gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
         if gateway_lives and ports.gateway in (0, state.gateway_port):
             return state, not whole
         return self._start_gateway(ports, state), True
 
-    def _start_aws(self, ports: Ports, remembered: StackState | None) -> StackState:
+    def _start_aws(self, ports: Ports, remembered: StackState | None, engine: Engine | None) -> StackState:
         """A new, empty local AWS: all that described an older one goes, and the gateway that spoke to it."""
         for name in (GATEWAY, AWS):
             self.processes.stop(name)
@@ -122,8 +152,9 @@ class Stack:
         aws_port, gateway_port = (remembered.aws_port, remembered.gateway_port) if remembered else (0, 0)
         aws_port = ports.aws or free_port(aws_port)
         command = ["tools.local_aws", "--port", str(aws_port), "--state-dir", str(self.directory.aws_state)]
-        aws = self._start_process(AWS, [*command, "--account", ACCOUNT], aws_port, aws_port)
-        return self._saved(StackState(aws_port, gateway_port or free_port(), identity_of(aws)))
+        address = "" if engine is None else engine.address
+        aws = self._start_process(AWS, [*command, "--account", ACCOUNT, "--engine", address], aws_port, aws_port)
+        return self._saved(StackState(aws_port, gateway_port or free_port(), identity_of(aws), address))
 
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)

@@ -38,6 +38,7 @@ class StackState:
     Attributes:
         aws_port: where the local AWS listens.
         gateway_port: where the gateway stand-in listens.
+        engine: the container engine that the local AWS was given; empty when it needs none.
         aws_identity: process id and start time of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
         applied: the last apply that succeeded; None when the last one failed.
@@ -46,6 +47,7 @@ class StackState:
     aws_port: int
     gateway_port: int
     aws_identity: str = ""
+    engine: str = ""
     applying: bool = False
     applied: Applied | None = field(default=None)
 

@@ -29,11 +29,11 @@ class _Worker:
 
 
 def _function(name: str, version: str = "1") -> Function:
-    return Function(name, version, "code.handler", Path(), 3.0, ())
+    return Function(name, version, Path(), 3.0, ())
 
 
 def _pool(per_function: int = 2, total: int = 3, **limits: Any) -> WorkerPool:
-    return WorkerPool(per_function, total, **({"patience": 5.0} | limits), start=_Worker)  # type: ignore[arg-type]
+    return WorkerPool(per_function, total, _Worker, **({"patience": 5.0} | limits))  # type: ignore[arg-type]
 
 
 def test_an_idle_worker_is_used_again() -> None:

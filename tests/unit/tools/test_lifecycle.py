@@ -1,9 +1,11 @@
 """`up` and `down` over every kind of remains; the processes are `sleep`, Terraform is a stand-in."""
 
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import psutil
@@ -12,9 +14,11 @@ import pytest
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.console import Terminal
 from tools.errors import OperatorError
+from tools.image.build import Image
+from tools.image.engine import Engine
 from tools.stack import lifecycle
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, GATEWAY, TERRAFORM, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.state import StackState, save_state
@@ -238,3 +242,43 @@ def test_a_missing_terraform_is_noticed_before_anything_is_started(
     with pytest.raises(OperatorError, match="not installed"):
         stack.up()
     assert not stack.directory.path.exists()
+
+
+IMAGE_ID = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A container engine that has built the image already."""
+    engine = Engine("docker", "unix:///engine.sock")
+
+    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> Image:
+        return Image(IMAGE_ID, tag, f"{base} for {platform}", ())
+
+    monkeypatch.setattr(lifecycle, "running_engine", lambda: nullcontext(engine))
+    monkeypatch.setattr(lifecycle, "own_platform", lambda _engine: "linux/arm64")
+    monkeypatch.setattr(lifecycle, "local_base", lambda *_: "base")
+    monkeypatch.setattr(lifecycle, "build", build)
+    return engine
+
+
+def test_functions_can_run_the_image(stack: Stack, engine: Engine, terraform: TerraformStandIn) -> None:
+    """Terraform gets the image by its digest, and the local AWS the engine that runs it."""
+    assert stack.up(packaging=Packaging.IMAGE)
+    assert terraform.calls == APPLY
+    variables = json.loads((stack.directory.terraform / "stacks" / "hub" / "run.auto.tfvars.json").read_text())
+    assert variables["package"] == {"image": {"repository_url": "loudhailer", "digest": IMAGE_ID}}
+    assert state_of(stack).engine == engine.address
+    assert not stack.up(packaging=Packaging.IMAGE)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -> None:
+    """It was started for zips and cannot run a container; the other way round it can stay."""
+    stack.up()
+    first = process_of(stack, AWS)
+    assert stack.up(packaging=Packaging.IMAGE)
+    second = process_of(stack, AWS)
+    assert second != first
+    assert stack.up()
+    assert process_of(stack, AWS) == second

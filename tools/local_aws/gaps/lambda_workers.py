@@ -13,9 +13,11 @@ MiniStack starts a process for every concurrent invocation, without a bound, and
 it ends the process when a handler raises; it waits 50 ms for the log of a handler that logs nothing, because it
 cannot tell when a log is complete; it opens a log stream for every single invocation.
 
-Patched: how a Python function of package type Zip is run (`_execute_function_dispatch`), and what ends workers when
-a function is changed or deleted. Other runtimes are left to MiniStack. When all workers are busy, invocations wait
-in line; only when the line is too long or too slow do they get the 429 that AWS gives at the account's concurrency.
+Patched: how a function that is an image or a zip for Python is run (`_execute_function_dispatch`), and what ends
+workers when a function is changed or deleted. Other runtimes are left to MiniStack. When all workers are busy,
+invocations wait in line; only when the line is too long or too slow do they get the 429 that AWS gives at the
+account's concurrency. A function of package type Image runs in a container of the engine that the launcher is given,
+under the same rules; MiniStack would find an engine by itself, and publish a port of each container.
 Recursion detection and durable executions are not carried over. The handler's clock starts when its process is
 ready: as on AWS, the function's timeout does not count its initialization.
 """
@@ -27,15 +29,19 @@ import os
 import threading
 import time
 import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, lambda_svc
 
+from tools.image.engine import Engine, engine_at
 from tools.local_aws.gaps import Gap
+from tools.local_aws.lambda_runtime.container import ContainerWorker
 from tools.local_aws.lambda_runtime.pool import PoolExhaustedError, WorkerPool
-from tools.local_aws.lambda_runtime.worker import Function, Invocation, Outcome
+from tools.local_aws.lambda_runtime.worker import Function, Image, Invocation, Outcome, ProcessWorker, Worker
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
 
@@ -44,18 +50,22 @@ _STOCK_DISPATCH = lambda_svc._execute_function_dispatch
 
 def gap(options: Options) -> Gap:
     """Run functions in a pool of workers of the launcher's own."""
-    pool = WorkerPool(options.workers_per_function, options.workers)
+    held = ExitStack()
+    engine = held.enter_context(engine_at(options.engine)) if options.engine else None
+    pool = WorkerPool(options.workers_per_function, options.workers, _starter(engine))
     packages = _Packages(options.scratch_dir / "code")
     endpoint = f"http://127.0.0.1:{options.port}"
 
     def dispatch(
         func: dict[str, Any], config: dict[str, Any], event: Any, request_id: str, started: float
     ) -> dict[str, Any]:
-        code = func.get("code_zip")
-        if not code or config.get("PackageType") == "Image" or not config.get("Runtime", "").startswith("python"):
+        if config.get("PackageType") == "Image":
+            function = _function_of_image(config, endpoint)
+        elif (code := func.get("code_zip")) and config.get("Runtime", "").startswith("python"):
+            function = _function_of_zip(config, packages.unpacked(config["CodeSha256"], code), endpoint)
+        else:
             stock: dict[str, Any] = _STOCK_DISPATCH(func, config, event, request_id, started)
             return stock
-        function = _function(config, packages.unpacked(config["CodeSha256"], code), endpoint)
         trace_id = lambda_svc._xray_trace_id_for_invocation(config)
         try:
             with pool.lease(function) as worker:
@@ -103,8 +113,20 @@ def gap(options: Options) -> Gap:
                 reset,
             ),
         ),
-        close=(pool.close,),
+        close=(pool.close, held.close),
     )
+
+
+def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
+    def start(function: Function) -> Worker:
+        match function.code:
+            case Path() as code:
+                return ProcessWorker(function, code)
+            case Image() as image if engine is not None:
+                return ContainerWorker(function, image, engine, _write_lines)
+        raise RuntimeError(f"{function.name} is an image: start the local AWS with --engine.")
+
+    return start
 
 
 class _Packages:
@@ -127,37 +149,52 @@ class _Packages:
 _PATH_SAFE = str.maketrans("+/", "-_", "=")
 
 
-def _function(config: dict[str, Any], code: Path, endpoint: str) -> Function:
-    account, region = lambda_runtime._account_region_from_function_config(config)
-    name = config["FunctionName"]
-    handler = config["Handler"]
-    version = config.get("Version", "$LATEST")
+def _function_of_zip(config: dict[str, Any], code: Path, endpoint: str) -> Function:
     environment = {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "AWS_ENDPOINT_URL": endpoint,
-        **config.get("Environment", {}).get("Variables", {}),
-        "_HANDLER": handler,
+        **_environment(config, endpoint),
+        "_HANDLER": config["Handler"],
         "LAMBDA_TASK_ROOT": str(code),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{config['Runtime']}",
+    }
+    return _function(config, code, environment)
+
+
+def _function_of_image(config: dict[str, Any], endpoint: str) -> Function:
+    # Locally the digest is the engine's own id of the image, which no repository knows.
+    _, _, identity = config["ImageUri"].rpartition("@")
+    command = config.get("ImageConfigResponse", {}).get("ImageConfig", {}).get("Command", [])
+    return _function(config, Image(identity, tuple(command)), _environment(config, endpoint))
+
+
+def _function(config: dict[str, Any], code: Path | Image, environment: dict[str, str]) -> Function:
+    account, region = lambda_runtime._account_region_from_function_config(config)
+    return Function(
+        name=f"{account}:{region}:{config['FunctionName']}",
+        version=config.get("Version", "$LATEST"),
+        code=code,
+        timeout=float(config.get("Timeout", 3)),
+        environment=tuple(sorted(environment.items())),
+    )
+
+
+def _environment(config: dict[str, Any], endpoint: str) -> dict[str, str]:
+    """The function's variables, and those of Lambda's that do not depend on how it is packaged."""
+    _, region = lambda_runtime._account_region_from_function_config(config)
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        **config.get("Environment", {}).get("Variables", {}),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_FUNCTION_VERSION": version,
+        "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
+        "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": _log_group(config),
         **lambda_runtime.execution_credentials(config),
     }
-    return Function(
-        name=f"{account}:{region}:{name}",
-        version=version,
-        handler=handler,
-        code=code,
-        timeout=float(config.get("Timeout", 3)),
-        environment=tuple(sorted(environment.items())),
-    )
 
 
 def _log_group(config: dict[str, Any]) -> str:
@@ -165,8 +202,7 @@ def _log_group(config: dict[str, Any]) -> str:
     return chosen or f"/aws/lambda/{config['FunctionName']}"
 
 
-def _write_log(config: dict[str, Any], stream_name: str, request_id: str, outcome: Outcome, duration: float) -> None:
-    now = int(time.time() * 1000)
+def _write_log(config: dict[str, Any], stream: str, request_id: str, outcome: Outcome, duration: float) -> None:
     milliseconds = f"{duration * 1000:.2f} ms"
     lines = [
         f"START RequestId: {request_id} Version: {config.get('Version', '$LATEST')}",
@@ -174,7 +210,15 @@ def _write_log(config: dict[str, Any], stream_name: str, request_id: str, outcom
         f"END RequestId: {request_id}",
         f"REPORT RequestId: {request_id}\tDuration: {milliseconds}\tMemory Size: {config.get('MemorySize', 128)} MB",
     ]
-    group_name = _log_group(config)
+    _append(_log_group(config), stream, lines)
+
+
+def _write_lines(function: Function, stream: str, lines: list[str]) -> None:
+    _append(dict(function.environment)["AWS_LAMBDA_LOG_GROUP_NAME"], stream, lines)
+
+
+def _append(group_name: str, stream_name: str, lines: list[str]) -> None:
+    now = int(time.time() * 1000)
     group = cloudwatch_logs._log_groups.get(group_name)
     if group is None:
         group = cloudwatch_logs._log_groups[group_name] = {

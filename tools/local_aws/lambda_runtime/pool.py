@@ -36,10 +36,10 @@ class WorkerPool:
         self,
         per_function: int,
         total: int,
+        start: Callable[[Function], Worker],
         *,
         patience: float = _PATIENCE_SECONDS,
         waiting: int = _WAITING,
-        start: Callable[[Function], Worker] = Worker,
     ) -> None:
         self._per_function = per_function
         self._total = total

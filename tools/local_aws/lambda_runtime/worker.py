@@ -11,11 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
-_INIT_SECONDS = 60.0  # AWS gives 10; a busy laptop that starts many at once needs more
+INIT_SECONDS = 60.0  # AWS gives 10; a busy laptop that starts many at once needs more
 _CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a container runs: an image as the engine knows it, and the command that names the function's handler."""
+
+    reference: str
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,7 @@ class Function:
 
     name: str  # "account:region:name": all versions share its capacity
     version: str
-    handler: str
-    code: Path
+    code: Path | Image
     timeout: float
     environment: tuple[tuple[str, str], ...]
 
@@ -49,14 +56,48 @@ class Outcome:
     log: str
 
 
+def timed_out(function: Function, invocation: Invocation) -> dict[str, Any]:
+    """The error of an invocation that took too long."""
+    return _failure(invocation, "Sandbox.Timedout", f"Task timed out after {function.timeout:.2f} seconds")
+
+
+def exited(status: int | None, invocation: Invocation) -> dict[str, Any]:
+    """The error of an invocation whose execution environment ended."""
+    return _failure(invocation, "Runtime.ExitError", f"Runtime exited with error: exit status {status}")
+
+
+def _failure(invocation: Invocation, kind: str, message: str) -> dict[str, Any]:
+    return {"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"}
+
+
 class _Ended(Exception):  # noqa: N818 (not an error of ours)
     """The process closed its response pipe."""
 
 
-class Worker:
+class Worker(Protocol):
+    """An execution environment that runs one function, one invocation at a time; the caller sees to that."""
+
+    function: Function
+    log_stream: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another invocation."""
+
+    def invoke(self, invocation: Invocation) -> Outcome:
+        """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
+
+    def kill(self) -> None:
+        """End it at once and wait for that."""
+
+    def close(self) -> None:
+        """End it and give back what it holds."""
+
+
+class ProcessWorker:
     """A process that runs one function, one invocation at a time; the caller sees to that."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, code: Path) -> None:
         self.function = function
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         request_end, self._requests = os.pipe()
@@ -72,7 +113,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=log_end,
                 stderr=log_end,
-                cwd=function.code,
+                cwd=code,
                 env=dict(function.environment) | {"AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream},
                 start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
             )
@@ -90,7 +131,7 @@ class Worker:
         log = bytearray()
         try:
             if not self._ready:
-                ready = self._response(time.monotonic() + _INIT_SECONDS, log)
+                ready = self._response(time.monotonic() + INIT_SECONDS, log)
                 if "error" in ready:
                     self.kill()
                     return self._outcome(ready, log)
@@ -99,13 +140,10 @@ class Worker:
             return self._outcome(self._response(time.monotonic() + self.function.timeout, log), log)
         except TimeoutError:
             self.kill()
-            problem = ("Sandbox.Timedout", f"Task timed out after {self.function.timeout:.2f} seconds")
+            error = timed_out(self.function, invocation)
         except (_Ended, BrokenPipeError):
             self.kill()
-            status = self._process.returncode
-            problem = ("Runtime.ExitError", f"Runtime exited with error: exit status {status}")
-        kind, message = problem
-        error = {"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"}
+            error = exited(self._process.returncode, invocation)
         return self._outcome({"error": error}, log)
 
     def kill(self) -> None:

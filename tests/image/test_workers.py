@@ -1,0 +1,166 @@
+"""Functions of an image on the local AWS: one container an execution environment, by the rules of all workers."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.contract.conftest import ACCOUNT, aws_client
+from tests.integration.local_aws.conftest import eventually
+from tools.image.build import Image
+from tools.image.engine import Engine
+from tools.stack.directory import StackDirectory
+from tools.stack.local_aws import local_endpoint, local_environment
+from tools.stack.processes import ProcessTable, await_ready, free_port
+
+WORKERS_PER_FUNCTION = 2
+PROBE = Path(__file__).with_name("probe.py")
+
+
+@dataclass
+class Lambda:
+    """A local AWS with an engine, and functions of the image in it."""
+
+    process: psutil.Process
+    client: Any
+    logs: Any
+    role: str
+    image_id: str
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def function(self, *, timeout: int = 20) -> str:
+        """A new function that runs the probe; its name."""
+        name = f"probe-{next(self.numbers)}"
+        self.client.create_function(
+            FunctionName=name,
+            PackageType="Image",
+            Role=self.role,
+            Code={"ImageUri": f"loudhailer@{self.image_id}"},
+            ImageConfig={"Command": ["probe.handler"]},
+            Environment={"Variables": {"OWN": "variable"}},
+            Timeout=timeout,
+        )
+        return name
+
+    def invoke(self, name: str, **event: Any) -> dict[str, Any]:
+        """What the function answers, or the error that it ends with."""
+        answer: dict[str, Any] = json.load(self.client.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
+        return answer
+
+
+@pytest.fixture(scope="module")
+def probe(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The id of the image with the probe in it."""
+    context = tmp_path_factory.mktemp("probe")
+    (context / "probe.py").write_text(PROBE.read_text())
+    (context / "Dockerfile").write_text(f"FROM {image.tag}\nCOPY probe.py /var/task/probe.py\n")
+    engine.run("build", "--tag", "loudhailer:probe", str(context))
+    return engine.run("image", "inspect", "--format", "{{.Id}}", "loudhailer:probe")
+
+
+@pytest.fixture(scope="module")
+def functions(engine: Engine, probe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
+    """A local AWS that lives as long as the tests of this file."""
+    directory = StackDirectory(tmp_path_factory.mktemp("aws") / "stack")
+    directory.create()
+    processes, port = ProcessTable(directory), free_port()
+    command = [sys.executable, "-m", "tools.local_aws", "--port", str(port), "--account", ACCOUNT]
+    command += ["--state-dir", str(directory.aws_state), "--engine", engine.address]
+    command += ["--workers-per-function", str(WORKERS_PER_FUNCTION)]
+    try:
+        process = processes.start("aws", command, local_environment(os.environ, port))
+        await_ready(process, directory.log("aws"), port)
+        endpoint = local_endpoint(port)
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+        role = aws_client("iam", endpoint).create_role(
+            RoleName="probe", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+        lambda_, logs = aws_client("lambda", endpoint), aws_client("logs", endpoint)
+        yield Lambda(process, lambda_, logs, role["Role"]["Arn"], probe)
+    finally:
+        processes.stop("aws")
+
+
+def test_a_container_is_used_again(functions: Lambda) -> None:
+    """An idle one takes the next invocation, as on Lambda."""
+    name = functions.function()
+    first, second = functions.invoke(name), functions.invoke(name)
+    assert first["container"] == second["container"]
+
+
+def test_each_container_has_one_invocation_in_flight_and_the_others_wait(functions: Lambda) -> None:
+    """There are as many containers as the cap allows, and nobody is turned away."""
+    name = functions.function()
+    with ThreadPoolExecutor(6) as executor:
+        answers = list(executor.map(lambda _: functions.invoke(name, seconds=0.3), range(6)))
+    assert len({answer["container"] for answer in answers}) == WORKERS_PER_FUNCTION
+
+
+def test_a_function_is_told_what_lambda_tells(functions: Lambda) -> None:
+    """Its own variables and Lambda's, its ARN, its time; it runs as a user without rights."""
+    name = functions.function(timeout=20)
+    answer = functions.invoke(name)
+    assert answer["arn"].endswith(f":{ACCOUNT}:function:{name}")
+    assert 0 < answer["milliseconds"] <= 20_000
+    assert answer["user"] != 0
+    assert {"OWN", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_LAMBDA_LOG_GROUP_NAME"} <= {
+        *answer["variables"]
+    }
+    assert not {"DOCKER_HOST", "LOUDHAILER_PROCESS", "STATE_DIR"} & {*answer["variables"]}
+
+
+def test_a_handler_that_raises_keeps_its_container_and_one_that_exits_or_times_out_gets_a_new_one(
+    functions: Lambda,
+) -> None:
+    """The errors are Lambda's."""
+    name = functions.function(timeout=2)
+    first = functions.invoke(name)["container"]
+    raised = functions.invoke(name, **{"raise": "no"})
+    assert (raised["errorType"], raised["errorMessage"]) == ("ValueError", "no")
+    assert functions.invoke(name)["container"] == first
+    assert "exit status 3" in functions.invoke(name, exit=3)["errorMessage"]
+    second = functions.invoke(name)["container"]
+    assert second != first
+    assert "timed out after 2.00 seconds" in functions.invoke(name, seconds=30)["errorMessage"]
+    assert functions.invoke(name)["container"] not in {first, second}
+
+
+def test_an_image_that_does_not_exist_is_an_error_of_the_invocation(functions: Lambda) -> None:
+    """As it is told, with what the engine said in the log."""
+    name = functions.function()
+    functions.client.update_function_code(FunctionName=name, ImageUri=f"loudhailer@sha256:{'0' * 64}")
+    assert functions.invoke(name)["errorType"] == "Runtime.ExitError"
+
+
+def test_what_a_function_writes_is_in_its_log(functions: Lambda) -> None:
+    """It may arrive a moment after the answer."""
+    name = functions.function()
+    functions.invoke(name, say="hello")
+
+    def logged() -> bool:
+        events = functions.logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return any("probe says hello" in event["message"] for event in events)
+
+    assert eventually(logged)
+
+
+def test_containers_end_with_the_local_aws_even_if_it_is_killed(functions: Lambda, engine: Engine) -> None:
+    """A runtime that can ask for no next invocation exits, and the engine removes its container. Comes last."""
+    functions.invoke(functions.function())
+    of_it = ("ps", "--quiet", "--filter", f"label=loudhailer={functions.client.meta.endpoint_url}")
+    assert engine.run(*of_it)
+    os.kill(functions.process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while engine.run(*of_it):
+        assert time.monotonic() < deadline, engine.run("ps")
+        time.sleep(0.1)
