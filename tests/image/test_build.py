@@ -17,27 +17,33 @@ from tools.image import wheels
 from tools.image.build import LARGEST_BYTES, Image, build, megabytes, own_platform
 from tools.image.engine import Engine
 
+# https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html, and of arm64 https://github.com/ARM-software/abi-aa.
+_ELF_MACHINES = {"amd64": 62, "arm64": 183}
 _GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
 
 
 @pytest.fixture(scope="session")
 def files(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Every file below /var/task in the image, by its path there."""
-    archive = tmp_path_factory.mktemp("image") / "root.tar"
-    container = engine.run("create", image.tag, "none")
+    return _files(engine, image.tag, "var/task/", tmp_path_factory.mktemp("image"))
+
+
+def _files(engine: Engine, tag: str, folder: str, scratch: Path) -> dict[str, bytes]:
+    archive = scratch / "root.tar"
+    container = engine.run("create", tag, "none")
     try:
         engine.run("export", "--output", str(archive), container)
     finally:
         engine.run("rm", container)
-    return dict(_members(archive))
+    return dict(_members(archive, folder))
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+def _members(archive: Path, folder: str) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(archive) as tar:
         for member in tar:
-            if member.isfile() and member.name.startswith("var/task/"):
+            if member.isfile() and member.name.startswith(folder):
                 content = tar.extractfile(member) or io.BytesIO()
-                yield member.name.removeprefix("var/task/"), content.read()
+                yield member.name.removeprefix(folder), content.read()
 
 
 def test_our_layers_are_small(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +86,21 @@ def test_libraries_run_on_amazon_linux(files: dict[str, bytes]) -> None:
     assert libraries
     newest = {path: max(map(int, _GLIBC.findall(content)), default=0) for path, content in libraries.items()}
     assert {path: minor for path, minor in newest.items() if minor > 34} == {}
+
+
+def test_the_other_platform_needs_no_emulation(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """Its libraries are installed by this machine's Python; what the final stage adds is files alone."""
+    other = next(name for name in wheels.MACHINES if name != own_platform(engine).removeprefix("linux/"))
+    wheels.fetch(wheels.locked_requirements(ROOT), other, ROOT / "build" / "image" / other)
+    engine.run(
+        *("build", "--progress", "plain", "--network", "none", "--platform", f"linux/{other}", "--target", "build"),
+        *("--build-arg", f"BASE={image.base}", "--tag", "loudhailer:other"),
+        *("--file", str(ROOT / "images" / "lambda" / "Dockerfile"), str(ROOT)),
+    )
+    found = _files(engine, "loudhailer:other", "dependencies/var/task/", tmp_path)
+    machines = {int.from_bytes(content[18:20], "little") for content in found.values() if content[:4] == b"\x7fELF"}
+    assert machines == {_ELF_MACHINES[other]}
+    assert sum(map(len, found.values())) < LARGEST_BYTES
 
 
 def test_a_wheel_that_amazon_linux_could_not_run_is_refused(engine: Engine, image: Image, tmp_path: Path) -> None:

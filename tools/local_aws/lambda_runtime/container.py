@@ -179,14 +179,8 @@ class ContainerWorker:
         }
         user = os.getuid() or _NOBODY  # who starts it may end it, without being root
         return [
-            *(
-                "--rm",
-                f"--name={self._name}",
-                f"--label=loudhailer={environment['AWS_ENDPOINT_URL']}",
-                "--network=host",
-                "--pull=never",
-                "--log-driver=none",
-            ),
+            *("--rm", "--pull=never", "--network=host", "--log-driver=none"),
+            *(f"--name={self._name}", f"--label=loudhailer={environment['AWS_ENDPOINT_URL']}"),
             *("--read-only", "--tmpfs=/tmp:size=512m,mode=1777", f"--user={user}:{user}"),
             *("--cap-drop=ALL", "--security-opt=no-new-privileges", f"--ulimit=nofile={_DESCRIPTORS}:{_DESCRIPTORS}"),
             *(f"--env={name}={value}" for name, value in environment.items()),
