@@ -25,6 +25,11 @@ class Options:
         """Unpacked code and MiniStack's temporary files; emptied at every start."""
         return self.state_dir / "tmp"
 
+    @property
+    def images_dir(self) -> Path:
+        """Code of images that are run without an engine: a folder for each, called by the 64 digits of its digest."""
+        return self.state_dir / "images"
+
 
 def parse(arguments: list[str]) -> Options:
     """Read the command line; a wrong one ends the process with a usage message."""

@@ -19,6 +19,8 @@ from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
+from tools.operations.deployment import Deployment
+from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
@@ -77,7 +79,7 @@ class Stack:
         self.processes.stop(TERRAFORM)
         state, started = self._start(ports, engine)
         code, package = self._zip() if engine is None else self._image(engine)
-        variables = self._variables(state)
+        variables = self.terraform_variables(state)
         terraform = self.terraform(state)
         wanted = Fingerprint(code, terraform.fingerprint(), digest_of(variables))
         if not force and state.applied is not None:
@@ -170,7 +172,8 @@ class Stack:
             await_ready(process, self.directory.log(name), port)
         return process
 
-    def _variables(self, state: StackState) -> dict[str, Any]:
+    def terraform_variables(self, state: StackState) -> dict[str, Any]:
+        """What only the run knows, but for the package."""
         return {
             **self.variables,
             "aws_endpoint": local_endpoint(state.aws_port),
@@ -194,8 +197,11 @@ class Stack:
             # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
             self._saved(replace(state, applying=False))
             raise
+        deployment = Deployment(local_endpoint(state.aws_port), terraform.outputs())
+        traffic = Traffic(deployment.client("lambda"), deployment.functions.values())
+        traffic.finish(traffic.pending())
         reload_gateway(state.gateway_port)
-        self._saved(replace(state, applying=False, applied=Applied(wanted, terraform.outputs())))
+        self._saved(replace(state, applying=False, applied=Applied(wanted, deployment.outputs)))
 
     def _saved(self, state: StackState) -> StackState:
         save_state(self.directory.state_file, state)

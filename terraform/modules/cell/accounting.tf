@@ -1,12 +1,13 @@
 module "accounting" {
   source = "../lambda_function"
 
-  name                 = "accounting"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.accounting
-  memory               = local.memory.accounting
-  reserved_concurrency = lookup(var.reserved_concurrency, "accounting", null)
+  name                    = "accounting"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.accounting
+  memory                  = local.memory.accounting
+  reserved_concurrency    = lookup(var.reserved_concurrency, "accounting", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "accounting", null)
 
   variables = {
     PARTITIONS_TABLE = local.partitions.name

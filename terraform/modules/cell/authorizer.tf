@@ -1,12 +1,13 @@
 module "authorizer" {
   source = "../lambda_function"
 
-  name                 = "authorizer"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.authorizer
-  memory               = local.memory.authorizer
-  reserved_concurrency = lookup(var.reserved_concurrency, "authorizer", null)
+  name                    = "authorizer"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.authorizer
+  memory                  = local.memory.authorizer
+  reserved_concurrency    = lookup(var.reserved_concurrency, "authorizer", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "authorizer", null)
 
   variables = {
     TENANTS_TABLE             = local.tenants.name

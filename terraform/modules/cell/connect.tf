@@ -1,12 +1,13 @@
 module "connect" {
   source = "../lambda_function"
 
-  name                 = "connect"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.connect
-  memory               = local.memory.connect
-  reserved_concurrency = lookup(var.reserved_concurrency, "connect", null)
+  name                    = "connect"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.connect
+  memory                  = local.memory.connect
+  reserved_concurrency    = lookup(var.reserved_concurrency, "connect", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "connect", null)
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name

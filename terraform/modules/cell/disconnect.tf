@@ -1,12 +1,13 @@
 module "disconnect" {
   source = "../lambda_function"
 
-  name                 = "disconnect"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.disconnect
-  memory               = local.memory.disconnect
-  reserved_concurrency = lookup(var.reserved_concurrency, "disconnect", null)
+  name                    = "disconnect"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.disconnect
+  memory                  = local.memory.disconnect
+  reserved_concurrency    = lookup(var.reserved_concurrency, "disconnect", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "disconnect", null)
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name

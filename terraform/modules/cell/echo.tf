@@ -3,13 +3,14 @@ module "echo" {
   source   = "../lambda_function"
   for_each = module.messaging.queues
 
-  name                 = "echo"
-  suffix               = each.value.tenant
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.echo
-  memory               = local.memory.echo
-  reserved_concurrency = lookup(var.reserved_concurrency, "echo", null)
+  name                    = "echo"
+  suffix                  = each.value.tenant
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.echo
+  memory                  = local.memory.echo
+  reserved_concurrency    = lookup(var.reserved_concurrency, "echo", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "echo", null)
 
   variables = {
     SESSIONS_TABLE        = local.sessions.name

@@ -1,12 +1,13 @@
 module "end_session" {
   source = "../lambda_function"
 
-  name                 = "end_session"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.end_session
-  memory               = local.memory.end_session
-  reserved_concurrency = lookup(var.reserved_concurrency, "end_session", null)
+  name                    = "end_session"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.end_session
+  memory                  = local.memory.end_session
+  reserved_concurrency    = lookup(var.reserved_concurrency, "end_session", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "end_session", null)
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name

@@ -1,12 +1,13 @@
 module "join_room" {
   source = "../lambda_function"
 
-  name                 = "join_room"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.join_room
-  memory               = local.memory.join_room
-  reserved_concurrency = lookup(var.reserved_concurrency, "join_room", null)
+  name                    = "join_room"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.join_room
+  memory                  = local.memory.join_room
+  reserved_concurrency    = lookup(var.reserved_concurrency, "join_room", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "join_room", null)
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name

@@ -1,12 +1,13 @@
 module "post_message" {
   source = "../lambda_function"
 
-  name                 = "post_message"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.post_message
-  memory               = local.memory.post_message
-  reserved_concurrency = lookup(var.reserved_concurrency, "post_message", null)
+  name                    = "post_message"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.post_message
+  memory                  = local.memory.post_message
+  reserved_concurrency    = lookup(var.reserved_concurrency, "post_message", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "post_message", null)
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)

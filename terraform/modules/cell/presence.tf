@@ -1,12 +1,13 @@
 module "presence" {
   source = "../lambda_function"
 
-  name                 = "presence"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.presence
-  memory               = local.memory.presence
-  reserved_concurrency = lookup(var.reserved_concurrency, "presence", null)
+  name                    = "presence"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.presence
+  memory                  = local.memory.presence
+  reserved_concurrency    = lookup(var.reserved_concurrency, "presence", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "presence", null)
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name

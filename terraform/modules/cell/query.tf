@@ -1,12 +1,13 @@
 module "query" {
   source = "../lambda_function"
 
-  name                 = "query"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.query
-  memory               = local.memory.query
-  reserved_concurrency = lookup(var.reserved_concurrency, "query", null)
+  name                    = "query"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.query
+  memory                  = local.memory.query
+  reserved_concurrency    = lookup(var.reserved_concurrency, "query", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "query", null)
 
   variables = {
     CONNECTIONS_TABLE     = local.connections.name

@@ -1,12 +1,13 @@
 module "reconcile" {
   source = "../lambda_function"
 
-  name                 = "reconcile"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.reconcile
-  memory               = local.memory.reconcile
-  reserved_concurrency = lookup(var.reserved_concurrency, "reconcile", null)
+  name                    = "reconcile"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.reconcile
+  memory                  = local.memory.reconcile
+  reserved_concurrency    = lookup(var.reserved_concurrency, "reconcile", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "reconcile", null)
 
   variables = {
     TENANTS_TABLE                = local.tenants.name

@@ -1,12 +1,13 @@
 module "relay_message" {
   source = "../lambda_function"
 
-  name                 = "relay_message"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.relay_message
-  memory               = local.memory.relay_message
-  reserved_concurrency = lookup(var.reserved_concurrency, "relay_message", null)
+  name                    = "relay_message"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.relay_message
+  memory                  = local.memory.relay_message
+  reserved_concurrency    = lookup(var.reserved_concurrency, "relay_message", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "relay_message", null)
 
   variables = {
     MESSAGES_TABLE        = local.messages.name

@@ -1,12 +1,13 @@
 module "send_message" {
   source = "../lambda_function"
 
-  name                 = "send_message"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.send_message
-  memory               = local.memory.send_message
-  reserved_concurrency = lookup(var.reserved_concurrency, "send_message", null)
+  name                    = "send_message"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.send_message
+  memory                  = local.memory.send_message
+  reserved_concurrency    = lookup(var.reserved_concurrency, "send_message", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "send_message", null)
 
   variables = {
     CONNECTIONS_TABLE        = local.connections.name

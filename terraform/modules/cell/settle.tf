@@ -1,12 +1,13 @@
 module "settle" {
   source = "../lambda_function"
 
-  name                 = "settle"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.settle
-  memory               = local.memory.settle
-  reserved_concurrency = lookup(var.reserved_concurrency, "settle", null)
+  name                    = "settle"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.settle
+  memory                  = local.memory.settle
+  reserved_concurrency    = lookup(var.reserved_concurrency, "settle", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "settle", null)
 
   variables = {
     BROADCASTS_TABLE      = local.broadcasts.name

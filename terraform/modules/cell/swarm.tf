@@ -1,12 +1,13 @@
 module "swarm" {
   source = "../lambda_function"
 
-  name                 = "swarm"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = local.timeouts.swarm
-  memory               = local.memory.swarm
-  reserved_concurrency = lookup(var.reserved_concurrency, "swarm", null)
+  name                    = "swarm"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.swarm
+  memory                  = local.memory.swarm
+  reserved_concurrency    = lookup(var.reserved_concurrency, "swarm", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "swarm", null)
 
   variables = {
     PARTITIONS_TABLE      = local.partitions.name

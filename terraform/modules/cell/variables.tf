@@ -164,6 +164,17 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "provisioned_concurrency" {
+  description = "Execution environments kept warm for a spike that is known beforehand, by function."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.provisioned_concurrency), keys(local.default_timeouts))) == 0
+    error_message = "provisioned_concurrency: the keys must be names of the cell's functions."
+  }
+}
+
 variable "gateway_endpoint" {
   description = "URL of the local stand-in for the data plane, such as http://127.0.0.1:8001; null in AWS."
   type        = string

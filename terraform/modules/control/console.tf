@@ -3,11 +3,12 @@ module "console" {
   source = "../lambda_function"
   count  = var.console.enabled ? 1 : 0
 
-  name                 = "console"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = 10
-  reserved_concurrency = lookup(var.reserved_concurrency, "console", null)
+  name                    = "console"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = 10
+  reserved_concurrency    = lookup(var.reserved_concurrency, "console", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "console", null)
 
   # The API's id is not known here: its routes need the function. The function reads it from the request.
   variables = {

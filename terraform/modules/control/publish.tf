@@ -1,11 +1,12 @@
 module "publish" {
   source = "../lambda_function"
 
-  name                 = "publish"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = 10
-  reserved_concurrency = lookup(var.reserved_concurrency, "publish", null)
+  name                    = "publish"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = 10
+  reserved_concurrency    = lookup(var.reserved_concurrency, "publish", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "publish", null)
 
   variables = {
     TENANTS_TABLE            = var.tables.tenants.name

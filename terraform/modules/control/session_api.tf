@@ -1,11 +1,12 @@
 module "session_api" {
   source = "../lambda_function"
 
-  name                 = "session_api"
-  package              = var.package
-  deployment           = var.deployment
-  timeout              = 10
-  reserved_concurrency = lookup(var.reserved_concurrency, "session_api", null)
+  name                    = "session_api"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = 10
+  reserved_concurrency    = lookup(var.reserved_concurrency, "session_api", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "session_api", null)
 
   variables = {
     TENANTS_TABLE    = var.tables.tenants.name

@@ -105,6 +105,17 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "provisioned_concurrency" {
+  description = "Execution environments kept warm for a spike that is known beforehand, of `console`, `publish` or `session_api`, by function."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.provisioned_concurrency), ["console", "publish", "session_api"])) == 0
+    error_message = "provisioned_concurrency: the keys must be console, publish and session_api."
+  }
+}
+
 variable "aws_endpoint" {
   description = "URL of the local AWS, such as http://127.0.0.1:4566; null in AWS."
   type        = string

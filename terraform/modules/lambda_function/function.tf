@@ -52,9 +52,24 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this, aws_iam_role_policy.tenant]
 }
 
-# Everything invokes the alias, so that a release or a rollback is a change of this one pointer.
+# Everything invokes the alias, so that a release or a rollback is a change of this one pointer. Terraform publishes versions
+# and makes the alias; from then on `loudhailer release` moves it, step by step, which no plan could do.
 resource "aws_lambda_alias" "live" {
   name             = "live"
   function_name    = aws_lambda_function.this.function_name
   function_version = aws_lambda_function.this.version
+
+  lifecycle {
+    ignore_changes = [function_version, routing_config]
+  }
+}
+
+# On the alias, it follows the version that the alias points to. AWS refuses to change it while the alias has weights:
+# https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html
+resource "aws_lambda_provisioned_concurrency_config" "live" {
+  count = var.provisioned_concurrency == null ? 0 : 1
+
+  function_name                     = aws_lambda_alias.live.function_name
+  qualifier                         = aws_lambda_alias.live.name
+  provisioned_concurrent_executions = var.provisioned_concurrency
 }

@@ -106,6 +106,25 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "provisioned_concurrency" {
+  description = "Execution environments that are kept warm for a spike that is known beforehand; null: none."
+  type        = number
+  default     = null
+
+  validation {
+    condition = var.provisioned_concurrency == null ? true : (
+      var.provisioned_concurrency >= 1 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
+    )
+    error_message = "provisioned_concurrency must be null or a whole number from 1."
+  }
+  validation {
+    condition = var.provisioned_concurrency == null || var.reserved_concurrency == null ? true : (
+      var.provisioned_concurrency <= var.reserved_concurrency
+    )
+    error_message = "provisioned_concurrency must not be higher than reserved_concurrency."
+  }
+}
+
 variable "variables" {
   description = "The function's own environment variables; those common to all functions are added."
   type        = map(string)

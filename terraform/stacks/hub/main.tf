@@ -13,6 +13,13 @@ locals {
   control_functions = ["console", "publish", "session_api"]
   control_reserved  = { for name, count in var.reserved_concurrency : name => count if contains(local.control_functions, name) }
   cell_reserved     = { for name, count in var.reserved_concurrency : name => count if !contains(local.control_functions, name) }
+
+  control_provisioned = {
+    for name, count in var.provisioned_concurrency : name => count if contains(local.control_functions, name)
+  }
+  cell_provisioned = {
+    for name, count in var.provisioned_concurrency : name => count if !contains(local.control_functions, name)
+  }
 }
 
 module "cell" {
@@ -32,6 +39,7 @@ module "cell" {
   timeouts                 = var.timeouts
   memory                   = var.memory
   reserved_concurrency     = local.cell_reserved
+  provisioned_concurrency  = local.cell_provisioned
   gateway_endpoint         = var.gateway_endpoint
 }
 
@@ -51,5 +59,6 @@ module "control" {
   console                  = var.console
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved
+  provisioned_concurrency  = local.control_provisioned
   aws_endpoint             = var.aws_endpoint
 }

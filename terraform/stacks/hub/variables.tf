@@ -175,6 +175,12 @@ variable "reserved_concurrency" {
   default     = {}
 }
 
+variable "provisioned_concurrency" {
+  description = "Execution environments kept warm for a spike that is known beforehand, by function."
+  type        = map(number)
+  default     = {}
+}
+
 variable "auth" {
   description = "Who may call the routes of broadcasts, and those of sessions: none (in `local`), iam or jwt."
   type        = object({ broadcast = optional(string, "iam"), session = optional(string, "iam") })

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.conftest import WORKERS_PER_FUNCTION, LocalAws, eventually, package
+
+_TELLS_ITS_VERSION = """
+def handler(event, context):
+    return context.function_version
+"""
 
 
 def _invoke(local_aws: LocalAws, function: str, event: Any = None, qualifier: str = "live") -> tuple[Any, str | None]:
@@ -240,3 +246,45 @@ def handler(event, context):
     return "done"
 """)
     assert _invoke(local_aws, function) == ("done", None)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_an_alias_with_weights_leads_a_share_to_the_other_version(local_aws: LocalAws, weight: float) -> None:
+    """GetFunction still says the alias's own: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html."""
+    function, _ = local_aws.deploy(_TELLS_ITS_VERSION)
+    client = local_aws.client("lambda")
+    client.update_function_code(FunctionName=function, ZipFile=package(_TELLS_ITS_VERSION), Publish=True)
+    weights = {"AdditionalVersionWeights": {"2": weight}}
+    client.update_alias(FunctionName=function, Name="live", RoutingConfig=weights)
+    versions = {_invoke(local_aws, function)[0] for _ in range(40)}
+    assert versions == {0.0: {"1"}, 0.5: {"1", "2"}, 1.0: {"2"}}[weight]
+    assert client.get_function_configuration(FunctionName=function, Qualifier="live")["Version"] == "1"
+
+
+def test_an_alias_that_an_api_calls_has_weights_too(local_aws: LocalAws) -> None:
+    """What API Gateway's integration names is the alias."""
+    function, _ = local_aws.deploy(_TELLS_ITS_VERSION)
+    client = local_aws.client("lambda")
+    client.update_function_code(FunctionName=function, ZipFile=package(_TELLS_ITS_VERSION), Publish=True)
+    alias = client.update_alias(
+        FunctionName=function, Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 1}}
+    )
+    apis = local_aws.client("apigatewayv2")
+    api = apis.create_api(Name=function, ProtocolType="HTTP")["ApiId"]
+    integration = apis.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{alias['AliasArn']}/invocations",
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    apis.create_route(ApiId=api, RouteKey="GET /", Target=f"integrations/{integration}")
+    apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+    client.add_permission(
+        FunctionName=function,
+        Qualifier="live",
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+    )
+    with urllib.request.urlopen(f"{local_aws.endpoint}/_aws/execute-api/{api}/") as response:  # noqa: S310
+        assert response.read() == b"2"

@@ -23,7 +23,8 @@ answer = pathlib.Path(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
 if answer.exists():
     sys.exit(answer.read_text())
 if sys.argv[1] == "output":
-    print(json.dumps({{"http_url": {{"value": "http://127.0.0.1:1/api", "type": "string"}}}}))
+    outputs = {{"http_url": "http://127.0.0.1:1/api", "functions": {{}}}}
+    print(json.dumps({{name: {{"value": value}} for name, value in outputs.items()}}))
 """
 
 

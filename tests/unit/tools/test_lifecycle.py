@@ -72,7 +72,7 @@ def test_up_starts_both_processes_and_applies(stack: Stack, terraform: Terraform
     assert terraform.calls == APPLY
     state = state_of(stack)
     assert state.applied is not None
-    assert state.applied.outputs == {"http_url": "http://127.0.0.1:1/api"}
+    assert state.applied.outputs == {"http_url": "http://127.0.0.1:1/api", "functions": {}}
     assert process_of(stack, AWS).pid != process_of(stack, GATEWAY).pid
     assert RELOADED[-1] == state.gateway_port
 

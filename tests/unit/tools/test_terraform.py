@@ -136,7 +136,7 @@ def test_a_failed_apply_is_reported_with_its_last_error_and_the_log(
 def test_outputs_are_plain_values(runner: Terraform) -> None:
     """Types and sensitivity are of no use here."""
     runner.prepare({})
-    assert runner.outputs() == {"http_url": "http://127.0.0.1:1/api"}
+    assert runner.outputs() == {"http_url": "http://127.0.0.1:1/api", "functions": {}}
 
 
 def test_a_missing_terraform_is_reported_with_how_to_get_it(

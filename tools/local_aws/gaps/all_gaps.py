@@ -18,10 +18,12 @@ from tools.local_aws.gaps import (
     stream_persistence,
     stream_records,
     time_to_live,
+    weighted_aliases,
 )
 
 GAPS = (
     lambda_workers.gap,
+    weighted_aliases.gap,
     reserved_concurrency.gap,
     event_sources.gap,
     fifo_queues.gap,

@@ -17,7 +17,8 @@ Patched: how a function that is an image or a zip for Python is run (`_execute_f
 workers when a function is changed or deleted. Other runtimes are left to MiniStack. When all workers are busy,
 invocations wait in line; only when the line is too long or too slow do they get the 429 that AWS gives at the
 account's concurrency. A function of package type Image runs in a container of the engine that the launcher is given,
-under the same rules; MiniStack would find an engine by itself, and publish a port of each container.
+under the same rules; MiniStack would find an engine by itself, and publish a port of each container. An image whose
+code lies unpacked in `images_dir`, under its digest, needs no engine: it is run as a zip is.
 Recursion detection and durable executions are not carried over. The handler's clock starts when its process is
 ready: as on AWS, the function's timeout does not count its initialization.
 """
@@ -38,7 +39,7 @@ from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, lambda_svc
 
 from tools.image.engine import Engine, engine_at
-from tools.local_aws.gaps import Gap
+from tools.local_aws.gaps import Gap, weighted_aliases
 from tools.local_aws.lambda_runtime.container import ContainerWorker
 from tools.local_aws.lambda_runtime.pool import PoolExhaustedError, WorkerPool
 from tools.local_aws.lambda_runtime.worker import Function, Image, Invocation, Outcome, ProcessWorker, Worker
@@ -59,8 +60,9 @@ def gap(options: Options) -> Gap:
     def dispatch(
         func: dict[str, Any], config: dict[str, Any], event: Any, request_id: str, started: float
     ) -> dict[str, Any]:
+        func, config = weighted_aliases.chosen(func, config)
         if config.get("PackageType") == "Image":
-            function = _function_of_image(config, endpoint)
+            function = _function_of_image(config, options.images_dir, endpoint)
         elif (code := func.get("code_zip")) and config.get("Runtime", "").startswith("python"):
             function = _function_of_zip(config, packages.unpacked(config["CodeSha256"], code), endpoint)
         else:
@@ -150,23 +152,30 @@ _PATH_SAFE = str.maketrans("+/", "-_", "=")
 
 
 def _function_of_zip(config: dict[str, Any], code: Path, endpoint: str) -> Function:
+    return _function_of_folder(config, code, config["Handler"], endpoint)
+
+
+def _function_of_image(config: dict[str, Any], unpacked: Path, endpoint: str) -> Function:
+    # Locally the digest is the engine's own id of the image, which no repository knows.
+    _, _, identity = config["ImageUri"].rpartition("@")
+    command = config.get("ImageConfigResponse", {}).get("ImageConfig", {}).get("Command", [])
+    code = unpacked / identity.removeprefix("sha256:")
+    if code.is_dir():
+        return _function_of_folder(config, code, command[0], endpoint)
+    return _function(config, Image(identity, tuple(command)), _environment(config, endpoint))
+
+
+def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoint: str) -> Function:
     environment = {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         **_environment(config, endpoint),
-        "_HANDLER": config["Handler"],
+        "_HANDLER": handler,
         "LAMBDA_TASK_ROOT": str(code),
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{config['Runtime']}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.get('Runtime') or 'python3.13'}",
     }
     return _function(config, code, environment)
-
-
-def _function_of_image(config: dict[str, Any], endpoint: str) -> Function:
-    # Locally the digest is the engine's own id of the image, which no repository knows.
-    _, _, identity = config["ImageUri"].rpartition("@")
-    command = config.get("ImageConfigResponse", {}).get("ImageConfig", {}).get("Command", [])
-    return _function(config, Image(identity, tuple(command)), _environment(config, endpoint))
 
 
 def _function(config: dict[str, Any], code: Path | Image, environment: dict[str, str]) -> Function:

@@ -84,6 +84,53 @@ run "the_live_alias_points_to_the_published_version" {
   }
 }
 
+run "nothing_is_kept_warm_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "Without provisioned_concurrency there must be none."
+  }
+}
+
+run "a_known_spike_is_met_by_the_alias" {
+  command = plan
+
+  variables {
+    reserved_concurrency    = 100
+    provisioned_concurrency = 100
+  }
+
+  assert {
+    condition = (
+      aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live"
+      && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 100
+    )
+    error_message = "The environments must be kept warm for the alias, whatever version it points to."
+  }
+}
+
+run "more_warm_environments_than_are_reserved_are_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency    = 10
+    provisioned_concurrency = 11
+  }
+
+  expect_failures = [var.provisioned_concurrency]
+}
+
+run "a_part_of_a_warm_environment_is_refused" {
+  command = plan
+
+  variables {
+    provisioned_concurrency = 0.5
+  }
+
+  expect_failures = [var.provisioned_concurrency]
+}
+
 run "logs_expire" {
   command = plan
 

@@ -1,0 +1,1 @@
+"""From an image to every account: manifests, plans, the shift of traffic, waves, rollback."""
