@@ -107,6 +107,65 @@ format: setup ## Rewrite Python and Terraform in their style.
 	$(RUN) ruff format
 	terraform fmt -recursive terraform
 
+##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
+
+RELEASE := $(RUN) loudhailer release
+PUSHED := build/image/pushed
+export DIGEST ?= $(shell cat $(PUSHED) 2>/dev/null)
+
+.PHONY: context
+context: setup ## Account, Region, roles and repository of ENVIRONMENT.
+	@$(RELEASE) context
+
+.PHONY: release-image
+release-image: setup ## Build the image of COMMIT on AWS's pinned base and push it to REPOSITORY_URL, once.
+	@$(RUN) python -m tools.image build --release --platform linux/arm64 --tag loudhailer:release
+	@$(RUN) python -m tools.image push "$$REPOSITORY_URL" --image loudhailer:release --tag "$$COMMIT" --digest-file $(PUSHED)
+
+.PHONY: sign
+sign: setup ## Sign the image DIGEST that was built from COMMIT, and attest how; in the workflow release.
+	@$(RELEASE) sign
+
+.PHONY: verify
+verify: setup ## Make sure that the workflow release has signed the image of COMMIT.
+	@$(RELEASE) verify
+
+.PHONY: current
+current: setup ## Which commit runs in ENVIRONMENT.
+	@$(RELEASE) current
+
+.PHONY: manifest
+manifest: setup ## Write the manifest of the image DIGEST that was built from COMMIT.
+	@$(RELEASE) manifest
+
+.PHONY: plan
+plan: setup ## Plan the release of COMMIT, or the one that runs, into a file; what costs money first.
+	@$(RELEASE) plan
+
+.PHONY: apply
+apply: setup ## Apply that file, shift the traffic step by step, write down what runs; PLAN refuses another file.
+	@$(RELEASE) apply
+
+.PHONY: rollback
+rollback: setup ## Return to the previous release: the traffic at once, then the configuration.
+	@$(RELEASE) rollback
+
+.PHONY: drift
+drift: setup ## Say what is not as the repository and the last release say.
+	@$(RELEASE) drift
+
+.PHONY: health
+health: setup ## A synthetic broadcast through the hub, judged; with SUBSCRIBER, that must deliver a part.
+	@$(RELEASE) health
+
+.PHONY: waves
+waves: setup ## In which order the subscribers of ENVIRONMENT get a release: CANARY first.
+	@$(RELEASE) waves
+
+.PHONY: cell
+cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's credentials.
+	@$(RELEASE) cell
+
 # Not for typing: what the targets above stand on.
 
 .PHONY: prerequisites

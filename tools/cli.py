@@ -39,6 +39,7 @@ from tools.operations.redriving import Redrive
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
+from tools.release.commands import app as release_app
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports, Stack
 from tools.stack.project import Project
@@ -109,6 +110,7 @@ tenant_app = typer.Typer(no_args_is_help=True, help="List, put and delete tenant
 app.add_typer(tenant_app, name="tenant")
 plan_app = typer.Typer(invoke_without_command=True)
 app.add_typer(plan_app, name="plan")
+app.add_typer(release_app, name="release")
 
 
 @app.callback()

@@ -3,17 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from yarl import URL
 
 from loudhailer.broadcast.report import Report
 
 _TIMEOUT = aiohttp.ClientTimeout(total=35)
 _REPORT_POLL_SECONDS = 0.25
 _LONGEST_BODY = 500
+
+type Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
 
 
 class ApiError(Exception):
@@ -31,10 +34,14 @@ class ApiError(Exception):
 
 
 class HttpApi:
-    """Sessions, broadcasts, reports. Use it as an async context manager."""
+    """Sessions, broadcasts, reports. Use it as an async context manager.
 
-    def __init__(self, url: str) -> None:
+    `sign` answers the headers that say who is calling, for a method, a URL and a body; without it nobody is.
+    """
+
+    def __init__(self, url: str, sign: Sign = lambda *_: {}) -> None:
         self._url = url.rstrip("/")
+        self._sign = sign
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -86,12 +93,16 @@ class HttpApi:
         """Any call; the answer's JSON value, or ApiError for another status than the expected one."""
         if self._session is None:
             raise RuntimeError("HttpApi is used outside its `async with`")
-        async with self._session.request(method, f"{self._url}{path}", params=query, json=document) as response:
+        url = URL(f"{self._url}{path}").with_query(query)
+        body = None if document is None else json.dumps(document).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers |= self._sign(method, str(url), body)
+        async with self._session.request(method, url, data=body, headers=headers) as response:
             text = await response.text()
             try:
-                body = json.loads(text)
+                answer = json.loads(text)
             except ValueError:
-                body = text
+                answer = text
             if response.status != success:
-                raise ApiError(response.status, body)
-            return body
+                raise ApiError(response.status, answer)
+            return answer

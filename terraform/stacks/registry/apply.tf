@@ -15,6 +15,10 @@ locals {
       actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
       resources = ["${module.state_bucket.arn}/*.tfstate.tflock"]
     }
+    WriteHistory = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.state_bucket.arn}/history/*"]
+    }
   }
 
   write_deployment = {
@@ -131,14 +135,24 @@ locals {
     }
   }
 
-  # A rollout asks after its health by a broadcast of its own.
+  # A rollout asks after its health: a broadcast of its own, to sockets of its own of the tenant `synthetic`, and what the
+  # new versions log.
   try_broadcast = {
     Broadcast = {
       actions = ["execute-api:Invoke"]
       resources = [
-        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/POST/broadcast",
-        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/GET/broadcast/*",
+        for route in ["POST/broadcast", "GET/broadcast/*", "PUT/session", "DELETE/session"] :
+        "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/${route}"
       ]
+    }
+    PutSyntheticTenant = {
+      actions    = ["dynamodb:GetItem", "dynamodb:PutItem"]
+      resources  = ["arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-tenants"]
+      conditions = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["synthetic"] } }
+    }
+    ReadLogs = {
+      actions   = ["logs:FilterLogEvents"]
+      resources = [local.named.function_log]
     }
   }
 }

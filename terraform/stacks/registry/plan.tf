@@ -36,6 +36,19 @@ locals {
       actions   = ["s3:GetObject"]
       resources = [local.releases]
     }
+    # What each stack ran: a plan without a release is for the one that runs.
+    ReadHistory = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.state_bucket.arn}/history/*"]
+    }
+  }
+
+  # To verify who has signed an image. The token is for the whole registry: ECR knows no resource for it.
+  verify_images = {
+    LogIn = {
+      actions   = ["ecr:GetAuthorizationToken"]
+      resources = ["*"]
+    }
   }
 
   read_deployment = {
@@ -105,5 +118,5 @@ module "plan_role" {
   provider_arn = aws_iam_openid_connect_provider.github.arn
   repository   = var.github_repository
   subjects     = ["pull_request", "ref:refs/heads/main"]
-  policies     = { state = local.read_state, deployment = local.read_deployment }
+  policies     = { state = local.read_state, deployment = local.read_deployment, images = local.verify_images }
 }

@@ -1,0 +1,64 @@
+"""What a workflow's next steps get from a command."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tools.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that GitHub reads a step's outputs from; in no environment yet."""
+    for name in ("ENVIRONMENT", "SUBSCRIBER", "CANARY", "COMMIT", "DIGEST", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "output"
+    monkeypatch.setenv("GITHUB_OUTPUT", str(path))
+    return path
+
+
+def test_a_context_says_where_to_sign_in(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By environment variables, as workflows give them."""
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    done = RUNNER.invoke(app, ["release", "context"])
+    assert done.exit_code == 0
+    values = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert values["account-id"] == "333333333333"
+    assert values["plan-role"] == "arn:aws:iam::333333333333:role/ci/loudhailer-staging-plan"
+    assert values["registry-id"] == "444444444444"
+
+
+def test_an_empty_variable_is_none(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow's input that nobody filled in is empty."""
+    monkeypatch.setenv("SUBSCRIBER", "")
+    assert RUNNER.invoke(app, ["release", "context", "dev"]).exit_code == 0
+    assert "account-id=222222222222" in output.read_text()
+
+
+def test_an_environment_without_subscribers_has_no_waves(output: Path) -> None:
+    """All three are there, empty, so that a workflow can ask."""
+    assert RUNNER.invoke(app, ["release", "waves", "local"]).exit_code == 0
+    assert output.read_text() == "canary=[]\nearly=[]\nrest=[]\n"
+
+
+@pytest.mark.usefixtures("output")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["context", "nowhere"], "There is no environment 'nowhere'."),
+        (["context", "dev", "--subscriber", "nobody"], "dev has no subscriber 'nobody'."),
+        (["manifest", "dev", "--commit", "main", "--digest", f"sha256:{'0' * 64}"], "'main' is not a commit."),
+        (["manifest", "dev", "--commit", "a" * 40, "--digest", "latest"], "'latest' is not an image's digest."),
+        (["plan", "dev", "--manifest", "missing.json"], "There is no file missing.json."),
+        (["apply", "dev", "--weights", "half"], "--weights 'half' is not legal."),
+        (["apply", "dev", "--weights", "0.5,0.1"], "The weights 0.5, 0.1 are not legal."),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_aws_is_asked(arguments: list[str], sentence: str) -> None:
+    """In a sentence, with an exit code, and without a call."""
+    done = RUNNER.invoke(app, ["release", *arguments])
+    assert done.exit_code == 1
+    assert sentence in " ".join(done.stderr.split())

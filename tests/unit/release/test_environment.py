@@ -1,0 +1,91 @@
+"""What the files of an environment say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tools.errors import OperatorError
+from tools.release.environment import Environment, Subscriber
+from tools.release.manifest import Image
+from tools.stack.project import Project
+
+DIGEST = f"sha256:{'0' * 64}"
+SUBSCRIBERS = {
+    "blue": {"account_id": "555555555555", "external_id": "one", "shards": [0, 1]},
+    "green": {"account_id": "666666666666", "external_id": "two", "shards": [2]},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with the environments of this one, in which files may be changed."""
+    for path in Project.of_this_code().terraform.glob("environments/*/*.tfvars"):
+        copy = tmp_path / "terraform" / "environments" / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "production"])
+def test_names_are_those_of_terraform(name: str) -> None:
+    """The bucket is the one that the backend's own file names; the image comes from the one registry."""
+    project = Project.of_this_code()
+    environment = Environment.of(project, name)
+    backend = (project.terraform / "environments" / name / "hub.tfbackend").read_text()
+    assert f'"{environment.state_bucket(environment.account_id)}"' in backend
+    assert f'"{environment.region}"' in backend
+    assert environment.repository_url == "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
+    assert environment.releases_bucket == "loudhailer-production-444444444444"
+    assert environment.release_role_arn == "arn:aws:iam::444444444444:role/ci/loudhailer-production-release"
+    assert environment.role_arn("apply", "555555555555") == f"arn:aws:iam::555555555555:role/ci/loudhailer-{name}-apply"
+
+
+def test_an_environment_without_a_registry_keeps_its_own_images(project: Project) -> None:
+    """As `local` does."""
+    environment = Environment.of(project, "local")
+    assert environment.repository_url == "111111111111.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+    assert environment.releases_bucket == environment.state_bucket("111111111111") == "loudhailer-local-111111111111"
+
+
+def test_the_map_of_subscribers_is_terraforms(project: Project) -> None:
+    """In its order."""
+    path = project.terraform / "environments/dev/subscribers.tfvars.json"
+    path.write_text(json.dumps({"subscribers": SUBSCRIBERS}))
+    environment = Environment.of(project, "dev")
+    assert environment.subscribers == (
+        Subscriber("blue", "555555555555", (0, 1)),
+        Subscriber("green", "666666666666", (2,)),
+    )
+    assert environment.subscriber("green").account_id == "666666666666"
+    with pytest.raises(OperatorError) as refused:
+        environment.subscriber("red")
+    assert "blue, green" in refused.value.remedy
+    path.write_text("[]")
+    with pytest.raises(OperatorError, match="is no map of subscribers"):
+        Environment.of(project, "dev")
+
+
+@pytest.mark.parametrize("name", ["test", "", "../dev", "Dev"])
+def test_an_environment_that_is_not_there_is_refused(name: str) -> None:
+    """With those that are."""
+    with pytest.raises(OperatorError) as refused:
+        Environment.of(Project.of_this_code(), name)
+    assert "dev, local, production, staging" in refused.value.remedy
+
+
+def test_an_image_of_another_repository_is_refused() -> None:
+    """With the right one."""
+    environment = Environment.of(Project.of_this_code(), "dev")
+    environment.accept(Image(environment.repository_url, DIGEST))
+    with pytest.raises(OperatorError) as refused:
+        environment.accept(Image(f"{environment.repository_url}-fork", DIGEST))
+    assert environment.repository_url in refused.value.remedy
+
+
+def test_a_file_that_is_not_terraforms_is_refused(project: Project) -> None:
+    """In a sentence with its path."""
+    path = project.terraform / "environments" / "dev" / "hub.tfvars"
+    path.write_text("account_id = {")
+    with pytest.raises(OperatorError, match="is not in Terraform's form"):
+        Environment.of(project, "dev")

@@ -1,0 +1,141 @@
+"""New versions take over only as long as they are well."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tools.errors import OperatorError
+from tools.release import shift
+from tools.release.shift import GradualShift, Steps
+from tools.release.traffic import Shift, Traffic
+
+if TYPE_CHECKING:
+    from tools.release.health import ErrorLog, SyntheticBroadcast
+
+SHIFTS = [Shift("swarm", "1", "2"), Shift("query", "4", "5")]
+
+
+@dataclass
+class Deployment:
+    """Stands for the aliases, the logs and the broadcast; it writes down what is done."""
+
+    pending_shifts: list[Shift] = field(default_factory=lambda: [*SHIFTS])
+    answers: dict[str, Any] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+
+    def pending(self) -> list[Shift]:
+        """See `Traffic`."""
+        return self.pending_shifts
+
+    def weigh(self, _shifts: Sequence[Shift], weight: float) -> None:
+        """See `Traffic`."""
+        self.done.append(f"{weight}")
+
+    def finish(self, _shifts: Sequence[Shift]) -> None:
+        """See `Traffic`."""
+        self.done.append("all")
+
+    def take_back(self, shifts: Sequence[Shift]) -> None:
+        """See `Traffic`."""
+        self.done.append(f"back {len(shifts)}")
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """See `SyntheticBroadcast`."""
+        self.done.append("connected")
+        yield
+
+    async def problems(self) -> list[str]:
+        """See `SyntheticBroadcast`."""
+        answer = self.answers.get(self.done[-1], [])
+        if isinstance(answer, BaseException):
+            raise answer
+        return list(answer)
+
+
+class Silence:
+    """Logs in which nothing is wrong."""
+
+    def problems(self, *_: object) -> list[str]:
+        """See `ErrorLog`."""
+        return []
+
+
+class Noise:
+    """Logs in which something is wrong."""
+
+    def problems(self, *_: object) -> list[str]:
+        """See `ErrorLog`."""
+        return ["version 2 of swarm logs: it fails"]
+
+
+def run(deployment: Deployment, errors: object = None, *, broadcast: bool = True) -> list[str]:
+    """Shift, without waiting; what was said."""
+    said: list[str] = []
+    gradual = GradualShift(
+        cast("Traffic", deployment),
+        cast("ErrorLog", errors or Silence()),
+        cast("SyntheticBroadcast", deployment) if broadcast else None,
+        Steps((0.1, 0.5), 0),
+        said.append,
+    )
+    asyncio.run(gradual())
+    return said
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs are there at once."""
+    monkeypatch.setattr(shift, "_LATE_LINES_SECONDS", 0)
+
+
+def test_versions_that_are_well_take_over_in_steps() -> None:
+    """A tenth, a half, all."""
+    deployment = Deployment()
+    said = run(deployment)
+    assert deployment.done == ["connected", "0.1", "0.5", "all"]
+    assert said[0] == "10% of the invocations go to the new versions of 2 functions."
+
+
+def test_without_new_versions_health_is_looked_at_all_the_same() -> None:
+    """The first release of a stack has none: its aliases were made for it."""
+    deployment = Deployment(pending_shifts=[])
+    run(deployment)
+    assert deployment.done == ["connected", "all"]
+
+
+@pytest.mark.parametrize("step", ["0.1", "0.5", "all"])
+def test_a_broadcast_that_fails_takes_everything_back(step: str) -> None:
+    """At whatever step; later ones are not begun."""
+    deployment = Deployment(answers={step: ["nobody got it"]})
+    with pytest.raises(OperatorError, match="nobody got it"):
+        run(deployment)
+    assert deployment.done == [*["connected", "0.1", "0.5", "all"][: ["0.1", "0.5", "all"].index(step) + 2], "back 2"]
+
+
+def test_errors_in_the_logs_take_everything_back() -> None:
+    """Without a broadcast too, as in a subscriber's account."""
+    deployment = Deployment()
+    with pytest.raises(OperatorError, match="it fails"):
+        run(deployment, Noise(), broadcast=False)
+    assert deployment.done == ["0.1", "back 2"]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), asyncio.CancelledError(), ValueError()])
+def test_whatever_ends_a_shift_takes_it_back(interruption: BaseException) -> None:
+    """No weights are left behind by an operator who loses patience."""
+    deployment = Deployment(answers={"0.5": interruption})
+    with pytest.raises(type(interruption)):
+        run(deployment)
+    assert deployment.done[-1] == "back 2"
+
+
+@pytest.mark.parametrize("weights", [(0.0,), (1.0,), (0.5, 0.1), (0.5, 0.5), (-1.0,), (float("nan"),)])
+def test_steps_that_do_not_grow_are_refused(weights: tuple[float, ...]) -> None:
+    """With an example of legal ones."""
+    with pytest.raises(OperatorError, match="are not legal"):
+        Steps(weights)

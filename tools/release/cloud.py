@@ -1,0 +1,103 @@
+"""The AWS that a command works in: an account that CI or the operator has signed in to, or a local stack."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from tools.errors import OperatorError
+from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint, local_environment
+
+if TYPE_CHECKING:
+    from tools.stack.lifecycle import Stack
+    from tools.stack.state import StackState
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Credentials, and where their AWS is.
+
+    Attributes:
+        session: whoever is calling.
+        environment: the variables that Terraform is started with.
+        endpoint: the URL of a local AWS; None in AWS.
+        backend: where Terraform keeps the state, if it is not the account's bucket.
+        variables: what Terraform's variables must be, besides the environment's.
+    """
+
+    session: boto3.Session
+    environment: Mapping[str, str]
+    endpoint: str | None = None
+    backend: Mapping[str, str] | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def signed_in(cls, profile: str | None = None) -> "Cloud":
+        """AWS, with the credentials of the environment, or of a profile in AWS's own configuration."""
+        named = {} if profile is None else {"AWS_PROFILE": profile}
+        return cls(boto3.Session(profile_name=profile), {**os.environ, **named})
+
+    @classmethod
+    def local(cls, stack: "Stack") -> "Cloud":
+        """The hub's account of a local stack that is up."""
+        state = _state(stack)
+        cloud = cls._local_account(ACCOUNT, state.aws_port, stack.directory.terraform_state)
+        return replace(cloud, variables=stack.terraform_variables(state))
+
+    @classmethod
+    def local_subscriber(cls, stack: "Stack", account_id: str, terraform_state: Path) -> "Cloud":
+        """Another account of a local stack that is up."""
+        return cls._local_account(account_id, _state(stack).aws_port, terraform_state)
+
+    @classmethod
+    def _local_account(cls, account_id: str, aws_port: int, terraform_state: Path) -> "Cloud":
+        return cls(
+            session=boto3.Session(aws_access_key_id=account_id, aws_secret_access_key=SECRET, region_name=REGION),
+            environment={**local_environment(os.environ, aws_port), "AWS_ACCESS_KEY_ID": account_id},
+            endpoint=local_endpoint(aws_port),
+            backend={"path": str(terraform_state)},
+        )
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client of one of AWS's services."""
+        return self.session.client(service, region_name=region, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+
+    def account_id(self) -> str:
+        """The account that is signed in to."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    def require(self, account_id: str) -> None:
+        """OperatorError unless this is the account, before anything is read or changed in another."""
+        actual = self.account_id()
+        if actual != account_id:
+            raise OperatorError(
+                f"These credentials are of account {actual}, and this is about {account_id}.",
+                "Sign in to that account.",
+            )
+
+    def sign(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
+        """The headers of a request to API Gateway, signed with Signature Version 4.
+
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html
+        """
+        credentials = self.session.get_credentials()
+        if credentials is None:
+            raise OperatorError("There are no credentials of AWS.", "Sign in to the hub's account.")
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        request = AWSRequest(method, url, headers=headers, data=body)
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self.session.region_name).add_auth(request)
+        return dict(request.headers.items())
+
+
+def _state(stack: "Stack") -> "StackState":
+    state = stack.state()
+    if state is None:
+        raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
+    return state

@@ -1,0 +1,302 @@
+"""`loudhailer release`: what the workflows do, as commands that anyone can give.
+
+Without `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take them; the
+environment `local` is the running local stack.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tools.errors import OperatorError
+from tools.release.cloud import LOCAL, Cloud
+from tools.release.environment import Environment, Subscriber
+from tools.release.manifest import Image, Manifest
+from tools.release.promotion import Promotion
+from tools.release.shift import Steps
+from tools.release.signature import Signer
+from tools.release.store import Manifests
+from tools.release.waves import waves
+from tools.stack.project import Project
+
+if TYPE_CHECKING:
+    from tools.cli import Workplace
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENVIRONMENT", envvar="ENVIRONMENT", help="dev, staging, production, or local.")
+]
+SubscriberName = Annotated[
+    str | None, typer.Option("--subscriber", envvar="SUBSCRIBER", help="A subscriber of the map, instead of the hub.")
+]
+
+
+@app.command("context")
+def show_context(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say which account, Region, roles and repository are concerned; in a workflow, as outputs of the step."""
+    known = Environment.of(Project.of_this_code(), environment)
+    account = known.subscriber(subscriber).account_id if subscriber else known.account_id
+    values = {
+        "account-id": account,
+        "region": known.region,
+        "plan-role": known.role_arn("plan", account),
+        "apply-role": known.role_arn("apply", account),
+        "release-role": known.release_role_arn,
+        "repository-url": known.repository_url,
+        "registry-id": known.images["account_id"],
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        table.add_row(name, value)
+    _outputs(values)
+    _place(context).terminal.show(table)
+
+
+@app.command("waves")
+def show_waves(
+    context: typer.Context,
+    environment: EnvironmentName,
+    canary: Annotated[str | None, typer.Option(envvar="CANARY", help="Who is first. Default: the map's first.")] = None,
+) -> None:
+    """Say in which order the subscribers get a release; in a workflow, as outputs `canary`, `early` and `rest`."""
+    known = Environment.of(Project.of_this_code(), environment)
+    order = [[subscriber.name for subscriber in wave] for wave in waves(known.subscribers, canary or None)]
+    named = dict.fromkeys(("canary", "early", "rest"), "[]") | {
+        name: json.dumps(wave) for name, wave in zip(("canary", "early", "rest"), order, strict=False)
+    }
+    _outputs(named)
+    _place(context).terminal.show(json.dumps(order))
+
+
+@app.command()
+def manifest(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The commit that the image was built from.")],
+    digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
+) -> None:
+    """Write the manifest of what was built and pushed."""
+    place = _place(context)
+    known = Environment.of(Project.of_this_code(), environment)
+    made = Manifest.now(commit, Image(known.repository_url, digest))
+    promotion = _promotion(place, known, None)
+    Manifests(promotion.cloud.client("s3"), known.releases_bucket).put(promotion.checked(made))
+    place.terminal.show(made.to_json().rstrip())
+
+
+@app.command()
+def sign(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The commit that the image was built from.")],
+    digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
+    run: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="The id of the workflow's run.")],
+) -> None:
+    """Sign the image that was pushed, and attest how it was built; in the workflow `release` only."""
+    known = Environment.of(Project.of_this_code(), environment)
+    made = Manifest.now(commit, Image(known.repository_url, digest))
+    Signer.of(os.environ).sign(made, run)
+    _place(context).terminal.show(f"{made.image.digest} is signed.")
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The release of this commit.")],
+) -> None:
+    """Make sure that the workflow `release` has signed and attested a release."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
+    release = promotion.checked(promotion.released(commit))
+    signer = Signer.of(os.environ)
+    signer.verify(release)
+    place.terminal.show(f"{release.image.digest} is signed by {signer.identity}.")
+
+
+@app.command()
+def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say which commit runs; in a workflow, as output `commit` of the step."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    commit = promotion.history.current().commit
+    _outputs({"commit": commit})
+    place.terminal.show(commit)
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    commit: Annotated[
+        str | None, typer.Option(envvar="COMMIT", help="The release of this commit. Default: the one that runs.")
+    ] = None,
+    manifest_file: Annotated[
+        Path | None, typer.Option("--manifest", envvar="MANIFEST", help="The release of a manifest in a file.")
+    ] = None,
+) -> None:
+    """Plan a release into a file, and show what it would change: what costs money first."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    if manifest_file is not None:
+        if not manifest_file.is_file():
+            raise OperatorError(f"There is no file {manifest_file}.", "Name a release's manifest.")
+        release = Manifest.from_json(manifest_file.read_bytes())
+    elif commit:
+        release = promotion.released(commit)
+    else:
+        release = promotion.history.current()
+    promotion.plan(release)
+    workspace = promotion.workspace
+    _outputs({"plan": workspace.fingerprint(), "folder": os.path.relpath(workspace.plan_folder)})
+    _summary(workspace.summary_file.read_text())
+    place.terminal.show(workspace.summary_file.read_text())
+    place.terminal.show(f"Apply exactly this: loudhailer release apply {environment} --plan {workspace.fingerprint()}")
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    plan: Annotated[
+        str | None, typer.Option(envvar="PLAN", help="The plan's fingerprint; another plan is refused.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
+    ] = "0.1,0.5",
+    watch: Annotated[float, typer.Option(envvar="WATCH", min=0, help="Seconds that each step is watched.")] = 60,
+) -> None:
+    """Apply the planned file, shift the traffic step by step, and write down what runs now."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
+    place.terminal.show(f"{promotion.workspace.title} runs {promotion.history.current().image.digest}.")
+
+
+@app.command()
+def rollback(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Return to the previous release: the traffic at once, then the configuration."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    release = promotion.roll_back()
+    place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
+
+
+@app.command()
+def history(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Show what ran, the newest last."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    table = Table("when", "what", "commit", "digest")
+    for entry in promotion.history.entries():
+        table.add_row(entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest)
+    place.terminal.show(table if table.rows else "Nothing has been promoted yet.")
+
+
+@app.command()
+def drift(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say what is not as the repository and the last release say; exit code 1 if anything."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    found = promotion.drift()
+    title = promotion.workspace.title
+    _summary(f"### Drift: {title}\n\n" + ("\n".join(f"- {line}" for line in found) or "None.") + "\n")
+    for line in found:
+        place.terminal.show(line)
+    if found:
+        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to go on.")
+    place.terminal.show(f"{title} is as it should be.")
+
+
+@app.command()
+def cell(
+    context: typer.Context,
+    environment: EnvironmentName,
+    subscriber: Annotated[str, typer.Option(envvar="SUBSCRIBER", help="A subscriber of the map.")],
+) -> None:
+    """Write down what the hub says for a subscriber; its plan needs that. With the hub's credentials."""
+    place = _place(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
+    place.terminal.show(str(promotion.keep_cell(subscriber)))
+
+
+@app.command()
+def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Send a synthetic broadcast through the hub, and judge it; with a subscriber, that must have delivered a part."""
+    place = _place(context)
+    known = Environment.of(Project.of_this_code(), environment)
+    about = known.subscriber(subscriber) if subscriber else None
+    problems = asyncio.run(_problems(_promotion(place, known, None), about))
+    if problems:
+        raise OperatorError(f"{known.name} is not well: {'; '.join(problems)}.", "Look at `make rollback`.")
+    place.terminal.show(f"{known.name} is well: the synthetic broadcast arrived.")
+
+
+def _place(context: typer.Context) -> "Workplace":
+    place: Workplace = context.obj
+    return place
+
+
+def _promotion(place: "Workplace", environment: Environment, subscriber: str | None) -> Promotion:
+    """The hub's, or a subscriber's, with the credentials that are there."""
+    stack = place.stack()
+    about = environment.subscriber(subscriber) if subscriber else None
+    home = stack.directory.path.parent / "release"
+    if environment.name != LOCAL:
+        cloud = Cloud.signed_in()
+    elif about is None:
+        cloud = Cloud.local(stack)
+    else:
+        cloud = Cloud.local_subscriber(stack, about.account_id, home / LOCAL / about.name / "terraform.tfstate")
+    return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about)
+
+
+async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
+    """What a synthetic broadcast through the hub finds; a subscriber must have delivered a part.
+
+    A part takes as many sockets as make chunks for its first shard.
+    """
+    sockets, account = 1, None
+    if subscriber is not None:
+        sockets, account = min(subscriber.shards) * hub.environment.chunk_size + 1, subscriber.account_id
+    broadcast = hub.broadcast(hub.outputs(), sockets, account)
+    async with broadcast.connected():
+        return await broadcast.problems()
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise OperatorError(f"--weights {text!r} is not legal.", "It must be numbers with commas: 0.1,0.5") from None
+
+
+def _outputs(values: dict[str, str]) -> None:
+    """Hand values to the next steps of a workflow.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
+    """
+    _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def _summary(markdown: str) -> None:
+    _append("GITHUB_STEP_SUMMARY", markdown)
+
+
+def _append(variable: str, text: str) -> None:
+    if path := os.environ.get(variable):
+        with Path(path).open("a") as file:
+            file.write(text)

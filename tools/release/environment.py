@@ -1,0 +1,139 @@
+"""What the repository says of an environment: its account, its images, its subscribers, and the names that follow.
+
+It is read from the files that Terraform reads, in `terraform/environments/<name>/`, so that no pipeline keeps a copy.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hcl2
+from hcl2 import SerializationOptions
+from lark.exceptions import LarkError
+
+from tools.errors import OperatorError
+from tools.release.manifest import Image
+from tools.stack.project import Project
+
+_PLAIN = SerializationOptions(strip_string_quotes=True, with_comments=False)
+_NAME = re.compile("[a-z][a-z0-9-]{1,15}")
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """An account whose `post_message` works for some of the hub's shards."""
+
+    name: str
+    account_id: str
+    shards: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment as its tfvars describe it.
+
+    Attributes:
+        name: dev, staging, production, or `local`.
+        account_id: the hub's account.
+        region: its Region.
+        prefix: the beginning of all names.
+        images: account of the images and beginning of its names, as the stack `registry` has them; else the hub's own.
+        subscribers: the map that Terraform takes, in its order.
+        chunk_size: recipients of one chunk at most.
+    """
+
+    name: str
+    account_id: str
+    region: str
+    prefix: str
+    images: dict[str, str]
+    subscribers: tuple[Subscriber, ...]
+    chunk_size: int
+
+    @classmethod
+    def of(cls, project: Project, name: str) -> "Environment":
+        """The environment of that name; OperatorError with the names there are if there is none."""
+        folder = project.terraform / "environments"
+        known = sorted(path.parent.name for path in folder.glob("*/hub.tfvars"))
+        if _NAME.fullmatch(name) is None or name not in known:
+            raise OperatorError(f"There is no environment {name!r}.", f"Choose one of: {', '.join(known)}.")
+        hub = _read(folder / name / "hub.tfvars")
+        prefix = hub.get("prefix") or f"loudhailer-{name}"
+        return cls(
+            name=name,
+            account_id=hub["account_id"],
+            region=hub["region"],
+            prefix=prefix,
+            images=_images(folder / name / "registry.tfvars") or {"account_id": hub["account_id"], "prefix": prefix},
+            subscribers=tuple(
+                Subscriber(subscriber, each["account_id"], tuple(each["shards"]))
+                for subscriber, each in _subscribers(folder / name / "subscribers.tfvars.json").items()
+            ),
+            chunk_size=hub.get("chunk_size", 500),
+        )
+
+    @property
+    def repository_url(self) -> str:
+        """The one repository that the environment's images come from."""
+        repository = self.images.get("repository", "loudhailer")
+        return f"{self.images['account_id']}.dkr.ecr.{self.region}.amazonaws.com/{repository}"
+
+    @property
+    def releases_bucket(self) -> str:
+        """The bucket that keeps the releases' manifests."""
+        return f"{self.images['prefix']}-{self.images['account_id']}"
+
+    def state_bucket(self, account_id: str) -> str:
+        """The bucket that keeps the state of an account's stacks, and the history of what they ran."""
+        return f"{self.prefix}-{account_id}"
+
+    @property
+    def release_role_arn(self) -> str:
+        """The role that CI takes to push images."""
+        return f"arn:aws:iam::{self.images['account_id']}:role/ci/{self.images['prefix']}-release"
+
+    def role_arn(self, purpose: str, account_id: str) -> str:
+        """The role that CI takes in an account to `plan` or to `apply`."""
+        return f"arn:aws:iam::{account_id}:role/ci/{self.prefix}-{purpose}"
+
+    def accept(self, image: Image) -> None:
+        """OperatorError unless the image is of the environment's own repository."""
+        if image.repository_url != self.repository_url:
+            raise OperatorError(
+                f"The manifest is of another repository, {image.repository_url}.",
+                f"Images of {self.name} come from {self.repository_url}.",
+            )
+
+    def subscriber(self, name: str) -> Subscriber:
+        """The subscriber of that name; OperatorError with the names there are if there is none."""
+        found = next((subscriber for subscriber in self.subscribers if subscriber.name == name), None)
+        if found is None:
+            names = ", ".join(subscriber.name for subscriber in self.subscribers) or "none"
+            raise OperatorError(f"{self.name} has no subscriber {name!r}.", f"Those in its map: {names}.")
+        return found
+
+
+def _subscribers(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text())["subscribers"]) if path.exists() else {}
+    except (ValueError, KeyError, TypeError):
+        raise OperatorError(
+            f"{path} is no map of subscribers.",
+            'It must be {"subscribers": {"<name>": {"account_id", "external_id", "shards"}}}.',
+        ) from None
+
+
+def _images(path: Path) -> dict[str, str] | None:
+    return dict(_read(path)["images"]) if path.exists() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = hcl2.loads(path.read_text(), serialization_options=_PLAIN)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
+    except LarkError as error:
+        raise OperatorError(f"{path} is not in Terraform's form: {error}.") from error
+    return values

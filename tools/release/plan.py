@@ -1,0 +1,136 @@
+"""What a plan would change, for those who approve it: what costs money first, and what destroys data."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_COSTS: Mapping[str, frozenset[str]] = {
+    resource: frozenset(attributes)
+    for resource, attributes in {
+        "aws_lambda_provisioned_concurrency_config": ["provisioned_concurrent_executions"],
+        "aws_lambda_function": ["memory_size", "reserved_concurrent_executions", "architectures", "timeout"],
+        "aws_lambda_event_source_mapping": ["scaling_config", "provisioned_poller_config"],
+        "aws_sqs_queue": [],
+        "aws_sns_topic": [],
+        "aws_dynamodb_table": [
+            *("billing_mode", "read_capacity", "write_capacity", "point_in_time_recovery"),
+            *("global_secondary_index", "stream_enabled", "table_class", "replica"),
+        ],
+        "aws_cloudwatch_metric_alarm": [],
+        "aws_cloudwatch_log_group": ["retention_in_days"],
+        "aws_apigatewayv2_api": [],
+        "aws_apigatewayv2_stage": ["default_route_settings", "route_settings"],
+        "aws_s3_bucket": [],
+        "aws_ecr_repository": [],
+        "aws_kms_key": [],
+    }.items()
+}
+"""What AWS bills for, by type of resource: being there costs, and so does a change of these attributes."""
+
+_DATA = {"aws_dynamodb_table", "aws_s3_bucket", "aws_sqs_queue", "aws_ecr_repository", "aws_cloudwatch_log_group"}
+_VERBS = {
+    ("create",): "create",
+    ("update",): "change",
+    ("delete",): "destroy",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+}
+_MOST_LINES = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that the plan would change.
+
+    Attributes:
+        verb: create, change, replace or destroy.
+        costs: whether the bill changes with it.
+        attributes: those that change, and from what to what, as far as they cost and are known.
+    """
+
+    verb: str
+    address: str
+    costs: bool
+    destroys_data: bool
+    attributes: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """The change on one line of Markdown."""
+        notes = list(self.attributes)
+        if self.destroys_data:
+            notes.insert(0, "**what it holds is lost**")
+        return f"- {self.verb} `{self.address}`{': ' if notes else ''}{'; '.join(notes)}"
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """The changes of a plan."""
+
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any]) -> "PlanSummary":
+        """The summary of what `terraform show -json` prints.
+
+        https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
+        """
+        changes = (
+            _change(resource, verb)
+            for resource in plan.get("resource_changes", [])
+            if (verb := _VERBS.get(tuple(resource["change"]["actions"]))) is not None
+        )
+        return cls(tuple(sorted(changes, key=lambda change: (not change.destroys_data, not change.costs, change.verb))))
+
+    @property
+    def counts(self) -> str:
+        """How many of each kind, in words."""
+        counts = Counter(change.verb for change in self.changes)
+        return ", ".join(f"{counts[verb]} to {verb}" for verb in ("create", "change", "replace", "destroy"))
+
+    def markdown(self, title: str) -> str:
+        """The summary as a comment, or as the summary of a job."""
+        costly = [change.line for change in self.changes if change.costs or change.destroys_data]
+        others = [change.line for change in self.changes if not (change.costs or change.destroys_data)]
+        parts = [f"### {title}", f"{self.counts}." if self.changes else "No changes."]
+        if costly:
+            parts += ["**What changes the bill, or destroys data**", _listed(costly)]
+        if others:
+            parts += ["<details><summary>Everything else</summary>", _listed(others), "</details>"]
+        return "\n\n".join(parts) + "\n"
+
+
+def _change(resource: Mapping[str, Any], verb: str) -> Change:
+    kind, change = resource["type"], resource["change"]
+    billed = _COSTS.get(kind)
+    attributes: tuple[str, ...] = ()
+    if billed is not None and verb != "destroy":
+        attributes = tuple(_differences(change, billed))
+    return Change(
+        verb=verb,
+        address=resource["address"],
+        costs=billed is not None and (verb != "change" or bool(attributes)),
+        destroys_data=kind in _DATA and verb in {"destroy", "replace"},
+        attributes=attributes,
+    )
+
+
+def _differences(change: Mapping[str, Any], names: Iterable[str]) -> Iterable[str]:
+    before, after = change.get("before") or {}, change.get("after") or {}
+    unknown, sensitive = change.get("after_unknown") or {}, change.get("after_sensitive") or {}
+    for name in sorted(names):
+        if unknown.get(name) is True:
+            yield f"{name} known after the apply"
+        elif before.get(name) != after.get(name):
+            hidden = isinstance(sensitive, Mapping) and sensitive.get(name)
+            yield f"{name} (sensitive)" if hidden else f"{name} {_plain(before.get(name))} → {_plain(after.get(name))}"
+
+
+def _plain(value: Any) -> str:
+    return "none" if value in (None, [], {}) else str(value)
+
+
+def _listed(lines: list[str]) -> str:
+    more = len(lines) - _MOST_LINES
+    return "\n".join([*lines[:_MOST_LINES], *([f"- and {more} more"] if more > 0 else [])])

@@ -1,0 +1,189 @@
+"""A release reaches a stack: planned, looked at, applied as planned, shifted to, and written down. And back."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from tools.client.http import HttpApi
+from tools.console import Terminal
+from tools.errors import OperatorError
+from tools.release.cloud import Cloud
+from tools.release.environment import Environment, Subscriber
+from tools.release.health import ErrorLog, SyntheticBroadcast
+from tools.release.manifest import Manifest
+from tools.release.plan import PlanSummary
+from tools.release.registry import check_image
+from tools.release.shift import GradualShift, Steps
+from tools.release.store import Action, History, Manifests
+from tools.release.traffic import Traffic
+from tools.release.workspace import Workspace
+from tools.stack.project import Project
+
+HUB = "hub"
+SUBSCRIBER = "subscriber"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One stack of one environment, in the account that is signed in to.
+
+    Attributes:
+        subscriber: whose account it is; None: the hub's.
+        home: the folder for plans, and for what one stack says to another.
+    """
+
+    project: Project
+    environment: Environment
+    cloud: Cloud
+    terminal: Terminal
+    home: Path
+    subscriber: Subscriber | None = None
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return HUB if self.subscriber is None else SUBSCRIBER
+
+    @property
+    def account_id(self) -> str:
+        """The stack's account."""
+        return self.environment.account_id if self.subscriber is None else self.subscriber.account_id
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where Terraform works on it."""
+        folder = self.home / self.environment.name / (self.subscriber.name if self.subscriber else HUB)
+        return Workspace(self.project, self.environment, self.stack, self.account_id, self.cloud, folder)
+
+    @property
+    def history(self) -> History:
+        """What it ran."""
+        return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
+
+    def checked(self, manifest: Manifest) -> Manifest:
+        """The manifest, if its image is of the environment's repository, and is there."""
+        self.environment.accept(manifest.image)
+        check_image(self.cloud.client("ecr", manifest.image.region), manifest.image)
+        return manifest
+
+    def released(self, commit: str) -> Manifest:
+        """The manifest of a commit."""
+        return Manifests(self.cloud.client("s3"), self.environment.releases_bucket).get(commit)
+
+    def plan(self, manifest: Manifest) -> PlanSummary:
+        """Plan a release, in a file."""
+        self.cloud.require(self.account_id)
+        self.checked(manifest)
+        workspace = self.workspace
+        with self.terminal.step(f"Planning {workspace.title}"):
+            workspace.prepare()
+            return workspace.plan(manifest, self._variables())
+
+    async def apply(self, fingerprint: str | None, steps: Steps) -> None:
+        """Apply what was planned and nothing else, shift to it, and write it down."""
+        self.cloud.require(self.account_id)
+        workspace = self.workspace
+        manifest = workspace.planned(fingerprint)
+        self.checked(manifest)
+        workspace.prepare()
+        if workspace.is_applied and (unfinished := self._traffic(workspace).unfinished()):
+            raise OperatorError(
+                f"A shift of {', '.join(unfinished)} was begun and never ended.",
+                "Roll back first: `make rollback`.",
+            )
+        with self.terminal.step(f"Applying {workspace.title}"):
+            workspace.apply()
+        await self._shift(workspace, steps)
+        self._confirm(workspace, manifest)
+        self.history.append(Action.PROMOTED, manifest)
+
+    def roll_back(self) -> Manifest:
+        """Return to the previous release: the traffic at once, then the configuration, so that nothing drifts.
+
+        After a promotion that was taken back, or never ended, that is the release which still is written down.
+        """
+        self.cloud.require(self.account_id)
+        workspace = self.workspace
+        workspace.prepare()
+        traffic = self._traffic(workspace)
+        begun = traffic.pending() or traffic.unfinished()
+        manifest = self.checked(self.history.current() if begun else self.history.previous())
+        returned = traffic.return_to(manifest.image.digest)
+        self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
+        with self.terminal.step(f"Applying {workspace.title} with the previous release"):
+            workspace.plan(manifest, self._variables())
+            workspace.apply()
+        traffic.finish(traffic.pending())
+        self._confirm(workspace, manifest)
+        self.history.append(Action.ROLLED_BACK, manifest)
+        return manifest
+
+    def drift(self) -> list[str]:
+        """What is not as the repository and the last release say; nothing is changed."""
+        summary = self.plan(self.history.current())
+        traffic = self._traffic(self.workspace)
+        shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
+        shifts += [
+            f"{shift.function}: version {shift.newest} was published and never shifted to"
+            for shift in traffic.pending()
+        ]
+        return [change.line.removeprefix("- ") for change in summary.changes] + shifts
+
+    def broadcast(self, outputs: dict[str, Any], sockets: int = 1, account: str | None = None) -> SyntheticBroadcast:
+        """A health check of the hub with these outputs."""
+        return SyntheticBroadcast(
+            HttpApi(outputs["http_url"], self.cloud.sign),
+            DynamoTenantStore(self.cloud.client("dynamodb"), outputs["tables"]["tenants"]),
+            sockets,
+            account,
+        )
+
+    def outputs(self) -> dict[str, Any]:
+        """What the stack says of itself."""
+        workspace = self.workspace
+        workspace.prepare()
+        return workspace.outputs()
+
+    def keep_cell(self, name: str) -> Path:
+        """Write down what the hub says for a subscriber, whose own account may not read the hub's state."""
+        self.environment.subscriber(name)
+        path = self._cell_file(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.outputs()["subscribers"][name], indent=2))
+        return path
+
+    def _cell_file(self, name: str) -> Path:
+        return self.home / self.environment.name / f"cell-{name}.json"
+
+    def _variables(self) -> dict[str, Any]:
+        if self.subscriber is None:
+            return {}
+        path = self._cell_file(self.subscriber.name)
+        if not path.exists():
+            raise OperatorError(
+                f"What the hub says for {self.subscriber.name} is not here.",
+                f"Get it with the hub's credentials: `make cell ENVIRONMENT={self.environment.name} "
+                f"SUBSCRIBER={self.subscriber.name}`.",
+            )
+        return {"cell": json.loads(path.read_text()), "region": self.environment.region}
+
+    def _traffic(self, workspace: Workspace) -> Traffic:
+        return Traffic(self.cloud.client("lambda"), [*workspace.outputs()["functions"].values()])
+
+    async def _shift(self, workspace: Workspace, steps: Steps) -> None:
+        broadcast = self.broadcast(workspace.outputs()) if self.subscriber is None else None
+        errors = ErrorLog(self.cloud.client("logs"))
+        await GradualShift(self._traffic(workspace), errors, broadcast, steps, self.terminal.say)()
+
+    def _confirm(self, workspace: Workspace, manifest: Manifest) -> None:
+        others = {
+            name: digest
+            for name, digest in self._traffic(workspace).images().items()
+            if digest != manifest.image.digest
+        }
+        if others:
+            raise OperatorError(
+                f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."
+            )

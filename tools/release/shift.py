@@ -1,0 +1,82 @@
+"""New versions take over step by step, and lose everything again at the first sign of trouble."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tools.errors import OperatorError
+from tools.release.health import ErrorLog, SyntheticBroadcast
+from tools.release.traffic import Shift, Traffic
+
+_LATE_LINES_SECONDS = 2.0
+"""Logs arrive a moment after what they tell of."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How new versions take over.
+
+    Attributes:
+        weights: the shares of the invocations that they get one after the other, before they get all.
+        watch_seconds: how long each of these states, and the last one, is watched.
+    """
+
+    weights: Sequence[float] = (0.1, 0.5)
+    watch_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < weight < 1 for weight in self.weights) or list(self.weights) != sorted(set(self.weights)):
+            raise OperatorError(
+                f"The weights {', '.join(map(str, self.weights))} are not legal.",
+                "They must be above 0, below 1, and grow: 0.1 and 0.5, say.",
+            )
+
+
+@dataclass(frozen=True)
+class GradualShift:
+    """Moves the aliases of functions to their newest versions, with a look at their health at every step.
+
+    `broadcast` is None where none can be sent: the hub's API is not the account's own.
+    """
+
+    traffic: Traffic
+    errors: ErrorLog
+    broadcast: SyntheticBroadcast | None
+    steps: Steps
+    say: Callable[[str], None]
+
+    async def __call__(self) -> None:
+        """Shift all of it; OperatorError, with everything taken back, if the new versions are not well."""
+        shifts = self.traffic.pending()
+        since = datetime.now(UTC)
+        try:
+            async with self.broadcast.connected() if self.broadcast else nullcontext():
+                for weight in self.steps.weights if shifts else ():
+                    self.traffic.weigh(shifts, weight)
+                    self.say(f"{weight:.0%} of the invocations go to the new versions of {len(shifts)} functions.")
+                    await self._watch(shifts, since)
+                self.traffic.finish(shifts)
+                self.say(f"All invocations go to the newest versions; {len(shifts)} functions were moved.")
+                await self._watch(shifts, since)
+        except BaseException:
+            self.traffic.take_back(shifts)
+            if shifts:
+                self.say("All invocations go to the earlier versions again.")
+            raise
+
+    async def _watch(self, shifts: Sequence[Shift], since: datetime) -> None:
+        deadline = time.monotonic() + self.steps.watch_seconds
+        while True:
+            problems = await self.broadcast.problems() if self.broadcast else []
+            await asyncio.sleep(_LATE_LINES_SECONDS)
+            problems += await asyncio.to_thread(self.errors.problems, shifts, since)
+            if problems:
+                raise OperatorError(
+                    f"The new versions are not well: {'; '.join(problems)}.",
+                    "Look at their logs; docs/runbook.md says how to go on.",
+                )
+            if time.monotonic() > deadline:
+                return

@@ -1,0 +1,166 @@
+"""Where releases are written down: a manifest for each commit, and for each stack the history of what it ran."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tools.errors import OperatorError
+from tools.release.manifest import Manifest, commit_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_VERSION = 1
+_MISSING = {"NoSuchKey", "404"}
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+class Action(StrEnum):
+    """How a release came to run."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a history."""
+
+    action: Action
+    manifest: Manifest
+    recorded_at: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """The entry as it is written."""
+        return {"action": self.action, "manifest": self.manifest.to_wire(), "recordedAt": self.recorded_at}
+
+    @classmethod
+    def from_wire(cls, document: dict[str, Any]) -> "Entry":
+        """An entry that was read."""
+        return cls(Action(document["action"]), Manifest.from_wire(document["manifest"]), document["recordedAt"])
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """The manifests, `releases/<commit>.json` of one bucket. A manifest is written once."""
+
+    client: "S3Client"
+    bucket: str
+
+    def put(self, manifest: Manifest) -> None:
+        """Write a manifest; OperatorError if the commit has another one: it was built once, and that is released.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        try:
+            self.client.put_object(
+                Bucket=self.bucket,
+                Key=self._key(manifest.commit),
+                Body=manifest.to_json(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _TAKEN:
+                raise
+            if self.get(manifest.commit).image != manifest.image:
+                raise OperatorError(
+                    f"Commit {manifest.commit} has been released with another image.",
+                    "A commit is built once. Release a new commit.",
+                ) from None
+
+    def get(self, commit: str) -> Manifest:
+        """The manifest of a commit; OperatorError if there is none."""
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=self._key(commit_of(commit)))["Body"].read()
+        except ClientError as error:
+            # Who may not list a bucket of another account is told AccessDenied where there is nothing.
+            if error.response["Error"]["Code"] not in {*_MISSING, "AccessDenied"}:
+                raise
+            raise OperatorError(
+                f"Commit {commit} has not been released, as far as this account may know.",
+                "The workflow `release` does that for commits of main; the stack `registry` lets accounts read it.",
+            ) from None
+        return Manifest.from_json(body)
+
+    def _key(self, commit: str) -> str:
+        return f"releases/{commit}.json"
+
+
+@dataclass(frozen=True)
+class History:
+    """What a stack ran, oldest first: `history/<stack>.json` in the bucket of its account's state."""
+
+    client: "S3Client"
+    bucket: str
+    stack: str
+
+    def entries(self) -> list[Entry]:
+        """All of it."""
+        return self._read()[0]
+
+    def current(self) -> Manifest:
+        """What was promoted, or rolled back to, last."""
+        entries = self.entries()
+        if not entries:
+            raise OperatorError(
+                f"Nothing has been promoted to the stack {self.stack} yet.", "Name the first release by its commit."
+            )
+        return entries[-1].manifest
+
+    def previous(self) -> Manifest:
+        """What a rollback leads to: the release before the current one, though not one that was rolled back from."""
+        trail: list[Manifest] = []
+        for entry in self.entries():
+            if entry.action is Action.ROLLED_BACK:
+                while trail and trail[-1].image != entry.manifest.image:
+                    trail.pop()
+            if not trail or trail[-1].image != entry.manifest.image:
+                trail.append(entry.manifest)
+        if len(trail) < 2:
+            raise OperatorError(
+                f"The stack {self.stack} has run no earlier release that it could go back to.", "Promote a fix instead."
+            )
+        return trail[-2]
+
+    def append(self, action: Action, manifest: Manifest) -> None:
+        """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
+        entries, revision = self._read()
+        entry = Entry(action, manifest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
+        unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
+        try:
+            self.client.put_object(
+                Bucket=self.bucket,
+                Key=self._key,
+                Body=f"{json.dumps(document, indent=2)}\n",
+                ContentType="application/json",
+                **unchanged,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _TAKEN:
+                raise
+            raise OperatorError(
+                f"Another release of the stack {self.stack} was written down at the same moment.",
+                "See `loudhailer release history`, and release again if yours is not the last one.",
+            ) from None
+
+    @property
+    def _key(self) -> str:
+        return f"history/{self.stack}.json"
+
+    def _read(self) -> tuple[list[Entry], str | None]:
+        try:
+            found = self.client.get_object(Bucket=self.bucket, Key=self._key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+            return [], None
+        document = json.loads(found["Body"].read())
+        if document.get("v") != _VERSION:
+            raise OperatorError(f"The history of the stack {self.stack} is of another version of this command.")
+        return [Entry.from_wire(entry) for entry in document["entries"]], found["ETag"]

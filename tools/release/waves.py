@@ -1,0 +1,24 @@
+"""In which order accounts get a release: one canary, then a few, then all the others."""
+
+from collections.abc import Sequence
+
+from tools.errors import OperatorError
+from tools.release.environment import Subscriber
+
+_EARLY_SHARE = 4
+
+
+def waves(subscribers: Sequence[Subscriber], canary: str | None = None) -> list[list[Subscriber]]:
+    """The canary; a quarter of the others, one at least; the rest. Waves that nobody is left for are not there.
+
+    The canary is the first of the map, or the one that is named; OperatorError if there is none of that name.
+    """
+    if not subscribers:
+        return []
+    first = next((each for each in subscribers if canary in (None, each.name)), None)
+    if first is None:
+        names = ", ".join(each.name for each in subscribers)
+        raise OperatorError(f"There is no subscriber {canary!r} to begin with.", f"Choose one of: {names}.")
+    others = [each for each in subscribers if each is not first]
+    early = -(-len(others) // _EARLY_SHARE)
+    return [wave for wave in ([first], others[:early], others[early:]) if wave]

@@ -1,0 +1,158 @@
+"""Terraform on one stack of one environment: a plan in a file, then that file applied."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.errors import OperatorError
+from tools.release.cloud import Cloud
+from tools.release.environment import Environment
+from tools.release.manifest import Manifest
+from tools.release.plan import PlanSummary
+from tools.stack.project import Project
+from tools.stack.terraform import find_terraform, terraform_environment
+
+_CHANGES = 2
+"""What `terraform plan -detailed-exitcode` ends with when there is something to do."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A working copy of the Terraform sources, and beside it what a plan consists of.
+
+    Attributes:
+        folder: where both are; what is in its `plan` is all that an apply on another machine needs.
+    """
+
+    project: Project
+    environment: Environment
+    stack: str
+    account_id: str
+    cloud: Cloud
+    folder: Path
+
+    @property
+    def plan_folder(self) -> Path:
+        """The plan's files."""
+        return self.folder / "plan"
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan, as Terraform wrote it."""
+        return self.plan_folder / "release.tfplan"
+
+    @property
+    def summary_file(self) -> Path:
+        """What those read who approve it."""
+        return self.plan_folder / "summary.md"
+
+    @property
+    def manifest_file(self) -> Path:
+        """What is released by it."""
+        return self.plan_folder / "manifest.json"
+
+    def prepare(self) -> None:
+        """Bring the working copy up to date and initialise it."""
+        copy = self.folder / "terraform"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.project.terraform, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+        shutil.copy(copy / "environments" / self.environment.name / "backend.tf", self._root)
+        backend = self.cloud.backend or {
+            "bucket": self.environment.state_bucket(self.account_id),
+            "key": f"{self.stack}.tfstate",
+            "region": self.environment.region,
+        }
+        mirror = self.cloud.environment.get("TF_PLUGIN_DIR")
+        self._run(
+            "init",
+            "-input=false",
+            *(f"-backend-config={name}={value}" for name, value in backend.items()),
+            *([f"-plugin-dir={mirror}"] if mirror else []),
+        )
+
+    def plan(self, manifest: Manifest, variables: Mapping[str, Any]) -> PlanSummary:
+        """Write the plan's files; what it would change. A plan writes no state, so that it needs no lock."""
+        shutil.rmtree(self.plan_folder, ignore_errors=True)
+        self.plan_folder.mkdir(parents=True)
+        self.manifest_file.write_text(manifest.to_json())
+        package = {"image": {"repository_url": manifest.image.repository_url, "digest": manifest.image.digest}}
+        values = {**self.cloud.variables, **variables, "package": package}
+        release = self.folder / "release.tfvars.json"
+        release.write_text(json.dumps(values, indent=2))
+        settings = self.folder / "terraform" / "environments" / self.environment.name
+        # The last one wins: what the release decides.
+        maps = [settings / "subscribers.tfvars.json"] if self.stack == "hub" else []
+        files = [settings / f"{self.stack}.tfvars", *maps, release]
+        self._run(
+            *("plan", "-input=false", "-lock=false", "-detailed-exitcode", f"-out={self.plan_file}"),
+            *(f"-var-file={path}" for path in files if path.exists()),
+            success={0, _CHANGES},
+        )
+        summary = PlanSummary.of(json.loads(self._run("show", "-json", str(self.plan_file))))
+        self.summary_file.write_text(summary.markdown(self.title))
+        return summary
+
+    @property
+    def title(self) -> str:
+        """What the plan is called where several are shown."""
+        return f"{self.stack} of {self.environment.name}, account {self.account_id}"
+
+    def fingerprint(self) -> str:
+        """A digest of the plan's files: who approved one approved no other."""
+        digest = hashlib.sha256()
+        for path in (self.plan_file, self.manifest_file):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def planned(self, fingerprint: str | None) -> Manifest:
+        """What the plan's files release; OperatorError if there are none, or not those with that fingerprint."""
+        if not (self.plan_file.exists() and self.manifest_file.exists()):
+            raise OperatorError(f"There is no plan for {self.title}.", "Make one with `make plan`, and look at it.")
+        if fingerprint is not None and fingerprint != self.fingerprint():
+            raise OperatorError(
+                f"The plan for {self.title} is not the one that was approved.", "Make a new plan, and approve that."
+            )
+        return Manifest.from_json(self.manifest_file.read_bytes())
+
+    def apply(self) -> None:
+        """Apply the plan's file, and forget it: Terraform would not apply it a second time."""
+        try:
+            self._run("apply", "-input=false", "-parallelism=50", str(self.plan_file))
+        finally:
+            self.plan_file.unlink(missing_ok=True)
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the stack is there already."""
+        return bool(self.outputs())
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last apply."""
+        return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
+
+    @property
+    def _root(self) -> Path:
+        root = self.folder / "terraform" / "stacks" / self.stack
+        if not (self.project.terraform / "stacks" / self.stack).is_dir():
+            known = sorted(path.name for path in (self.project.terraform / "stacks").iterdir() if path.is_dir())
+            raise OperatorError(f"There is no stack {self.stack!r}.", f"Choose one of: {', '.join(known)}.")
+        return root
+
+    def _run(self, command: str, *arguments: str, success: frozenset[int] | set[int] = frozenset({0})) -> str:
+        done = subprocess.run(
+            [find_terraform(), command, *(["-no-color"] if command != "output" else []), *arguments],
+            cwd=self._root,
+            env=terraform_environment(self.cloud.environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in success:
+            raise OperatorError(f"terraform {command} failed for {self.title}:\n{done.stderr.strip()}")
+        return done.stdout
