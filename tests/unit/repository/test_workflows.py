@@ -1,0 +1,180 @@
+"""GitHub's workflows are wiring: what they call exists, what they may do is little, and their order is fixed."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.repository.checkout import ROOT
+from tools.release.environment import Subscriber
+from tools.release.waves import waves
+
+TARGETS = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+WORKFLOWS = {path.stem: path for path in sorted(ROOT.glob(".github/workflows/*.yml"))}
+PINNED = re.compile(r"^\s*(?:- )?uses: (?P<action>[\w./-]+)@(?P<commit>[0-9a-f]{40}) # v\d+\.\d+\.\d+$")
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """A workflow as GitHub reads it."""
+    document: dict[str, Any] = yaml.safe_load(WORKFLOWS[name].read_text())
+    return document
+
+
+def jobs(name: str) -> dict[str, dict[str, Any]]:
+    """A workflow's jobs."""
+    found: dict[str, dict[str, Any]] = workflow(name)["jobs"]
+    return found
+
+
+def steps(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every step of a workflow with its job."""
+    for job, content in jobs(name).items():
+        for step in content.get("steps", []):
+            yield job, step
+
+
+def needs(name: str, job: str) -> set[str]:
+    """The jobs that another one waits for."""
+    found = jobs(name)[job].get("needs", [])
+    return {found} if isinstance(found, str) else set(found)
+
+
+def test_the_workflows_are_those_that_a_release_takes() -> None:
+    """And no others."""
+    assert set(WORKFLOWS) == {"deploy", "drift", "promote", "pull_request", "release", "rollback", "subscribers"}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_target_that_is_called_exists(name: str) -> None:
+    """A typo would be found by a release, and not before."""
+    called = {step["run"].removeprefix("make ") for _, step in steps(name) if "run" in step}
+    assert called <= TARGETS
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_action_is_pinned_by_its_commit(name: str) -> None:
+    """With the version that it is of, and the same in all workflows."""
+    lines = [line for line in WORKFLOWS[name].read_text().splitlines() if re.search(r"^\s*(- )?uses: (?!\./)", line)]
+    assert [line for line in lines if PINNED.match(line) is None] == []
+    matches = [PINNED.match(line) for path in WORKFLOWS.values() for line in path.read_text().splitlines()]
+    pins = {(match["action"], match["commit"]) for match in matches if match}
+    assert len({action for action, _ in pins}) == len(pins)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_workflow_has_a_key(name: str) -> None:
+    """Roles are taken with the token of the run; a secret could only be a key that lives longer."""
+    assert "secrets" not in WORKFLOWS[name].read_text()
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_permissions_are_those_that_are_needed(name: str) -> None:
+    """None for the workflow, or reading; a token for those alone who sign in to AWS, or call who does."""
+    assert workflow(name)["permissions"] in ({}, {"contents": "read"})
+    for job in jobs(name).values():
+        signs_in = any("configure-aws-credentials" in step.get("uses", "") for step in job.get("steps", []))
+        permissions = job.get("permissions", {})
+        assert ("id-token" in permissions) == (signs_in or "uses" in job)
+        writable = {scope for scope, right in permissions.items() if right == "write"}
+        comments = any("github-script" in step.get("uses", "") for step in job.get("steps", []))
+        assert writable - {"id-token"} == ({"pull-requests"} if comments else set())
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_an_account_is_changed_by_approved_jobs_alone(name: str) -> None:
+    """Who takes the role of applies is in an environment of GitHub's, which asks for an approval."""
+    for job in jobs(name).values():
+        roles = [step.get("with", {}).get("role-to-assume", "") for step in job.get("steps", [])]
+        assert any("apply-role" in role for role in roles) == ("environment" in job)
+
+
+def test_what_is_applied_is_the_plan_that_was_approved() -> None:
+    """The file of the job before, by its fingerprint."""
+    assert needs("deploy", "apply") == {"plan"}
+    (apply,) = (step for _, step in steps("deploy") if step.get("run") == "make apply")
+    assert apply["env"]["PLAN"] == "${{ needs.plan.outputs.plan }}"
+    names = [step["with"]["name"] for _, step in steps("deploy") if "artifact" in step.get("uses", "")]
+    assert len(names) == 2
+    assert len(set(names)) == 1
+
+
+def test_a_digest_goes_from_dev_to_staging_to_production() -> None:
+    """The next environment waits for the one before, with its subscribers."""
+    assert {job: needs("promote", job) for job in jobs("promote")} == {
+        "dev": set(),
+        "dev-subscribers": {"dev"},
+        "staging": {"dev-subscribers"},
+        "staging-subscribers": {"staging"},
+        "production": {"staging-subscribers"},
+        "production-subscribers": {"production"},
+    }
+    assert {job["with"]["commit"] for job in jobs("promote").values()} == {"${{ inputs.commit }}"}
+    assert [job["with"]["environment"] for job in jobs("promote").values()] == [
+        job.removesuffix("-subscribers") for job in jobs("promote")
+    ]
+
+
+def test_a_failed_canary_stops_the_waves() -> None:
+    """Each wave is of the map that Terraform uses, waits for the one before, and ends with its first failure."""
+    assert [needs("subscribers", job) for job in ("canary", "early", "rest")] == [
+        {"waves"},
+        {"waves", "canary"},
+        {"waves", "early"},
+    ]
+    for wave in ("canary", "early", "rest"):
+        job = jobs("subscribers")[wave]
+        assert job["strategy"]["fail-fast"] is True
+        assert job["strategy"]["matrix"] == {"subscriber": f"${{{{ fromJSON(needs.waves.outputs.{wave}) }}}}"}
+        assert job["if"] == f"needs.waves.outputs.{wave} != '[]'"  # without always(): a failure before it skips it
+
+
+def rolled_out(failing: set[str], planned: dict[str, list[str]]) -> list[str]:
+    """Whom the workflow reaches, as GitHub runs it: a job that needs one that failed, or was skipped, is skipped."""
+    done, reached = {"waves"}, []
+    for name in jobs("subscribers"):
+        if planned.get(name) and needs("subscribers", name) <= done:
+            reached += planned[name]
+            if failing.isdisjoint(planned[name]):
+                done.add(name)
+    return reached
+
+
+@pytest.mark.parametrize(
+    ("failing", "reached"),
+    [
+        (set(), ["a", "b", "c", "d", "e", "f"]),
+        ({"a"}, ["a"]),
+        ({"c"}, ["a", "b", "c"]),
+        ({"f"}, ["a", "b", "c", "d", "e", "f"]),
+    ],
+)
+def test_whoever_comes_after_a_failure_is_not_reached(failing: set[str], reached: list[str]) -> None:
+    """A dry run of the workflow's own order, with the waves that the command makes."""
+    subscribers = [Subscriber(name, f"{number:012d}", (number,)) for number, name in enumerate("abcdef")]
+    order = [[subscriber.name for subscriber in wave] for wave in waves(subscribers)]
+    assert rolled_out(failing, dict(zip(("canary", "early", "rest"), order, strict=True))) == reached
+
+
+def test_an_image_is_signed_before_it_is_released_and_verified_before_it_is_planned() -> None:
+    """In this order, and nothing else makes a manifest or a plan of a release."""
+    assert [step["run"] for _, step in steps("release") if step.get("run", "").startswith("make ")][-3:] == [
+        "make release-image",
+        "make sign",
+        "make manifest",
+    ]
+    planned = [step["run"] for job, step in steps("deploy") if job == "plan" and "run" in step]
+    assert planned.index("make verify") < planned.index("make plan")
+
+
+def test_a_fork_gets_no_token() -> None:
+    """Its pull request is checked and tested, and not planned."""
+    condition = jobs("pull_request")["plan"]["if"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in condition
+
+
+def test_the_workflows_are_documented() -> None:
+    """Each is named where one looks for it."""
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in WORKFLOWS if f"`{name}`" not in readme] == []
