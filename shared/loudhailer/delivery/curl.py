@@ -109,7 +109,7 @@ class CurlSender:
             handle = self._idle.pop() if self._idle else self._make()
             url, headers = signer.sign(run.connections[place])
             handle.setopt(pycurl.URL, url)
-            handle.setopt(pycurl.HTTPHEADER, headers)
+            handle.setopt(pycurl.HTTPHEADER, [headers])
             self._in_flight[handle] = place
             self._multi.add_handle(handle)
 

@@ -127,7 +127,7 @@ class CurlOrderedSender:
             handle = self._idle.pop() if self._idle else self._make()
             handle.setopt(pycurl.CUSTOMREQUEST, method)
             handle.setopt(pycurl.URL, url)
-            handle.setopt(pycurl.HTTPHEADER, headers)
+            handle.setopt(pycurl.HTTPHEADER, [headers])
             handle.setopt(pycurl.POSTFIELDS, frame)
             self._in_flight[handle] = run.waiting.popleft()
             self._multi.add_handle(handle)

@@ -101,27 +101,33 @@ class Signer:
         names = "host;x-amz-date"
         headers = f"host:{host}\nx-amz-date:{moment}\n"
         self._url = url
-        self._headers = [f"X-Amz-Date: {moment}"]
+        self._others = f"\r\nX-Amz-Date: {moment}"
         if credentials.token is not None:
             names += ";x-amz-security-token"
             headers += f"x-amz-security-token:{credentials.token}\n"
-            self._headers.append(f"X-Amz-Security-Token: {credentials.token}")
-        self._canonical_start = f"{method}\n{canonical_path}"
-        self._canonical_end = f"\n\n{headers}\n{names}\n{payload_hash}"
-        self._to_sign = f"{_ALGORITHM}\n{moment}\n{scope}\n"
-        self._inner, self._outer = _keyed_hashes(credentials.secret_key, day, region)
+            self._others += f"\r\nX-Amz-Security-Token: {credentials.token}"
+        self._canonical_start = f"{method}\n{canonical_path}".encode()
+        self._canonical_end = f"\n\n{headers}\n{names}\n{payload_hash}".encode()
+        keyed, self._outer = _keyed_hashes(credentials.secret_key, day, region)
+        self._inner = keyed.copy()
+        self._inner.update(f"{_ALGORITHM}\n{moment}\n{scope}\n".encode())
         self._authorization = (
             f"Authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature="
         )
 
-    def sign(self, connection: ConnectionId) -> tuple[str, list[str]]:
-        """The URL and the headers of a post to the connection."""
+    def sign(self, connection: ConnectionId) -> tuple[str, str]:
+        """The URL of a post to the connection, and its headers, as lines of one text.
+
+        libcurl passes a header on verbatim, but looks for a semicolon, then for the end of the line in it, letter by
+        letter. In one text that begins with the signature's line both come soon, and the token's hundreds of letters
+        are not read: a tenth of a post's CPU. https://curl.se/libcurl/c/CURLOPT_HTTPHEADER.html
+        """
         # A connection's id has no other characters that are escaped: see `ids.connection_id`.
         escaped = connection.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
-        canonical = self._canonical_start + escaped.replace("%", "%25") + self._canonical_end
+        canonical = self._canonical_start + escaped.replace("%", "%25").encode() + self._canonical_end
         inner = self._inner.copy()
-        inner.update((self._to_sign + sha256(canonical.encode()).hexdigest()).encode())
+        inner.update(sha256(canonical).hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return self._url + escaped, [*self._headers, self._authorization + outer.hexdigest()]
+        return self._url + escaped, self._authorization + outer.hexdigest() + self._others

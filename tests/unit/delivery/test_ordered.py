@@ -199,7 +199,7 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
         signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         assert abs(signed_at.timestamp() - time.time()) < 5
         signer = PostSigner(api.endpoint, REGION, request.body, method).at(signed_at.timestamp(), CREDENTIALS)
-        for name, _, value in (header.partition(": ") for header in signer.sign(odd)[1]):
+        for name, _, value in (line.partition(": ") for line in signer.sign(odd)[1].splitlines()):
             assert request.headers[name] == value
 
 
