@@ -17,6 +17,7 @@ PARSERS: list[tuple[Callable[..., str], str, str, int]] = [
     (ids.player_id, "playerId", "Az09_-.@", 128),
     (ids.room_key, "roomKey", "Az09_-.@", 128),
     (ids.connection_id, "connectionId", "Az09_-+/=", 128),
+    (lambda value: ids.connection_ids(["legal", value])[1], "connectionIds", "Az09_-+/=", 128),
 ]
 NAMES = [field for _, field, _, _ in PARSERS]
 

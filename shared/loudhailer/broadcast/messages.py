@@ -259,10 +259,7 @@ def recipients_from_wire(value: object) -> Recipients:
     """The connections of a chunk, in a message or row."""
     if not isinstance(value, dict) or not all(isinstance(found, list) for found in value.values()):
         raise MalformedMessageError("connections must be lists of ids by partition")
-    return {
-        ids.partition(key, "connections"): [ids.connection_id(connection, "connections") for connection in found]
-        for key, found in value.items()
-    }
+    return {ids.partition(key, "connections"): ids.connection_ids(found, "connections") for key, found in value.items()}
 
 
 def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _THROTTLES_OF_ONE_CLIENT = 3
 _RETRY_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 0.05
 _TICK_SECONDS = 0.03
+_GATHER_SECONDS = 0.004
 
 
 @dataclass(slots=True)
@@ -83,9 +84,10 @@ class CurlSender:
         """See `Sender.post`."""
         run = _Run(connections, [Outcome.UNSENT] * len(connections), deque(range(len(connections))))
         signing = PostSigner(endpoint, self._region, payload)
-        self._payload = payload
-        for handle in self._idle:
-            handle.setopt(pycurl.POSTFIELDS, payload)
+        if payload != self._payload:
+            self._payload = payload
+            for handle in self._idle:
+                handle.setopt(pycurl.POSTFIELDS, payload)
         signer, signed_second = signing.at(time.time(), self._credentials()), int(time.time())
         ends = time.monotonic() + seconds
         try:
@@ -177,7 +179,8 @@ class CurlSender:
         """Waits until there is something to do.
 
         While the lane is what holds posts back, that is a tick later: answers that come meanwhile are taken together,
-        which costs a fraction of waking up for each of them.
+        which costs a fraction of waking up for each of them. So are the last answers of a call, by a few milliseconds;
+        what the lane could have sent meanwhile, its bucket keeps for the next chunk.
         """
         if run.waiting and (self._idle or self._unmade):
             if seconds := self._lane.wait():
@@ -188,6 +191,8 @@ class CurlSender:
         seconds = max(_TICK_SECONDS, min(_LONGEST_WAIT_SECONDS, next_retry - now, ends - now))
         if self._in_flight:
             self._multi.select(seconds)
+            if not run.waiting:
+                time.sleep(_GATHER_SECONDS)
         elif run.later:
             time.sleep(seconds)
 
