@@ -134,17 +134,23 @@ class Query:
                 yield from self._in_partitions(partitions, after)
 
     def _in_partitions(self, partitions: Sequence[Partition], after: ConnectionKey | None) -> Iterator[Page]:
-        """The partitions' pages in key order; while one partition is worked on, the next ones are read."""
+        """The partitions' pages in key order; while one partition is worked on, the next ones are read.
+
+        The first page is read alone, so that the first chunk does not wait for others.
+        """
         ahead: deque[tuple[Iterator[Page], Future[Page | None]]] = deque()
         left = (partition for partition in sorted(partitions) if after is None or partition >= after.partition)
-        while True:
-            for partition in islice(left, _PARTITIONS_AHEAD - len(ahead)):
+
+        def read(many: int) -> None:
+            for partition in islice(left, many - len(ahead)):
                 further = self._in_partition(partition, after)
                 ahead.append((further, self._executor.submit(next, further, None)))
-            if not ahead:
-                return
+
+        read(1)
+        while ahead:
             further, first = ahead.popleft()
             page = first.result()
+            read(_PARTITIONS_AHEAD)
             while page is not None:
                 yield page
                 page = next(further, None)

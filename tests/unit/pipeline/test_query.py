@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -303,6 +303,31 @@ def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns()
         sent = Counter(message.chunk_id for message in world.sent)
     assert world.dispatched() == sorted(world.connections.rows)
     assert set(sent.values()) == {1}
+
+
+def test_the_first_page_is_read_before_any_other() -> None:
+    """What is read beside it would be paid for by everyone's first frame."""
+    world = World(tuple(map(partition, range(4))))
+    world.connect(key(number, number) for number in range(4))
+    events: list[tuple[str, str]] = []
+
+    def slowly(pages: Iterator[Any], of: str) -> Iterator[Any]:
+        time.sleep(0.02)
+        for page in pages:
+            events.append(("read", of))
+            yield page
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        answer = method(*arguments, **named)
+        if method.__name__ != "in_partition":
+            return answer
+        events.append(("begun", arguments[0]))
+        return slowly(answer, arguments[0])
+
+    with ThreadPoolExecutor(8) as executor:
+        world.query(call, executor)(world.body())
+    assert events[:2] == [("begun", partition(0)), ("read", partition(0))]
+    assert world.dispatched() == sorted(world.connections.rows)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
