@@ -124,3 +124,11 @@ def test_every_account_may_pull_the_image() -> None:
 def own_accounts(values: Path) -> set[str]:
     """The account that a file of values is for."""
     return set(re.findall(r'^account_id += "(\d+)"', values.read_text(), re.MULTILINE))
+
+
+def test_every_role_of_a_deployment_has_the_boundary() -> None:
+    """CI cannot make a role without it, as only an apply in AWS would tell."""
+    for path in SOURCE.glob("*/*/*.tf"):
+        roles = re.findall(r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
+        unbounded = [name for name, block in roles if "  permissions_boundary " not in block]
+        assert unbounded == [] or path.parent.name == "github_role", path

@@ -3,6 +3,8 @@ environment = "dev"
 account_id  = "222222222222"
 region      = "eu-central-1"
 
+permissions_boundary = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-boundary"
+
 shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.

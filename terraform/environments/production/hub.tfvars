@@ -3,6 +3,8 @@ environment = "production"
 account_id  = "444444444444"
 region      = "eu-central-1"
 
+permissions_boundary = "arn:aws:iam::444444444444:policy/ci/loudhailer-production-boundary"
+
 shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.

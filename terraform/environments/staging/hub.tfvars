@@ -3,6 +3,8 @@ environment = "staging"
 account_id  = "333333333333"
 region      = "eu-central-1"
 
+permissions_boundary = "arn:aws:iam::333333333333:policy/ci/loudhailer-staging-boundary"
+
 shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.

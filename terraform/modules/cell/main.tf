@@ -39,12 +39,13 @@ module "broadcast" {
 module "websocket_api" {
   source = "../websocket_api"
 
-  prefix             = var.deployment.prefix
-  gateway_endpoint   = var.gateway_endpoint
-  log_retention_days = var.deployment.log_retention_days
-  authorizer         = module.authorizer.alias
-  throttle           = local.inbound
-  queue_routes       = module.messaging.routes
+  prefix               = var.deployment.prefix
+  permissions_boundary = var.deployment.permissions_boundary
+  gateway_endpoint     = var.gateway_endpoint
+  log_retention_days   = var.deployment.log_retention_days
+  authorizer           = module.authorizer.alias
+  throttle             = local.inbound
+  queue_routes         = module.messaging.routes
 
   routes = {
     "$connect"    = { alias = module.connect.alias }

@@ -15,6 +15,8 @@ variable "deployment" {
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
     tracing            = optional(bool, true)
+
+    permissions_boundary = optional(string)
   })
 }
 

@@ -1,5 +1,6 @@
 resource "aws_iam_role" "this" {
-  name = local.function_name
+  name                 = local.function_name
+  permissions_boundary = var.deployment.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -2,8 +2,9 @@
 # and DynamoDB lets it at rows whose partition key leads with it.
 
 resource "aws_iam_role" "tenant" {
-  count = length(var.tenant_statements) > 0 ? 1 : 0
-  name  = "${local.function_name}-tenant"
+  count                = length(var.tenant_statements) > 0 ? 1 : 0
+  name                 = "${local.function_name}-tenant"
+  permissions_boundary = var.deployment.permissions_boundary
 
   # The tag must be passed on to every further role, so that no chain of roles ends in another tenant; other tags are
   # refused: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html

@@ -35,6 +35,12 @@ variable "package" {
     error_message = "package must have either image or zip."
   }
   validation {
+    condition = var.deployment.environment == "local" || var.package.image == null ? true : can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
+    ))
+    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag."
+  }
+  validation {
     condition     = try(can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest)), false) || var.package.image == null
     error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits."
   }
@@ -53,6 +59,8 @@ variable "deployment" {
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
     tracing            = optional(bool, true)
+
+    permissions_boundary = optional(string)
   })
 
   validation {

@@ -8,6 +8,12 @@ variable "prefix" {
   }
 }
 
+variable "permissions_boundary" {
+  description = "ARN of the policy that bounds every role; null: none does."
+  type        = string
+  default     = null
+}
+
 variable "stage" {
   description = "Name of the one stage."
   type        = string

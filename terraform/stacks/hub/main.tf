@@ -8,6 +8,8 @@ locals {
     log_level          = var.log_level
     log_retention_days = var.log_retention_days
     tracing            = var.tracing
+
+    permissions_boundary = var.permissions_boundary
   }
 
   control_functions = ["console", "publish", "session_api"]

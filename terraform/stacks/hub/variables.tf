@@ -50,6 +50,28 @@ variable "package" {
     condition     = var.environment == "local" || var.package.zip == null
     error_message = "package.zip is for the environment local only: elsewhere functions run the image."
   }
+  # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: function and image are in the same Region.
+  validation {
+    condition = var.environment == "local" || var.package.image == null ? true : can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.${var.region}\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
+    ))
+    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag, in the Region of region: Lambda runs no image of another."
+  }
+  validation {
+    condition     = var.package.image == null ? true : can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest))
+    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits; a tag is none."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that bounds every role, the registry stack's; null: none does, and CI cannot apply."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null ? true : can(regex("^arn:aws[a-z-]*:iam::${var.account_id}:policy/", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy in account_id, as in arn:aws:iam::<account_id>:policy/<name>."
+  }
 }
 
 variable "architecture" {

@@ -7,6 +7,10 @@ locals {
   bounded = { ArnEquals = { "iam:PermissionsBoundary" = [aws_iam_policy.boundary.arn] } }
 
   write_state = {
+    WriteHistory = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.state_bucket.arn}/history/*.json"]
+    }
     WriteState = {
       actions   = ["s3:PutObject"]
       resources = ["${module.state_bucket.arn}/*.tfstate"]
@@ -135,9 +139,8 @@ locals {
     }
   }
 
-  # A rollout asks after its health: a broadcast of its own, to sockets of its own of the tenant `synthetic`, and what the
-  # new versions log.
-  try_broadcast = {
+  # A rollout asks after its health by a broadcast of its own, to a tenant of its own, and by the errors in the logs.
+  watch_release = {
     Broadcast = {
       actions = ["execute-api:Invoke"]
       resources = [
@@ -145,12 +148,15 @@ locals {
         "arn:${local.partition}:execute-api:${var.region}:${var.account_id}:*/$default/${route}"
       ]
     }
-    PutSyntheticTenant = {
-      actions    = ["dynamodb:GetItem", "dynamodb:PutItem"]
-      resources  = ["arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-tenants"]
-      conditions = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["synthetic"] } }
+    KeepTheSyntheticTenant = {
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+      resources = ["arn:${local.partition}:dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-tenants"]
+      conditions = {
+        "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["synthetic"] }
+        Null                        = { "dynamodb:LeadingKeys" = ["false"] }
+      }
     }
-    ReadLogs = {
+    ReadErrors = {
       actions   = ["logs:FilterLogEvents"]
       resources = [local.named.function_log]
     }
@@ -169,6 +175,6 @@ module "apply_role" {
   policies = {
     state      = merge(local.read_state, local.write_state)
     read       = local.read_deployment
-    deployment = merge(local.write_deployment, local.try_broadcast)
+    deployment = merge(local.write_deployment, local.watch_release)
   }
 }

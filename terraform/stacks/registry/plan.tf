@@ -18,7 +18,6 @@ locals {
     gateway_account = "apigateway:${var.region}::/account"
     gateway_tags    = "apigateway:${var.region}::/tags/*"
     mapping         = "lambda:${var.region}:${var.account_id}:event-source-mapping:*"
-    all_logs        = "logs:${var.region}:${var.account_id}:log-group:*"
   } : service => "arn:${local.partition}:${name}" }
 
   of_our_functions = { ArnLike = { "lambda:FunctionArn" = [local.named.function, "${local.named.function}:*"] } }
@@ -31,6 +30,10 @@ locals {
     ReadState = {
       actions   = ["s3:GetObject"]
       resources = ["${module.state_bucket.arn}/*.tfstate"]
+    }
+    ReadHistory = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.state_bucket.arn}/history/*.json"]
     }
     ReadReleases = {
       actions   = ["s3:GetObject"]
@@ -76,9 +79,10 @@ locals {
       actions   = ["logs:ListTagsForResource"]
       resources = [local.named.function_log, local.named.gateway_log]
     }
+    # A list is of all: which groups there are is no secret.
     ListLogGroups = {
       actions   = ["logs:DescribeLogGroups"]
-      resources = [local.named.all_logs]
+      resources = ["*"]
     }
     ReadMappings = {
       actions   = ["lambda:GetEventSourceMapping", "lambda:ListTags"]

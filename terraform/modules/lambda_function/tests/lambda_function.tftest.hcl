@@ -211,7 +211,7 @@ run "a_short_digest_is_refused" {
   command = plan
 
   variables {
-    package = { image = { repository_url = "repository", digest = "sha256:0123" } }
+    package = { image = { repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer", digest = "sha256:0123" } }
   }
 
   expect_failures = [var.package]
@@ -221,10 +221,66 @@ run "a_tag_is_refused" {
   command = plan
 
   variables {
-    package = { image = { repository_url = "repository", digest = "latest" } }
+    package = { image = { repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer", digest = "latest" } }
   }
 
   expect_failures = [var.package]
+}
+
+run "a_repository_with_a_tag_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer:latest"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_registry_of_an_account_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "22222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "roles_are_bounded" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    }
+    tenant_statements = {
+      ReadRows = {
+        actions      = ["dynamodb:GetItem"]
+        resources    = ["arn:aws:dynamodb:us-east-1:111111111111:table/loudhailer-test-sessions"]
+        leading_keys = ["{tenantId}"]
+      }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.this, aws_iam_role.tenant[0]] : role.permissions_boundary == var.deployment.permissions_boundary
+    ])
+    error_message = "Both roles must have the boundary."
+  }
 }
 
 run "an_image_and_a_zip_together_are_refused" {
@@ -232,7 +288,7 @@ run "an_image_and_a_zip_together_are_refused" {
 
   variables {
     package = {
-      image = { repository_url = "repository", digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+      image = { repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer", digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
       zip   = { bucket = "packages", key = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
     }
   }

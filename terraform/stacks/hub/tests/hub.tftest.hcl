@@ -147,3 +147,98 @@ run "malformed_names_are_refused" {
     var.environment, var.account_id, var.region, var.prefix, var.architecture, var.log_level,
   ]
 }
+
+run "a_tag_in_place_of_a_digest_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+        digest         = "latest"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_short_digest_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "an_image_in_another_region_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_repository_of_an_account_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "22222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_repository_with_a_tag_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer:latest"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "an_account_id_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    account_id = "11111111111"
+  }
+
+  expect_failures = [var.account_id]
+}
+
+run "a_boundary_in_another_account_is_refused" {
+  command = plan
+
+  variables {
+    permissions_boundary = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-boundary"
+  }
+
+  expect_failures = [var.permissions_boundary]
+}
