@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.local_aws.request_actions import action_of_batch, statements
+from tools.local_aws.request_actions import action_of_batch, lambda_action, statements
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,22 @@ def test_a_statement_that_is_not_understood_is_an_error(statement: str) -> None:
     """So that it is not taken for one that is allowed."""
     with pytest.raises(ValueError, match="not read"):
         list(statements({"Statement": statement}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("GET", "/2015-03-31/functions/swarm/aliases/live", "lambda:GetAlias"),
+        ("GET", "/2015-03-31/functions/swarm/aliases", "lambda:ListAliases"),
+        ("GET", "/2015-03-31/functions/swarm", "lambda:GetFunction"),
+        ("POST", "/2015-03-31/functions", "lambda:CreateFunction"),
+        ("GET", "/2015-03-31/functions/swarm/versions", "lambda:ListVersionsByFunction"),
+        ("DELETE", "/2015-03-31/event-source-mappings/a1b2/", "lambda:DeleteEventSourceMapping"),
+        ("GET", "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A1%3Afunction%3Aswarm", "lambda:ListTags"),
+        ("POST", "/2015-03-31/functions/swarm/invocations", None),
+        ("GET", "/elsewhere", None),
+    ],
+)
+def test_a_request_to_lambda_is_an_operation_of_its_api(method: str, path: str, action: str | None) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html."""
+    assert lambda_action(method, path) == action

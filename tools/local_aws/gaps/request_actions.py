@@ -1,8 +1,8 @@
-"""Whoever may send a message may send several at once; whoever may update rows by PartiQL may do so in a batch.
+"""A request is the actions that IAM knows it as: of a batch each message's, of PartiQL each row's, of Lambda its own.
 
 AWS: see `tools.local_aws.request_actions`.
 
-MiniStack asks for an action of the request's own name.
+MiniStack asks for an action of the request's own name, and takes many of Lambda's requests for others.
 
 Patched: `extract_iam_action`, which says what a request's action is, and `dynamodb_transaction_checks`, which divides a
 request of DynamoDB into actions on tables: here, statements of PartiQL too. One that cannot be read is left as it is,
@@ -19,7 +19,7 @@ from ministack.core import iam_actions
 from tools.local_aws.gaps import Gap
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
-from tools.local_aws.request_actions import action_of_batch, statements
+from tools.local_aws.request_actions import action_of_batch, lambda_action, statements
 
 _PARTIQL = ("dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction")
 _STOCK_EXTRACT = iam_actions.extract_iam_action
@@ -50,6 +50,9 @@ def gap(_options: Options) -> Gap:
 
 def _extract_iam_action(*request: Any) -> str | None:
     action: str | None = _STOCK_EXTRACT(*request)
+    service, method, path, *_ = request
+    if service == "lambda" and action:
+        action = lambda_action(method, path) or action
     return action_of_batch(action) if action else None
 
 

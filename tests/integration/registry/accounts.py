@@ -1,0 +1,128 @@
+"""Accounts of the local AWS, set up as terraform/README.md says, and what one works in them with."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.local_aws.conftest import LocalAws
+from tools.stack.local_aws import SECRET, local_environment
+from tools.stack.terraform import terraform_environment
+
+SOURCE = Path(__file__).parents[3] / "terraform"
+ACCOUNTS = {"dev": "222222222222", "production": "444444444444"}
+REGION = "eu-central-1"
+REPOSITORY = "example/loudhailer"
+
+type Keys = dict[str, str]
+
+
+def root_of(environment: str) -> Keys:
+    """The keys of an account's administrator."""
+    return {"AWS_ACCESS_KEY_ID": ACCOUNTS[environment], "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
+    """The claims of a token of GitHub's; the local AWS does not ask for its signature."""
+    claims = {"iss": "https://token.actions.githubusercontent.com", "aud": audience, "sub": subject}
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + ".x"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with the registry stack applied, its state in its own bucket."""
+
+    aws: LocalAws
+    environment: str
+    tree: Path
+
+    def role(self, kind: str) -> str:
+        """The ARN of the role `plan`, `apply` or `release`."""
+        return f"arn:aws:iam::{ACCOUNTS[self.environment]}:role/ci/loudhailer-{self.environment}-{kind}"
+
+    def assume(self, kind: str, subject: str, **claims: str) -> Keys:
+        """The keys of a run on GitHub that takes a role."""
+        sts = boto3.client("sts", endpoint_url=self.aws.endpoint, region_name=REGION)
+        keys = sts.assume_role_with_web_identity(
+            RoleArn=self.role(kind), RoleSessionName="run", WebIdentityToken=token(subject, **claims)
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["SessionToken"],
+        }
+
+    def client(self, service: str, keys: Keys | None = None) -> Any:
+        """A client of the service with these keys, or those of the administrator."""
+        names = {name.lower(): value for name, value in (keys or root_of(self.environment)).items()}
+        session: Any = boto3.session.Session(region_name=REGION)
+        return session.client(service, endpoint_url=self.aws.endpoint, **names)
+
+    def terraform(
+        self, stack: str, *arguments: str, keys: Keys | None = None, code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Terraform on a stack with these keys, or those of the administrator; it has to end with the code."""
+        port = int(self.aws.endpoint.rpartition(":")[2])
+        environment = local_environment(terraform_environment(os.environ), port)
+        run = subprocess.run(
+            ["terraform", *arguments],
+            cwd=self.tree / "stacks" / stack,
+            env={**environment, "AWS_REGION": REGION, **(keys or root_of(self.environment))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == code, run.stdout
+        return run
+
+    def prepare(self, stack: str, values: Mapping[str, Any] | None = None) -> None:
+        """Give a stack the environment's values, and those that only the run knows."""
+        root = self.tree / "stacks" / stack
+        shutil.copy(self.tree / "environments" / self.environment / f"{stack}.tfvars", root / "example.auto.tfvars")
+        (root / "run.auto.tfvars.json").write_text(json.dumps(values or {}))
+
+    def use_bucket(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
+        """Keep the stack's state in the bucket."""
+        settings = self.tree / "environments" / self.environment
+        shutil.copy(settings / "backend.tf", self.tree / "stacks" / stack)
+        bucket = (f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true")
+        self.terraform(stack, "init", *_INIT, *bucket, *arguments, keys=keys)
+
+    def use_file(self, stack: str, *arguments: str) -> None:
+        """Keep the stack's state in a file."""
+        (self.tree / "stacks" / stack / "backend.tf").unlink(missing_ok=True)
+        self.terraform(stack, "init", *_INIT, *arguments)
+
+
+_MIRROR = os.environ.get("TF_PLUGIN_DIR")
+_INIT = ("-input=false", "-no-color", *([f"-plugin-dir={_MIRROR}"] if _MIRROR else []))
+
+
+def set_up(aws: LocalAws, environment: str, tree: Path) -> Account:
+    """An account after its first apply."""
+    shutil.copytree(SOURCE, tree, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+    account = Account(aws, environment, tree)
+    account.prepare("registry")
+    account.use_file("registry")
+    account.terraform("registry", "apply", "-auto-approve", "-input=false", "-no-color")
+    account.use_bucket("registry", "-migrate-state", "-force-copy")
+    return account
+
+
+def are_refused(*calls: Callable[[], Any]) -> None:
+    """IAM allows none of the calls."""
+    for call in calls:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call()

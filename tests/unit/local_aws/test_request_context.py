@@ -1,0 +1,116 @@
+"""What conditions see of a request about roles or mappings: keys of AWS's service authorization reference.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ministack.services import iam, lambda_svc
+
+from tools.local_aws.gaps.request_context import Enforcement, context, resource_arn
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+MAPPING = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:a1b2"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:swarm:live"
+
+
+@pytest.fixture(autouse=True)
+def _a_bounded_role_and_a_mapping() -> Iterator[None]:
+    iam._roles["deployer"] = {"Path": "/ci/", "PermissionsBoundary": BOUNDARY}
+    lambda_svc._esms["a1b2"] = {"FunctionArn": FUNCTION}
+    yield
+    del iam._roles["deployer"], lambda_svc._esms["a1b2"]
+
+
+def test_a_role_is_known_by_its_path() -> None:
+    """role/* of one path is not role/* of another."""
+    params = {"RoleName": "deployer"}
+    assert resource_arn("iam", "POST", "/", {}, b"", params, "us-east-1", "").endswith(":role/ci/deployer")
+
+
+def test_a_role_that_is_to_be_has_the_path_that_is_asked_for() -> None:
+    """There is nobody else to say it."""
+    params = {"RoleName": "new", "Path": "/ci/"}
+    assert resource_arn("iam", "POST", "/", {}, b"", params, "us-east-1", "").endswith(":role/ci/new")
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "arn"),
+    [
+        ("events", {"Name": "reconcile"}, "arn:aws:events:us-east-1:1:rule/reconcile"),
+        ("events", {"Rule": "reconcile", "EventBusName": "default"}, "arn:aws:events:us-east-1:1:rule/reconcile"),
+        ("events", {"ResourceARN": "arn:rule"}, "arn:rule"),
+        ("dynamodb", {"ResourceArn": "arn:table"}, "arn:table"),
+        ("dynamodb", {"TableName": "t"}, "arn:aws:dynamodb:us-east-1:1:table/t"),
+        ("logs", {"resourceArn": "arn:group"}, "arn:group"),
+        ("lambda", {"FunctionName": "swarm"}, "arn:aws:lambda:us-east-1:1:function:swarm"),
+        ("dynamodb", {}, "*"),
+        ("lambda", {}, "*"),
+        ("events", {}, "*"),
+    ],
+)
+def test_what_a_request_is_about_is_known_by_its_arn(service: str, body: dict[str, object], arn: str) -> None:
+    """A policy for one is no policy for all."""
+    path = "/2015-03-31/functions"
+    assert resource_arn(service, "POST", path, {}, json.dumps(body).encode(), {}, "us-east-1", "1") == arn
+
+
+def test_a_subscription_is_known_by_its_arn() -> None:
+    """SNS is asked in a form."""
+    form = {"Action": ["GetSubscriptionAttributes"], "SubscriptionArn": ["arn:topic:1"]}
+    assert resource_arn("sns", "POST", "/", {}, b"", form, "us-east-1", "1") == "arn:topic:1"
+
+
+@pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])
+def test_a_boundary_that_is_set_is_that_of_the_request(action: str) -> None:
+    """Not the one that the role had."""
+    params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
+    assert context("iam", action, b"", params)["iam:permissionsboundary"] == "another"
+
+
+@pytest.mark.parametrize("action", ["iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary"])
+def test_rights_are_given_within_the_boundary_that_the_role_has(action: str) -> None:
+    """What the request says of a boundary is nothing then."""
+    params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
+    assert context("iam", action, b"", params)["iam:permissionsboundary"] == BOUNDARY
+
+
+def test_without_a_boundary_there_is_no_key() -> None:
+    """So a condition that asks for one does not hold."""
+    assert "iam:permissionsboundary" not in context("iam", "iam:CreateRole", b"", {"RoleName": "new"})
+
+
+def test_an_attached_policy_is_seen() -> None:
+    """By its ARN."""
+    params = {"RoleName": "deployer", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    assert context("iam", "iam:AttachRolePolicy", b"", params)["iam:policyarn"] == params["PolicyArn"]
+
+
+def test_a_mapping_that_is_to_be_is_of_the_function_in_the_request() -> None:
+    """It has no ARN yet."""
+    body = json.dumps({"FunctionName": FUNCTION}).encode()
+    assert context("lambda", "lambda:CreateEventSourceMapping", body, {})["lambda:functionarn"] == FUNCTION
+
+
+def test_a_mapping_is_of_its_function_and_what_is_allowed_is_written_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The decision is the stock one; what it refuses is not noted."""
+    seen: list[object] = []
+
+    def stock(*request: str, service_context: dict[str, str], **_resource: str) -> str | None:
+        seen.append(service_context.get("lambda:functionarn"))
+        return None if request[0] == "friend" else "refused"
+
+    monkeypatch.setattr("tools.local_aws.gaps.request_context._STOCK_ENFORCE", stock)
+    enforce = Enforcement(tmp_path / "allowed.jsonl")
+    action = "lambda:DeleteEventSourceMapping"
+    assert enforce("friend", action, "lambda", "us-east-1", resource_arn=MAPPING) is None
+    assert enforce("stranger", action, "lambda", "us-east-1", resource_arn=MAPPING) == "refused"
+    assert seen == [FUNCTION, FUNCTION]
+    (line,) = (tmp_path / "allowed.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"accessKeyId": "friend", "action": action, "resource": MAPPING}
