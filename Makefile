@@ -7,6 +7,7 @@ SHELL := bash
 
 RUN := uv run --frozen
 PYTEST := $(RUN) pytest --durations=10
+CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it pins old packages
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
@@ -76,7 +77,7 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions dockerfiles ## Run every check that runs no code.
+check: lint types imports actions dockerfiles infrastructure ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
@@ -100,6 +101,10 @@ actions: setup $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
 .PHONY: dockerfiles
 dockerfiles: setup ## Dockerfiles.
 	$(RUN) hadolint images/*/Dockerfile
+
+.PHONY: infrastructure
+infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
+	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
 
 .PHONY: format
 format: setup ## Rewrite Python and Terraform in their style.

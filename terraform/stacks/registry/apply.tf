@@ -7,10 +7,6 @@ locals {
   bounded = { ArnEquals = { "iam:PermissionsBoundary" = [aws_iam_policy.boundary.arn] } }
 
   write_state = {
-    WriteHistory = {
-      actions   = ["s3:PutObject"]
-      resources = ["${module.state_bucket.arn}/history/*.json"]
-    }
     WriteState = {
       actions   = ["s3:PutObject"]
       resources = ["${module.state_bucket.arn}/*.tfstate"]

@@ -31,10 +31,6 @@ locals {
       actions   = ["s3:GetObject"]
       resources = ["${module.state_bucket.arn}/*.tfstate"]
     }
-    ReadHistory = {
-      actions   = ["s3:GetObject"]
-      resources = ["${module.state_bucket.arn}/history/*.json"]
-    }
     ReadReleases = {
       actions   = ["s3:GetObject"]
       resources = [local.releases]

@@ -79,7 +79,7 @@ def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, imag
 
 def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_keys: Keys, apply_keys: Keys) -> None:
     """The manifest that main wrote is read by the deployment to dev, which sees nothing else of that bucket."""
-    key = f"releases/{COMMIT}.release.json"
+    key = f"releases/{COMMIT}.json"
     accounts.production.client("s3", release_keys).put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}')
     s3 = accounts.dev.client("s3", apply_keys)
     assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
