@@ -33,6 +33,9 @@ AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
 
+_CONTAINERS = 40
+"""All functions' workers in containers: more than processes, since making room for another one costs a second."""
+
 
 class Packaging(StrEnum):
     """How the functions reach the local AWS."""
@@ -154,9 +157,13 @@ class Stack:
         aws_port, gateway_port = (remembered.aws_port, remembered.gateway_port) if remembered else (0, 0)
         aws_port = ports.aws or free_port(aws_port)
         command = ["tools.local_aws", "--port", str(aws_port), "--state-dir", str(self.directory.aws_state)]
-        address = "" if engine is None else engine.address
-        aws = self._start_process(AWS, [*command, "--account", ACCOUNT, "--engine", address], aws_port, aws_port)
-        return self._saved(StackState(aws_port, gateway_port or free_port(), identity_of(aws), address))
+        command += ["--account", ACCOUNT]
+        if engine is not None:
+            command += ["--engine", engine.address, "--workers", str(_CONTAINERS)]
+        aws = self._start_process(AWS, command, aws_port, aws_port)
+        return self._saved(
+            StackState(aws_port, gateway_port or free_port(), identity_of(aws), engine.address if engine else "")
+        )
 
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)

@@ -30,6 +30,9 @@ _API = "/2018-06-01/runtime"
 _DESCRIPTORS = 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _NOBODY = 65534
 _KILL_SECONDS = 0.5
+_GRACE_SECONDS = 5.0
+_CLIENTS = ("HOME", "PATH")
+"""What the engine's client needs of the launcher's environment."""
 
 type Answer = dict[str, Any]
 
@@ -54,8 +57,11 @@ class RuntimeApi:
         self._invocations.put((invocation, deadline))
 
     def close(self) -> None:
-        """Answer no more; a runtime that waits for its next invocation learns it."""
+        """Answer no more; a runtime that waits for its next invocation learns it, and exits."""
         self._invocations.put(None)
+        threading.Thread(target=self._stop, daemon=True).start()
+
+    def _stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -122,7 +128,7 @@ class ContainerWorker:
         self._api = RuntimeApi()
         self._client = subprocess.Popen(
             [engine.client, "run", *self._options(), image.reference, *image.command],
-            env=engine.environment,
+            env={"DOCKER_HOST": engine.address, **{name: os.environ[name] for name in _CLIENTS if name in os.environ}},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -168,9 +174,16 @@ class ContainerWorker:
                 self._client.wait(_KILL_SECONDS)
 
     def close(self) -> None:
-        """End the container and the API that it is asked through."""
-        self.kill()
+        """Let the container end, which takes the engine a moment that nobody has to wait for."""
+        self._killed = True
         self._api.close()
+        threading.Thread(target=self._end, daemon=True).start()
+
+    def _end(self) -> None:
+        try:
+            self._client.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def _options(self) -> list[str]:
         environment = dict(self.function.environment) | {
