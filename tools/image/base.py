@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image import wheels
+from tools.image.build import own_platform
 from tools.image.engine import Engine
 
 REPOSITORY = "public.ecr.aws/lambda/python"
@@ -50,13 +51,19 @@ def local(root: Path, engine: Engine, platform: str, terminal: Terminal) -> str:
     try:
         engine.run("pull", "--quiet", "--platform", platform, base)
     except OperatorError:
-        terminal.say(f"{base} is out of reach: a stand-in takes its place.")
-        return stand_in(root, engine, platform, terminal)
+        if not engine.knows(base):
+            terminal.say(f"{base} is out of reach: a stand-in takes its place.")
+            return stand_in(root, engine, platform, terminal)
     return base
 
 
 def stand_in(root: Path, engine: Engine, platform: str, terminal: Terminal) -> str:
     """The stand-in's tag; it is built if the engine does not have it."""
+    if platform != own_platform(engine):
+        raise OperatorError(
+            f"There is no stand-in for {REPOSITORY}:{TAG} on {platform} here.",
+            f"Build for {own_platform(engine)}, or where public.ecr.aws can be reached.",
+        )
     architecture = platform.partition("/")[2]
     folder = root / "images" / "stand_in"
     digest = hashlib.sha256("\n".join([_DEBIAN, *_PACKAGES, platform]).encode())

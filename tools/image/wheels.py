@@ -22,8 +22,11 @@ def platforms(architecture: str) -> list[str]:
 
 def locked_requirements(root: Path) -> str:
     """What ships, with versions and hashes, from the checkout's lock."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise OperatorError("The program uv is missing, which reads the lock.", "Install it: pip install uv.")
     done = subprocess.run(
-        ["uv", "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header", "--no-annotate"],
+        [uv, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header", "--no-annotate"],
         cwd=root,
         capture_output=True,
         text=True,

@@ -1,14 +1,24 @@
 """What the image stands on: AWS's base by digest for a release, and nothing else."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.image.base import PIN, pinned, released
+from tools.image.base import PIN, local, pinned, released
+from tools.image.engine import Engine
 from tools.image.wheels import platforms
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    """A terminal that nobody reads."""
+    return Terminal(Console(file=io.StringIO()), Console(file=io.StringIO()))
 
 
 @pytest.fixture
@@ -49,3 +59,35 @@ def test_wheels_are_for_amazon_linux(architecture: str, machine: str) -> None:
     assert f"manylinux2014_{machine}" in tags
     assert all(tag.endswith(machine) for tag in tags)
     assert not any("2_35" in tag for tag in tags)
+
+
+class Offline(Engine):
+    """An engine that can pull nothing, and has what is named in `client`."""
+
+    def run(self, *arguments: str) -> str:
+        """The engine is at home on arm64."""
+        match arguments:
+            case ("version", *_):
+                return "arm64"
+            case ("image", "inspect", image) if image.startswith(self.client):
+                return "known"
+        raise OperatorError("out of reach")
+
+
+def test_a_base_that_the_engine_has_is_taken_where_the_registry_is_out_of_reach(root: Path, terminal: Terminal) -> None:
+    """What was pulled once is AWS's own."""
+    engine = Offline("public.ecr.aws/lambda/python:3.13", "")
+    assert local(root, engine, "linux/arm64", terminal) == "public.ecr.aws/lambda/python:3.13"
+
+
+def test_the_stand_in_is_taken_where_nothing_else_can_be_had(root: Path, terminal: Terminal) -> None:
+    """It is built once, and found by what it is made of."""
+    (root / "images" / "stand_in").mkdir()
+    assert local(root, Offline("loudhailer-stand-in:", ""), "linux/arm64", terminal).startswith("loudhailer-stand-in:")
+
+
+def test_there_is_no_stand_in_for_another_platform(root: Path, terminal: Terminal) -> None:
+    """Making it would need emulation."""
+    with pytest.raises(OperatorError, match=r"no stand-in for .* on linux/amd64") as failed:
+        local(root, Offline("nothing", ""), "linux/amd64", terminal)
+    assert "Build for linux/arm64" in failed.value.remedy
