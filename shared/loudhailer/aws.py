@@ -10,9 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from loudhailer.errors import TransientError
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.config import Config
-
-    from loudhailer.sdk import SdkSession
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 5
@@ -33,15 +32,17 @@ def client(service: str, *, attempts: int = 5) -> Any:
 
     One attempt is for calls that must not be carried out twice.
     """
-    return _session().create_client(service, config=config(attempts))
+    return _session().client(service, config=config(attempts))  # type: ignore[call-overload]  # the caller knows its type
 
 
 @cache
-def _session() -> "SdkSession":
+def _session() -> "boto3.Session":
     # Imported late: it takes most of a cold start, which `post_message` goes without until it has posted.
+    import boto3  # noqa: PLC0415
+
     from loudhailer.sdk import SdkSession  # noqa: PLC0415
 
-    return SdkSession()
+    return boto3.Session(botocore_session=SdkSession())
 
 
 def config(attempts: int) -> "Config":

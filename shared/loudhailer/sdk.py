@@ -1,7 +1,7 @@
 """The SDK's session, without the work that no function needs at its start.
 
-The clients are those that boto3 makes. What boto3 adds to botocore, resources and the transfers of S3, is not loaded;
-the four hundred services that the SDK knows are not listed to find one of them; and the codec reads their models.
+The clients are those that boto3 makes. The four hundred services that it knows are not listed to find one of them, and
+the codec reads their models.
 """
 
 import gzip
