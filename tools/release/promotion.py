@@ -100,16 +100,14 @@ class Promotion:
         self.history.append(Action.PROMOTED, manifest)
 
     def roll_back(self) -> Manifest:
-        """Return to the previous release: the traffic at once, then the configuration, so that nothing drifts.
-
-        After a promotion that was taken back, or never ended, that is the release which still is written down.
-        """
+        """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts."""
         self.cloud.require(self.account_id)
         workspace = self.workspace
         workspace.prepare()
         traffic = self._traffic(workspace)
-        begun = traffic.pending() or traffic.unfinished()
-        manifest = self.checked(self.history.current() if begun else self.history.previous())
+        begun = bool(traffic.pending() or traffic.unfinished())
+        live = set(traffic.images().values())
+        manifest = self.checked(returned_to(self.history.current(), self.history.previous(), live, begun=begun))
         returned = traffic.return_to(manifest.image.digest)
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
@@ -126,8 +124,7 @@ class Promotion:
         traffic = self._traffic(self.workspace)
         shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
-            f"{shift.function}: version {shift.newest} was published and never shifted to"
-            for shift in traffic.pending()
+            f"{shift.function}: version {shift.newest} is published and gets no traffic" for shift in traffic.pending()
         ]
         return [change.line.removeprefix("- ") for change in summary.changes] + shifts
 
@@ -187,3 +184,18 @@ class Promotion:
             raise OperatorError(
                 f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."
             )
+
+
+def returned_to(current: Manifest, previous: Manifest | None, live: set[str], *, begun: bool) -> Manifest:
+    """Where a rollback leads, given what is written down, the digests that are live, and whether a shift is open.
+
+    To the previous release; but a promotion that was taken back, or never ended, is undone first, and a rollback that
+    never ended is brought to its end. OperatorError if there is no earlier release.
+    """
+    settled = live == {current.image.digest} and not begun
+    returning = previous is not None and previous.image.digest in live
+    if not settled and not returning:
+        return current
+    if previous is None:
+        raise OperatorError("There is no earlier release that it could go back to.", "Promote a fix instead.")
+    return previous

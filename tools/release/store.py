@@ -112,8 +112,8 @@ class History:
             )
         return entries[-1].manifest
 
-    def previous(self) -> Manifest:
-        """What a rollback leads to: the release before the current one, though not one that was rolled back from."""
+    def previous(self) -> Manifest | None:
+        """The release before the current one, though not one that was rolled back from; None if there is none."""
         trail: list[Manifest] = []
         for entry in self.entries():
             if entry.action is Action.ROLLED_BACK:
@@ -121,11 +121,7 @@ class History:
                     trail.pop()
             if not trail or trail[-1].image != entry.manifest.image:
                 trail.append(entry.manifest)
-        if len(trail) < 2:
-            raise OperatorError(
-                f"The stack {self.stack} has run no earlier release that it could go back to.", "Promote a fix instead."
-            )
-        return trail[-2]
+        return trail[-2] if len(trail) > 1 else None
 
     def append(self, action: Action, manifest: Manifest) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
