@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
 CALLS = {
-    path.stem: path.read_text()
-    for path in (ROOT / "terraform" / "modules").glob("*/*.tf")
-    if re.search(r'^ +source += "\.\./lambda_function"$', path.read_text(), re.MULTILINE)
+    path.relative_to(ROOT / "terraform"): path.read_text()
+    for path in (ROOT / "terraform").glob("*/*/*.tf")
+    if re.search(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', path.read_text(), re.MULTILINE)
 }
 
 
@@ -25,15 +25,16 @@ def variables_in(call: str) -> set[str]:
 
 def test_every_function_is_deployed() -> None:
     """Each folder of `functions` with a handler has a call of the module `lambda_function` in a file of its name."""
-    assert set(CALLS) == FUNCTIONS
+    assert {call.stem for call in CALLS} == FUNCTIONS
 
 
-@pytest.mark.parametrize("name", sorted(CALLS))
-def test_a_function_gets_the_variables_that_it_asks_for(name: str) -> None:
+@pytest.mark.parametrize("call", sorted(CALLS), ids=str)
+def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
     """Every required variable is set, and none that the function does not know."""
+    name = call.stem
     asked = []
     if (ROOT / "functions" / name / "settings.py").is_file():
         asked = [*fields(importlib.import_module(f"functions.{name}.settings").Settings)]
     required = {field.name.upper() for field in asked if field.default is MISSING}
-    given = variables_in(CALLS[name])
+    given = variables_in(CALLS[call])
     assert required <= given <= {field.name.upper() for field in asked}

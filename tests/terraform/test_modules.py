@@ -1,5 +1,6 @@
 """Terraform's own checks: format, validity, and `terraform test` of every module and stack, with a mocked provider."""
 
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,29 @@ package = {
     repository_url = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
     digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
+}
+"""
+GIVEN_BY_THE_HUB = """
+cell = {
+  prefix                = "loudhailer-dev"
+  environment           = "dev"
+  region                = "eu-central-1"
+  account_id            = "555555555555"
+  role = {
+    arn         = "arn:aws:iam::222222222222:role/loudhailer-dev-subscriber-blue"
+    external_id = "blue-1"
+  }
+  shards = {
+    shard-6 = {
+      url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-shard-6"
+      arn = "arn:aws:sqs:eu-central-1:222222222222:loudhailer-dev-shard-6"
+    }
+  }
+  outcome_queue_url     = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-outcome"
+  dead_letter_queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-dead-letter"
+  lane_posts_per_second = 612
+  concurrency           = 2
+  timeout               = 10
 }
 """
 
@@ -99,10 +123,13 @@ def test_the_values_of_every_environment_can_be_planned(tree: Path, environment:
         mocks + '\nrun "the_example_is_planned" {\n  command = plan\n}\n'
     )
     values = [f"-var-file={tree}/environments/{environment}/{stack}.tfvars"]
-    if stack != "registry":
-        release = tree / "release.tfvars"
-        release.write_text(GIVEN_BY_THE_RELEASE)
-        values.append(f"-var-file={release}")
+    if stack == "hub":
+        values.append(f"-var-file={tree}/environments/{environment}/subscribers.tfvars.json")
+    given = {"hub": GIVEN_BY_THE_RELEASE, "subscriber": GIVEN_BY_THE_RELEASE + GIVEN_BY_THE_HUB}
+    if stack in given:
+        rest = tree / "given.tfvars"
+        rest.write_text(given[stack])
+        values.append(f"-var-file={rest}")
     initialise(root)
     report = terraform(root, "test", "-no-color", "-filter=tests/example.tftest.hcl", *values)
     (root / "tests" / "example.tftest.hcl").unlink()
@@ -114,6 +141,10 @@ def test_every_account_may_pull_the_image() -> None:
     settings = SOURCE / "environments"
     deployed = {
         account for stack in STACKS for path in settings.glob(f"*/{stack}.tfvars") for account in own_accounts(path)
+    } | {
+        subscriber["account_id"]
+        for path in settings.glob("*/subscribers.tfvars.json")
+        for subscriber in json.loads(path.read_text())["subscribers"].values()
     }
     local = own_accounts(settings / "local" / "hub.tfvars")
     (keeper,) = (path for path in settings.glob("*/registry.tfvars") if "\naccounts " in path.read_text())

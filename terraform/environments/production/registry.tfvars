@@ -11,4 +11,5 @@ accounts = {
   dev        = { account_id = "222222222222" }
   staging    = { account_id = "333333333333" }
   production = { account_id = "444444444444" }
+  dev-blue   = { account_id = "555555555555" }
 }

@@ -16,7 +16,7 @@ resource "aws_lambda_event_source_mapping" "query" {
 
 # One chunk an invocation, and no more invocations than lanes: a lane's rate is the account's divided by the lanes.
 resource "aws_lambda_event_source_mapping" "post_message" {
-  for_each = toset(local.shards)
+  for_each = setsubtract(local.shards, [for shard, subscriber in local.claims : shard if !subscriber.shared])
 
   event_source_arn        = aws_sqs_queue.work[each.key].arn
   function_name           = var.consumers.post_message

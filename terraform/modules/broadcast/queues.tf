@@ -46,6 +46,32 @@ resource "aws_sqs_queue" "work" {
   visibility_timeout_seconds = 6 * var.timeouts[each.value] + (each.value == "settle" ? local.gathering_seconds : 0)
 }
 
+locals {
+  claims = merge([
+    for subscriber in values(var.subscribers) : { for n in subscriber.shards : "shard-${n}" => subscriber }
+  ]...)
+}
+
+# What Lambda's pollers do with a queue in the name of the function, whose role is in another account here. The role may
+# not be there yet, and AWS refuses a principal that is not: the account is the principal, the role a condition.
+# https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-cross-account-example.html
+resource "aws_sqs_queue_policy" "shard" {
+  for_each = local.claims
+
+  queue_url = aws_sqs_queue.work[each.key].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "SubscriberMayRead"
+      Effect    = "Allow"
+      Principal = { AWS = replace(each.value.function_role_arn, "/:role/.*/", ":root") }
+      Action    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Resource  = aws_sqs_queue.work[each.key].arn
+      Condition = { ArnEquals = { "aws:PrincipalArn" = each.value.function_role_arn } }
+    }]
+  })
+}
+
 # Where messages stay that nobody could handle, until somebody looks.
 resource "aws_sqs_queue" "dead_letter" {
   name                      = "${var.prefix}-dead-letter"

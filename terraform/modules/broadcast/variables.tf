@@ -28,6 +28,12 @@ variable "shards" {
   }
 }
 
+variable "subscribers" {
+  description = "Who reads shards from another account: the ARN of its function's role, its shards by number, and whether the cell reads them too."
+  type        = map(object({ function_role_arn = string, shards = set(number), shared = optional(bool, false) }))
+  default     = {}
+}
+
 variable "consumers" {
   description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message` and `settle`."
   type        = object({ swarm = string, query = string, post_message = string, settle = string })

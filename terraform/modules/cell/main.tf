@@ -21,6 +21,14 @@ module "broadcast" {
   deletion_protection = var.deletion_protection
   shards              = var.shards
 
+  subscribers = {
+    for name, subscriber in var.subscribers : name => {
+      function_role_arn = local.subscriber_function_role_arns[name]
+      shards            = subscriber.shards
+      shared            = subscriber.shared
+    }
+  }
+
   timeouts = {
     swarm        = local.timeouts.swarm
     query        = local.timeouts.query

@@ -18,16 +18,24 @@ output "tables" {
   value       = merge(module.connection_store.tables, module.tenancy.tables, { broadcasts = module.broadcast.table })
 }
 
+locals {
+  all_queues = merge(
+    module.broadcast.queues,
+    { for name, queue in module.messaging.queues : name => { url = queue.url, arn = queue.arn } },
+    {
+      dead-letter-fifo    = module.messaging.dead_letter
+      accounting-failure  = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+      inbox               = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
+      inbox-failure       = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
+      presence-failure    = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
+      end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
+    },
+  )
+}
+
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
-  value = merge(module.broadcast.queues, { for name, queue in module.messaging.queues : name => { url = queue.url, arn = queue.arn } }, {
-    dead-letter-fifo    = module.messaging.dead_letter
-    accounting-failure  = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
-    inbox               = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
-    inbox-failure       = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
-    presence-failure    = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
-    end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
-  })
+  value       = local.all_queues
 }
 
 locals {
@@ -57,4 +65,23 @@ locals {
 output "functions" {
   description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>."
   value       = { for name, function in local.functions : name => function.name }
+}
+
+output "subscribers" {
+  description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack subscriber."
+  value = {
+    for name, subscriber in var.subscribers : name => {
+      prefix                = var.deployment.prefix
+      environment           = var.deployment.environment
+      region                = data.aws_region.current.name
+      account_id            = subscriber.account_id
+      role                  = { arn = aws_iam_role.subscriber[name].arn, external_id = subscriber.external_id }
+      shards                = { for n in subscriber.shards : "shard-${n}" => local.shards[n] }
+      outcome_queue_url     = local.queues["outcome"].url
+      dead_letter_queue_url = local.queues["dead-letter"].url
+      lane_posts_per_second = local.lane_posts_per_second
+      concurrency           = var.shards.concurrency
+      timeout               = local.timeouts.post_message
+    }
+  }
 }

@@ -85,6 +85,49 @@ variable "shards" {
   }
 }
 
+variable "subscribers" {
+  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself, and those of a shared subscriber it reads too."
+  type = map(object({
+    account_id  = string
+    external_id = string
+    shards      = set(number)
+    shared      = optional(bool, false)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.subscribers) : can(regex("^[a-z][a-z0-9-]{0,15}$", name))])
+    error_message = "subscribers: a name must be 1 to 16 lowercase letters, digits and dashes, beginning with a letter."
+  }
+  validation {
+    condition     = alltrue([for subscriber in var.subscribers : can(regex("^[0-9]{12}$", subscriber.account_id))])
+    error_message = "subscribers: account_id must be 12 digits."
+  }
+  validation {
+    condition     = length(distinct(values(var.subscribers)[*].account_id)) == length(var.subscribers)
+    error_message = "subscribers: each must have an account_id of its own; one account takes several shards as one subscriber."
+  }
+  # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+  validation {
+    condition     = alltrue([for id in values(var.subscribers)[*].external_id : can(regex("^[A-Za-z0-9_+=,.@:/-]{2,}$", id)) && length(id) <= 1224])
+    error_message = "subscribers: external_id must be 2 to 1224 letters, digits and characters of _+=,.@:/-."
+  }
+  validation {
+    condition     = alltrue([for subscriber in var.subscribers : length(subscriber.shards) > 0])
+    error_message = "subscribers: each must claim at least one shard; take out of the map whoever is to have none."
+  }
+  validation {
+    condition = alltrue([
+      for shard in flatten([for subscriber in var.subscribers : tolist(subscriber.shards)]) : contains(range(var.shards.count), shard)
+    ])
+    error_message = "subscribers: shards must be whole numbers from 0 to ${var.shards.count - 1}, since shards.count is ${var.shards.count}."
+  }
+  validation {
+    condition     = length(setunion([], values(var.subscribers)[*].shards...)) == length(flatten([for subscriber in var.subscribers : tolist(subscriber.shards)]))
+    error_message = "subscribers: a shard must be claimed by one subscriber at most."
+  }
+}
+
 variable "chunk_size" {
   description = "Connections in one chunk message at most."
   type        = number
@@ -179,6 +222,12 @@ variable "provisioned_concurrency" {
 
 variable "gateway_endpoint" {
   description = "URL of the local stand-in for the data plane, such as http://127.0.0.1:8001; null in AWS."
+  type        = string
+  default     = null
+}
+
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms are told to: see the module alarm."
   type        = string
   default     = null
 }

@@ -24,10 +24,17 @@ locals {
   }
 }
 
+module "package" {
+  source = "../../modules/package"
+
+  bucket  = "${local.deployment.prefix}-package"
+  package = var.package
+}
+
 module "cell" {
   source = "../../modules/cell"
 
-  package                  = local.package
+  package                  = module.package.package
   deployment               = local.deployment
   deletion_protection      = var.deletion_protection
   partitions               = var.partitions
@@ -43,12 +50,14 @@ module "cell" {
   reserved_concurrency     = local.cell_reserved
   provisioned_concurrency  = local.cell_provisioned
   gateway_endpoint         = var.gateway_endpoint
+  subscribers              = var.subscribers
+  alarm_topic_arn          = var.alarm_topic_arn
 }
 
 module "control" {
   source = "../../modules/control"
 
-  package                  = local.package
+  package                  = module.package.package
   deployment               = local.deployment
   tables                   = module.cell.tables
   topic_arn                = module.cell.topic_arn

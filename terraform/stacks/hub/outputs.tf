@@ -42,3 +42,8 @@ output "functions" {
   description = "Name of every function, by its name in the code."
   value       = merge(module.cell.functions, module.control.functions)
 }
+
+output "subscribers" {
+  description = "What the stack `subscriber` is given of the cell as its variable `cell`, by the subscriber's name."
+  value       = module.cell.subscribers
+}

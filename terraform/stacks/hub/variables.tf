@@ -155,6 +155,22 @@ variable "shards" {
   default     = {}
 }
 
+variable "subscribers" {
+  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself. shared: the cell reads them too, while the stack `subscriber` is put up, down, or is out of order."
+  type = map(object({
+    account_id  = string
+    external_id = string
+    shards      = set(number)
+    shared      = optional(bool, false)
+  }))
+  default = {}
+
+  validation {
+    condition     = !contains(values(var.subscribers)[*].account_id, var.account_id)
+    error_message = "subscribers: account_id must be another account than the hub's, ${var.account_id}: what nobody claims the hub posts itself."
+  }
+}
+
 variable "chunk_size" {
   description = "Connections in one chunk message at most."
   type        = number
@@ -237,6 +253,12 @@ variable "console" {
   description = "Whether GET / of the HTTP API serves the web page, to everyone; its calls ask who is calling all the same."
   type        = object({ enabled = optional(bool, false) })
   default     = {}
+}
+
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms are told to; null: nobody is told."
+  type        = string
+  default     = null
 }
 
 variable "aws_endpoint" {

@@ -152,6 +152,35 @@ run "shards_keep_their_order_beyond_ten" {
   }
 }
 
+run "a_claimed_shard_is_read_by_its_subscriber_alone_unless_it_is_shared" {
+  command = plan
+
+  variables {
+    subscribers = {
+      blue  = { function_role_arn = "arn:aws:iam::222222222222:role/loudhailer-test-post_message", shards = [0] }
+      green = { function_role_arn = "arn:aws:iam::333333333333:role/loudhailer-test-post_message", shards = [1], shared = true }
+    }
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_event_source_mapping.post_message)) == toset(["shard-1", "shard-2"])
+    error_message = "The cell must read what nobody claims, and what is shared."
+  }
+  assert {
+    condition = { for shard, queue in aws_sqs_queue_policy.shard : shard => jsondecode(queue.policy).Statement } == {
+      for shard, account in { shard-0 = "222222222222", shard-1 = "333333333333" } : shard => [{
+        Sid       = "SubscriberMayRead"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${account}:root" }
+        Action    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+        Resource  = "arn:aws:sqs:us-east-1:111111111111:mock"
+        Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${account}:role/loudhailer-test-post_message" } }
+      }]
+    }
+    error_message = "The function's role of the subscriber, and nobody else there, must be let read, and do nothing else."
+  }
+}
+
 run "no_shard_one_try_and_a_function_without_a_timeout_are_refused" {
   command = plan
 

@@ -391,3 +391,149 @@ run "a_silo_whose_consumer_would_have_too_long_a_name_is_refused" {
 
   expect_failures = [var.silo_tenants]
 }
+
+run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
+  command = plan
+
+  variables {
+    shards      = { count = 3 }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0, 2] } }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.subscriber["blue"].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = "arn:aws:iam::222222222222:root" }
+      Condition = {
+        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test-post_message" }
+        StringEquals = { "sts:ExternalId" = "blue-1" }
+      }
+    }]
+    error_message = "Only the subscriber's function, and only with the external id, may assume the role."
+  }
+  assert {
+    condition = (
+      local.subscriber_policies.blue.Statement[0].Action == ["execute-api:ManageConnections"]
+      && local.subscriber_policies.blue.Statement[0].Resource == ["arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"]
+      && local.subscriber_policies.blue.Statement[1].Action == ["sqs:SendMessage"]
+      && length(local.subscriber_policies.blue.Statement[1].Resource) == 4
+      && length(local.subscriber_policies.blue.Statement) == 2
+    )
+    error_message = "It must be let post, and send to its two shards, to the outcomes and the dead letters, and nothing else."
+  }
+  assert {
+    condition     = toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
+    error_message = "It must be told of its own shards."
+  }
+  assert {
+    condition = (
+      output.subscribers.blue.region == "us-east-1"
+      && output.subscribers.blue.account_id == "222222222222"
+      && output.subscribers.blue.role.external_id == "blue-1"
+      && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
+    )
+    error_message = "It must be told where it works, as whom, and how fast."
+  }
+}
+
+run "every_queue_of_work_and_of_failures_has_its_alarm" {
+  command = plan
+
+  variables {
+    shards = { count = 3 }
+  }
+
+  assert {
+    condition = toset(keys(module.waiting_alarm)) == toset([
+      "broadcast", "outcome", "partition", "shard-0", "shard-1", "shard-2", "undelivered",
+    ])
+    error_message = "The way of a broadcast must be watched at every queue, each shard's among them."
+  }
+  assert {
+    condition = toset(keys(module.failure_alarm)) == toset([
+      for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
+    ])
+    error_message = "Every queue of failures must be watched."
+  }
+}
+
+run "an_account_id_of_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "22222222222", external_id = "blue-1", shards = [0] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_that_two_subscribers_claim_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = {
+      blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "333333333333", external_id = "green-1", shards = [0, 1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_that_does_not_exist_is_refused" {
+  command = plan
+
+  variables {
+    shards      = { count = 2 }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_between_two_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0.5] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_subscriber_without_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "an_account_that_subscribes_twice_is_refused" {
+  command = plan
+
+  variables {
+    subscribers = {
+      blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "222222222222", external_id = "green-1", shards = [1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_short_external_id_and_a_name_in_capitals_are_refused" {
+  command = plan
+
+  variables {
+    subscribers = {
+      Blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "333333333333", external_id = "g", shards = [1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}

@@ -85,10 +85,6 @@ run "the_hub_of_an_account_is_complete" {
     condition     = output.tables.connections == "loudhailer-dev-connections"
     error_message = "Names must begin with loudhailer-<environment>."
   }
-  assert {
-    condition     = length(aws_s3_bucket.package) == 0
-    error_message = "The image needs no bucket."
-  }
 }
 
 run "the_local_hub_runs_a_zip_and_has_local_urls" {
@@ -129,6 +125,29 @@ run "what_is_for_local_is_refused_elsewhere" {
   }
 
   expect_failures = [var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint]
+}
+
+run "a_subscriber_is_given_what_it_needs_of_the_cell" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+  }
+
+  assert {
+    condition     = length(output.subscribers) == 1 && output.subscribers.blue.account_id == "222222222222"
+    error_message = "The stack of each subscriber must find its part by its name."
+  }
+}
+
+run "the_hubs_own_account_is_no_subscriber" {
+  command = plan
+
+  variables {
+    subscribers = { blue = { account_id = "111111111111", external_id = "blue-1", shards = [1] } }
+  }
+
+  expect_failures = [var.subscribers]
 }
 
 run "malformed_names_are_refused" {

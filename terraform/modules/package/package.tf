@@ -1,7 +1,7 @@
-# Only `local` runs a zip. It goes through a bucket because the provider, given a file, creates one function at a time,
-# five seconds each.
+# What functions run, as they take it. Only `local` runs a zip. It goes through a bucket because the provider, given a
+# file, creates one function at a time, five seconds each.
 
-resource "aws_s3_bucket" "package" {
+resource "aws_s3_bucket" "zip" {
   #checkov:skip=CKV_AWS_18:local only: it lives and dies with the local stack
   #checkov:skip=CKV_AWS_21:local only: it lives and dies with the local stack
   #checkov:skip=CKV_AWS_144:local only: it lives and dies with the local stack
@@ -11,22 +11,15 @@ resource "aws_s3_bucket" "package" {
   #checkov:skip=CKV2_AWS_62:local only: it lives and dies with the local stack
   count = var.package.zip == null ? 0 : 1
 
-  bucket        = "${local.deployment.prefix}-package"
+  bucket        = var.bucket
   force_destroy = true
 }
 
-resource "aws_s3_object" "package" {
-  count = var.package.zip == null ? 0 : 1
+resource "aws_s3_object" "zip" {
+  count = length(aws_s3_bucket.zip)
 
-  bucket      = aws_s3_bucket.package[0].bucket
+  bucket      = aws_s3_bucket.zip[0].bucket
   key         = "functions.zip"
   source      = var.package.zip.path
   source_hash = var.package.zip.hash
-}
-
-locals {
-  package = {
-    image = var.package.image
-    zip   = one([for zip in aws_s3_object.package : { bucket = zip.bucket, key = zip.key, hash = zip.source_hash }])
-  }
 }

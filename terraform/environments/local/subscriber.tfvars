@@ -1,0 +1,3 @@
+region             = "us-east-1"
+log_retention_days = 1
+tracing            = false

@@ -1,0 +1,54 @@
+module "post_message" {
+  source = "../../modules/lambda_function"
+
+  name                 = "post_message"
+  package              = module.package.package
+  deployment           = local.deployment
+  timeout              = var.cell.timeout
+  memory               = var.memory
+  reserved_concurrency = var.reserved_concurrency
+
+  variables = {
+    SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url)
+    OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
+    DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url
+    LANE_POSTS_PER_SECOND = var.cell.lane_posts_per_second
+    ASSUME_ROLE_ARN       = var.cell.role.arn
+    EXTERNAL_ID           = var.cell.role.external_id
+  }
+
+  statements = {
+    # What Lambda's pollers do with a queue in the name of the function; the queues' policies allow it, too.
+    ReadChunks = {
+      actions = [
+        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+      ]
+      resources = values(var.cell.shards)[*].arn
+    }
+    ActForTheCell = {
+      actions   = ["sts:AssumeRole"]
+      resources = [var.cell.role.arn]
+    }
+  }
+}
+
+# It sends what is left of a chunk to the queue that it reads, at most eight times. Lambda takes that for a loop and would
+# drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "post_message" {
+  function_name  = module.post_message.name
+  recursive_loop = "Allow"
+}
+
+# As in the cell: one chunk an invocation, and no more invocations than lanes.
+resource "aws_lambda_event_source_mapping" "post_message" {
+  for_each = var.cell.shards
+
+  event_source_arn        = each.value.arn
+  function_name           = module.post_message.alias.arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.cell.concurrency
+  }
+}

@@ -1,0 +1,189 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:222222222222:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::222222222222:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:us-east-1:222222222222:function:mock:live" }
+  }
+}
+
+variables {
+  cell = {
+    prefix      = "loudhailer-dev"
+    environment = "dev"
+    region      = "us-east-1"
+    account_id  = "222222222222"
+    role        = { arn = "arn:aws:iam::111111111111:role/loudhailer-dev-subscriber-blue", external_id = "blue-1" }
+    shards = {
+      shard-0 = {
+        url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-shard-0"
+        arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-0"
+      }
+      shard-2 = {
+        url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-shard-2"
+        arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-2"
+      }
+    }
+    outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
+    dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
+    lane_posts_per_second = 1633
+    concurrency           = 2
+    timeout               = 10
+  }
+  region = "us-east-1"
+  package = {
+    image = {
+      repository_url = "444444444444.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+}
+
+run "its_function_reads_its_shards_and_assumes_the_cells_role_and_may_do_nothing_else" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in module.post_message.statements : join(" ", statement.Action) => join(" ", statement.Resource)
+      if !contains(["WriteLogs", "SendTraces"], statement.Sid)
+      } == {
+      "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage" = join(" ", values(var.cell.shards)[*].arn)
+      "sts:AssumeRole"                                                                          = var.cell.role.arn
+    }
+    error_message = "All else it must do in the cell's role."
+  }
+  assert {
+    # The cell's role trusts this name.
+    condition     = output.functions == { post_message = "loudhailer-dev-post_message" }
+    error_message = "The function and its role must have the name that the cell trusts."
+  }
+}
+
+run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cells_lanes" {
+  command = plan
+
+  assert {
+    condition = { for shard, mapping in aws_lambda_event_source_mapping.post_message : shard => mapping.event_source_arn } == {
+      shard-0 = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-0"
+      shard-2 = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-2"
+    }
+    error_message = "It must read its shards and no others."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.post_message :
+      mapping.batch_size == 1 && mapping.scaling_config[0].maximum_concurrency == 2
+      && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "A lane must have one chunk, and a shard no more workers than its lanes."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+}
+
+run "what_is_wrong_with_its_function_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(module.alarm)) == toset(["errors", "failures", "throttles"])
+    error_message = "Errors, throttles and failed messages must be watched."
+  }
+}
+
+run "a_subscriber_in_another_region_is_refused" {
+  command = plan
+
+  variables {
+    region = "eu-central-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "a_zip_outside_local_is_refused" {
+  command = plan
+
+  variables {
+    package = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_short_digest_is_refused" {
+  command = plan
+
+  variables {
+    package = { image = { repository_url = "444444444444.dkr.ecr.us-east-1.amazonaws.com/loudhailer", digest = "sha256:0123456789abcdef" } }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "an_image_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    package = {
+      image = {
+        repository_url = "444444444444.dkr.ecr.eu-west-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_boundary_in_another_account_is_refused" {
+  command = plan
+
+  variables {
+    permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"
+  }
+
+  expect_failures = [var.permissions_boundary]
+}
+
+run "what_the_hub_does_not_say_is_refused" {
+  command = plan
+
+  variables {
+    cell = {
+      prefix                = "loudhailer-dev"
+      environment           = "dev"
+      region                = "us-east-1"
+      account_id            = "22222222222"
+      role                  = { arn = "loudhailer-dev-subscriber-blue", external_id = "blue-1" }
+      shards                = {}
+      outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
+      dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
+      lane_posts_per_second = 1633
+      concurrency           = 2
+      timeout               = 10
+    }
+  }
+
+  expect_failures = [var.cell]
+}
+
+run "malformed_values_are_refused" {
+  command = plan
+
+  variables {
+    architecture       = "riscv"
+    log_level          = "LOUD"
+    log_retention_days = 2
+  }
+
+  expect_failures = [var.architecture, var.log_level, var.log_retention_days]
+}

@@ -1,0 +1,136 @@
+variable "cell" {
+  description = "What the hub says of its cell for this subscriber: its output `subscribers`, under the subscriber's name. account_id is the subscriber's; the provider refuses to work in any other."
+  type = object({
+    prefix                = string
+    environment           = string
+    region                = string
+    account_id            = string
+    role                  = object({ arn = string, external_id = string })
+    shards                = map(object({ url = string, arn = string }))
+    outcome_queue_url     = string
+    dead_letter_queue_url = string
+    lane_posts_per_second = number
+    concurrency           = number
+    timeout               = number
+  })
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.cell.account_id))
+    error_message = "cell.account_id must be 12 digits."
+  }
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", var.cell.role.arn))
+    error_message = "cell.role.arn must be the ARN of a role, such as arn:aws:iam::111111111111:role/loudhailer-dev-subscriber-blue."
+  }
+  validation {
+    condition     = length(var.cell.shards) > 0
+    error_message = "cell.shards must have at least one shard: a subscriber without one is taken out of the map."
+  }
+  validation {
+    condition     = alltrue([for shard in var.cell.shards : can(regex("^arn:[a-z-]+:sqs:${var.cell.region}:[0-9]{12}:", shard.arn))])
+    error_message = "cell.shards must have ARNs of queues in the cell's Region, ${var.cell.region}."
+  }
+}
+
+variable "region" {
+  description = "The subscriber's AWS Region: the cell's."
+  type        = string
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+  validation {
+    condition     = var.region == var.cell.region
+    error_message = "region must be the cell's, ${var.cell.region}: Lambda reads queues of other accounts, but not of other Regions."
+  }
+}
+
+variable "package" {
+  description = "What the functions run: the image, by digest, or locally a zip and the base64 of its SHA-256."
+  type = object({
+    image = optional(object({ repository_url = string, digest = string }))
+    zip   = optional(object({ path = string, hash = string }))
+  })
+
+  validation {
+    condition     = var.cell.environment == "local" || var.package.zip == null
+    error_message = "package.zip is for the environment local only: elsewhere functions run the image."
+  }
+  # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: function and image are in the same Region.
+  validation {
+    condition = var.cell.environment == "local" || var.package.image == null ? true : can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.${var.region}\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
+    ))
+    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag, in the Region of region: Lambda runs no image of another."
+  }
+  validation {
+    condition     = var.package.image == null ? true : can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest))
+    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits; a tag is none."
+  }
+}
+
+variable "architecture" {
+  description = "The functions' processor: arm64 or x86_64, as the image was built for."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "log_level" {
+  description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
+  type        = string
+  default     = "INFO"
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+  }
+}
+
+variable "tracing" {
+  description = "Functions send traces to X-Ray."
+  type        = bool
+  default     = true
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that bounds every role, the registry stack's; null: none does, and CI cannot apply."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null ? true : can(regex("^arn:aws[a-z-]*:iam::${var.cell.account_id}:policy/", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy in cell.account_id, as in arn:aws:iam::<account_id>:policy/<name>."
+  }
+}
+
+variable "memory" {
+  description = "Memory of post_message in MB; a sender is busy with signatures and TLS: it gets a whole vCPU."
+  type        = number
+  default     = 1769
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency reserved for post_message; null: none."
+  type        = number
+  default     = null
+}
+
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms are told to; null: nobody is told."
+  type        = string
+  default     = null
+}
