@@ -7,10 +7,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.post_message.credentials import credentials
+from functions.post_message.identity import identity
 from functions.post_message.post_message import PostMessage
 from functions.post_message.settings import Settings
-from loudhailer.aws import LateClient
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.observability import logger, metrics
@@ -22,13 +21,13 @@ RESERVE_SECONDS = 2.0
 """Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
 
 settings = from_env(Settings, os.environ)
-sqs: Any = LateClient("sqs")
-shards = {url.rpartition("/")[2]: SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
-outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
-dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+worker = identity(settings)
+shards = {url.rpartition("/")[2]: SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
+outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
+dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 lane = Lane(settings.lane_posts_per_second, time.monotonic())
 post_message = PostMessage(
-    CurlSender(lane, credentials(settings), os.environ["AWS_REGION"]), outcomes, dead_letters, clock=time.time
+    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]), outcomes, dead_letters, clock=time.time
 )
 
 

@@ -5,13 +5,18 @@ the codec reads their models.
 """
 
 import gzip
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 from loudhailer import codec
+from loudhailer.aws import calling
 
 SERVICES = ["dynamodb", "sns", "sqs", "sts"]
 """What functions call through the SDK."""
@@ -43,3 +48,18 @@ class _Files(JSONFileLoader):
         if packed.is_file():
             return codec.decode(gzip.decompress(packed.read_bytes()))
         return codec.decode(plain.read_bytes()) if plain.is_file() else None
+
+
+def assumed_role(sts: Any, request: Mapping[str, Any]) -> DeferredRefreshableCredentials:
+    """Credentials of a role, asked for at their first use and again before they expire.
+
+    A call without them fails as calls do, with a TransientError.
+    """
+    assume = create_assume_role_refresher(sts, request)
+
+    def refresh() -> Any:
+        with calling("AssumeRole"):
+            return assume()
+
+    # The SDK's own clock asks for the local time zone's rules, several times a call.
+    return DeferredRefreshableCredentials(refresh, "sts-assume-role", partial(datetime.now, UTC))

@@ -8,18 +8,17 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from threading import Lock
 from typing import Any, Protocol
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.credentials import Credentials, DeferredRefreshableCredentials, create_assume_role_refresher
+from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
-from loudhailer.aws import CONNECT_SECONDS, POOLED_CONNECTIONS, READ_SECONDS, calling, config
+from loudhailer.aws import CONNECT_SECONDS, POOLED_CONNECTIONS, READ_SECONDS, config
 from loudhailer.ids import TenantId
-from loudhailer.sdk import SdkSession
+from loudhailer.sdk import SdkSession, assumed_role
 
 _TAG = "tenantId"
 _TENANTS = 128
@@ -60,7 +59,7 @@ class PerTenant[T]:
         return self._kept(tenant)
 
     def _made(self, tenant: TenantId) -> T:
-        assume = create_assume_role_refresher(
+        credentials = assumed_role(
             self._sts,
             {
                 "RoleArn": self._role_arn,
@@ -69,13 +68,6 @@ class PerTenant[T]:
                 "TransitiveTagKeys": [_TAG],
             },
         )
-
-        def refresh() -> Any:
-            with calling("AssumeRole"):
-                return assume()
-
-        # The SDK's own clock asks for the local time zone's rules, several times a call.
-        credentials = DeferredRefreshableCredentials(refresh, "sts-assume-role", partial(datetime.now, UTC))
         return self._make(partial(self._clients.make, credentials=credentials))
 
 

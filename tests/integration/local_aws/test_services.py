@@ -2,10 +2,15 @@
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.conftest import ACCOUNT, LocalAws
@@ -177,3 +182,43 @@ def handler(event, context):
     assert event["requestContext"]["http"]["method"] == "POST"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{local_aws.endpoint}/_aws/execute-api/{api}/nothing")  # noqa: S310
+
+
+def test_an_alarm_is_described_in_xml_as_it_was_set(local_aws: LocalAws) -> None:
+    """Terraform speaks XML: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html."""
+    name = local_aws.name("alarm")
+    text = {
+        "AlarmDescription": "Messages <wait> & nobody reads them.",
+        "Namespace": "AWS/SQS",
+        "MetricName": "ApproximateAgeOfOldestMessage",
+        "Statistic": "Maximum",
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    local_aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=150,
+        Dimensions=[{"Name": "QueueName", "Value": "shard-0"}],
+        AlarmActions=["arn:aws:sns:us-east-1:111111111111:alarms"],
+        **text,
+    )
+    query = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": name}
+    body = urllib.parse.urlencode(query).encode()
+    request = AWSRequest("POST", local_aws.endpoint, data=body)
+    request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+    SigV4Auth(Credentials(ACCOUNT, "local"), "monitoring", "us-east-1").add_auth(request)
+    signed = urllib.request.Request(local_aws.endpoint, body, dict(request.headers.items()))  # noqa: S310
+    with urllib.request.urlopen(signed) as response:  # noqa: S310 (http on the loopback interface)
+        answer = ET.fromstring(response.read())  # noqa: S314 (the local AWS's own)
+    space = {"": answer.tag.partition("}")[0].removeprefix("{")}
+    (alarm,) = answer.iterfind("DescribeAlarmsResult/MetricAlarms/member", space)
+    assert {each: alarm.findtext(each, None, space) for each in text} == text
+    assert [alarm.findtext(each, None, space) for each in ("ActionsEnabled", "Period", "Threshold")] == [
+        "true",
+        "60",
+        "150.0",
+    ]
+    assert alarm.findtext("Dimensions/member/Value", None, space) == "shard-0"
+    assert alarm.findtext("AlarmActions/member", None, space) == "arn:aws:sns:us-east-1:111111111111:alarms"

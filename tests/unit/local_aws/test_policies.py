@@ -12,6 +12,7 @@ from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_trust_policy, parse_policy_document
 
 from tools.local_aws.gaps.policy_variables import conditions_met, first_match
+from tools.local_aws.gaps.principal_arns import resolve_condition_key
 
 ACCOUNT = "123456789012"
 TABLES = f"arn:aws:dynamodb:us-west-2:{ACCOUNT}:table"
@@ -22,14 +23,22 @@ def _gaps_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the launcher patches the evaluation."""
     monkeypatch.setattr(iam_evaluator, "_first_match", first_match)
     monkeypatch.setattr(iam_evaluator, "_conditions_met", conditions_met)
+    monkeypatch.setattr(iam_evaluator, "_resolve_condition_key", resolve_condition_key)
 
 
-def decision(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, Any] | None = None) -> str:
+def decision(
+    statement: Mapping[str, Any],
+    action: str,
+    resource: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    principal: str = f"arn:aws:sts::{ACCOUNT}:assumed-role/GameRole/session",
+) -> str:
     """`Allow`, `Deny`, or `ImplicitDeny`: what a policy of this statement says of a request with this context."""
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     answer: str = evaluate(
         EvalContext(
-            principal_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/GameRole/session",
+            principal_arn=principal,
             principal_type="AssumedRole",
             principal_account=ACCOUNT,
             action=action,
@@ -334,3 +343,38 @@ def test_a_trust_policy_demands_tags_and_limits_them(
         return answer
 
     assert {action for action in ("AssumeRole", "TagSession") if allows(action)} == allowed
+
+
+PRINCIPALS = f"arn:aws:iam::{ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    ("principal", "named", "expected"),
+    [
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/role-name/role-session-name", f"{PRINCIPALS}:role/role-name", "Allow"),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/role-name/role-session-name", f"{PRINCIPALS}:role/role-*", "Allow"),
+        (f"{PRINCIPALS}:user/user-name", f"{PRINCIPALS}:user/user-name", "Allow"),
+        (f"{PRINCIPALS}:root", f"{PRINCIPALS}:root", "Allow"),
+        (
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/role-name/role-session-name",
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/role-name/role-session-name",
+            "ImplicitDeny",
+        ),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/other-name/role-name", f"{PRINCIPALS}:role/role-name", "ImplicitDeny"),
+        (
+            "arn:aws:sts::111122223333:assumed-role/role-name/role-session-name",
+            f"{PRINCIPALS}:role/role-name",
+            "ImplicitDeny",
+        ),
+        (f"{PRINCIPALS}:user/role-name", f"{PRINCIPALS}:role/role-name", "ImplicitDeny"),
+    ],
+)
+def test_the_principal_of_a_session_is_its_role(principal: str, named: str, expected: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn."""
+    statement = {
+        "Effect": "Allow",
+        "Action": ["sqs:ReceiveMessage"],
+        "Resource": ["*"],
+        "Condition": {"ArnLike": {"aws:PrincipalArn": named}},
+    }
+    assert decision(statement, "sqs:ReceiveMessage", "*", principal=principal) == expected

@@ -2,15 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
 
 from loudhailer.aws import calling
@@ -18,16 +16,10 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
 from loudhailer.tenancy import scope
 from loudhailer.tenancy.scope import PerTenant
+from tests.unit import sdk_wire
 
 ACME, BIRD = TenantId("acme"), TenantId("bird")
 ROLE = "arn:aws:iam::111111111111:role/loudhailer-test-connect-tenant"
-
-_CREDENTIALS = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-<AccessKeyId>ASIA-{tenant}-{number}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
-<SessionToken>token-of-{tenant}</SessionToken><Expiration>{expiration}</Expiration>
-</Credentials></AssumeRoleResult></AssumeRoleResponse>"""
-_REFUSAL = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
-<Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"""
 
 
 class Wire:
@@ -50,50 +42,22 @@ class Wire:
         """One answer."""
         self.pools.add(id(pool))
         host = re.sub("https://([^/]+)/.*", r"\1", str(request.url))
-        key = re.findall("Credential=([^/]+)/", _text(request.headers["Authorization"]))[0]
+        key = re.findall("Credential=([^/]+)/", sdk_wire.text(request.headers["Authorization"]))[0]
         if not host.startswith("sts"):
-            self.calls.append((json.loads(_text(request.body))["TableName"], key))
-            return _response(request, 200, "{}")
+            self.calls.append((json.loads(sdk_wire.text(request.body))["TableName"], key))
+            return sdk_wire.response(request, 200, "{}")
         self.sts_hosts.add(host)
         if self.refuses:
-            return _response(request, 403, _REFUSAL)
-        asked = {name: values[0] for name, values in parse_qs(_text(request.body)).items()}
+            return sdk_wire.refused(request)
+        asked = {name: values[0] for name, values in parse_qs(sdk_wire.text(request.body)).items()}
         self.assumed.append(asked)
-        expiration = (datetime.now(UTC) + self.lifetime).strftime("%Y-%m-%dT%H:%M:%SZ")
-        tenant = asked["Tags.member.1.Value"]
-        body = _CREDENTIALS.format(tenant=tenant, number=len(self.assumed), expiration=expiration)
-        return _response(request, 200, body)
-
-
-class _Body:
-    """What urllib3 would have received."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self) -> Iterator[bytes]:
-        """All of it."""
-        yield self._content
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _response(request: AWSPreparedRequest, status: int, body: str) -> AWSResponse:
-    return AWSResponse(str(request.url), status, HTTPHeaders(), _Body(body.encode()))
+        return sdk_wire.assumed(request, f"{asked['Tags.member.1.Value']}-{len(self.assumed)}", self.lifetime)
 
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """The other end of every connection of the SDK, for a function that has credentials and a Region."""
-    for name, value in {
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "ASIA-FUNCTION",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": "token",
-    }.items():
+    for name, value in sdk_wire.FUNCTION.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     end = Wire()

@@ -1,6 +1,8 @@
 """The list of gaps."""
 
 from tools.local_aws.gaps import (
+    alarms,
+    cross_account_queues,
     event_sources,
     expression_parsing,
     fifo_queues,
@@ -8,6 +10,7 @@ from tools.local_aws.gaps import (
     leading_keys,
     policy_parsing,
     policy_variables,
+    principal_arns,
     queue_mappings,
     request_actions,
     request_context,
@@ -30,6 +33,7 @@ GAPS = (
     event_sources.gap,
     fifo_queues.gap,
     queue_mappings.gap,
+    cross_account_queues.gap,
     stream_mappings.gap,
     stream_records.gap,
     statement_streams.gap,
@@ -43,5 +47,7 @@ GAPS = (
     leading_keys.gap,
     policy_parsing.gap,
     policy_variables.gap,
+    principal_arns.gap,
     session_tags.gap,
+    alarms.gap,
 )

@@ -28,7 +28,7 @@ from ministack.services import lambda_svc, sqs
 
 from tools.local_aws.batch_response import failed_items
 from tools.local_aws.deliveries import Deliveries
-from tools.local_aws.gaps import Gap, mapped_function
+from tools.local_aws.gaps import Gap, cross_account_queues, mapped_function
 from tools.local_aws.gaps.fifo_queues import ready_groups
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
@@ -83,7 +83,7 @@ class QueueMapping:
         if queue is None or function is None:
             return
         limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config)  # given a FIFO queue it says 1
-        while self._running < limit and not self._gathering and _has_ready(queue):
+        while self._running < limit and not self._gathering and _has_ready(queue) and self._may("ReceiveMessage"):
             messages = self._receive(self._esm["BatchSize"])
             if not messages:
                 return  # they were on their way to the dead-letter queue
@@ -98,6 +98,9 @@ class QueueMapping:
             await self._deliver(messages)
         finally:
             self._running -= 1
+
+    def _may(self, action: str) -> bool:
+        return cross_account_queues.may(action, self._arn, self._esm["FunctionName"], self._esm.get("Qualifier"))
 
     def _queue(self) -> dict[str, Any] | None:
         queue: dict[str, Any] | None = sqs._queue_by_arn(self._arn)
@@ -150,7 +153,7 @@ class QueueMapping:
         return failed_items(result.get("body"), identifiers)
 
     def _delete(self, messages: Iterable[Message]) -> None:
-        if queue := self._queue():  # else it was deleted meanwhile, and they with it
+        if (queue := self._queue()) and self._may("DeleteMessage"):  # else it was deleted meanwhile, and they with it
             sqs._delete_messages_for_esm(queue["url"], {message["receipt_handle"] for message in messages})
 
 

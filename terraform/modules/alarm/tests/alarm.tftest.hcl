@@ -21,7 +21,7 @@ run "a_minute_above_the_threshold_raises_it_and_silence_does_not" {
     condition = (
       aws_cloudwatch_metric_alarm.this.comparison_operator == "GreaterThanThreshold"
       && aws_cloudwatch_metric_alarm.this.evaluation_periods == 1
-      && one(aws_cloudwatch_metric_alarm.this.metric_query).metric[0].period == 60
+      && aws_cloudwatch_metric_alarm.this.period == 60
       && aws_cloudwatch_metric_alarm.this.treat_missing_data == "notBreaching"
     )
     error_message = "One minute must be enough, and no data no alarm."

@@ -1,0 +1,34 @@
+"""As whom the worker speaks to the cell: as itself, or, in a subscriber, in the cell's role."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.post_message.settings import Settings
+from loudhailer.aws import LateClient
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.sigv4 import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What posts and messages are signed with.
+
+    Attributes:
+        credentials: those of the moment, at each call.
+        sqs: a client that signs with the same ones.
+    """
+
+    credentials: Callable[[], Credentials]
+    sqs: Any
+
+
+def identity(settings: Settings) -> Identity:
+    """The worker's own identity, or that of the cell's role if the settings name one."""
+    if settings.assume_role_arn is None:
+        return Identity(own_credentials, LateClient("sqs"))
+    # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
+    from functions.post_message.cell_role import CellRole  # noqa: PLC0415
+
+    role = CellRole(settings.assume_role_arn, settings.external_id)
+    return Identity(role.credentials, role.client("sqs"))
