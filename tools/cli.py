@@ -43,6 +43,7 @@ from tools.release.commands import app as release_app
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports, Stack
 from tools.stack.project import Project
+from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS, subscriber_variables
 
 _FOLLOW_TIMEOUT_SECONDS = 300.0
 _DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
@@ -139,10 +140,13 @@ def up(
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local AWS; 0: a free one.")] = 0,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: a free one.")] = 0,
     package: _Package = Packaging.ZIP,
+    subscribers: Annotated[
+        int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
+    ] = 0,
 ) -> None:
     """Start the local stack, or bring it up to date."""
     workplace: Workplace = context.obj
-    stack = workplace.stack()
+    stack = workplace.stack(**subscriber_variables(subscribers))
     with workplace.held(stack):
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         deployment = Deployment.of(stack.state())

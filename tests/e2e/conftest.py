@@ -10,8 +10,9 @@ import pytest
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system
 
-_LAST = [Path(__file__).with_name(name) for name in ("test_logs.py", "test_recovery.py")]
-"""First what looks for the secrets of all other tests, then what kills the stack and takes it down."""
+_LAST = [Path(__file__).with_name(name) for name in ("test_logs.py", "test_recovery.py", "test_subscribers.py")]
+"""First what looks for the secrets of all other tests, then what kills the stack and takes it down, then who brings up
+another one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -83,13 +83,13 @@ class TenantRole:
 
 
 class Account:
-    """The account that a stack is in. One SDK session makes all its clients, which saves a second for each."""
+    """An account that a stack is in. One SDK session makes all its clients, which saves a second for each."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, account: str = ACCOUNT) -> None:
         self.endpoint = system.deployment.aws_endpoint
         self._tables: Mapping[str, str] = system.deployment.outputs["tables"]
         self._session = boto3.session.Session(region_name=REGION)
-        self._root: Credentials = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": SECRET}
+        self._root: Credentials = {"aws_access_key_id": account, "aws_secret_access_key": SECRET}
         self.credentials_of = cache(self._credentials_of)
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:

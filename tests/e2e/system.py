@@ -226,19 +226,19 @@ def _command(home: Path, stack: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def running_system(home: Path, name: str) -> Iterator[System]:
+def running_system(home: Path, name: str, *arguments: str) -> Iterator[System]:
     """Bring a stack up for the block; afterwards nothing of it is left, whatever happened."""
     try:
-        yield brought_up(home, name)
+        yield brought_up(home, name, *arguments)
     finally:
         down = loudhailer(home, name, "down")
         assert down.returncode == 0, down.stderr
         assert remains(home) == []
 
 
-def brought_up(home: Path, name: str) -> System:
+def brought_up(home: Path, name: str, *arguments: str) -> System:
     """The stack, brought up to date."""
-    up = loudhailer(home, name, "up")
+    up = loudhailer(home, name, "up", *arguments)
     assert up.returncode == 0, up.stderr
     state = load_state(StackDirectory(home / name).state_file)
     assert state is not None

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The outputs of Terraform's stack `hub`, and the AWS that they belong to."""
+    """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
 
     aws_endpoint: str
     outputs: dict[str, Any]
+    account: str = ACCOUNT
 
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
@@ -98,7 +99,7 @@ class Deployment:
     def client(self, service: str) -> Any:
         """A client of one of the AWS services that the stack runs on."""
         return boto3.session.Session(
-            aws_access_key_id=ACCOUNT, aws_secret_access_key=SECRET, region_name=REGION
+            aws_access_key_id=self.account, aws_secret_access_key=SECRET, region_name=REGION
         ).client(service, endpoint_url=self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
 
     def _table(self, name: str) -> str:

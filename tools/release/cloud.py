@@ -48,7 +48,7 @@ class Cloud:
     def local(cls, stack: "Stack") -> "Cloud":
         """The hub's account of a local stack that is up."""
         state = _state(stack)
-        cloud = cls._local_account(ACCOUNT, state.aws_port, stack.directory.terraform_state)
+        cloud = cls._local_account(ACCOUNT, state.aws_port, stack.directory.hub.state)
         return replace(cloud, variables=stack.terraform_variables(state))
 
     @classmethod

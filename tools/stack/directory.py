@@ -14,8 +14,31 @@ from tools.errors import OperatorError
 
 _LOCK = "lock"
 _LOGS = "logs"
+_SUBSCRIBERS = "subscribers"
 _LOCK_TIMEOUT_SECONDS = 900.0
 _LOCK_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class WorkingCopy:
+    """What Terraform works on to apply one of the project's stacks in one account.
+
+    Attributes:
+        stack: the stack's folder in `terraform/stacks`.
+        sources: a copy of the project's `terraform` folder.
+        state: Terraform's state, which is worth something only as long as the local AWS lives.
+        log: what Terraform says.
+    """
+
+    stack: str
+    sources: Path
+    state: Path
+    log: Path
+
+    @property
+    def root(self) -> Path:
+        """Where commands run. A plain `terraform plan` works there too, given the environment."""
+        return self.sources / "stacks" / self.stack
 
 
 @dataclass(frozen=True)
@@ -35,14 +58,24 @@ class StackDirectory:
         return self.path / "functions.zip"
 
     @property
-    def terraform(self) -> Path:
-        """The working copy of the project's `terraform` folder."""
-        return self.path / "terraform"
+    def hub(self) -> WorkingCopy:
+        """Where the hub is applied from."""
+        return WorkingCopy("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
 
-    @property
-    def terraform_state(self) -> Path:
-        """Terraform's state, which is worth something only as long as the local AWS lives."""
-        return self.path / "terraform.tfstate"
+    def subscriber(self, name: str) -> WorkingCopy:
+        """Where a subscriber is applied from."""
+        folder = self.path / _SUBSCRIBERS / name
+        return WorkingCopy(
+            "subscriber", folder / "terraform", folder / "terraform.tfstate", self.log(f"terraform-{name}")
+        )
+
+    def subscribers(self) -> list[str]:
+        """The names of those that were applied, or were about to be."""
+        return sorted(path.name for path in (self.path / _SUBSCRIBERS).glob("*"))
+
+    def forget_subscriber(self, name: str) -> None:
+        """Remove where a subscriber was applied from."""
+        shutil.rmtree(self.path / _SUBSCRIBERS / name, ignore_errors=True)
 
     @property
     def aws_state(self) -> Path:
@@ -65,9 +98,11 @@ class StackDirectory:
 
     def forget_cloud(self) -> None:
         """Remove what described a local AWS that is no more."""
-        for path in (self.terraform_state, *self.path.glob(f".{self.terraform_state.name}.*")):
+        state = self.hub.state
+        for path in (state, *self.path.glob(f".{state.name}.*"), state.with_suffix(".tfstate.backup")):
             path.unlink(missing_ok=True)
-        self.terraform_state.with_suffix(".tfstate.backup").unlink(missing_ok=True)
+        for name in self.subscribers():
+            self.forget_subscriber(name)
         for folder in (self.aws_state, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
         self.create()

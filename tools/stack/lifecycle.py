@@ -6,7 +6,7 @@ that nobody saw end. It keeps what is whole and drops the rest.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,19 +14,20 @@ from typing import Any
 
 import psutil
 
-from tools.console import Terminal
+from tools.console import Bar, Terminal
 from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
 from tools.operations.deployment import Deployment
 from tools.release.traffic import Traffic
-from tools.stack.directory import StackDirectory
+from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
 from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of, reload_gateway
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
+from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
 from tools.stack.terraform import ApplyProgress, Terraform, find_terraform, terraform_environment, zip_hash
 
 AWS = "local-aws"
@@ -97,8 +98,10 @@ class Stack:
         """Remove every trace of the stack, but its logs if they are asked for; whether there was one."""
         state = self.state()
         if destroy and state is not None and self.processes.find(AWS) is not None:
+            for name in self.directory.subscribers():
+                self._destroy_subscriber(state, name)
             with self.terminal.bar("Destroying the resources") as bar:
-                self.terraform(state).destroy(lambda progress: bar.update(progress.done, progress.total, progress.note))
+                self.terraform(state).destroy(shown(bar))
         existed = self.clear(keep_logs=keep_logs)
         if not keep_logs:
             self.directory.remove()
@@ -112,9 +115,16 @@ class Stack:
         return state is not None or any(stopped)
 
     def terraform(self, state: StackState) -> Terraform:
-        """Terraform, addressed to this stack's local AWS."""
-        environment = terraform_environment(local_environment(os.environ, state.aws_port))
-        return Terraform(self.project, self.directory, {**environment, **self.processes.mark(TERRAFORM)})
+        """Terraform for the hub, addressed to this stack's local AWS."""
+        return self._terraform(state, self.directory.hub, ACCOUNT)
+
+    def subscriber_terraform(self, state: StackState, name: str) -> Terraform:
+        """Terraform for a subscriber that is applied, or was."""
+        return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
+
+    def _terraform(self, state: StackState, working: WorkingCopy, account: str) -> Terraform:
+        environment = terraform_environment(local_environment(os.environ, state.aws_port, account))
+        return Terraform(self.project, working, {**environment, **self.processes.mark(TERRAFORM)})
 
     def _zip(self) -> tuple[str, dict[str, Any]]:
         """The functions as a zip: a digest of what they are, and how Terraform names them."""
@@ -195,21 +205,45 @@ class Stack:
         state = self._saved(replace(state, applying=True, applied=None))
         try:
             with self.terminal.bar("Applying Terraform") as bar:
-
-                def show(progress: ApplyProgress) -> None:
-                    bar.update(progress.done, progress.total, progress.note)
-
-                terraform.apply(show)
+                terraform.apply(shown(bar))
+            outputs = self._led_to_the_newest(state, terraform, ACCOUNT)
+            self._apply_subscribers(state, outputs.get("subscribers", {}), variables["package"])
         except OperatorError:
             # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
             self._saved(replace(state, applying=False))
             raise
-        deployment = Deployment(local_endpoint(state.aws_port), terraform.outputs())
+        reload_gateway(state.gateway_port)
+        self._saved(replace(state, applying=False, applied=Applied(wanted, outputs)))
+
+    def _led_to_the_newest(self, state: StackState, terraform: Terraform, account: str) -> dict[str, Any]:
+        """Lead all invocations to the functions that were applied; what Terraform says of the stack."""
+        deployment = Deployment(local_endpoint(state.aws_port), terraform.outputs(), account)
         traffic = Traffic(deployment.client("lambda"), deployment.functions.values())
         traffic.finish(traffic.pending())
-        reload_gateway(state.gateway_port)
-        self._saved(replace(state, applying=False, applied=Applied(wanted, deployment.outputs)))
+        return deployment.outputs
+
+    def _apply_subscribers(self, state: StackState, cells: Mapping[str, Any], package: Mapping[str, Any]) -> None:
+        """Each in its account, with what the hub says of its cell; who is not in the map any more is destroyed."""
+        for name, cell in cells.items():
+            with self.terminal.bar(f"Applying the subscriber {name}") as bar:
+                terraform = self.subscriber_terraform(state, name)
+                terraform.prepare({"cell": cell, "package": package})
+                terraform.apply(shown(bar))
+            self._led_to_the_newest(state, terraform, cell["account_id"])
+        for name in self.directory.subscribers():
+            if name not in cells:
+                self._destroy_subscriber(state, name)
+
+    def _destroy_subscriber(self, state: StackState, name: str) -> None:
+        with self.terminal.bar(f"Destroying the subscriber {name}") as bar:
+            self.subscriber_terraform(state, name).destroy(shown(bar))
+        self.directory.forget_subscriber(name)
 
     def _saved(self, state: StackState) -> StackState:
         save_state(self.directory.state_file, state)
         return state
+
+
+def shown(bar: Bar) -> Callable[[ApplyProgress], None]:
+    """What shows Terraform's progress on a bar."""
+    return lambda progress: bar.update(progress.done, progress.total, progress.note)

@@ -1,8 +1,10 @@
-"""How the local AWS is addressed: one account, one Region, one endpoint; never the operator's own credentials."""
+"""How the local AWS is addressed: an account, one Region, one endpoint; never the operator's own credentials."""
 
 from collections.abc import Mapping
 
 ACCOUNT = "111111111111"
+"""The hub's. An account's id as the access key makes the caller that account's root."""
+
 REGION = "us-east-1"
 SECRET = "local"  # noqa: S105 - the local AWS asks for a secret key and accepts any
 
@@ -15,8 +17,8 @@ def local_endpoint(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def local_environment(environment: Mapping[str, str], aws_port: int) -> dict[str, str]:
-    """The environment with every AWS variable replaced, so that no call can leave this machine."""
+def local_environment(environment: Mapping[str, str], aws_port: int, account: str = ACCOUNT) -> dict[str, str]:
+    """The environment of an account, with every AWS variable replaced, so that no call can leave this machine."""
     kept = {
         name: value for name, value in environment.items() if not name.startswith("AWS_") or name in _KEPT_VARIABLES
     }
@@ -24,7 +26,7 @@ def local_environment(environment: Mapping[str, str], aws_port: int) -> dict[str
     return {
         **kept,
         "AWS_ENDPOINT_URL": local_endpoint(aws_port),
-        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_ACCESS_KEY_ID": account,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

@@ -14,7 +14,7 @@ from typing import Any
 
 from tools.console import shortened
 from tools.errors import OperatorError
-from tools.stack.directory import StackDirectory
+from tools.stack.directory import WorkingCopy
 from tools.stack.project import Project, files_below, fingerprint_of
 
 ENVIRONMENT = "local"
@@ -81,16 +81,11 @@ class ApplyProgress:
 
 @dataclass(frozen=True)
 class Terraform:
-    """The stack `hub` of the environment `local`, in the working copy of one stack directory."""
+    """One of the project's stacks, of the environment `local`, in its working copy."""
 
     project: Project
-    directory: StackDirectory
+    working: WorkingCopy
     environment: Mapping[str, str]
-
-    @property
-    def root(self) -> Path:
-        """Where commands run. A plain `terraform plan` works there too, given the environment."""
-        return self.directory.terraform / "stacks" / "hub"
 
     def fingerprint(self) -> str:
         """A digest of the Terraform sources."""
@@ -98,21 +93,21 @@ class Terraform:
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""
-        copy = self.directory.terraform
+        copy, root = self.working.sources, self.working.root
         for path in [*files_below(copy)] if copy.is_dir() else []:
             path.unlink()
         ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars*")
         shutil.copytree(self.project.terraform, copy, dirs_exist_ok=True, ignore=ignored)
         settings = copy / "environments" / ENVIRONMENT
-        shutil.copy(settings / "backend.tf", self.root)
-        shutil.copy(settings / "hub.tfvars", self.root / "hub.auto.tfvars")
-        (self.root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
+        shutil.copy(settings / "backend.tf", root)
+        shutil.copy(settings / f"{self.working.stack}.tfvars", root / f"{self.working.stack}.auto.tfvars")
+        (root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
         mirror = self.environment.get("TF_PLUGIN_DIR")
         self._run(
             "init",
             "-input=false",
             "-no-color",
-            f"-backend-config=path={self.directory.terraform_state}",
+            f"-backend-config=path={self.working.state}",
             *([f"-plugin-dir={mirror}"] if mirror else []),
         )
 
@@ -131,11 +126,11 @@ class Terraform:
 
     def interactive(self, arguments: Sequence[str]) -> int:
         """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
-        return subprocess.call([find_terraform(), *arguments], cwd=self.root, env=dict(self.environment))
+        return subprocess.call([find_terraform(), *arguments], cwd=self.working.root, env=dict(self.environment))
 
     def _change(self, command: str, observe: Callable[[ApplyProgress], None]) -> None:
         progress = ApplyProgress()
-        log = self.directory.log("terraform")
+        log = self.working.log
         process = self._start(command, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")
         with process, log.open("a") as file:
             try:
@@ -154,7 +149,7 @@ class Terraform:
             )
 
     def _run(self, *arguments: str) -> str:
-        log = self.directory.log("terraform")
+        log = self.working.log
         with self._start(*arguments) as process:
             try:
                 output, _ = process.communicate()
@@ -170,7 +165,7 @@ class Terraform:
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [find_terraform(), *arguments],
-            cwd=self.root,
+            cwd=self.working.root,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

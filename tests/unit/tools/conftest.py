@@ -18,12 +18,16 @@ _TERRAFORM = """\
 #!{python}
 import json, os, pathlib, sys
 with open(os.environ["TERRAFORM_CALLS"], "a") as calls:
-    print(*sys.argv[1:], file=calls)
+    print(sys.argv[1], pathlib.Path.cwd().name, os.environ.get("AWS_ACCESS_KEY_ID"), file=calls)
 answer = pathlib.Path(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
 if answer.exists():
     sys.exit(answer.read_text())
 if sys.argv[1] == "output":
+    given = pathlib.Path("run.auto.tfvars.json")
+    values = json.loads(given.read_text()) if given.exists() else {{}}
     outputs = {{"http_url": "http://127.0.0.1:1/api", "functions": {{}}}}
+    if "subscribers" in values:
+        outputs["subscribers"] = values["subscribers"]
     print(json.dumps({{name: {{"value": value}} for name, value in outputs.items()}}))
 """
 
@@ -38,7 +42,13 @@ class TerraformStandIn:
     @property
     def calls(self) -> list[str]:
         """The first word of each call so far."""
-        return [line.split()[0] for line in self._calls.read_text().splitlines()] if self._calls.exists() else []
+        return [command for command, _, _ in self.whole_calls]
+
+    @property
+    def whole_calls(self) -> list[tuple[str, str, str]]:
+        """The first word, the stack and the account of each call so far."""
+        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
+        return [(command, stack, account) for command, stack, account in map(str.split, lines)]
 
     def fail(self, command: str, text: str) -> None:
         """From now on the command ends with code 1, saying this."""
@@ -51,13 +61,15 @@ class TerraformStandIn:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A checkout with one function, one shared module and one stack."""
+    """A checkout with one function, one shared module and two stacks."""
     root = tmp_path / "checkout"
     for path, text in {
         "functions/__init__.py": "",
         "functions/publish/handler.py": "HANDLER = 1\n",
         "shared/loudhailer/ids.py": "IDS = 1\n",
         "terraform/stacks/hub/main.tf": "# the stack\n",
+        "terraform/stacks/subscriber/main.tf": "# the other one\n",
+        "terraform/environments/local/subscriber.tfvars": 'region = "us-east-1"\n',
         "terraform/environments/local/backend.tf": 'terraform {\n  backend "local" {}\n}\n',
         "terraform/environments/local/hub.tfvars": 'environment = "local"\n',
     }.items():

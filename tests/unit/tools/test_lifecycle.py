@@ -22,6 +22,7 @@ from tools.stack.lifecycle import AWS, GATEWAY, TERRAFORM, Packaging, Ports, Sta
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.state import StackState, save_state
+from tools.stack.subscribers import subscriber_variables
 
 SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
@@ -114,6 +115,70 @@ def test_a_changed_variable_is_applied(stack: Stack, terraform: TerraformStandIn
     assert terraform.calls == [*APPLY, *APPLY]
 
 
+def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, terraform: TerraformStandIn) -> None:
+    """With what the hub says of it, from a working copy of its own; a second time nothing is done."""
+    with_two = replace(stack, variables=subscriber_variables(2))
+    assert with_two.up()
+    assert terraform.whole_calls == [
+        *[(command, "hub", "111111111111") for command in APPLY],
+        *[(command, "subscriber", "222222222222") for command in APPLY],
+        *[(command, "subscriber", "333333333333") for command in APPLY],
+    ]
+    given = json.loads((stack.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
+    assert given["cell"]["account_id"] == "333333333333"
+    assert given["package"]["zip"]["path"] == str(stack.directory.package)
+    assert not with_two.up()
+
+
+def test_who_is_taken_out_of_the_map_is_destroyed_after_the_hub_knows(
+    stack: Stack, terraform: TerraformStandIn
+) -> None:
+    """The cell reads the shards again before nobody else does."""
+    replace(stack, variables=subscriber_variables(2)).up()
+    before = len(terraform.whole_calls)
+    assert replace(stack, variables=subscriber_variables(1)).up()
+    assert terraform.whole_calls[before:] == [
+        *[(command, "hub", "111111111111") for command in APPLY],
+        *[(command, "subscriber", "222222222222") for command in APPLY],
+        ("destroy", "subscriber", "333333333333"),
+    ]
+    assert stack.directory.subscribers() == ["blue"]
+
+
+def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: TerraformStandIn) -> None:
+    """The hub is applied before it, as ever."""
+    with_one = replace(stack, variables=subscriber_variables(1))
+    with_one.up()
+    terraform.fail("apply", "no")
+    with pytest.raises(OperatorError):
+        with_one.up(force=True)
+    terraform.succeed("apply")
+    assert with_one.up()
+    assert state_of(stack).applied is not None
+
+
+def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
+    """What they read is there until they are gone."""
+    replace(stack, variables=subscriber_variables(1)).up()
+    assert stack.down(destroy=True)
+    assert terraform.whole_calls[-2:] == [
+        ("destroy", "subscriber", "222222222222"),
+        ("destroy", "hub", "111111111111"),
+    ]
+
+
+def test_a_killed_local_aws_takes_the_subscribers_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
+    """They are applied anew, from nothing."""
+    with_one = replace(stack, variables=subscriber_variables(1))
+    with_one.up()
+    state = stack.directory.subscriber("blue").state
+    state.write_text("{}")
+    process_of(stack, AWS).kill()
+    assert with_one.up()
+    assert not state.exists()
+    assert terraform.whole_calls[-1] == ("output", "subscriber", "222222222222")
+
+
 def test_a_killed_gateway_is_started_again_on_its_port(stack: Stack, terraform: TerraformStandIn) -> None:
     """The functions know it by its port, so nothing need be applied."""
     stack.up()
@@ -127,11 +192,11 @@ def test_a_killed_gateway_is_started_again_on_its_port(stack: Stack, terraform: 
 def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terraform: TerraformStandIn) -> None:
     """Terraform would look for resources that are no more, and find none of them."""
     stack.up()
-    stack.directory.terraform_state.write_text("{}")
+    stack.directory.hub.state.write_text("{}")
     gateway = process_of(stack, GATEWAY)
     process_of(stack, AWS).kill()
     assert stack.up()
-    assert not stack.directory.terraform_state.exists()
+    assert not stack.directory.hub.state.exists()
     assert terraform.calls == [*APPLY, *APPLY]
     assert process_of(stack, GATEWAY) != gateway
 
@@ -266,7 +331,7 @@ def test_functions_can_run_the_image(stack: Stack, engine: Engine, terraform: Te
     """Terraform gets the image by its digest, and the local AWS the engine that runs it."""
     assert stack.up(packaging=Packaging.IMAGE)
     assert terraform.calls == APPLY
-    variables = json.loads((stack.directory.terraform / "stacks" / "hub" / "run.auto.tfvars.json").read_text())
+    variables = json.loads((stack.directory.hub.root / "run.auto.tfvars.json").read_text())
     assert variables["package"] == {"image": {"repository_url": "loudhailer", "digest": IMAGE_ID}}
     assert state_of(stack).engine == engine.address
     assert not stack.up(packaging=Packaging.IMAGE)

@@ -33,7 +33,7 @@ def runner(project: Project, directory: StackDirectory, terraform: TerraformStan
     """Terraform, as far as the stand-in goes."""
     assert terraform.calls == []
     directory.create()
-    return Terraform(project, directory, terraform_environment(os.environ))
+    return Terraform(project, directory.hub, terraform_environment(os.environ))
 
 
 def test_a_real_apply_is_followed_to_its_failure() -> None:
@@ -101,13 +101,13 @@ def test_providers_are_kept_in_the_users_cache(tmp_path: Path) -> None:
 def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, project: Project) -> None:
     """A file removed from the sources must not be applied for ever."""
     runner.prepare({"one": 1})
-    provider = runner.root / ".terraform" / "providers"
+    provider = runner.working.root / ".terraform" / "providers"
     provider.mkdir(parents=True)
     (project.terraform / "stacks/hub/main.tf").rename(project.terraform / "stacks/hub/hub.tf")
     runner.prepare({"one": 2})
-    files = sorted(path.name for path in runner.root.iterdir())
+    files = sorted(path.name for path in runner.working.root.iterdir())
     assert files == [".terraform", "backend.tf", "hub.auto.tfvars", "hub.tf", "run.auto.tfvars.json"]
-    assert json.loads((runner.root / "run.auto.tfvars.json").read_text()) == {"one": 2}
+    assert json.loads((runner.working.root / "run.auto.tfvars.json").read_text()) == {"one": 2}
     assert provider.is_dir()
 
 
