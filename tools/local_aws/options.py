@@ -19,7 +19,6 @@ class Options:
     workers: int
     engine: str
     log_level: str
-    allowed_file: Path | None
 
     @property
     def scratch_dir(self) -> Path:
@@ -45,5 +44,4 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--workers", type=int, default=24, help="processes all functions may have together")
     parser.add_argument("--engine", default="", help="address of the container engine that runs functions of images")
     parser.add_argument("--log-level", default="WARNING", help="of MiniStack's own log, on stderr")
-    parser.add_argument("--allowed-file", type=Path, help="gets a line for every action that IAM allowed")
     return Options(**vars(parser.parse_args(arguments)))

@@ -44,6 +44,9 @@ def source_sha256(function: Callable[..., Any]) -> str:
 def apply(patches: Iterable[Patch], package: str = "ministack") -> None:
     """Put every replacement in place, wherever `package` holds the function; nothing at all if one does not fit."""
     found = [_find(patch) for patch in patches]
+    replaced = [each.patch.target for each in found if each.patch.replacement is not None]
+    if twice := sorted({target for target in replaced if replaced.count(target) > 1}):
+        raise PatchRefusedError(f"Two gaps replace {', '.join(twice)}: only one of them would. Let one gap do both.")
     refusals = [_refusal(each) for each in found if each.sha256 != each.patch.sha256]
     if refusals:
         raise PatchRefusedError("\n".join(refusals))

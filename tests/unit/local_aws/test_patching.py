@@ -77,3 +77,18 @@ def test_a_pinned_function_stays_as_it_is(package: str) -> None:
     """A patch without a replacement only checks."""
     apply([Patch(f"{package}.core:greet", _sha256(package))], package)
     assert importlib.import_module(f"{package}.core").greet() == "stock"
+
+
+def test_two_replacements_of_one_function_are_refused(package: str) -> None:
+    """The second would be without effect, and nobody would know."""
+    patch = Patch(f"{package}.core:greet", _sha256(package), _greet)
+    with pytest.raises(PatchRefusedError, match=r"Two gaps replace .*core:greet"):
+        apply([patch, patch], package)
+    assert importlib.import_module(f"{package}.core").greet() == "stock"
+
+
+def test_a_function_may_be_pinned_by_one_gap_and_replaced_by_another(package: str) -> None:
+    """Who leans on it leans on what it was written for."""
+    replaced = Patch(f"{package}.core:greet", _sha256(package), _greet)
+    apply([Patch(replaced.target, replaced.sha256), replaced], package)
+    assert importlib.import_module(f"{package}.core").greet() == "patched"

@@ -6,12 +6,12 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambd
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from ministack.core.iam_evaluator import EvalContext
 from ministack.services import iam, lambda_svc
 
-from tools.local_aws.gaps.request_context import Enforcement, context, resource_arn
+from tools.local_aws.gaps.request_context import context, resource_arn, value_of
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 MAPPING = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:a1b2"
@@ -96,21 +96,25 @@ def test_a_mapping_that_is_to_be_is_of_the_function_in_the_request() -> None:
     assert context("lambda", "lambda:CreateEventSourceMapping", body, {})["lambda:functionarn"] == FUNCTION
 
 
-def test_a_mapping_is_of_its_function_and_what_is_allowed_is_written_down(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The decision is the stock one; what it refuses is not noted."""
-    seen: list[object] = []
+def about(resource: str) -> EvalContext:
+    """A request about this resource."""
+    return EvalContext(
+        principal_arn="arn:aws:sts::123456789012:assumed-role/deployer/run",
+        principal_type="AssumedRole",
+        principal_account="123456789012",
+        action="lambda:DeleteEventSourceMapping",
+        resource_arn=resource,
+        region="us-east-1",
+    )
 
-    def stock(*request: str, service_context: dict[str, str], **_resource: str) -> str | None:
-        seen.append(service_context.get("lambda:functionarn"))
-        return None if request[0] == "friend" else "refused"
 
-    monkeypatch.setattr("tools.local_aws.gaps.request_context._STOCK_ENFORCE", stock)
-    enforce = Enforcement(tmp_path / "allowed.jsonl")
-    action = "lambda:DeleteEventSourceMapping"
-    assert enforce("friend", action, "lambda", "us-east-1", resource_arn=MAPPING) is None
-    assert enforce("stranger", action, "lambda", "us-east-1", resource_arn=MAPPING) == "refused"
-    assert seen == [FUNCTION, FUNCTION]
-    (line,) = (tmp_path / "allowed.jsonl").read_text().splitlines()
-    assert json.loads(line) == {"accessKeyId": "friend", "action": action, "resource": MAPPING}
+def test_a_mapping_is_of_its_function() -> None:
+    """One that is unknown is of none."""
+    assert value_of("lambda:FunctionArn", about(MAPPING)) == FUNCTION
+    assert value_of("lambda:FunctionArn", about(MAPPING + "0")) is None
+
+
+def test_the_loopback_interface_counts_as_tls() -> None:
+    """All other keys have the value that they had."""
+    assert value_of("aws:SecureTransport", about(MAPPING)) == "true"
+    assert value_of("aws:RequestedRegion", about(MAPPING)) == "us-east-1"

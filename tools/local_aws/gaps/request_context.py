@@ -10,18 +10,22 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonev
 MiniStack has none of these keys, leaves the path out and the bus in, and takes a request about tags, a rule's targets,
 a subscription or a new function for one about everything.
 
-Patched: `extract_resource_arn` and `request_tag_context`, which read a request, and `enforce`, which decides on it; if
-the launcher was told to, it also writes down which action on which resource was allowed to whom.
+`aws:SecureTransport` is true for a request over TLS, and policies refuse what is not; MiniStack speaks plain HTTP, on
+127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse everybody.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
+
+Patched: `extract_resource_arn` and `request_tag_context`, which read a request, and `_resolve_condition_key`, which
+says what a key's value is.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
 import json
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
+from ministack.core.iam_evaluator import EvalContext
 from ministack.core.responses import get_account_id
 from ministack.services import iam, lambda_svc
 
@@ -41,10 +45,10 @@ _NAMING = {"dynamodb", "events", "lambda", "logs", "sns"}
 _ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
 _STOCK_ARN = iam_actions.extract_resource_arn
 _STOCK_CONTEXT = iam_actions.request_tag_context
-_STOCK_ENFORCE = iam_evaluator.enforce
+_STOCK_VALUE = iam_evaluator._resolve_condition_key
 
 
-def gap(options: Options) -> Gap:
+def gap(_options: Options) -> Gap:
     """Tell conditions what they ask for."""
     return Gap(
         patches=(
@@ -59,9 +63,9 @@ def gap(options: Options) -> Gap:
                 context,
             ),
             Patch(
-                "ministack.core.iam_evaluator:enforce",
-                "cf64b1ee5b099c8f705e919a43bd7b354e4772f150edb89f8218c930b8550c8c",
-                Enforcement(options.allowed_file),
+                "ministack.core.iam_evaluator:_resolve_condition_key",
+                "15e26964cd38f32c421942a5542a689cb51b63a4e8f746932323a9aeb1caba0c",
+                value_of,
             ),
         ),
     )
@@ -107,20 +111,12 @@ def context(service: str, action: str, body: bytes, params: Any) -> dict[str, An
     return keys
 
 
-class Enforcement:
-    """The stock decision, told the function of a mapping that is there; what it allows may be noted in a file."""
-
-    def __init__(self, allowed: Path | None) -> None:
-        self._allowed = allowed
-
-    def __call__(self, *request: str, resource_arn: str = "*", service_context: dict[str, Any] | None = None) -> Any:
-        """None if the request is allowed, else why not."""
-        access_key, action, _service, _region = request
-        mapping = lambda_svc._esms.get(resource_arn.rpartition(":event-source-mapping:")[2])
-        keys = {**({"lambda:functionarn": mapping["FunctionArn"]} if mapping else {}), **(service_context or {})}
-        refusal = _STOCK_ENFORCE(*request, resource_arn=resource_arn, service_context=keys)
-        if self._allowed is not None and refusal is None:
-            line = json.dumps({"accessKeyId": access_key, "action": action, "resource": resource_arn})
-            with self._allowed.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        return refusal
+def value_of(key: str, ctx: EvalContext) -> Any:
+    """The value of a condition's key; None if the request has none."""
+    name = key.lower()
+    if name == "aws:securetransport":
+        return "true"
+    mapping = lambda_svc._esms.get(ctx.resource_arn.rpartition(":event-source-mapping:")[2])
+    if name == "lambda:functionarn" and mapping:
+        return mapping["FunctionArn"]
+    return _STOCK_VALUE(key, ctx)
