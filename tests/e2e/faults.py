@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 _STEP_SECONDS = 0.001
+_LOOK_SECONDS = 0.05
+"""How often new workers are looked for while the others run in steps; none does anything so soon after its start."""
+
 _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""
 
@@ -45,24 +48,27 @@ class Workers:
 
     def _kill_when(self, happened: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
+        workers, looked = self._find(), time.monotonic()
         try:
             while not happened():
+                if time.monotonic() - looked > _LOOK_SECONDS:
+                    workers, looked = self._find(), time.monotonic()
                 assert time.monotonic() < deadline, f"{self._identity} never did what it was to be killed for"
-                self._step()
+                _step(workers)
         finally:
             self.kill()
 
-    def _step(self) -> None:
-        workers = self._find()
-        for action in (psutil.Process.resume, psutil.Process.suspend):
-            for worker in workers:
-                with suppress(psutil.NoSuchProcess):
-                    action(worker)
-            if action is psutil.Process.resume:
-                time.sleep(_STEP_SECONDS)
-
     def _find(self) -> list[psutil.Process]:
         return [process for process in psutil.process_iter() if self._identity.items() <= _environment(process).items()]
+
+
+def _step(workers: list[psutil.Process]) -> None:
+    for action in (psutil.Process.resume, psutil.Process.suspend):
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                action(worker)
+        if action is psutil.Process.resume:
+            time.sleep(_STEP_SECONDS)
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -37,14 +38,22 @@ _CLIENTS = ("HOME", "PATH")
 type Answer = dict[str, Any]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over a runtime that ended in the middle of a request: its worker learns it from the engine's client."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class RuntimeApi:
     """Serves one runtime. `answers` gets {"ready"}, {"result"} or {"error"}, and None when there will be no more."""
 
     def __init__(self) -> None:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
         self._invocations: queue.Queue[tuple[Invocation, float] | None] = queue.Queue()
-        self._server = ThreadingHTTPServer((_HOST, 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server((_HOST, 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
