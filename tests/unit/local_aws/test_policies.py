@@ -12,7 +12,6 @@ from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_trust_policy, parse_policy_document
 
 from tools.local_aws.gaps.policy_variables import conditions_met, first_match
-from tools.local_aws.gaps.principal_arns import resolve_condition_key
 
 ACCOUNT = "123456789012"
 TABLES = f"arn:aws:dynamodb:us-west-2:{ACCOUNT}:table"
@@ -23,7 +22,7 @@ def _gaps_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the launcher patches the evaluation."""
     monkeypatch.setattr(iam_evaluator, "_first_match", first_match)
     monkeypatch.setattr(iam_evaluator, "_conditions_met", conditions_met)
-    monkeypatch.setattr(iam_evaluator, "_resolve_condition_key", resolve_condition_key)
+    monkeypatch.setattr(iam_evaluator, "_resolve_condition_key", value_of)
 
 
 def decision(

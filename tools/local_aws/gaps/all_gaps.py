@@ -10,7 +10,6 @@ from tools.local_aws.gaps import (
     leading_keys,
     policy_parsing,
     policy_variables,
-    principal_arns,
     queue_mappings,
     request_actions,
     request_context,
@@ -45,7 +44,6 @@ GAPS = (
     leading_keys.gap,
     policy_parsing.gap,
     policy_variables.gap,
-    principal_arns.gap,
     session_tags.gap,
     alarms.gap,
 )

@@ -14,6 +14,10 @@ a subscription or a new function for one about everything.
 127.0.0.1 alone, where nobody can listen: that counts as TLS, or such a policy would refuse everybody.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
 
+`aws:PrincipalArn` of a role's session is the role, with its path; MiniStack gives the session's ARN, of STS: "For IAM
+roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+
 Patched: `extract_resource_arn` and `request_tag_context`, which read a request, and `_resolve_condition_key`, which
 says what a key's value is.
 """
@@ -21,6 +25,7 @@ says what a key's value is.
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -43,6 +48,7 @@ _GIVE_RIGHTS = {
 }
 _NAMING = {"dynamodb", "events", "lambda", "logs", "sns"}
 _ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
+_SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _STOCK_ARN = iam_actions.extract_resource_arn
 _STOCK_CONTEXT = iam_actions.request_tag_context
 _STOCK_VALUE = iam_evaluator._resolve_condition_key
@@ -116,6 +122,10 @@ def value_of(key: str, ctx: EvalContext) -> Any:
     name = key.lower()
     if name == "aws:securetransport":
         return "true"
+    if name == "aws:principalarn" and (session := _SESSION.fullmatch(ctx.principal_arn)):
+        # A role's path is no part of its sessions' ARNs.
+        role = iam._roles.get_scoped(session["account"], None, session["role"])
+        return role["Arn"] if role else f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}"
     mapping = lambda_svc._esms.get(ctx.resource_arn.rpartition(":event-source-mapping:")[2])
     if name == "lambda:functionarn" and mapping:
         return mapping["FunctionArn"]
