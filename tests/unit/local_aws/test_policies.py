@@ -12,6 +12,7 @@ from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_trust_policy, parse_policy_document
 
 from tools.local_aws.gaps.policy_variables import conditions_met, first_match
+from tools.local_aws.gaps.request_context import value_of
 
 ACCOUNT = "123456789012"
 TABLES = f"arn:aws:dynamodb:us-west-2:{ACCOUNT}:table"
