@@ -82,6 +82,9 @@ output "subscribers" {
       lane_posts_per_second = local.lane_posts_per_second
       concurrency           = var.shards.concurrency
       timeout               = local.timeouts.post_message
+
+      # The registry of every account makes it, under the same name.
+      permissions_boundary = try(replace(var.deployment.permissions_boundary, "/::[0-9]+:/", "::${subscriber.account_id}:"), null)
     }
   }
 }

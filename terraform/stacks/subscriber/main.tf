@@ -10,7 +10,7 @@ locals {
     log_retention_days = var.log_retention_days
     tracing            = var.tracing
 
-    permissions_boundary = var.permissions_boundary
+    permissions_boundary = var.cell.permissions_boundary
   }
 }
 

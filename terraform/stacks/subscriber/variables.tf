@@ -12,11 +12,16 @@ variable "cell" {
     lane_posts_per_second = number
     concurrency           = number
     timeout               = number
+    permissions_boundary  = optional(string)
   })
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.cell.account_id))
     error_message = "cell.account_id must be 12 digits."
+  }
+  validation {
+    condition     = var.cell.permissions_boundary == null ? true : can(regex("^arn:[a-z-]+:iam::${var.cell.account_id}:policy/", var.cell.permissions_boundary))
+    error_message = "cell.permissions_boundary must be null or the ARN of a policy in cell.account_id, ${var.cell.account_id}."
   }
   validation {
     condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", var.cell.role.arn))
@@ -104,17 +109,6 @@ variable "tracing" {
   description = "Functions send traces to X-Ray."
   type        = bool
   default     = true
-}
-
-variable "permissions_boundary" {
-  description = "ARN of the policy that bounds every role, the registry stack's; null: none does, and CI cannot apply."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.permissions_boundary == null ? true : can(regex("^arn:aws[a-z-]*:iam::${var.cell.account_id}:policy/", var.permissions_boundary))
-    error_message = "permissions_boundary must be the ARN of a policy in cell.account_id, as in arn:aws:iam::<account_id>:policy/<name>."
-  }
 }
 
 variable "memory" {

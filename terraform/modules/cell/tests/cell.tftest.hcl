@@ -392,6 +392,28 @@ run "a_silo_whose_consumer_would_have_too_long_a_name_is_refused" {
   expect_failures = [var.silo_tenants]
 }
 
+run "a_subscribers_roles_are_bounded_here_and_there" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0] } }
+  }
+
+  assert {
+    condition     = aws_iam_role.subscriber["blue"].permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    error_message = "The role that it assumes must have this account's boundary."
+  }
+  assert {
+    condition     = output.subscribers.blue.permissions_boundary == "arn:aws:iam::222222222222:policy/ci/loudhailer-test-boundary"
+    error_message = "Its function must have that of its own account."
+  }
+}
+
 run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   command = plan
 
@@ -423,7 +445,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
     error_message = "It must be let post, and send to its two shards, to the outcomes and the dead letters, and nothing else."
   }
   assert {
-    condition     = toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
+    condition     = output.subscribers.blue.permissions_boundary == null && toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
     error_message = "It must be told of its own shards."
   }
   assert {

@@ -144,16 +144,6 @@ run "an_image_of_another_region_is_refused" {
   expect_failures = [var.package]
 }
 
-run "a_boundary_in_another_account_is_refused" {
-  command = plan
-
-  variables {
-    permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"
-  }
-
-  expect_failures = [var.permissions_boundary]
-}
-
 run "what_the_hub_does_not_say_is_refused" {
   command = plan
 
@@ -170,6 +160,7 @@ run "what_the_hub_does_not_say_is_refused" {
       lane_posts_per_second = 1633
       concurrency           = 2
       timeout               = 10
+      permissions_boundary  = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"
     }
   }
 
