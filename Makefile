@@ -11,6 +11,7 @@ CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
+OWN_CODE := release upgrade # end-to-end tests that deploy code of their own, whatever the package
 
 ##@ Start
 
@@ -56,7 +57,7 @@ test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the
 .PHONY: test-images
 test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then every end-to-end test on it; needs a container engine.
 	$(PYTEST) tests/image
-	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e --ignore=tests/e2e/test_upgrade.py # which has zips of its own
+	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e $(OWN_CODE:%=--ignore=tests/e2e/test_%.py)
 
 ##@ Images
 
