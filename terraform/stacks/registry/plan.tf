@@ -52,7 +52,7 @@ locals {
 
   read_deployment = {
     ReadAlarms = {
-      actions   = ["cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"]
+      actions   = ["cloudwatch:ListTagsForResource"]
       resources = [local.named.alarm]
     }
     ReadApis = {
@@ -75,9 +75,10 @@ locals {
       actions   = ["logs:ListTagsForResource"]
       resources = [local.named.function_log, local.named.gateway_log]
     }
-    # A list is of all: which groups there are is no secret.
-    ListLogGroups = {
-      actions   = ["logs:DescribeLogGroups"]
+    # A list is of all: which alarms and log groups there are is no secret.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    ListAlarmsAndLogGroups = {
+      actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups"]
       resources = ["*"]
     }
     ReadMappings = {

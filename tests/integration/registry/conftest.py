@@ -1,4 +1,4 @@
-"""Two accounts of the local AWS: that of production, which keeps the images, and that of dev."""
+"""Two accounts of the local AWS: that of production, which keeps the images, and that of dev with a hub in it."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ import pytest
 from tests.integration.local_aws.conftest import LocalAws, launched
 from tests.integration.registry.accounts import ACCOUNTS, REPOSITORY, Account, Keys, set_up
 
+UNATTENDED = ("-input=false", "-no-color", "-parallelism=50")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + hashlib.sha256(b"config").hexdigest()}})
 
@@ -48,6 +49,12 @@ def release_keys(accounts: Accounts) -> Keys:
 
 
 @pytest.fixture(scope="session")
+def plan_keys(accounts: Accounts) -> Keys:
+    """The keys of a pull request in dev."""
+    return accounts.dev.assume("plan", f"repo:{REPOSITORY}:pull_request")
+
+
+@pytest.fixture(scope="session")
 def apply_keys(accounts: Accounts) -> Keys:
     """The keys of a deployment to dev."""
     return accounts.dev.assume("apply", f"repo:{REPOSITORY}:environment:dev")
@@ -61,3 +68,15 @@ def image(accounts: Accounts, release_keys: Keys) -> dict[str, str]:
     )["image"]
     registry = f"{ACCOUNTS['production']}.dkr.ecr.eu-central-1.amazonaws.com"
     return {"repository_url": f"{registry}/loudhailer", "digest": pushed["imageId"]["imageDigest"]}
+
+
+@pytest.fixture(scope="session")
+def hub(accounts: Accounts, apply_keys: Keys, image: dict[str, str]) -> Account:
+    """The account of dev with a hub in it, applied as CI does it."""
+    # The local AWS has no TLS: only the environment `local` takes its URLs.
+    local = {"environment": "local", "prefix": "loudhailer-dev", "aws_endpoint": accounts.dev.aws.endpoint}
+    gateway = {"gateway_endpoint": "http://127.0.0.1:9"}
+    accounts.dev.prepare("hub", {"package": {"image": image}, **local, **gateway})
+    accounts.dev.use_bucket("hub", keys=apply_keys)
+    accounts.dev.terraform("hub", "apply", *UNATTENDED, "-auto-approve", keys=apply_keys)
+    return accounts.dev

@@ -59,10 +59,17 @@ def test_what_a_request_is_about_is_known_by_its_arn(service: str, body: dict[st
     assert resource_arn(service, "POST", path, {}, json.dumps(body).encode(), {}, "us-east-1", "1") == arn
 
 
-def test_a_subscription_is_known_by_its_arn() -> None:
-    """SNS is asked in a form."""
-    form = {"Action": ["GetSubscriptionAttributes"], "SubscriptionArn": ["arn:topic:1"]}
-    assert resource_arn("sns", "POST", "/", {}, b"", form, "us-east-1", "1") == "arn:topic:1"
+@pytest.mark.parametrize(
+    ("service", "form", "arn"),
+    [
+        ("sns", {"SubscriptionArn": ["arn:topic:1"]}, "arn:topic:1"),
+        ("monitoring", {"ResourceARN": ["arn:alarm"]}, "arn:alarm"),
+        ("monitoring", {"AlarmNames.member.1": ["waiting"]}, "arn:aws:cloudwatch:us-east-1:1:alarm:waiting"),
+    ],
+)
+def test_a_form_says_what_it_is_about(service: str, form: dict[str, list[str]], arn: str) -> None:
+    """SNS and CloudWatch are not asked in JSON."""
+    assert resource_arn(service, "POST", "/", {}, b"", form, "us-east-1", "1") == arn
 
 
 @pytest.mark.parametrize("action", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"])

@@ -46,7 +46,7 @@ _GIVE_RIGHTS = {
     "iam:DetachRolePolicy",
     "iam:PutRolePolicy",
 }
-_NAMING = {"dynamodb", "events", "lambda", "logs", "sns"}
+_NAMING = {"dynamodb", "events", "lambda", "logs", "monitoring", "sns"}
 _ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
 _SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _STOCK_ARN = iam_actions.extract_resource_arn
@@ -89,6 +89,8 @@ def resource_arn(service: str, *request: Any) -> str:
     if arn == "*" and service in _NAMING:
         given = _fields(body) or {name: iam_actions._query_param(params, name) for name in params}
         arn = next((str(given[name]) for name in _ARNS if given.get(name)), arn)
+        if service == "monitoring" and (name := given.get("AlarmNames.member.1")):
+            return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
         if service == "lambda" and path.endswith("/functions") and (name := given.get("FunctionName")):
             return f"arn:aws:lambda:{region}:{account}:function:{name}"
     return arn.replace(":rule/default/", ":rule/")

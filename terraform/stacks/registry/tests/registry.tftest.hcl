@@ -108,8 +108,8 @@ run "the_plan_role_changes_nothing" {
     error_message = "Every action of the plan role must be reading."
   }
   assert {
-    condition     = [for sid, statement in local.read_deployment : sid if contains(statement.resources, "*")] == ["ListLogGroups"]
-    error_message = "Reading must be limited to the deployment, but for the list of log groups."
+    condition     = [for sid, statement in local.read_deployment : sid if contains(statement.resources, "*")] == ["ListAlarmsAndLogGroups"]
+    error_message = "Reading must be limited to the deployment, but for lists."
   }
 }
 
