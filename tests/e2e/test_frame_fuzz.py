@@ -24,7 +24,6 @@ FUZZ = settings(
     max_examples=FRAMES_A_ROUTE,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate],  # what fails once may not fail again: the frame is shown as it was
     suppress_health_check=list(HealthCheck),
 )

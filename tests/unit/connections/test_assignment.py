@@ -182,7 +182,7 @@ def test_there_is_always_a_partition_and_its_row_exists(
     assert len(world.store.rows) <= max(maximum, len(counts))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**16), environments=st.integers(1, 25))
 def test_a_storm_over_many_environments_stays_in_balance(seed: int, environments: int) -> None:
     """500 connects a second, counts that lag by two seconds: no partition gets far beyond its share."""

@@ -32,7 +32,7 @@ from tests.unit.broadcast.factories import ENDPOINT
 from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
 
 UNBOUND = {"messagesPerMinute": "1000000"}
-FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 ANY_FRAME = st.one_of(*ROUTES.values())
 
 

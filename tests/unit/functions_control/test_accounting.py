@@ -306,7 +306,7 @@ def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
     assert world.excess(ACME) == 0
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), events=st.integers(1, 40), crashes=st.lists(st.integers(1, 12), max_size=8))
 def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: list[int]) -> None:
     """Batches twice, split, overlapping, cut off after any call: the counts are the rows, no total is ever too low."""

@@ -229,7 +229,7 @@ troubles = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(crowds(), troubles, st.integers(0, 25), seeds)
 def test_everybody_gets_it_and_the_report_is_the_truth(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
@@ -256,7 +256,7 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
     assert world.dead_letters.bodies == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds)
 def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int

@@ -28,10 +28,11 @@ def table(directory: StackDirectory) -> Iterator[ProcessTable]:
         table.stop(name)
 
 
-def test_a_process_is_found_until_it_is_stopped(table: ProcessTable) -> None:
+def test_a_process_is_found_until_it_is_stopped(table: ProcessTable, directory: StackDirectory) -> None:
     """`status` and `up` rely on it."""
     assert table.find("one") is None
-    process = table.start("one", SLEEP, os.environ)
+    process = table.start("one", WITH_CHILD, os.environ)
+    await_ready(process, directory.log("one"), 1)
     assert table.find("one") == process
     assert table.stop("one")
     assert table.find("one") is None
