@@ -17,6 +17,7 @@ from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Recipients, Scope
 from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
@@ -71,8 +72,8 @@ class Query:
             outbox = Outbox(self._shards, self._executor)
             chunks, dispatched = 0, 0
             for chunk in self._chunks(message):
-                # Two chunks that follow each other go to different shards, within a source and from one to the next.
-                outbox.put((message.source + chunks) % len(self._shards), self._message(message, chunk))
+                shard = shard_of(message.broadcast_id, chunk.chunk_id, len(self._shards))
+                outbox.put(shard, self._message(message, chunk))
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
             outbox.flush()
             self._complete(message, chunks, dispatched)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, overload
 import psutil
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
-from loudhailer.ids import SessionId, TenantId
+from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
 from tools.operations.census import TenantCount
 from tools.operations.deployment import Deployment
@@ -136,6 +137,11 @@ class System:
     def queue(self, name: str) -> str:
         """A queue's URL, by its short name."""
         return self.deployment.queue_urls[name]
+
+    def shard(self, broadcast_id: str) -> str:
+        """The short name of the queue that a broadcast's first chunk goes to."""
+        names = self.deployment.shard_names
+        return names[shard_of(BroadcastId(broadcast_id), ChunkId("0.0"), len(names))]
 
     def connections_of(self, tenant: TenantId) -> list[Item]:
         """The rows of a tenant's connections."""

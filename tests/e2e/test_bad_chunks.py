@@ -36,8 +36,9 @@ async def changed(scene: Scene, change: Callable[[ChunkMessage], ChunkMessage]) 
     guests = await scene.guests(await scene.session(tenant := scene.tenant()), GUESTS)
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = await scene.broadcast({"tenantId": tenant})
-        chunk = change(ChunkMessage.from_wire(await taken(scene.system, "shard-0", broadcast_id)))
-        scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=chunk.to_wire())
+        shard = scene.system.shard(broadcast_id)
+        chunk = change(ChunkMessage.from_wire(await taken(scene.system, shard, broadcast_id)))
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue(shard), MessageBody=chunk.to_wire())
     return guests, chunk
 
 
@@ -151,8 +152,9 @@ async def test_a_chunk_that_makes_no_sense_rests_with_its_ids(
     await scene.guest(tenant := scene.tenant())
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = BroadcastId(await scene.broadcast({"tenantId": tenant}))
-        body = json.dumps(json.loads(await taken(scene.system, "shard-0", broadcast_id)) | fields)
-        scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=body)
+        shard = scene.system.shard(broadcast_id)
+        body = json.dumps(json.loads(await taken(scene.system, shard, broadcast_id)) | fields)
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue(shard), MessageBody=body)
     assert (await scene.dead_letter(body))["reason"].startswith(reason)
     report = await scene.report(broadcast_id)
     assert (report["delivered"], report["failed"]) == (0, 1)

@@ -106,7 +106,7 @@ async def test_a_paused_shard_whose_chunk_comes_twice(scene: Scene) -> None:
         with paused(scene.system, *scene.system.deployment.shard_names):
             broadcast_id = await invariants.publish()
             await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
-            shard = scene.system.queue("shard-0")
+            shard = scene.system.queue(scene.system.shard(broadcast_id))
             (message,) = scene.system.sqs.receive_message(QueueUrl=shard, VisibilityTimeout=0)["Messages"]
             assert ChunkMessage.from_wire(message["Body"]).broadcast_id == broadcast_id
             scene.system.sqs.send_message(QueueUrl=shard, MessageBody=message["Body"])

@@ -22,9 +22,10 @@ async def given_up(invariants: Invariants) -> BroadcastId:
     await scene.faults(error_rate=1.0)
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = await invariants.publish()
-        chunk = ChunkMessage.from_wire(await taken(scene.system, "shard-0", broadcast_id))
+        shard = scene.system.shard(broadcast_id)
+        chunk = ChunkMessage.from_wire(await taken(scene.system, shard, broadcast_id))
         last = replace(chunk, attempt=8).to_wire()
-        scene.system.sqs.send_message(QueueUrl=scene.system.queue("shard-0"), MessageBody=last)
+        scene.system.sqs.send_message(QueueUrl=scene.system.queue(shard), MessageBody=last)
     await invariants.until(broadcast_id, status="finished", failed=CROWD)
     await scene.faults()
     return broadcast_id
@@ -48,20 +49,21 @@ async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
         assert (invariants.got(redriven), invariants.got(resting)) == (CROWD, 0)
 
 
-@pytest.mark.parametrize("queue", ["broadcast", "partition", "shard-0"])
+@pytest.mark.parametrize("queue", ["broadcast", "partition", "shard"])
 async def test_what_was_received_too_often_is_failed_and_redriven(scene: Scene, queue: str) -> None:
     """A message that no worker ever acknowledged: its report ends, it rests, and it can be sent again."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
-        with paused(scene.system, queue):
+        with paused(scene.system, *(scene.system.deployment.shard_names if queue == "shard" else [queue])):
             broadcast_id = await invariants.publish()
-            url = scene.system.queue(queue)
-            await eventually(lambda: scene.system.waiting(queue))
+            name = scene.system.shard(broadcast_id) if queue == "shard" else queue
+            url = scene.system.queue(name)
+            await eventually(lambda: scene.system.waiting(name))
             for _ in range(5):
                 (message,) = scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
                 assert broadcast_id in message["Body"]
             assert "Messages" not in scene.system.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)
-        lost = CROWD if queue == "shard-0" else 0
+        lost = CROWD if queue == "shard" else 0
         await invariants.until(broadcast_id, status="finished", dispatched=lost, failed=lost)
         await eventually(lambda: letters_of(scene, [broadcast_id], take=False))
         assert invariants.got(broadcast_id) == 0

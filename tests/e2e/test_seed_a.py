@@ -146,7 +146,7 @@ async def test_one_queue_message_carries_many_connections(scene: Scene) -> None:
     await scene.guests(await scene.session(tenant := scene.tenant()), 30)
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = await scene.broadcast({"tenantId": tenant})
-        (chunk,) = await eventually(lambda: chunks_waiting(scene, "shard-0", broadcast_id))
+        (chunk,) = await eventually(lambda: chunks_waiting(scene, scene.system.shard(broadcast_id), broadcast_id))
     assert sum(len(ids) for ids in chunk.recipients.values()) == 30
     assert (await scene.report(broadcast_id))["delivered"] == 30
 

@@ -22,6 +22,7 @@ from loudhailer.broadcast.messages import (
     message_from_wire,
 )
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.port import Queue
@@ -119,10 +120,10 @@ class Redrive:
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
             case ChunkMessage():
-                source, _, number = message.chunk_id.partition(".")
                 shards = self._deployment.shard_names
+                shard = shard_of(message.broadcast_id, message.chunk_id, len(shards))
                 again = replace(message, expires_at=expires_at, attempt=1)
-                self._queue(shards[(int(source) + int(number)) % len(shards)]).send_all([again.to_wire()])
+                self._queue(shards[shard]).send_all([again.to_wire()])
             case OutcomeMessage():
                 self._queue("outcome").send_all([message.to_wire()])
 
