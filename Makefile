@@ -11,7 +11,7 @@ CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
-OWN_CODE := release upgrade # end-to-end tests that deploy code of their own, whatever the package
+OWN_CODE := release rollout upgrade # end-to-end tests that deploy code of their own, whatever the package
 
 ##@ Start
 
@@ -137,7 +137,7 @@ verify: setup ## Make sure that the workflow release has signed the image of COM
 	@$(RELEASE) verify
 
 .PHONY: current
-current: setup ## Which commit runs in ENVIRONMENT.
+current: setup ## Which commit runs in ENVIRONMENT, if any does.
 	@$(RELEASE) current
 
 .PHONY: manifest
@@ -161,12 +161,16 @@ drift: setup ## Say what is not as the repository and the last release say.
 	@$(RELEASE) drift
 
 .PHONY: health
-health: setup ## A synthetic broadcast through the hub, judged; with SUBSCRIBER, that must deliver a part.
+health: setup ## A synthetic broadcast through each shard of the hub's own, judged; with SUBSCRIBER, of that account's.
 	@$(RELEASE) health
 
 .PHONY: waves
 waves: setup ## In which order the subscribers of ENVIRONMENT get a release: CANARY first.
 	@$(RELEASE) waves
+
+.PHONY: stacks
+stacks: setup ## Which stacks all environments have: hubs, and the subscribers of their maps.
+	@$(RELEASE) stacks
 
 .PHONY: cell
 cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's credentials.

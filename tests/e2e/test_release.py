@@ -1,143 +1,24 @@
 """A dry run of the pipeline on a local stack: images by digest, promoted, taken back, rolled back."""
 
-import hashlib
-import io
 import json
-import os
 import re
-import shutil
-import subprocess
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.e2e.pipeline import REPOSITORY, ROOT, Pipeline, empty_pipeline
 from tests.e2e.scene import Scene
-from tests.e2e.system import System, loudhailer
-from tools.console import Terminal
-from tools.operations.deployment import Deployment
-from tools.release.traffic import Traffic
-from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import Ports, Stack
-from tools.stack.local_aws import local_endpoint
-from tools.stack.package import package_bytes
-from tools.stack.project import Project
-from tools.stack.state import Applied, Fingerprint, StackState, save_state
 
-ROOT = Path(__file__).parents[2]
-BUCKET = "loudhailer-local-111111111111"
-REPOSITORY = "111111111111.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
 CROWD = 10
-QUICKLY = ("--weights", "0.5", "--watch", "0")
 FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
-
-
-@dataclass
-class Pipeline:
-    """What CI has: a registry, a bucket, and the commands; and what it deploys to."""
-
-    stack: Stack
-    state: StackState
-    code: Project
-    commits: Iterator[str] = field(default_factory=lambda: (f"{number:040x}" for number in range(1, 100)))
-
-    def client(self, service: str) -> Any:
-        """A client of the local AWS."""
-        return Deployment(local_endpoint(self.state.aws_port), {}).client(service)
-
-    def build(self, *, change: str = "", of: str = "functions/swarm/swarm.py") -> str:
-        """Build and push the image of the code, with a change if one is given; its digest."""
-        source = self.code.root / of
-        before = source.read_text()
-        source.write_text(before + change)
-        layer = package_bytes(self.code)
-        source.write_text(before)
-        manifest = json.dumps({"schemaVersion": 2, "layers": [{"digest": hashlib.sha256(layer).hexdigest()}]})
-        pushed = self.client("ecr").put_image(repositoryName="loudhailer", imageManifest=manifest)
-        digest = str(pushed["image"]["imageId"]["imageDigest"])
-        folder = self.stack.directory.aws_state / "images" / digest.removeprefix("sha256:")
-        with zipfile.ZipFile(io.BytesIO(layer)) as archive:
-            archive.extractall(folder)
-        return digest
-
-    def release(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Give one of the commands."""
-        directory = self.stack.directory.path
-        return loudhailer(directory.parent, directory.name, "release", *arguments)
-
-    def done(self, *arguments: str) -> str:
-        """Give one of the commands, which must succeed; what it says."""
-        command = self.release(*arguments)
-        assert command.returncode == 0, command.stderr
-        return command.stdout
-
-    def promote(self, digest: str) -> subprocess.CompletedProcess[str]:
-        """Release a digest, plan it and apply that plan."""
-        commit = next(self.commits)
-        self.done("manifest", "local", "--commit", commit, "--digest", digest)
-        planned = self.done("plan", "local", "--commit", commit)
-        found = re.search("--plan ([0-9a-f]{64})", planned)
-        assert found is not None, planned
-        return self.release("apply", "local", "--plan", found[1], *QUICKLY)
-
-    def make(self, command: str, **variables: str) -> str:
-        """Run make as README says, which must succeed; what it says."""
-        done = subprocess.run(
-            command.split(),
-            cwd=ROOT,
-            env={**os.environ, "LOUDHAILER_STATE_DIR": str(self.stack.directory.path.parent), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    @property
-    def system(self) -> System:
-        """What was deployed, as the other tests know it."""
-        outputs = json.loads(
-            subprocess.run(
-                ["terraform", "output", "-json"],
-                cwd=self.stack.directory.path.parent / "release/local/hub/terraform/stacks/hub",
-                capture_output=True,
-                check=True,
-            ).stdout
-        )
-        applied = Applied(Fingerprint("", "", ""), {name: output["value"] for name, output in outputs.items()})
-        state = StackState(**{**vars(self.state), "applied": applied})
-        save_state(self.stack.directory.state_file, state)
-        return System(self.stack.directory.path.parent, self.stack.directory.path.name, state)
-
-    def running(self) -> set[str]:
-        """The digests that all aliases lead to."""
-        system = self.system
-        traffic = Traffic(system.functions, [*system.deployment.functions.values()])
-        digests = traffic.images()
-        assert digests.keys() == set(system.deployment.functions.values())
-        return set(digests.values())
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """An empty AWS but for the registry and the bucket, and a copy of the code."""
-    root = tmp_path_factory.mktemp("pipeline")
-    for folder in ("functions", "shared"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
-    with stack.directory.locked(lambda: None):
-        stack.directory.create()
-        state, _ = stack._start(Ports(), None)
-    pipeline = Pipeline(stack, state, Project(root))
-    pipeline.client("s3").create_bucket(Bucket=BUCKET)
-    pipeline.client("ecr").create_repository(repositoryName="loudhailer")
-    try:
+    """A hub without subscribers."""
+    with empty_pipeline(tmp_path_factory.mktemp("pipeline")) as pipeline:
         yield pipeline
-    finally:
-        stack.down()
 
 
 @pytest.fixture(scope="module")

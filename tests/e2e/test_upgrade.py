@@ -76,7 +76,10 @@ class Checkout:
 
     async def shift(self, said: list[str]) -> None:
         """Shift to what was published, quickly."""
-        broadcast = SyntheticBroadcast(HttpApi(self.system.deployment.http_url), self.system.tenants, sockets=3)
+        shards = len(self.system.deployment.shard_names)
+        broadcast = SyntheticBroadcast(
+            HttpApi(self.system.deployment.http_url), self.system.tenants, shards, through=range(shards)
+        )
         steps = Steps(weights=(0.5,), watch_seconds=0)
         await GradualShift(self.traffic, ErrorLog(self.system.logs), broadcast, steps, said.append)()
 

@@ -52,8 +52,9 @@ class Cloud:
         return replace(cloud, variables=stack.terraform_variables(state))
 
     @classmethod
-    def local_subscriber(cls, stack: "Stack", account_id: str, terraform_state: Path) -> "Cloud":
-        """Another account of a local stack that is up."""
+    def local_subscriber(cls, stack: "Stack", account_id: str) -> "Cloud":
+        """Another account of a local stack that is up; its Terraform state goes when that AWS goes."""
+        terraform_state = stack.directory.aws_state / f"{account_id}.tfstate"
         return cls._local_account(account_id, _state(stack).aws_port, terraform_state)
 
     @classmethod

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
+_NOTHING = "Nothing has been promoted yet."
+
 EnvironmentName = Annotated[
     str, typer.Argument(metavar="ENVIRONMENT", envvar="ENVIRONMENT", help="dev, staging, production, or local.")
 ]
@@ -72,6 +74,20 @@ def show_waves(
     }
     _outputs(named)
     _place(context).terminal.show(json.dumps(order))
+
+
+@app.command()
+def stacks(context: typer.Context) -> None:
+    """Say which stacks all environments have, hubs and subscribers; in a workflow, as output `stacks` for a matrix."""
+    project = Project.of_this_code()
+    environments = [Environment.of(project, name) for name in Environment.names(project) if name != LOCAL]
+    found = [
+        {"environment": known.name, "subscriber": subscriber}
+        for known in environments
+        for subscriber in ("", *(each.name for each in known.subscribers))
+    ]
+    _outputs({"stacks": json.dumps(found)})
+    _place(context).terminal.show(json.dumps(found))
 
 
 @app.command()
@@ -125,12 +141,12 @@ def verify(
 
 @app.command()
 def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Say which commit runs; in a workflow, as output `commit` of the step."""
+    """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet."""
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    commit = promotion.history.current().commit
-    _outputs({"commit": commit})
-    place.terminal.show(commit)
+    release = promotion.history.current()
+    _outputs({"commit": release.commit if release else ""})
+    place.terminal.show(release.commit if release else _NOTHING)
 
 
 @app.command()
@@ -146,9 +162,13 @@ def plan(
         Path | None, typer.Option("--manifest", envvar="MANIFEST", help="The release of a manifest in a file.")
     ] = None,
 ) -> None:
-    """Plan a release into a file, and show what it would change: what costs money first."""
+    """Plan a release into a file, and show what it would change: what costs money first.
+
+    Where nothing runs yet and no release is named, there is no plan, and the summary says so.
+    """
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    release: Manifest | None
     if manifest_file is not None:
         if not manifest_file.is_file():
             raise OperatorError(f"There is no file {manifest_file}.", "Name a release's manifest.")
@@ -157,12 +177,19 @@ def plan(
         release = promotion.released(commit)
     else:
         release = promotion.history.current()
-    promotion.plan(release)
     workspace = promotion.workspace
-    _outputs({"plan": workspace.fingerprint(), "folder": os.path.relpath(workspace.plan_folder)})
+    if release is None:
+        workspace.plan_nothing()
+        advice = "Name the first release by its commit."
+    else:
+        promotion.plan(release)
+        _outputs({"plan": workspace.fingerprint()})
+        stack = f"{environment} --subscriber {subscriber}" if subscriber else environment
+        advice = f"Apply exactly this: loudhailer release apply {stack} --plan {workspace.fingerprint()}"
+    _outputs({"folder": os.path.relpath(workspace.plan_folder)})
     _summary(workspace.summary_file.read_text())
     place.terminal.show(workspace.summary_file.read_text())
-    place.terminal.show(f"Apply exactly this: loudhailer release apply {environment} --plan {workspace.fingerprint()}")
+    place.terminal.show(advice)
 
 
 @app.command()
@@ -182,8 +209,8 @@ def apply(
     """Apply the planned file, shift the traffic step by step, and write down what runs now."""
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
-    place.terminal.show(f"{promotion.workspace.title} runs {promotion.history.current().image.digest}.")
+    release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
+    place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest}.")
 
 
 @app.command()
@@ -203,7 +230,7 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
     table = Table("when", "what", "commit", "digest")
     for entry in promotion.history.entries():
         table.add_row(entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest)
-    place.terminal.show(table if table.rows else "Nothing has been promoted yet.")
+    place.terminal.show(table if table.rows else _NOTHING)
 
 
 @app.command()
@@ -211,8 +238,13 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
     """Say what is not as the repository and the last release say; exit code 1 if anything."""
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    found = promotion.drift()
     title = promotion.workspace.title
+    current = promotion.history.current()
+    if current is None:
+        _summary(f"### Drift: {title}\n\n{_NOTHING}\n")
+        place.terminal.show(_NOTHING)
+        return
+    found = promotion.drift(current)
     _summary(f"### Drift: {title}\n\n" + ("\n".join(f"- {line}" for line in found) or "None.") + "\n")
     for line in found:
         place.terminal.show(line)
@@ -235,14 +267,15 @@ def cell(
 
 @app.command()
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Send a synthetic broadcast through the hub, and judge it; with a subscriber, that must have delivered a part."""
+    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it."""
     place = _place(context)
     known = Environment.of(Project.of_this_code(), environment)
     about = known.subscriber(subscriber) if subscriber else None
     problems = asyncio.run(_problems(_promotion(place, known, None), about))
+    who = f"{subscriber} of {known.name}" if subscriber else known.name
     if problems:
-        raise OperatorError(f"{known.name} is not well: {'; '.join(problems)}.", "Look at `make rollback`.")
-    place.terminal.show(f"{known.name} is well: the synthetic broadcast arrived.")
+        raise OperatorError(f"{who} is not well: {'; '.join(problems)}.", "Look at `make rollback`.")
+    place.terminal.show(f"{who} is well: the synthetic broadcast arrived.")
 
 
 def _place(context: typer.Context) -> "Workplace":
@@ -260,19 +293,12 @@ def _promotion(place: "Workplace", environment: Environment, subscriber: str | N
     elif about is None:
         cloud = Cloud.local(stack)
     else:
-        cloud = Cloud.local_subscriber(stack, about.account_id, home / LOCAL / about.name / "terraform.tfstate")
+        cloud = Cloud.local_subscriber(stack, about.account_id)
     return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about)
 
 
 async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
-    """What a synthetic broadcast through the hub finds; a subscriber must have delivered a part.
-
-    A part takes as many sockets as make chunks for its first shard.
-    """
-    sockets, account = 1, None
-    if subscriber is not None:
-        sockets, account = min(subscriber.shards) * hub.environment.chunk_size + 1, subscriber.account_id
-    broadcast = hub.broadcast(hub.outputs(), sockets, account)
+    broadcast = hub.broadcast(hub.outputs(), subscriber)
     async with broadcast.connected():
         return await broadcast.problems()
 

@@ -41,7 +41,6 @@ class Environment:
         prefix: the beginning of all names.
         images: account of the images and beginning of its names, as the stack `registry` has them; else the hub's own.
         subscribers: the map that Terraform takes, in its order.
-        chunk_size: recipients of one chunk at most.
     """
 
     name: str
@@ -50,13 +49,12 @@ class Environment:
     prefix: str
     images: dict[str, str]
     subscribers: tuple[Subscriber, ...]
-    chunk_size: int
 
     @classmethod
     def of(cls, project: Project, name: str) -> "Environment":
         """The environment of that name; OperatorError with the names there are if there is none."""
         folder = project.terraform / "environments"
-        known = sorted(path.parent.name for path in folder.glob("*/hub.tfvars"))
+        known = cls.names(project)
         if _NAME.fullmatch(name) is None or name not in known:
             raise OperatorError(f"There is no environment {name!r}.", f"Choose one of: {', '.join(known)}.")
         hub = _read(folder / name / "hub.tfvars")
@@ -71,8 +69,12 @@ class Environment:
                 Subscriber(subscriber, each["account_id"], tuple(each["shards"]))
                 for subscriber, each in _subscribers(folder / name / "subscribers.tfvars.json").items()
             ),
-            chunk_size=hub.get("chunk_size", 500),
         )
+
+    @staticmethod
+    def names(project: Project) -> list[str]:
+        """The environments that there are."""
+        return sorted(path.parent.name for path in (project.terraform / "environments").glob("*/hub.tfvars"))
 
     @property
     def repository_url(self) -> str:

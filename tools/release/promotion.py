@@ -81,8 +81,8 @@ class Promotion:
             workspace.prepare()
             return workspace.plan(manifest, self._variables())
 
-    async def apply(self, fingerprint: str | None, steps: Steps) -> None:
-        """Apply what was planned and nothing else, shift to it, and write it down."""
+    async def apply(self, fingerprint: str | None, steps: Steps) -> Manifest:
+        """Apply what was planned and nothing else, shift to it, and write it down; what runs now."""
         self.cloud.require(self.account_id)
         workspace = self.workspace
         manifest = workspace.planned(fingerprint)
@@ -98,16 +98,20 @@ class Promotion:
         await self._shift(workspace, steps)
         self._confirm(workspace, manifest)
         self.history.append(Action.PROMOTED, manifest)
+        return manifest
 
     def roll_back(self) -> Manifest:
         """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts."""
         self.cloud.require(self.account_id)
         workspace = self.workspace
+        current = self.history.current()
+        if current is None:
+            raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
         workspace.prepare()
         traffic = self._traffic(workspace)
         begun = bool(traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
-        manifest = self.checked(returned_to(self.history.current(), self.history.previous(), live, begun=begun))
+        manifest = self.checked(returned_to(current, self.history.previous(), live, begun=begun))
         returned = traffic.return_to(manifest.image.digest)
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
@@ -118,9 +122,9 @@ class Promotion:
         self.history.append(Action.ROLLED_BACK, manifest)
         return manifest
 
-    def drift(self) -> list[str]:
-        """What is not as the repository and the last release say; nothing is changed."""
-        summary = self.plan(self.history.current())
+    def drift(self, current: Manifest) -> list[str]:
+        """What is not as the repository and the current release say; nothing is changed."""
+        summary = self.plan(current)
         traffic = self._traffic(self.workspace)
         shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
@@ -128,13 +132,17 @@ class Promotion:
         ]
         return [change.line.removeprefix("- ") for change in summary.changes] + shifts
 
-    def broadcast(self, outputs: dict[str, Any], sockets: int = 1, account: str | None = None) -> SyntheticBroadcast:
-        """A health check of the hub with these outputs."""
+    def broadcast(self, outputs: dict[str, Any], subscriber: Subscriber | None = None) -> SyntheticBroadcast:
+        """A health check of the hub with these outputs: of the shards that are its own, or of a subscriber's."""
+        shards = sum(name.startswith("shard-") for name in outputs["queue_urls"])
+        claimed = {shard for each in self.environment.subscribers for shard in each.shards}
+        own = [shard for shard in range(shards) if shard not in claimed]
         return SyntheticBroadcast(
             HttpApi(outputs["http_url"], self.cloud.sign),
             DynamoTenantStore(self.cloud.client("dynamodb"), outputs["tables"]["tenants"]),
-            sockets,
-            account,
+            shards,
+            through=subscriber.shards if subscriber else own or range(shards),
+            account=subscriber.account_id if subscriber else None,
         )
 
     def outputs(self) -> dict[str, Any]:
@@ -146,9 +154,15 @@ class Promotion:
     def keep_cell(self, name: str) -> Path:
         """Write down what the hub says for a subscriber, whose own account may not read the hub's state."""
         self.environment.subscriber(name)
+        cell = self.outputs().get("subscribers", {}).get(name)
+        if cell is None:
+            raise OperatorError(
+                f"The hub of {self.environment.name} does not know {name} yet.",
+                "Promote the hub first, with the map that names it.",
+            )
         path = self._cell_file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.outputs()["subscribers"][name], indent=2))
+        path.write_text(json.dumps(cell, indent=2))
         return path
 
     def _cell_file(self, name: str) -> Path:

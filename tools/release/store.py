@@ -103,14 +103,10 @@ class History:
         """All of it."""
         return self._read()[0]
 
-    def current(self) -> Manifest:
-        """What was promoted, or rolled back to, last."""
+    def current(self) -> Manifest | None:
+        """What was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
-        if not entries:
-            raise OperatorError(
-                f"Nothing has been promoted to the stack {self.stack} yet.", "Name the first release by its commit."
-            )
-        return entries[-1].manifest
+        return entries[-1].manifest if entries else None
 
     def previous(self) -> Manifest | None:
         """The release before the current one, though not one that was rolled back from; None if there is none."""

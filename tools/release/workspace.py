@@ -77,8 +77,7 @@ class Workspace:
 
     def plan(self, manifest: Manifest, variables: Mapping[str, Any]) -> PlanSummary:
         """Write the plan's files; what it would change. A plan writes no state, so that it needs no lock."""
-        shutil.rmtree(self.plan_folder, ignore_errors=True)
-        self.plan_folder.mkdir(parents=True)
+        self._empty_plan_folder()
         self.manifest_file.write_text(manifest.to_json())
         package = {"image": {"repository_url": manifest.image.repository_url, "digest": manifest.image.digest}}
         values = {**self.cloud.variables, **variables, "package": package}
@@ -96,6 +95,11 @@ class Workspace:
         summary = PlanSummary.of(json.loads(self._run("show", "-json", str(self.plan_file))))
         self.summary_file.write_text(summary.markdown(self.title))
         return summary
+
+    def plan_nothing(self) -> None:
+        """Leave no plan, and say in the summary that nothing runs which one could be made with."""
+        self._empty_plan_folder()
+        self.summary_file.write_text(f"### {self.title}\n\nNo plan: nothing has been promoted to it yet.\n")
 
     @property
     def title(self) -> str:
@@ -134,6 +138,10 @@ class Workspace:
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last apply."""
         return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
+
+    def _empty_plan_folder(self) -> None:
+        shutil.rmtree(self.plan_folder, ignore_errors=True)
+        self.plan_folder.mkdir(parents=True)
 
     @property
     def _root(self) -> Path:

@@ -1,11 +1,14 @@
 """What a workflow's next steps get from a command."""
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from tools.cli import app
+from tools.release.environment import Environment
+from tools.stack.project import Project
 
 RUNNER = CliRunner()
 
@@ -36,6 +39,20 @@ def test_an_empty_variable_is_none(output: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SUBSCRIBER", "")
     assert RUNNER.invoke(app, ["release", "context", "dev"]).exit_code == 0
     assert "account-id=222222222222" in output.read_text()
+
+
+def test_the_stacks_are_those_of_all_maps(output: Path) -> None:
+    """A hub for each environment of AWS, and behind it whoever is in its map: what is planned and watched for drift."""
+    assert RUNNER.invoke(app, ["release", "stacks"]).exit_code == 0
+    name, _, value = output.read_text().partition("=")
+    assert name == "stacks"
+    project = Project.of_this_code()
+    assert json.loads(value) == [
+        {"environment": name, "subscriber": subscriber}
+        for name in ("dev", "production", "staging")
+        for subscriber in ["", *(each.name for each in Environment.of(project, name).subscribers)]
+    ]
+    assert {"environment": "dev", "subscriber": "blue"} in json.loads(value)
 
 
 def test_an_environment_without_subscribers_has_no_waves(output: Path) -> None:

@@ -157,6 +157,31 @@ def test_whoever_comes_after_a_failure_is_not_reached(failing: set[str], reached
     assert rolled_out(failing, dict(zip(("canary", "early", "rest"), order, strict=True))) == reached
 
 
+def targets(name: str, job: str) -> list[str]:
+    """What a job makes, in its order."""
+    return [step["run"].removeprefix("make ") for each, step in steps(name) if each == job and "run" in step]
+
+
+def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it_is_not_well() -> None:
+    """`tests/e2e/test_rollout.py` gives the same commands; each job is on a machine of its own."""
+    assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
+    assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
+    (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")
+    assert rollback["if"] == "failure() && steps.health.outcome == 'failure'"
+
+
+@pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])
+def test_hubs_and_subscribers_of_the_map_are_looked_at(name: str, job: str) -> None:
+    """What runs is asked before the hub is: where nothing runs yet, the hub may know nothing to say."""
+    assert needs(name, job) == {"stacks"}
+    assert jobs(name)[job]["strategy"]["matrix"] == {"include": "${{ fromJSON(needs.stacks.outputs.stacks) }}"}
+    assert targets(name, "stacks") == ["stacks"]
+    assert targets(name, job) == ["context", "current", "context", "cell", job]
+    for _, step in steps(name):
+        if step.get("run") == "make cell" or "Sign in to the hub" in step.get("name", ""):
+            assert step["if"] == "matrix.subscriber && steps.current.outputs.commit"
+
+
 def test_an_image_is_signed_before_it_is_released_and_verified_before_it_is_planned() -> None:
     """In this order, and nothing else makes a manifest or a plan of a release."""
     assert [step["run"] for _, step in steps("release") if step.get("run", "").startswith("make ")][-3:] == [
