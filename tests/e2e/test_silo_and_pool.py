@@ -123,7 +123,7 @@ async def test_a_message_in_flight_never_brings_a_removed_session_back(scene: Sc
         for number in range(12):
             ann.send_json(way.message(number))
         await eventually(lambda: scene.system.waiting(way.queue) >= 12)
-        await scene.api.call("DELETE", f"/session?tenantId={session.tenant}&sessionId={session.session}")
+        await scene.api.call("DELETE", "/session", {"tenantId": session.tenant, "sessionId": session.session})
         await ann.closed(PATIENCE_SECONDS)
         await bob.closed(PATIENCE_SECONDS)
     await eventually(lambda: scene.system.waiting(way.queue) == 0)

@@ -93,7 +93,7 @@ class HttpApi:
         """Any call; the answer's JSON value, or ApiError for another status than the expected one."""
         if self._session is None:
             raise RuntimeError("HttpApi is used outside its `async with`")
-        url = URL(f"{self._url}{path}").with_query(query)
+        url = URL(f"{self._url}{path}").extend_query(query or {})
         body = None if document is None else json.dumps(document).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
         headers |= self._sign(method, str(url), body)
