@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.htm
 from typing import Any
 
 import boto3
-from botocore.credentials import Credentials as SdkCredentials
 
 from loudhailer.aws import client, config
 from loudhailer.delivery.sigv4 import Credentials
@@ -27,7 +26,7 @@ class CellRole:
         if external_id is not None:
             request["ExternalId"] = external_id
         self._held = assumed_role(client("sts"), request)
-        self._session = boto3.Session(botocore_session=_Session(self._held))
+        self._session = boto3.Session(botocore_session=SdkSession(self._held))
 
     def credentials(self) -> Credentials:
         """Those of the moment."""
@@ -37,15 +36,3 @@ class CellRole:
     def client(self, service: str) -> Any:
         """A client of an AWS service, as `loudhailer.aws.client` makes them, in the role."""
         return self._session.client(service, config=config(_ATTEMPTS))  # type: ignore[call-overload]  # the caller knows its type
-
-
-class _Session(SdkSession):
-    """A session with credentials that the SDK's chain of providers does not know."""
-
-    def __init__(self, held: SdkCredentials) -> None:
-        super().__init__()
-        self._held = held
-
-    def get_credentials(self) -> SdkCredentials:
-        """What clients sign with."""
-        return self._held

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
+from botocore.credentials import Credentials, DeferredRefreshableCredentials, create_assume_role_refresher
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
@@ -23,11 +23,20 @@ SERVICES = ["dynamodb", "sns", "sqs", "sts"]
 
 
 class SdkSession(Session):
-    """Makes clients of `SERVICES`."""
+    """Makes clients of `SERVICES`.
 
-    def __init__(self) -> None:
+    Attributes:
+        others: what the next client signs with, in place of what the SDK's chain of providers finds.
+    """
+
+    def __init__(self, others: Credentials | None = None) -> None:
         super().__init__()
         self.register_component("data_loader", _Models(file_loader=_Files()))
+        self.others = others
+
+    def get_credentials(self) -> Credentials | None:
+        """What the next client signs with."""
+        return self.others or super().get_credentials()
 
 
 class _Models(Loader):

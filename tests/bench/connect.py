@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import uvloop
 
@@ -10,7 +10,7 @@ from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.processes import BenchmarkError
-from tests.bench.results import Section, Table, at_least, at_most, number
+from tests.bench.results import Section, Table, at_least, at_most, median, number
 from tests.bench.visitors import open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
@@ -24,11 +24,14 @@ _METHOD = f"""\
 Handshakes as clients make them, on a local stack: the authorizer, then `connect`, which checks the tenant's total,
 the session's connections and both minutes, and records the connection in one transaction; sessions of {{session}}
 clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
-begins then. The highest rate is that of so many clients that each come again as soon as they are in. Workers are
-warm, and whoever was there before has left and is counted off: leaving costs as much again. Clients, gateway stand-in,
-local AWS and functions share this machine; the local AWS starts at most four workers for each function."""
+begins then. That is done {{rounds}} times, and what counts is the median of their p99: a virtual machine can stand
+still for a moment, and one such moment is more than a hundredth of a round. The highest rate is that of so many
+clients that each come again as soon as they are in. Workers are warm, and whoever was there before has left and is
+counted off: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the
+local AWS starts at most four workers for each function."""
 
 _SECONDS = 20.0
+_ROUNDS = 3
 _SESSION_SIZE = 10
 _AT_ONCE = (8, 16, 32)
 _CONNECTS = 480
@@ -70,7 +73,7 @@ class _Door:
 
 def measure(progressed: Progress) -> Section:
     """Bring a stack up, measure, take it down."""
-    steps = 2 + len(_AT_ONCE)
+    steps = 1 + _ROUNDS + len(_AT_ONCE)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
     with running_stack() as running:
         return uvloop.run(_measure(running, lambda done, note: progressed(done, steps, note)))
@@ -80,17 +83,25 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
     tenant = put_tenant(running, "guests")
     async with HttpApi(running.deployment.http_url) as api:
         urls = [await open_session(api, tenant) for _ in range(_CONNECTS // _SESSION_SIZE)]
-    say(1, f"{RATE} connects a second")
     door = _Door(running, tenant, urls)
     await _as_fast_as_possible(door, 32, _CONNECTS // 4)
-    steady = Times()
-    await at_rate(RATE, _SECONDS, lambda _, due: steady.add(door.enter(), due))
-    await door.leave()
+    steady = []
+    for step in range(1, 1 + _ROUNDS):
+        say(step, f"{RATE} connects a second")
+        steady.append(await _steadily(door))
     fastest: dict[int, tuple[float, Times]] = {}
-    for step, clients in enumerate(_AT_ONCE, 2):
+    for step, clients in enumerate(_AT_ONCE, 1 + _ROUNDS):
         say(step, f"{clients} connects at once")
         fastest[clients] = await _as_fast_as_possible(door, clients, _CONNECTS)
     return _section(steady, fastest)
+
+
+async def _steadily(door: _Door) -> Times:
+    """How long each handshake took, at the rate."""
+    times = Times()
+    await at_rate(RATE, _SECONDS, lambda _, due: times.add(door.enter(), due))
+    await door.leave()
+    return times
 
 
 async def _as_fast_as_possible(door: _Door, clients: int, connects: int) -> tuple[float, Times]:
@@ -108,15 +119,20 @@ async def _as_fast_as_possible(door: _Door, clients: int, connects: int) -> tupl
     return rate, times
 
 
-def _section(steady: Times, fastest: Mapping[int, tuple[float, Times]]) -> Section:
-    rows = [(f"{RATE} a second", str(RATE), *steady.columns())]
+def _section(steady: Sequence[Times], fastest: Mapping[int, tuple[float, Times]]) -> Section:
+    rows = [(f"{RATE} a second, round {turn}", str(RATE), *times.columns()) for turn, times in enumerate(steady, 1)]
     rows += [(f"{clients} at once", number(rate), *times.columns()) for clients, (rate, times) in fastest.items()]
     return Section(
         title="Connecting",
-        method=_METHOD.format(session=_SESSION_SIZE),
+        method=_METHOD.format(session=_SESSION_SIZE, rounds=_ROUNDS),
         tables=[Table("Handshakes", ("load", "a second", "p50 ms", "p99 ms", "errors"), rows)],
         targets=[
-            at_most(f"connect, p99 in ms at {RATE} a second", steady.at(0.99) * 1000, MILLISECONDS, number),
+            at_most(
+                f"connect, p99 in ms at {RATE} a second",
+                median([times.at(0.99) * 1000 for times in steady]),
+                MILLISECONDS,
+                number,
+            ),
             at_least("connects a second", max(rate for rate, _ in fastest.values()), A_SECOND, number),
         ],
     )

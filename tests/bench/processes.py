@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tools.stack.project import Project
@@ -98,8 +98,9 @@ def _started(
         )
     try:
         if process.stdin is not None:
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.close()
+            # A program that has ended by now does not read it; why it did is in what it wrote.
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(json.dumps(job) + "\n")
             process.stdin = None
         yield process
     finally:

@@ -78,7 +78,7 @@ class _Clients:
     """
 
     def __init__(self) -> None:
-        self._session = _Session()
+        self._session = SdkSession()
         self._lock = Lock()
         self._pool = URLLib3Session(
             timeout=(CONNECT_SECONDS, READ_SECONDS),  # type: ignore[arg-type]  # the stubs know one number only
@@ -96,13 +96,3 @@ class _Clients:
 
     def _send(self, request: AWSPreparedRequest, **_: object) -> Any:
         return self._pool.send(request)
-
-
-class _Session(SdkSession):
-    """A session whose next client may be given credentials that the SDK's chain of providers does not know."""
-
-    others: Credentials | None = None
-
-    def get_credentials(self) -> Credentials | None:
-        """What the next client signs with."""
-        return self.others or super().get_credentials()
