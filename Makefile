@@ -11,7 +11,7 @@ CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
-OWN_CODE := release rollout upgrade # end-to-end tests that deploy code of their own, whatever the package
+BESIDE := --numprocesses=2 --dist=loadgroup # tests/conftest.py says what may run beside what
 
 ##@ Start
 
@@ -32,7 +32,7 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 .PHONY: test
 test: browser setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
-	$(PYTEST) $(SUITES:%=tests/%)
+	$(PYTEST) $(BESIDE) $(SUITES:%=tests/%)
 
 .PHONY: test-unit
 test-unit: setup ## The logic, and the repository itself; without sockets.
@@ -57,7 +57,7 @@ test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the
 .PHONY: test-images
 test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then every end-to-end test on it; needs a container engine.
 	$(PYTEST) tests/image
-	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e $(OWN_CODE:%=--ignore=tests/e2e/test_%.py)
+	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e -m 'not own_code'
 
 ##@ Images
 

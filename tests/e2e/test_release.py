@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.pipeline import REPOSITORY, ROOT, Pipeline, empty_pipeline
 from tests.e2e.scene import Scene
 
+pytestmark = pytest.mark.own_code
+
 CROWD = 10
 FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
 
