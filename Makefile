@@ -204,7 +204,7 @@ browser:
 # Likewise an engine that can be started, unless one runs.
 .PHONY: engine
 engine:
-	@docker version >/dev/null 2>&1 || command -v dockerd mmdebstrap >/dev/null \
+	@docker version >/dev/null 2>&1 || { command -v dockerd && command -v mmdebstrap; } >/dev/null \
 		|| { [[ "$$(id -u 2>/dev/null)" == 0 ]] && command -v apt-get >/dev/null && apt-get update --quiet \
 			&& apt-get install --yes --quiet --no-install-recommends docker.io mmdebstrap; } >&2 \
 		|| { echo 'No container engine answers, which the tests of the image need. Install Docker and start it' \

@@ -27,6 +27,7 @@ from tools.stack.project import Project
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
 
 ROOT = Path(__file__).parents[2]
+FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
 REPOSITORY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
 
 _BUCKET = f"loudhailer-local-{ACCOUNT}"
@@ -121,6 +122,10 @@ class Pipeline:
         """Apply a plan."""
         return self.release("apply", "local", *stack, "--plan", plan, *_QUICKLY)
 
+    def rolled_back(self, *stack: str) -> str:
+        """Give the command that returns to the previous release, which must succeed; what it says."""
+        return self.done("rollback", "local", *stack, *_QUICKLY)
+
     def promote(self, digest: str) -> subprocess.CompletedProcess[str]:
         """Release a digest, plan it for the hub and apply that plan."""
         return self.applied(self.planned(self.released(digest)))
@@ -159,6 +164,17 @@ class Pipeline:
         save_state(self.stack.directory.state_file, state)
         return System(self.stack.directory.path.parent, self.stack.directory.path.name, state)
 
+    def configure(self, line: str) -> None:
+        """Add a line to the hub's settings of the checkout."""
+        with (self.code.terraform / "environments/local/hub.tfvars").open("a") as file:
+            file.write(f"\n{line}\n")
+
+    def live(self, function: str) -> Any:
+        """The configuration that a function's alias leads to."""
+        system = self.system
+        name = system.deployment.functions[function]
+        return system.functions.get_function_configuration(FunctionName=name, Qualifier="live")
+
     def running(self, subscriber: str | None = None) -> set[str]:
         """The digests that all aliases of the hub lead to, or that of a subscriber's function."""
         if subscriber is not None:
@@ -181,13 +197,13 @@ def empty_pipeline(root: Path, subscribers: Mapping[str, Any] | None = None) -> 
     if subscribers:
         settings = code.terraform / "environments" / "local"
         (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
-        with (settings / "hub.tfvars").open("a") as file:
-            file.write("\nshards = { count = 4 }\n")
     stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
     with stack.directory.locked(lambda: None):
         stack.directory.create()
         state, _ = stack._start(Ports(), None)
     pipeline = Pipeline(stack, state, code, subscribers or {})
+    if subscribers:
+        pipeline.configure("shards = { count = 4 }")
     try:
         pipeline.prepare()
         yield pipeline

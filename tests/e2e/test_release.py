@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pipeline import REPOSITORY, ROOT, Pipeline, empty_pipeline
+from tests.e2e.pipeline import FAILING, REPOSITORY, ROOT, Pipeline, empty_pipeline
 from tests.e2e.scene import Scene
 
 pytestmark = pytest.mark.own_code
 
 CROWD = 10
-FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +38,24 @@ def test_the_digest_that_is_promoted_is_the_one_that_runs(pipeline: Pipeline, fi
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
-async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, first: str) -> None:
-    """A second digest takes over, and one command returns to the first; nobody is disconnected, nothing drifts."""
+async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, first: str, tmp_path: Path) -> None:
+    """A second digest takes over, and one command returns to the first; nobody is disconnected, nothing drifts.
+
+    The second brings a setting along, which stays: it is written down whose sources were applied.
+    """
     async with Scene(pipeline.system) as scene:
         guests = await scene.guests(await scene.session(tenant := scene.tenant()), CROWD)
+        pipeline.configure("memory = { swarm = 640 }")
         second = pipeline.build(change="\n# second\n")
-        promoted = pipeline.promote(second)
+        commit = pipeline.released(second)
+        promoted = pipeline.applied(pipeline.planned(commit))
         assert promoted.returncode == 0, promoted.stderr
         assert pipeline.running() == {second}
-        assert first in pipeline.done("rollback", "local")
+        assert first in pipeline.rolled_back()
         assert pipeline.running() == {first}
+        assert pipeline.live("swarm")["MemorySize"] == 640
+        pipeline.done("current", "local", GITHUB_OUTPUT=str(tmp_path / "output"))
+        assert f"sources={commit}\n" in (tmp_path / "output").read_text()
         await scene.broadcast({"tenantId": tenant}, "still here")
         assert [(await guest.frame())["data"] for guest in guests] == ["still here"] * CROWD
     assert "is as it should be" in pipeline.done("drift", "local")
@@ -61,7 +68,7 @@ def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, f
     assert "not well" in failed.stderr
     assert pipeline.running() == {first}
     assert "gets no traffic" in pipeline.release("drift", "local").stdout
-    assert first in pipeline.done("rollback", "local")
+    assert first in pipeline.rolled_back()
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
@@ -81,7 +88,7 @@ def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first:
     assert pipeline.running() == {digest}
     assert "is well" in pipeline.make(health)
     assert "is as it should be" in pipeline.make(drift)
-    assert first in pipeline.make(rollback)
+    assert first in pipeline.make(rollback, WATCH="0")
     assert pipeline.running() == {first}
 
 

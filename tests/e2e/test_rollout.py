@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.pipeline import Pipeline, empty_pipeline
+from tests.e2e.pipeline import FAILING, Pipeline, empty_pipeline
 
 pytestmark = pytest.mark.own_code
 
@@ -15,7 +15,6 @@ MAP = {
     "blue": {"account_id": "222222222222", "external_id": "local-blue", "shards": [2]},
     "green": {"account_id": "333333333333", "external_id": "local-green", "shards": [3]},
 }
-FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
 POST_MESSAGE = "functions/post_message/handler.py"
 
 
@@ -59,7 +58,7 @@ def deployed(pipeline: Pipeline, name: str, commit: str) -> str:
     pipeline.done("cell", "local", *subscriber)
     health = pipeline.release("health", "local", *subscriber)
     if health.returncode:
-        pipeline.done("rollback", "local", *subscriber)
+        pipeline.rolled_back(*subscriber)
     return health.stderr if health.returncode else ""
 
 
@@ -85,7 +84,7 @@ def test_what_was_never_promoted_has_no_plan_and_no_drift(
     """Which is said, and is no failure: a pull request is not to blame for it."""
     output = tmp_path / "output"
     assert "Nothing has been promoted yet." in pipeline.done("current", "local", *stack, GITHUB_OUTPUT=str(output))
-    assert output.read_text() == "commit=\n"
+    assert output.read_text() == "commit=\nsources=\n"
     assert "No plan: nothing has been promoted to it yet." in pipeline.done("plan", "local", *stack)
     assert "Nothing has been promoted yet." in pipeline.done("drift", "local", *stack)
     assert "There is no plan for" in pipeline.release("apply", "local", *stack).stderr
@@ -117,7 +116,7 @@ def test_a_rollback_of_one_account_takes_its_previous_digest(pipeline: Pipeline,
     second = pipeline.build(change="\n# second\n")
     assert deployed(pipeline, "green", pipeline.released(second)) == ""
     assert (pipeline.running("blue"), pipeline.running("green")) == ({first}, {second})
-    assert first in pipeline.done("rollback", "local", "--subscriber", "green")
+    assert first in pipeline.rolled_back("--subscriber", "green")
     assert pipeline.running("blue") == pipeline.running("green") == {first}
     assert is_as_it_should_be(pipeline, "green")
 

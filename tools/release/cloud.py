@@ -39,10 +39,9 @@ class Cloud:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def signed_in(cls, profile: str | None = None) -> "Cloud":
-        """AWS, with the credentials of the environment, or of a profile in AWS's own configuration."""
-        named = {} if profile is None else {"AWS_PROFILE": profile}
-        return cls(boto3.Session(profile_name=profile), {**os.environ, **named})
+    def signed_in(cls, region: str) -> "Cloud":
+        """AWS in a Region, with the credentials that AWS's own tools would find."""
+        return cls(boto3.Session(region_name=region), os.environ)
 
     @classmethod
     def local(cls, stack: "Stack") -> "Cloud":

@@ -37,6 +37,10 @@ EnvironmentName = Annotated[
 SubscriberName = Annotated[
     str | None, typer.Option("--subscriber", envvar="SUBSCRIBER", help="A subscriber of the map, instead of the hub.")
 ]
+Weights = Annotated[
+    str, typer.Option("--weights", envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
+]
+Watch = Annotated[float, typer.Option("--watch", envvar="WATCH", min=0, help="Seconds that each step is watched.")]
 
 
 @app.command("context")
@@ -141,12 +145,15 @@ def verify(
 
 @app.command()
 def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet."""
+    """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet.
+
+    Output `sources` is the commit whose Terraform sources it was applied with: another one after a rollback.
+    """
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    release = promotion.history.current()
-    _outputs({"commit": release.commit if release else ""})
-    place.terminal.show(release.commit if release else _NOTHING)
+    entry = promotion.history.current()
+    _outputs({"commit": entry.manifest.commit if entry else "", "sources": entry.sources if entry else ""})
+    place.terminal.show(entry.manifest.commit if entry else _NOTHING)
 
 
 @app.command()
@@ -176,7 +183,8 @@ def plan(
     elif commit:
         release = promotion.released(commit)
     else:
-        release = promotion.history.current()
+        entry = promotion.history.current()
+        release = entry.manifest if entry else None
     workspace = promotion.workspace
     if release is None:
         workspace.plan_nothing()
@@ -201,10 +209,8 @@ def apply(
     plan: Annotated[
         str | None, typer.Option(envvar="PLAN", help="The plan's fingerprint; another plan is refused.")
     ] = None,
-    weights: Annotated[
-        str, typer.Option(envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
-    ] = "0.1,0.5",
-    watch: Annotated[float, typer.Option(envvar="WATCH", min=0, help="Seconds that each step is watched.")] = 60,
+    weights: Weights = "0.1,0.5",
+    watch: Watch = 60,
 ) -> None:
     """Apply the planned file, shift the traffic step by step, and write down what runs now."""
     place = _place(context)
@@ -214,11 +220,18 @@ def apply(
 
 
 @app.command()
-def rollback(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Return to the previous release: the traffic at once, then the configuration."""
+def rollback(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    weights: Weights = "0.1,0.5",
+    watch: Watch = 60,
+) -> None:
+    """Return to the previous release: the traffic at once, then the configuration, step by step."""
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    release = promotion.roll_back()
+    release = asyncio.run(promotion.roll_back(Steps(_numbers(weights), watch)))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
 
 
@@ -227,9 +240,11 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
     """Show what ran, the newest last."""
     place = _place(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
-    table = Table("when", "what", "commit", "digest")
+    table = Table("when", "what", "commit", "digest", "Terraform of")
     for entry in promotion.history.entries():
-        table.add_row(entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest)
+        table.add_row(
+            entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest, entry.sources
+        )
     place.terminal.show(table if table.rows else _NOTHING)
 
 
@@ -244,7 +259,7 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
         _summary(f"### Drift: {title}\n\n{_NOTHING}\n")
         place.terminal.show(_NOTHING)
         return
-    found = promotion.drift(current)
+    found = promotion.drift(current.manifest)
     _summary(f"### Drift: {title}\n\n" + ("\n".join(f"- {line}" for line in found) or "None.") + "\n")
     for line in found:
         place.terminal.show(line)
@@ -289,7 +304,7 @@ def _promotion(place: "Workplace", environment: Environment, subscriber: str | N
     about = environment.subscriber(subscriber) if subscriber else None
     home = stack.directory.path.parent / "release"
     if environment.name != LOCAL:
-        cloud = Cloud.signed_in()
+        cloud = Cloud.signed_in(environment.region)
     elif about is None:
         cloud = Cloud.local(stack)
     else:

@@ -19,6 +19,7 @@ from tools.stack.project import Project
 
 _PLAIN = SerializationOptions(strip_string_quotes=True, with_comments=False)
 _NAME = re.compile("[a-z][a-z0-9-]{1,15}")
+_ACCOUNT = re.compile("[0-9]{12}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Environment:
         prefix: the beginning of all names.
         images: account of the images and beginning of its names, as the stack `registry` has them; else the hub's own.
         subscribers: the map that Terraform takes, in its order.
+        auth: who may call the hub's routes, as far as its tfvars say.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Environment:
     prefix: str
     images: dict[str, str]
     subscribers: tuple[Subscriber, ...]
+    auth: dict[str, str]
 
     @classmethod
     def of(cls, project: Project, name: str) -> "Environment":
@@ -65,10 +68,8 @@ class Environment:
             region=hub["region"],
             prefix=prefix,
             images=_images(folder / name / "registry.tfvars") or {"account_id": hub["account_id"], "prefix": prefix},
-            subscribers=tuple(
-                Subscriber(subscriber, each["account_id"], tuple(each["shards"]))
-                for subscriber, each in _subscribers(folder / name / "subscribers.tfvars.json").items()
-            ),
+            subscribers=_subscribers(folder / name / "subscribers.tfvars.json"),
+            auth=dict(hub.get("auth", {})),
         )
 
     @staticmethod
@@ -100,6 +101,14 @@ class Environment:
         """The role that CI takes in an account to `plan` or to `apply`."""
         return f"arn:aws:iam::{account_id}:role/ci/{self.prefix}-{purpose}"
 
+    def require_signatures(self) -> None:
+        """OperatorError if the hub's routes take something else than the signature of a release's broadcast."""
+        if "jwt" in self.auth.values():
+            raise OperatorError(
+                f"The routes of {self.name} take tokens, and a release is judged by a broadcast that is signed.",
+                'Set auth = { broadcast = "iam", session = "iam" } in its hub.tfvars, or apply it without this command.',
+            )
+
     def accept(self, image: Image) -> None:
         """OperatorError unless the image is of the environment's own repository."""
         if image.repository_url != self.repository_url:
@@ -117,14 +126,21 @@ class Environment:
         return found
 
 
-def _subscribers(path: Path) -> dict[str, Any]:
+def _subscribers(path: Path) -> tuple[Subscriber, ...]:
     try:
-        return dict(json.loads(path.read_text())["subscribers"]) if path.exists() else {}
-    except (ValueError, KeyError, TypeError):
+        named = json.loads(path.read_text())["subscribers"].items() if path.exists() else ()
+        return tuple(Subscriber(name, _account(each["account_id"]), tuple(each["shards"])) for name, each in named)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise OperatorError(
             f"{path} is no map of subscribers.",
-            'It must be {"subscribers": {"<name>": {"account_id", "external_id", "shards"}}}.',
+            'It must be {"subscribers": {"<name>": {"account_id": "<12 digits>", "external_id", "shards"}}}.',
         ) from None
+
+
+def _account(text: str) -> str:
+    if _ACCOUNT.fullmatch(text) is None:
+        raise ValueError(text)
+    return text
 
 
 def _images(path: Path) -> dict[str, str] | None:

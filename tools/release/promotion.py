@@ -74,6 +74,7 @@ class Promotion:
 
     def plan(self, manifest: Manifest) -> PlanSummary:
         """Plan a release, in a file."""
+        self.environment.require_signatures()
         self.cloud.require(self.account_id)
         self.checked(manifest)
         workspace = self.workspace
@@ -97,11 +98,14 @@ class Promotion:
             workspace.apply()
         await self._shift(workspace, steps)
         self._confirm(workspace, manifest)
-        self.history.append(Action.PROMOTED, manifest)
+        self.history.append(Action.PROMOTED, manifest, manifest.commit)
         return manifest
 
-    def roll_back(self) -> Manifest:
-        """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts."""
+    async def roll_back(self, steps: Steps) -> Manifest:
+        """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts.
+
+        What the configuration makes of the earlier release is new, and shifted to as any new version is.
+        """
         self.cloud.require(self.account_id)
         workspace = self.workspace
         current = self.history.current()
@@ -111,15 +115,15 @@ class Promotion:
         traffic = self._traffic(workspace)
         begun = bool(traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
-        manifest = self.checked(returned_to(current, self.history.previous(), live, begun=begun))
+        manifest = self.checked(returned_to(current.manifest, self.history.previous(), live, begun=begun))
         returned = traffic.return_to(manifest.image.digest)
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
             workspace.plan(manifest, self._variables())
             workspace.apply()
-        traffic.finish(traffic.pending())
+        await self._shift(workspace, steps)
         self._confirm(workspace, manifest)
-        self.history.append(Action.ROLLED_BACK, manifest)
+        self.history.append(Action.ROLLED_BACK, manifest, current.sources)
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:

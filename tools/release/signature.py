@@ -79,8 +79,11 @@ class Signer:
             _cosign("attest", "--yes", "--type", _PREDICATE, "--predicate", str(predicate), image)
 
     def verify(self, manifest: Manifest) -> None:
-        """OperatorError unless the image was signed and attested by this workflow."""
-        by = ("--certificate-identity", self.identity, "--certificate-oidc-issuer", _ISSUER)
+        """OperatorError unless the image was signed and attested by a run of this workflow for the manifest's commit."""
+        by = (
+            *("--certificate-identity", self.identity, "--certificate-oidc-issuer", _ISSUER),
+            *("--certificate-github-workflow-sha", manifest.commit),
+        )
         _cosign("verify", *by, _name(manifest))
         _cosign("verify-attestation", "--type", _PREDICATE, *by, _name(manifest))
 

@@ -28,20 +28,35 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a history."""
+    """One line of a history.
+
+    Attributes:
+        sources: the commit whose Terraform sources it was applied with: a rollback keeps those of what it rolls back.
+    """
 
     action: Action
     manifest: Manifest
+    sources: str
     recorded_at: str
 
     def to_wire(self) -> dict[str, Any]:
         """The entry as it is written."""
-        return {"action": self.action, "manifest": self.manifest.to_wire(), "recordedAt": self.recorded_at}
+        return {
+            "action": self.action,
+            "manifest": self.manifest.to_wire(),
+            "sources": self.sources,
+            "recordedAt": self.recorded_at,
+        }
 
     @classmethod
     def from_wire(cls, document: dict[str, Any]) -> "Entry":
         """An entry that was read."""
-        return cls(Action(document["action"]), Manifest.from_wire(document["manifest"]), document["recordedAt"])
+        return cls(
+            action=Action(document["action"]),
+            manifest=Manifest.from_wire(document["manifest"]),
+            sources=document["sources"],
+            recorded_at=document["recordedAt"],
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +118,10 @@ class History:
         """All of it."""
         return self._read()[0]
 
-    def current(self) -> Manifest | None:
+    def current(self) -> Entry | None:
         """What was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
-        return entries[-1].manifest if entries else None
+        return entries[-1] if entries else None
 
     def previous(self) -> Manifest | None:
         """The release before the current one, though not one that was rolled back from; None if there is none."""
@@ -119,10 +134,10 @@ class History:
                 trail.append(entry.manifest)
         return trail[-2] if len(trail) > 1 else None
 
-    def append(self, action: Action, manifest: Manifest) -> None:
+    def append(self, action: Action, manifest: Manifest, sources: str) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
         entries, revision = self._read()
-        entry = Entry(action, manifest, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        entry = Entry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
         unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
         try:

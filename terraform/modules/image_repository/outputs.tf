@@ -1,8 +1,3 @@
-output "name" {
-  description = "Name of the repository."
-  value       = aws_ecr_repository.this.name
-}
-
 output "arn" {
   description = "ARN of the repository."
   value       = aws_ecr_repository.this.arn

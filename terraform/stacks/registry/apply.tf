@@ -1,19 +1,21 @@
 # Applies and destroys the stacks hub and subscriber, from the named GitHub environment alone, with its approval. What makes
-# this role is out of its own reach: roles in /ci/, the boundary, the OIDC provider, the bucket.
+# this role is out of its own reach: roles in /ci/, the boundary, the OIDC provider, the bucket, the state of this stack.
 
 locals {
   github_environment = coalesce(var.github_environment, var.environment)
 
   bounded = { ArnEquals = { "iam:PermissionsBoundary" = [aws_iam_policy.boundary.arn] } }
 
+  states = [for stack in ["hub", "subscriber"] : "${module.state_bucket.arn}/${stack}.tfstate"]
+
   write_state = {
     WriteState = {
       actions   = ["s3:PutObject"]
-      resources = ["${module.state_bucket.arn}/*.tfstate"]
+      resources = local.states
     }
     LockState = {
       actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-      resources = ["${module.state_bucket.arn}/*.tfstate.tflock"]
+      resources = [for state in local.states : "${state}.tflock"]
     }
     WriteHistory = {
       actions   = ["s3:PutObject"]

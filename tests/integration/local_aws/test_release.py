@@ -36,7 +36,7 @@ def history(local_aws: LocalAws, bucket: str, *actions: tuple[Action, int]) -> H
     """A history in which this happened."""
     written = History(local_aws.client("s3"), bucket, "hub")
     for action, number in actions:
-        written.append(action, manifest(number))
+        written.append(action, manifest(number), manifest(number).commit)
     return written
 
 
@@ -112,9 +112,9 @@ def test_two_who_write_at_once_do_not_lose_a_line(local_aws: LocalAws, bucket: s
     before = written._read()
     other = History(local_aws.client("s3"), bucket, "hub")
     object.__setattr__(other, "_read", lambda: before)
-    written.append(Action.PROMOTED, manifest(2))
+    written.append(Action.PROMOTED, manifest(2), manifest(2).commit)
     with pytest.raises(OperatorError, match="at the same moment"):
-        other.append(Action.PROMOTED, manifest(3))
+        other.append(Action.PROMOTED, manifest(3), manifest(3).commit)
     assert len(written.entries()) == 2
 
 

@@ -83,6 +83,8 @@ def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
         lambda: iam.create_user(UserName="loudhailer-dev-somebody"),
         lambda: hub.client("sqs", apply_keys).create_queue(QueueName="others"),
         lambda: hub.client("s3", apply_keys).delete_bucket(Bucket=BUCKET),
+        lambda: hub.client("s3", apply_keys).put_object(Bucket=BUCKET, Key="registry.tfstate", Body=b"{}"),
+        lambda: hub.client("s3", apply_keys).put_object(Bucket=BUCKET, Key="registry.tfstate.tflock", Body=b"{}"),
     )
 
 

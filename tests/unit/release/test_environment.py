@@ -61,9 +61,36 @@ def test_the_map_of_subscribers_is_terraforms(project: Project) -> None:
     with pytest.raises(OperatorError) as refused:
         environment.subscriber("red")
     assert "blue, green" in refused.value.remedy
-    path.write_text("[]")
-    with pytest.raises(OperatorError, match="is no map of subscribers"):
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {"subscribers": []},
+        {"subscribers": {"blue": {}}},
+        {"subscribers": {"blue": "555555555555"}},
+        {"subscribers": {"blue": {"account_id": "55555555555", "shards": [0]}}},
+        {"subscribers": {"blue": {"account_id": 555555555555, "shards": [0]}}},
+        {"subscribers": {"blue": {"account_id": "555555555555", "shards": 0}}},
+    ],
+)
+def test_what_is_no_map_of_subscribers_is_refused(project: Project, document: object) -> None:
+    """Before a role is made of it, with the legal form."""
+    (project.terraform / "environments/dev/subscribers.tfvars.json").write_text(json.dumps(document))
+    with pytest.raises(OperatorError, match="is no map of subscribers") as refused:
         Environment.of(project, "dev")
+    assert "<12 digits>" in refused.value.remedy
+
+
+def test_an_environment_whose_routes_take_tokens_is_not_released(project: Project) -> None:
+    """Its health could not be asked after: that is said before anything is planned."""
+    Environment.of(project, "dev").require_signatures()
+    with (project.terraform / "environments/dev/hub.tfvars").open("a") as file:
+        file.write('\nauth = { session = "jwt" }\n')
+    with pytest.raises(OperatorError, match="take tokens") as refused:
+        Environment.of(project, "dev").require_signatures()
+    assert 'session = "iam"' in refused.value.remedy
 
 
 @pytest.mark.parametrize("name", ["test", "", "../dev", "Dev"])

@@ -117,9 +117,12 @@ def test_a_missing_engine_is_said_before_anything_is_tested(complete: Machine) -
     assert stopped.stdout == ""
 
 
+@pytest.mark.parametrize("there", [[], ["dockerd"], ["mmdebstrap"]])
 @pytest.mark.parametrize(("user", "installed"), [("0", True), ("1000", False)])
-def test_root_on_debian_gets_the_engine(complete: Machine, user: str, *, installed: bool) -> None:
-    """As with the browser."""
+def test_root_on_debian_gets_the_engine(complete: Machine, there: list[str], user: str, *, installed: bool) -> None:
+    """As with the browser; half of it is not enough."""
+    for program in there:
+        complete.install(program, "")
     complete.install("id", f"echo {user}")
     complete.install("apt-get", 'echo "apt-get $*"')
     done = _make("engine", path=complete.path)
