@@ -106,7 +106,7 @@ class Environment:
         if "jwt" in self.auth.values():
             raise OperatorError(
                 f"The routes of {self.name} take tokens, and a release is judged by a broadcast that is signed.",
-                'Set auth = { broadcast = "iam", session = "iam" } in its hub.tfvars, or apply it without this command.',
+                'Set auth = { broadcast = "iam", session = "iam" } in its hub.tfvars, or apply with Terraform alone.',
             )
 
     def accept(self, image: Image) -> None:

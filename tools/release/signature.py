@@ -79,7 +79,7 @@ class Signer:
             _cosign("attest", "--yes", "--type", _PREDICATE, "--predicate", str(predicate), image)
 
     def verify(self, manifest: Manifest) -> None:
-        """OperatorError unless the image was signed and attested by a run of this workflow for the manifest's commit."""
+        """OperatorError unless a run of this workflow for the manifest's commit signed and attested the image."""
         by = (
             *("--certificate-identity", self.identity, "--certificate-oidc-issuer", _ISSUER),
             *("--certificate-github-workflow-sha", manifest.commit),
