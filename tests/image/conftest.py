@@ -11,6 +11,8 @@ from testcontainers.core.config import testcontainers_config
 from tests.bench.lambda_environment import VARIABLES
 from tests.contract.conftest import ACCOUNT, aws, aws_endpoint
 from tests.contract.tables import KEYS, create_table
+from tests.image.surroundings import Surroundings
+from tests.unit.delivery.management_api import running
 from tools.console import Terminal
 from tools.image import base
 from tools.image.build import Image, build, own_platform
@@ -40,18 +42,19 @@ def image(engine: Engine) -> Image:
 
 
 @pytest.fixture(scope="session")
-def variables(aws: Callable[[str], Any], aws_endpoint: str) -> dict[str, str]:
-    """The variables of all functions together, and what they name: tables, queues and the tenants' role."""
+def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surroundings]:
+    """The variables of all functions together, and what they name: tables, queues, the tenants' role, where to post."""
     tables = {f"{kind.upper()}_TABLE": create_table(aws("dynamodb"), kind) for kind in KEYS}
-    for name, url in VARIABLES.items():
-        if name.endswith("_QUEUE_URL"):
-            aws("sqs").create_queue(QueueName=url.rpartition("/")[2])
+    for url in Surroundings.queue_urls(VARIABLES):
+        aws("sqs").create_queue(QueueName=url.rpartition("/")[2])
     trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": ACCOUNT}}
     rights = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
     role = VARIABLES["TENANT_ROLE_ARN"].rpartition("/")[2]
     aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
     aws("iam").put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=_policy(rights))
-    return {**VARIABLES, **tables, "AWS_ENDPOINT_URL": aws_endpoint}
+    with running() as api:
+        here = {"AWS_ENDPOINT_URL": aws_endpoint, "CALLBACK_ENDPOINT": api.endpoint}
+        yield Surroundings(aws, {**VARIABLES, **tables, **here}, api)
 
 
 def _policy(statement: dict[str, Any]) -> str:

@@ -20,15 +20,16 @@ from tools.stack.terraform import terraform_environment
 
 SOURCE = Path(__file__).parents[3] / "terraform"
 ACCOUNTS = {"dev": "222222222222", "production": "444444444444"}
+BLUE = "555555555555"
 REGION = "eu-central-1"
 REPOSITORY = "example/loudhailer"
 
 type Keys = dict[str, str]
 
 
-def root_of(environment: str) -> Keys:
+def root_of(account_id: str) -> Keys:
     """The keys of an account's administrator."""
-    return {"AWS_ACCESS_KEY_ID": ACCOUNTS[environment], "AWS_SECRET_ACCESS_KEY": SECRET}
+    return {"AWS_ACCESS_KEY_ID": account_id, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
 def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
@@ -40,15 +41,26 @@ def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
 
 @dataclass(frozen=True)
 class Account:
-    """An account with the registry stack applied, its state in its own bucket."""
+    """An account with the registry stack applied, its state in its own bucket; the hub's, or a subscriber's."""
 
     aws: LocalAws
     environment: str
+    account_id: str
     tree: Path
+
+    @property
+    def is_subscriber(self) -> bool:
+        """Whether it is not the one that the environment's files name."""
+        return self.account_id != ACCOUNTS[self.environment]
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that its registry stack has made."""
+        return f"loudhailer-{self.environment}-{self.account_id}"
 
     def role(self, kind: str) -> str:
         """The ARN of the role `plan`, `apply` or `release`."""
-        return f"arn:aws:iam::{ACCOUNTS[self.environment]}:role/ci/loudhailer-{self.environment}-{kind}"
+        return f"arn:aws:iam::{self.account_id}:role/ci/loudhailer-{self.environment}-{kind}"
 
     def assume(self, kind: str, subject: str, **claims: str) -> Keys:
         """The keys of a run on GitHub that takes a role."""
@@ -64,7 +76,7 @@ class Account:
 
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """A client of the service with these keys, or those of the administrator."""
-        names = {name.lower(): value for name, value in (keys or root_of(self.environment)).items()}
+        names = {name.lower(): value for name, value in (keys or root_of(self.account_id)).items()}
         session: Any = boto3.session.Session(region_name=REGION)
         return session.client(service, endpoint_url=self.aws.endpoint, **names)
 
@@ -77,7 +89,7 @@ class Account:
         run = subprocess.run(
             ["terraform", *arguments],
             cwd=self.tree / "stacks" / stack,
-            env={**environment, "AWS_REGION": REGION, **(keys or root_of(self.environment))},
+            env={**environment, "AWS_REGION": REGION, **(keys or root_of(self.account_id))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,7 +109,9 @@ class Account:
         """Keep the stack's state in the bucket."""
         settings = self.tree / "environments" / self.environment
         shutil.copy(settings / "backend.tf", self.tree / "stacks" / stack)
-        bucket = (f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true")
+        bucket = [f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true"]
+        if self.is_subscriber:
+            bucket.append(f"-backend-config=bucket={self.bucket}")
         self.terraform(stack, "init", *_INIT, *bucket, *arguments, keys=keys)
 
     def use_file(self, stack: str, *arguments: str) -> None:
@@ -110,11 +124,11 @@ _MIRROR = os.environ.get("TF_PLUGIN_DIR")
 _INIT = ("-input=false", "-no-color", *([f"-plugin-dir={_MIRROR}"] if _MIRROR else []))
 
 
-def set_up(aws: LocalAws, environment: str, tree: Path) -> Account:
+def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Account:
     """An account after its first apply."""
     shutil.copytree(SOURCE, tree, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-    account = Account(aws, environment, tree)
-    account.prepare("registry")
+    account = Account(aws, environment, account_id, tree)
+    account.prepare("registry", {"account_id": account_id} if account.is_subscriber else None)
     account.use_file("registry")
     account.terraform("registry", "apply", "-auto-approve", "-input=false", "-no-color")
     account.use_bucket("registry", "-migrate-state", "-force-copy")

@@ -1,4 +1,4 @@
-"""Two accounts of the local AWS: that of production, which keeps the images, and that of dev with a hub in it."""
+"""Accounts of the local AWS: production's, which keeps the images, dev's with a hub in it, and its subscriber's."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.local_aws.conftest import LocalAws, launched
-from tests.integration.registry.accounts import ACCOUNTS, REPOSITORY, Account, Keys, set_up
+from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, set_up
 
 UNATTENDED = ("-input=false", "-no-color", "-parallelism=50")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -19,10 +19,11 @@ MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + hash
 
 @dataclass(frozen=True)
 class Accounts:
-    """Both accounts."""
+    """All of them; blue is a subscriber of dev."""
 
     dev: Account
     production: Account
+    blue: Account
 
 
 @pytest.fixture(scope="session")
@@ -34,12 +35,19 @@ def local_aws_of_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def accounts(local_aws_of_accounts: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Accounts:
-    """Both accounts, set up by their administrators."""
+    """All accounts, set up by their administrators."""
     trees = tmp_path_factory.mktemp("trees")
+    wanted = {
+        "dev": ("dev", ACCOUNTS["dev"]),
+        "production": ("production", ACCOUNTS["production"]),
+        "blue": ("dev", BLUE),
+    }
     with ThreadPoolExecutor() as threads:
-        made = threads.map(lambda name: set_up(local_aws_of_accounts, name, trees / name), ACCOUNTS)
-        dev, production = made
-    return Accounts(dev, production)
+        made = {
+            name: threads.submit(set_up, local_aws_of_accounts, *account, trees / name)
+            for name, account in wanted.items()
+        }
+    return Accounts(**{name: account.result() for name, account in made.items()})
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +69,18 @@ def apply_keys(accounts: Accounts) -> Keys:
 
 
 @pytest.fixture(scope="session")
+def blue_plan_keys(accounts: Accounts) -> Keys:
+    """The keys of a pull request in the subscriber's account."""
+    return accounts.blue.assume("plan", f"repo:{REPOSITORY}:pull_request")
+
+
+@pytest.fixture(scope="session")
+def blue_apply_keys(accounts: Accounts) -> Keys:
+    """The keys of a deployment to the subscriber, which is one to dev."""
+    return accounts.blue.assume("apply", f"repo:{REPOSITORY}:environment:dev")
+
+
+@pytest.fixture(scope="session")
 def image(accounts: Accounts, release_keys: Keys) -> dict[str, str]:
     """The image that a release has pushed."""
     pushed: Any = accounts.production.client("ecr", release_keys).put_image(
@@ -76,7 +96,20 @@ def hub(accounts: Accounts, apply_keys: Keys, image: dict[str, str]) -> Account:
     # The local AWS has no TLS: only the environment `local` takes its URLs.
     local = {"environment": "local", "prefix": "loudhailer-dev", "aws_endpoint": accounts.dev.aws.endpoint}
     gateway = {"gateway_endpoint": "http://127.0.0.1:9"}
-    accounts.dev.prepare("hub", {"package": {"image": image}, **local, **gateway})
+    subscribers = json.loads((accounts.dev.tree / "environments/dev/subscribers.tfvars.json").read_text())
+    accounts.dev.prepare("hub", {"package": {"image": image}, **subscribers, **local, **gateway})
     accounts.dev.use_bucket("hub", keys=apply_keys)
     accounts.dev.terraform("hub", "apply", *UNATTENDED, "-auto-approve", keys=apply_keys)
     return accounts.dev
+
+
+@pytest.fixture(scope="session")
+def subscriber(
+    accounts: Accounts, hub: Account, apply_keys: Keys, blue_apply_keys: Keys, image: dict[str, str]
+) -> Account:
+    """The account of the hub's subscriber, applied as CI does it."""
+    cells = json.loads(hub.terraform("hub", "output", "-json", "subscribers", keys=apply_keys).stdout)
+    accounts.blue.prepare("subscriber", {"package": {"image": image}, "cell": cells["blue"]})
+    accounts.blue.use_bucket("subscriber", keys=blue_apply_keys)
+    accounts.blue.terraform("subscriber", "apply", *UNATTENDED, "-auto-approve", keys=blue_apply_keys)
+    return accounts.blue

@@ -8,17 +8,16 @@ from botocore.exceptions import ClientError
 from tests.integration.registry.accounts import ACCOUNTS, REPOSITORY, Keys, are_refused
 from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
 
-BUCKET = f"loudhailer-dev-{ACCOUNTS['dev']}"
 RELEASES = f"loudhailer-production-{ACCOUNTS['production']}"
 
 
 def test_a_plan_after_the_first_apply_shows_no_changes(accounts: Accounts) -> None:
     """What was applied is what is there, and its state has moved into the bucket that it made."""
-    for account in (accounts.production, accounts.dev):
+    for account in (accounts.production, accounts.dev, accounts.blue):
         plan = account.terraform("registry", "plan", "-detailed-exitcode", "-input=false", "-no-color")
         assert "No changes." in plan.stdout
-    state = accounts.dev.client("s3").get_object(Bucket=BUCKET, Key="registry.tfstate")["Body"].read()
-    assert json.loads(state)["outputs"]["state_bucket"]["value"] == BUCKET
+        state = account.client("s3").get_object(Bucket=account.bucket, Key="registry.tfstate")["Body"].read()
+        assert json.loads(state)["outputs"]["state_bucket"]["value"] == account.bucket
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,9 @@
-"""A hub that CI applies, plans and destroys in an account: that the roles suffice, and that they do no more."""
+"""A hub that CI applies and plans in an account: that the roles suffice, and that they do no more."""
 
 import json
 from typing import Any
 
-import pytest
-
 from tests.integration.registry.accounts import ACCOUNTS, Account, Keys, are_refused
-from tests.integration.registry.conftest import UNATTENDED
 
 BUCKET = f"loudhailer-dev-{ACCOUNTS['dev']}"
 BOUNDARY = f"arn:aws:iam::{ACCOUNTS['dev']}:policy/ci/loudhailer-dev-boundary"
@@ -112,23 +109,3 @@ def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(h
     finally:
         admin.delete_role_policy(RoleName=name, PolicyName="everything")
         admin.delete_role(RoleName=name)
-
-
-@pytest.fixture(scope="module")
-def without_hub(hub: Account, apply_keys: Keys) -> Account:
-    """The account of dev after CI destroyed the hub, whose tables an administrator had taken the protection off."""
-    dynamodb = hub.client("dynamodb")
-    for table in dynamodb.list_tables()["TableNames"]:
-        dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-    hub.terraform("hub", "destroy", *UNATTENDED, "-auto-approve", keys=apply_keys)
-    return hub
-
-
-def test_ci_destroys_the_hub(without_hub: Account) -> None:
-    """Nothing of it is left, in the account or in its state."""
-    assert without_hub.terraform("hub", "state", "list").stdout == ""
-    assert without_hub.client("lambda").list_functions()["Functions"] == []
-    assert without_hub.client("dynamodb").list_tables()["TableNames"] == []
-    assert without_hub.client("logs").describe_log_groups()["logGroups"] == []
-    roles = without_hub.client("iam").list_roles()["Roles"]
-    assert {role["Path"] for role in roles if role["RoleName"].startswith("loudhailer-")} == {"/ci/"}
