@@ -101,7 +101,8 @@ class _Suspect:
 
         A row that is not counted yet is reserved, and one that is gone and still counted will be released: a partition
         takes the higher one of both. Where they differ and nothing has moved a while later, `accounting` stands still,
-        and nothing is taken off. That is not seen if in every partition as many came as went since it stood still.
+        and nothing is taken off. It is not seen to if as many came as went in every partition, and nobody for three
+        minutes since.
         """
         if self.sizes.keys() != later.keys():
             return 0
@@ -253,8 +254,8 @@ class Reconcile:
     def repair_totals(self, run: _Run) -> None:
         """Takes off the tenants' totals what was certainly too much in three minutes running, and has no row.
 
-        The rows of a tenant are read only if there seems to be an excess: of a million connections that takes a quarter
-        of a minute. A tenant with a count in doubt waits for its recount.
+        The rows of a tenant are read only if there seems to be an excess: that is a query for each of its partitions. A
+        tenant with a count in doubt waits for its recount.
         """
         of_tenants = _by_tenant(run.partitions.values())
         suspects: list[_Suspect] = []
