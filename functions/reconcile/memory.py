@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from functions.reconcile.port import FailureQueue
+from functions.reconcile.port import Failure, FailureQueue
 
 
 class MemoryFailureQueue(FailureQueue):
-    """Keeps receipts in a list."""
+    """Keeps messages in a list."""
 
-    def __init__(self, *receipts: str) -> None:
-        self.receipts = list(receipts)
+    def __init__(self, *failures: Failure) -> None:
+        self.failures = list(failures)
 
-    def receive(self) -> list[str]:
+    def receive(self) -> list[Failure]:
         """See `FailureQueue.receive`."""
-        return self.receipts[:10]
+        return self.failures[:10]
 
-    def delete(self, receipts: Sequence[str]) -> None:
+    def delete(self, failures: Sequence[Failure]) -> None:
         """See `FailureQueue.delete`."""
-        self.receipts = [receipt for receipt in self.receipts if receipt not in receipts]
+        self.failures = [failure for failure in self.failures if failure not in failures]

@@ -1,14 +1,21 @@
 """What `reconcile` needs of the queue that tells of changes that `accounting` gave up."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Failure(NamedTuple):
+    """A message that changes were given up; `sent_at` in epoch seconds."""
+
+    receipt: str
+    sent_at: float
 
 
 class FailureQueue(Protocol):
     """The on-failure destination of the stream's mapping. A message says that changes are lost, not which."""
 
-    def receive(self) -> list[str]:
-        """The receipts of some messages; an empty list if there are none."""
+    def receive(self) -> list[Failure]:
+        """Some messages; an empty list if there are none. One that is not deleted comes again."""
 
-    def delete(self, receipts: Sequence[str]) -> None:
+    def delete(self, failures: Sequence[Failure]) -> None:
         """Deletes the messages that were received."""

@@ -1,12 +1,13 @@
 """What has expired is deleted, and what crashes and lost records left wrong is repaired, a little every minute.
 
 Each step stands alone: one that fails is logged and counted, the others go on, and the run fails at its end. All writes
-are conditional on what was read, so that two runs at once, or one that is cut short, do no harm.
+are conditional on what was read, so that two runs at once, or one that is cut short, do no harm. Each step has its time
+and begins at another place each minute, so that what one run leaves over comes first in another.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from zlib import crc32
@@ -15,16 +16,23 @@ from functions.reconcile.port import FailureQueue
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.errors import TransientError
-from loudhailer.ids import TenantId, number_of, tenant_of
+from loudhailer.ids import Partition, TenantId, number_of, tenant_of
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.model import TotalSample
+from loudhailer.tenancy.model import TenantTotal, TotalSample
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+
+SETTLED_SECONDS = 3_900
+"""How long a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
+`accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling."""
 
 _SWEEP_MINUTES = 60
 """Within how many runs each partition is swept once, where there are more partitions than that."""
 
 _APART_SECONDS = 50
-"""How far two samples must be apart, so that what was on its way at the first is counted at the second."""
+"""How far two samples of a total must be apart."""
+
+_COUNTED_SECONDS = 3.0
+"""Within how long a change is counted where `accounting` keeps up."""
 
 _IDLE_SECONDS = 600
 _RETIRED_SECONDS = 300
@@ -33,10 +41,16 @@ _RETIRED_SECONDS = 300
 _SAMPLES = 4
 """Samples of a tenant's total: the excess must be certain in the three minutes between them."""
 
+_SHARE = 0.1
+"""Of a run's time, what is kept for each of the steps that follow."""
 
-@dataclass(frozen=True)
+_GOLDEN_RATIO = 0.618_033_988_75
+"""Multiples of it, less their whole part, spread evenly from the first few on."""
+
+
+@dataclass
 class _Run:
-    """One run: its time, when it must be over, and the partitions as they were when it first asked for them."""
+    """One run: its time, when its present step must be over, and the partitions as far as it knows."""
 
     now: int
     ends: float
@@ -44,18 +58,60 @@ class _Run:
     store: PartitionStore
 
     @cached_property
-    def partitions(self) -> list[PartitionCount]:
-        """All partitions, in the order of their keys."""
-        return sorted(self.store.everywhere(), key=lambda row: row.partition)
+    def partitions(self) -> dict[Partition, PartitionCount]:
+        """All partitions in the order of their keys, as they were when first read, and as this run changed them."""
+        return {row.partition: row for row in sorted(self.store.everywhere(), key=lambda row: row.partition)}
+
+    def is_over(self) -> bool:
+        """Whether the step's time is over."""
+        return self.clock() >= self.ends
 
     def while_time[T](self, items: Iterable[T]) -> Iterator[T]:
         """The items, until the time is over."""
         for item in items:
-            if self.clock() >= self.ends:
+            if self.is_over():
                 count("ReconcileCutShort")
-                logger.warning("the time is over; the rest is left to the next run")
+                logger.warning("the time is over; the rest is left to other runs")
                 return
             yield item
+
+    def in_turn[T](self, items: Iterable[T]) -> Iterator[T]:
+        """All of the items, each minute from another place on, until the time is over."""
+        found = list(items)
+        first = int(self.now // 60 * _GOLDEN_RATIO % 1 * len(found))
+        return self.while_time(found[first:] + found[:first])
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A total that seems too high, and what there is in truth.
+
+    Read in this order: the partitions' counts, the total, the rows. Who is reserved in the total has a row by then, and
+    who has left since is still in the counts, so that neither makes the total seem too high.
+    """
+
+    tenant_id: TenantId
+    counts: Sequence[PartitionCount]
+    total: TenantTotal
+    samples: tuple[TotalSample, ...]
+    sizes: Mapping[Partition, int]
+
+    def excess(self, later: Mapping[Partition, PartitionCount]) -> int:
+        """How much can be taken off, if a while later the partitions are these; 0 or less for nothing.
+
+        A row that is not counted yet is reserved, and one that is gone and still counted will be released: a partition
+        takes the higher one of both. Where they differ and nothing has moved a while later, `accounting` stands still,
+        and nothing is taken off. It is not seen to if as many came as went in every partition, and nobody for three
+        minutes since.
+        """
+        if self.sizes.keys() != later.keys():
+            return 0
+        for row in self.counts:
+            then = later[row.partition]
+            if then.recount or (then.checkpoint == row.checkpoint and self.sizes[row.partition] != row.count):
+                return 0
+        taken = sum(max(row.count, self.sizes[row.partition]) for row in self.counts)
+        return min(_certain_excess(self.samples), self.total.count - taken)
 
 
 class Reconcile:
@@ -71,6 +127,7 @@ class Reconcile:
         limits: LimitStore,
         failures: FailureQueue,
         clock: Callable[[], float],
+        pause: Callable[[float], None],
     ) -> None:
         self._tenants = tenants
         self._sessions = sessions
@@ -79,13 +136,14 @@ class Reconcile:
         self._limits = limits
         self._failures = failures
         self._clock = clock
+        self._pause = pause
         self._steps: tuple[Callable[[_Run], None], ...] = (
+            self.delete_expired_sessions,
+            self.sweep_partitions,
             self.take_up_failures,
             self.recount,
             self.repair_totals,
             self.retire_partitions,
-            self.delete_expired_sessions,
-            self.delete_expired_connections,
             self.measure,
         )
 
@@ -95,9 +153,11 @@ class Reconcile:
         Raises:
             TransientError: some steps failed; the text names them.
         """
-        run = _Run(int(self._clock()), ends, self._clock, self._partitions)
+        started = self._clock()
+        run = _Run(int(started), ends, self._clock, self._partitions)
         failed: list[str] = []
-        for step in self._steps:
+        for following, step in zip(reversed(range(len(self._steps))), self._steps, strict=True):
+            run.ends = ends - following * _SHARE * (ends - started)
             try:
                 step(run)
             except Exception:  # noqa: BLE001  # whatever it is, the other steps go on
@@ -107,62 +167,123 @@ class Reconcile:
         if failed:
             raise TransientError(f"steps failed: {', '.join(failed)}")
 
+    def delete_expired_sessions(self, run: _Run) -> None:
+        """Deletes the sessions whose time is over; TTL would, but hours later."""
+        deleted = 0
+        for page in run.while_time(self._sessions.expired(run.now)):
+            for tenant, session in run.while_time(page):
+                deleted += self._sessions.delete_if_expired(tenant, session, run.now)
+        count("ExpiredSessionDeleted", deleted)
+
+    def sweep_partitions(self, run: _Run) -> None:
+        """Deletes the connections whose `$disconnect` was lost, and compares the counts with the rows.
+
+        Each partition is swept once an hour, or every minute if there are few.
+        """
+        minute = run.now // 60 % _SWEEP_MINUTES
+        due = [
+            row
+            for row in run.partitions.values()
+            if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
+        ]
+        deleted = 0
+        for row in run.in_turn(due):
+            size, expired = self._connections.size_and_expired(row.partition, run.now)
+            if not row.recount:
+                self._compare(run, row, size)
+            for key in run.while_time(expired):
+                deleted += self._connections.delete_if_expired(key, run.now)
+        count("ExpiredConnectionDeleted", deleted)
+
+    def _compare(self, run: _Run, row: PartitionCount, size: int) -> None:
+        """Notes that a count and its rows differ, and corrects it if its checkpoint has stood still since."""
+        sample = row.sample
+        differed = sample is not None and sample.checkpoint == row.checkpoint and sample.count != row.count
+        if differed != (size != row.count):
+            self._keep_sample(run, row, size)
+        elif differed:
+            self._correct_if_settled(run, row)
+
     def take_up_failures(self, run: _Run) -> None:
-        """Marks every partition for a recount if `accounting` gave changes up: which ones, the queue does not say."""
-        marked = False
-        while self._clock() < run.ends and (receipts := self._failures.receive()):
-            if not marked:
-                for row in run.partitions:
-                    self._partitions.mark_for_recount(row.partition)
-                count("AccountingGaveUp")
-                logger.error("changes were given up; every partition is counted again", partitions=len(run.partitions))
-                marked = True
-            self._failures.delete(receipts)
+        """Marks every partition for a recount if `accounting` gave changes up: which ones, the queue does not say.
+
+        The messages go when all are marked. If the time is over before, they come again, and what was marked since they
+        were sent is not marked once more: that would have its recount begin anew.
+        """
+        marked = 0
+        while not run.is_over() and (failures := self._failures.receive()):
+            last = max(failure.sent_at for failure in failures)
+            old = [row for row in run.partitions.values() if not row.recount or (row.sample and row.sample.at <= last)]
+            for row in run.while_time(old):
+                self._partitions.mark_for_recount(row.partition)
+                run.partitions[row.partition] = replace(row, recount=True, sample=None)
+                marked += 1
+            if run.is_over():
+                break
+            self._failures.delete(failures)
+        if marked:
+            count("AccountingGaveUp")
+            logger.error("changes were given up; every partition is counted again", partitions=marked)
 
     def recount(self, run: _Run) -> None:
         """Repairs the counts that are marked, and marks those that cannot be right.
 
-        A count of the rows may include some whose records are still to come. It is exact if no record came between two
-        runs; until then it is taken anew.
+        Rows may be counted whose records are still to come, or no longer be there: the number of rows is the count only
+        when whatever was on its way at that time is counted or given up.
         """
-        for row in run.while_time(run.partitions):
+        for row in run.in_turn(run.partitions.values()):
             if row.count < 0 and not row.recount:
                 self._partitions.mark_for_recount(row.partition)
+            elif row.recount and (row.sample is None or row.sample.checkpoint != row.checkpoint):
+                self._keep_sample(run, row, self._connections.size(row.partition))
             elif row.recount:
-                self._recount(row, run.now)
+                self._correct_if_settled(run, row)
 
-    def _recount(self, row: PartitionCount, now: int) -> None:
+    def _keep_sample(self, run: _Run, row: PartitionCount, size: int) -> None:
+        sample = Sample(size, row.checkpoint, run.now)
+        if self._partitions.keep_sample(row.partition, sample, recount=row.recount):
+            run.partitions[row.partition] = replace(row, sample=sample)
+
+    def _correct_if_settled(self, run: _Run, row: PartitionCount) -> None:
         sample = row.sample
-        if sample is None or sample.checkpoint != row.checkpoint:
-            rows = self._connections.size(row.partition)
-            self._partitions.keep_sample(row.partition, Sample(rows, row.checkpoint, now))
-        elif now - sample.at >= _APART_SECONDS and self._partitions.correct(row.partition, sample):
+        if sample and run.now - sample.at >= SETTLED_SECONDS and self._partitions.correct(row.partition, sample):
+            run.partitions[row.partition] = replace(row, count=sample.count, recount=False, sample=None)
             count("PartitionRecounted")
             logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
 
     def repair_totals(self, run: _Run) -> None:
-        """Takes off the tenants' totals what was certainly too much in three minutes running."""
-        counts: Counter[TenantId] = Counter()
-        changes: Counter[TenantId] = Counter()
-        partitions: Counter[TenantId] = Counter()
-        for row in run.partitions:
-            tenant_id = tenant_of(row.partition)
-            counts[tenant_id] += row.count
-            changes[tenant_id] += row.changes
-            partitions[tenant_id] += 1
-        for tenant in run.while_time(self._tenants.everyone()):
-            key = tenant.tenant_id
+        """Takes off the tenants' totals what was certainly too much in three minutes running, and has no row.
+
+        The rows of a tenant are read only if there seems to be an excess: that is a query for each of its partitions. A
+        tenant with a count in doubt waits for its recount.
+        """
+        of_tenants = _by_tenant(run.partitions.values())
+        suspects: list[_Suspect] = []
+        for tenant in run.in_turn(self._tenants.everyone()):
+            key, counts = tenant.tenant_id, of_tenants[tenant.tenant_id]
             total = self._limits.total(key)
             if total.samples and run.now - total.samples[-1].at < _APART_SECONDS:
                 continue
-            seen = TotalSample(total.count - counts[key], partitions[key], changes[key], run.now)
-            samples = (*total.samples, seen)[-_SAMPLES:] if seen.excess > 0 else ()
-            excess = _certain_excess(samples)
-            if excess > 0 and self._limits.take_off(key, excess):
-                count("TotalRepaired", excess)
-                logger.warning("total was too high", tenant_id=key, total=total.count, excess=excess)
+            samples = _with_another(total, counts, run.now)
+            if _certain_excess(samples) > 0:
+                sizes = {row.partition: self._connections.size(row.partition) for row in run.while_time(counts)}
+                suspects.append(_Suspect(key, counts, total, samples, sizes))
             elif samples != total.samples:
                 self._limits.keep_samples(key, samples)
+        if suspects:
+            self._pause(_COUNTED_SECONDS)
+            self._take_off(suspects)
+
+    def _take_off(self, suspects: Sequence[_Suspect]) -> None:
+        of_tenants = _by_tenant(self._partitions.everywhere())
+        for suspect in suspects:
+            key, total = suspect.tenant_id, suspect.total
+            excess = suspect.excess({row.partition: row for row in of_tenants[key]})
+            if excess <= 0:
+                self._limits.keep_samples(key, suspect.samples)
+            elif self._limits.take_off(key, excess, seen=total.samples):
+                count("TotalRepaired", excess)
+                logger.warning("total was too high", tenant_id=key, total=total.count, excess=excess)
 
     def retire_partitions(self, run: _Run) -> None:
         """Deletes partitions that stay empty, a tenant's first excepted.
@@ -170,18 +291,20 @@ class Reconcile:
         First it is marked, so that authorizers assign nothing to it any more; it goes when they all must know that, and
         those that were assigned before are seen.
         """
-        for row in run.while_time(run.partitions):
+        for row in run.in_turn(run.partitions.values()):
             if row.retired_at is not None:
                 self._part_with(row, run.now)
             elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
-                self._watch(row, run.now)
+                self._watch(run, row)
 
-    def _watch(self, row: PartitionCount, now: int) -> None:
+    def _watch(self, run: _Run, row: PartitionCount) -> None:
         sample = row.sample
         if sample is None or sample.checkpoint != row.checkpoint:
-            self._partitions.keep_sample(row.partition, Sample(0, row.checkpoint, now))
-        elif now - sample.at >= _IDLE_SECONDS and self._partitions.retire(
-            row.partition, checkpoint=row.checkpoint, at=now
+            self._keep_sample(run, row, 0)
+        elif (
+            sample.count == 0
+            and run.now - sample.at >= _IDLE_SECONDS
+            and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now)
         ):
             count("PartitionRetired")
 
@@ -196,41 +319,43 @@ class Reconcile:
         ):
             count("PartitionRemoved")
 
-    def delete_expired_sessions(self, run: _Run) -> None:
-        """Deletes the sessions whose time is over; TTL would, but hours later."""
-        expired = run.while_time(self._sessions.expired(run.now))
-        deleted = sum(self._sessions.delete_if_expired(tenant, session, run.now) for tenant, session in expired)
-        count("ExpiredSessionDeleted", deleted)
-
-    def delete_expired_connections(self, run: _Run) -> None:
-        """Deletes the connections whose `$disconnect` was lost; each partition is swept at least once an hour."""
-        minute = run.now // 60 % _SWEEP_MINUTES
-        due = [
-            row.partition
-            for row in run.partitions
-            if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
-        ]
-        deleted = 0
-        for partition in run.while_time(due):
-            for key in run.while_time(self._connections.expired(partition, run.now)):
-                deleted += self._connections.delete_if_expired(key, run.now)
-        count("ExpiredConnectionDeleted", deleted)
-
     def measure(self, run: _Run) -> None:
         """Tells how many connections and partitions there are."""
-        count("Connections", sum(row.count for row in run.partitions))
-        count("Partitions", len(run.partitions))
-        count("PartitionsInDoubt", sum(row.recount for row in run.partitions))
+        rows = run.partitions.values()
+        count("Connections", sum(row.count for row in rows))
+        count("Partitions", len(rows))
+        count("PartitionsInDoubt", sum(row.recount for row in rows))
+
+
+def _by_tenant(rows: Iterable[PartitionCount]) -> defaultdict[TenantId, list[PartitionCount]]:
+    found: defaultdict[TenantId, list[PartitionCount]] = defaultdict(list)
+    for row in rows:
+        found[tenant_of(row.partition)].append(row)
+    return found
+
+
+def _with_another(total: TenantTotal, counts: Sequence[PartitionCount], now: int) -> tuple[TotalSample, ...]:
+    """The total's samples with one of now; none if there is no excess, or a count that may be wrong."""
+    excess = total.count - sum(row.count for row in counts)
+    if excess <= 0 or any(row.recount or row.count < 0 for row in counts):
+        return ()
+    seen = TotalSample(excess, len(counts), sum(row.changes for row in counts), now)
+    return (*total.samples, seen)[-_SAMPLES:]
 
 
 def _certain_excess(samples: tuple[TotalSample, ...]) -> int:
     """By how much a total was too high all the time that the samples cover; 0 if they say nothing yet.
 
-    A connection is reserved before it is counted, so a total is rightly ahead of the counts by those on their way. They
-    are counted before the next sample: no more were on their way than changes were counted in between.
+    A connection is reserved before it is counted, so a total is rightly ahead of the counts by those on their way. If
+    `accounting` keeps up they are counted before the next sample: no more were on their way than changes were counted
+    in between. A minute in which some were reserved and nothing was counted says nothing.
     """
-    certain = [
-        earlier.excess - (later.changes - earlier.changes) if earlier.partitions == later.partitions else 0
-        for earlier, later in pairwise(samples)
-    ]
-    return min(certain) if len(certain) == _SAMPLES - 1 else 0
+    if len(samples) < _SAMPLES:
+        return 0
+    certain = []
+    for earlier, later in pairwise(samples):
+        counted = later.changes - earlier.changes
+        if earlier.partitions != later.partitions or (counted == 0 and earlier.excess != later.excess):
+            return 0
+        certain.append(earlier.excess - counted)
+    return min(certain)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from functions.reconcile.port import FailureQueue
+from functions.reconcile.port import Failure, FailureQueue
 from loudhailer.aws import calling
 from loudhailer.queues.port import MAX_BATCH_ENTRIES
 
@@ -18,16 +18,25 @@ class SqsFailureQueue(FailureQueue):
         self._client = client
         self._url = url
 
-    def receive(self) -> list[str]:
+    def receive(self) -> list[Failure]:
         """See `FailureQueue.receive`."""
         with calling("ReceiveMessage"):
-            answer = self._client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=MAX_BATCH_ENTRIES)
-        return [message["ReceiptHandle"] for message in answer.get("Messages", [])]
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=MAX_BATCH_ENTRIES,
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
+        return [
+            Failure(message["ReceiptHandle"], int(message["Attributes"]["SentTimestamp"]) / 1000)
+            for message in answer.get("Messages", [])
+        ]
 
-    def delete(self, receipts: Sequence[str]) -> None:
+    def delete(self, failures: Sequence[Failure]) -> None:
         """See `FailureQueue.delete`; one that is not deleted comes again and has the partitions recounted once more."""
         with calling("DeleteMessageBatch"):
             self._client.delete_message_batch(
                 QueueUrl=self._url,
-                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(receipts)],
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": failure.receipt} for index, failure in enumerate(failures)
+                ],
             )

@@ -1,11 +1,12 @@
 """What `reconcile`'s `FailureQueue` promises, kept by the twin and by SQS."""
 
+import time
 from uuid import uuid4
 
 import pytest
 
 from functions.reconcile.memory import MemoryFailureQueue
-from functions.reconcile.port import FailureQueue
+from functions.reconcile.port import Failure, FailureQueue
 from functions.reconcile.sqs import SqsFailureQueue
 
 
@@ -13,7 +14,7 @@ from functions.reconcile.sqs import SqsFailureQueue
 def queue(request: pytest.FixtureRequest) -> FailureQueue:
     """The twin, then the adapter, with twelve messages."""
     if request.param == "memory":
-        return MemoryFailureQueue(*(f"receipt-{number}" for number in range(12)))
+        return MemoryFailureQueue(*(Failure(f"receipt-{number}", time.time()) for number in range(12)))
     sqs = request.getfixturevalue("aws")("sqs")
     url = sqs.create_queue(QueueName=f"failures-{uuid4().hex[:12]}")["QueueUrl"]
     for number in range(12):
@@ -23,8 +24,9 @@ def queue(request: pytest.FixtureRequest) -> FailureQueue:
 
 def test_messages_are_received_until_all_are_deleted(queue: FailureQueue) -> None:
     """An empty list says that there are no more."""
-    received: list[str] = []
-    while receipts := queue.receive():
-        received += receipts
-        queue.delete(receipts)
-    assert len(set(received)) == 12
+    received: list[Failure] = []
+    while failures := queue.receive():
+        received += failures
+        queue.delete(failures)
+    assert len({failure.receipt for failure in received}) == 12
+    assert all(time.time() - 60 < failure.sent_at < time.time() + 1 for failure in received)

@@ -69,15 +69,17 @@ def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) ->
 
 
 def test_an_excess_is_taken_off_with_its_samples(store: LimitStore) -> None:
-    """A total that is lower by now is left alone."""
+    """A total that is lower by now is left alone, and one of which another run has noted something else."""
     for _ in range(5):
         store.reserve(ACME, 10)
     samples = (TotalSample(3, 1, 10, 60), TotalSample(-2, 2, 12, 120))
     store.keep_samples(ACME, samples)
     assert store.total(ACME) == TenantTotal(5, samples)
-    assert not store.take_off(ACME, 6)
+    assert not store.take_off(ACME, 6, seen=samples)
+    assert not store.take_off(ACME, 3, seen=samples[:1])
     assert store.total(ACME) == TenantTotal(5, samples)
-    assert store.take_off(ACME, 3)
+    assert store.take_off(ACME, 3, seen=samples)
+    assert not store.take_off(ACME, 1, seen=samples)
     assert store.total(ACME) == TenantTotal(2)
 
 

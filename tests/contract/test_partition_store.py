@@ -91,11 +91,43 @@ def test_a_recount_replaces_the_count_if_nothing_moved(store: PartitionStore) ->
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7, changes=7)
     store.mark_for_recount(FIRST)
     sample = Sample(5, EARLIER, at=60)
-    assert store.keep_sample(FIRST, sample)
+    assert store.keep_sample(FIRST, sample, recount=True)
     assert only(store) == PartitionCount(FIRST, 7, EARLIER, 7, recount=True, sample=sample)
     assert store.correct(FIRST, sample)
     assert only(store) == PartitionCount(FIRST, 5, EARLIER, 7)
     assert not store.correct(FIRST, sample)
+
+
+def test_a_count_without_a_mark_is_corrected_too(store: PartitionStore) -> None:
+    """It was seen to be wrong."""
+    store.open([FIRST])
+    sample = Sample(5, "", at=60)
+    assert store.keep_sample(FIRST, sample, recount=False)
+    assert store.correct(FIRST, sample)
+    assert only(store) == PartitionCount(FIRST, 5)
+
+
+def test_a_sample_of_a_partition_that_was_marked_meanwhile_is_not_kept(store: PartitionStore) -> None:
+    """Nor one for a recount, if the mark is gone."""
+    store.open([FIRST])
+    sample = Sample(5, "", at=60)
+    assert not store.keep_sample(FIRST, sample, recount=True)
+    store.mark_for_recount(FIRST)
+    assert not store.keep_sample(FIRST, sample, recount=False)
+    assert only(store) == PartitionCount(FIRST, recount=True)
+
+
+def test_only_the_sample_that_is_kept_corrects(store: PartitionStore) -> None:
+    """One that a new mark or another run replaced says nothing any more."""
+    store.open([FIRST])
+    store.mark_for_recount(FIRST)
+    sample = Sample(5, "", at=60)
+    store.keep_sample(FIRST, sample, recount=True)
+    store.mark_for_recount(FIRST)
+    assert not store.correct(FIRST, sample)
+    store.keep_sample(FIRST, Sample(4, "", at=61), recount=True)
+    assert not store.correct(FIRST, sample)
+    assert only(store).recount
 
 
 def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
@@ -103,17 +135,17 @@ def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore)
     store.open([FIRST])
     store.mark_for_recount(FIRST)
     stale = Sample(5, "", at=60)
-    assert store.keep_sample(FIRST, stale)
+    assert store.keep_sample(FIRST, stale, recount=True)
     store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
     assert not store.correct(FIRST, stale)
-    assert not store.keep_sample(FIRST, stale)
+    assert not store.keep_sample(FIRST, stale, recount=True)
     assert only(store).count == 1
 
 
 def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
     """What was lost again may have been lost after the sample."""
     store.open([FIRST])
-    store.keep_sample(FIRST, Sample(0, "", at=60))
+    store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
     store.mark_for_recount(FIRST)
     assert only(store) == PartitionCount(FIRST, recount=True)
 
@@ -142,10 +174,21 @@ def test_a_partition_in_use_is_neither_retired_nor_removed(store: PartitionStore
     assert len(store.everywhere()) == 2
 
 
+def test_a_partition_in_doubt_is_neither_retired_nor_removed(store: PartitionStore) -> None:
+    """Its count of nothing may be wrong."""
+    store.open([FIRST, SECOND])
+    assert store.retire(FIRST, checkpoint="", at=1000)
+    for partition in (FIRST, SECOND):
+        store.mark_for_recount(partition)
+    assert not store.remove(FIRST, checkpoint="")
+    assert not store.retire(SECOND, checkpoint="", at=1000)
+    assert len(store.everywhere()) == 2
+
+
 def test_a_retired_partition_is_reinstated(store: PartitionStore) -> None:
     """The mark and the sample go, the rest stays."""
     store.open([FIRST])
-    store.keep_sample(FIRST, Sample(0, "", at=60))
+    store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
     store.retire(FIRST, checkpoint="", at=1000)
     store.reinstate(FIRST)
     assert only(store) == PartitionCount(FIRST)
@@ -155,7 +198,8 @@ def test_no_method_but_open_makes_a_row(store: PartitionStore) -> None:
     """Nothing resurrects a partition that was removed."""
     store.mark_for_recount(ABSENT)
     store.reinstate(ABSENT)
-    store.keep_sample(ABSENT, Sample(0, "", at=60))
+    for recount in (False, True):
+        store.keep_sample(ABSENT, Sample(0, "", at=60), recount=recount)
     store.correct(ABSENT, Sample(0, "", at=60))
     store.retire(ABSENT, checkpoint="", at=60)
     store.remove(ABSENT, checkpoint="")

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from functions.reconcile.reconcile import SETTLED_SECONDS
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, Message, PartitionMessage, message_from_wire
 from loudhailer.broadcast.model import Chunk, TallyKey
@@ -38,7 +39,7 @@ _PATIENCE_SECONDS = 240.0
 """A message that was lost with its worker comes back after 30 s, and it may be lost five times."""
 
 _COUNTED_SECONDS = 3.0
-"""Whatever is on its way is counted after this long, as `reconcile` takes for granted after a minute."""
+"""Whatever is on its way is counted after this long, as `reconcile` takes for granted after an hour and more."""
 
 _POLL_SECONDS = 0.2
 
@@ -269,12 +270,13 @@ class Invariants:
         await self._until(hold, f"the counts are not {len(self.open)}")
 
     def _let_a_minute_pass(self) -> None:
-        """Let what `reconcile` has noted be a minute older, and let it look again."""
+        """Let what `reconcile` has noted be a minute older, of counts as old as it must be, and let it look again."""
         system = self.scene.system
         partitions = DynamoPartitionStore(system.dynamodb, system.table("partitions"))
         for row in partitions.of_tenant(self.tenant):
             if (seen := row.sample) is not None:
-                partitions.keep_sample(row.partition, Sample(seen.count, seen.checkpoint, seen.at - _MINUTE))
+                older = Sample(seen.count, seen.checkpoint, seen.at - SETTLED_SECONDS)
+                partitions.keep_sample(row.partition, older, recount=row.recount)
         limits = DynamoLimitStore(system.dynamodb, system.table("limits"), pause=time.sleep)
         samples = limits.total(self.tenant).samples
         limits.keep_samples(self.tenant, [sample._replace(at=sample.at - _MINUTE) for sample in samples])

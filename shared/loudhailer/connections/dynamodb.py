@@ -37,7 +37,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.de
 _EXISTS = "attribute_exists(connectionCount)"
 _IS_NEW = "attribute_not_exists(connectionCount)"
 _AT_CHECKPOINT = "checkpoint = :checkpoint"
-_EMPTY = "connectionCount = :zero AND checkpoint = :checkpoint"
+_IS_MARKED = "attribute_exists(recount)"
+_NOT_MARKED = "attribute_not_exists(recount)"
+_EMPTY = f"connectionCount = :zero AND {_AT_CHECKPOINT} AND {_NOT_MARKED}"
 
 
 def key_to_item(key: ConnectionKey) -> Item:
@@ -155,9 +157,10 @@ class DynamoConnectionStore(ConnectionStore):
                 pending = answer.get("UnprocessedKeys")
         return found
 
-    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
-        """See `ConnectionStore.expired`."""
-        items = self._query(
+    def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
+        """See `ConnectionStore.size_and_expired`: a Query tells how many rows its filter has seen."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
             KeyConditionExpression="#partition = :partition",
             FilterExpression="expiresAt <= :now",
             ProjectionExpression="#partition, connectionId",
@@ -165,7 +168,13 @@ class DynamoConnectionStore(ConnectionStore):
             ExpressionAttributeValues={":partition": {"S": partition}, ":now": {"N": str(now)}},
             ConsistentRead=True,
         )
-        yield from map(key_from_item, items)
+        size = 0
+        expired: list[ConnectionKey] = []
+        with calling("Query"):
+            for page in pages:
+                size += page["ScannedCount"]
+                expired += map(key_from_item, page["Items"])
+        return size, expired
 
     def size(self, partition: Partition) -> int:
         """See `ConnectionStore.size`."""
@@ -311,27 +320,27 @@ class DynamoPartitionStore(PartitionStore):
         """See `PartitionStore.mark_for_recount`."""
         self._update(partition, "SET recount = :yes REMOVE lastSample", _EXISTS, {":yes": {"BOOL": True}})
 
-    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
+    def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
         """See `PartitionStore.keep_sample`."""
-        values = {
-            ":checkpoint": {"S": sample.checkpoint},
-            ":sample": {
-                "M": {
-                    "count": {"N": str(sample.count)},
-                    "checkpoint": {"S": sample.checkpoint},
-                    "at": {"N": str(sample.at)},
-                }
-            },
-        }
-        return self._update(partition, "SET lastSample = :sample", f"{_EXISTS} AND {_AT_CHECKPOINT}", values)
+        mark = _IS_MARKED if recount else _NOT_MARKED
+        return self._update(
+            partition,
+            "SET lastSample = :sample",
+            f"{_EXISTS} AND {_AT_CHECKPOINT} AND {mark}",
+            {":checkpoint": {"S": sample.checkpoint}, ":sample": _sample_to_value(sample)},
+        )
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
         """See `PartitionStore.correct`."""
         return self._update(
             partition,
             "SET connectionCount = :count REMOVE recount, lastSample",
-            f"attribute_exists(recount) AND {_AT_CHECKPOINT}",
-            {":checkpoint": {"S": sample.checkpoint}, ":count": {"N": str(sample.count)}},
+            f"lastSample = :sample AND {_AT_CHECKPOINT}",
+            {
+                ":checkpoint": {"S": sample.checkpoint},
+                ":count": {"N": str(sample.count)},
+                ":sample": _sample_to_value(sample),
+            },
         )
 
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
@@ -380,6 +389,16 @@ class DynamoPartitionStore(PartitionStore):
 
 def _partition_key(partition: Partition) -> Item:
     return {"tenantId": {"S": tenant_of(partition)}, "partition": {"S": partition}}
+
+
+def _sample_to_value(sample: Sample) -> Item:
+    return {
+        "M": {
+            "count": {"N": str(sample.count)},
+            "checkpoint": {"S": sample.checkpoint},
+            "at": {"N": str(sample.at)},
+        }
+    }
 
 
 def _count_from_item(item: Item) -> PartitionCount:

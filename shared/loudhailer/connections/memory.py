@@ -53,9 +53,10 @@ class MemoryConnectionStore(ConnectionStore):
         """See `ConnectionStore.connected_at`."""
         return {key: self.rows[key].connected_at for key in keys if key in self.rows}
 
-    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
-        """See `ConnectionStore.expired`."""
-        yield from [key for key, row in self.rows.items() if key.partition == partition and row.expires_at <= now]
+    def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
+        """See `ConnectionStore.size_and_expired`."""
+        expired = [key for key, row in self.rows.items() if key.partition == partition and row.expires_at <= now]
+        return self.size(partition), expired
 
     def size(self, partition: Partition) -> int:
         """See `ConnectionStore.size`."""
@@ -127,11 +128,11 @@ class MemoryPartitionStore(PartitionStore):
             if row := self.rows.get(partition):
                 self.rows[partition] = replace(row, recount=True, sample=None)
 
-    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
+    def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
         """See `PartitionStore.keep_sample`."""
         with self._lock:
             row = self.rows.get(partition)
-            if row is None or row.checkpoint != sample.checkpoint:
+            if row is None or (row.checkpoint, row.recount) != (sample.checkpoint, recount):
                 return False
             self.rows[partition] = replace(row, sample=sample)
             return True
@@ -140,7 +141,7 @@ class MemoryPartitionStore(PartitionStore):
         """See `PartitionStore.correct`."""
         with self._lock:
             row = self.rows.get(partition)
-            if row is None or row.checkpoint != sample.checkpoint or not row.recount:
+            if row is None or row.checkpoint != sample.checkpoint or row.sample != sample:
                 return False
             self.rows[partition] = replace(row, count=sample.count, recount=False, sample=None)
             return True
@@ -149,7 +150,7 @@ class MemoryPartitionStore(PartitionStore):
         """See `PartitionStore.retire`."""
         with self._lock:
             row = self.rows.get(partition)
-            if row is None or (row.count, row.checkpoint) != (0, checkpoint):
+            if row is None or (row.count, row.checkpoint, row.recount) != (0, checkpoint, False):
                 return False
             self.rows[partition] = replace(row, retired_at=at)
             return True
@@ -164,7 +165,9 @@ class MemoryPartitionStore(PartitionStore):
         """See `PartitionStore.remove`."""
         with self._lock:
             row = self.rows.get(partition)
-            if row is None or row.retired_at is None or (row.count, row.checkpoint) != (0, checkpoint):
+            if row is None or row.retired_at is None:
+                return False
+            if (row.count, row.checkpoint, row.recount) != (0, checkpoint, False):
                 return False
             del self.rows[partition]
             return True

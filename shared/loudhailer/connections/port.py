@@ -33,8 +33,8 @@ class ConnectionStore(Protocol):
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
         """When those of the connections that exist were made, read consistently; keys may repeat."""
 
-    def expired(self, partition: Partition, now: int) -> Iterator[ConnectionKey]:
-        """The partition's connections whose time is over at `now`, read consistently."""
+    def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
+        """As `size`, and those of the rows whose time is over at `now`."""
 
     def size(self, partition: Partition) -> int:
         """How many rows the partition has, expired ones too, read consistently."""
@@ -76,20 +76,30 @@ class PartitionStore(Protocol):
     def mark_for_recount(self, partition: Partition) -> None:
         """Marks the count as doubtful and forgets the last sample; a partition that is not there is fine."""
 
-    def keep_sample(self, partition: Partition, sample: Sample) -> bool:
-        """Keeps the sample on the row; False, and nothing done, if the checkpoint is not the sample's."""
+    def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
+        """Keeps the sample on the row, in place of an earlier one.
+
+        False, and nothing done, if the checkpoint is not the sample's, or if the partition is marked for a recount and
+        `recount` is not set, or the other way round.
+        """
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
-        """Takes the sample's count for the partition's and takes the mark off.
+        """Takes the sample's count for the partition's, and takes the mark off if there is one.
 
-        False, and nothing done, if the checkpoint is not the sample's or there is no mark.
+        False, and nothing done, if the checkpoint is not the sample's or the sample is not the one that is kept.
         """
 
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
-        """Marks the partition as retired; False, and nothing done, if it is not empty or the checkpoint moved."""
+        """Marks the partition as retired.
+
+        False, and nothing done, if it is not empty, marked for a recount, or the checkpoint moved.
+        """
 
     def reinstate(self, partition: Partition) -> None:
         """Takes the mark of retirement off; a partition that is not there is fine."""
 
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        """Deletes a retired partition; False, and nothing done, if it is not empty or the checkpoint moved."""
+        """Deletes a retired partition.
+
+        False, and nothing done, if it is not retired, not empty, marked for a recount, or the checkpoint moved.
+        """

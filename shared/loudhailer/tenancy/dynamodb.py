@@ -40,6 +40,9 @@ _UNBOUND_OR_BOUND_TO = "(attribute_not_exists(playerId) OR playerId = :player)"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
+_SEGMENTS = 16
+"""Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 
 _CONFLICT = "TransactionConflictException"
@@ -192,23 +195,25 @@ class DynamoSessionStore(SessionStore):
                 if answer.get("Error", {}).get("Code") not in {None, CONDITION_FAILED}:
                     self.forget(tenant, session, keys)
 
-    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
+    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""
-        pages = iter(
-            self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                FilterExpression=_EXPIRED,
-                ProjectionExpression="tenantId, sessionId",
-                ExpressionAttributeValues={":now": {"N": str(now)}},
+        for place in range(_SEGMENTS):
+            pages = iter(
+                self._client.get_paginator("scan").paginate(
+                    TableName=self._table,
+                    Segment=(now // 60 + place) % _SEGMENTS,
+                    TotalSegments=_SEGMENTS,
+                    FilterExpression=_EXPIRED,
+                    ProjectionExpression="tenantId, sessionId",
+                    ExpressionAttributeValues={":now": {"N": str(now)}},
+                )
             )
-        )
-        while True:
-            with calling("Scan"):
-                page = next(pages, None)
-            if page is None:
-                return
-            for item in page["Items"]:
-                yield TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])
+            while True:
+                with calling("Scan"):
+                    page = next(pages, None)
+                if page is None:
+                    break
+                yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
         """See `SessionStore.delete_if_expired`."""
@@ -279,10 +284,10 @@ class DynamoLimitStore(LimitStore):
 
     def release(self, tenant: TenantId, connections: int) -> None:
         """See `LimitStore.release`."""
-        if not self._subtract(tenant, connections, "ADD itemCount :less"):
-            self._update(
-                tenant, "SET itemCount = :zero", "itemCount < :k", {":k": {"N": str(connections)}, ":zero": {"N": "0"}}
-            )
+        k: Item = {":k": {"N": str(connections)}}
+        less = {":less": {"N": str(-connections)}}
+        if not self._update(tenant, "ADD itemCount :less", "itemCount >= :k", k | less):
+            self._update(tenant, "SET itemCount = :zero", "itemCount < :k", k | {":zero": {"N": "0"}})
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
@@ -298,12 +303,21 @@ class DynamoLimitStore(LimitStore):
 
     def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
         """See `LimitStore.keep_samples`."""
-        value = {"L": [{"L": [{"N": str(number)} for number in sample]} for sample in samples]}
-        self._update(tenant, "SET samples = :samples", "attribute_exists(itemCount)", {":samples": value})
+        values = {":samples": _samples_to_value(samples)}
+        self._update(tenant, "SET samples = :samples", "attribute_exists(itemCount)", values)
 
-    def take_off(self, tenant: TenantId, connections: int) -> bool:
+    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
         """See `LimitStore.take_off`."""
-        return self._subtract(tenant, connections, "REMOVE samples ADD itemCount :less")
+        return self._update(
+            tenant,
+            "REMOVE samples ADD itemCount :less",
+            "itemCount >= :k AND samples = :seen",
+            {
+                ":k": {"N": str(connections)},
+                ":less": {"N": str(-connections)},
+                ":seen": _samples_to_value(seen),
+            },
+        )
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
         """See `LimitStore.count_in_minute`."""
@@ -323,10 +337,6 @@ class DynamoLimitStore(LimitStore):
             return int(answer["Attributes"]["itemCount"]["N"])
 
         return self._repeated_if_throttled(add)
-
-    def _subtract(self, tenant: TenantId, connections: int, changes: str) -> bool:
-        values = {":k": {"N": str(connections)}, ":less": {"N": str(-connections)}}
-        return self._update(tenant, changes, "itemCount >= :k", values)
 
     def _update(self, tenant: TenantId, changes: str, condition: str, values: Item) -> bool:
         update = partial(
@@ -349,6 +359,10 @@ class DynamoLimitStore(LimitStore):
                 if _code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _samples_to_value(samples: Sequence[TotalSample]) -> Item:
+    return {"L": [{"L": [{"N": str(number)} for number in sample]} for sample in samples]}
 
 
 def _code_of(error: TransientError) -> str | None:

@@ -86,9 +86,9 @@ class MemorySessionStore(SessionStore):
         for (tenant, session), connections in gone.items():
             self.forget(tenant, session, connections)
 
-    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
+    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""
-        yield from [key for key, row in self.rows.items() if not row.is_live(now)]
+        yield [key for key, row in self.rows.items() if not row.is_live(now)]
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
         """See `SessionStore.delete_if_expired`."""
@@ -133,11 +133,11 @@ class MemoryLimitStore(LimitStore):
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, samples=tuple(samples))
 
-    def take_off(self, tenant: TenantId, connections: int) -> bool:
+    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
         """See `LimitStore.take_off`."""
         with self._lock:
             row = self.rows.get(tenant)
-            if row is None or row.count < connections:
+            if row is None or row.count < connections or row.samples != tuple(seen):
                 return False
             self.rows[tenant] = TenantTotal(row.count - connections)
             return True

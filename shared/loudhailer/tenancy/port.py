@@ -58,8 +58,11 @@ class SessionStore(Protocol):
     def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
         """As `forget`, for any number of sessions in few calls; after an error, all of it again does no harm."""
 
-    def expired(self, now: int) -> Iterator[tuple[TenantId, SessionId]]:
-        """The sessions whose time is over at `now`."""
+    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
+        """The sessions whose time is over at `now`, in pages; a page without any is empty.
+
+        The table is read from another place each minute, so that who stops early sees all of it in the end.
+        """
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
         """Deletes the session if its time still is over at `now`; whether it did."""
@@ -85,8 +88,11 @@ class LimitStore(Protocol):
     def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
         """Keeps the samples in place of the older ones; a tenant with no total yet is fine."""
 
-    def take_off(self, tenant: TenantId, connections: int) -> bool:
-        """Lowers the total and forgets the samples; False, and nothing done, if it is lower than that."""
+    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
+        """Lowers the total and forgets the samples.
+
+        False, and nothing done, if it is lower than that, or if the samples are not those that were seen.
+        """
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
         """Counts so many attempts in the minute of `now`; how many there are in it by now, these included.

@@ -122,6 +122,7 @@ class World:
             limits=self.limits,
             failures=MemoryFailureQueue(),
             clock=lambda: now,
+            pause=lambda _: None,
         )
         for _ in range(minutes):
             now += 60

@@ -1,22 +1,25 @@
 """What expired goes, what went wrong is repaired, and one step's failure is its own."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from functions.reconcile.memory import MemoryFailureQueue
-from functions.reconcile.reconcile import Reconcile
+from functions.reconcile.port import Failure
+from functions.reconcile.reconcile import SETTLED_SECONDS, Reconcile
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
-from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
+from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenancy.model import Tenant, TenantTotal
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
 MINUTE = 60
+SETTLED = SETTLED_SECONDS // MINUTE
 
 
 class World:
@@ -29,6 +32,8 @@ class World:
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
         self.failures = MemoryFailureQueue()
+        self.stream: list[tuple[Partition, int]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self.reconcile = Reconcile(
             tenants=MemoryTenantStore(Tenant(ACME, 1000, 9, 9, 9, 9, 9)),
             sessions=self.sessions,
@@ -37,13 +42,23 @@ class World:
             limits=self.limits,
             failures=self.failures,
             clock=lambda: self.now,
+            pause=self.wait,
         )
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, and something happens."""
+        self.now += seconds
+        self.meanwhile()
 
     def run(self, times: int = 1) -> None:
         """So many runs, a minute after each other."""
         for _ in range(times):
-            self.now += MINUTE
-            self.reconcile(self.now + 50)
+            began = self.now = self.now + MINUTE
+            try:
+                self.reconcile(began + 50)
+            finally:
+                assert self.now <= began + 60
+                self.now = began
 
     def put(self, *rows: PartitionCount) -> None:
         """Puts partitions as they are."""
@@ -59,6 +74,25 @@ class World:
         """Reserves connections for the tenant."""
         for _ in range(connections):
             self.limits.reserve(ACME, 1000)
+
+    def join(self, name: str, partition: Partition = FIRST) -> ConnectionKey:
+        """What `connect` does; the stream tells of it when `catch_up` is called."""
+        self.reserve(1)
+        self.stream.append((partition, +1))
+        return self.connect(name, partition)
+
+    def leave(self, key: ConnectionKey) -> None:
+        """The row goes; the stream tells of it when `catch_up` is called."""
+        self.connections.delete(key)
+        self.stream.append((key.partition, -1))
+
+    def catch_up(self) -> None:
+        """What `accounting` does with all that the stream tells."""
+        for partition, delta in self.stream:
+            self.account(partition, delta)
+            if delta < 0:
+                self.limits.release(ACME, -delta)
+        self.stream.clear()
 
     def account(self, partition: Partition, delta: int, changes: int | None = None) -> None:
         """Counts changes of a partition."""
@@ -116,11 +150,11 @@ def test_changes_that_were_given_up_have_every_partition_recounted(world: World,
     world.connect("a")
     for number in range(3):
         world.connect(f"b{number}", SECOND)
-    world.failures.receipts = [f"r{number}" for number in range(25)]
+    world.failures.failures = [Failure(f"r{number}", world.now) for number in range(25)]
     world.run()
-    assert world.failures.receipts == []
+    assert world.failures.failures == []
     assert all(row.recount for row in world.partitions.everywhere())
-    world.run(2)
+    world.run(SETTLED)
     assert world.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 3)]
     assert counted["PartitionRecounted"] == 2
 
@@ -129,7 +163,7 @@ def test_a_count_below_zero_is_doubtful(world: World) -> None:
     """There is no such number of connections."""
     world.put(PartitionCount(FIRST, -2))
     world.connect("a")
-    world.run(3)
+    world.run(SETTLED + 2)
     assert world.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1)]
 
 
@@ -137,29 +171,73 @@ def test_a_partition_is_not_recounted_while_records_come(world: World) -> None:
     """The rows may include some whose records are still to come: they would be counted twice."""
     world.put(PartitionCount(FIRST, 7, recount=True))
     world.connect("a")
-    world.run()
+    world.run(SETTLED)
     world.connect("b")
     world.account(FIRST, +1)
-    world.run()
+    world.run(SETTLED)
     assert world.partitions.rows[FIRST].count == 8
     assert world.partitions.rows[FIRST].recount
     world.run()
     assert world.partitions.of_tenant(ACME)[0].count == 2
 
 
-def test_two_runs_within_a_minute_do_not_repair(world: World) -> None:
-    """A run that is repeated at once has not seen the checkpoint stand still."""
-    world.put(PartitionCount(FIRST, 7, recount=True))
+def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(world: World) -> None:
+    """Records may come for an hour: a recount in the meantime would have them counted twice."""
+    world.put(PartitionCount(FIRST, 0, recount=True))
+    for number in range(5):
+        world.join(f"c{number}")
+    world.run(55)
+    world.catch_up()
+    assert world.partitions.rows[FIRST].count == 5
+    world.run(SETTLED + 1)
+    assert world.partitions.rows[FIRST].count == 5
+    assert not world.partitions.rows[FIRST].recount
+
+
+def test_a_wrong_count_is_found_by_the_sweep(world: World, counted: Counter[str]) -> None:
+    """Nobody marked it; it is assigned to as before until its checkpoint has stood still for long."""
+    world.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 1))
+    world.connect("a")
+    world.connect("b", SECOND)
+    world.run(SETTLED)
+    assert world.partitions.rows[FIRST].count == 7
+    assert not world.partitions.rows[FIRST].recount
     world.run()
-    world.now += 1
-    world.reconcile(world.now + 50)
-    assert world.partitions.rows[FIRST].recount
+    assert world.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 1)]
+    assert counted["PartitionRecounted"] == 1
+
+
+def test_a_count_that_lags_is_not_wrong(world: World) -> None:
+    """It differs from the rows now and then, and is right as soon as the stream is read on."""
+    world.put(PartitionCount(FIRST))
+    for number in range(2 * SETTLED):
+        world.join(f"c{number}")
+        world.run()
+        if number % 50 == 0:
+            world.catch_up()
+    world.catch_up()
+    world.run()
+    assert world.partitions.rows[FIRST].count == 2 * SETTLED
+
+
+def test_a_count_that_agrees_again_is_left_alone(world: World) -> None:
+    """What came and went before it was counted is no difference any more."""
+    world.put(PartitionCount(FIRST))
+    key = world.join("a")
+    world.run()
+    assert world.partitions.rows[FIRST].sample == Sample(1, "", int(world.now))
+    world.leave(key)
+    world.run(SETTLED + 1)
+    assert world.partitions.rows[FIRST].count == 0
 
 
 def test_an_excess_of_the_total_is_taken_off_after_three_minutes(world: World, counted: Counter[str]) -> None:
     """Not before, and no more than that."""
-    world.put(PartitionCount(FIRST, 2))
-    world.reserve(5)
+    world.put(PartitionCount(FIRST))
+    for name in "ab":
+        world.join(name)
+    world.catch_up()
+    world.reserve(3)
     world.run(3)
     assert world.limits.total(ACME).count == 5
     world.run()
@@ -200,6 +278,113 @@ def test_an_excess_is_taken_off_in_a_busy_tenant_too(world: World) -> None:
     assert world.limits.total(ACME).count == 10
 
 
+def test_connections_that_are_not_counted_for_long_are_no_excess(world: World) -> None:
+    """While `accounting` stands still nothing is taken off, whoever comes and goes; afterwards the total is right."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    early = [world.join(f"early{number}", (FIRST, SECOND)[number % 2]) for number in range(20)]
+    world.catch_up()
+    for key in early[:7]:
+        world.leave(key)
+    for number in range(20):
+        world.join(f"late{number}")
+        world.run()
+    world.catch_up()
+    assert world.limits.total(ACME).count == len(world.connections.rows) == 33
+
+
+def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(world: World) -> None:
+    """The rows agree with the counts at every look, and yet nothing of it may be taken off: it will be released."""
+    world.put(PartitionCount(FIRST))
+    for number in range(10):
+        world.join(f"stays{number}")
+    world.catch_up()
+    for number in range(20):
+        world.leave(world.join(f"goes{number}"))
+        world.run()
+    world.catch_up()
+    assert world.limits.total(ACME).count == 10
+
+
+def test_a_storm_that_is_not_counted_for_long_is_no_excess(world: World) -> None:
+    """Many go and come, then nobody does, and nothing is counted."""
+    world.put(PartitionCount(FIRST))
+    early = [world.join(f"early{number}") for number in range(20)]
+    world.catch_up()
+    for key in early[:7]:
+        world.leave(key)
+    for number in range(15):
+        world.join(f"late{number}")
+    world.run(20)
+    world.catch_up()
+    assert world.limits.total(ACME).count == 28
+
+
+def test_a_backlog_that_is_counted_slowly_is_no_excess(world: World) -> None:
+    """Partitions move, but are far behind: some left one of them and came to another."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    early = [world.join(f"early{number}") for number in range(10)]
+    world.catch_up()
+    for number, key in enumerate(early[:5]):
+        world.leave(key)
+        world.join(f"late{number}", SECOND)
+
+    def crawl() -> None:
+        for partition in (FIRST, SECOND):
+            world.account(partition, 0)
+
+    world.meanwhile = crawl
+    world.run(20)
+    world.catch_up()
+    assert world.limits.total(ACME).count == 10
+
+
+def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(world: World) -> None:
+    """All at once, then nobody."""
+    world.put(PartitionCount(FIRST))
+    for number in range(20):
+        world.join(f"c{number}")
+    world.run(20)
+    assert world.limits.total(ACME).count == 20
+
+
+def test_connections_that_only_go_while_nothing_is_counted_are_released_once(world: World) -> None:
+    """Their rows are gone and their reservations are not: that is no excess, since they will be released."""
+    world.put(PartitionCount(FIRST))
+    keys = [world.join(f"c{number}") for number in range(20)]
+    world.catch_up()
+    world.reserve(3)
+    for key in keys[:12]:
+        world.leave(key)
+    world.run(20)
+    assert world.limits.total(ACME).count == 23
+    world.catch_up()
+    world.run(4)
+    assert world.limits.total(ACME).count == 8
+
+
+def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> None:
+    """A count that is too low looks like an excess."""
+    world.put(PartitionCount(FIRST, recount=True))
+    for name in "abc":
+        world.connect(name)
+    world.reserve(4)
+    world.run(SETTLED)
+    assert world.limits.total(ACME) == TenantTotal(4)
+    world.run(5)
+    assert world.limits.total(ACME).count == 3
+
+
+def test_a_total_is_not_lowered_below_the_rows(world: World) -> None:
+    """Even if the count moves all the time, and is too low."""
+    world.put(PartitionCount(FIRST))
+    for number in range(10):
+        world.connect(f"c{number}")
+    world.reserve(12)
+    world.meanwhile = lambda: world.account(FIRST, 0, changes=1)
+    world.run(10)
+    assert world.limits.total(ACME).count == 10
+
+
 def test_runs_that_follow_at_once_do_not_hasten_the_repair(world: World) -> None:
     """A repeated run sees the same connections on their way."""
     world.put(PartitionCount(FIRST, 0))
@@ -212,8 +397,10 @@ def test_runs_that_follow_at_once_do_not_hasten_the_repair(world: World) -> None
 
 def test_a_total_that_is_right_is_not_written(world: World) -> None:
     """Once a minute for every tenant would be much for nothing."""
-    world.put(PartitionCount(FIRST, 2))
-    world.reserve(2)
+    world.put(PartitionCount(FIRST))
+    for name in "ab":
+        world.join(name)
+    world.catch_up()
     world.run(5)
     assert world.limits.total(ACME).samples == ()
 
@@ -232,6 +419,14 @@ def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, coun
     assert (counted["PartitionRetired"], counted["PartitionRemoved"]) == (1, 1)
 
 
+def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: World, counted: Counter[str]) -> None:
+    """Its count is wrong, or late."""
+    world.put(PartitionCount(SECOND))
+    world.join("a", SECOND)
+    world.run(30)
+    assert counted["PartitionRetired"] == 0
+
+
 def test_a_partition_that_was_used_is_not_idle(world: World) -> None:
     """Empty now and then is not empty all the time."""
     world.put(PartitionCount(SECOND))
@@ -247,7 +442,8 @@ def test_a_retired_partition_that_got_connections_is_reinstated(world: World) ->
     retired = int(world.now)
     world.put(PartitionCount(SECOND, retired_at=retired), PartitionCount(third, 1, retired_at=retired))
     world.connect("a", SECOND)
-    world.run(6)
+    world.connect("b", third)
+    world.run(SETTLED + 3)
     assert world.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
 
 
@@ -302,6 +498,88 @@ def test_a_run_ends_in_time(world: World, counted: Counter[str]) -> None:
     assert counted["ReconcileCutShort"] > 0
     world.run()
     assert world.connections.rows == {}
+
+
+def slow(world: World, monkeypatch: pytest.MonkeyPatch, store: object, method: str, seconds: float) -> None:
+    """Has each call of a store's method take so long."""
+    call = getattr(store, method)
+
+    def slowed(*args: object, **named: object) -> object:
+        world.now += seconds
+        return call(*args, **named)
+
+    monkeypatch.setattr(store, method, slowed)
+
+
+def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many sessions are over, and each takes a second."""
+    world.put(PartitionCount(FIRST))
+    for number in range(100):
+        world.sessions.renew(ACME, SessionId(f"s{number}"), player=None, expires_at=1, now=0)
+    world.connect("over", lives=1)
+    slow(world, monkeypatch, world.sessions, "delete_if_expired", 1)
+    world.run()
+    assert 70 < len(world.sessions.rows) < 90
+    assert world.connections.rows == {}
+
+
+def test_a_long_search_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most pages have no session that is over: the clock is looked at all the same."""
+
+    def expired(_: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
+        for _ in range(1000):
+            world.now += 1
+            yield []
+
+    monkeypatch.setattr(world.sessions, "expired", expired)
+    world.run()
+
+
+def test_what_one_run_has_no_time_for_has_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep of which a run gets through a tenth leaves none of the partitions out."""
+    partitions = [nth_partition(ACME, place) for place in range(50)]
+    world.put(*(PartitionCount(partition, 1) for partition in partitions))
+    for partition in partitions:
+        world.connect("over", partition, lives=1)
+    slow(world, monkeypatch, world.connections, "size_and_expired", 5)
+    world.run(30)
+    assert world.connections.rows == {}
+
+
+def test_marking_goes_on_where_the_run_before_had_no_more_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """Nothing is marked twice, and the message goes when all is marked."""
+    partitions = [nth_partition(ACME, place) for place in range(50)]
+    world.put(*(PartitionCount(partition, 1) for partition in partitions))
+    world.put(PartitionCount(FIRST, 1, recount=True, sample=Sample(1, "", int(world.now))))
+    world.failures.failures = [Failure("r", world.now)]
+    slow(world, monkeypatch, world.partitions, "mark_for_recount", 2)
+    marks = Counter[str]()
+    mark = world.partitions.mark_for_recount
+    monkeypatch.setattr(
+        world.partitions, "mark_for_recount", lambda partition: (marks.update([partition]), mark(partition))
+    )
+    world.run()
+    assert world.failures.failures
+    world.run(4)
+    assert marks == Counter(partitions)
+    assert world.failures.failures == []
+    world.run(SETTLED)
+    assert {row.count for row in world.partitions.everywhere()} == {0}
+    assert counted["PartitionRecounted"] == 50
+
+
+def test_a_partition_that_is_marked_in_a_run_is_not_taken_for_empty_in_it(world: World) -> None:
+    """Its count of nothing is in doubt."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    for number in range(3):
+        world.connect(f"c{number}", SECOND)
+    world.failures.failures = [Failure("r", world.now)]
+    world.run()
+    assert world.partitions.rows[SECOND] == PartitionCount(SECOND, recount=True, sample=Sample(3, "", int(world.now)))
 
 
 def test_a_partition_in_doubt_is_not_retired(world: World) -> None:

@@ -226,6 +226,10 @@ run "changes_of_a_partition_are_counted_in_order" {
     condition     = aws_lambda_event_source_mapping.accounting.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.accounting_failure.arn
     error_message = "What cannot be counted must be kept for reconcile."
   }
+  assert {
+    condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
+    error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
+  }
 }
 
 run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
