@@ -13,12 +13,11 @@ Every row expires a week after it was written. What is structured and never sear
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import batched
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, holds
+from loudhailer.aws import calling, get_rows, holds
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
@@ -35,7 +34,6 @@ type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
-_KEYS_A_BATCH = 100
 
 
 class DynamoBroadcastStore(BroadcastStore):
@@ -195,24 +193,13 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
-        found: dict[TallyKey, Tally] = {}
-        for batch in batched(keys, _KEYS_A_BATCH, strict=False):
-            pending: Any = {
-                self._table: {
-                    "Keys": [_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in batch],
-                    "ConsistentRead": True,
-                }
-            }
-            while pending:
-                with calling("BatchGetItem"):
-                    answer = self._client.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, []):
-                    key = TallyKey(
-                        BroadcastId(item["broadcastId"]["S"]), ChunkId(item["part"]["S"].removeprefix("tally#"))
-                    )
-                    found[key] = _tally_from_item(item)
-                pending = answer.get("UnprocessedKeys")
-        return found
+        rows = get_rows(self._client, self._table, (_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in keys))
+        return {
+            TallyKey(
+                BroadcastId(row["broadcastId"]["S"]), ChunkId(row["part"]["S"].removeprefix("tally#"))
+            ): _tally_from_item(row)
+            for row in rows
+        }
 
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
         """See `BroadcastStore.replace_tally`."""
