@@ -22,7 +22,7 @@ from loudhailer.settings import from_env
 from loudhailer.tenancy.scope import PerTenant
 
 RESERVE_SECONDS = 3.0
-"""Kept of the Lambda's remaining time for deleting what was delivered and handing the wake on."""
+"""Kept of the Lambda's remaining time for closing, deleting what was delivered and handing the wake on."""
 
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")
@@ -46,7 +46,10 @@ relays = PerTenant(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
+    """Acknowledges a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it.
+
+    One for a connection that is behind is acknowledged once that is closed, too.
+    """
     (record,) = event["Records"]
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
 
