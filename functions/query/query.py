@@ -98,9 +98,13 @@ class Query:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
-        for chunk in self._broadcasts.chunks(message.broadcast_id, message.source):
-            number, last = number + 1, _last_key(chunk.recipients)
-            yield chunk
+        # One at a time: all that stand may be more than there is memory for.
+        while standing := self._broadcasts.chunk(message.broadcast_id, ChunkId(f"{message.source}.{number}")):
+            if not standing.size:
+                logger.info("another query has sent the source meanwhile")
+                return
+            number, last = number + 1, _last_key(standing.recipients)
+            yield standing
         if message.expires_at <= self._clock():
             count("SourceExpired")
             logger.warning("the broadcast was over before all recipients were found")

@@ -22,7 +22,7 @@ from loudhailer.settings import from_env
 from loudhailer.tenancy.scope import PerTenant
 
 RESERVE_SECONDS = 3.0
-"""Kept of the Lambda's remaining time for deleting what was delivered and handing the wake on."""
+"""Kept of the Lambda's remaining time for closing, deleting what was delivered and handing the wake on."""
 
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")

@@ -1,22 +1,30 @@
 """An inbox that is woken is read, in order, and what is in it posted to all the player's connections.
 
 The queue hands out an inbox's wakes one after the other, so nobody else works on the inbox meanwhile. A message is
-deleted when API Gateway took it for one of the connections, and not before; so it may arrive twice, after a crash or a
-post whose answer was lost. Without a connection it stays until the player comes back or it expires.
+deleted when each of the connections took it, or is gone, or is left behind by another one that took it, and not before;
+so it may arrive twice, after a crash or a post whose answer was lost. Without a connection it stays until the player
+comes back or it expires.
+
+A connection that is left behind is closed: its client connects anew and knows that it missed something; with a gap in
+the middle nobody would know. The others' next messages wait for it for a few seconds, once, since it is closed then.
+What cannot be closed at once is named in a wake of its own, which is sent before the message is deleted, and which
+closes it while the others get what comes.
 
 Connections are found by an index that lags behind the rows. And they may not be open yet, though their rows stand:
-`$connect` writes the row before the handshake is over, and until then a post is answered 410. So that no message stays
-lying between a wake for it and a wake for the connection:
+`$connect` writes the row before the handshake is over, and until then a post or a close is answered 410. So that no
+message stays lying between a wake for it and a wake for the connection:
 
-- a connection that is gone is not believed to be while its row is there and young: it is tried again;
+- a connection that is gone is not believed to be while its row is there and young: it is tried again, for as long as
+  there is time if there is no other one, and for two seconds if another one took the message;
 - a connection's wake is through only when the index knows the connection, so that the wake of any later message, which
-  has the index alone, finds it.
+  has the index alone, finds it. Beside another connection that is there, it misses what is delivered until then.
 
-A player's connections get their frames side by side, and one that is slow or throttled is left behind when another one
-takes them: it misses them. If nobody takes any, the wake fails, and SQS brings it again after a while.
+If nobody takes any, the wake fails, and SQS brings it again after a while.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
@@ -32,10 +40,57 @@ from loudhailer.queues.port import FifoQueue
 MESSAGES_AT_ONCE = 100
 
 _PAUSE_SECONDS = 0.1
-_SLOW_SECONDS = 2.0
-"""How long a connection is waited for while another one could take what comes next."""
+_PATIENCE_SECONDS = 5.0
+"""How long one of several connections may take for a batch until it is left behind: longer than one request."""
+
+_HANDSHAKE_SECONDS = 2.0
+"""How long a handshake is waited for once another connection took the message."""
+
+_CLOSE_SECONDS = 1.0
+_CLOSE_PAUSE_SECONDS = 0.5
 
 _FOR_NOW = {Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT}
+
+
+@dataclass(slots=True)
+class _Posted:
+    """What became of a batch of messages.
+
+    Attributes:
+        taken: how many messages each connection took, from the first one on.
+        refused: how the next one ended, for each connection that did not take all.
+        opening: those that were gone and whose handshake may not be over.
+    """
+
+    taken: dict[ConnectionKey, int]
+    refused: dict[ConnectionKey, Outcome]
+    opening: set[ConnectionKey]
+
+    def note(self, key: ConnectionKey, outcomes: Sequence[Outcome]) -> None:
+        """Notes how the frames of a connection ended."""
+        self.taken[key] = outcomes.count(Outcome.DELIVERED)
+        self.refused.pop(key, None)
+        if self.taken[key] < len(outcomes):
+            self.refused[key] = outcomes[self.taken[key]]
+
+    @property
+    def behind(self) -> set[ConnectionKey]:
+        """Who is there and misses what another one took.
+
+        That is who did not take all if another one did, and otherwise who took none if another one took some: those
+        that only are not as far yet go on together.
+        """
+        there = {key for key, outcome in self.refused.items() if outcome is not Outcome.GONE or key in self.opening}
+        if len(self.refused) < len(self.taken):
+            return there
+        return {key for key in there if not self.taken[key]} if any(self.taken.values()) else set()
+
+    @property
+    def done(self) -> int:
+        """How many messages are done with: who is there, and not left behind, took them all; if nobody is, anybody."""
+        gone = {key for key, outcome in self.refused.items() if outcome is Outcome.GONE and key not in self.opening}
+        others = [taken for key, taken in self.taken.items() if key not in gone | self.behind]
+        return min(others, default=max(self.taken.values(), default=0))
 
 
 class RelayMessage:
@@ -69,38 +124,60 @@ class RelayMessage:
         """Handles one wake; what there is no time for is left to another wake, which is sent at the end.
 
         Raises:
-            TransientError: there are connections, and none of them takes anything now.
+            TransientError: there are connections, and none of them takes anything now; or the one that is behind cannot
+                be closed.
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
-            if not (self._deliver(wake, ends) and self._index_knows(wake, ends)):
+            if wake.behind:
+                done = self._end(wake, wake_id, ends)
+            else:
+                done = self._deliver(wake, wake_id, ends, set()) and self._index_knows(wake, ends)
+            if not done:
                 count("WakeHandedOn")
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
-    def _deliver(self, wake: Wake, ends: float) -> bool:
-        """Delivers until nothing is left, or nobody to deliver to; False if the time was over before."""
+    def _deliver(self, wake: Wake, wake_id: str, ends: float, left: set[ConnectionKey]) -> bool:
+        """Delivers until nothing is left, or nobody to deliver to; False if the time was over before.
+
+        Who is in `left`, or comes into it, gets nothing more.
+        """
         delivered = 0
-        slow: set[ConnectionKey] = set()
         while messages := self._waiting(wake.inbox):
-            if self._monotonic() >= ends:
+            connections = self._connections_of(wake) - left
+            # Nobody is to be left behind because the time was short.
+            needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
+            if self._monotonic() + needed >= ends:
                 return False
-            everyone = self._connections_of(wake)
-            outcomes = self._post(everyone - slow or everyone, messages, ends)
-            taken = max((each.count(Outcome.DELIVERED) for each in outcomes.values()), default=0)
-            self._inboxes.delete(messages[:taken])
-            delivered += taken
-            count("MessageDelivered", taken)
-            if taken == len(messages):
-                slow |= {key for key, each in outcomes.items() if each[-1] is not Outcome.DELIVERED}
+            posted = self._post(connections, messages, ends)
+            self._leave_behind(posted.behind, wake, wake_id)
+            left |= posted.behind
+            self._inboxes.delete(messages[: posted.done])
+            delivered += posted.done
+            count("MessageDelivered", posted.done)
+            if posted.done:
                 continue
-            refused = {key: each[each.count(Outcome.DELIVERED)] for key, each in outcomes.items()}
-            if not _FOR_NOW.isdisjoint(refused.values()):
+            if not _FOR_NOW.isdisjoint(posted.refused.values()):
                 if not delivered:
                     raise TransientError("no connection takes anything now")
                 return False
-            if not self._may_open([key for key, outcome in refused.items() if outcome is Outcome.GONE]):
+            if not posted.opening:
                 return True
             self._pause(_PAUSE_SECONDS)
         return True
+
+    def _end(self, wake: Wake, wake_id: str, ends: float) -> bool:
+        """Closes the connection that is behind, and delivers to the others; False if the time was over before."""
+        behind = _woken(wake)
+        left = set(behind)
+        while still := self._close(behind):
+            if not self._deliver(wake, wake_id, ends, left):
+                return False
+            if self._monotonic() + _CLOSE_PAUSE_SECONDS >= ends:
+                if not _FOR_NOW.isdisjoint(still.values()):
+                    raise TransientError("a connection that is left behind cannot be closed now")
+                return False
+            self._pause(_CLOSE_PAUSE_SECONDS)
+        return self._deliver(wake, wake_id, ends, left)
 
     def _waiting(self, inbox: Inbox) -> list[DirectMessage]:
         """The oldest messages that are not expired; those that are, are deleted."""
@@ -114,28 +191,60 @@ class RelayMessage:
         return []
 
     def _connections_of(self, wake: Wake) -> set[ConnectionKey]:
-        woken = set() if wake.connection is None else {wake.connection}
-        return woken.union(self._connections.of_player(*wake.inbox))
+        return _woken(wake).union(self._connections.of_player(*wake.inbox))
 
-    def _post(
-        self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float
-    ) -> dict[ConnectionKey, list[Outcome]]:
+    def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
+        """Posts the messages to all of them; those that may be in their handshake once more while others have some."""
         frames = [
             direct_frame(message.message_id, message.message, message.source, message.sent_at).encode()
             for message in messages
         ]
-        seconds = ends - self._monotonic()
-        outcomes = self._sender.post_in_order(
-            self._endpoint,
-            {key.connection_id: frames for key in connections},
-            seconds=seconds if len(connections) == 1 else min(seconds, _SLOW_SECONDS),
-        )
-        return {key: outcomes[key.connection_id] for key in connections}
+        begun = self._monotonic()
+        until = ends if len(connections) == 1 else min(ends, begun + _PATIENCE_SECONDS)
+        posted = _Posted(taken=dict.fromkeys(connections, 0), refused={}, opening=set())
+        trying = connections
+        while True:
+            outcomes = self._sender.post_in_order(
+                self._endpoint,
+                {key.connection_id: frames for key in trying},
+                seconds=until - self._monotonic(),
+            )
+            for key in trying:
+                posted.note(key, outcomes[key.connection_id])
+            posted.opening = self._opening(
+                [key for key, outcome in posted.refused.items() if outcome is Outcome.GONE and not posted.taken[key]]
+            )
+            over = self._monotonic() + _PAUSE_SECONDS >= min(until, begun + _HANDSHAKE_SECONDS)
+            if over or not posted.opening or not any(posted.taken.values()):
+                return posted
+            self._pause(_PAUSE_SECONDS)
+            trying = posted.opening
 
-    def _may_open(self, gone: list[ConnectionKey]) -> bool:
-        """Whether any of the connections may be one whose handshake is not over."""
-        made = self._connections.connected_at(gone).values() if gone else ()
-        return any(self._clock() - at < YOUNG_SECONDS for at in made)
+    def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
+        """Closes the connections; those that cannot be closed now are left to wakes of their own."""
+        still = self._close(connections)
+        self._wakes.send_all(
+            Wake(wake.inbox, key, behind=True).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
+            for key in still
+        )
+
+    def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
+        """Closes connections; those that may be open still, and why."""
+        if not connections:
+            return {}
+        keys = sorted(connections)
+        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=_CLOSE_SECONDS)
+        outcomes = dict(zip(keys, answers, strict=True))
+        if closed := [key.connection_id for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED]:
+            count("ConnectionClosed", len(closed))
+            logger.warning("connections that were left behind are closed", connection_ids=closed)
+        opening = self._opening([key for key, outcome in outcomes.items() if outcome is Outcome.GONE])
+        return {key: outcome for key, outcome in outcomes.items() if outcome in _FOR_NOW or key in opening}
+
+    def _opening(self, gone: Sequence[ConnectionKey]) -> set[ConnectionKey]:
+        """Those of the connections whose handshake may not be over: they have a row, and it is young."""
+        made = self._connections.connected_at(gone) if gone else {}
+        return {key for key, at in made.items() if self._clock() - at < YOUNG_SECONDS}
 
     def _index_knows(self, wake: Wake, ends: float) -> bool:
         """Waits until the index has the woken connection, or its row is gone; False if the time was over before."""
@@ -147,3 +256,7 @@ class RelayMessage:
                 return False
             self._pause(_PAUSE_SECONDS)
         return True
+
+
+def _woken(wake: Wake) -> set[ConnectionKey]:
+    return set() if wake.connection is None else {wake.connection}

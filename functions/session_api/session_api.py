@@ -9,6 +9,9 @@
 
 An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it. Only a
 token's subject that cannot be a player is named, since no client can see in its request what is wrong with that.
+
+Where a route of sessions asks for a JWT, the token says who is calling, whatever the query claims: its subject is the
+player, and one of its claims must be the tenant's id, or the answer is 403.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +20,7 @@ from typing import Any
 from loudhailer import codec, ids
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.errors import InvalidFieldError
-from loudhailer.observability import count
+from loudhailer.observability import count, logger
 from loudhailer.tenancy.port import SessionStore, TenantStore
 
 _INVALID = "Invalid request"
@@ -35,6 +38,7 @@ class SessionApi:
         *,
         websocket_url: str,
         list_tenants: bool,
+        tenant_claim: str,
         clock: Callable[[], float],
     ) -> None:
         self._tenants = tenants
@@ -42,6 +46,7 @@ class SessionApi:
         self._broadcasts = broadcasts
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
+        self._tenant_claim = tenant_claim
         self._clock = clock
         self._routes = {
             "PUT /session": self._put_session,
@@ -56,13 +61,17 @@ class SessionApi:
 
     def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
         query = event.get("queryStringParameters") or {}
-        subject = _subject(event)
-        claimed, source = (query.get("playerId"), "playerId") if subject is None else (subject, _SUBJECT)
+        claims = _claims(event)
+        claimed, source = (
+            (query.get("playerId"), "playerId") if claims is None else (claims.get(_SUBJECT, ""), _SUBJECT)
+        )
         try:
             tenant_id, session_id = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
             player = None if claimed is None else ids.player_id(claimed, source)
         except InvalidFieldError as error:
             return _error(400, _SUBJECT, str(error)) if error.field == _SUBJECT else _reply(400, _INVALID)
+        if not self._is_of(claims, tenant_id):
+            return _FORBIDDEN
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return _reply(400, _INVALID)
@@ -79,14 +88,24 @@ class SessionApi:
             tenant, session = ids.tenant_id(query.get("tenantId")), ids.session_id(query.get("sessionId"))
         except InvalidFieldError:
             return _reply(400, _INVALID)
+        if not self._is_of(_claims(event), tenant):
+            return _FORBIDDEN
         if not self._sessions.delete(tenant, session):
             return _reply(400, _INVALID)
         count("SessionDeleted")
         return _reply(200, {})
 
+    def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
+        """Whether a caller with these claims may act for the tenant; without a token, the route has decided that."""
+        if claims is None or claims.get(self._tenant_claim) == tenant:
+            return True
+        count("TokenOfOtherTenant")
+        logger.warning("a token is not the tenant's", tenant_id=tenant, claim=self._tenant_claim)
+        return False
+
     def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
         if not self._list_tenants:
-            return _reply(403, {"message": "Forbidden"})
+            return _FORBIDDEN
         return _reply(200, {"Items": [tenant.to_wire() for tenant in self._tenants.everyone()]})
 
     def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,11 +119,10 @@ class SessionApi:
         return _reply(200, report.to_wire())
 
 
-def _subject(event: Mapping[str, Any]) -> str | None:
-    """The subject of the request's JWT, where the route asks for one: who the player is, whatever the query claims."""
-    authorizer = event.get("requestContext", {}).get("authorizer", {})
-    subject: str | None = authorizer.get("jwt", {}).get("claims", {}).get(_SUBJECT)
-    return subject
+def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The claims of the request's JWT; None where the route asks for none."""
+    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
+    return None if token is None else token.get("claims") or {}
 
 
 def _error(status: int, field: str, message: str) -> dict[str, Any]:
@@ -117,3 +135,6 @@ def _reply(status: int, body: object) -> dict[str, Any]:
         "headers": {"content-type": "application/json", "cache-control": "no-store"},
         "body": codec.encode_text(body),
     }
+
+
+_FORBIDDEN = _reply(403, {"message": "Forbidden"})

@@ -1,16 +1,18 @@
 """The variables of `session_api`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from loudhailer.settings import Flag, TableName, Url
+from loudhailer.settings import Flag, TableName, Url, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where tenants, sessions and broadcasts are kept, where clients connect, and whether tenants may be listed."""
+    """Where rows are kept and clients connect, whether tenants may be listed, and the claim that holds the tenant."""
 
     tenants_table: TableName
     sessions_table: TableName
     broadcasts_table: TableName
     websocket_url: Url
     list_tenants: Flag
+    tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]

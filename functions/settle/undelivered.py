@@ -74,13 +74,15 @@ class GiveUp:
         source = self._broadcasts.source(broadcast_id, number)
         if source is None or source.dispatched is not None:
             return
-        chunks = self._broadcasts.chunks(broadcast_id, number)
+        sizes = self._broadcasts.chunk_sizes(broadcast_id, number)
         self._settle.outcomes(
-            [_failed(broadcast_id, chunk.chunk_id, chunk.size, bitmaps.full(chunk.size)) for chunk in chunks]
+            [
+                _failed(broadcast_id, ChunkId(f"{number}.{place}"), size, bitmaps.full(size))
+                for place, size in enumerate(sizes)
+            ]
         )
-        dispatched = sum(chunk.size for chunk in chunks)
         if not self._broadcasts.complete_source(
-            broadcast_id, number, chunks=len(chunks), dispatched=dispatched, now=self._now()
+            broadcast_id, number, chunks=len(sizes), dispatched=sum(sizes), now=self._now()
         ):
             raise TransientError("a query is still at work on the source")
 

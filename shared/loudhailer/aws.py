@@ -1,8 +1,11 @@
 """How AWS clients are made, and how their errors are told apart."""
 
-from collections.abc import Callable, Iterator
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +28,15 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html"""
 
 _CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
+
+_KEYS_A_READ = 100
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+
+_KEYS_A_WRITE = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+
+BATCH_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.05
 
 
 def client(service: str, *, attempts: int = 5) -> Any:
@@ -114,3 +126,57 @@ def holds(action: str, write: Callable[[], object]) -> bool:
             return False
         raise TransientError(f"{action} failed: {error}") from error
     return True
+
+
+def get_rows(
+    client: Any,
+    table: str,
+    keys: Iterable[dict[str, Any]],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    **projection: Any,
+) -> Iterator[dict[str, Any]]:
+    """Those of the rows that there are, in any order, read consistently; 100 keys a BatchGetItem.
+
+    `projection` is a ProjectionExpression and its ExpressionAttributeNames.
+
+    Raises:
+        TransientError: a call failed, or keys were left unprocessed in 6 attempts, about 1.5 s.
+    """
+    for batch in batched(keys, _KEYS_A_READ, strict=False):
+        request = {table: {"Keys": list(batch), "ConsistentRead": True, **projection}}
+        for answer in _attempts("BatchGetItem", client.batch_get_item, request, "UnprocessedKeys", pause):
+            yield from answer["Responses"].get(table, [])
+
+
+def delete_rows(
+    client: Any, table: str, keys: Iterable[dict[str, Any]], *, pause: Callable[[float], None] = time.sleep
+) -> None:
+    """Deletes the rows, 25 a BatchWriteItem; those that are not there are fine.
+
+    Raises:
+        TransientError: as for `get_rows`; some of the rows may be deleted.
+    """
+    for batch in batched(keys, _KEYS_A_WRITE, strict=False):
+        request = {table: [{"DeleteRequest": {"Key": key}} for key in batch]}
+        for _ in _attempts("BatchWriteItem", client.batch_write_item, request, "UnprocessedItems", pause):
+            pass
+
+
+def _attempts(
+    action: str, call: Callable[..., Any], request: Any, left: str, pause: Callable[[float], None]
+) -> Iterator[Any]:
+    """The answers to a batch: what DynamoDB left, for want of capacity, is asked for again, later each time.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations
+    """
+    for attempt in range(BATCH_ATTEMPTS):
+        if attempt:
+            pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+        with calling(action):
+            answer = call(RequestItems=request)
+        yield answer
+        request = answer.get(left)
+        if not request:
+            return
+    raise TransientError(f"{action} left rows unprocessed in {BATCH_ATTEMPTS} attempts")

@@ -43,6 +43,7 @@ VARIABLES = {
     "MAX_PARTITIONS": "2500",
     "LANE_POSTS_PER_SECOND": "2450",
     "LIST_TENANTS": "false",
+    "TENANT_CLAIM": "tenantId",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",

@@ -27,6 +27,7 @@ from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from tests.e2e.scene import Scene, Session
+from tests.unit.broadcast.factories import chunks_of
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import Departure
 from tools.gateway.events import new_id
@@ -314,7 +315,7 @@ class Invariants:
                     yield from self._recipients(message.broadcast_id, source.number)
 
     def _recipients(self, broadcast_id: BroadcastId, source: int) -> Iterator[ConnectionId]:
-        for chunk in self.scene.system.broadcasts.chunks(broadcast_id, source):
+        for chunk in chunks_of(self.scene.system.broadcasts, source, broadcast_id):
             yield from recipients(chunk)
 
     def _failed(self, broadcast_id: BroadcastId) -> set[ConnectionId]:
@@ -322,7 +323,7 @@ class Invariants:
         store = self.scene.system.broadcasts
         failed: set[ConnectionId] = set()
         for source in store.sources(broadcast_id):
-            for chunk in store.chunks(broadcast_id, source.number):
+            for chunk in chunks_of(store, source.number, broadcast_id):
                 key = TallyKey(broadcast_id, chunk.chunk_id)
                 for tally in store.tallies_of([key]).values():
                     failed.update(recipients(chunk)[place] for place in bitmaps.members(tally.failed))

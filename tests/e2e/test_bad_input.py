@@ -235,7 +235,7 @@ async def api_with_tokens(scene: Scene, issuer: str) -> AsyncIterator[str]:
 
 
 async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
-    """Whatever the query claims; without a good token nothing is opened, and a subject that is no player is named."""
+    """Whatever the query claims; a token that is no good or another tenant's opens nothing, a bad subject is named."""
     async with issuer_of_tokens() as issuer, api_with_tokens(scene, issuer) as url:
         session = Session(scene.tenant(), scene.secret(), "")
         query = query_of(session) | {"playerId": "bob"}
@@ -246,7 +246,8 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
                 return answer.status, await answer.json()
 
         forged = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-        good, now = token(issuer, "ann"), int(time.time())
+        mine, now = {"tenantId": session.tenant}, int(time.time())
+        good = token(issuer, "ann", **mine)
         header, _, signature = good.split(".")
         bad = {
             "none": None,
@@ -258,7 +259,9 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
             "for others": token(issuer, "ann", aud="others"),
         }
         assert {name: (await put(bearer))[0] for name, bearer in bad.items()} == dict.fromkeys(bad, 401)
-        status, body = await put(token(issuer, "auth0|123"))
+        for others in ({}, {"tenantId": scene.tenant()}):
+            assert await put(token(issuer, "ann", **others)) == (403, {"message": "Forbidden"})
+        status, body = await put(token(issuer, "auth0|123", **mine))
         assert (status, body["error"]["field"]) == (400, "sub")
         assert "1 to 128 letters" in body["error"]["message"]
         status, body = await put(good)
@@ -267,4 +270,4 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
         ann.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst"})
         frames = await asyncio.gather(ann.frame(), ann.frame())
         assert {frame["srcPlayerId"] for frame in frames} == {"ann"}
-        assert (await put(token(issuer, "eve")))[0] == 409
+        assert (await put(token(issuer, "eve", **mine)))[0] == 409

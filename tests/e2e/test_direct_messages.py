@@ -8,7 +8,7 @@ from typing import Any
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused
 from tests.e2e.scene import Guest, Scene
-from tests.e2e.system import Item, eventually
+from tests.e2e.system import PATIENCE_SECONDS, Item, eventually
 
 SENDER, RECEIVER, OTHER = "1", "2", "3"
 MANY = 200
@@ -147,8 +147,42 @@ async def test_one_who_does_not_read_delays_nobody_else(scene: Scene) -> None:
     assert await messages(slow, 60) == texts
 
 
+async def test_a_message_that_comes_while_a_second_device_connects_reaches_both(scene: Scene) -> None:
+    """The first one takes it at once; it stays in the inbox until the second one has it, too."""
+    tenant = scene.tenant()
+    sender, phone = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, ["first"])
+    assert await messages(phone, 1) == ["first"]
+    async with slow_handshake(scene, tenant, 1.5) as connecting:
+        await acknowledged(sender, "a")
+        assert await messages(phone, 1) == ["a"]
+        assert not connecting.done()
+        laptop = await connecting
+        assert await messages(laptop, 1) == ["a"]
+    await acknowledged(sender, "b")
+    assert [await messages(device, 1) for device in (phone, laptop)] == [["b"]] * 2
+
+
+async def test_a_second_device_that_connects_too_slowly_for_a_message_is_closed(scene: Scene) -> None:
+    """As soon as it is open: its client knows that it missed something. The first one waits for nothing."""
+    tenant = scene.tenant()
+    sender, phone = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, ["first"])
+    assert await messages(phone, 1) == ["first"]
+    async with slow_handshake(scene, tenant, 8.0) as connecting:
+        await acknowledged(sender, "abc")
+        assert await messages(phone, 3) == ["a", "b", "c"]
+        assert not connecting.done()
+        laptop = await connecting
+        await laptop.closed(PATIENCE_SECONDS)
+    await scene.faults()
+    again = await player(scene, tenant, RECEIVER)
+    await acknowledged(sender, "d")
+    assert [await messages(device, 1) for device in (phone, again)] == [["d"]] * 2
+
+
 async def test_a_device_that_does_not_read_keeps_nothing_from_another(scene: Scene) -> None:
-    """The messages are delivered, and leave the inbox, though one of the player's devices takes no more."""
+    """The messages are delivered, and leave the inbox, though a device of the player takes no more: it is closed."""
     tenant = scene.tenant()
     sender, slow, reader = [await player(scene, tenant, name) for name in (SENDER, RECEIVER, RECEIVER)]
     slow.stop_reading()
@@ -156,6 +190,8 @@ async def test_a_device_that_does_not_read_keeps_nothing_from_another(scene: Sce
     await acknowledged(sender, texts)
     assert await messages(reader, 60) == texts
     await eventually(lambda: waiting(scene, tenant) == [])
+    slow.resume_reading()
+    await slow.closed(PATIENCE_SECONDS)
 
 
 async def test_posts_that_fail_change_no_order_and_only_lost_answers_bring_doubles(scene: Scene) -> None:

@@ -10,6 +10,7 @@ from tests.e2e.faults import Workers, paused, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tests.e2e.system import eventually
+from tests.unit.broadcast.factories import chunks_of
 
 CROWD = 60
 
@@ -121,7 +122,7 @@ async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
         broadcast_id = await invariants.publish()
         await invariants.hold()
         report = dict(invariants.report(broadcast_id))
-        chunk = scene.system.broadcasts.chunks(broadcast_id, 0)[0]
+        chunk = chunks_of(scene.system.broadcasts, 0, broadcast_id)[0]
         message = ChunkMessage(
             broadcast_id=broadcast_id,
             chunk_id=chunk.chunk_id,
@@ -220,7 +221,7 @@ async def test_query_killed_half_way(scene: Scene) -> None:
         await scene.counted(invariants.tenant, CROWD + ghosts)
         broadcast_id = invariants.announced()
         kill = asyncio.create_task(
-            Workers(scene.system, "query").kill_when(lambda: scene.system.broadcasts.chunks(broadcast_id, 0))
+            Workers(scene.system, "query").kill_when(lambda: scene.system.broadcasts.chunk_sizes(broadcast_id, 0))
         )
         await invariants.publish(broadcast_id=broadcast_id)
         await kill

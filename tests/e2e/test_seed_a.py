@@ -13,6 +13,7 @@ from loudhailer.ids import BroadcastId, Partition, TenantId
 from tests.e2e.faults import paused
 from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import Item, eventually
+from tests.unit.broadcast.factories import chunks_of
 
 MINUTE = 60
 
@@ -126,7 +127,7 @@ async def test_nothing_is_acknowledged_before_it_is_durable(scene: Scene) -> Non
     with paused(scene.system, *scene.system.deployment.shard_names):
         broadcast_id = BroadcastId(await scene.broadcast({"tenantId": tenant}))
         assert scene.system.broadcasts.summary(broadcast_id) is not None
-        chunks = await eventually(lambda: scene.system.broadcasts.chunks(broadcast_id, 0))
+        chunks = await eventually(lambda: chunks_of(scene.system.broadcasts, 0, broadcast_id))
         assert [ids for chunk in chunks for ids in chunk.recipients.values()] == [[*rows(scene, tenant)]]
         report = await scene.api.call("GET", f"/broadcast/{broadcast_id}")
         assert (report["dispatched"], report["inFlight"], report["status"]) == (1, 1, "delivering")

@@ -4,7 +4,7 @@
 |---|---|
 | `summary` | `audience contentHash publishedAt announced cancelled? sources? expected? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? queriedAt?` |
-| `chunk#<source>.<i>` | `connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
+| `chunk#<source>.<i>` | `chunkSize connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 
 Every row expires a week after it was written. What is structured and never searched is JSON in one attribute.
@@ -13,12 +13,10 @@ Every row expires a week after it was written. What is structured and never sear
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import batched
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, holds
+from loudhailer.aws import calling, get_rows, holds
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
@@ -35,7 +33,6 @@ type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
-_KEYS_A_BATCH = 100
 
 
 class DynamoBroadcastStore(BroadcastStore):
@@ -129,15 +126,19 @@ class DynamoBroadcastStore(BroadcastStore):
             raise TransientError("a chunk's row went away while it was fixed")
         return standing
 
-    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
-        """See `BroadcastStore.chunks`."""
-        found = [_chunk_from_item(item) for item in self._query(broadcast_id, f"chunk#{source}.")]
-        return sorted(filter(attrgetter("size"), found), key=lambda chunk: int(chunk.chunk_id.partition(".")[2]))
-
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """See `BroadcastStore.chunk`."""
         item = self._get(broadcast_id, f"chunk#{chunk_id}")
         return None if item is None else _chunk_from_item(item)
+
+    def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
+        """See `BroadcastStore.chunk_sizes`."""
+        prefix = f"chunk#{source}."
+        sizes: dict[int, int] = {}
+        for item in self._query(broadcast_id, prefix, "part, chunkSize"):
+            number, size = int(item["part"]["S"].removeprefix(prefix)), _number(item, "chunkSize")
+            sizes[number] = self._size(broadcast_id, ChunkId(f"{source}.{number}")) if size is None else size
+        return [sizes[number] for number in sorted(sizes) if sizes[number]]
 
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
@@ -169,7 +170,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
         """See `BroadcastStore.reopen_source`."""
-        end = end_of_source(number, len(self.chunks(broadcast_id, number)))
+        end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
         self._transact(
             [
                 {
@@ -195,24 +196,13 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
-        found: dict[TallyKey, Tally] = {}
-        for batch in batched(keys, _KEYS_A_BATCH, strict=False):
-            pending: Any = {
-                self._table: {
-                    "Keys": [_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in batch],
-                    "ConsistentRead": True,
-                }
-            }
-            while pending:
-                with calling("BatchGetItem"):
-                    answer = self._client.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, []):
-                    key = TallyKey(
-                        BroadcastId(item["broadcastId"]["S"]), ChunkId(item["part"]["S"].removeprefix("tally#"))
-                    )
-                    found[key] = _tally_from_item(item)
-                pending = answer.get("UnprocessedKeys")
-        return found
+        rows = get_rows(self._client, self._table, (_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in keys))
+        return {
+            TallyKey(
+                BroadcastId(row["broadcastId"]["S"]), ChunkId(row["part"]["S"].removeprefix("tally#"))
+            ): _tally_from_item(row)
+            for row in rows
+        }
 
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
         """See `BroadcastStore.replace_tally`."""
@@ -251,6 +241,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def _chunk_row(self, broadcast_id: BroadcastId, chunk: Chunk) -> Item:
         item: Item = {
+            "chunkSize": {"N": str(chunk.size)},
             "connections": {"B": codec.encode(chunk.recipients)},
             "young": {"B": bitmaps.to_bytes(chunk.young, chunk.size)},
             "youngUntil": {"N": str(chunk.young_until)},
@@ -284,12 +275,20 @@ class DynamoBroadcastStore(BroadcastStore):
             answer = self._client.get_item(TableName=self._table, Key=_key(broadcast_id, part), ConsistentRead=True)
         return answer.get("Item")
 
-    def _query(self, broadcast_id: BroadcastId, prefix: str) -> Iterator[Item]:
+    def _size(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> int:
+        """The size of a chunk whose row does not say it: a release before this one has written it."""
+        chunk = self.chunk(broadcast_id, chunk_id)
+        return 0 if chunk is None else chunk.size
+
+    def _query(self, broadcast_id: BroadcastId, prefix: str, attributes: str | None = None) -> Iterator[Item]:
+        """The rows whose part begins so, with all of their attributes or those alone."""
+        projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="broadcastId = :id AND begins_with(part, :prefix)",
             ExpressionAttributeValues={":id": {"S": broadcast_id}, ":prefix": {"S": prefix}},
             ConsistentRead=True,
+            **projection,
         )
         with calling("Query"):
             for page in pages:

@@ -68,16 +68,16 @@ class MemoryBroadcastStore(BroadcastStore):
         with self._lock:
             return self._chunks.setdefault((broadcast_id, chunk.chunk_id), chunk)
 
-    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
-        """See `BroadcastStore.chunks`."""
-        found: list[Chunk] = []
-        while (chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}")))) and chunk.size:
-            found.append(chunk)
-        return found
-
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """See `BroadcastStore.chunk`."""
         return self._chunks.get((broadcast_id, chunk_id))
+
+    def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
+        """See `BroadcastStore.chunk_sizes`."""
+        found: list[int] = []
+        while (chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}")))) and chunk.size:
+            found.append(chunk.size)
+        return found
 
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
@@ -97,7 +97,7 @@ class MemoryBroadcastStore(BroadcastStore):
         with self._lock:
             source = self._sources.get((broadcast_id, number))
             if source is not None and source.dispatched is not None:
-                end = end_of_source(number, len(self.chunks(broadcast_id, number)))
+                end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
                 self._chunks.pop((broadcast_id, end.chunk_id), None)
                 self._sources[broadcast_id, number] = replace(source, dispatched=None, queried_at=None)
 

@@ -48,11 +48,14 @@ class BroadcastStore(Protocol):
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         """Puts the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
 
-    def chunks(self, broadcast_id: BroadcastId, source: int) -> list[Chunk]:
-        """The chunks of a source that are fixed, in their order, without the empty one that ends it."""
-
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """One chunk."""
+
+    def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
+        """How many recipients the chunks of a source have that are fixed, in their order, without the one that ends it.
+
+        The recipients themselves are not read: they may be more than there is memory for.
+        """
 
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
@@ -86,9 +89,7 @@ class BroadcastStore(Protocol):
             return None
         sources = self.sources(broadcast_id)[: summary.sources]
         dispatched = sum(
-            sum(chunk.size for chunk in self.chunks(broadcast_id, source.number))
-            if source.dispatched is None
-            else source.dispatched
+            sum(self.chunk_sizes(broadcast_id, source.number)) if source.dispatched is None else source.dispatched
             for source in sources
         )
         return summarise(summary, sources, dispatched, tallies)

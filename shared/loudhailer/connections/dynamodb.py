@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type Item = dict[str, Any]
-
-_KEYS_A_BATCH = 100
-"""Keys of one BatchGetItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 _PARALLEL_PUTS = 16
 
@@ -139,23 +136,14 @@ class DynamoConnectionStore(ConnectionStore):
 
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
         """See `ConnectionStore.connected_at`."""
-        found: dict[ConnectionKey, int] = {}
-        for batch in batched(dict.fromkeys(keys), _KEYS_A_BATCH, strict=False):
-            pending: Any = {
-                self._table: {
-                    "Keys": [key_to_item(key) for key in batch],
-                    "ConsistentRead": True,
-                    "ProjectionExpression": "#partition, connectionId, connectedAt",
-                    "ExpressionAttributeNames": {"#partition": "partition"},
-                }
-            }
-            while pending:
-                with calling("BatchGetItem"):
-                    answer = self._client.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, []):
-                    found[key_from_item(item)] = int(item["connectedAt"]["N"])
-                pending = answer.get("UnprocessedKeys")
-        return found
+        rows = get_rows(
+            self._client,
+            self._table,
+            map(key_to_item, dict.fromkeys(keys)),
+            ProjectionExpression="#partition, connectionId, connectedAt",
+            ExpressionAttributeNames={"#partition": "partition"},
+        )
+        return {key_from_item(row): int(row["connectedAt"]["N"]) for row in rows}
 
     def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
         """See `ConnectionStore.size_and_expired`: a Query tells how many rows its filter has seen."""
@@ -284,23 +272,14 @@ class DynamoPartitionStore(PartitionStore):
 
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """See `PartitionStore.checkpoints`."""
-        found: dict[Partition, str] = {}
-        for batch in batched(partitions, _KEYS_A_BATCH, strict=False):
-            pending: Any = {
-                self._table: {
-                    "Keys": [_partition_key(partition) for partition in batch],
-                    "ConsistentRead": True,
-                    "ProjectionExpression": "#partition, checkpoint",
-                    "ExpressionAttributeNames": {"#partition": "partition"},
-                }
-            }
-            while pending:
-                with calling("BatchGetItem"):
-                    answer = self._client.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, []):
-                    found[Partition(item["partition"]["S"])] = item["checkpoint"]["S"]
-                pending = answer.get("UnprocessedKeys")
-        return found
+        rows = get_rows(
+            self._client,
+            self._table,
+            map(_partition_key, partitions),
+            ProjectionExpression="#partition, checkpoint",
+            ExpressionAttributeNames={"#partition": "partition"},
+        )
+        return {Partition(row["partition"]["S"]): row["checkpoint"]["S"] for row in rows}
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
         """See `PartitionStore.advance`."""

@@ -6,11 +6,10 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, holds
+from loudhailer.aws import calling, delete_rows, holds
 from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
 from loudhailer.conversation.port import InboxStore
 from loudhailer.ids import PlayerId
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type Item = dict[str, Any]
-
-_WRITES_A_BATCH = 25
-"""BatchWriteItem: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 
 _IS_NEW = "attribute_not_exists(messageId)"
 
@@ -58,11 +54,7 @@ class DynamoInboxStore(InboxStore):
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
-        for batch in batched(messages, _WRITES_A_BATCH, strict=False):
-            pending: Any = {self._table: [{"DeleteRequest": {"Key": _key(message)}} for message in batch]}
-            while pending:
-                with calling("BatchWriteItem"):
-                    pending = self._client.batch_write_item(RequestItems=pending).get("UnprocessedItems")
+        delete_rows(self._client, self._table, map(_key, messages))
 
 
 def _key(message: DirectMessage) -> Item:

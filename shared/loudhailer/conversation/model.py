@@ -71,10 +71,16 @@ class Wake:
     """An inbox is to be looked at: it has a new message, or its player a new connection.
 
     A wake has no time of its own: the messages expire, and an inbox that is looked at once too often does no harm.
+
+    Attributes:
+        inbox: the inbox.
+        connection: the new connection.
+        behind: the connection misses a message that another one took, and is to be closed.
     """
 
     inbox: Inbox
     connection: ConnectionKey | None = None
+    behind: bool = False
 
     def to_message(self, event_id: str) -> FifoMessage:
         """The inbox queue's message; an inbox's wakes follow one another, and two of one event are the same.
@@ -85,6 +91,8 @@ class Wake:
         wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
         if self.connection is not None:
             wire |= {"partition": self.connection.partition, "connectionId": self.connection.connection_id}
+        if self.behind:
+            wire["behind"] = True
         return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
 
     @classmethod
@@ -99,6 +107,7 @@ class Wake:
                 if "partition" in wire
                 else None
             )
-            return cls(Inbox.of_key(str(wire.get("inbox"))), connection)
+            behind = connection is not None and wire.get("behind") is True
+            return cls(Inbox.of_key(str(wire.get("inbox"))), connection, behind)
         except (codec.NotJsonError, InvalidFieldError) as error:
             raise MalformedMessageError(f"not a wake: {error}") from error

@@ -22,9 +22,10 @@ module "relay_message" {
       actions   = local.consume
       resources = [aws_sqs_queue.inbox.arn]
     }
+    # Closing too: a device that missed a message must know it.
     Post = {
       actions   = ["execute-api:ManageConnections"]
-      resources = [module.websocket_api.post_arn]
+      resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]
     }
     # What there is no time for goes on with another wake.
     SendWakes = {

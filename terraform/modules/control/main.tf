@@ -10,10 +10,19 @@ module "http_api" {
   cors_origins       = var.cors_origins
   throttle           = var.throttle
   log_retention_days = var.deployment.log_retention_days
+  routes             = local.routes
+}
+
+locals {
+  # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
+  broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
+
+  # Without jwt no request has claims.
+  tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
 
   routes = merge({ for key in local.console_routes : key => { alias = module.console[0].alias, auth = "public" } }, {
-    "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast }
-    "GET /broadcast/{id}" = { alias = module.session_api.alias, auth = var.auth.broadcast }
+    "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
+    "GET /broadcast/{id}" = { alias = module.session_api.alias, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
     "PUT /session"        = { alias = module.session_api.alias, auth = var.auth.session }
     "DELETE /session"     = { alias = module.session_api.alias, auth = var.auth.session }
     "GET /tenant"         = { alias = module.session_api.alias, auth = var.auth.session }

@@ -56,9 +56,18 @@ variable "auth" {
 }
 
 variable "jwt" {
-  description = "Who issues the tokens for auth jwt, and for whom."
-  type        = object({ issuer = string, audience = list(string) })
+  description = "Who issues the tokens for auth jwt, and for whom; the claim that says whose sessions a token opens, a tenant's id; and the scope that a token must have to broadcast."
+  type        = object({ issuer = string, audience = list(string), tenant_claim = string, broadcast_scope = string })
   default     = null
+
+  validation {
+    condition     = var.jwt == null ? true : can(regex("^[A-Za-z0-9_.:/-]{1,128}$", var.jwt.tenant_claim))
+    error_message = "jwt.tenant_claim must be the name of a claim: 1 to 128 letters, digits and _ . : / -, as in custom:tenantId."
+  }
+  validation {
+    condition     = var.jwt == null ? true : can(regex("^[!#-\\[\\]-~]{1,64}$", var.jwt.broadcast_scope))
+    error_message = "jwt.broadcast_scope must be one scope: 1 to 64 printable ASCII characters without space, quote or backslash, as in loudhailer/broadcast."
+  }
 }
 
 variable "cors_origins" {

@@ -20,6 +20,8 @@ resource "aws_apigatewayv2_route" "this" {
   target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
   authorization_type = local.authorization_types[each.value.auth]
   authorizer_id      = each.value.auth == "jwt" ? one(aws_apigatewayv2_authorizer.jwt[*].id) : null
+
+  authorization_scopes = length(each.value.scopes) > 0 ? each.value.scopes : null
 }
 
 resource "aws_lambda_permission" "this" {

@@ -19,10 +19,11 @@ variable "environment" {
 }
 
 variable "routes" {
-  description = "Alias of the function behind each route, who may call it (none, public, iam or jwt), and the route's own throttle."
+  description = "Alias of the function behind each route, who may call it (none, public, iam or jwt), scopes of which a token must have one, and the route's own throttle."
   type = map(object({
     alias    = object({ function_name = string, name = string, invoke_arn = string })
     auth     = string
+    scopes   = optional(set(string), [])
     throttle = optional(object({ rate = number, burst = number }))
   }))
 
@@ -37,6 +38,14 @@ variable "routes" {
   validation {
     condition     = alltrue([for key, route in var.routes : route.auth != "public" || startswith(key, "GET ")])
     error_message = "routes: auth public is for what everyone may read: the method must be GET."
+  }
+  validation {
+    condition     = alltrue([for route in var.routes : length(route.scopes) == 0 || route.auth == "jwt"])
+    error_message = "routes: scopes are those of tokens: auth must be jwt."
+  }
+  validation {
+    condition     = alltrue(flatten([for route in var.routes : [for scope in route.scopes : can(regex("^[!#-\\[\\]-~]{1,64}$", scope))]]))
+    error_message = "routes: a scope must be 1 to 64 printable ASCII characters without space, quote or backslash."
   }
   validation {
     condition     = var.environment == "local" || alltrue([for route in var.routes : route.auth != "none"])

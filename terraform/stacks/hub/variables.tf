@@ -226,8 +226,8 @@ variable "auth" {
 }
 
 variable "jwt" {
-  description = "Who issues the tokens for auth jwt, and for whom."
-  type        = object({ issuer = string, audience = list(string) })
+  description = "Who issues the tokens for auth jwt, and for whom; the claim that says whose sessions a token opens, a tenant's id; and the scope that a token must have to broadcast."
+  type        = object({ issuer = string, audience = list(string), tenant_claim = string, broadcast_scope = string })
   default     = null
 }
 

@@ -82,7 +82,7 @@ def main() -> None:
 
 
 class _Partitions:
-    """Answers Query: the pages of a partition's connections; nothing for the chunks of the broadcast."""
+    """Answers Query: the pages of a partition's connections."""
 
     def __init__(self, shape: Shape) -> None:
         self._pages: dict[tuple[str, str], bytes] = {}
@@ -98,8 +98,6 @@ class _Partitions:
         """The page that the request asks for."""
         query = json.loads(request)
         values = query["ExpressionAttributeValues"]
-        if ":partition" not in values:
-            return b'{"Count": 0, "ScannedCount": 0, "Items": []}'
         start = query.get("ExclusiveStartKey", {}).get("connectionId", {}).get("S", "")
         return self._pages[values[":partition"]["S"], start]
 
@@ -128,7 +126,7 @@ def _all_sent(request: bytes) -> bytes:
 
 
 def _rows(shape: Shape) -> Callable[[bytes], bytes]:
-    """Answers GetItem: the broadcast's summary, and its source."""
+    """Answers GetItem: the broadcast's summary and its source; no chunk stands."""
     rows: dict[str, dict[str, Any]] = {
         "summary": {
             "audience": {"S": '{"all":true}'},
@@ -145,7 +143,7 @@ def _rows(shape: Shape) -> Callable[[bytes], bytes]:
         part: json.dumps({"Item": {"broadcastId": {"S": _BROADCAST}, "part": {"S": part}, **row}}).encode()
         for part, row in rows.items()
     }
-    return lambda request: answers[json.loads(request)["Key"]["part"]["S"]]
+    return lambda request: answers.get(json.loads(request)["Key"]["part"]["S"], b"{}")
 
 
 def _message(shape: Shape) -> str:

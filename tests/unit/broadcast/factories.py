@@ -1,5 +1,7 @@
 """Broadcasts for the tests: messages, rows and hypothesis strategies, made in this one place."""
 
+from itertools import count
+
 from hypothesis import strategies as st
 
 from loudhailer import ids
@@ -16,6 +18,7 @@ from loudhailer.broadcast.messages import (
     Scope,
 )
 from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
 NOW = 1_800_000_000
@@ -43,6 +46,17 @@ def connection(number: int) -> ConnectionId:
 def recipients(size: int, *, first: int = 0) -> Recipients:
     """Connections of one partition."""
     return {partition(0): [connection(number) for number in range(first, first + size)]} if size else {}
+
+
+def chunks_of(store: BroadcastStore, source: int, broadcast_id: BroadcastId = BROADCAST) -> list[Chunk]:
+    """The chunks of a source that are fixed, without the empty one that ends it."""
+    found: list[Chunk] = []
+    for number in count():
+        chunk = store.chunk(broadcast_id, ChunkId(f"{source}.{number}"))
+        if chunk is None or not chunk.size:
+            break
+        found.append(chunk)
+    return found
 
 
 def announcement(

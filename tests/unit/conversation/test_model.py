@@ -37,7 +37,7 @@ def test_what_is_no_inboxs_key_is_refused(key: str) -> None:
         Inbox.of_key(key)
 
 
-@pytest.mark.parametrize("wake", [Wake(INBOX), Wake(INBOX, KEY)])
+@pytest.mark.parametrize("wake", [Wake(INBOX), Wake(INBOX, KEY), Wake(INBOX, KEY, behind=True)])
 def test_a_wake_is_read_as_it_was_sent(wake: Wake) -> None:
     """With the connection that it names, if it names one."""
     body = wake.to_message("e1").body

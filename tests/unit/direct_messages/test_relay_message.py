@@ -9,7 +9,7 @@ import pytest
 from functions.relay_message.relay_message import MESSAGES_AT_ONCE, RelayMessage
 from loudhailer.codec import decode
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.model import YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake, message_id
 from loudhailer.delivery.memory import MemoryOrderedSender
@@ -24,6 +24,7 @@ INBOX = Inbox(TENANT, PlayerId("2"))
 PHONE, LAPTOP = ConnectionId("phone="), ConnectionId("laptop=")
 OLD, YOUNG = NOW - 1_000, NOW - 1
 GONE, THROTTLED, DELIVERED = Outcome.GONE, Outcome.THROTTLED, Outcome.DELIVERED
+FAILED, UNSENT = Outcome.FAILED, Outcome.UNSENT
 
 
 class Connections(MemoryConnectionStore):
@@ -78,7 +79,7 @@ class World:
             at = next(self._times)
             self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), text, ALICE, at, expires_at))
 
-    def wake(self, connection: ConnectionKey | None = None, *, seconds: float = 7.0) -> None:
+    def wake(self, connection: ConnectionKey | None = None, *, behind: bool = False, seconds: float = 7.0) -> None:
         """Handles a wake, with so many seconds to do it in."""
         relay = RelayMessage(
             self.inboxes,
@@ -90,7 +91,12 @@ class World:
             monotonic=lambda: self.elapsed,
             pause=self._pause,
         )
-        relay(Wake(INBOX, connection), wake_id="w1", ends=self.elapsed + seconds)
+        relay(Wake(INBOX, connection, behind), wake_id="w1", ends=self.elapsed + seconds)
+
+    def wakes(self) -> list[Wake]:
+        """The wakes that were sent since this was last asked."""
+        sent, self.queue.messages = self.queue.messages, []
+        return [Wake.of_body(message.body) for message in sent]
 
     def got(self, connection: ConnectionId) -> list[object]:
         """The messages that a connection was sent."""
@@ -278,16 +284,137 @@ def test_a_wake_that_delivered_some_is_handed_on() -> None:
     assert len(world.queue.messages) == 1
 
 
-def test_a_slow_connection_is_left_behind_by_one_that_takes_everything() -> None:
-    """It is waited for once and not for long, and then left out, as long as the other one is there."""
-    world = World({PHONE: [DELIVERED, THROTTLED]})
+@pytest.mark.parametrize("outcome", [THROTTLED, FAILED, UNSENT, Outcome.REJECTED])
+def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
+    outcome: Outcome, counted: Counter[str]
+) -> None:
+    """It is waited for once, for longer than one request may take, and gets nothing more."""
+    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store(range(MESSAGES_AT_ONCE + 10))
     world.wake()
-    assert world.got(LAPTOP) == list(range(MESSAGES_AT_ONCE + 10))
-    assert (world.got(PHONE), world.waiting) == ([0], [])
-    assert world.sender.seconds == [2.0, 7.0]
+    assert world.got(PHONE) == list(range(MESSAGES_AT_ONCE + 10))
+    assert (world.got(LAPTOP), world.sender.closed, world.waiting) == ([0], [LAPTOP], [])
+    assert (world.queue.messages, counted["ConnectionClosed"]) == ([], 1)
+    assert world.sender.seconds == [5.0, 7.0]
+
+
+def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
+    """What comes while a laptop connects reaches it, too, and the phone gets it once."""
+    world = World({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b"]
+    assert (world.sender.closed, world.waiting, world.queue.messages) == ([], [], [])
+
+
+def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
+    """The phone's messages go on after two seconds; a wake of its own closes the laptop once it is open."""
+    world = World({LAPTOP: [GONE]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
+    assert 1.5 < world.elapsed <= 2
+    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
+    world.sender = Sender({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    later = iter("cd")
+    world.in_pause = lambda: world.store(next(later, ""))
+    world.wake(laptop, behind=True)
+    assert (world.got(PHONE), world.waiting) == (["c", "d"], [])
+    assert (world.got(LAPTOP), world.sender.closed) == ([], [LAPTOP])
+    assert world.wakes() == []
+
+
+def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
+    """It took something and went, or its row goes while it is waited for, or it is young no more."""
+    world = World({LAPTOP: [DELIVERED, GONE]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert (world.elapsed, world.waiting, world.wakes()) == (0, [], [])
+    world.in_pause = lambda: world.connections.delete(laptop)
+    world.store("c")
+    world.wake()
+    assert (world.elapsed, world.waiting, world.wakes()) == (0.1, [], [])
+    world.connect(LAPTOP, YOUNG)
+    world.wake(laptop, behind=True, seconds=3)
+    assert world.wakes() == []
+    world.connect(LAPTOP, YOUNG)
+    world.in_pause = lambda: None
+    world.wake(laptop, behind=True, seconds=3)
+    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
+    world.elapsed += YOUNG_SECONDS
+    world.wake(laptop, behind=True, seconds=3)
+    assert (world.wakes(), world.sender.closed) == ([], [])
+
+
+def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
+    """Which comes again if it cannot, either; wakes of several connections are not taken for one another."""
+    world = World({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
+    phone, laptop = world.connect(PHONE), world.connect(LAPTOP)
+    world.connect(ConnectionId("watch="))
+    world.store("a")
+    world.wake()
+    assert world.waiting == []
+    assert len({message.deduplication for message in world.queue.messages}) == 2
+    assert world.wakes() == [Wake(INBOX, laptop, behind=True), Wake(INBOX, phone, behind=True)]
+    with pytest.raises(TransientError):
+        world.wake(laptop, behind=True)
+    world.sender = Sender({LAPTOP: [FAILED, DELIVERED]})
+    world.store("b")
+    world.wake(laptop, behind=True)
+    assert (world.sender.closed, world.got(LAPTOP)) == ([LAPTOP], [])
+    assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
+
+
+def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:
+    """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
+    world = World({LAPTOP: [THROTTLED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("a")
+    world.queue.down = True
+    with pytest.raises(TransientError):
+        world.wake()
+    assert world.waiting == ["a"]
+
+
+def test_connections_that_come_on_together_are_not_left_behind() -> None:
+    """When nobody took everything, what all of them took is done with; who took nothing beside them is closed."""
+    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    world.wake()
+    assert (world.sender.closed, world.waiting) == ([], ["b", "c"])
+    assert world.wakes() == [Wake(INBOX)]
+    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    world.wake()
+    assert (world.sender.closed, world.got(LAPTOP), world.waiting) == ([LAPTOP], [], ["c"])
+
+
+def test_nobody_is_left_behind_because_the_time_was_short() -> None:
+    """What several connections cannot be given enough time for any more is left to another wake."""
+    world = World()
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store(range(MESSAGES_AT_ONCE + 1))
+
+    def pass_time() -> None:
+        world.elapsed += 2.5
+
+    world.sender.before = pass_time
+    world.wake()
+    assert (world.waiting, world.wakes()) == ([MESSAGES_AT_ONCE], [Wake(INBOX)])
 
 
 def test_nothing_is_deleted_that_nobody_took() -> None:

@@ -1,5 +1,6 @@
 """Sessions, tenants and reports over HTTP."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -40,20 +41,26 @@ class World:
             self.broadcasts,
             websocket_url="wss://example.test/live",
             list_tenants=list_tenants,
+            tenant_claim="custom:tenantId",
             clock=lambda: NOW,
         )
 
-    def call(self, route: str, subject: str | None = None, **query: str) -> tuple[int, Any]:
-        """Status and body of the reply to a request."""
+    def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
+        """Status and body of the reply to a request, which has a token if it has claims."""
         event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}}
         if query:
             event["queryStringParameters"] = query
             event["pathParameters"] = query
-        if subject is not None:
-            event["requestContext"] = {"authorizer": {"jwt": {"claims": {"sub": subject}}}}
+        if claims is not None:
+            event["requestContext"] = {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
         reply = self.api(event)
         assert reply["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
         return reply["statusCode"], decode(reply["body"])
+
+
+def token(subject: str) -> dict[str, str]:
+    """The claims of a token of the tenant."""
+    return {"sub": subject, "custom:tenantId": "acme"}
 
 
 @pytest.fixture
@@ -110,14 +117,15 @@ def test_a_session_is_bound_to_one_player(world: World) -> None:
 
 def test_a_tokens_subject_is_the_player(world: World) -> None:
     """Whatever the query claims."""
-    world.call("PUT /session", subject="ann", tenantId="acme", sessionId="s1", playerId="bob")
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1", playerId="bob")
     assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
 
-@pytest.mark.parametrize("subject", ["", "auth0|ann"])
-def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, subject: str) -> None:
-    """What the query claims does not take its place."""
-    status, body = world.call("PUT /session", subject=subject, tenantId="acme", sessionId="s1", playerId="bob")
+@pytest.mark.parametrize("subject", [None, "", "auth0|ann"])
+def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, subject: str | None) -> None:
+    """What the query claims does not take its place, also where the token has no subject."""
+    claims = {name: value for name, value in token(subject or "").items() if name != "sub" or subject is not None}
+    status, body = world.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
     reason = "sub: must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
     assert (status, body) == (400, {"error": {"field": "sub", "message": reason}})
     assert world.sessions.rows == {}
@@ -125,9 +133,41 @@ def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, 
 
 def test_a_session_of_another_subject_is_refused(world: World) -> None:
     """A token does not open what is bound to somebody else."""
-    world.call("PUT /session", subject="ann", tenantId="acme", sessionId="s1")
-    status, body = world.call("PUT /session", subject="bob", tenantId="acme", sessionId="s1", playerId="ann")
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    status, body = world.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
     assert (status, body["error"]["field"]) == (409, "playerId")
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "ann"},
+        {"sub": "ann", "custom:tenantId": "globex"},
+        {"sub": "ann", "custom:tenantId": ""},
+        {"sub": "ann", "custom:tenantId": "[acme globex]"},
+        {"sub": "ann", "custom:tenantId": "Acme", "tenantId": "acme"},
+    ],
+    ids=str,
+)
+def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
+    world: World, route: str, claims: dict[str, str], counted: Counter[str]
+) -> None:
+    """Whether there is such a tenant or not: the one claim that counts must be its id."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    for tenant in ("acme", "nobody"):
+        for session in ("s1", "s2"):
+            reply = world.call(route, claims, tenantId=tenant, sessionId=session)
+            assert reply == (403, {"message": "Forbidden"})
+    assert world.sessions.rows == before
+    assert counted["TokenOfOtherTenant"] == 4
+
+
+def test_a_tenants_token_ends_its_session(world: World) -> None:
+    """As it opened it."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:

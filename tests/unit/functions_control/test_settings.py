@@ -27,6 +27,7 @@ VALUES = {
     "WEBSOCKET_URL": "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live",
     "CALLBACK_ENDPOINT": "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live",
     "LIST_TENANTS": "false",
+    "TENANT_CLAIM": "custom:tenant_id",
     "TENANT_ROLE_ARN": "arn:aws:iam::111111111111:role/loudhailer-local-connect-tenant",
     "ACCOUNTING_FAILURE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111111111111/accounting-failure",
 }

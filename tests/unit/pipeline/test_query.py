@@ -1,6 +1,7 @@
 """A source's recipients are fixed once, whatever happens meanwhile."""
 
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, Scope
-from loudhailer.broadcast.model import Source
+from loudhailer.broadcast.model import Chunk, Source
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
@@ -32,6 +33,7 @@ from tests.unit.broadcast.factories import (
     NOW,
     TENANT,
     chunk,
+    chunks_of,
     connection,
     partition,
     partition_message,
@@ -48,6 +50,10 @@ TWO_PARTITIONS = (partition(0), partition(1))
 def key(number: int, in_partition: int = 0) -> ConnectionKey:
     """A connection's key."""
     return ConnectionKey(partition(in_partition), connection(number))
+
+
+class Held(Chunk):
+    """A chunk that a weak reference can be made to, so that it is known when it is let go."""
 
 
 class World:
@@ -108,7 +114,7 @@ class World:
         assert source is not None
         assert source.dispatched is not None
         sent = {message.chunk_id: message.recipients for message in self.sent}
-        chunks = [chunk for chunk in self.broadcasts.chunks(BROADCAST, 0) if chunk.chunk_id in sent]
+        chunks = [chunk for chunk in chunks_of(self.broadcasts, 0) if chunk.chunk_id in sent]
         assert sent == {chunk.chunk_id: chunk.recipients for chunk in chunks}
         assert source.dispatched == sum(chunk.size for chunk in chunks)
         return [
@@ -242,7 +248,7 @@ def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
     broadcasts.fix_chunk = after_another  # type: ignore[assignment, method-assign]  # another query comes in between
     world.run()
     assert world.dispatched() == [key(number) for number in range(8)]
-    assert broadcasts.chunks(BROADCAST, 0)[0].size == size
+    assert chunks_of(broadcasts, 0)[0].size == size
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -255,18 +261,47 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
         world.connect(early)
         query = world.query(Fuse(at, carried_out=carried_out).call)
         finished = not killed(query, world.body())
-        standing = world.broadcasts.chunks(BROADCAST, 0)
+        standing = chunks_of(world.broadcasts, 0)
         world.connect(map(key, range(1, 30, 2)), seconds_ago=0)
         for gone in left:
             del world.connections.rows[gone]
         world.run()
-        assert world.broadcasts.chunks(BROADCAST, 0)[: len(standing)] == standing
+        assert chunks_of(world.broadcasts, 0)[: len(standing)] == standing
         found = Counter(world.dispatched())
         assert set(found.values()) == {1}
         assert found.keys() >= set(early) - left
         if finished:
             return
     pytest.fail("it never came to its end")
+
+
+def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
+    """However many there are: a source of any size is gone on with in the memory of a few chunks."""
+    world = World()
+    world.connect(map(key, range(CHUNK_SIZE * 200)))
+    assert killed(world.query(Fuse(400, carried_out=True).call), world.body())
+    assert len(chunks_of(world.broadcasts, 0)) > 100
+    held: list[weakref.ref[Chunk]] = []
+    most = 0
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        nonlocal most
+        most = max(most, sum(chunk() is not None for chunk in held))
+        answer = method(*arguments, **named)
+        if isinstance(answer, Chunk):
+            answer = Held(
+                chunk_id=answer.chunk_id,
+                recipients=answer.recipients,
+                young=answer.young,
+                young_until=answer.young_until,
+            )
+            held.append(weakref.ref(answer))
+        return answer
+
+    world.query(call)(world.body())
+    assert world.dispatched() == sorted(world.connections.rows)
+    assert len(held) >= 200
+    assert most <= 2
 
 
 @given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
@@ -351,7 +386,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> No
     world = World()
     world.connect(map(key, range(7)))
     assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
-    standing = len(world.broadcasts.chunks(BROADCAST, 0))
+    standing = len(chunks_of(world.broadcasts, 0))
     world.now += LIFETIME
     world.run()
     assert 0 < standing < 3

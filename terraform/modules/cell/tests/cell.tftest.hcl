@@ -150,20 +150,22 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
 
   assert {
     condition = {
-      for name, function in local.functions : name => flatten([
-        for statement in function.role.policy.Statement : statement.Resource if strcontains(join(" ", statement.Action), "execute-api:")
-      ])[0]
+      for name, function in local.functions : name => [
+        for resource in flatten([
+          for statement in function.role.policy.Statement : statement.Resource if strcontains(join(" ", statement.Action), "execute-api:")
+        ]) : trimprefix(resource, "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/")
+      ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
-      join_room     = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      send_message  = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      presence      = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      relay_message = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      post_message  = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      echo          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
-      end_session   = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+      join_room     = ["POST/@connections/*"]
+      send_message  = ["POST/@connections/*"]
+      presence      = ["POST/@connections/*"]
+      relay_message = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message  = ["POST/@connections/*"]
+      echo          = ["POST/@connections/*", "DELETE/@connections/*"]
+      end_session   = ["DELETE/@connections/*"]
     }
-    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo and end_session may close them, and no other function may do anything to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo, end_session and relay_message may close them, and no other function may do anything to any."
   }
 }
 

@@ -118,3 +118,64 @@ run "a_queue_for_a_topic_an_http_url_for_a_websocket_and_a_day_of_life_are_refus
 
   expect_failures = [var.topic_arn, var.websocket_url, var.message_lifetime_seconds]
 }
+
+run "a_token_opens_its_tenants_sessions_and_broadcasts_with_the_scope_alone" {
+  command = plan
+
+  variables {
+    auth = { broadcast = "jwt", session = "jwt" }
+    jwt = {
+      issuer          = "https://issuer.example.com"
+      audience        = ["loudhailer"]
+      tenant_claim    = "custom:tenantId"
+      broadcast_scope = "loudhailer/broadcast"
+    }
+  }
+
+  assert {
+    condition     = local.tenant_claim == "custom:tenantId"
+    error_message = "session_api must know the claim that names a token's tenant."
+  }
+  assert {
+    condition = { for key, route in local.routes : key => join(" ", route.scopes) if contains(keys(route), "scopes") } == {
+      "POST /broadcast"     = "loudhailer/broadcast"
+      "GET /broadcast/{id}" = "loudhailer/broadcast"
+    }
+    error_message = "The routes of broadcasts must ask for the scope."
+  }
+}
+
+run "signed_requests_need_no_scope" {
+  command = plan
+
+  variables {
+    auth = { session = "jwt" }
+    jwt = {
+      issuer          = "https://issuer.example.com"
+      audience        = ["loudhailer"]
+      tenant_claim    = "tenant"
+      broadcast_scope = "broadcast"
+    }
+  }
+
+  assert {
+    condition     = length(local.broadcast_scopes) == 0
+    error_message = "Scopes are those of tokens."
+  }
+}
+
+run "a_claim_without_a_name_and_a_scope_with_a_space_are_refused" {
+  command = plan
+
+  variables {
+    auth = { broadcast = "jwt", session = "jwt" }
+    jwt = {
+      issuer          = "https://issuer.example.com"
+      audience        = ["loudhailer"]
+      tenant_claim    = ""
+      broadcast_scope = "broadcast admin"
+    }
+  }
+
+  expect_failures = [var.jwt]
+}

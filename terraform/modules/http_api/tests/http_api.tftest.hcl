@@ -78,6 +78,11 @@ run "a_token_of_the_issuer_opens_a_jwt_route" {
         auth     = "jwt"
         throttle = { rate = 50, burst = 100 }
       }
+      "POST /broadcast" = {
+        alias  = { function_name = "publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
+        auth   = "jwt"
+        scopes = ["loudhailer/broadcast"]
+      }
     }
   }
 
@@ -87,6 +92,13 @@ run "a_token_of_the_issuer_opens_a_jwt_route" {
       && aws_apigatewayv2_route.this["PUT /session"].authorizer_id == "auth01"
     )
     error_message = "auth jwt must use the authorizer."
+  }
+  assert {
+    condition = (
+      aws_apigatewayv2_route.this["PUT /session"].authorization_scopes == null
+      && aws_apigatewayv2_route.this["POST /broadcast"].authorization_scopes == toset(["loudhailer/broadcast"])
+    )
+    error_message = "A route must ask for its scopes, and for none if it has none."
   }
   assert {
     condition     = one(aws_apigatewayv2_stage.this.route_settings).throttling_rate_limit == 50
@@ -183,6 +195,39 @@ run "jwt_without_an_issuer_is_refused" {
   }
 
   expect_failures = [var.jwt]
+}
+
+run "a_scope_of_no_token_is_refused" {
+  command = plan
+
+  variables {
+    routes = {
+      "POST /broadcast" = {
+        alias  = { function_name = "publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
+        auth   = "iam"
+        scopes = ["loudhailer/broadcast"]
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "two_scopes_in_one_are_refused" {
+  command = plan
+
+  variables {
+    jwt = { issuer = "https://issuer.example.com", audience = ["loudhailer"] }
+    routes = {
+      "POST /broadcast" = {
+        alias  = { function_name = "publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
+        auth   = "jwt"
+        scopes = ["broadcast admin"]
+      }
+    }
+  }
+
+  expect_failures = [var.routes]
 }
 
 run "a_route_for_any_method_is_refused" {
