@@ -246,7 +246,9 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
                 return answer.status, await answer.json()
 
         forged = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-        mine, now = {"tenantId": session.tenant}, int(time.time())
+        mine: dict[str, Any] = {"tenantId": session.tenant}
+        no_tenant, other_tenant = dict[str, Any](), {**mine, "tenantId": scene.tenant()}
+        now = int(time.time())
         good = token(issuer, "ann", **mine)
         header, _, signature = good.split(".")
         bad = {
@@ -259,7 +261,7 @@ async def test_a_token_says_who_the_player_is(scene: Scene) -> None:
             "for others": token(issuer, "ann", aud="others"),
         }
         assert {name: (await put(bearer))[0] for name, bearer in bad.items()} == dict.fromkeys(bad, 401)
-        for others in ({}, {"tenantId": scene.tenant()}):
+        for others in (no_tenant, other_tenant):
             assert await put(token(issuer, "ann", **others)) == (403, {"message": "Forbidden"})
         status, body = await put(token(issuer, "auth0|123", **mine))
         assert (status, body["error"]["field"]) == (400, "sub")

@@ -78,8 +78,8 @@ def test_a_release_is_written_down(subscriber: Account, blue_apply_keys: Keys, i
     """Beside the state, in the subscriber's own bucket."""
     release = Manifest.now(COMMIT, Image(**image))
     history = History(subscriber.client("s3", blue_apply_keys), subscriber.bucket, "subscriber")
-    history.append(Action.PROMOTED, release)
-    assert history.current() == release
+    history.append(Action.PROMOTED, release, release.commit)
+    assert [entry.manifest for entry in history.entries()] == [release]
 
 
 def test_a_pull_request_moves_no_traffic(subscriber: Account, blue_plan_keys: Keys, shift: Shift) -> None:

@@ -93,7 +93,7 @@ def test_a_session_is_made_and_refreshed(world: World) -> None:
     ],
     ids=str,
 )
-def test_an_invalid_session_request_is_told_so(world: World, route: str, query: dict[str, str]) -> None:
+def test_an_invalid_session_request_is_told_so(world: World, route: str, query: dict[str, Any]) -> None:
     """A JSON string, as clients have always had it; and nothing is made."""
     assert world.call(route, **query) == (400, "Invalid request")
     assert world.sessions.rows == {}
