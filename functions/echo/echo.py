@@ -1,4 +1,4 @@
-"""Answers what sessions send to the silo and to the pool, in the order in which each session sent it.
+"""Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
 
 A message goes as it is to the session's other connections, and then in an envelope to all of them. It renews the
 session; if that is over, the sender is told, and nothing brings it back. Over the tenant's limit the sender alone is

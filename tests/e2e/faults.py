@@ -5,6 +5,7 @@ still the test looks at what it has done so far.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -111,6 +112,22 @@ def without(system: System, queue: str) -> Iterator[None]:
         }
         again = system.sqs.create_queue(QueueName=_name(url), Attributes=kept, tags=tags)
         assert again["QueueUrl"] == url
+
+
+@contextmanager
+def refused(system: System, function: str, queue: str) -> Iterator[None]:
+    """The function may not send to the queue during the block; what is in the queue stays there, and is read."""
+    role = system.functions.get_function_configuration(FunctionName=system.deployment.functions[function])["Role"]
+    names = {"RoleName": role.rpartition("/")[2], "PolicyName": "refused"}
+    answer = system.sqs.get_queue_attributes(QueueUrl=system.queue(queue), AttributeNames=["QueueArn"])
+    arn = answer["Attributes"]["QueueArn"]
+    statement = {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": arn}
+    iam = system.deployment.client("iam")
+    iam.put_role_policy(**names, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(**names)
 
 
 async def taken(system: System, queue: str, broadcast_id: str) -> str:

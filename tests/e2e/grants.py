@@ -25,8 +25,6 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "connections/index/player": ("{}#alice", "{}#al.i@ce-"),
     "connections/index/room": ("{}#lobby",),
     "sessions": ("{}",),
-    "partitions": ("{}",),
-    "tenants": ("{}",),
     "limits": ("{}:minute:1", "{}:s1:minute:1", "{}:minutemsg:1", "{}:alice:minutemsg:1"),
     "messages": ("{}#alice",),
 }

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any, Self
 
 from functions.reconcile.reconcile import SETTLED_SECONDS
@@ -116,11 +117,11 @@ class Invariants:
         await self.scene.faults()
 
     async def haunt(self, number: int) -> None:
-        """Add rows of connections that vanished long ago, counted like all others, and as old."""
+        """Add rows of connections that vanished long ago to all partitions, counted like all others, and as old."""
         assert self._session is not None
         system, now = self.scene.system, int(time.time())
-        (partition, *_) = system.deployment.partitions.of_tenant(self.tenant)
-        keys = (ConnectionKey(partition.partition, ConnectionId(new_id())) for _ in range(number))
+        partitions = cycle(system.deployment.partitions.of_tenant(self.tenant))
+        keys = (ConnectionKey(next(partitions).partition, ConnectionId(new_id())) for _ in range(number))
         ghosts = [Connection(key, self._session.session, now - _MINUTE, now + CONNECTION_SECONDS) for key in keys]
         for first in range(0, number, 25):
             puts = [{"PutRequest": {"Item": connection_to_item(ghost)}} for ghost in ghosts[first : first + 25]]

@@ -1,5 +1,6 @@
 """All faults together, at random, for a while; then everything must be as it should.
 
+Each fault comes once, in an order by lot, then they come as it falls, until the time is over.
 `LOUDHAILER_CHAOS_SECONDS` says for how long, `LOUDHAILER_CHAOS_SEED` which faults: a run prints its seed, and the same
 seed makes the same choices, though not at the same moments.
 """
@@ -9,11 +10,15 @@ import os
 import random
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
-from tests.e2e.faults import Workers, paused
+from loudhailer.broadcast.model import TallyKey
+from loudhailer.ids import BroadcastId, ChunkId
+from tests.e2e.faults import Workers, paused, refused
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tools.client.socket import Departure
@@ -25,6 +30,15 @@ CROWD = 40
 STALE = 100
 VICTIMS = ("swarm", "query", "post_message", "settle", "accounting")
 
+_STORM_SECONDS = (0.5, 1.5)
+_OUTAGE_SECONDS = (1.0, 3.0)
+_WRITE_SECONDS = 15.0
+"""How long a worker is given to do what it is to be killed at: other faults may keep it from it."""
+
+_LARGE = "x" * 100_000
+_LARGE_BROADCASTS = 12
+"""More than the gateway and the network keep for a client that does not read."""
+
 
 class Chaos:
     """Breaks things at random, and mends what would stay broken."""
@@ -33,35 +47,78 @@ class Chaos:
         self._invariants = invariants
         self._scene: Scene = invariants.scene
         self._random = random.Random(seed)  # noqa: S311  # it is to be repeatable
-        self._workers = [Workers(self._scene.system, function) for function in VICTIMS]
+        self._workers = {function: Workers(self._scene.system, function) for function in VICTIMS}
         self._queues = [*self._scene.system.deployment.shard_names, "partition", "outcome"]
-        self._pause = ExitStack()
-        self._actions = {
-            self._publish: 6,
-            self._kill: 4,
-            self._change_faults: 4,
-            self._pause_or_resume: 2,
-            self._repeat_chunk: 2,
-            self._join: 1,
-            self._leave: 1,
+        self._paused = ExitStack()
+        self._resume_reading: Callable[[], None] = lambda: None
+        self._actions: dict[Callable[[], Awaitable[None]], int] = {
+            self._publish: 12,
+            self._kill: 8,
+            self._change_faults: 8,
+            self._storm: 2,
+            self._pause: 4,
+            self._outage: 2,
+            self._repeat_chunk: 4,
+            self._stop_reading: 1,
+            self._join: 2,
+            self._leave: 2,
+            **{partial(self._kill_as_it_writes, function): 1 for function in VICTIMS},
         }
 
     async def reign(self, seconds: float) -> None:
         """Break things for so long; afterwards nothing is broken any more."""
         ends = time.monotonic() + seconds
         actions, weights = zip(*self._actions.items(), strict=True)
-        with self._pause:
+        with self._paused:
+            for act in self._random.sample(actions, len(actions)):
+                await self._do(act)
             while time.monotonic() < ends:
                 (act,) = self._random.choices(actions, weights)
-                await act()
-                await asyncio.sleep(self._random.uniform(0, 0.6))
+                await self._do(act)
+        self._resume_reading()
         await self._scene.faults()
+
+    async def _do(self, act: Callable[[], Awaitable[None]]) -> None:
+        await act()
+        await asyncio.sleep(self._random.uniform(0, 0.6))
 
     async def _publish(self) -> None:
         await self._invariants.publish(self._random.random())
 
     async def _kill(self) -> None:
-        await asyncio.to_thread(self._random.choice(self._workers).kill)
+        await asyncio.to_thread(self._workers[self._random.choice(VICTIMS)].kill)
+
+    async def _kill_as_it_writes(self, function: str) -> None:
+        """Kill a function's workers between their first write and their answer, on a broadcast or a join of its own."""
+        self._paused.close()
+        ends = time.monotonic() + _WRITE_SECONDS
+        broadcast_id = self._invariants.announced()
+        has_written = self._write_of(function, broadcast_id)
+        kill = asyncio.create_task(self._workers[function].kill_when(lambda: has_written() or time.monotonic() > ends))
+        await self._invariants.publish(self._random.random(), broadcast_id)
+        if function == "accounting":
+            await self._join()
+        await kill
+
+    def _write_of(self, function: str, broadcast_id: BroadcastId) -> Callable[[], object]:
+        """Whether the function has begun to write: what swarm, query and settle do for a broadcast."""
+        system, tenant = self._scene.system, self._invariants.tenant
+
+        def checkpoints() -> list[str]:
+            return [row.checkpoint for row in system.deployment.partitions.of_tenant(tenant)]
+
+        match function:
+            case "swarm":
+                return lambda: system.broadcasts.sources(broadcast_id)
+            case "query":
+                return lambda: system.broadcasts.chunks(broadcast_id, 0)
+            case "post_message":
+                return lambda: self._invariants.got(broadcast_id)
+            case "settle":
+                return lambda: system.broadcasts.tallies_of([TallyKey(broadcast_id, ChunkId("0.0"))])
+            case _:
+                before = checkpoints()
+                return lambda: checkpoints() != before
 
     async def _change_faults(self) -> None:
         rates = {
@@ -71,9 +128,34 @@ class Chaos:
         seed = self._random.randrange(10**6)
         await self._scene.faults(**rates, drop_disconnect=0.5, latency_ms=self._random.choice((0.0, 30.0)), seed=seed)
 
-    async def _pause_or_resume(self) -> None:
-        self._pause.close()
-        self._pause.enter_context(paused(self._scene.system, self._random.choice(self._queues)))
+    async def _storm(self) -> None:
+        """Answer every post with 429 for a moment, and most of them until the faults change."""
+        self._paused.close()
+        await self._scene.faults(throttle_rate=1.0, drop_disconnect=0.5)
+        await self._publish()
+        await asyncio.sleep(self._random.uniform(*_STORM_SECONDS))
+        await self._scene.faults(throttle_rate=0.7, drop_disconnect=0.5, seed=self._random.randrange(10**6))
+
+    async def _pause(self) -> None:
+        """Pause a queue until another one is paused, or a fault comes that needs all of them."""
+        self._paused.close()
+        self._paused.enter_context(paused(self._scene.system, self._random.choice(self._queues)))
+
+    async def _outage(self) -> None:
+        """Let nobody tell outcomes for a while."""
+        self._paused.close()
+        with refused(self._scene.system, "post_message", "outcome"):
+            await self._publish()
+            await asyncio.sleep(self._random.uniform(*_OUTAGE_SECONDS))
+
+    async def _stop_reading(self) -> None:
+        """Let one who stays to the end not read, and send more than is kept for it; the one before reads again."""
+        self._resume_reading()
+        one = self._random.choice(self._invariants.open[: CROWD // 2])
+        one.stop_reading()
+        self._resume_reading = one.resume_reading
+        for _ in range(_LARGE_BROADCASTS):
+            await self._invariants.publish(_LARGE)
 
     async def _repeat_chunk(self) -> None:
         """Deliver a message of a shard twice, if one is there to be seen."""

@@ -12,7 +12,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.scope import PerTenant
-from tests.e2e.grants import LEADING_KEYS, SEVERAL_KEYS, Account, Grant, Place, TenantRole, allowed, reaches
+from tests.e2e.grants import CALLS, LEADING_KEYS, SEVERAL_KEYS, Account, Grant, Place, TenantRole, allowed, reaches
 from tests.e2e.system import System
 from tools.stack.local_aws import REGION
 
@@ -166,14 +166,15 @@ def test_a_tenant_scans_nothing(account: Account, functions: list[Function]) -> 
     assert scanned == []
 
 
-def test_a_tenant_has_no_business_with_broadcasts(account: Account, functions: list[Function]) -> None:
-    """A broadcast is nobody's row."""
-    broadcasts = next(place for place in account.places.values() if place.name == "broadcasts")
+@pytest.mark.parametrize("table", ["broadcasts", "partitions", "tenants"])
+def test_a_tenant_has_no_business_in_a_table(account: Account, functions: list[Function], table: str) -> None:
+    """A broadcast is nobody's row; a tenant neither counts itself nor sets its own limits."""
+    (place,) = (place for place in account.places.values() if place.name == table)
     reached = [
         str(grant)
         for function in functions
-        for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem")
-        if reaches(function.as_a, grant := Grant(function.role.arn, action, broadcasts), A)
+        for action in CALLS
+        if reaches(function.as_a, grant := Grant(function.role.arn, action, place), A)
     ]
     assert reached == []
 

@@ -9,8 +9,9 @@ import uuid
 from typing import Any
 
 from loudhailer.broadcast.messages import ChunkMessage
-from loudhailer.ids import BroadcastId, Partition, TenantId
+from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.e2e.faults import paused
+from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import Item, eventually
 from tests.unit.broadcast.factories import chunks_of
@@ -76,21 +77,29 @@ async def test_an_invocation_with_a_message_reaches_everyone(scene: Scene) -> No
     assert (frame["id"], frame["data"]) == (broadcast_id, "hello, everyone")
 
 
-async def test_every_partition_is_queried_and_its_connections_are_spread_over_the_shards(scene: Scene) -> None:
-    """The chunks that wait there hold everyone once."""
-    guests = await scene.guests(await scene.session(tenant := scene.tenant()), 6)
-    with paused(scene.system, *scene.system.deployment.shard_names):
-        broadcast_id = await scene.broadcast({"tenantId": tenant})
-        found = await eventually(
-            lambda: [
-                chunk
-                for shard in scene.system.deployment.shard_names
-                for chunk in chunks_waiting(scene, shard, broadcast_id)
-            ]
-        )
-    recipients = [connection for chunk in found for ids in chunk.recipients.values() for connection in ids]
-    assert sorted(recipients) == sorted(rows(scene, tenant))
-    assert [(await guest.frame())["id"] for guest in guests] == [broadcast_id] * 6
+async def test_every_partition_is_queried_and_their_connections_are_spread_over_the_shards(scene: Scene) -> None:
+    """Three partitions have too many rows for one chunk, most of them stale; in all shards together each waits once."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(6)
+        partitions = [nth_partition(invariants.tenant, number) for number in range(3)]
+        scene.system.deployment.partitions.open(partitions)
+        await invariants.haunt(stale := 600)
+        await scene.counted(invariants.tenant, 6 + stale)
+        there = rows(scene, invariants.tenant)
+        shards = scene.system.deployment.shard_names
+        assert len(shards) > 1
+        with paused(scene.system, *shards):
+            broadcast_id = await invariants.publish()
+            await invariants.until(broadcast_id, dispatched=6 + stale, inFlight=6 + stale)
+            found = [chunks_waiting(scene, shard, broadcast_id) for shard in shards]
+        assert all(found)
+        chunks = [chunk for waiting in found for chunk in waiting]
+        recipients = [
+            (one, partition) for chunk in chunks for partition, ids in chunk.recipients.items() for one in ids
+        ]
+        assert sorted(recipients) == sorted(there.items())
+        assert {partition for _, partition in recipients} == set(partitions)
+        await invariants.hold(gone=stale)
 
 
 async def test_each_connection_is_posted_to_and_a_stale_one_is_deleted(scene: Scene) -> None:

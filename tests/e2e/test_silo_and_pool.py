@@ -18,7 +18,7 @@ GOLD = TenantId("gold")
 
 SESSIONS = 10
 KILLED_AFTER = 400
-UNANSWERED = 40
+UNANSWERED = 15
 """How many of its messages a client of the load lets be on their way: the stage throttles those who send more."""
 
 FAULTS = {"error_rate": 0.01, "reset_rate": 0.01, "lost_response_rate": 0.01, "throttle_rate": 0.02}

@@ -78,8 +78,8 @@ class StsRoleSessions:
 class ServiceIntegration:
     """`AWS`: a request to a service, signed as the integration's role.
 
-    What one connection sends is sent on one after the other: AWS promises no order, but that the frames of a session
-    come into the queue as the client sent them is what a route to a FIFO queue is for.
+    What one connection sends is sent on one after the other. AWS promises no order here, so that a test of order shows
+    only what comes behind the queue.
     """
 
     def __init__(self, endpoint: str, roles: RoleSessions, concurrency: int) -> None:

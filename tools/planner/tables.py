@@ -17,6 +17,9 @@ _LIFETIME_SECONDS = 300
 _LANE_POSTS_PER_SECOND = 9_000
 """A worker has at most 900 posts in flight, each of up to 0.1 s, it is assumed."""
 
+_PINGS_SHARE = 5 * 5
+"""Frames have a fifth of the quota, and pings are on one of five routes, which share it in equal parts."""
+
 
 def plan_tables(load: Load) -> Iterator[Table]:
     """The plan for a load: one broadcast, the parts that make it, the functions, and the month's bill."""
@@ -43,8 +46,8 @@ def warnings(load: Load) -> Iterator[str]:
     """What an operator must change before this load comes, each in a sentence."""
     if load.lanes_seconds > _LIFETIME_SECONDS:
         yield "A broadcast outlives its messages: raise message_lifetime_seconds (300), or spread over more accounts."
-    if load.pings_per_second > load.posts_per_second / 5:
-        yield "Pings pass a fifth of the quota, which is what the stage lets in: spread over more accounts."
+    if load.pings_per_second > load.posts_per_second / _PINGS_SHARE:
+        yield f"Pings pass a {_PINGS_SHARE}th of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
     if load.cell_partitions == MAX_PARTITIONS:
@@ -79,7 +82,7 @@ def _parts(load: Load) -> Table:
     ):
         in_all = load.connections if name == "connections" else of_cell * cells
         table.add_row(name, f"{of_cell:,}", f"{in_all:,}", note)
-    pings = f"an account; its stage lets in {load.posts_per_second // 5:,}"
+    pings = f"an account; its route lets in {load.posts_per_second // _PINGS_SHARE:,}"
     table.add_row(
         "pings a second", "", f"{load.pings_per_second * load.accounts:,.0f}", f"{load.pings_per_second:,.0f} {pings}"
     )

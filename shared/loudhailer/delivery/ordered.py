@@ -1,7 +1,8 @@
 """The ordered sender on libcurl: connections side by side over one multi handle, each connection's frames in a row.
 
-Unlike the posts of a broadcast these differ in their frames, so each is signed by itself, and no lane holds them back:
-they answer what clients have sent, and the stage's throttle bounds that. TLS is verified, against the certificates that
+Unlike the posts of a broadcast these differ in their frames, so each is signed by itself. No lane holds them back: they
+answer what clients have sent, of which the stage lets in so much, but a frame may be answered with a post to each of a
+hundred connections, and nothing but the account's quota bounds those. TLS is verified, against the certificates that
 AWS_CA_BUNDLE names or libcurl's own.
 """
 

@@ -1,8 +1,9 @@
-# Alarms watch queues: whatever is down or fails, a message waits or ends in a queue of failures. What to do is in
-# docs/runbook.md.
+# Alarms watch queues and streams: whatever is down or fails, a message or a record waits, or ends in a queue of failures.
+# What to do is in docs/runbook.md.
 
 locals {
-  # A message of the way of a broadcast may wait for half of its life; the other half is left to whoever is woken.
+  # What carries a broadcast may wait for half of its life; the other half is left to whoever is woken. Nobody who waits for
+  # an answer or a direct message should wait longer.
   longest_wait_seconds = floor(var.message_lifetime_seconds / 2)
 
   work_queues = merge(
@@ -12,8 +13,34 @@ locals {
       partition   = "query does not take sources"
       outcome     = "settle does not take outcomes: reports lag behind, deliveries do not"
       undelivered = "settle does not take what could not be handled: reports do not end"
+      inbox       = "relay_message does not deliver an inbox, or not fast enough"
+    },
+    {
+      for name, queue in module.messaging.queues : name =>
+      "echo does not answer the frames of ${queue.tenant == null ? "the pool" : "tenant ${queue.tenant}"}, or not fast enough"
     },
   )
+
+  stream_readers = {
+    accounting  = { function = module.accounting.name, lag = "counts and totals lag behind" }
+    presence    = { function = module.presence.name, lag = "inboxes are not woken, leaves are not announced" }
+    end_session = { function = module.end_session.name, lag = "connections of ended sessions stay open" }
+  }
+
+  # The metric is of all of a function's aliases and versions, in milliseconds. It comes with invocations: a reader that is
+  # not invoked at all has none, and its records are given up after an hour, which the queues of failures show.
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+  stream_ages = {
+    for name, reader in local.stream_readers : name => {
+      threshold = local.longest_wait_seconds * 1000
+      metric = {
+        namespace  = "AWS/Lambda"
+        name       = "IteratorAge"
+        dimensions = { FunctionName = reader.function }
+        statistic  = "Maximum"
+      }
+    }
+  }
 
   failure_queues = toset([
     "accounting-failure", "dead-letter", "dead-letter-fifo", "end-session-failure", "inbox-failure", "presence-failure",
@@ -38,6 +65,17 @@ module "waiting_alarm" {
     dimensions = { QueueName = local.queue_names[each.key] }
     statistic  = "Maximum"
   }
+}
+
+module "behind_alarm" {
+  source   = "../alarm"
+  for_each = local.stream_readers
+
+  name        = "${var.deployment.prefix}-${each.key}-behind"
+  description = "Records wait in a stream that ${each.key} reads: ${each.value.lag}."
+  threshold   = local.stream_ages[each.key].threshold
+  metric      = local.stream_ages[each.key].metric
+  topic_arn   = var.alarm_topic_arn
 }
 
 module "failure_alarm" {

@@ -98,8 +98,9 @@ locals {
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards
 
-  # A fifth of the quota, so that frames from clients cannot starve a broadcast.
-  inbound = { rate = floor(var.quota.posts_per_second / 5), burst = floor(var.quota.burst / 5) }
+  # A fifth of the quota for frames from clients. It does not bound what they cause: a frame may be answered with a post to
+  # each connection of a session or of a room.
+  inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 5 }
 
   lane_posts_per_second = floor(
     var.quota.posts_per_second * var.quota.headroom / (var.shards.count * var.shards.concurrency)

@@ -27,7 +27,7 @@ module "session_api" {
       resources = [var.tables.sessions.arn]
     }
     ReadReports = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
       resources = [var.tables.broadcasts.arn]
     }
   }

@@ -20,6 +20,15 @@ resource "aws_apigatewayv2_deployment" "this" {
   ]
 }
 
+locals {
+  connection_routes = toset(["$connect", "$disconnect"])
+  frame_routes      = setsubtract(concat(keys(var.routes), keys(var.queue_routes)), local.connection_routes)
+
+  # A stage throttles each route by itself, so that each gets its part, and one request a second at least.
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html
+  route_throttle = { for name, share in var.throttle : name => max(1, floor(share / length(local.frame_routes))) }
+}
+
 resource "aws_apigatewayv2_stage" "this" {
   #checkov:skip=CKV2_AWS_51:clients are browsers, which have no certificates: the authorizer asks who they are
   api_id        = aws_apigatewayv2_api.this.id
@@ -27,9 +36,20 @@ resource "aws_apigatewayv2_stage" "this" {
   deployment_id = aws_apigatewayv2_deployment.this.id
 
   default_route_settings {
-    throttling_rate_limit    = var.throttle.rate
-    throttling_burst_limit   = var.throttle.burst
+    throttling_rate_limit    = local.route_throttle.rate
+    throttling_burst_limit   = local.route_throttle.burst
     detailed_metrics_enabled = true
+  }
+
+  # A crowd comes and goes at once; the account's quota of new connections bounds both.
+  dynamic "route_settings" {
+    for_each = local.connection_routes
+    content {
+      route_key                = route_settings.value
+      throttling_rate_limit    = max(1, floor(var.throttle.rate))
+      throttling_burst_limit   = max(1, floor(var.throttle.burst))
+      detailed_metrics_enabled = true
+    }
   }
 
   # Fields are picked one by one: the query string of $connect holds the session's id, a secret.

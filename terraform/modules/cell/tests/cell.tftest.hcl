@@ -328,7 +328,7 @@ run "clients_may_use_a_fifth_of_the_quota" {
 
   assert {
     condition     = local.inbound == { rate = 4000, burst = 1000 }
-    error_message = "The stage must be throttled to a fifth of the quota."
+    error_message = "The routes of frames must share a fifth of the quota."
   }
 }
 
@@ -469,20 +469,46 @@ run "every_queue_of_work_and_of_failures_has_its_alarm" {
   command = plan
 
   variables {
-    shards = { count = 3 }
+    shards       = { count = 3 }
+    silo_tenants = ["gold"]
   }
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "outcome", "partition", "shard-0", "shard-1", "shard-2", "undelivered",
+      "broadcast", "inbox", "outcome", "partition", "pooled", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
-    error_message = "The way of a broadcast must be watched at every queue, each shard's among them."
+    error_message = "Every queue of work must be watched, each shard's and each silo's among them."
+  }
+  assert {
+    condition     = toset(concat(keys(module.waiting_alarm), keys(module.failure_alarm))) == toset(keys(local.all_queues))
+    error_message = "No queue may be left unwatched."
   }
   assert {
     condition = toset(keys(module.failure_alarm)) == toset([
       for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
     ])
     error_message = "Every queue of failures must be watched."
+  }
+}
+
+run "every_reader_of_a_stream_has_its_alarm" {
+  command = plan
+
+  variables {
+    message_lifetime_seconds = 60
+  }
+
+  assert {
+    condition     = toset(keys(module.behind_alarm)) == toset(["accounting", "end_session", "presence"])
+    error_message = "Each function that reads a stream must be watched."
+  }
+  assert {
+    condition = alltrue([
+      for name, age in local.stream_ages :
+      age.metric.namespace == "AWS/Lambda" && age.metric.name == "IteratorAge" && age.metric.statistic == "Maximum"
+      && age.metric.dimensions == { FunctionName = "loudhailer-test-${name}" } && age.threshold == 30000
+    ])
+    error_message = "A record may wait for half of a broadcast's life, in milliseconds."
   }
 }
 

@@ -57,6 +57,17 @@ run "only_publish_may_publish_and_only_on_the_topic" {
   }
 }
 
+run "session_api_reads_reports_and_writes_none" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
+    ])) == toset(["dynamodb:GetItem", "dynamodb:Query"])
+    error_message = "session_api must read the table of broadcasts, and not write it."
+  }
+}
+
 run "tenants_cannot_be_listed_by_default" {
   command = plan
 

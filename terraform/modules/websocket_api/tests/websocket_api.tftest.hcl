@@ -112,15 +112,38 @@ run "the_access_log_keeps_no_secret" {
   }
 }
 
-run "the_stage_throttles_every_route" {
+run "the_routes_of_frames_share_the_throttle" {
   command = plan
 
   assert {
     condition = (
-      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 2000
-      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 1000
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 250
     )
-    error_message = "The stage must have the throttle."
+    error_message = "$default, joinroom, SiloSQS and PooledSQS must each get a quarter of the throttle."
+  }
+  assert {
+    condition = {
+      for route in aws_apigatewayv2_stage.this.route_settings :
+      route.route_key => [route.throttling_rate_limit, route.throttling_burst_limit]
+    } == { "$connect" = [2000, 1000], "$disconnect" = [2000, 1000] }
+    error_message = "Connecting must not be slowed down by how many routes frames have, and no route of frames may have a throttle of its own."
+  }
+}
+
+run "a_route_lets_a_frame_a_second_in_at_least" {
+  command = plan
+
+  variables {
+    throttle = { rate = 0.2, burst = 0.2 }
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 1
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 1
+    )
+    error_message = "A throttle of zero would refuse everything."
   }
 }
 
