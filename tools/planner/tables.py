@@ -17,8 +17,8 @@ _LIFETIME_SECONDS = 300
 _LANE_POSTS_PER_SECOND = 9_000
 """A worker has at most 900 posts in flight, each of up to 0.1 s, it is assumed."""
 
-_PINGS_SHARE = 5 * 5
-"""Frames have a fifth of the quota, and pings are on one of five routes, which share it in equal parts."""
+_PINGS_SHARE = 5
+"""The route of pings has a fifth of the quota."""
 
 
 def plan_tables(load: Load) -> Iterator[Table]:
@@ -47,7 +47,7 @@ def warnings(load: Load) -> Iterator[str]:
     if load.lanes_seconds > _LIFETIME_SECONDS:
         yield "A broadcast outlives its messages: raise message_lifetime_seconds (300), or spread over more accounts."
     if load.pings_per_second > load.posts_per_second / _PINGS_SHARE:
-        yield f"Pings pass a {_PINGS_SHARE}th of the quota, which is what their route lets in: use more accounts."
+        yield "Pings pass a fifth of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
     if load.cell_partitions == MAX_PARTITIONS:

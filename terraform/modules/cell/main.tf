@@ -98,8 +98,8 @@ locals {
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards
 
-  # A fifth of the quota for frames from clients. It does not bound what they cause: a frame may be answered with a post to
-  # each connection of a session or of a room.
+  # A fifth of the quota for what all clients do, and for all their other frames together. It does not bound what those
+  # cause: a frame may be answered with a post to each connection of a session or of a room.
   inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 5 }
 
   lane_posts_per_second = floor(

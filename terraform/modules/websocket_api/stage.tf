@@ -21,12 +21,13 @@ resource "aws_apigatewayv2_deployment" "this" {
 }
 
 locals {
-  connection_routes = toset(["$connect", "$disconnect"])
-  frame_routes      = setsubtract(concat(keys(var.routes), keys(var.queue_routes)), local.connection_routes)
+  # What all of a crowd do, be it at once: they come, they ping, they go.
+  crowd_routes = toset(["$connect", "$default", "$disconnect"])
+  other_routes = setsubtract(concat(keys(var.routes), keys(var.queue_routes)), local.crowd_routes)
 
   # A stage throttles each route by itself, so that each gets its part, and one request a second at least.
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html
-  route_throttle = { for name, share in var.throttle : name => max(1, floor(share / length(local.frame_routes))) }
+  route_throttle = { for name, share in var.throttle : name => max(1, floor(share / max(1, length(local.other_routes)))) }
 }
 
 resource "aws_apigatewayv2_stage" "this" {
@@ -41,9 +42,8 @@ resource "aws_apigatewayv2_stage" "this" {
     detailed_metrics_enabled = true
   }
 
-  # A crowd comes and goes at once; the account's quota of new connections bounds both.
   dynamic "route_settings" {
-    for_each = local.connection_routes
+    for_each = local.crowd_routes
     content {
       route_key                = route_settings.value
       throttling_rate_limit    = max(1, floor(var.throttle.rate))

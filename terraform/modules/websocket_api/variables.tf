@@ -67,7 +67,7 @@ variable "queue_routes" {
 }
 
 variable "throttle" {
-  description = "Frames per second, and bucket, of all routes together: frames and posts share the account's quota."
+  description = "Frames per second, and bucket, of $connect, $default and $disconnect each, and of all other routes together: frames and posts share the account's quota."
   type        = object({ rate = number, burst = number })
 
   validation {

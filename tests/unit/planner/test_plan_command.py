@@ -48,7 +48,7 @@ def test_a_silent_crowd_has_no_price_per_delivery() -> None:
 
 def test_what_would_go_wrong_is_said_below() -> None:
     """A million on one account ping too often."""
-    assert "Note: Pings pass a 25th of the quota" in run("--connections", "1000000").output
+    assert "Note: Pings pass a fifth of the quota" in run("--connections", "1000000").output
 
 
 @pytest.mark.parametrize(

@@ -328,7 +328,7 @@ run "clients_may_use_a_fifth_of_the_quota" {
 
   assert {
     condition     = local.inbound == { rate = 4000, burst = 1000 }
-    error_message = "The routes of frames must share a fifth of the quota."
+    error_message = "Clients must get a fifth of the quota."
   }
 }
 

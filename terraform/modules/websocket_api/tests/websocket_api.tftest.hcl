@@ -117,17 +117,17 @@ run "the_routes_of_frames_share_the_throttle" {
 
   assert {
     condition = (
-      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
-      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 250
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 666
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 333
     )
-    error_message = "$default, joinroom, SiloSQS and PooledSQS must each get a quarter of the throttle."
+    error_message = "joinroom, SiloSQS and PooledSQS must each get a third of the throttle."
   }
   assert {
     condition = {
       for route in aws_apigatewayv2_stage.this.route_settings :
       route.route_key => [route.throttling_rate_limit, route.throttling_burst_limit]
-    } == { "$connect" = [2000, 1000], "$disconnect" = [2000, 1000] }
-    error_message = "Connecting must not be slowed down by how many routes frames have, and no route of frames may have a throttle of its own."
+    } == { "$connect" = [2000, 1000], "$default" = [2000, 1000], "$disconnect" = [2000, 1000] }
+    error_message = "What a whole crowd does must not be slowed down by how many other routes there are, and none of those may have a throttle of its own."
   }
 }
 
