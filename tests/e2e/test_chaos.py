@@ -111,7 +111,7 @@ class Chaos:
             case "swarm":
                 return lambda: system.broadcasts.sources(broadcast_id)
             case "query":
-                return lambda: system.broadcasts.chunks(broadcast_id, 0)
+                return lambda: system.broadcasts.chunk_sizes(broadcast_id, 0)
             case "post_message":
                 return lambda: self._invariants.got(broadcast_id)
             case "settle":
