@@ -11,7 +11,7 @@ CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
-BESIDE := --numprocesses=2 --dist=loadgroup # tests/conftest.py says what may run beside what
+BESIDE := --numprocesses=2 # tests/conftest.py says what runs beside what
 
 ##@ Start
 

@@ -10,8 +10,6 @@ import pytest
 from tests.e2e.pipeline import FAILING, REPOSITORY, ROOT, Pipeline, empty_pipeline
 from tests.e2e.scene import Scene
 
-pytestmark = pytest.mark.own_code
-
 CROWD = 10
 
 

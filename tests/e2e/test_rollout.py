@@ -9,8 +9,6 @@ import pytest
 
 from tests.e2e.pipeline import FAILING, Pipeline, empty_pipeline
 
-pytestmark = pytest.mark.own_code
-
 MAP = {
     "blue": {"account_id": "222222222222", "external_id": "local-blue", "shards": [2]},
     "green": {"account_id": "333333333333", "external_id": "local-green", "shards": [3]},

@@ -23,8 +23,6 @@ from tools.stack.project import Project
 from tools.stack.state import StackState
 from tools.stack.terraform import zip_hash
 
-pytestmark = pytest.mark.own_code
-
 ROOT = Path(__file__).parents[2]
 CROWD = 20
 FASTER = '\nlogger.info("this is the new code")\n'
