@@ -11,7 +11,7 @@ from playwright.async_api import Locator, Page, Request, async_playwright, expec
 
 from loudhailer.ids import SessionId, TenantId
 from tests.e2e.scene import Scene
-from tests.e2e.system import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")

@@ -1,8 +1,6 @@
-"""Fixtures of the end-to-end tests: one stack for all of them; coroutine tests run in a loop of their own."""
+"""Fixtures of the end-to-end tests: one stack for all of them."""
 
-import asyncio
-import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,25 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _LAST.index(item.path) + 1 if item.path in _LAST else 0)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test to its end, within its scene if it has one."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-
-    async def play() -> None:
-        if isinstance(scene := arguments.get("scene"), Scene):
-            async with scene:
-                await pyfuncitem.obj(**arguments)
-        else:
-            await pyfuncitem.obj(**arguments)
-
-    asyncio.run(play())
-    return True
-
-
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that all tests share."""
@@ -47,6 +26,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture
-def scene(system: System) -> Scene:
+async def scene(system: System) -> AsyncIterator[Scene]:
     """The test's own part of the system."""
-    return Scene(system)
+    async with Scene(system) as scene:
+        yield scene

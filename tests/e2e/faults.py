@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.e2e.system import PATIENCE_SECONDS, System, eventually
+from tests.e2e.system import System
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenancy.model import Tenant
-from tests.e2e.system import PATIENCE_SECONDS, System, eventually
+from tests.e2e.system import System
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
 from tools.client.http import HttpApi
 from tools.client.socket import HandshakeRefusedError, Refusal, socket_url

@@ -1,16 +1,15 @@
 """The system under test: a local stack of the tests' own, brought up and taken down by the command line."""
 
 import asyncio
-import inspect
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -36,33 +35,8 @@ if TYPE_CHECKING:
 
 type Item = dict[str, Any]
 
-PATIENCE_SECONDS = 60.0
-"""How long a test waits for anything; ample, so that a slow machine is not taken for a fault."""
-
-_POLL_SECONDS = 0.1
 _COMMAND_SECONDS = 600.0
 _LOUDHAILER = Path(sys.executable).with_name("loudhailer")
-
-
-@overload
-async def eventually[T](look: Callable[[], Awaitable[T]], holds: Callable[[T], object] = bool) -> T: ...
-
-
-@overload
-async def eventually[T](look: Callable[[], T], holds: Callable[[T], object] = bool) -> T: ...
-
-
-async def eventually(look: Callable[[], Any], holds: Callable[[Any], object] = bool) -> Any:
-    """What `look` finds, as soon as that holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        found = look()
-        if inspect.isawaitable(found):
-            found = await found
-        if holds(found):
-            return found
-        assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS:.0f} s it still is {found!r}"
-        await asyncio.sleep(_POLL_SECONDS)
 
 
 @dataclass(frozen=True)

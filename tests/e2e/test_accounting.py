@@ -3,7 +3,7 @@
 import time
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 
 MINUTE = 60
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import PATIENCE_SECONDS, eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "tests" / "node_modules"

@@ -15,7 +15,7 @@ from playwright.async_api import Error, Route, expect
 from loudhailer.ids import TenantId
 from tests.e2e.browser import DESKTOP, PHONE, Visitor, visits
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 from tools.stack.lifecycle import GATEWAY
 
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"

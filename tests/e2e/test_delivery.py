@@ -17,7 +17,7 @@ from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMes
 from loudhailer.broadcast.model import Chunk, Source, Summary
 from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 
 ACCOUNT = "111111111111"
 CHUNK = ChunkId("0.0")

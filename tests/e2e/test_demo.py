@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import eventually, loudhailer, remains, started
+from tests.e2e.system import loudhailer, remains, started
+from tests.support.waiting import eventually
 from tools.stack.directory import StackDirectory
 
 

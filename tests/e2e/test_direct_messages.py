@@ -8,7 +8,8 @@ from typing import Any
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused
 from tests.e2e.scene import Guest, Scene
-from tests.e2e.system import PATIENCE_SECONDS, Item, eventually
+from tests.e2e.system import Item
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 SENDER, RECEIVER, OTHER = "1", "2", "3"
 MANY = 200

@@ -9,7 +9,7 @@ from loudhailer.broadcast.messages import ChunkMessage
 from tests.e2e.faults import Workers, paused, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 from tests.unit.broadcast.factories import chunks_of
 
 CROWD = 60

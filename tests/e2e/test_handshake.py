@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 from tools.client.http import ApiError
 
 

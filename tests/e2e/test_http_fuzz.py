@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.scene import EVERYONE, Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import System, eventually
+from tests.e2e.system import System
+from tests.support.waiting import eventually
 
 MINUTE = 60
 MOST_EVENTS = 10_000

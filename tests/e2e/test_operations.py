@@ -11,7 +11,7 @@ from loudhailer.ids import BroadcastId
 from tests.e2e.faults import paused, taken
 from tests.e2e.invariants import Invariants, letters_of
 from tests.e2e.scene import Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 
 CROWD = 30
 

@@ -4,7 +4,8 @@ import os
 import signal
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import System, brought_up, eventually, remains, started
+from tests.e2e.system import System, brought_up, remains, started
+from tests.support.waiting import eventually
 from tools.stack.lifecycle import AWS
 from tools.stack.state import load_state
 

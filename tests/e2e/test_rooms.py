@@ -17,7 +17,7 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
 from loudhailer.rooms.model import SMALL_ROOM
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 from tools.client.socket import Socket, open_socket
 
 MINUTE = 60

@@ -9,7 +9,8 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import Item, eventually
+from tests.e2e.system import Item
+from tests.support.waiting import eventually
 from tools.client.socket import socket_url
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tests.e2e.scene import Guest, Scene
-from tests.e2e.system import eventually
+from tests.support.waiting import eventually
 
 MINUTE = 60
 TWO_HOURS = 2 * 3600

@@ -14,7 +14,8 @@ import pytest
 from loudhailer.ids import TenantId
 from tests.e2e.faults import paused
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import PATIENCE_SECONDS, Item, eventually
+from tests.e2e.system import Item
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.http import ApiError
 from tools.client.socket import HandshakeRefusedError, Refusal
 

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import PATIENCE_SECONDS, System, eventually
+from tests.e2e.system import System
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.http import ApiError
 from tools.client.socket import HandshakeRefusedError, Refusal
 

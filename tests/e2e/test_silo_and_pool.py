@@ -11,7 +11,7 @@ from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
 from tests.e2e.faults import Workers, paused
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import PATIENCE_SECONDS, eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 GOLD = TenantId("gold")
 """The tenant that has a silo in the local environment."""

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.contract.conftest import ACCOUNT, aws_client
-from tests.integration.local_aws.conftest import eventually
+from tests.support.waiting import wait_until
 from tools.image.build import Image
 from tools.image.engine import Engine
 from tools.stack.directory import StackDirectory
@@ -151,7 +151,7 @@ def test_what_a_function_writes_is_in_its_log(functions: Lambda) -> None:
         events = functions.logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
         return any("probe says hello" in event["message"] for event in events)
 
-    assert eventually(logged)
+    assert wait_until(logged)
 
 
 def test_containers_end_with_the_local_aws_even_if_it_is_killed(functions: Lambda, engine: Engine) -> None:

@@ -1,23 +1,11 @@
-"""Fixtures of the gateway's integration tests; coroutine tests run in a loop of their own."""
+"""Fixtures of the gateway's integration tests."""
 
-import asyncio
-import inspect
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.gateway.local_api import LocalApi, RunningGateway, ministack, running_gateway
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test to its end."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,13 @@ import aiohttp
 import boto3
 from botocore.config import Config
 
+from tests.support.waiting import wait_until
+
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
 
 ACCOUNT, OTHER_ACCOUNT, REGION, STAGE = "111111111111", "222222222222", "us-east-1", "live"
-_START_SECONDS = 30.0
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
@@ -39,16 +39,6 @@ def client(service: str, endpoint: str, access_key: str = ACCOUNT, config: Confi
         aws_secret_access_key="test",
         config=config,
     )
-
-
-def wait_until[T](probe: Callable[[], T | None], seconds: float = 10.0) -> T:
-    """Poll until there is something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if (found := probe()) is not None:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"nothing within {seconds} s")
 
 
 @dataclass(frozen=True)
@@ -121,9 +111,9 @@ class LocalApi:
             == (connection_id, route_key)
         ]
 
-    def disconnect_event(self, connection_id: str, seconds: float = 10.0) -> dict[str, Any]:
+    def disconnect_event(self, connection_id: str) -> dict[str, Any]:
         """The `$disconnect` event, once it has come."""
-        return wait_until(lambda: next(iter(self.events(connection_id, "$disconnect")), None), seconds)
+        return wait_until(lambda: next(iter(self.events(connection_id, "$disconnect")), None))
 
 
 def _create_function(endpoint: str, notes: Path) -> str:
@@ -257,7 +247,7 @@ def ministack(port: int, folder: Path) -> Iterator[str]:
     with (folder / "ministack.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log)
         try:
-            wait_until(lambda: _answers(endpoint), _START_SECONDS)
+            wait_until(lambda: _answers(endpoint))
             yield endpoint
         finally:
             process.terminate()

@@ -19,8 +19,8 @@ from tests.integration.gateway.local_api import (
     RunningGateway,
     client,
     running_gateway,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 HEADERS = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=111111111111/20260101/us-east-1/execute-api/aws4_request, "

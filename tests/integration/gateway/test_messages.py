@@ -7,7 +7,8 @@ import time
 import aiohttp
 import pytest
 
-from tests.integration.gateway.local_api import LocalApi, RunningGateway, running_gateway, wait_until
+from tests.integration.gateway.local_api import LocalApi, RunningGateway, running_gateway
+from tests.support.waiting import wait_until
 from tests.unit.gateway.test_frames import client_frame
 
 
@@ -35,7 +36,7 @@ async def test_without_a_route_response_nothing_comes_back(gateway: RunningGatew
     """The function's answer to it would have come before the third of the others."""
     async with gateway.connected() as client:
         await client.socket.send_str(json.dumps({"action": "silent"}))
-        await asyncio.to_thread(wait_until, lambda: gateway.api.events(client.connection_id, "silent") or None)
+        await asyncio.to_thread(wait_until, lambda: gateway.api.events(client.connection_id, "silent"))
         answers = [await client.ask(action="echo") for _ in range(3)]
     assert [each["requestContext"]["routeKey"] for each in answers] == ["echo"] * 3
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.integration.gateway.local_api import OTHER_ACCOUNT, LocalApi, client, running_gateway, wait_until
+from tests.integration.gateway.local_api import OTHER_ACCOUNT, LocalApi, client, running_gateway
+from tests.support.waiting import wait_until
 
 
 async def test_one_gateway_serves_several_accounts(api: LocalApi) -> None:
@@ -41,7 +42,7 @@ def test_the_ready_line_can_go_to_a_file(api: LocalApi, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.gateway", "--aws-endpoint", api.endpoint, "--account", "111111111111"]
     process = subprocess.Popen([*command, "--ready-file", str(ready)])
     try:
-        wait_until(lambda: ready.exists() or None, 30)
+        wait_until(ready.exists)
         assert json.loads(ready.read_text())["port"] > 0
     finally:
         process.terminate()

@@ -4,9 +4,8 @@ import io
 import json
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +15,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
+from tests.support.waiting import wait_until
 
 ACCOUNT = "111111111111"
 WORKERS_PER_FUNCTION = 3
@@ -30,15 +31,6 @@ def note(entry):
 """
 
 
-def eventually[T](look: Callable[[], T | None], within: float = 15.0) -> T:
-    """What `look` finds, as soon as it is truthy."""
-    deadline = time.monotonic() + within
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.02)
-    return found
-
-
 @dataclass
 class Notebook:
     """What a function noted."""
@@ -51,14 +43,14 @@ class Notebook:
             return []
         return [json.loads(line) for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def await_entries(self, number: int, within: float = 15.0) -> list[Any]:
+    def await_entries(self, number: int) -> list[Any]:
         """Everything noted, once there are `number` entries."""
 
         def enough() -> list[Any]:
             entries = self.entries()
             return entries if len(entries) >= number else []
 
-        return eventually(enough, within)
+        return wait_until(enough)
 
 
 @dataclass

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import WORKERS_PER_FUNCTION, LocalAws, eventually, package
+from tests.integration.local_aws.conftest import WORKERS_PER_FUNCTION, LocalAws, package
+from tests.support.waiting import wait_until
 
 _TELLS_ITS_VERSION = """
 def handler(event, context):
@@ -207,7 +208,7 @@ def handler(event, context):
     (kind, new_pid), _ = _invoke(local_aws, function)
     assert kind == "new"
     client.delete_function(FunctionName=function)
-    eventually(lambda: not any(map(psutil.pid_exists, (old_pid, new_pid))))
+    wait_until(lambda: not any(map(psutil.pid_exists, (old_pid, new_pid))))
 
 
 def test_changed_variables_reach_the_next_invocation_of_latest(local_aws: LocalAws) -> None:

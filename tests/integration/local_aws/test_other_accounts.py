@@ -11,7 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws, Notebook, eventually, package
+from tests.integration.local_aws.conftest import ACCOUNT, LocalAws, Notebook, package
+from tests.support.waiting import wait_until
 
 READER = "222222222222"
 READS = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
@@ -118,7 +119,7 @@ def test_a_queue_whose_policy_lets_the_functions_role_read_is_read_from_another_
     assert reader.notebook.await_entries(1) == [["one"]]
     depths = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     ask = partial(reader.local_aws.client("sqs").get_queue_attributes, QueueUrl=reader.queue_url, AttributeNames=depths)
-    assert eventually(lambda: set(ask()["Attributes"].values()) == {"0"})
+    assert wait_until(lambda: set(ask()["Attributes"].values()) == {"0"})
 
 
 @pytest.mark.parametrize("lacking", READS)

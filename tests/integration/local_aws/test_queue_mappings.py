@@ -4,7 +4,8 @@ import json
 import time
 from typing import Any
 
-from tests.integration.local_aws.conftest import LocalAws, eventually
+from tests.integration.local_aws.conftest import LocalAws
+from tests.support.waiting import wait_until
 
 _NOTING = """
 def handler(event, context):
@@ -64,7 +65,7 @@ def handler(event, context):
     assert attributes["ApproximateReceiveCount"] == "1"
     assert attributes["SenderId"]
     assert int(attributes["SentTimestamp"]) <= int(attributes["ApproximateFirstReceiveTimestamp"])
-    eventually(lambda: _left(local_aws, url) == 0)
+    wait_until(lambda: _left(local_aws, url) == 0)
 
 
 def test_batches_run_side_by_side_up_to_the_maximum_concurrency(local_aws: LocalAws) -> None:
@@ -100,7 +101,7 @@ def handler(event, context):
     local_aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
     local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
     assert notebook.await_entries(2) == [[["good", 1], ["bad", 1], ["fine", 1]], [["bad", 2]]]
-    eventually(lambda: _left(local_aws, url) == 0)
+    wait_until(lambda: _left(local_aws, url) == 0)
 
 
 def test_a_malformed_report_fails_the_whole_batch(local_aws: LocalAws) -> None:
@@ -130,7 +131,7 @@ def handler(event, context):
     local_aws.connect(arn, function, BatchSize=1)
     _send(local_aws, url, "bad", "good")
     sqs = local_aws.client("sqs")
-    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=dead_url).get("Messages"))
+    (message,) = wait_until(lambda: sqs.receive_message(QueueUrl=dead_url).get("Messages"))
     assert message["Body"] == "bad"
     assert sorted(notebook.entries()) == ["bad", "bad", "good"]
     assert _left(local_aws, url) == 0
@@ -194,7 +195,7 @@ def test_no_message_is_lost_while_many_are_sent_and_consumed(local_aws: LocalAws
     def received() -> list[int]:
         return sorted(int(body) for batch in notebook.entries() for body in batch)
 
-    assert eventually(lambda: found if len(found := received()) >= 500 else None, 30) == list(range(500))
+    assert wait_until(lambda: found if len(found := received()) >= 500 else None) == list(range(500))
 
 
 class TestFifo:
@@ -259,7 +260,7 @@ def handler(event, context):
         batches = notebook.await_entries(3)
         assert batches[1] == ["b3"]
         assert batches[2] == ["a2", "a3", "a4"]
-        eventually(lambda: _left(local_aws, url) == 0)
+        wait_until(lambda: _left(local_aws, url) == 0)
 
     def test_a_message_that_always_fails_is_moved_to_the_fifo_dead_letter_queue(self, local_aws: LocalAws) -> None:
         """With its group's id; what follows it in the group is delivered then."""
@@ -276,7 +277,7 @@ def handler(event, context):
         local_aws.connect(arn, function, BatchSize=1)
         assert notebook.await_entries(3) == ["a1", "a1", "a2"]
         sqs = local_aws.client("sqs")
-        (message,) = eventually(
+        (message,) = wait_until(
             lambda: sqs.receive_message(QueueUrl=dead_url, AttributeNames=["MessageGroupId"]).get("Messages")
         )
         assert (message["Body"], message["Attributes"]["MessageGroupId"]) == ("a1", "a")
@@ -298,6 +299,6 @@ def handler(event, context):
         url, arn = self.queue(local_aws, VisibilityTimeout="1")
         local_aws.connect(arn, function, FunctionResponseTypes=["ReportBatchItemFailures"])
         self.send(local_aws, url, *(f"{group}{number}" for number in range(100) for group in "abcdefghij"))
-        entries = notebook.await_entries(1_000, 60)
+        entries = notebook.await_entries(1_000)
         for group in "abcdefghij":
             assert [int(body[1:]) for body in entries if body[0] == group] == list(range(100))

@@ -4,7 +4,8 @@ import json
 import time
 from typing import Any
 
-from tests.integration.local_aws.conftest import LocalAws, Notebook, eventually
+from tests.integration.local_aws.conftest import LocalAws, Notebook
+from tests.support.waiting import wait_until
 
 # A handler that fails on the record with the id "poison" and notes the ids of every batch.
 _POISONED = """
@@ -36,7 +37,7 @@ def _put(local_aws: LocalAws, table: str, *identifiers: str, partition: str = "p
 
 def _message(local_aws: LocalAws, url: str) -> dict[str, Any]:
     sqs = local_aws.client("sqs")
-    found: dict[str, Any] = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))[0]
+    found: dict[str, Any] = wait_until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))[0]
     return dict(json.loads(found["Body"]))
 
 
@@ -56,7 +57,7 @@ def test_a_record_has_the_shape_that_aws_documents(local_aws: LocalAws) -> None:
     dynamodb.update_item(TableName=table, Key=key, **update)
     dynamodb.delete_item(TableName=table, Key=key)
 
-    records = eventually(lambda: found if len(found := _flat(notebook)) == 3 else None)
+    records = wait_until(lambda: found if len(found := _flat(notebook)) == 3 else None)
     insert, modify, remove = records
     assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "REMOVE"]
     for record in records:
@@ -113,7 +114,7 @@ def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local
     dynamodb.put_item(TableName=table, Item=item("b"))
     dynamodb.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": item("b")}}]})
 
-    found = eventually(lambda: changes if len(changes := _flat(notebook)) >= 7 else None)
+    found = wait_until(lambda: changes if len(changes := _flat(notebook)) >= 7 else None)
     assert [(change["eventName"], change["dynamodb"]["Keys"]["id"]["S"]) for change in found] == [
         ("INSERT", "a"),
         ("INSERT", "b"),
@@ -283,7 +284,7 @@ def handler(event, context):
     _put(local_aws, table, "a")
     slow_notebook.await_entries(1)
     local_aws.client("sqs").send_message(QueueUrl=url, MessageBody="m")
-    fast_notebook.await_entries(1, within=8)
+    fast_notebook.await_entries(1)
     assert slow_notebook.entries() == ["started"]
 
 
@@ -309,12 +310,12 @@ def test_what_ttl_deletes_reaches_the_stream_with_its_user_identity(local_aws: L
     def removals() -> list[Any]:
         return [record for record in _flat(notebook) if record["eventName"] == "REMOVE"]
 
-    (removal,) = eventually(removals)
+    (removal,) = wait_until(removals)
     assert removal["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
     assert removal["dynamodb"]["Keys"]["id"] == {"S": "expired"}
     assert removal["dynamodb"]["OldImage"]["expiresAt"] == expiries["expired"]
     time.sleep(0.5)
     assert {item["id"]["S"] for item in dynamodb.scan(TableName=table)["Items"]} == {"later", "text", "ancient"}
     dynamodb.delete_item(TableName=table, Key={"partition": {"S": "p"}, "id": {"S": "later"}})
-    by_hand = eventually(lambda: found[1:] if len(found := removals()) > 1 else None)
+    by_hand = wait_until(lambda: found[1:] if len(found := removals()) > 1 else None)
     assert "userIdentity" not in by_hand[0]

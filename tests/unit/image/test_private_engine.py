@@ -4,18 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.waiting import wait_until
 from tools.errors import OperatorError
 from tools.image import private_engine
 from tools.image.private_engine import held, used
-
-PATIENCE_SECONDS = 60.0
 
 # It answers once its socket is there, and cleans up when it is told to end.
 _DOCKERD = """\
@@ -39,16 +36,6 @@ with held(lambda address: __import__("os").path.exists(address.removeprefix("uni
 def answers(address: str) -> bool:
     """Whether the engine's socket is there."""
     return Path(address.removeprefix("unix://")).exists()
-
-
-def eventually(holds: Callable[[], object]) -> bool:
-    """Whether it comes to hold."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture
@@ -76,8 +63,8 @@ def test_it_ends_soon_after_nobody_needs_it(dockerd: Path) -> None:
             assert second == first
         assert int(dockerd.read_text()) == pid
         assert psutil.pid_exists(pid)
-    assert eventually(lambda: not answers(first))
-    assert eventually(lambda: not psutil.pid_exists(pid))
+    assert wait_until(lambda: not answers(first))
+    assert wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_it_ends_after_a_kill_of_who_needed_it(dockerd: Path) -> None:
@@ -87,7 +74,7 @@ def test_it_ends_after_a_kill_of_who_needed_it(dockerd: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         pid = int(dockerd.read_text())
         holder.send_signal(signal.SIGKILL)
-    assert eventually(lambda: not psutil.pid_exists(pid))
+    assert wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_one_that_does_not_start_says_its_last_words(dockerd: Path) -> None:
