@@ -100,11 +100,16 @@ def _path(service: str) -> Path:
 
 def _load_persisted_state() -> None:
     for service, module in app._state_map.items():
-        if not _path(service).exists():
-            continue
-        state = persistence.load_state(service)
-        if state is None:
-            raise NotRestoredError(f"The saved state of {service} cannot be read.")
-        if state:
-            app._get_module(module).load_persisted_state(state)
+        if _path(service).exists():
+            try:
+                _restore(service, module)
+            except Exception as error:
+                raise NotRestoredError(f"The saved state of {service} cannot be restored: {error}.") from error
     eventbridge._rule_last_fired.update(dict.fromkeys(eventbridge._rules._data, time.time()))
+
+
+def _restore(service: str, module: str) -> None:
+    state = persistence.load_state(service)
+    if state is None:
+        raise NotRestoredError("it cannot be read")
+    app._get_module(module).load_persisted_state(state)
