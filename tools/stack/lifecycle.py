@@ -267,10 +267,13 @@ class Stack:
         if self.templates is None or key is None:
             return None
         try:
-            return self.templates.find(key)
+            template = self.templates.find(key)
         except DamagedTemplateError as error:
             self._discard(key, error)
             return None
+        if template is None:
+            self.terminal.say("No earlier stack of this kind has left a template: everything is applied.")
+        return template
 
     def _entered(self, template: Template, state: StackState) -> Applied:
         """Put the template into the directory; what had been applied to it, as it reads here."""
@@ -286,11 +289,10 @@ class Stack:
             self.templates.remove(key)
 
     def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
-        """Take what was applied to the template for this stack's own; Terraform finds its working copies ready."""
-        with self.terminal.step("Preparing Terraform"):
-            self.terraform(state).prepare(variables)
-            for name, cell in applied.outputs.get("subscribers", {}).items():
-                self.subscriber_terraform(state, name).prepare({"cell": cell, "package": variables["package"]})
+        """Take what was applied to the template for this stack's own; Terraform's working copies fit it."""
+        self.terraform(state).copy(variables)
+        for name, cell in applied.outputs.get("subscribers", {}).items():
+            self.subscriber_terraform(state, name).copy({"cell": cell, "package": variables["package"]})
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:

@@ -102,7 +102,12 @@ class Terraform:
             raise OperatorError(f"Terraform does not say its version. {problem}", _INSTALL) from error
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
-        """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""
+        """Bring the working copy up to date, and initialise it."""
+        self.copy(variables)
+        self._initialise()
+
+    def copy(self, variables: Mapping[str, Any]) -> None:
+        """Bring the working copy up to date, keeping the provider that lies in it."""
         copy, root = self.working.sources, self.working.root
         for path in [*files_below(copy)] if copy.is_dir() else []:
             path.unlink()
@@ -112,6 +117,8 @@ class Terraform:
         shutil.copy(settings / "backend.tf", root)
         shutil.copy(settings / f"{self.working.stack}.tfvars", root / f"{self.working.stack}.auto.tfvars")
         (root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
+
+    def _initialise(self) -> None:
         mirror = self.environment.get("TF_PLUGIN_DIR")
         self._run(
             "init",
@@ -136,9 +143,16 @@ class Terraform:
 
     def interactive(self, arguments: Sequence[str]) -> int:
         """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
+        self._require_initialised()
         return subprocess.call([find_terraform(), *arguments], cwd=self.working.root, env=dict(self.environment))
 
+    def _require_initialised(self) -> None:
+        """Initialise the working copy of a stack that was started from a template, which nobody has needed so far."""
+        if not (self.working.root / ".terraform" / "providers").is_dir():
+            self._initialise()
+
     def _change(self, command: str, observe: Callable[[ApplyProgress], None]) -> None:
+        self._require_initialised()
         progress = ApplyProgress()
         log = self.working.log
         process = self._start(command, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")

@@ -88,7 +88,7 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     before = len(terraform.calls)
     assert second.up()
     assert written.getvalue().count(USED) == 1
-    assert terraform.calls[before:] == ["version", "init"]
+    assert terraform.calls[before:] == ["version"]
     port = state_of(second).aws_port
     assert port != state_of(first).aws_port
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
@@ -268,11 +268,7 @@ def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, ter
     replace(first, variables=variables).up()
     before = len(terraform.whole_calls)
     assert replace(second, variables=variables).up()
-    assert [(command, stack) for command, stack, _ in terraform.whole_calls[before + 1 :]] == [
-        ("init", "hub"),
-        ("init", "subscriber"),
-        ("init", "subscriber"),
-    ]
+    assert [command for command, _, _ in terraform.whole_calls[before:]] == ["version"]
     states = [json.loads(second.directory.subscriber(name).state.read_text()) for name in ("blue", "green")]
     assert states == [{"name": "blue"}, {"name": "green"}]
     given = json.loads((second.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
@@ -289,17 +285,32 @@ def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, secon
     assert saved == {"queue": "http://127.0.0.1:20600/1/queue"}
 
 
-def test_a_working_copy_that_cannot_be_prepared_is_prepared_again(
+def test_terraform_is_initialised_when_it_is_needed(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
+    """Which takes seconds, for a plan or for a later apply; once."""
+    first.up()
+    second.up()
+    before = len(terraform.calls)
+    for _ in range(2):
+        assert second.terraform(state_of(second)).interactive(["plan"]) == 0
+    assert terraform.calls[before:] == ["init", "plan", "plan"]
+
+
+def test_destroying_a_stack_from_a_template_initialises_terraform(
     first: Stack, second: Stack, terraform: TerraformStandIn
 ) -> None:
-    """Until then the stack does not pass for up to date."""
-    first.up()
-    terraform.fail("init", "no provider")
-    with pytest.raises(OperatorError):
-        second.up()
-    terraform.succeed("init")
-    assert second.up()
-    assert state_of(second).applied is not None
+    """The subscribers' working copies, too."""
+    variables = subscriber_variables(1)
+    replace(first, variables=variables).up()
+    with_one = replace(second, variables=variables)
+    with_one.up()
+    before = len(terraform.whole_calls)
+    assert with_one.down(destroy=True)
+    assert [(command, stack) for command, stack, _ in terraform.whole_calls[before:]] == [
+        ("init", "subscriber"),
+        ("destroy", "subscriber"),
+        ("init", "hub"),
+        ("destroy", "hub"),
+    ]
 
 
 def test_an_image_has_a_template_of_its_own(first: Stack, second: Stack, store: TemplateStore) -> None:
