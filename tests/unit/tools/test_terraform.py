@@ -102,7 +102,7 @@ def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, pro
     """A file removed from the sources must not be applied for ever."""
     runner.prepare({"one": 1})
     provider = runner.working.root / ".terraform" / "providers"
-    provider.mkdir(parents=True)
+    provider.mkdir(parents=True, exist_ok=True)
     (project.terraform / "stacks/hub/main.tf").rename(project.terraform / "stacks/hub/hub.tf")
     runner.prepare({"one": 2})
     files = sorted(path.name for path in runner.working.root.iterdir())
@@ -152,3 +152,16 @@ def test_a_missing_terraform_is_reported_with_how_to_get_it(
 def test_a_hash_is_written_as_lambda_writes_it() -> None:
     """Base64 of the digest, not of its hexadecimal form."""
     assert zip_hash("00" * 32) == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def test_terraforms_version_is_read(runner: Terraform) -> None:
+    """Another one may keep another state."""
+    assert runner.version() == "1.11.4"
+
+
+def test_a_terraform_that_does_not_say_its_version_is_refused(runner: Terraform, terraform: TerraformStandIn) -> None:
+    """In a sentence, with how to get one that does."""
+    terraform.fail("version", "exec format error")
+    with pytest.raises(OperatorError, match=r"does not say its version\. exec format error") as refused:
+        runner.version()
+    assert "Install Terraform" in refused.value.remedy
