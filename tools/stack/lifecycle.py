@@ -115,8 +115,8 @@ class Stack:
     def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
-        state, cloud, started = self._start(ports, engine)
         code, package = self._zip() if engine is None else self._image(engine)
+        state, cloud, started = self._start(ports, engine)
         variables = {**self.terraform_variables(state), "package": package}
         wanted = self._fingerprint(state, code)
         earlier = cloud.applied if cloud else state.applied
@@ -278,8 +278,8 @@ class Stack:
     def _entered(self, template: Template, state: StackState) -> Applied:
         """Put the template into the directory; what had been applied to it, as it reads here."""
         self.terminal.say("An earlier stack has left a template: this one starts from it.")
-        outputs = template.put_into(self.directory, self._place(state))
-        return Applied(self._fingerprint(state, template.code), outputs)
+        here = template.put_into(self.directory, self._place(state))
+        return Applied(self._fingerprint(state, here.code), here.outputs)
 
     def _discard(self, key: str | None, reason: Exception) -> None:
         """Remove a template that did not work."""
@@ -309,7 +309,7 @@ class Stack:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 
     def _place(self, state: StackState) -> Place:
-        return Place(state.aws_port, state.gateway_port, str(self.directory.package))
+        return Place(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
         """What an apply of these functions here and now depends on."""

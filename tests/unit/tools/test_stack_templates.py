@@ -1,6 +1,7 @@
 """A new stack starts from an earlier one's template, or everything is applied; all that runs is a stand-in."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -50,7 +51,8 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         directory = directories[str(port)]
         folder = directory.aws_state / "ministack"
         folder.mkdir()
-        (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue"}))
+        code = hashlib.sha256(directory.package.read_bytes()).hexdigest()
+        (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue", "code": code}))
         directory.hub.state.write_text("{}")
         for name in directory.subscribers():
             directory.subscriber(name).state.write_text(json.dumps({"name": name}))
@@ -92,7 +94,7 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     port = state_of(second).aws_port
     assert port != state_of(first).aws_port
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
-    assert saved == {"queue": f"http://127.0.0.1:{port}/1/queue"}
+    assert saved["queue"] == f"http://127.0.0.1:{port}/1/queue"
     assert second.directory.hub.state.read_text() == "{}"
     given = json.loads((second.directory.hub.root / "run.auto.tfvars.json").read_text())
     assert given["aws_endpoint"] == f"http://127.0.0.1:{port}"
@@ -113,17 +115,23 @@ def test_without_templates_none_is_read_or_written(
     assert terraform.calls[before:] == APPLY
 
 
-def test_other_functions_are_applied_to_the_template(
+def test_other_functions_take_the_place_of_the_templates(
     first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO
 ) -> None:
-    """The package is no part of the key."""
+    """The package is no part of the key, and nothing need be applied for it."""
     first.up()
     (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
-    assert "Changed since the last apply: functions." in written.getvalue()
-    assert written.getvalue().count(KEPT) == 1
+    assert terraform.calls[before:] == ["version"]
+    assert written.getvalue().count(USED) == 1
+    code = state_of(second).applied
+    assert code is not None
+    digest = hashlib.sha256(second.directory.package.read_bytes()).hexdigest()
+    assert code.fingerprint.code == digest
+    saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
+    assert saved["code"] == digest
+    assert not second.up()
 
 
 @pytest.mark.parametrize("change", ["sources", "variables", "lock", "template of a route"])
@@ -188,7 +196,6 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
 ) -> None:
     """On another local AWS, without the template."""
     first.up()
-    (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
     apply = lifecycle.Terraform.apply
     local_aws = []
 
@@ -199,7 +206,7 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
         apply(terraform, observe)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lifecycle.Terraform, "apply", fails_at_first)
-    assert second.up()
+    assert second.up(force=True)
     assert f"{UNUSABLE}: terraform apply failed: no such function." in written.getvalue()
     assert len(set(local_aws)) == 2
     assert list(store.folder.iterdir()) == []
@@ -282,7 +289,7 @@ def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, secon
     assert second.up(Ports(aws=20_600, gateway=20_700))
     assert (state_of(second).aws_port, state_of(second).gateway_port) == (20_600, 20_700)
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
-    assert saved == {"queue": "http://127.0.0.1:20600/1/queue"}
+    assert saved["queue"] == "http://127.0.0.1:20600/1/queue"
 
 
 def test_terraform_is_initialised_when_it_is_needed(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
