@@ -8,6 +8,7 @@ SHELL := bash
 RUN := uv run --frozen
 PYTEST := $(RUN) pytest --durations=10
 CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it pins old packages
+TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
@@ -78,13 +79,22 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions dockerfiles infrastructure ## Run every check that runs no code.
+check: lint spelling whitespace types imports actions dockerfiles infrastructure ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	terraform fmt -check -diff -recursive terraform
+
+.PHONY: spelling
+spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
+	$(TEXTS) $(RUN) codespell
+
+.PHONY: whitespace
+whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
+	$(TEXTS) $(RUN) trailing-whitespace-fixer
+	$(TEXTS) $(RUN) end-of-file-fixer
 
 .PHONY: types
 types: setup ## Types, strictly.
@@ -112,6 +122,10 @@ format: setup ## Rewrite Python and Terraform in their style.
 	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
 	terraform fmt -recursive terraform
+
+.PHONY: hooks
+hooks: setup ## Let git run lint, spelling and whitespace before each commit.
+	@$(RUN) pre-commit install
 
 ##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
 
