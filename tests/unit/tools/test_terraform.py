@@ -10,7 +10,8 @@ from tests.unit.tools.conftest import SAMPLES, TerraformStandIn
 from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
 from tools.stack.project import Project
-from tools.stack.terraform import ApplyProgress, Terraform, terraform_environment, zip_hash
+from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
+from tools.toolchain.terraform import terraform_environment
 
 INIT_WITHOUT_NETWORK = """
 Error: Failed to query available provider packages
