@@ -16,7 +16,7 @@ async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> Non
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert system.loudhailer("status").returncode == 1
-    async with started(system.home, system.name, "up") as command:
+    async with started(system.home, system.name, "up", "--no-template") as command:
         try:
             await eventually(
                 lambda: load_state(system.directory.state_file), lambda state: state is not None and state.applying
