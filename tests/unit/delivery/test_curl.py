@@ -13,8 +13,8 @@ from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
 from loudhailer.ids import ConnectionId
-from tests.unit.broadcast.factories import connection
-from tests.unit.delivery.management_api import Behaviour, ManagementApi, free_port, running
+from tests.support.broadcasts import connection
+from tests.support.management_api import Behaviour, ManagementApi, free_port, running
 
 REGION = "us-east-1"
 CREDENTIALS = Credentials("AKIALOCAL", "secret", "token/+=")

@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
-from functions.relay_message.relay_message import MESSAGES_AT_ONCE, RelayMessage
+from functions.relay_message.relay_message import RelayMessage
 from loudhailer.codec import decode
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake, message_id
 from loudhailer.delivery.memory import MemoryOrderedSender
@@ -17,6 +17,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.queues.memory import MemoryFifoQueue
+from tests.support.limits import MESSAGES_AT_ONCE, YOUNG_SECONDS
 
 NOW = 1_780_000_000
 TENANT, ALICE = TenantId("acme"), PlayerId("1")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.send_message.direct import MAX_MESSAGE_BYTES, Direct
+from functions.send_message.direct import Direct
 from functions.send_message.send_message import SendMessage
 from loudhailer.codec import decode
 from loudhailer.conversation.caller import Caller
@@ -13,6 +13,7 @@ from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
+from tests.support.limits import MAX_MESSAGE_BYTES
 from tests.unit.conversation.events import NOW, PLAYER, TENANT, event
 
 LIFETIME = 600

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.echo.echo import Echo, Tenancy
-from functions.echo.post import DELIVERIES, Post
+from functions.echo.post import Post
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
@@ -17,7 +17,8 @@ from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
-from tests.unit.broadcast.factories import ENDPOINT, NOW, connection
+from tests.support.broadcasts import ENDPOINT, NOW, connection
+from tests.support.limits import DELIVERIES
 
 TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
 QUEUE = "loudhailer-test-pool.fifo"

@@ -8,13 +8,14 @@ import pytest
 
 from functions.reconcile.memory import MemoryFailureQueue
 from functions.reconcile.port import Failure
-from functions.reconcile.reconcile import SETTLED_SECONDS, Reconcile
+from functions.reconcile.reconcile import Reconcile
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Tenant, TenantTotal
+from tests.support.limits import SETTLED_SECONDS
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)

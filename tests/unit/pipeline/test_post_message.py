@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.post_message.post_message import MAX_ATTEMPTS, PostMessage
+from functions.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Tally
 from loudhailer.delivery.memory import MemorySender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
-from loudhailer.queues.port import MAX_DELAY_SECONDS
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     FRAME,
     LIFETIME,
@@ -27,6 +26,7 @@ from tests.unit.broadcast.factories import (
     connection,
     outcome,
 )
+from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
 RETRIED = [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT]

@@ -10,14 +10,14 @@ import pytest
 from functions.publish.http import respond
 from functions.publish.publish import Publish
 from loudhailer.broadcast.audience import Everyone, OfTenant
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
-from tests.unit.broadcast.factories import LIFETIME, NOW, TENANT
+from tests.support.broadcasts import LIFETIME, NOW, TENANT
+from tests.support.limits import MAX_FRAME_BYTES
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
 ACME = Tenant(TENANT, 100, 5, 60, 60, 60, 300)

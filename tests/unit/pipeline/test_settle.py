@@ -13,11 +13,11 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
     NOW,
@@ -29,6 +29,7 @@ from tests.unit.broadcast.factories import (
     source,
     summary,
 )
+from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
 from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
 
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))

@@ -9,17 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.swarm.swarm import PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE, Swarm, plan
+from functions.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import PartitionMessage
-from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE
 from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.queues.memory import MemoryQueue
-from tests.unit.broadcast.factories import BROADCAST, FRAME, LIFETIME, NOW, TENANT, announcement, partition, summary
+from tests.support.broadcasts import (
+    BROADCAST,
+    LIFETIME,
+    NOW,
+    TENANT,
+    announcement,
+    partition,
+    partition_message,
+    summary,
+)
+from tests.support.limits import MAX_SOURCES_AT_ONCE, PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE
 from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
 
 
@@ -79,7 +88,8 @@ def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None
     world = World({partition(0): 0, partition(1): 3, partition(0, "other"): 0})
     world.run()
     assert sorted(world.planned()) == sorted(world.partitions.rows)
-    assert [message.frame for message in world.sent] == [FRAME]
+    scope = tuple(sorted(world.partitions.rows))
+    assert world.sent == [partition_message(scope, expires_at=NOW + LIFETIME)]
 
 
 def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:

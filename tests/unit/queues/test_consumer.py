@@ -5,16 +5,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
-from loudhailer.queues.consumer import (
-    MAX_REASON_CHARACTERS,
-    Failures,
-    Groups,
-    Record,
-    consume,
-    consume_fifo,
-    consume_together,
-)
+from loudhailer.queues.consumer import Failures, Groups, Record, consume, consume_fifo, consume_together
 from loudhailer.queues.memory import MemoryQueue
+from tests.support.limits import MAX_REASON_CHARACTERS
 from tests.unit.queues.sqs_events import FIFO_ARN, QUEUE_ARN, event, failed, fifo_event
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.send_message.rooms import MAX_CONTENT, SayInRoom
+from functions.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
@@ -15,8 +15,8 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
-from loudhailer.rooms.model import SMALL_ROOM
-from tests.unit.broadcast.factories import ENDPOINT
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import MAX_CONTENT, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
 
 LIFETIME = 300
