@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +71,7 @@ def message_of(frame_bytes: int) -> str:
     return "x" * (frame_bytes - empty)
 
 
-def test_a_broadcast_is_recorded_and_announced() -> None:
+def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
     """The answer is 202 with the id; the announcement has the frame and when it expires."""
     world = World()
     assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
@@ -85,6 +86,7 @@ def test_a_broadcast_is_recorded_and_announced() -> None:
     recorded = world.broadcasts.summary(BroadcastId("b1"))
     assert recorded is not None
     assert recorded.announced
+    assert counted == {"BroadcastPublished": 1}
 
 
 def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:

@@ -427,7 +427,7 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
     assert world.dispatched() == sorted(world.connections.rows)
 
 
-def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> None:
+def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
     """Those are settled as failed by the next function; the report ends."""
     world = World()
     world.connect(map(key, range(7)))
@@ -437,6 +437,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> No
     world.run()
     assert 0 < standing < 3
     assert len(world.dispatched()) == CHUNK_SIZE * standing
+    assert counted["SourceExpired"] == 1
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:

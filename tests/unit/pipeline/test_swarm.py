@@ -147,7 +147,7 @@ def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
     assert sorted(world.planned()) == sorted(world.partitions.rows)
 
 
-def test_a_repeated_announcement_sends_only_what_is_not_finished() -> None:
+def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counter[str]) -> None:
     """A source that was queried to its end is not sent again."""
     world = World(SEVEN)
     world.run()
@@ -156,6 +156,7 @@ def test_a_repeated_announcement_sends_only_what_is_not_finished() -> None:
     world.queue.bodies.clear()
     world.run()
     assert world.sent == [message for message in first if message.source != 1]
+    assert counted["SourceSent"] == len(first) + len(first) - 1
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -201,7 +202,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     assert report.status == "finished"
 
 
-def test_an_expired_broadcast_is_planned_no_further_and_finishes() -> None:
+def test_an_expired_broadcast_is_planned_no_further_and_finishes(counted: Counter[str]) -> None:
     """What was not planned in time is nobody's; the report does not wait for it."""
     world = World(SEVEN)
     world.now += LIFETIME
@@ -210,6 +211,7 @@ def test_an_expired_broadcast_is_planned_no_further_and_finishes() -> None:
     assert world.sent == []
     assert report is not None
     assert report.status == "finished"
+    assert counted["BroadcastExpired"] == 1
 
 
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
