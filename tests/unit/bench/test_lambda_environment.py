@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loudhailer.settings import from_env
-from tests.bench.lambda_environment import VARIABLES
+from tests.support.lambda_environment import VARIABLES
 from tests.unit.repository.checkout import ROOT
 
 SETTINGS = sorted((ROOT / "functions").glob("*/settings.py"))

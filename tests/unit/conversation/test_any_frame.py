@@ -28,7 +28,7 @@ from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import Session
 from tests.hostile_frames import ROUTES, is_legal
-from tests.unit.broadcast.factories import ENDPOINT
+from tests.support.broadcasts import ENDPOINT
 from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
 
 UNBOUND = {"messagesPerMinute": "1000000"}
