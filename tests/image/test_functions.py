@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.emulator import running
+from tests.support.checkout import functions
 from tests.support.surroundings import Golden, Surroundings
-from tests.unit.repository.checkout import functions
 from tools.image.build import Image
 
 ROOT = Path(__file__).parents[2]

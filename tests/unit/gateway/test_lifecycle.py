@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.client_frames import client_frame
 from tests.unit.gateway.stand_ins import LIMITS, FakeTransport
 from tests.unit.gateway.test_directory import FakeSource
-from tests.unit.gateway.test_frames import client_frame
 from tools.gateway import lifecycle
 from tools.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
 from tools.gateway.authorization import Refusal

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 
 
 @dataclass(frozen=True)

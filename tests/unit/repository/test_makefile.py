@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT, files
+from tests.support.checkout import ROOT, files
 from tests.unit.repository.conftest import Machine
 
 MAKE = shutil.which("make") or "make"
