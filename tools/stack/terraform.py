@@ -99,7 +99,7 @@ class Terraform:
             return str(json.loads(said.stdout)["terraform_version"])
         except (ValueError, KeyError) as error:
             problem = shortened(said.stderr or said.stdout, _LONGEST_PROBLEM)
-            raise OperatorError(f"Terraform does not say its version. {problem}", _INSTALL) from error
+            raise OperatorError(f"Terraform does not say its version. {problem}", INSTALL) from error
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""

@@ -18,6 +18,9 @@ from tools.toolchain.terraform import find_terraform, terraform_environment, thi
 LOCK = ".terraform.lock.hcl"
 REMEDY = "Check the network, or set TF_PLUGIN_DIR to a folder laid out as `terraform providers mirror` makes it."
 
+SHARED_PLACES = (Path("/usr/share/terraform"), Path("/usr/local/share"), Path("/opt"))
+"""Where all users of a machine may find a mirror, beside their own `.terraform.d`."""
+
 _ADDRESS = Path("registry.terraform.io/hashicorp/aws")
 _PROGRAM = "*/*/terraform-provider-aws*"
 _DEPTH = 3
@@ -63,8 +66,7 @@ def find_provider(
 def mirrors(environment: Mapping[str, str]) -> Iterator[Path]:
     """Folders on this machine that hold the provider, as far as a bounded look into the usual places shows."""
     homes = dict.fromkeys((home(environment), account_home()))
-    usual = [folder / ".terraform.d" for folder in homes]
-    for place in [*usual, Path("/usr/share/terraform"), Path("/usr/local/share"), Path("/opt")]:
+    for place in (*(folder / ".terraform.d" for folder in homes), *SHARED_PLACES):
         yield from mirrors_below(place)
 
 

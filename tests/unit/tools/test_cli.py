@@ -68,13 +68,15 @@ def test_down_without_a_stack_is_fine(home: Path) -> None:
 
 @pytest.mark.parametrize("command", ["up", "demo"])
 def test_a_missing_terraform_is_a_sentence_with_the_fix(
-    command: str, home: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is started, nothing is left."""
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOUDHAILER_HASHICORP_RELEASES", (tmp_path / "no releases").as_uri())
     result = run(command)
     assert result.exit_code == 1
-    assert "Terraform is not installed" in result.output
+    assert "Terraform 1.11 or newer is missing" in result.output
     assert "https://developer.hashicorp.com/terraform/install" in result.output
     assert not [path for path in home.rglob("*") if path.is_file() and path.name != "lock"]
 

@@ -16,11 +16,13 @@ from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.stack import lifecycle
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, Packaging, Ports, Stack
+from tools.stack.lifecycle import AWS, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.subscribers import subscriber_variables
+from tools.stack.template import Template
 from tools.stack.template_store import TemplateStore
+from tools.stack.terraform import Terraform
 
 pytestmark = pytest.mark.usefixtures("terraform", "local_aws")
 
@@ -190,16 +192,16 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
     """On another local AWS, without the template."""
     first.up()
     (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
-    apply = lifecycle.Terraform.apply
+    apply = Terraform.apply
     local_aws = []
 
-    def fails_at_first(terraform: lifecycle.Terraform, observe: object) -> None:
+    def fails_at_first(terraform: Terraform, observe: object) -> None:
         local_aws.append(process_of(second, AWS))
         if len(local_aws) == 1:
             raise OperatorError("terraform apply failed: no such function.")
         apply(terraform, observe)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle.Terraform, "apply", fails_at_first)
+    monkeypatch.setattr(Terraform, "apply", fails_at_first)
     assert second.up()
     assert f"{UNUSABLE}: terraform apply failed: no such function." in written.getvalue()
     assert len(set(local_aws)) == 2
@@ -256,7 +258,7 @@ def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     first.up()
-    monkeypatch.setattr(lifecycle.Template, "put_into", full)
+    monkeypatch.setattr(Template, "put_into", full)
     before = len(terraform.calls)
     assert second.up()
     assert terraform.calls[before:] == ["version", *APPLY]
@@ -307,7 +309,6 @@ def test_an_image_has_a_template_of_its_own(first: Stack, second: Stack, store: 
     """Zip and image differ in what Terraform makes."""
     first.up()
     state = state_of(first)
-    assert Packaging.IMAGE != Packaging.ZIP
     zip_key = first._template_key(state, None)
     image_key = second._template_key(state, object())  # type: ignore[arg-type] # any engine
     assert zip_key != image_key

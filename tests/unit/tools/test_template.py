@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import platform
 import zipfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +162,9 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     """What they save is theirs to read."""
     keys = {template_key(**PARTS)}
     with monkeypatch.context() as patch:
-        patch.setattr(module.metadata, "version", lambda _: "9.9.9")
+        patch.setattr(metadata, "version", lambda _: "9.9.9")
         keys.add(template_key(**PARTS))
-    monkeypatch.setattr(module.platform, "python_version", lambda: "3.14.0")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.14.0")
     keys.add(template_key(**PARTS))
     assert len(keys) == 3
 
