@@ -9,8 +9,8 @@ from loudhailer.broadcast.messages import ChunkMessage
 from tests.e2e.faults import Workers, paused, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
+from tests.support.broadcasts import chunks_of
 from tests.support.waiting import eventually
-from tests.unit.broadcast.factories import chunks_of
 
 CROWD = 60
 

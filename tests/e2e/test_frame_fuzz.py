@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from loudhailer.ids import TenantId
 from tests.e2e.scene import EVERYONE, Guest, Scene
 from tests.e2e.system import System
-from tests.hostile_frames import ROUTES, is_legal
+from tests.support.hostile_frames import ROUTES, is_legal
 from tools.client.socket import Socket
 
 FRAMES_A_ROUTE = 50

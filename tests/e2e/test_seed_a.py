@@ -14,8 +14,8 @@ from tests.e2e.faults import paused
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import Item
+from tests.support.broadcasts import chunks_of
 from tests.support.waiting import eventually
-from tests.unit.broadcast.factories import chunks_of
 
 MINUTE = 60
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.contract.conftest import ACCOUNT, aws_client
+from tests.support.aws import ACCOUNT, aws_client
 from tests.support.waiting import wait_until
 from tools.image.build import Image
 from tools.image.engine import Engine

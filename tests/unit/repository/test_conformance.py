@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 
 ROW = re.compile(r"^\| (?!what it does|hole that)(.+) \| (.+) \|$", re.MULTILINE)
 TEST = re.compile(r"`((?:tests|terraform)/[\w/.]+)(?:::(\w+))?`")
