@@ -1,15 +1,18 @@
-"""Direct messages where something is in the way; how they work otherwise, seed B's tests show."""
+"""Direct messages from player to player, also where something is in the way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import pytest
+
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused
-from tests.e2e.scene import Guest, Scene
+from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import Item
 from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tools.client.socket import socket_url
 
 SENDER, RECEIVER, OTHER = "1", "2", "3"
 MANY = 200
@@ -83,8 +86,80 @@ async def slow_handshake(scene: Scene, tenant: TenantId, seconds: float) -> Asyn
     yield connecting
 
 
+@pytest.mark.image_smoke
+async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene: Scene) -> None:
+    """Clients name both players in the URL and in the frame; an ack means that the message stands in the table."""
+    tenant = scene.tenant()
+    one = await player(scene, tenant, SENDER)
+    frame = {"routeKey": "sendmessage", "action": "sendmessage", "message": "Hello", "playerId": SENDER}
+    one.send_json(frame | {"destinationPlayerId": RECEIVER})
+    ack = await one.frame()
+    assert ack == {
+        "status": "Message sent!",
+        "messageId": ack["messageId"],
+        "message": "Hello",
+        "srcPlayerId": SENDER,
+        "destinationPlayerId": RECEIVER,
+    }
+    assert [row["messageId"]["S"] for row in waiting(scene, tenant)] == [ack["messageId"]]
+    session = await scene.session(tenant, RECEIVER)
+    url = socket_url(session.url, playerId=RECEIVER)
+    two = await scene.connect(Session(session.tenant, session.session, url))
+    frame = await two.frame()
+    assert frame == {
+        "message": "Hello",
+        "messageId": ack["messageId"],
+        "srcPlayerId": SENDER,
+        "sentAt": frame["sentAt"],
+    }
+    assert isinstance(frame["sentAt"], int)
+    await eventually(lambda: waiting(scene, tenant) == [])
+    await acknowledged(one, ["next"])
+    assert await messages(two, 1) == ["next"]
+    assert await scene.received([two]) == [[]]
+
+
+async def test_a_player_cannot_send_as_another(scene: Scene) -> None:
+    """The session says who it is: a frame that claims another player is refused."""
+    tenant = scene.tenant()
+    one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    one.send_json({"action": "sendmessage", "message": "I am 3", "playerId": OTHER, "destinationPlayerId": RECEIVER})
+    assert (await one.frame())["error"]["code"] == "OTHER_PLAYER"
+    assert await scene.received([two]) == [[]]
+
+
+async def test_a_player_that_sends_too_much_is_told_and_others_are_not(scene: Scene) -> None:
+    """The limit of messages in a minute is each player's own."""
+    tenant = scene.tenant(messages_per_minute=2)
+    one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    answers = []
+    for number in range(6):  # whichever minute it is, three of them are in the same one
+        send(one, number, OTHER)
+        answers.append(await one.frame())
+    (throttled, *_) = [answer for answer in answers if "status" not in answer]
+    assert throttled.keys() == {"message", "connectionId", "requestId"}
+    assert throttled["message"] == "Too Many Requests"
+    await acknowledged(two, ["Hello"], OTHER)
+
+
+async def test_an_expired_message_is_not_delivered(scene: Scene) -> None:
+    """Its time is over although its row still stands: the one behind it comes alone."""
+    tenant = scene.tenant()
+    one = await player(scene, tenant, SENDER)
+    await acknowledged(one, ["too late"])
+    (row,) = waiting(scene, tenant)
+    scene.system.dynamodb.put_item(TableName=scene.system.table("messages"), Item=row | {"expiresAt": {"N": "1"}})
+    await acknowledged(one, ["in time"])
+    two = await player(scene, tenant, RECEIVER)
+    assert await messages(two, 1) == ["in time"]
+    assert await scene.received([two]) == [[]]
+
+
 async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene: Scene) -> None:
-    """Half are sent before the receiver connects, more than are read at once; the others to its two devices."""
+    """Half are sent before the receiver connects, more than are read at once; the others to its two devices.
+
+    A late disconnect of the first device takes nothing from the second.
+    """
     tenant = scene.tenant()
     sender = await player(scene, tenant, SENDER)
     await acknowledged(sender, range(MANY // 2 + 10))
@@ -96,6 +171,10 @@ async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene
     await acknowledged(sender, "abc")
     assert [await messages(device, 3) for device in (phone, laptop)] == [["a", "b", "c"]] * 2
     await eventually(lambda: waiting(scene, tenant) == [])
+    phone.leave()
+    await scene.counted(tenant, 2)
+    await acknowledged(sender, ["to the laptop"])
+    assert await messages(laptop, 1) == ["to the laptop"]
 
 
 async def test_many_messages_sent_at_once_arrive_once_each_with_the_gateways_time(scene: Scene) -> None:

@@ -16,6 +16,23 @@ AT_ONCE = 200
 LIMIT = 50
 
 
+SAMPLES = {
+    "bronze": (60, 5, 2, 10, 200, 60, False),
+    "silver": (120, 10, 5, 100, 300, 600, False),
+    "gold": (180, 30, 10, 1000, 300, 6000, True),
+}
+SETTINGS = (
+    *("tenantPerMinute", "sessionPerMinute", "connectionsPerSession", "tenantConnections"),
+    *("sessionTTL", "messagesPerMinute", "silo"),
+)
+
+
+async def test_the_sample_tenants_are_listed_with_their_limits(scene: Scene) -> None:
+    """Three are there for the demonstration, and the last of them has a silo."""
+    items = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
+    assert {name: tuple(items[name][setting] for setting in SETTINGS) for name in SAMPLES} == SAMPLES
+
+
 async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
     """Everybody tries to get in at the same moment."""
     answers = await crowd.connect(urls, concurrency=len(urls))
@@ -85,24 +102,24 @@ async def refused(session: Session) -> Refusal:
         await guest.closed()
 
 
-@pytest.mark.parametrize(
-    ("limits", "named"),
-    [
-        ({"tenant_per_minute": 1}, "tenantPerMinute"),
-        ({"session_per_minute": 1}, "sessionPerMinute"),
-        ({"tenant_per_minute": 1, "session_per_minute": 1}, "tenantPerMinute"),
-    ],
-    ids=["tenant", "session", "both"],
-)
-async def test_who_comes_too_often_is_told_to_wait(scene: Scene, limits: dict[str, int], named: str) -> None:
-    """The answer names the limit, the tenant's first; another session's clients are only bound by the tenant's."""
-    session = await scene.session(scene.tenant(**limits))
-    refusal = await refused(session)
-    assert refusal.status == 429
-    assert named in refusal.reason
-    await scene.counted(session.tenant, 0)
-    if "tenant_per_minute" not in limits:
-        await scene.connect(await scene.session(session.tenant))
+@pytest.mark.image_smoke
+async def test_the_first_limit_in_order_refuses(scene: Scene) -> None:
+    """Tenant's total, session's connections, tenant's minute, session's minute: each 429 on its own, by its name."""
+    limits = {
+        "tenant_connections": "tenantConnections",
+        "connections_per_session": "connectionsPerSession",
+        "tenant_per_minute": "tenantPerMinute",
+        "session_per_minute": "sessionPerMinute",
+    }
+    for number, named in enumerate(limits.values()):
+        tenant = scene.tenant(**dict.fromkeys([*limits][number:], 1))
+        session = await scene.session(tenant)
+        if "Minute" not in named:
+            await scene.connect(session)
+        refusal = await refused(session)
+        assert (refusal.status, named in refusal.reason) == (429, True), (named, refusal)
+        await scene.counted(tenant, 0 if "Minute" in named else 1)
+    await scene.connect(await scene.session(tenant))  # the last limit is the session's own
 
 
 async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:
