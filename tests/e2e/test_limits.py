@@ -12,9 +12,8 @@ from tests.e2e.system import System
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import HandshakeRefusedError, Refusal
 
-AT_ONCE = 200
-LIMIT = 50
-
+FEW_AND_MANY = pytest.mark.parametrize("at_once", [60, pytest.param(200, marks=pytest.mark.nightly)])
+"""How many clients come at once; a limit lets in a quarter of them."""
 
 SAMPLES = {
     "bronze": (60, 5, 2, 10, 200, 60, False),
@@ -40,20 +39,24 @@ async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refus
     return members, [answer for answer in answers if isinstance(answer, Refusal)]
 
 
+@FEW_AND_MANY
 @pytest.mark.parametrize(
     ("limit", "sessions", "named"),
     [("tenant_connections", 5, "tenantConnections"), ("connections_per_session", 1, "connectionsPerSession")],
 )
-async def test_a_storm_fills_a_limit_to_the_last_place(scene: Scene, limit: str, sessions: int, named: str) -> None:
-    """Of two hundred at once exactly as many get in as may; when they have left, as many others do."""
-    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+async def test_a_storm_fills_a_limit_to_the_last_place(
+    scene: Scene, limit: str, sessions: int, named: str, at_once: int
+) -> None:
+    """Of all at once exactly as many get in as may; when they have left, as many others do."""
+    most = at_once // 4
+    tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     opened = [await scene.session(tenant) for _ in range(sessions)]
-    for clients in (AT_ONCE, LIMIT + 1):
+    for clients in (at_once, most + 1):
         members, refusals = await storm(crowd, [opened[number % sessions].url for number in range(clients)])
-        assert len(members) == LIMIT
+        assert len(members) == most
         assert {refusal.status for refusal in refusals} == {429}
         assert all(named in refusal.reason for refusal in refusals)
-        await scene.counted(tenant, LIMIT)
+        await scene.counted(tenant, most)
         await crowd.leave(members)
         await scene.counted(tenant, 0)
 
@@ -71,19 +74,23 @@ def attempts(system: System, session: Session) -> dict[str, int]:
     return {row["key"]["S"]: int(row["itemCount"]["N"]) for row in rows if row["key"]["S"].startswith(prefixes)}
 
 
+@FEW_AND_MANY
 @pytest.mark.parametrize(
     ("limit", "named", "counter"),
     [("tenant_per_minute", "tenantPerMinute", 0), ("session_per_minute", "sessionPerMinute", 1)],
 )
-async def test_a_storm_is_let_in_up_to_the_minutes_limit(scene: Scene, limit: str, named: str, counter: int) -> None:
+async def test_a_storm_is_let_in_up_to_the_minutes_limit(
+    scene: Scene, limit: str, named: str, counter: int, at_once: int
+) -> None:
     """In each minute exactly as many as may; every attempt counts; the refused have given back what they reserved."""
-    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+    most = at_once // 4
+    tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     session = await scene.session(tenant)
-    members, refusals = await storm(crowd, [session.url] * AT_ONCE)
+    members, refusals = await storm(crowd, [session.url] * at_once)
     prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.session))[counter].name
     minutes = {key: number for key, number in attempts(scene.system, session).items() if key.startswith(f"{prefix}:")}
-    assert sum(minutes.values()) == AT_ONCE
-    assert len(members) == sum(min(number, LIMIT) for number in minutes.values())
+    assert sum(minutes.values()) == at_once
+    assert len(members) == sum(min(number, most) for number in minutes.values())
     assert {refusal.status for refusal in refusals} == {429}
     assert all(named in refusal.reason for refusal in refusals)
     await scene.counted(tenant, len(members))
