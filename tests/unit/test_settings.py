@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from importlib import import_module
 from typing import Annotated
 
 import pytest
@@ -12,6 +13,7 @@ from functions.settle.settings import Settings as SettleSettings
 from functions.swarm.settings import Settings as SwarmSettings
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import Arn, Flag, TableName, Url, Urls, decimal, from_env, integer, matching
+from tests.unit.repository.checkout import ROOT
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
 
@@ -134,3 +136,13 @@ def test_a_function_without_an_environment_lists_all_of_its_variables(settings: 
         from_env(settings, {})
     missing = str(refused.value).removeprefix("bad environment: ").split("; ")
     assert missing == [f"{name} is missing" for name in variables.split()]
+
+
+@pytest.mark.parametrize("function", sorted(path.parent.name for path in ROOT.glob("functions/*/settings.py")))
+def test_any_function_without_its_environment_lists_every_required_variable(function: str) -> None:
+    """One message names all of them; `tests/terraform/test_functions.py` checks that Terraform sets the same ones."""
+    settings = import_module(f"functions.{function}.settings").Settings
+    with pytest.raises(ConfigurationError) as refused:
+        from_env(settings, {})
+    missing = str(refused.value).removeprefix("bad environment: ").split("; ")
+    assert missing == [f"{field.name.upper()} is missing" for field in fields(settings) if field.default is MISSING]
