@@ -97,7 +97,7 @@ async def test_a_chunk_that_waits_is_cancelled(scene: Scene) -> None:
                 await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
             command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
             await eventually(lambda: getattr(scene.system.broadcasts.summary(ended), "cancelled", False))
-            await asyncio.sleep(5)  # time enough for it to look into the shard again and again
+            await asyncio.sleep(2)  # time enough for it to look into the shard again and again
         done = await command
         assert done.returncode == 0, done.stderr
         assert "finished" in done.stdout
