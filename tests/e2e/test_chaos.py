@@ -18,7 +18,7 @@ import pytest
 
 from loudhailer.broadcast.model import TallyKey
 from loudhailer.ids import BroadcastId, ChunkId
-from tests.e2e.faults import Workers, paused, refused
+from tests.e2e.faults import Workers, paused, refused, visible_again_after
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
 from tools.client.socket import Departure
@@ -181,10 +181,12 @@ async def test_chaos(scene: Scene, capsys: pytest.CaptureFixture[str], seconds: 
     """Every socket that stayed has got everything, some of it more than once; every report and every count is true."""
     with capsys.disabled():
         sys.stdout.write(f"\nLOUDHAILER_CHAOS_SEED={SEED} LOUDHAILER_CHAOS_SECONDS={seconds:g}\n")
+    queues = [*scene.system.deployment.shard_names, "broadcast", "partition", "outcome"]
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         await invariants.haunt(STALE)
-        await Chaos(invariants, SEED).reign(seconds)
+        with visible_again_after(scene.system, 10, *queues):
+            await Chaos(invariants, SEED).reign(seconds)
         await invariants.settled()
         await invariants.age()
         await invariants.publish("it is over")

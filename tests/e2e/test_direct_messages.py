@@ -1,14 +1,14 @@
 """Direct messages from player to player, also where something is in the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from loudhailer.ids import TenantId
-from tests.e2e.faults import Workers, paused
+from tests.e2e.faults import Workers, paused, visible_again_after
 from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import Item
 from tests.support.waiting import PATIENCE_SECONDS, eventually
@@ -65,18 +65,6 @@ def waiting(scene: Scene, tenant: TenantId, name: str = RECEIVER) -> list[Item]:
         ExpressionAttributeValues={":inbox": {"S": f"{tenant}#{name}"}},
         ConsistentRead=True,
     )["Items"]
-
-
-@contextmanager
-def visible_again_after(scene: Scene, seconds: int) -> Iterator[None]:
-    """How long a wake is invisible whose relay has died: a minute, and shorter during the block."""
-    queue = scene.system.queue("inbox")
-    before = scene.system.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(seconds)})
-    try:
-        yield
-    finally:
-        scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
 
 @asynccontextmanager
@@ -302,7 +290,7 @@ async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
     await acknowledged(sender, ["first"])
     assert await messages(receiver, 1) == ["first"]
-    with visible_again_after(scene, 5):
+    with visible_again_after(scene.system, 5, "inbox"):
         dying = asyncio.create_task(
             Workers(scene.system, "relay_message").kill_when(lambda: not receiver._messages.empty())
         )

@@ -1,18 +1,27 @@
 """Whatever breaks, the invariants hold; one fault at a time, each on real sockets."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
-from tests.e2e.faults import Workers, paused, without
+from tests.e2e.faults import Workers, paused, visible_again_after, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
+from tests.e2e.system import System
 from tests.support.waiting import eventually
 from tests.unit.broadcast.factories import chunks_of
 
 CROWD = 60
+
+
+@pytest.fixture
+def soon_visible_again(system: System) -> Iterator[None]:
+    """A message whose worker was killed comes again after 10 s: more than any worker needs for it here."""
+    with visible_again_after(system, 10, *system.deployment.shard_names, "broadcast", "partition", "outcome"):
+        yield
 
 
 async def posts(scene: Scene, counter: str) -> int:
@@ -81,6 +90,7 @@ async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float
         await invariants.hold(duplicates=unanswered if "lost_response_rate" in faults else 0)
 
 
+@pytest.mark.usefixtures("soon_visible_again")
 async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
     """The chunk comes again: only those who were posted to before get it twice."""
     crowd = 5 * CROWD  # more than a lane's bucket holds, so that they are not posted to all at once
@@ -151,6 +161,7 @@ async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
         await invariants.hold(gone=6)
 
 
+@pytest.mark.usefixtures("soon_visible_again")
 async def test_an_outcome_queue_that_is_gone_for_a_while(scene: Scene) -> None:
     """What cannot be told is not acknowledged: the chunk is posted again, until its outcomes are told."""
     async with Invariants(scene) as invariants:
@@ -197,6 +208,7 @@ async def test_the_stream_consumer_killed_again_and_again(scene: Scene) -> None:
         await invariants.hold(gone=None, repaired=True)
 
 
+@pytest.mark.usefixtures("soon_visible_again")
 async def test_swarm_killed_half_way(scene: Scene) -> None:
     """It goes on with the sources that stand, and sends them: everyone is in exactly one."""
     async with Invariants(scene) as invariants:
@@ -211,6 +223,7 @@ async def test_swarm_killed_half_way(scene: Scene) -> None:
         await invariants.hold()
 
 
+@pytest.mark.usefixtures("soon_visible_again")
 async def test_query_killed_half_way(scene: Scene) -> None:
     """It goes on behind the chunks that stand, sends them again, and dispatches everyone once."""
     async with Invariants(scene) as invariants:
@@ -229,6 +242,7 @@ async def test_query_killed_half_way(scene: Scene) -> None:
         await invariants.hold(duplicates=CROWD, gone=ghosts)
 
 
+@pytest.mark.usefixtures("soon_visible_again")
 async def test_everything_that_carries_a_broadcast_killed_again_and_again(scene: Scene) -> None:
     """Swarm, query and settle at random moments while broadcasts are on their way."""
     async with Invariants(scene) as invariants:
