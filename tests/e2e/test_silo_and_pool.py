@@ -195,7 +195,7 @@ async def test_a_message_renews_its_session(scene: Scene) -> None:
 
 
 async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene) -> None:
-    """What makes no sense is put aside, and the messages of other sessions in the same batch are answered."""
+    """What makes no sense is put aside with the reason; the messages of other sessions in the batch are answered."""
     guest = await scene.guest(scene.tenant())
     mark = uuid.uuid4().hex
     with paused(scene.system, "pooled"):
@@ -208,6 +208,7 @@ async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene)
         guest.send_json(POOL.message("hello"))
         await eventually(lambda: scene.system.waiting("pooled") == 2)
     assert (await guest.frame())["message"] == POOL.message("hello")
+    assert (await scene.dead_letter(mark))["reason"].startswith("tenantId: ")
     await eventually(lambda: scene.system.waiting("pooled") == 0)
 
 
