@@ -11,7 +11,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
-from tests.e2e.faults import Workers, paused
+from tests.e2e.faults import Workers, paused, visible_again_after
 from tests.e2e.scene import Guest, Scene, Session
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
@@ -259,10 +259,11 @@ async def test_every_session_hears_its_messages_in_order_whatever_fails(scene: S
         tenant = way.tenant(scene)
         talkers += [Talker(await scene.guest(tenant), way, messages) for _ in range(SESSIONS)]
     await scene.faults(**FAULTS)
-    async with asyncio.TaskGroup() as group:
-        for talker in talkers:
-            group.create_task(talker.talk())
-        await eventually(lambda: sum(talker.heard for talker in talkers) >= SESSIONS * pooled // 25)
-        for way in (POOL, SILO):
-            assert Workers(scene.system, way.function).kill() > 0
+    with visible_again_after(scene.system, 10, POOL.queue, SILO.queue):
+        async with asyncio.TaskGroup() as group:
+            for talker in talkers:
+                group.create_task(talker.talk())
+            await eventually(lambda: sum(talker.heard for talker in talkers) >= SESSIONS * pooled // 25)
+            for way in (POOL, SILO):
+                assert Workers(scene.system, way.function).kill() > 0
     assert [talker.heard for talker in talkers] == [talker.messages for talker in talkers]
