@@ -75,6 +75,7 @@ async def test_a_broadcast_reaches_exactly_its_audience(scene: Scene) -> None:
     assert dict(zip(guests, await scene.received(list(guests.values())), strict=True)) == expected
 
 
+@pytest.mark.image_smoke
 async def test_a_report_adds_up_from_the_first_look_to_the_last(scene: Scene) -> None:
     """While the posts are on their way they are in flight; in the end all are delivered, by the account that posted."""
     tenant = scene.tenant()
@@ -219,6 +220,7 @@ async def test_a_message_may_be_any_json(scene: Scene) -> None:
         assert (frame["id"], frame["data"]) == (broadcast_id, message)
 
 
+@pytest.mark.image_smoke
 async def test_a_direct_invocation_reaches_everyone(scene: Scene) -> None:
     """Whoever may invoke the function needs no HTTP API, and no audience."""
     guests = [await scene.guest(scene.tenant()), await scene.guest(scene.tenant())]

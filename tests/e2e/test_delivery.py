@@ -282,6 +282,7 @@ async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_
         assert attributes["source"].endswith(scene.system.queue(queue).rpartition("/")[2])
 
 
+@pytest.mark.image_smoke
 async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Scene) -> None:
     """What SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
     await scene.guest(tenant := scene.tenant())

@@ -147,6 +147,7 @@ async def test_an_expired_message_is_not_delivered(scene: Scene) -> None:
     assert await scene.received([two]) == [[]]
 
 
+@pytest.mark.image_smoke
 async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene: Scene) -> None:
     """Most are sent before the receiver connects, more than are read at once; the others to its two devices.
 

@@ -39,6 +39,7 @@ async def test_a_fifth_of_the_sockets_is_gone(scene: Scene) -> None:
         await invariants.hold(gone=CROWD // 5)
 
 
+@pytest.mark.image_smoke
 async def test_a_storm_of_429s(scene: Scene) -> None:
     """For a while nobody gets through, then few do; in the end all have got it, once."""
     async with Invariants(scene) as invariants:
@@ -91,6 +92,7 @@ async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float
 
 
 @pytest.mark.usefixtures("soon_visible_again")
+@pytest.mark.image_smoke
 async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
     """The chunk comes again: only those who were posted to before get it twice."""
     crowd = 5 * CROWD  # more than a lane's bucket holds, so that they are not posted to all at once

@@ -247,6 +247,7 @@ async def test_one_who_says_too_much_in_a_minute_is_throttled(scene: Scene) -> N
     assert sorted(others, key=str) == sorted(spoken, key=str)
 
 
+@pytest.mark.image_smoke
 async def test_a_broadcast_to_a_room_reaches_those_who_are_in_it(scene: Scene) -> None:
     """As the rows have it now: not who left it, not another room, not another tenant's."""
     tenant = scene.tenant()

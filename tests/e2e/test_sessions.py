@@ -117,6 +117,7 @@ async def test_connections_are_in_their_sessions_set_and_renew_it(scene: Scene) 
     await eventually(members, expected.__eq__)
 
 
+@pytest.mark.image_smoke
 async def test_an_expired_session_is_refused_at_once_and_swept_soon(scene: Scene) -> None:
     """A client learns it before the row goes; then the sockets are closed."""
     session = await scene.session(scene.tenant())
