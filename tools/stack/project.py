@@ -24,7 +24,7 @@ class Project:
         if not project.terraform.is_dir():
             raise OperatorError(
                 f"{project.root} holds no folder `terraform`: the command runs from a checkout only.",
-                "Clone the repository and run `uv run loudhailer` in it.",
+                "Clone the repository and run `make setup` in it.",
             )
         return project
 

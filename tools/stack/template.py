@@ -39,7 +39,7 @@ class DamagedTemplateError(Exception):
     """A template cannot be used; the message says why."""
 
 
-def template_key(*, terraform: str, terraform_version: str, packaging: str, variables: Mapping[str, Any]) -> str:
+def template_key(*, terraform: str, terraform_version: str | None, packaging: str, variables: Mapping[str, Any]) -> str:
     """What two stacks must have in common for one to start as the other was: all but ports, folder and functions' code.
 
     `terraform` is the digest of the sources, which hold the lock of the provider.

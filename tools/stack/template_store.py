@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.stack.template import DamagedTemplateError, Template
+from tools.toolchain.cache import cache_folder
 
 _SUFFIX = ".template"
 _MOST = 8
@@ -35,8 +36,7 @@ class TemplateStore:
     @classmethod
     def of_the_user(cls, environment: Mapping[str, str]) -> "TemplateStore":
         """The one in the user's cache."""
-        cache = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME") or Path.home(), ".cache")
-        return cls(Path(cache, "loudhailer", "templates"))
+        return cls(cache_folder(environment) / "templates")
 
     def find(self, key: str) -> Template | None:
         """The template of the key, if there is one. DamagedTemplateError if it must not be used."""

@@ -16,6 +16,8 @@ from tools.console import shortened
 from tools.errors import OperatorError
 from tools.stack.directory import WorkingCopy
 from tools.stack.project import Project, files_below, fingerprint_of
+from tools.toolchain.provider import LOCK, REMEDY, find_provider
+from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
 SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
@@ -24,8 +26,6 @@ SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
 _INTERRUPT_GRACE_SECONDS = 3.0
 _PARALLELISM = 50
 _LONGEST_PROBLEM = 1_000
-_INSTALL = "Install Terraform 1.11 or newer: https://developer.hashicorp.com/terraform/install"
-_KEPT_VARIABLES = {"TF_PLUGIN_DIR", "TF_PLUGIN_CACHE_DIR", "TF_LOG", "TF_CLI_CONFIG_FILE"}
 
 
 @dataclass
@@ -91,16 +91,6 @@ class Terraform:
         """A digest of the Terraform sources."""
         return fingerprint_of(self.project.terraform, SOURCE_SUFFIXES)
 
-    def version(self) -> str:
-        """Terraform's own version."""
-        command = [find_terraform(), "version", "-json"]
-        said = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
-        try:
-            return str(json.loads(said.stdout)["terraform_version"])
-        except (ValueError, KeyError) as error:
-            problem = shortened(said.stderr or said.stdout, _LONGEST_PROBLEM)
-            raise OperatorError(f"Terraform does not say its version. {problem}", _INSTALL) from error
-
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Bring the working copy up to date, and initialise it."""
         self.copy(variables)
@@ -119,13 +109,14 @@ class Terraform:
         (root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
 
     def _initialise(self) -> None:
-        mirror = self.environment.get("TF_PLUGIN_DIR")
+        provider = find_provider(self.project.terraform / "stacks" / self.working.stack, self.environment)
+        shutil.copy(provider.lock, self.working.root / LOCK)
         self._run(
             "init",
             "-input=false",
             "-no-color",
             f"-backend-config=path={self.working.state}",
-            *([f"-plugin-dir={mirror}"] if mirror else []),
+            f"-plugin-dir={provider.folder}",
         )
 
     def apply(self, observe: Callable[[ApplyProgress], None]) -> None:
@@ -144,7 +135,9 @@ class Terraform:
     def interactive(self, arguments: Sequence[str]) -> int:
         """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
         self._require_initialised()
-        return subprocess.call([find_terraform(), *arguments], cwd=self.working.root, env=dict(self.environment))
+        return subprocess.call(
+            [find_terraform(self.environment), *arguments], cwd=self.working.root, env=dict(self.environment)
+        )
 
     def _require_initialised(self) -> None:
         """Initialise the working copy of a stack that was started from a template, which nobody has needed so far."""
@@ -188,7 +181,7 @@ class Terraform:
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [find_terraform(), *arguments],
+            [find_terraform(self.environment), *arguments],
             cwd=self.working.root,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
@@ -200,32 +193,9 @@ class Terraform:
         )
 
 
-def terraform_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The operator's environment without the TF_ variables that would change what an apply does.
-
-    A provider fetched from the registry is kept in the user's cache, or every stack would fetch its own.
-    """
-    kept = {name: value for name, value in environment.items() if not name.startswith("TF_") or name in _KEPT_VARIABLES}
-    if not Path(kept.get("TF_CLI_CONFIG_FILE", os.devnull)).exists():
-        del kept["TF_CLI_CONFIG_FILE"]
-    if "TF_PLUGIN_DIR" not in kept and "TF_PLUGIN_CACHE_DIR" not in kept:
-        cache = Path(kept.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loudhailer" / "terraform"
-        cache.mkdir(parents=True, exist_ok=True)
-        kept["TF_PLUGIN_CACHE_DIR"] = str(cache)
-    return {**kept, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
-
-
 def zip_hash(digest: str) -> str:
     """A hexadecimal SHA-256 as Lambda and Terraform write it: base64."""
     return base64.b64encode(bytes.fromhex(digest)).decode()
-
-
-def find_terraform() -> str:
-    """The program's path; OperatorError, saying how to get it, if there is none."""
-    program = shutil.which("terraform")
-    if program is None:
-        raise OperatorError("Terraform is not installed, or not on the PATH.", _INSTALL)
-    return program
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -243,8 +213,8 @@ def _failed(command: str, output: str, log: Path) -> OperatorError:
     if "provider packages" in output or "Failed to install provider" in output:
         return OperatorError(
             f"Terraform cannot fetch the AWS provider. {text}",
-            "Check the network, or set TF_PLUGIN_DIR to a folder laid out as `terraform providers mirror` does it.",
+            REMEDY,
         )
     if "required_version" in output or "Unsupported Terraform Core version" in output:
-        return OperatorError(f"Terraform is too old. {text}", _INSTALL)
+        return OperatorError(f"Terraform is too old. {text}", INSTALL)
     return OperatorError(f"terraform {command} failed. {text}", f"The whole log: {log}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws, launched
+from tests.integration.local_aws.running import ACCOUNT, LocalAws, launched
 from tools.errors import OperatorError
 from tools.stack.processes import save_local_aws
 

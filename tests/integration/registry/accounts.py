@@ -14,9 +14,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import LocalAws
+from tests.integration.local_aws.running import LocalAws
 from tools.stack.local_aws import SECRET, local_environment
-from tools.stack.terraform import terraform_environment
+from tools.toolchain.provider import find_provider
+from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[3] / "terraform"
 ACCOUNTS = {"dev": "222222222222", "production": "444444444444"}
@@ -87,7 +88,7 @@ class Account:
         port = int(self.aws.endpoint.rpartition(":")[2])
         environment = local_environment(terraform_environment(os.environ), port)
         run = subprocess.run(
-            ["terraform", *arguments],
+            [find_terraform(), *arguments],
             cwd=self.tree / "stacks" / stack,
             env={**environment, "AWS_REGION": REGION, **(keys or root_of(self.account_id))},
             stdin=subprocess.DEVNULL,
@@ -112,16 +113,17 @@ class Account:
         bucket = [f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true"]
         if self.is_subscriber:
             bucket.append(f"-backend-config=bucket={self.bucket}")
-        self.terraform(stack, "init", *_INIT, *bucket, *arguments, keys=keys)
+        self.terraform(stack, "init", *_init(), *bucket, *arguments, keys=keys)
 
     def use_file(self, stack: str, *arguments: str) -> None:
         """Keep the stack's state in a file."""
         (self.tree / "stacks" / stack / "backend.tf").unlink(missing_ok=True)
-        self.terraform(stack, "init", *_INIT, *arguments)
+        self.terraform(stack, "init", *_init(), *arguments)
 
 
-_MIRROR = os.environ.get("TF_PLUGIN_DIR")
-_INIT = ("-input=false", "-no-color", *([f"-plugin-dir={_MIRROR}"] if _MIRROR else []))
+def _init() -> tuple[str, ...]:
+    """The options of every `terraform init`."""
+    return "-input=false", "-no-color", f"-plugin-dir={find_provider(SOURCE / 'stacks' / 'hub').folder}"
 
 
 def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Account:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SHELL_PROGRAMS = ("awk", "bash", "cp", "dirname", "mkdir", "mktemp", "rm", "timeout")
+SHELL_PROGRAMS = ("awk", "bash", "cp", "dirname", "mkdir", "mktemp", "mv", "rm", "timeout")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT, files
+from tests.support.checkout import ROOT, files
 from tests.unit.repository.conftest import Machine
 
 MAKE = shutil.which("make") or "make"
+UV = """
+case $1 in
+    --version) echo 'uv 0.13.9' ;;
+    cache) echo "${BASH_SOURCE%/*}/cache" ;;
+    *) echo "uv $*" ;;
+esac
+"""
 
 
 def _make(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,9 +32,8 @@ def _make(*arguments: str, path: Path | None = None) -> subprocess.CompletedProc
 
 @pytest.fixture
 def complete(machine: Machine) -> Machine:
-    """A machine with all prerequisites; its uv tells what it is asked for."""
-    machine.install("uv", 'echo "uv $*"')
-    machine.install("terraform", "echo 'Terraform v1.11.0'")
+    """A machine with all that make itself needs; its uv tells what it is asked for."""
+    machine.install("uv", UV)
     return machine
 
 
@@ -35,7 +41,7 @@ def test_bare_make_lists_every_target() -> None:
     """Nobody needs to read the Makefile to use it."""
     targets = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = set(re.findall(r"^  ([a-z0-9-]+) +\S", _make().stdout, re.MULTILINE))
-    assert listed == targets - {"browser", "engine", "prerequisites"}
+    assert listed == targets - {"browser", "engine"}
 
 
 def test_every_suite_is_run() -> None:
@@ -45,47 +51,47 @@ def test_every_suite_is_run() -> None:
     assert suites - _suites("test") == {"image"}
 
 
+def test_the_night_leaves_nothing_out() -> None:
+    """Only `make test` does without the long forms, and without the emulator's tests where nothing changed."""
+    assert _suites("test-all") == _suites("test")
+    assert all(" -m 'not nightly' --emulator-if-changed " in call for call in _calls("test"))
+    assert not any(" -m " in call or "--emulator-if-changed" in call for call in _calls("test-all"))
+
+
 def _suites(target: str) -> set[str]:
     """The folders of tests that pytest is called on."""
-    calls = [line for line in _make("--dry-run", target).stdout.splitlines() if " pytest " in line]
-    return {suite for line in calls for suite in re.findall(r" tests/(\w+)\b", line)}
+    return {suite for call in _calls(target) for suite in re.findall(r" tests/(\w+)\b", call)}
 
 
-def test_setup_installs_what_the_lock_names(complete: Machine) -> None:
-    """Where nothing is missing, setup leaves the rest to uv."""
+def _calls(target: str) -> list[str]:
+    """The calls of pytest."""
+    return [line for line in _make("--dry-run", target).stdout.splitlines() if " pytest " in line]
+
+
+def test_setup_brings_packages_terraform_and_the_provider(complete: Machine) -> None:
+    """The bootstrap has brought uv and Python before; nothing else is started."""
     done = _make("setup", path=complete.path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "uv sync --frozen"
+    assert done.stdout.splitlines() == ["uv sync --frozen", "uv run --frozen python -m tools.toolchain"]
 
 
-@pytest.mark.parametrize("version", ["Terraform v1.11.4-beta1", "Terraform v1.20.0", "Terraform v2.0.1"])
-def test_a_newer_terraform_will_do(complete: Machine, version: str) -> None:
-    """Versions are compared as numbers."""
-    complete.install("terraform", f"echo '{version}'")
-    assert _make("setup", path=complete.path).returncode == 0
+def test_every_target_stands_on_the_bootstrap() -> None:
+    """No recipe calls by name a program that the bootstrap brings."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"(?<!bootstrap )\b(?:uv run|uvx?|pip) .*", makefile.replace("$(RUN) uv tool run", "")) == []
+    recipes = "\n".join(line for line in makefile.splitlines() if line.startswith("\t"))
+    assert re.findall(r"^\t@?(?:terraform|python3?|npm|node)\b.*", recipes, re.MULTILINE) == []
 
 
-@pytest.mark.parametrize(
-    ("program", "script", "sentence"),
-    [
-        ("uv", "exit 127", "uv is missing."),
-        ("terraform", "exit 127", "Terraform 1.11 or newer is missing."),
-        ("terraform", "echo 'Terraform v1.10.5'", "Terraform 1.11 or newer is missing."),
-        ("terraform", "echo 'Terraform v0.15.5'", "Terraform 1.11 or newer is missing."),
-        ("uv", "[[ $1 == --version ]]", "Python 3.13 is missing, and uv could not fetch it."),
-    ],
-)
-@pytest.mark.parametrize("target", ["setup", "demo"])
-def test_what_is_missing_is_said_with_the_remedy(
-    complete: Machine, target: str, program: str, script: str, sentence: str
-) -> None:
-    """A newcomer learns what to install and where it is found, and nothing else happens."""
-    complete.install(program, script)
+@pytest.mark.parametrize("target", ["setup", "demo", "types"])
+def test_a_target_ends_with_what_uv_cannot_do(complete: Machine, target: str) -> None:
+    """Nothing else happens after the sentence that says why."""
+    complete.install("uv", UV.replace('echo "uv $*"', 'echo "uv $*"; exit 3'))
     stopped = _make(target, path=complete.path)
     assert stopped.returncode != 0
-    assert sentence in stopped.stderr
-    assert "https://" in stopped.stderr
-    assert "sync" not in stopped.stdout
+    assert [line.split()[1] for line in stopped.stdout.splitlines() if line.startswith("uv ")] == [
+        "run" if target == "types" else "sync"
+    ]
 
 
 @pytest.mark.parametrize("target", ["test", "test-e2e"])

@@ -17,6 +17,8 @@ SAMPLES = Path(__file__).parent / "samples"
 _TERRAFORM = """\
 #!{python}
 import json, os, pathlib, sys
+if sys.argv[1] == "version":
+    sys.exit(print("Terraform v1.11.0"))
 with open(os.environ["TERRAFORM_CALLS"], "a") as calls:
     print(sys.argv[1], pathlib.Path.cwd().name, os.environ.get("AWS_ACCESS_KEY_ID"), file=calls)
 answer = pathlib.Path(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
@@ -24,8 +26,6 @@ if answer.exists():
     sys.exit(answer.read_text())
 if sys.argv[1] == "init":
     pathlib.Path(".terraform", "providers").mkdir(parents=True, exist_ok=True)
-if sys.argv[1] == "version":
-    print(json.dumps({{"terraform_version": "1.11.4"}}))
 if sys.argv[1] == "output":
     given = pathlib.Path("run.auto.tfvars.json")
     values = json.loads(given.read_text()) if given.exists() else {{}}
@@ -72,7 +72,9 @@ def project(tmp_path: Path) -> Project:
         "functions/publish/handler.py": "HANDLER = 1\n",
         "shared/loudhailer/ids.py": "IDS = 1\n",
         "terraform/stacks/hub/main.tf": "# the stack\n",
+        "terraform/stacks/hub/.terraform.lock.hcl": "# the lock\n",
         "terraform/stacks/subscriber/main.tf": "# the other one\n",
+        "terraform/stacks/subscriber/.terraform.lock.hcl": "# the lock\n",
         "terraform/environments/local/subscriber.tfvars": 'region = "us-east-1"\n',
         "terraform/environments/local/backend.tf": 'terraform {\n  backend "local" {}\n}\n',
         "terraform/environments/local/hub.tfvars": 'environment = "local"\n',
@@ -102,7 +104,9 @@ def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TerraformStand
     monkeypatch.setenv("TERRAFORM_ANSWERS", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
-    monkeypatch.delenv("TF_PLUGIN_DIR", raising=False)
+    mirror = folder / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("TF_PLUGIN_DIR", str(mirror))
     return TerraformStandIn(folder)
 
 

@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import NoReturn
 
+import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.tools.conftest import TerraformStandIn
 from tools.cli import app
 from tools.errors import OperatorError
+from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Stack
+from tools.stack.state import Applied, Fingerprint, StackState, save_state
 from tools.stack.template_store import TemplateStore
 
 
@@ -63,6 +67,107 @@ def test_down_without_a_stack_is_fine(home: Path) -> None:
     assert result.exit_code == 0
     assert "There was no stack." in result.output
     assert not home.exists()
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_missing_terraform_is_a_sentence_with_the_fix(
+    command: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is started, nothing is left."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOUDHAILER_HASHICORP_RELEASES", (tmp_path / "no releases").as_uri())
+    result = run(command)
+    assert result.exit_code == 1
+    assert "Terraform 1.11 or newer is missing" in result.output
+    assert "https://developer.hashicorp.com/terraform/install" in result.output
+    assert not [path for path in home.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["broadcast", "hi"], "no audience"),
+        (["broadcast", "hi", "--tenant", "a#b"], "--tenant: must be"),
+        (["tenant", "put", "a#b"], "tenantId: must be"),
+        (["--stack", "../x", "up"], "--stack must be"),
+    ],
+)
+def test_bad_arguments_are_refused_with_what_is_legal(arguments: list[str], words: str) -> None:
+    """Before anything is read or written."""
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -> None:
+    """Its tables may be missing."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+    save_state(directory.state_file, StackState(1, 2))
+    result = run("tenant", "list")
+    assert result.exit_code == 1
+    assert "not complete" in result.output
+
+
+def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes may have died since."""
+
+    async def refused(*_: object, **__: object) -> None:
+        raise aiohttp.ClientError("cannot connect")
+
+    directory = StackDirectory(home / "local")
+    directory.create()
+    outputs = {"http_url": "http://127.0.0.1:1"}
+    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    monkeypatch.setattr("tools.client.http.HttpApi.call", refused)
+    result = run("broadcast", "hi", "--all")
+    assert result.exit_code == 1
+    assert "cannot connect" in result.output
+
+
+def test_an_interrupt_is_an_exit_code(terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shells have it: 130."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", interrupt)
+    result = run("up")
+    assert result.exit_code == 130
+    assert "Interrupted." in result.output
+    assert terraform.calls == []
+
+
+def test_an_interrupted_demonstration_removes_its_stack(
+    terraform: TerraformStandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing may be left running, whatever happens."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        (home / "demo" / "trace").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", interrupt)
+    assert run("demo").exit_code == 130
+    assert not home.exists()
+    assert terraform.calls == []
+
+
+def test_a_failed_demonstration_leaves_its_logs(
+    terraform: TerraformStandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names a file, and it must be there; the next demonstration begins without it."""
+
+    def fail(*_: object, **__: object) -> None:
+        StackDirectory(home / "demo").create()
+        StackDirectory(home / "demo").log("terraform").write_text("why")
+        raise OperatorError("no", "see the log")
+
+    monkeypatch.setattr("tools.stack.lifecycle.Stack.up", fail)
+    assert run("demo").exit_code == 1
+    assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["lock", "terraform.log"]
+    assert terraform.calls == []
 
 
 @pytest.fixture

@@ -304,7 +304,8 @@ def test_a_missing_terraform_is_noticed_before_anything_is_started(
 ) -> None:
     """Nothing is left to be cleaned up."""
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(OperatorError, match="not installed"):
+    monkeypatch.setenv("LOUDHAILER_HASHICORP_RELEASES", "file:///no/releases")
+    with pytest.raises(OperatorError, match="is missing"):
         stack.up()
     assert not stack.directory.path.exists()
 

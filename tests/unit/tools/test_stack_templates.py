@@ -92,7 +92,7 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     before = len(terraform.calls)
     assert second.up()
     assert written.getvalue().count(USED) == 1
-    assert terraform.calls[before:] == ["version"]
+    assert terraform.calls[before:] == []
     port = state_of(second).aws_port
     assert port != state_of(first).aws_port
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
@@ -125,7 +125,7 @@ def test_other_functions_take_the_place_of_the_templates(
     (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version"]
+    assert terraform.calls[before:] == []
     assert written.getvalue().count(USED) == 1
     code = state_of(second).applied
     assert code is not None
@@ -155,7 +155,7 @@ def test_a_changed_key_means_a_full_apply(
     before = len(terraform.calls)
     second.up()
     second.down()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert USED not in written.getvalue()
     assert written.getvalue().count(KEPT) == 2
 
@@ -170,7 +170,7 @@ def test_a_damaged_template_means_a_full_apply(
     file.write_bytes(whole[:100])
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert f"{UNUSABLE}: its digest is wrong." in written.getvalue()
     assert [path.name for path in store.folder.iterdir()] == [file.name]
     assert len(file.read_bytes()) > 100
@@ -189,7 +189,7 @@ def test_a_template_that_does_not_start_is_removed_and_everything_applied(
     monkeypatch.setattr(lifecycle, "await_ready", restoring_fails)
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert f"{UNUSABLE}: local-aws ended while it started. Its last words: no such queue." in written.getvalue()
 
 
@@ -220,7 +220,7 @@ def test_a_failure_without_a_template_is_the_commands(first: Stack, terraform: T
     terraform.fail("apply", "no reason given")
     with pytest.raises(OperatorError, match="terraform apply failed"):
         first.up()
-    assert terraform.calls == ["version", "init", "apply"]
+    assert terraform.calls == ["init", "apply"]
 
 
 def test_what_goes_on_after_a_failure_is_no_template(
@@ -267,7 +267,7 @@ def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
     monkeypatch.setattr(Template, "put_into", full)
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert "No space left on device" in written.getvalue()
 
 
@@ -277,7 +277,7 @@ def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, ter
     replace(first, variables=variables).up()
     before = len(terraform.whole_calls)
     assert replace(second, variables=variables).up()
-    assert [command for command, _, _ in terraform.whole_calls[before:]] == ["version"]
+    assert [command for command, _, _ in terraform.whole_calls[before:]] == []
     states = [json.loads(second.directory.subscriber(name).state.read_text()) for name in ("blue", "green")]
     assert states == [{"name": "blue"}, {"name": "green"}]
     given = json.loads((second.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())

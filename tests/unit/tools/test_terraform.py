@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,8 @@ from tests.unit.tools.conftest import SAMPLES, TerraformStandIn
 from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
 from tools.stack.project import Project
-from tools.stack.terraform import ApplyProgress, Terraform, terraform_environment, zip_hash
+from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
+from tools.toolchain.terraform import terraform_environment
 
 INIT_WITHOUT_NETWORK = """
 Error: Failed to query available provider packages
@@ -68,36 +68,6 @@ def test_warnings_are_no_problems() -> None:
     assert observed([line]).problems == []
 
 
-def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> None:
-    """TF_VAR_ and TF_CLI_ARGS of the operator's shell belong to other projects."""
-    environment = terraform_environment(
-        {
-            "PATH": "/bin",
-            "TF_VAR_prefix": "x",
-            "TF_CLI_ARGS_apply": "-target=x",
-            "TF_CLI_CONFIG_FILE": str(tmp_path / "missing"),
-            "TF_PLUGIN_DIR": "/mirror",
-        }
-    )
-    assert {name for name in environment if name.startswith("TF_")} == {"TF_PLUGIN_DIR", "TF_IN_AUTOMATION"}
-    assert environment["PATH"] == "/bin"
-
-
-def test_a_configuration_file_that_exists_is_kept(tmp_path: Path) -> None:
-    """It may name a mirror."""
-    file = tmp_path / "terraformrc"
-    file.touch()
-    environment = terraform_environment({"TF_CLI_CONFIG_FILE": str(file), "XDG_CACHE_HOME": str(tmp_path)})
-    assert environment["TF_CLI_CONFIG_FILE"] == str(file)
-
-
-def test_providers_are_kept_in_the_users_cache(tmp_path: Path) -> None:
-    """Each stack would download its own otherwise."""
-    environment = terraform_environment({"XDG_CACHE_HOME": str(tmp_path)})
-    assert Path(environment["TF_PLUGIN_CACHE_DIR"]).is_dir()
-    assert Path(environment["TF_PLUGIN_CACHE_DIR"]).is_relative_to(tmp_path)
-
-
 def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, project: Project) -> None:
     """A file removed from the sources must not be applied for ever."""
     runner.prepare({"one": 1})
@@ -106,7 +76,14 @@ def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, pro
     (project.terraform / "stacks/hub/main.tf").rename(project.terraform / "stacks/hub/hub.tf")
     runner.prepare({"one": 2})
     files = sorted(path.name for path in runner.working.root.iterdir())
-    assert files == [".terraform", "backend.tf", "hub.auto.tfvars", "hub.tf", "run.auto.tfvars.json"]
+    assert files == [
+        ".terraform",
+        ".terraform.lock.hcl",
+        "backend.tf",
+        "hub.auto.tfvars",
+        "hub.tf",
+        "run.auto.tfvars.json",
+    ]
     assert json.loads((runner.working.root / "run.auto.tfvars.json").read_text()) == {"one": 2}
     assert provider.is_dir()
 
@@ -139,29 +116,6 @@ def test_outputs_are_plain_values(runner: Terraform) -> None:
     assert runner.outputs() == {"http_url": "http://127.0.0.1:1/api", "functions": {}}
 
 
-def test_a_missing_terraform_is_reported_with_how_to_get_it(
-    runner: Terraform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A clear sentence, not a traceback."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OperatorError, match="not installed") as caught:
-        runner.prepare({})
-    assert "https://developer.hashicorp.com/terraform/install" in caught.value.remedy
-
-
 def test_a_hash_is_written_as_lambda_writes_it() -> None:
     """Base64 of the digest, not of its hexadecimal form."""
     assert zip_hash("00" * 32) == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-
-
-def test_terraforms_version_is_read(runner: Terraform) -> None:
-    """Another one may keep another state."""
-    assert runner.version() == "1.11.4"
-
-
-def test_a_terraform_that_does_not_say_its_version_is_refused(runner: Terraform, terraform: TerraformStandIn) -> None:
-    """In a sentence, with how to get one that does."""
-    terraform.fail("version", "exec format error")
-    with pytest.raises(OperatorError, match=r"does not say its version\. exec format error") as refused:
-        runner.version()
-    assert "Install Terraform" in refused.value.remedy

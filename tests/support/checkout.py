@@ -1,0 +1,23 @@
+"""The checkout that tests look at."""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def files() -> list[Path]:
+    """Every file that is tracked, or would be by `git add`, relative to the root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [path for path in map(Path, listed.split("\0")[:-1]) if (ROOT / path).is_file()]
+
+
+def functions() -> list[str]:
+    """The names of the Lambda functions: the folders of `functions`."""
+    return sorted(path.parent.name for path in ROOT.glob("functions/*/__init__.py"))

@@ -1,0 +1,102 @@
+"""The AWS provider is looked for in TF_PLUGIN_DIR, in mirrors on the machine, and in the registry."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.toolchain.conftest import ADDRESS, Computer, hold_provider
+from tools.errors import OperatorError
+from tools.toolchain.provider import mirrors_below
+
+
+@pytest.fixture
+def equipped(computer: Computer) -> Computer:
+    """A machine with Terraform."""
+    computer.install_terraform()
+    return computer
+
+
+def test_the_folder_that_the_user_names_is_used(equipped: Computer, tmp_path: Path) -> None:
+    """As it is: Terraform checks it with every stack."""
+    provider = equipped.find_provider(TF_PLUGIN_DIR=str(tmp_path))
+    assert (provider.folder, provider.lock) == (tmp_path, equipped.stack / ".terraform.lock.hcl")
+    assert equipped.said == []
+
+
+def test_a_folder_that_the_user_names_in_vain_is_one_sentence(equipped: Computer) -> None:
+    """Rather than a search that they did not ask for."""
+    with pytest.raises(OperatorError, match="TF_PLUGIN_DIR names /nowhere, which is no folder"):
+        equipped.find_provider(TF_PLUGIN_DIR="/nowhere")
+
+
+@pytest.mark.parametrize("place", ["home/.terraform.d/plugins", "opt/mirrors/terraform"])
+def test_a_mirror_in_the_usual_places_is_used(equipped: Computer, tmp_path: Path, place: str) -> None:
+    """One line says so; it is checked once, and kept with this platform's hash."""
+    mirror = hold_provider(tmp_path / place)
+    provider = equipped.find_provider()
+    assert equipped.find_provider() == provider
+    assert equipped.said == [f"The AWS provider comes from {mirror}, which holds the locked one."]
+    assert len(list((provider.folder / ADDRESS).glob("*/*/terraform-provider-aws*"))) == 1
+    assert provider.lock.read_text() == "the lock\nhash of this platform\n"
+
+
+def test_a_mirror_without_the_locked_provider_is_passed_over(equipped: Computer, tmp_path: Path) -> None:
+    """Another version, or a damaged one: Terraform refuses it by the lock's hash; the registry is asked."""
+    wrong = tmp_path / "opt"
+    (wrong / ADDRESS).mkdir(parents=True)
+    hold_provider(equipped.registry)
+    equipped.find_provider()
+    assert equipped.said == [
+        f"{wrong} does not hold the AWS provider that the lock names.",
+        "Fetching the AWS provider as Terraform is configured to, from its registry by default.",
+    ]
+
+
+def test_no_mirror_and_no_registry_is_one_sentence_with_the_fix(equipped: Computer) -> None:
+    """Terraform's own message names no way round."""
+    with pytest.raises(OperatorError, match="Terraform cannot fetch the AWS provider") as caught:
+        equipped.find_provider()
+    assert "TF_PLUGIN_DIR" in caught.value.remedy
+    hold_provider(equipped.registry)
+    assert equipped.find_provider().folder.is_dir()
+
+
+def test_a_new_lock_gets_its_own_provider(equipped: Computer) -> None:
+    """The kept one is of another version."""
+    hold_provider(equipped.registry)
+    before = equipped.find_provider()
+    (equipped.stack / ".terraform.lock.hcl").write_text("another lock\n")
+    after = equipped.find_provider()
+    assert before.folder != after.folder
+    assert after.lock.read_text().startswith("another lock\n")
+
+
+def test_a_link_to_a_mirror_that_is_gone_is_made_anew(equipped: Computer) -> None:
+    """Terraform links to a mirror where it can."""
+    hold_provider(equipped.registry)
+    (program,) = (equipped.find_provider().folder / ADDRESS).glob("*/*/*")
+    program.unlink()
+    equipped.find_provider()
+    assert program.is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(equipped: Computer) -> None:
+    """Here a file lies where the folder belongs."""
+    hold_provider(equipped.registry)
+    (equipped.home / ".cache").touch()
+    with pytest.raises(OperatorError, match=r"The cache .* cannot be written"):
+        equipped.find_provider()
+
+
+def test_the_look_for_mirrors_is_bounded(tmp_path: Path) -> None:
+    """Three levels down it ends, and links are not followed."""
+    near = hold_provider(tmp_path / "place" / "1" / "2" / "3")
+    hold_provider(tmp_path / "place" / "1" / "2" / "3" / "4")
+    (tmp_path / "place" / "link").symlink_to(hold_provider(tmp_path / "elsewhere"))
+    assert list(mirrors_below(tmp_path / "place")) == [near]
+
+
+def test_the_shallowest_mirror_comes_first(tmp_path: Path) -> None:
+    """A nested one is likelier to be a tool's own."""
+    nested, near = hold_provider(tmp_path / "a" / "b"), hold_provider(tmp_path / "z")
+    assert list(mirrors_below(tmp_path)) == [near, nested]

@@ -1,0 +1,147 @@
+"""Terraform is the one on PATH, or HashiCorp's pinned release, verified."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.unit.toolchain.conftest import Computer
+from tools.errors import OperatorError
+from tools.toolchain import terraform
+from tools.toolchain.terraform import CHECKSUMS, RELEASE, terraform_environment, this_platform
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files of this process cannot grow over 100 bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture
+def released(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> Computer:
+    """A machine without Terraform that reaches a release with the pinned checksum."""
+    monkeypatch.setitem(CHECKSUMS, this_platform(), computer.release_terraform())
+    return computer
+
+
+@pytest.mark.parametrize("version", ["1.11.0", "1.11.4-beta1", "1.20.0", "2.0.1"])
+def test_a_terraform_on_path_is_used(computer: Computer, version: str) -> None:
+    """Versions are compared as numbers, and nothing is fetched."""
+    program = computer.install_terraform(version)
+    assert computer.find_terraform() == str(program)
+    assert computer.said == []
+
+
+@pytest.mark.parametrize("version", ["1.10.5", "1.9.8", "0.15.5"])
+def test_an_older_terraform_is_left_aside(released: Computer, version: str) -> None:
+    """The sources need 1.11."""
+    released.install_terraform(version)
+    assert Path(released.find_terraform()).is_relative_to(released.cache)
+
+
+def test_a_shim_that_refuses_is_no_terraform(computer: Computer, tmp_path: Path) -> None:
+    """A version manager may lie first on PATH and have no version chosen."""
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    (shims / "terraform").write_text("#!/bin/bash\nexit 126\n")
+    (shims / "terraform").chmod(0o755)
+    program = computer.install_terraform()
+    assert computer.find_terraform(PATH=f"{shims}:{computer.path}") == str(program)
+
+
+def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
+    """One line says so; it can be run, and lies in the user's cache without its archive."""
+    program = released.find_terraform()
+    assert terraform.is_new_enough(program)
+    assert released.find_terraform() == program
+    assert released.said == [
+        f"Downloading Terraform {RELEASE} into {Path(program).parent} (PATH has none of version 1.11 or newer)."
+    ]
+    assert [path.name for path in Path(program).parent.iterdir()] == ["terraform"]
+    assert Path(program).is_relative_to(released.cache)
+
+
+def test_another_archive_is_refused_before_it_is_unpacked(computer: Computer) -> None:
+    """Whoever serves it: the checksum is written in the repository."""
+    found = computer.release_terraform()
+    with pytest.raises(OperatorError, match=f"its SHA-256 is {found}, not {CHECKSUMS[this_platform()]}"):
+        computer.find_terraform()
+    assert list(computer.cache.rglob("terraform")) == []
+
+
+def test_releases_out_of_reach_are_one_sentence_with_the_fix(computer: Computer) -> None:
+    """A newcomer learns what to install, or how to name a mirror."""
+    with pytest.raises(OperatorError, match=r"Terraform 1\.11 or newer is missing") as caught:
+        computer.find_terraform()
+    assert "https://developer.hashicorp.com/terraform/install" in caught.value.remedy
+    assert "LOUDHAILER_HASHICORP_RELEASES" in caught.value.remedy
+
+
+def test_a_platform_without_a_release_is_one_sentence_with_the_fix(
+    released: Computer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No checksum, no download."""
+    monkeypatch.delitem(CHECKSUMS, this_platform())
+    with pytest.raises(OperatorError, match=f"no release for {this_platform()}") as caught:
+        released.find_terraform()
+    assert "https://" in caught.value.remedy
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(released: Computer) -> None:
+    """Here a file lies where the folder belongs; with another cache it works."""
+    (released.home / ".cache").touch()
+    with pytest.raises(OperatorError, match=r"The cache .* cannot be written") as caught:
+        released.find_terraform()
+    assert "XDG_CACHE_HOME" in caught.value.remedy
+    elsewhere = released.home / "elsewhere"
+    assert Path(released.find_terraform(XDG_CACHE_HOME=str(elsewhere))).is_relative_to(elsewhere)
+
+
+def test_a_full_disk_is_one_sentence_and_the_next_try_works(released: Computer) -> None:
+    """Nothing half-made is left."""
+    with full_disk(), pytest.raises(OperatorError, match=r"The cache .* cannot be written: File too large\."):
+        released.find_terraform()
+    assert [path for path in released.cache.iterdir() if path.suffix != ".lock"] == []
+    assert Path(released.find_terraform()).is_file()
+
+
+def test_remains_of_a_killed_download_do_not_count(released: Computer) -> None:
+    """It is built beside its place; the next try starts anew."""
+    place = Path(released.find_terraform()).parent
+    place.rename(place.with_name(f"{place.name}.new"))
+    assert Path(released.find_terraform()).is_file()
+    assert sorted(path.name for path in place.parent.iterdir()) == [place.name, f"{place.name}.lock"]
+
+
+def test_a_relative_cache_does_not_count(released: Computer) -> None:
+    """As the standard of base directories says."""
+    assert Path(released.find_terraform(XDG_CACHE_HOME="relative")).is_relative_to(released.home)
+
+
+def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> None:
+    """TF_VAR_ and TF_CLI_ARGS of the operator's shell belong to other projects."""
+    environment = terraform_environment(
+        {
+            "PATH": "/bin",
+            "TF_VAR_prefix": "x",
+            "TF_CLI_ARGS_apply": "-target=x",
+            "TF_CLI_CONFIG_FILE": str(tmp_path / "missing"),
+            "TF_PLUGIN_DIR": "/mirror",
+        }
+    )
+    assert {name for name in environment if name.startswith("TF_")} == {"TF_PLUGIN_DIR", "TF_IN_AUTOMATION"}
+    assert environment["PATH"] == "/bin"
+
+
+def test_a_configuration_file_that_exists_is_kept(tmp_path: Path) -> None:
+    """It may name a mirror."""
+    file = tmp_path / "terraformrc"
+    file.touch()
+    assert terraform_environment({"TF_CLI_CONFIG_FILE": str(file)})["TF_CLI_CONFIG_FILE"] == str(file)

@@ -1,0 +1,54 @@
+"""The user's cache of this project, and folders in it that are whole or not there."""
+
+import fcntl
+import os
+import pwd
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.errors import OperatorError
+
+
+def account_home() -> Path:
+    """The home that the password file names, whatever HOME says."""
+    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def home(environment: Mapping[str, str]) -> Path:
+    """The user's home: HOME, or else the one that the password file names."""
+    return Path(environment.get("HOME") or account_home())
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where downloads are kept: https://specifications.freedesktop.org/basedir-spec/latest/."""
+    given = Path(environment.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else home(environment) / ".cache") / "loudhailer"
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """An empty folder that takes its place, and that of an older one, once the block has succeeded.
+
+    One process at a time builds it. An interrupted one leaves nothing in the place, and nothing that hinders the next.
+    OperatorError if the cache cannot be written.
+    """
+    new = place.with_name(f"{place.name}.new")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.with_name(f"{place.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            try:
+                yield new
+                shutil.rmtree(place, ignore_errors=True)
+                new.rename(place)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise OperatorError(
+            f"The cache {place.parent} cannot be written: {error.strerror or error}.",
+            "Free some space or make it writable, or set XDG_CACHE_HOME to a folder that is.",
+        ) from error
