@@ -95,6 +95,10 @@ image-base: setup ## Write down the digest of AWS's base; releases stand on it.
 bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
 	$(RUN) python -m tests.bench
 
+.PHONY: mutants
+mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many the fast tests detect; writes build/mutants/report.md.
+	$(RUN) python -m tests.mutation
+
 ##@ Check
 
 .PHONY: check
