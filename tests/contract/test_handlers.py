@@ -27,7 +27,7 @@ def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surro
 
 @pytest.fixture
 def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], Any]]:
-    """Imports a function's handler in the functions' environment, and calls it; then forgets it and the SDK's session."""
+    """Imports a function's handler in the functions' environment and calls it; forgets it and the SDK's session."""
     for name, value in surroundings.variables.items():
         monkeypatch.setenv(name, value)
     imported: list[str] = []
