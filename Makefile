@@ -23,7 +23,8 @@ help: ## List the targets.
 
 .PHONY: setup
 setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv, Terraform and its AWS provider.
-	@tools/bootstrap uv sync --frozen
+	@[[ -e .venv ]] || echo 'Installing the packages that the lock names into .venv.' >&2
+	@tools/bootstrap uv sync --frozen --quiet
 	@$(TERRAFORM)
 
 .PHONY: demo
@@ -201,4 +202,4 @@ engine:
 			'root on Debian needs no more than: apt-get install docker.io mmdebstrap.' >&2; exit 1; }
 
 $(NODE_MODULES): tests/package-lock.json
-	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund
+	@$(RUN) npm ci --prefix tests --cache .tools/npm --ignore-scripts --no-audit --no-fund
