@@ -7,12 +7,10 @@ SHELL := bash
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
-PYTEST := $(RUN) pytest --durations=10
 CHECKOV := LOG_LEVEL=ERROR $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
-SUITES := unit contract terraform integration e2e
-BESIDE := --numprocesses=2 # tests/conftest.py says what runs beside what
 
 ##@ Start
 
@@ -33,9 +31,29 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
+# Two processes, file by file: the slow suites' files in their order, the longest suite first.
+PYTEST := $(RUN) pytest --durations=10 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+FAST := tests/unit tests/contract
+SLOW := tests/e2e tests/integration tests/terraform
+DAILY := -m 'not nightly' --emulator-if-changed
+
 .PHONY: test
-test: browser setup $(NODE_MODULES) ## Run every test, without Docker or an AWS account.
-	$(PYTEST) $(BESIDE) $(SUITES:%=tests/%)
+test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.
+	$(PYTEST) $(DAILY) --timeout=60 --cov $(FAST)
+	$(PYTEST) $(DAILY) $(SLOW)
+
+.PHONY: test-fast
+test-fast: setup ## The tests to run while working: the logic, the repository, each port's contract.
+	$(PYTEST) $(DAILY) --timeout=60 $(FAST)
+
+.PHONY: test-all
+test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and all of the emulator's.
+	$(PYTEST) --timeout=60 $(FAST)
+	$(PYTEST) $(SLOW)
+
+.PHONY: coverage
+coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
+	$(PYTEST) --timeout=60 --cov $(FAST)
 
 .PHONY: test-unit
 test-unit: setup ## The logic, and the repository itself; without sockets.
@@ -58,9 +76,9 @@ test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the
 	$(PYTEST) tests/e2e
 
 .PHONY: test-images
-test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then every end-to-end test on it; needs a container engine.
-	$(PYTEST) tests/image
-	LOUDHAILER_PACKAGE=image $(PYTEST) tests/e2e -m 'not own_code'
+test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then end-to-end tests on it; needs a container engine.
+	$(PYTEST) --numprocesses=0 tests/image
+	LOUDHAILER_PACKAGE=image $(PYTEST) --numprocesses=0 -m image_smoke tests/e2e
 
 ##@ Images
 
@@ -81,13 +99,22 @@ bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 
 ##@ Check
 
 .PHONY: check
-check: lint types imports actions dockerfiles infrastructure ## Run every check that runs no code.
+check: lint spelling whitespace types imports actions dockerfiles infrastructure ## Run every check that runs no code.
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(TERRAFORM) fmt -check -diff -recursive terraform
+
+.PHONY: spelling
+spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
+	$(TEXTS) $(RUN) codespell
+
+.PHONY: whitespace
+whitespace: setup ## Trim trailing whitespace, end each file with one newline; fails where a file was changed.
+	$(TEXTS) $(RUN) trailing-whitespace-fixer
+	$(TEXTS) $(RUN) end-of-file-fixer
 
 .PHONY: types
 types: ## Types, strictly.
@@ -115,6 +142,10 @@ format: setup ## Rewrite Python and Terraform in their style.
 	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
 	$(TERRAFORM) fmt -recursive terraform
+
+.PHONY: hooks
+hooks: setup ## Let git run lint, spelling and whitespace before each commit.
+	@$(RUN) pre-commit install
 
 ##@ Release (ENVIRONMENT=dev|staging|production|local, SUBSCRIBER=<name> for a subscriber's account instead of the hub's)
 

@@ -1,15 +1,14 @@
-"""What every test needs: the environment that Powertools reads when it is imported; properties without a stopwatch.
-
-And what may run beside what, for `make test`.
-"""
+"""For every test: Powertools' environment, properties without a stopwatch, and the choice of the emulator's tests."""
 
 import os
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
+from tests.support import emulator
+
+# Powertools reads both when it is imported.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Loudhailer")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 
@@ -17,30 +16,41 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 settings.register_profile("loudhailer", deadline=None)
 settings.load_profile("loudhailer")
 
-_E2E = "tests/e2e/"
-_OWN_CODE = [f"{_E2E}test_{name}.py" for name in ("release", "rollout", "upgrade")]
-"""What deploys code of its own to a stack of its own, whatever the package."""
+ROOT = Path(__file__).parents[1]
+EMULATOR_TESTS = tuple(f"{folder}/" for folder in emulator.TESTS)
+CHOICE = pytest.StashKey[emulator.Choice]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make test`; without it, every test that is named runs."""
+    parser.addoption(
+        "--emulator-if-changed",
+        action="store_true",
+        help="leave out the tests of the emulator, but for its contract, unless something of the emulator changed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ask git once, if the option is given."""
+    if config.getoption("emulator_if_changed"):
+        config.stash[CHOICE] = emulator.choose(ROOT)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say at the top of the report which is the case, and why."""
+    return [str(config.stash[CHOICE])] if CHOICE in config.stash else []
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks those tests."""
-    if item.nodeid.partition("::")[0] in _OWN_CODE:
-        item.add_marker("own_code")
+    """Mark the tests of the emulator, but for its contract."""
+    if item.nodeid.startswith(EMULATOR_TESTS) and item.get_closest_marker("emulator_contract") is None:
+        item.add_marker("emulator")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Groups":
-    """Says what runs beside what."""
-    return Groups(config, log)
-
-
-class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Three groups, each in its order: what shares the one stack, what brings stacks of its own, and everything else.
-
-    Much of a stack's time goes into waiting: Terraform's provider looks at a new queue for 25 s.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        if path in _OWN_CODE:
-            return "own code"
-        return "the stack" if path.startswith(_E2E) else "everything else"
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave these tests out, where nothing of the emulator changed."""
+    if CHOICE not in config.stash or config.stash[CHOICE].run:
+        return
+    left_out = [item for item in items if item.get_closest_marker("emulator")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("emulator")]

@@ -1,12 +1,13 @@
 """The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
 
 import asyncio
+import os
 import re
 import signal
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -44,6 +45,7 @@ from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports, Stack
 from tools.stack.project import Project
 from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS, subscriber_variables
+from tools.stack.template_store import TemplateStore
 
 _FOLLOW_TIMEOUT_SECONDS = 300.0
 _DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
@@ -53,6 +55,14 @@ _DEMO = "demo"
 _Package = Annotated[
     Packaging,
     typer.Option(envvar="LOUDHAILER_PACKAGE", help="Functions as a zip, or as the image in a container engine."),
+]
+_NoTemplate = Annotated[
+    bool,
+    typer.Option(
+        "--no-template",
+        envvar="LOUDHAILER_NO_TEMPLATE",
+        help="Neither start from the template of an earlier stack nor keep one.",
+    ),
 ]
 _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
@@ -140,13 +150,14 @@ def up(
     aws_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local AWS; 0: a free one.")] = 0,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: a free one.")] = 0,
     package: _Package = Packaging.ZIP,
+    no_template: _NoTemplate = False,
     subscribers: Annotated[
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
 ) -> None:
     """Start the local stack, or bring it up to date."""
     workplace: Workplace = context.obj
-    stack = workplace.stack(**subscriber_variables(subscribers))
+    stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=_templates(unwanted=no_template))
     with workplace.held(stack):
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         deployment = Deployment.of(stack.state())
@@ -202,11 +213,12 @@ def demo(
     sockets: Annotated[int, typer.Option(min=10, max=20_000, help="How many sockets connect.")] = 500,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running for a closer look.")] = False,
     package: _Package = Packaging.ZIP,
+    no_template: _NoTemplate = False,
 ) -> None:
     """Show it all on a stack of its own: sockets, three broadcasts, departures; every frame and count is checked."""
     workplace: Workplace = context.obj
     started = time.monotonic()
-    stack = workplace.stack(_DEMO, **_DEMO_VARIABLES)
+    stack = replace(workplace.stack(_DEMO, **_DEMO_VARIABLES), templates=_templates(unwanted=no_template))
     with workplace.held(stack), _removed_in_the_end(workplace, stack, keep=keep):
         stack.clear()
         stack.up(packaging=package)
@@ -433,6 +445,10 @@ def main() -> None:
     for number in _TERMINATIONS:
         signal.signal(number, _terminate)
     app()
+
+
+def _templates(*, unwanted: bool) -> TemplateStore | None:
+    return None if unwanted else TemplateStore.of_the_user(os.environ)
 
 
 def _put_sample_tenants(deployment: Deployment) -> None:

@@ -201,7 +201,7 @@ def empty_pipeline(root: Path, subscribers: Mapping[str, Any] | None = None) -> 
     stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
     with stack.directory.locked(lambda: None):
         stack.directory.create()
-        state, _ = stack._start(Ports(), None)
+        state, *_ = stack._start(Ports(), None)
     pipeline = Pipeline(stack, state, code, subscribers or {})
     if subscribers:
         pipeline.configure("shards = { count = 4 }")

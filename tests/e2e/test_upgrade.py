@@ -1,6 +1,7 @@
 """New code reaches a running system: nobody is disconnected, and a version that fails is taken back."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tools.stack.lifecycle import Stack
 from tools.stack.package import build_package
 from tools.stack.project import Project
 from tools.stack.state import StackState
+from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import zip_hash
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +96,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     root = tmp_path_factory.mktemp("checkout")
     for folder in ("terraform", "functions", "shared"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns(".terraform", "__pycache__"))
-    checkout = Checkout(Stack(Project(root), StackDirectory(root / "state" / "upgrade"), Terminal()))
+    templates = TemplateStore.of_the_user(os.environ)
+    directory = StackDirectory(root / "state" / "upgrade")
+    checkout = Checkout(Stack(Project(root), directory, Terminal(), templates=templates))
     try:
         checkout.up()
         yield checkout

@@ -68,7 +68,7 @@ def _start(directory: Path, address: str, answers: Callable[[str], bool]) -> Non
     log = directory / "log"
     keeper = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "tools.image.private_engine"],
+        [sys.executable, "-m", "tools.image.private_engine", str(_UNUSED_SECONDS)],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -86,8 +86,8 @@ def _start(directory: Path, address: str, answers: Callable[[str], bool]) -> Non
         time.sleep(_POLL_SECONDS)
 
 
-def keep(directory: Path) -> int:
-    """Run the engine until nobody has needed it for a while; its exit code, if it ended by itself."""
+def keep(directory: Path, unused_seconds: float) -> int:
+    """Run the engine until nobody has needed it for so long; its exit code, if it ended by itself."""
     execution = Path(tempfile.mkdtemp(prefix="loudhailer-engine-"))
     command = ["dockerd", "--host", f"unix://{directory / 'docker.sock'}", "--data-root", str(directory / "data")]
     command += ["--exec-root", str(execution), "--pidfile", str(execution / "pid")]
@@ -95,14 +95,14 @@ def keep(directory: Path) -> int:
     engine = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command])
     try:
         with (directory / "users").open("w") as users:
-            return _watch(engine, users.fileno())
+            return _watch(engine, users.fileno(), unused_seconds)
     finally:
         engine.terminate()
         engine.wait()
         shutil.rmtree(execution, ignore_errors=True)
 
 
-def _watch(engine: "subprocess.Popen[bytes]", users: int) -> int:
+def _watch(engine: "subprocess.Popen[bytes]", users: int, unused_seconds: float) -> int:
     unused_since = None
     while engine.poll() is None:
         time.sleep(_POLL_SECONDS)
@@ -110,7 +110,7 @@ def _watch(engine: "subprocess.Popen[bytes]", users: int) -> int:
             unused_since = None
             continue
         unused_since = unused_since or time.monotonic()
-        if time.monotonic() - unused_since > _UNUSED_SECONDS:
+        if time.monotonic() - unused_since > unused_seconds:
             engine.terminate()  # the lock is kept: who comes now waits until it has ended
             engine.wait()
             return 0
@@ -131,4 +131,4 @@ def _terminate(number: int, _frame: FrameType | None) -> Never:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(keep(cache_directory()))
+    sys.exit(keep(cache_directory(), float(sys.argv[1])))

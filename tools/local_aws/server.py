@@ -20,6 +20,7 @@ import uvicorn
 import uvloop
 
 from tools.local_aws import patching
+from tools.local_aws.administration import Administration
 from tools.local_aws.options import Options
 from tools.local_aws.repeated_requests import RepeatedRequests
 
@@ -94,6 +95,7 @@ def _set_environment(options: Options) -> None:
         AUTH="true",  # IAM is enforced
         PERSIST_STATE="1",
         STATE_DIR=str(options.state_dir / "ministack"),
+        S3_PERSIST="1",
         S3_DATA_DIR=str(options.state_dir / "s3"),
         TMPDIR=str(options.scratch_dir),
         LAMBDA_ACCOUNT_CONCURRENCY="1000",  # AWS's; the workers have caps of their own
@@ -127,7 +129,8 @@ def _not_started(name: str) -> Iterator[None]:
 
 
 async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
-    application = RepeatedRequests(importlib.import_module("ministack.app").app)
+    save = importlib.import_module("tools.local_aws.gaps.saved_state").save
+    application = Administration(RepeatedRequests(importlib.import_module("ministack.app").app), save)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tools.console import Bar, Terminal
+from tools.console import Bar, Terminal, shortened
 from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
@@ -24,10 +24,20 @@ from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
-from tools.stack.processes import ProcessTable, answers, await_ready, free_port, identity_of, reload_gateway
+from tools.stack.processes import (
+    ProcessTable,
+    answers,
+    await_ready,
+    free_port,
+    identity_of,
+    reload_gateway,
+    save_local_aws,
+)
 from tools.stack.project import Project, digest_of
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
+from tools.stack.template import DamagedTemplateError, Place, Template, template_key
+from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
@@ -35,6 +45,8 @@ from tools.toolchain.terraform import find_terraform, terraform_environment
 AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
+
+_LONGEST_REASON = 300
 
 _CONTAINERS = 40
 """All functions' workers in containers: more than processes, since making room for another one costs a second."""
@@ -56,13 +68,35 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class _NewCloud:
+    """A local AWS that this command has started.
+
+    Attributes:
+        key: the key of the template that it was started from, or that may be kept of it; None without templates.
+        applied: what had been applied to the template; None if the local AWS was started empty.
+    """
+
+    key: str | None
+    applied: Applied | None = None
+
+
+@dataclass(frozen=True)
 class Stack:
-    """A local stack in its directory. Every method that changes it is called with the directory's lock held."""
+    """A local stack in its directory. Every method that changes it is called with the directory's lock held.
+
+    Attributes:
+        project: the checkout that it is made of.
+        directory: where it keeps all that it owns.
+        terminal: where it says what it does.
+        variables: Terraform's, but for those that only the run knows.
+        templates: what a new local AWS may start from; None to do without.
+    """
 
     project: Project
     directory: StackDirectory
     terminal: Terminal
     variables: Mapping[str, Any] = field(default_factory=dict)
+    templates: TemplateStore | None = None
 
     @property
     def processes(self) -> ProcessTable:
@@ -84,17 +118,29 @@ class Stack:
     def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
-        state, started = self._start(ports, engine)
+        state, cloud, started = self._start(ports, engine)
         code, package = self._zip() if engine is None else self._image(engine)
-        variables = self.terraform_variables(state)
-        terraform = self.terraform(state)
-        wanted = Fingerprint(code, terraform.fingerprint(), digest_of(variables))
-        if not force and state.applied is not None:
-            changed = wanted.changed_since(state.applied.fingerprint)
+        variables = {**self.terraform_variables(state), "package": package}
+        wanted = self._fingerprint(state, code)
+        earlier = cloud.applied if cloud else state.applied
+        if not force and earlier is not None:
+            changed = wanted.changed_since(earlier.fingerprint)
             if not changed:
+                if cloud:
+                    self._adopt(state, earlier, variables)
                 return started
             self.terminal.say(f"Changed since the last apply: {', '.join(changed)}.")
-        self._apply(terraform, state, wanted, {**variables, "package": package})
+        try:
+            applied = self._apply(state, wanted, variables)
+        except OperatorError as error:
+            if cloud is None or cloud.applied is None:
+                raise
+            self._discard(cloud.key, error)
+            self.processes.stop(AWS)
+            packaging = Packaging.IMAGE if engine else Packaging.ZIP
+            return replace(self, templates=None).up(ports, packaging=packaging, force=force)
+        if cloud and cloud.applied is None:
+            self._keep(cloud.key, state, applied)
         return True
 
     def down(self, *, destroy: bool = False, keep_logs: bool = False) -> bool:
@@ -142,8 +188,8 @@ class Stack:
             image = build(self.project.root, engine, platform=platform, tag=LOCAL_TAG, base=base)
         return image.id, {"image": {"repository_url": LOCAL_TAG.partition(":")[0], "digest": image.id}}
 
-    def _start(self, ports: Ports, engine: Engine | None) -> tuple[StackState, bool]:
-        """See that both processes run; the state that fits them, and whether one had to be started."""
+    def _start(self, ports: Ports, engine: Engine | None) -> tuple[StackState, _NewCloud | None, bool]:
+        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is."""
         state = self.state()
         aws = self.processes.find(AWS)
         whole = (
@@ -155,28 +201,46 @@ class Stack:
             and ports.aws in (0, state.aws_port)
             and (engine is None or engine.address == state.engine)
         )
+        cloud = None
         if not whole or state is None:
-            state = self._start_aws(ports, state, engine)
+            state, cloud = self._start_aws(ports, state, engine)
         gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
         if gateway_lives and ports.gateway in (0, state.gateway_port):
-            return state, not whole
-        return self._start_gateway(ports, state), True
+            return state, cloud, not whole
+        return self._start_gateway(ports, state), cloud, True
 
-    def _start_aws(self, ports: Ports, remembered: StackState | None, engine: Engine | None) -> StackState:
-        """A new, empty local AWS: all that described an older one goes, and the gateway that spoke to it."""
+    def _start_aws(
+        self, ports: Ports, remembered: StackState | None, engine: Engine | None
+    ) -> tuple[StackState, _NewCloud]:
+        """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
         for name in (GATEWAY, AWS):
             self.processes.stop(name)
         self.directory.forget_cloud()
         aws_port, gateway_port = (remembered.aws_port, remembered.gateway_port) if remembered else (0, 0)
-        aws_port = ports.aws or free_port(aws_port)
-        command = ["tools.local_aws", "--port", str(aws_port), "--state-dir", str(self.directory.aws_state)]
+        state = StackState(
+            aws_port=ports.aws or free_port(aws_port),
+            gateway_port=ports.gateway or free_port(gateway_port),
+            engine=engine.address if engine else "",
+        )
+        key = None if self.templates is None else self._template_key(state, engine)
+        if (template := self._template(key)) is not None:
+            try:
+                applied = self._entered(template, state)
+                return self._launched(state, engine), _NewCloud(key, applied)
+            except (OperatorError, OSError) as error:
+                self._discard(key, error)
+                self.processes.stop(AWS)
+                self.directory.forget_cloud()
+        return self._launched(state, engine), _NewCloud(key)
+
+    def _launched(self, state: StackState, engine: Engine | None) -> StackState:
+        """Start the local AWS on what lies in its folder."""
+        command = ["tools.local_aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address, "--workers", str(_CONTAINERS)]
-        aws = self._start_process(AWS, command, aws_port, aws_port)
-        return self._saved(
-            StackState(aws_port, gateway_port or free_port(), identity_of(aws), engine.address if engine else "")
-        )
+        aws = self._start_process(AWS, command, state.aws_port, state.aws_port)
+        return self._saved(replace(state, aws_identity=identity_of(aws)))
 
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)
@@ -192,6 +256,66 @@ class Stack:
             await_ready(process, self.directory.log(name), port)
         return process
 
+    def _template_key(self, state: StackState, engine: Engine | None) -> str:
+        terraform = self.terraform(state)
+        return template_key(
+            terraform=terraform.fingerprint(),
+            terraform_version=terraform.version(),
+            packaging=Packaging.IMAGE if engine else Packaging.ZIP,
+            variables=self.variables,
+        )
+
+    def _template(self, key: str | None) -> Template | None:
+        """The template of the key, if there is one that can be used."""
+        if self.templates is None or key is None:
+            return None
+        try:
+            return self.templates.find(key)
+        except DamagedTemplateError as error:
+            self._discard(key, error)
+            return None
+
+    def _entered(self, template: Template, state: StackState) -> Applied:
+        """Put the template into the directory; what had been applied to it, as it reads here."""
+        self.terminal.say("An earlier stack has left a template: this one starts from it.")
+        outputs = template.put_into(self.directory, self._place(state))
+        return Applied(self._fingerprint(state, template.code), outputs)
+
+    def _discard(self, key: str | None, reason: Exception) -> None:
+        """Remove a template that did not work."""
+        said = shortened(str(reason), _LONGEST_REASON).rstrip(".")
+        self.terminal.say(f"The template cannot be used, so everything is applied: {said}.")
+        if self.templates is not None and key is not None:
+            self.templates.remove(key)
+
+    def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
+        """Take what was applied to the template for this stack's own; Terraform finds its working copies ready."""
+        with self.terminal.step("Preparing Terraform"):
+            self.terraform(state).prepare(variables)
+            for name, cell in applied.outputs.get("subscribers", {}).items():
+                self.subscriber_terraform(state, name).prepare({"cell": cell, "package": variables["package"]})
+        self._saved(replace(state, applied=applied))
+
+    def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:
+        """Keep a template of this stack, which nobody has used yet; if that cannot be, the stack is as good as ever."""
+        if self.templates is None or key is None:
+            return
+        code, outputs = applied.fingerprint.code, applied.outputs
+        try:
+            save_local_aws(state.aws_port)
+            self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
+        except (OperatorError, OSError) as error:
+            self.terminal.say(f"No template is kept of this stack: {str(error).rstrip('.')}.")
+        else:
+            self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
+
+    def _place(self, state: StackState) -> Place:
+        return Place(state.aws_port, state.gateway_port, str(self.directory.package))
+
+    def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
+        """What an apply of these functions here and now depends on."""
+        return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(self.terraform_variables(state)))
+
     def terraform_variables(self, state: StackState) -> dict[str, Any]:
         """What only the run knows, but for the package."""
         return {
@@ -200,9 +324,8 @@ class Stack:
             "gateway_endpoint": local_endpoint(state.gateway_port),
         }
 
-    def _apply(
-        self, terraform: Terraform, state: StackState, wanted: Fingerprint, variables: Mapping[str, Any]
-    ) -> None:
+    def _apply(self, state: StackState, wanted: Fingerprint, variables: Mapping[str, Any]) -> Applied:
+        terraform = self.terraform(state)
         with self.terminal.step("Preparing Terraform"):
             terraform.prepare(variables)
         state = self._saved(replace(state, applying=True, applied=None))
@@ -216,7 +339,9 @@ class Stack:
             self._saved(replace(state, applying=False))
             raise
         reload_gateway(state.gateway_port)
-        self._saved(replace(state, applying=False, applied=Applied(wanted, outputs)))
+        applied = Applied(wanted, outputs)
+        self._saved(replace(state, applying=False, applied=applied))
+        return applied
 
     def _led_to_the_newest(self, state: StackState, terraform: Terraform, account: str) -> dict[str, Any]:
         """Lead all invocations to the functions that were applied; what Terraform says of the stack."""

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from tools.errors import OperatorError
+from tools.local_aws.administration import SAVE_PATH
 from tools.stack.directory import StackDirectory
 
 MARK = "LOUDHAILER_PROCESS"
@@ -115,16 +116,33 @@ def answers(port: int) -> bool:
 
 def reload_gateway(port: int) -> None:
     """Let the gateway read the APIs again, after Terraform changed them."""
-    connection = HTTPConnection(HOST, port, timeout=_READY_TIMEOUT_SECONDS)
     try:
-        connection.request("POST", "/_gateway/reload", "{}")
-        status = connection.getresponse().status
+        status, _ = _posted(port, "/_gateway/reload")
     except OSError as error:
         raise OperatorError(f"The gateway does not answer: {error}.", "Start it again with `loudhailer up`.") from error
-    finally:
-        connection.close()
     if status != HTTPStatus.OK:
         raise OperatorError(f"The gateway could not read the APIs: it answered {status}.", "Look at its log.")
+
+
+def save_local_aws(port: int) -> None:
+    """Let the local AWS write its state into its state directory; OperatorError if it does not."""
+    try:
+        status, reason = _posted(port, SAVE_PATH)
+    except OSError as error:
+        raise OperatorError(f"The local AWS does not answer: {error}.") from error
+    if status != HTTPStatus.NO_CONTENT:
+        raise OperatorError(reason)
+
+
+def _posted(port: int, path: str) -> tuple[int, str]:
+    """The status and the body with which a process answers an order."""
+    connection = HTTPConnection(HOST, port, timeout=_READY_TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", path, "{}")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 def await_ready(process: psutil.Process, log: Path, port: int) -> None:

@@ -20,7 +20,7 @@ from tools.toolchain.provider import LOCK, REMEDY, find_provider
 from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
-SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json")
+SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
 """What a change of the infrastructure can lie in."""
 
 _INTERRUPT_GRACE_SECONDS = 3.0
@@ -90,6 +90,16 @@ class Terraform:
     def fingerprint(self) -> str:
         """A digest of the Terraform sources."""
         return fingerprint_of(self.project.terraform, SOURCE_SUFFIXES)
+
+    def version(self) -> str:
+        """Terraform's own version."""
+        command = [find_terraform(), "version", "-json"]
+        said = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
+        try:
+            return str(json.loads(said.stdout)["terraform_version"])
+        except (ValueError, KeyError) as error:
+            problem = shortened(said.stderr or said.stdout, _LONGEST_PROBLEM)
+            raise OperatorError(f"Terraform does not say its version. {problem}", INSTALL) from error
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""

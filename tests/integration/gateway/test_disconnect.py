@@ -32,6 +32,7 @@ async def test_a_clients_close_is_told_with_code_reason_and_context(
     assert context["eventType"] == "DISCONNECT"
 
 
+@pytest.mark.emulator_contract
 async def test_a_lost_network_is_told_as_1006(gateway: RunningGateway) -> None:
     """No close frame came."""
     async with gateway.connected() as client:
@@ -69,6 +70,7 @@ async def test_disconnect_events_can_get_lost(api: LocalApi) -> None:
     assert api.events(client.connection_id, "$disconnect") == []
 
 
+@pytest.mark.emulator_contract
 async def test_disconnect_events_can_come_without_context(api: LocalApi) -> None:
     """AWS does not promise it there."""
     with running_gateway(api, "--drop-authorizer-context") as gateway:
@@ -78,6 +80,7 @@ async def test_disconnect_events_can_come_without_context(api: LocalApi) -> None
     assert "authorizer" not in event["requestContext"]
 
 
+@pytest.mark.emulator_contract
 async def test_a_stopped_gateway_closes_its_sockets_with_1001_and_says_so(api: LocalApi) -> None:
     """And ends with status 0, which the fixture checks."""
     with running_gateway(api) as gateway:

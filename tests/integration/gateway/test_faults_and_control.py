@@ -90,6 +90,7 @@ async def test_an_unknown_control_endpoint_is_404(gateway: RunningGateway) -> No
                 assert answer.status == 400
 
 
+@pytest.mark.emulator_contract
 async def test_a_reload_shows_what_is_served(gateway: RunningGateway) -> None:
     """A changed route is served after it."""
     found = await gateway.control("/_gateway/reload", {})

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.gateway.local_api import LocalApi, RunningGateway, running_gateway
 
 
+@pytest.mark.emulator_contract
 async def test_a_client_connects_and_its_events_carry_headers_query_and_context(gateway: RunningGateway) -> None:
     """Authorizer first, then `$connect` with the authorizer's context as strings."""
     async with gateway.connected(x="1") as client:
@@ -37,6 +38,7 @@ async def test_the_authorizer_decides_on_the_handshake(gateway: RunningGateway, 
     assert await gateway.handshake_status(authorizer=order) == status
 
 
+@pytest.mark.emulator_contract
 async def test_a_missing_identity_source_is_401_without_asking_the_authorizer(gateway: RunningGateway) -> None:
     """Missing or empty."""
     before = (await gateway.control("/_gateway/stats"))["invocations"]
@@ -53,6 +55,7 @@ async def test_what_connect_answers_is_what_the_client_gets(gateway: RunningGate
     assert await gateway.handshake_status(connect=order) == status
 
 
+@pytest.mark.emulator_contract
 async def test_the_body_of_a_refusal_reaches_the_client(gateway: RunningGateway) -> None:
     """It says which limit it was."""
     assert await gateway.refused(gateway.websocket_url(connect="429", body="why")) == (429, "why")
@@ -80,6 +83,7 @@ async def test_connect_may_choose_the_subprotocol(gateway: RunningGateway) -> No
         assert client.protocol == "chat"
 
 
+@pytest.mark.emulator_contract
 async def test_an_unknown_api_or_stage_is_forbidden(gateway: RunningGateway) -> None:
     """After a look whether it has been made meanwhile."""
     url = f"ws://127.0.0.1:{gateway.port}"
@@ -103,6 +107,7 @@ async def test_an_api_made_later_is_found_by_its_first_client(gateway: RunningGa
     assert f"{new}/live" not in (await gateway.control("/_gateway/reload", {}))["deployments"]
 
 
+@pytest.mark.emulator_contract
 async def test_new_connections_over_the_rate_are_429(api: LocalApi) -> None:
     """500 a second in AWS; here two, and hardly more."""
     with running_gateway(api, "--connect-rate", "0.01", "--connect-burst", "2") as gateway:
@@ -116,6 +121,7 @@ async def test_a_slow_connect_is_cut_off(api: LocalApi) -> None:
         assert await gateway.handshake_status(sleep="1") == 504
 
 
+@pytest.mark.emulator_contract
 async def test_a_client_that_leaves_during_connect_is_told_to_disconnect(gateway: RunningGateway) -> None:
     """`$connect` has run, so `$disconnect` must follow."""
     stats = await gateway.control("/_gateway/stats")

@@ -28,6 +28,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.emulator_contract
 async def test_a_post_arrives_as_a_text_frame(gateway: RunningGateway) -> None:
     """Whatever characters the connection id has: twenty ids have them all."""
     for _ in range(20):
@@ -49,6 +50,7 @@ async def test_an_id_is_understood_quoted_or_not(gateway: RunningGateway) -> Non
             assert await connected.socket.receive_str(timeout=10) == "x"
 
 
+@pytest.mark.emulator_contract
 async def test_a_message_of_128_kb_passes_and_one_byte_more_is_413(gateway: RunningGateway) -> None:
     """The limit counts for posts too."""
     async with gateway.connected() as connected:
@@ -70,6 +72,7 @@ async def test_an_unknown_connection_is_gone(gateway: RunningGateway) -> None:
         management.post_to_connection(ConnectionId="a/b+c=", Data=b"x")
 
 
+@pytest.mark.emulator_contract
 async def test_a_closed_connection_is_gone(gateway: RunningGateway) -> None:
     """At once when its close frame has been seen."""
     async with gateway.connected() as connected:
@@ -79,6 +82,7 @@ async def test_a_closed_connection_is_gone(gateway: RunningGateway) -> None:
         management.post_to_connection(ConnectionId=connected.connection_id, Data=b"x")
 
 
+@pytest.mark.emulator_contract
 async def test_a_connection_is_gone_until_connect_has_answered(gateway: RunningGateway) -> None:
     """AWS: "a message was posted before the connection was established"."""
     handshake = asyncio.create_task(gateway.refused(gateway.websocket_url(sleep="1", marker="young")))
@@ -102,6 +106,7 @@ def _wait_for_young(api: LocalApi) -> str:
     return wait_until(find)
 
 
+@pytest.mark.emulator_contract
 async def test_get_describes_the_connection(gateway: RunningGateway) -> None:
     """Times and identity, as boto3 reads them."""
     async with gateway.connected() as connected:
@@ -112,6 +117,7 @@ async def test_get_describes_the_connection(gateway: RunningGateway) -> None:
     assert "aiohttp" in found["Identity"]["UserAgent"]
 
 
+@pytest.mark.emulator_contract
 async def test_delete_closes_the_connection_with_1000(gateway: RunningGateway) -> None:
     """And `$disconnect` follows."""
     async with gateway.connected() as connected:
@@ -121,6 +127,7 @@ async def test_delete_closes_the_connection_with_1000(gateway: RunningGateway) -
     assert (context["disconnectStatusCode"], context["disconnectReason"]) == (1000, "Connection Closed Normally")
 
 
+@pytest.mark.emulator_contract
 async def test_an_unsigned_command_is_403(gateway: RunningGateway) -> None:
     """boto3 sees MissingAuthenticationTokenException, as from AWS."""
     unsigned = gateway.management(config=Config(signature_version=UNSIGNED))
@@ -130,6 +137,7 @@ async def test_an_unsigned_command_is_403(gateway: RunningGateway) -> None:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
+@pytest.mark.emulator_contract
 async def test_another_accounts_command_is_403(gateway: RunningGateway) -> None:
     """Also for an API that is not there, and for a key that nobody has."""
     async with gateway.connected() as connected:
@@ -161,6 +169,7 @@ async def test_a_roles_session_may_post_to_its_own_account(gateway: RunningGatew
         assert await connected.socket.receive_str(timeout=10) == "111111111111"
 
 
+@pytest.mark.emulator_contract
 async def test_a_client_that_does_not_read_makes_its_posts_429(api: LocalApi) -> None:
     """LimitExceededException for that client alone; it gets every frame that was accepted once it reads again."""
     with running_gateway(api, "--client-buffer-bytes", "200000") as gateway:
@@ -194,6 +203,7 @@ async def test_a_client_that_does_not_read_makes_its_posts_429(api: LocalApi) ->
     assert 4 <= accepted < 20
 
 
+@pytest.mark.emulator_contract
 async def test_a_burst_over_the_bucket_is_429(api: LocalApi) -> None:
     """5,000 in AWS, then 10,000 a second; each command costs one, whatever its answer."""
     with running_gateway(api, "--rate", "0.01", "--burst", "3") as gateway:

@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 from tests.unit.gateway.test_frames import client_frame
 
 
+@pytest.mark.emulator_contract
 async def test_a_message_reaches_its_route_and_the_answer_comes_back(gateway: RunningGateway) -> None:
     """With the connection's ids and the authorizer's context."""
     async with gateway.connected() as client:
@@ -52,6 +53,7 @@ async def test_a_failing_integration_is_an_internal_server_error(
     assert (answer["message"], answer["connectionId"]) == ("Internal server error", client.connection_id)
 
 
+@pytest.mark.emulator_contract
 async def test_a_throttled_route_refuses_and_others_do_not(gateway: RunningGateway) -> None:
     """Two pass, the third is told, in the form that clients of AWS know."""
     async with gateway.connected() as client:
@@ -62,6 +64,7 @@ async def test_a_throttled_route_refuses_and_others_do_not(gateway: RunningGatew
     assert other["requestContext"]["routeKey"] == "echo"
 
 
+@pytest.mark.emulator_contract
 async def test_messages_and_posts_share_the_accounts_bucket(api: LocalApi) -> None:
     """What clients send is missing for posts."""
     with running_gateway(api, "--rate", "0.01", "--burst", "2") as gateway:
@@ -101,6 +104,7 @@ async def test_a_flood_from_one_connection_is_held_in_its_socket_and_not_lost(ap
     assert sorted(json.loads(each["body"])["n"] for each in answers) == list(range(20))
 
 
+@pytest.mark.emulator_contract
 async def test_a_binary_message_closes_with_1003(gateway: RunningGateway) -> None:
     """API Gateway takes text only."""
     async with gateway.connected() as client:
@@ -110,6 +114,7 @@ async def test_a_binary_message_closes_with_1003(gateway: RunningGateway) -> Non
     assert (context["disconnectStatusCode"], context["disconnectReason"]) == (1003, "Unsupported data")
 
 
+@pytest.mark.emulator_contract
 async def test_a_frame_over_32_kb_closes_with_1009(gateway: RunningGateway) -> None:
     """And one of exactly 32 KB is answered."""
     filler = 32 * 1024 - len(json.dumps({"action": "silent", "x": ""}))
@@ -140,6 +145,7 @@ async def test_a_message_over_128_kb_in_small_frames_closes_with_1009(gateway: R
     assert int.from_bytes(close[2:4], "big") == 1009
 
 
+@pytest.mark.emulator_contract
 async def test_an_idle_connection_is_closed_with_1001(api: LocalApi) -> None:
     """Ten minutes in AWS; a post or a message starts the time again, a ping does not."""
     with running_gateway(api, "--idle-seconds", "1.5") as gateway:

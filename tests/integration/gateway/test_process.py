@@ -12,6 +12,7 @@ from tests.integration.gateway.local_api import OTHER_ACCOUNT, LocalApi, client,
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.emulator_contract
 async def test_one_gateway_serves_several_accounts(api: LocalApi) -> None:
     """Each API belongs to its account; another's posts are refused."""
     control_plane = client("apigatewayv2", api.endpoint, OTHER_ACCOUNT)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway.local_api import ACCOUNT, REGION, LocalApi, RunningGateway, client, running_gateway
-from tests.integration.local_aws.conftest import launched
+from tests.integration.local_aws.running import launched
 
 TEMPLATES = Path(__file__).parents[3] / "terraform" / "modules" / "websocket_api" / "templates"
 SETTINGS = {
@@ -142,6 +142,7 @@ async def test_the_queue_gets_exactly_what_the_client_sent(queues: Queues, text:
     assert next_frame["requestContext"]["routeKey"] == "echo"
 
 
+@pytest.mark.emulator_contract
 async def test_a_message_of_the_largest_size_arrives_whole(queues: Queues) -> None:
     """120 KB of what grows most when it is encoded."""
     body = json.dumps({"action": "SiloSQS", "message": "&=%+ \N{GRINNING FACE}" * 13_500}, ensure_ascii=False)
@@ -151,6 +152,7 @@ async def test_a_message_of_the_largest_size_arrives_whole(queues: Queues) -> No
     assert message["Body"] == body
 
 
+@pytest.mark.emulator_contract
 async def test_a_sessions_frames_come_into_the_queue_in_the_order_they_were_sent(queues: Queues) -> None:
     """Without waiting for one another."""
     async with queues.gateway.connected(**query("gold")) as connected:
@@ -173,6 +175,7 @@ async def test_a_failed_send_is_answered_with_an_error_frame(queues: Queues, ten
     assert frame["connectionId"] == connected.connection_id
 
 
+@pytest.mark.emulator_contract
 async def test_a_session_without_its_settings_is_refused_by_the_queue(queues: Queues) -> None:
     """SQS takes no empty attribute."""
     async with queues.gateway.connected(tenantId="gold") as connected:
@@ -180,6 +183,7 @@ async def test_a_session_without_its_settings_is_refused_by_the_queue(queues: Qu
     assert frame["error"]["code"] == "NOT_QUEUED"
 
 
+@pytest.mark.emulator_contract
 def test_an_integration_keeps_its_role_its_selection_and_what_is_changed_later(queues: Queues) -> None:
     """Terraform would set them again and again otherwise."""
     api = queues.gateway.api

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws
+from tests.integration.local_aws.running import ACCOUNT, LocalAws
 
 type ClientAs = Callable[..., Any]
 type Keys = dict[str, str]
@@ -70,6 +70,7 @@ def denied(call: Callable[..., object], **request: Any) -> bool:
     return False
 
 
+@pytest.mark.emulator_contract
 def test_a_transitive_tag_is_the_principals_through_a_chain_of_roles(local_aws: LocalAws, client_as: ClientAs) -> None:
     """The example of Star and Heart: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html."""
     table, _ = local_aws.table()
@@ -98,6 +99,7 @@ def test_a_transitive_tag_is_the_principals_through_a_chain_of_roles(local_aws: 
         assume(client_as("sts", session), second, Star="3")
 
 
+@pytest.mark.emulator_contract
 def test_a_session_without_the_tag_reaches_nothing(local_aws: LocalAws, client_as: ClientAs) -> None:
     """The variable has no value, and the statement does not apply."""
     table, _ = local_aws.table()
@@ -121,6 +123,7 @@ def test_a_session_without_the_tag_reaches_nothing(local_aws: LocalAws, client_a
     assert denied(of_a.execute_statement, Statement=f'SELECT * FROM "{table}"')
 
 
+@pytest.mark.emulator_contract
 def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
     local_aws: LocalAws, client_as: ClientAs
 ) -> None:
@@ -152,6 +155,7 @@ def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client
     assert denied(sqs.receive_message, QueueUrl=url)
 
 
+@pytest.mark.emulator_contract
 def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAws, client_as: ClientAs) -> None:
     """What a policy's text was parsed to is remembered for that text alone."""
     table, _ = local_aws.table()

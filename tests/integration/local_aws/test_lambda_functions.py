@@ -11,7 +11,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import WORKERS_PER_FUNCTION, LocalAws, package
+from tests.integration.local_aws.running import WORKERS_PER_FUNCTION, LocalAws, package
 from tests.support.waiting import wait_until
 
 _TELLS_ITS_VERSION = """
@@ -41,6 +41,7 @@ def handler(event, context):
     assert max(at_once) == WORKERS_PER_FUNCTION
 
 
+@pytest.mark.emulator_contract
 def test_reserved_concurrency_answers_429_through_the_alias(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html."""
     function, notebook = local_aws.deploy(
@@ -64,6 +65,7 @@ def handler(event, context):
     assert response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
+@pytest.mark.emulator_contract
 def test_a_function_sees_its_own_environment_and_nothing_of_the_launcher(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html lists Lambda's own variables."""
     function, notebook = local_aws.deploy("""
@@ -143,6 +145,7 @@ def handler(event, context):
     assert "ValueError: went wrong" in messages
 
 
+@pytest.mark.emulator_contract
 def test_a_handler_that_raises_keeps_its_worker_and_one_that_exits_or_times_out_gets_a_new_one(
     local_aws: LocalAws,
 ) -> None:
@@ -262,6 +265,7 @@ def test_an_alias_with_weights_leads_a_share_to_the_other_version(local_aws: Loc
     assert client.get_function_configuration(FunctionName=function, Qualifier="live")["Version"] == "1"
 
 
+@pytest.mark.emulator_contract
 def test_an_alias_that_an_api_calls_has_weights_too(local_aws: LocalAws) -> None:
     """What API Gateway's integration names is the alias."""
     function, _ = local_aws.deploy(_TELLS_ITS_VERSION)

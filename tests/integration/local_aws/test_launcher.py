@@ -8,8 +8,9 @@ from pathlib import Path
 
 import ministack
 import psutil
+import pytest
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws, launched
+from tests.integration.local_aws.running import ACCOUNT, LocalAws, launched
 
 
 def _refusal(folder: Path, port: int, environment: dict[str, str] | None = None) -> str:
@@ -48,6 +49,7 @@ def test_the_ready_file_and_stdout_say_where_it_listens(tmp_path: Path) -> None:
         assert local_aws.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
+@pytest.mark.emulator_contract
 def test_it_listens_on_the_loopback_interface_only(local_aws: LocalAws) -> None:
     """Nothing of the local AWS is reachable from another machine."""
     connections = psutil.Process(local_aws.process.pid).net_connections()
@@ -115,6 +117,7 @@ def handler(event, context):
         assert again.client("lambda").list_functions()["Functions"] == []
 
 
+@pytest.mark.emulator_contract
 def test_state_and_stream_positions_survive_a_restart(tmp_path: Path) -> None:
     """What was delivered is not delivered again; what was not, is."""
 

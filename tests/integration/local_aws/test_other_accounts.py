@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws, Notebook, package
+from tests.integration.local_aws.running import ACCOUNT, LocalAws, Notebook, package
 from tests.support.waiting import wait_until
 
 READER = "222222222222"
@@ -111,6 +111,7 @@ def refused(call: Callable[..., object], text: str) -> None:
     assert caught.value.response["Error"]["Code"] == "InvalidParameterValueException"
 
 
+@pytest.mark.emulator_contract
 def test_a_queue_whose_policy_lets_the_functions_role_read_is_read_from_another_account(reader: Reader) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-cross-account-example.html."""
     reader.let(reader.role_arn, *READS)
@@ -164,6 +165,7 @@ def test_whose_rights_end_reads_nothing_more(reader: Reader) -> None:
     reader.client("lambda").delete_event_source_mapping(UUID=mapping)
 
 
+@pytest.mark.emulator_contract
 def test_a_role_is_assumed_from_another_account_by_the_named_role_with_the_external_id_alone(
     local_aws: LocalAws, reader: Reader
 ) -> None:

@@ -4,7 +4,9 @@ import json
 import time
 from typing import Any
 
-from tests.integration.local_aws.conftest import LocalAws
+import pytest
+
+from tests.integration.local_aws.running import LocalAws
 from tests.support.waiting import wait_until
 
 _NOTING = """
@@ -39,6 +41,7 @@ def _left(local_aws: LocalAws, url: str) -> int:
     return sum(int(found[name]) for name in names)
 
 
+@pytest.mark.emulator_contract
 def test_a_record_has_the_shape_that_aws_documents(local_aws: LocalAws) -> None:
     """As in https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     function, notebook = local_aws.deploy("""
@@ -68,6 +71,7 @@ def handler(event, context):
     wait_until(lambda: _left(local_aws, url) == 0)
 
 
+@pytest.mark.emulator_contract
 def test_batches_run_side_by_side_up_to_the_maximum_concurrency(local_aws: LocalAws) -> None:
     """Two at once, though there are workers for three."""
     function, notebook = local_aws.deploy(_SLOW)
@@ -87,6 +91,7 @@ def test_several_queues_of_one_function_are_read_in_parallel(local_aws: LocalAws
     assert _most_at_once(notebook.await_entries(12)) == 3
 
 
+@pytest.mark.emulator_contract
 def test_only_reported_messages_come_back(local_aws: LocalAws) -> None:
     """The others are deleted, and the reported one returns after the visibility timeout until it succeeds."""
     function, notebook = local_aws.deploy("""
@@ -117,6 +122,7 @@ def handler(event, context):
     assert notebook.await_entries(2) == [["a"], ["a"]]
 
 
+@pytest.mark.emulator_contract
 def test_a_message_that_always_fails_is_moved_to_the_dead_letter_queue(local_aws: LocalAws) -> None:
     """After maxReceiveCount deliveries, and its neighbours go on meanwhile."""
     function, notebook = local_aws.deploy("""
@@ -282,6 +288,7 @@ def handler(event, context):
         )
         assert (message["Body"], message["Attributes"]["MessageGroupId"]) == ("a1", "a")
 
+    @pytest.mark.emulator_contract
     def test_every_group_keeps_its_order_while_batches_fail(self, local_aws: LocalAws) -> None:
         """A thousand messages of ten groups; what fails, fails with the rest of its group, as FIFO consumers do."""
         function, notebook = local_aws.deploy("""

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import ACCOUNT, LocalAws
+from tests.integration.local_aws.running import ACCOUNT, LocalAws
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ def test_a_set_grows_shrinks_and_is_bounded_by_a_condition(local_aws: LocalAws, 
         update("ADD ids :ids", "c", condition="size(ids) < :max")
 
 
+@pytest.mark.emulator_contract
 def test_a_transaction_writes_all_or_nothing_and_shows_what_stood_in_its_way(local_aws: LocalAws, table: str) -> None:
     """ReturnValuesOnConditionCheckFailure puts the item into the cancellation reasons."""
     dynamodb = local_aws.client("dynamodb")
@@ -184,6 +185,7 @@ def handler(event, context):
         urllib.request.urlopen(f"{local_aws.endpoint}/_aws/execute-api/{api}/nothing")  # noqa: S310
 
 
+@pytest.mark.emulator_contract
 def test_an_alarm_is_described_in_xml_as_it_was_set(local_aws: LocalAws) -> None:
     """Terraform speaks XML: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html."""
     name = local_aws.name("alarm")

@@ -4,7 +4,9 @@ import json
 import time
 from typing import Any
 
-from tests.integration.local_aws.conftest import LocalAws, Notebook
+import pytest
+
+from tests.integration.local_aws.running import LocalAws, Notebook
 from tests.support.waiting import wait_until
 
 # A handler that fails on the record with the id "poison" and notes the ids of every batch.
@@ -86,6 +88,7 @@ def test_a_record_has_the_shape_that_aws_documents(local_aws: LocalAws) -> None:
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.emulator_contract
 def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local_aws: LocalAws) -> None:
     """Batches, transactions and statements count; a put or update that changes nothing does not."""
     table, stream = local_aws.table()
@@ -126,6 +129,7 @@ def test_every_kind_of_write_leaves_its_record_and_an_idle_one_leaves_none(local
     ]
 
 
+@pytest.mark.emulator_contract
 def test_a_batch_that_fails_for_good_is_told_to_the_destination_after_exactly_the_retries(
     local_aws: LocalAws,
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_batch_that_fails_for_good_is_told_to_the_destination_after_exactly_th
     assert notebook.await_entries(4)[3] == ["c"]
 
 
+@pytest.mark.emulator_contract
 def test_bisection_isolates_a_poison_record(local_aws: LocalAws) -> None:
     """Only the poison record is discarded; splits cost no retries."""
     table, stream = local_aws.table()
@@ -288,6 +293,7 @@ def handler(event, context):
     assert slow_notebook.entries() == ["started"]
 
 
+@pytest.mark.emulator_contract
 def test_what_ttl_deletes_reaches_the_stream_with_its_user_identity(local_aws: LocalAws) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html."""
     table, stream = local_aws.table()

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.conftest import LocalAws
+from tests.integration.local_aws.running import LocalAws
 from tools.stack.local_aws import SECRET, local_environment
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment

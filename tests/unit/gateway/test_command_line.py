@@ -12,6 +12,7 @@ from tools.gateway.limits import Limits
 NEEDED = ["--aws-endpoint", "http://127.0.0.1:1", "--account", "111111111111"]
 
 
+@pytest.mark.emulator_contract
 def test_limits_default_to_awss_quotas() -> None:
     """The numbers of AWS's documentation."""
     limits = read_flags(Limits, parse(NEEDED))

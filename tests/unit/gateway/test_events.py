@@ -2,6 +2,8 @@
 
 import base64
 
+import pytest
+
 from tests.unit.gateway.stand_ins import HOST, Client
 from tools.gateway.api import Stage
 from tools.gateway.events import (
@@ -96,6 +98,7 @@ def test_a_disconnect_can_come_without_the_authorizers_context() -> None:
     assert "authorizer" not in disconnect_event(client.connection, NOW, with_authorizer=False)["requestContext"]
 
 
+@pytest.mark.emulator_contract
 def test_ids_look_like_awss_and_need_quoting() -> None:
     """16 characters of base64 that end in `=`; some have `+` or `/`."""
     ids = [new_id() for _ in range(500)]

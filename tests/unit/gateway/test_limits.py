@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def test_a_bucket_starts_full_and_then_refuses() -> None:
     assert taken(TokenBucket(10, 5, FakeClock()), 8) == 5
 
 
+@pytest.mark.emulator_contract
 def test_a_bucket_refills_at_its_rate() -> None:
     """After 0.31 s at 10/s there are three tokens, not more."""
     clock = FakeClock()

@@ -26,8 +26,9 @@ while :; do sleep 0.1; done
 
 _HOLDER = """\
 import time
-from tools.image.private_engine import held
-with held(lambda address: __import__("os").path.exists(address.removeprefix("unix://"))):
+from tools.image import private_engine
+private_engine._UNUSED_SECONDS = 0.2
+with private_engine.held(lambda address: __import__("os").path.exists(address.removeprefix("unix://"))):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -45,6 +46,7 @@ def dockerd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _install(tmp_path, 'touch "$socket"')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(private_engine, "_UNUSED_SECONDS", 0.2)
     return pid
 
 

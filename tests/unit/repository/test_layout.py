@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.repository.checkout import ROOT, files, functions
 
-FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".github", ".ci"}
+FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".devcontainer", ".github", ".ci"}
 
 LARGEST_BYTES = 1_000_000
 LONGEST_HANDLER = 60

@@ -41,9 +41,22 @@ def needs(name: str, job: str) -> set[str]:
     return {found} if isinstance(found, str) else set(found)
 
 
-def test_the_workflows_are_those_that_a_release_takes() -> None:
+def test_the_workflows_are_those_that_tests_and_a_release_take() -> None:
     """And no others."""
-    assert set(WORKFLOWS) == {"deploy", "drift", "promote", "pull_request", "release", "rollback", "subscribers"}
+    tests, release = {"pull_request", "nightly"}, {"deploy", "drift", "promote", "release", "rollback", "subscribers"}
+    assert set(WORKFLOWS) == tests | release
+
+
+def test_a_pull_request_is_tested_with_the_history_that_the_choice_of_the_emulators_tests_needs() -> None:
+    """A shallow clone has no merge base, and so would run them all."""
+    (checkout,) = (step for job, step in steps("pull_request") if job == "test" and "checkout" in step.get("uses", ""))
+    assert checkout["with"]["fetch-depth"] == 0
+    assert targets("pull_request", "test") == ["test"]
+
+
+def test_every_test_runs_by_night() -> None:
+    """The long forms too, and a sample of mutants."""
+    assert [targets("nightly", job) for job in jobs("nightly")] == [["test-all"], ["mutants"]]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

@@ -1,4 +1,4 @@
-"""The local AWS under test: one launcher for the session, and small functions that note what they were given."""
+"""A launcher of the local AWS, and small functions that note what they were given."""
 
 import io
 import json
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 from botocore.config import Config
 
 from tests.support.waiting import wait_until
@@ -178,11 +177,3 @@ def launched(
                 assert process.wait(10) == 0
         finally:
             process.kill()
-
-
-@pytest.fixture(scope="session")
-def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A launcher with small caps and a fast TTL sweep."""
-    workers = ("--workers-per-function", str(WORKERS_PER_FUNCTION), "--workers", "8")
-    with launched(tmp_path_factory.mktemp("local-aws"), "--ttl-interval", "0.2", *workers) as running:
-        yield running

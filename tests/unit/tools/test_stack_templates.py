@@ -1,0 +1,315 @@
+"""A new stack starts from an earlier one's template, or everything is applied; all that runs is a stand-in."""
+
+import errno
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.conftest import TerraformStandIn
+from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
+from tools.console import Terminal
+from tools.errors import OperatorError
+from tools.stack import lifecycle
+from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import AWS, Ports, Stack
+from tools.stack.processes import ProcessTable
+from tools.stack.project import Project
+from tools.stack.subscribers import subscriber_variables
+from tools.stack.template import Template
+from tools.stack.template_store import TemplateStore
+from tools.stack.terraform import Terraform
+
+pytestmark = pytest.mark.usefixtures("terraform", "local_aws")
+
+KEPT = "A template of this stack is kept"
+USED = "An earlier stack has left a template"
+UNUSABLE = "The template cannot be used, so everything is applied"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TemplateStore:
+    """The user's templates; none yet."""
+    return TemplateStore(tmp_path / "templates")
+
+
+@pytest.fixture
+def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local AWS that saves a file which names its port, and Terraform's states in its place."""
+    ports = iter(range(20_001, 20_100))
+    start = ProcessTable.start
+    directories: dict[str, StackDirectory] = {}
+
+    def started(table: ProcessTable, name: str, command: list[str], environment: dict[str, str]) -> object:
+        directories[command[command.index("--port") + 1]] = table.directory
+        return start(table, name, SLEEP, environment)
+
+    def saved(port: int) -> None:
+        directory = directories[str(port)]
+        folder = directory.aws_state / "ministack"
+        folder.mkdir()
+        (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue"}))
+        directory.hub.state.write_text("{}")
+        for name in directory.subscribers():
+            directory.subscriber(name).state.write_text(json.dumps({"name": name}))
+
+    monkeypatch.setattr(ProcessTable, "start", started)
+    monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
+    monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port: None)
+    monkeypatch.setattr(lifecycle, "save_local_aws", saved)
+    monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
+
+
+@pytest.fixture
+def first(project: Project, directory: StackDirectory, store: TemplateStore, terminal: Terminal) -> Iterator[Stack]:
+    """A stack that keeps a template."""
+    stack = Stack(project, directory, terminal, templates=store)
+    yield stack
+    stack.down()
+
+
+@pytest.fixture
+def second(first: Stack, tmp_path: Path) -> Iterator[Stack]:
+    """Another stack of the same checkout."""
+    stack = replace(first, directory=StackDirectory(tmp_path / "other home" / "local"))
+    yield stack
+    stack.down()
+
+
+def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
+    first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO
+) -> None:
+    """Nothing is applied, and everything reads as if it had been, on other ports."""
+    assert first.up()
+    assert written.getvalue().count(KEPT) == 1
+    before = len(terraform.calls)
+    assert second.up()
+    assert written.getvalue().count(USED) == 1
+    assert terraform.calls[before:] == ["version", "init"]
+    port = state_of(second).aws_port
+    assert port != state_of(first).aws_port
+    saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
+    assert saved == {"queue": f"http://127.0.0.1:{port}/1/queue"}
+    assert second.directory.hub.state.read_text() == "{}"
+    given = json.loads((second.directory.hub.root / "run.auto.tfvars.json").read_text())
+    assert given["aws_endpoint"] == f"http://127.0.0.1:{port}"
+    assert state_of(second).applied is not None
+    assert not second.up()
+
+
+def test_without_templates_none_is_read_or_written(
+    first: Stack, second: Stack, store: TemplateStore, terraform: TerraformStandIn
+) -> None:
+    """Neither the one that is there, nor a new one."""
+    replace(first, templates=None).up()
+    assert not store.folder.exists()
+    first.down()
+    first.up()
+    before = len(terraform.calls)
+    replace(second, templates=None).up()
+    assert terraform.calls[before:] == APPLY
+
+
+def test_other_functions_are_applied_to_the_template(
+    first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO
+) -> None:
+    """The package is no part of the key."""
+    first.up()
+    (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
+    before = len(terraform.calls)
+    assert second.up()
+    assert terraform.calls[before:] == ["version", *APPLY]
+    assert "Changed since the last apply: functions." in written.getvalue()
+    assert written.getvalue().count(KEPT) == 1
+
+
+@pytest.mark.parametrize("change", ["sources", "variables", "lock", "template of a route"])
+def test_a_changed_key_means_a_full_apply(
+    first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO, change: str
+) -> None:
+    """And a template of its own."""
+    hub = first.project.root / "terraform" / "stacks" / "hub"
+    first.up()
+    match change:
+        case "sources":
+            (hub / "main.tf").write_text("# changed\n")
+        case "lock":
+            (hub / ".terraform.lock.hcl").write_text("# another provider\n")
+        case "template of a route":
+            (hub / "echo.vtl").write_text("$input.body\n")
+        case "variables":
+            second = replace(second, variables={"chunk_size": 10})
+    before = len(terraform.calls)
+    second.up()
+    second.down()
+    assert terraform.calls[before:] == ["version", *APPLY]
+    assert USED not in written.getvalue()
+    assert written.getvalue().count(KEPT) == 2
+
+
+def test_a_damaged_template_means_a_full_apply(
+    first: Stack, second: Stack, store: TemplateStore, terraform: TerraformStandIn, written: io.StringIO
+) -> None:
+    """One line says so, and the next stack has a whole one."""
+    first.up()
+    (file,) = store.folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    before = len(terraform.calls)
+    assert second.up()
+    assert terraform.calls[before:] == ["version", *APPLY]
+    assert f"{UNUSABLE}: its digest is wrong." in written.getvalue()
+    assert [path.name for path in store.folder.iterdir()] == [file.name]
+    assert len(file.read_bytes()) > 100
+
+
+def test_a_template_that_does_not_start_is_removed_and_everything_applied(
+    first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The local AWS refuses what it can't restore; an empty one starts."""
+
+    def restoring_fails(*_: object) -> None:
+        if (second.directory.aws_state / "ministack").exists():
+            raise OperatorError("local-aws ended while it started. Its last words:\nno such queue")
+
+    first.up()
+    monkeypatch.setattr(lifecycle, "await_ready", restoring_fails)
+    before = len(terraform.calls)
+    assert second.up()
+    assert terraform.calls[before:] == ["version", *APPLY]
+    assert f"{UNUSABLE}: local-aws ended while it started. Its last words: no such queue." in written.getvalue()
+    assert not (second.directory.aws_state / "ministack").exists()
+
+
+def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
+    first: Stack, second: Stack, store: TemplateStore, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another local AWS, without the template."""
+    first.up()
+    (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
+    apply = Terraform.apply
+    local_aws = []
+
+    def fails_at_first(terraform: Terraform, observe: object) -> None:
+        local_aws.append(process_of(second, AWS))
+        if len(local_aws) == 1:
+            raise OperatorError("terraform apply failed: no such function.")
+        apply(terraform, observe)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Terraform, "apply", fails_at_first)
+    assert second.up()
+    assert f"{UNUSABLE}: terraform apply failed: no such function." in written.getvalue()
+    assert len(set(local_aws)) == 2
+    assert list(store.folder.iterdir()) == []
+    assert state_of(second).applied is not None
+
+
+def test_a_failure_without_a_template_is_the_commands(first: Stack, terraform: TerraformStandIn) -> None:
+    """Nothing is tried a second time, and nothing kept."""
+    terraform.fail("apply", "no reason given")
+    with pytest.raises(OperatorError, match="terraform apply failed"):
+        first.up()
+    assert terraform.calls == ["version", "init", "apply"]
+
+
+def test_what_goes_on_after_a_failure_is_no_template(
+    first: Stack, store: TemplateStore, terraform: TerraformStandIn
+) -> None:
+    """Its local AWS may have been used meanwhile."""
+    terraform.fail("apply", "no reason given")
+    with pytest.raises(OperatorError):
+        first.up()
+    terraform.succeed("apply")
+    assert first.up()
+    assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("refusal", ["the local AWS", "the disk"])
+def test_a_template_that_cannot_be_kept_stops_nothing(
+    first: Stack, store: TemplateStore, written: io.StringIO, monkeypatch: pytest.MonkeyPatch, refusal: str
+) -> None:
+    """A line says why."""
+    if refusal == "the disk":
+        store.folder.write_text("no folder")
+        reason = "File exists"
+    else:
+        reason = "The table tenants has rows"
+
+        def refuse(_port: int) -> None:
+            raise OperatorError(f"{reason}.")
+
+        monkeypatch.setattr(lifecycle, "save_local_aws", refuse)
+    assert first.up()
+    assert "No template is kept of this stack: " in written.getvalue()
+    assert reason in written.getvalue()
+
+
+def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
+    first: Stack, second: Stack, written: io.StringIO, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may find room, or say itself why not."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    first.up()
+    monkeypatch.setattr(Template, "put_into", full)
+    before = len(terraform.calls)
+    assert second.up()
+    assert terraform.calls[before:] == ["version", *APPLY]
+    assert "No space left on device" in written.getvalue()
+
+
+def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
+    """Each with its state and a working copy."""
+    variables = subscriber_variables(2)
+    replace(first, variables=variables).up()
+    before = len(terraform.whole_calls)
+    assert replace(second, variables=variables).up()
+    assert [(command, stack) for command, stack, _ in terraform.whole_calls[before + 1 :]] == [
+        ("init", "hub"),
+        ("init", "subscriber"),
+        ("init", "subscriber"),
+    ]
+    states = [json.loads(second.directory.subscriber(name).state.read_text()) for name in ("blue", "green")]
+    assert states == [{"name": "blue"}, {"name": "green"}]
+    given = json.loads((second.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
+    assert given["package"]["zip"]["path"] == str(second.directory.package)
+    assert second.directory.subscribers() == ["blue", "green"]
+
+
+def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, second: Stack) -> None:
+    """For the local AWS and the gateway."""
+    first.up()
+    assert second.up(Ports(aws=20_600, gateway=20_700))
+    assert (state_of(second).aws_port, state_of(second).gateway_port) == (20_600, 20_700)
+    saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
+    assert saved == {"queue": "http://127.0.0.1:20600/1/queue"}
+
+
+def test_a_working_copy_that_cannot_be_prepared_is_prepared_again(
+    first: Stack, second: Stack, terraform: TerraformStandIn
+) -> None:
+    """Until then the stack does not pass for up to date."""
+    first.up()
+    terraform.fail("init", "no provider")
+    with pytest.raises(OperatorError):
+        second.up()
+    terraform.succeed("init")
+    assert second.up()
+    assert state_of(second).applied is not None
+
+
+def test_an_image_has_a_template_of_its_own(first: Stack, second: Stack, store: TemplateStore) -> None:
+    """Zip and image differ in what Terraform makes."""
+    first.up()
+    state = state_of(first)
+    zip_key = first._template_key(state, None)
+    image_key = second._template_key(state, object())  # type: ignore[arg-type] # any engine
+    assert zip_key != image_key
+    assert [path.stem for path in store.folder.iterdir()] == [zip_key]
