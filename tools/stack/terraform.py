@@ -93,7 +93,7 @@ class Terraform:
 
     def version(self) -> str:
         """Terraform's own version."""
-        command = [find_terraform(), "version", "-json"]
+        command = [find_terraform(self.environment), "version", "-json"]
         said = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
         try:
             return str(json.loads(said.stdout)["terraform_version"])
