@@ -31,10 +31,10 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
-# Two processes, file by file: the slow suites' files in their order, the longest suite first.
+# Two processes, file by file; the slow suites in this order, so that the longest files begin first.
 PYTEST := $(RUN) pytest --durations=10 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 FAST := tests/unit tests/contract
-SLOW := tests/e2e tests/integration tests/terraform
+SLOW := tests/terraform tests/e2e tests/integration
 DAILY := -m 'not nightly' --emulator-if-changed
 
 .PHONY: test

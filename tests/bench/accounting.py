@@ -4,9 +4,10 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 
-from tests.bench import lambda_environment, processes
+from tests.bench import processes
 from tests.bench.clients.accounting_batches import BATCHES, RECORDS, STORES
 from tests.bench.results import Section, Table, at_least, median, microseconds, number
+from tests.support import lambda_environment
 
 TARGET = 20_000
 

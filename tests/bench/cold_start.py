@@ -6,9 +6,10 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 
-from tests.bench import lambda_environment, processes
+from tests.bench import processes
 from tests.bench.processes import BenchmarkError, pinned
 from tests.bench.results import Section, Table, at_most, median, median_ratio, number, times
+from tests.support import lambda_environment
 from tools.stack.project import Project
 
 ROUNDS = 9

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import uvloop
 
-from tests.bench.lambda_environment import ACCOUNT, REGION
 from tests.bench.meter import job, tell
+from tests.support.lambda_environment import ACCOUNT, REGION
 from tools.gateway.__main__ import raise_open_files
 from tools.gateway.api import Api, Stage
 from tools.gateway.faults import Faults

@@ -10,11 +10,10 @@ import pytest
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Tally, TallyKey
-from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
+from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
+from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
-from tests.contract.tables import TableKind
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
     NOW,
@@ -27,6 +26,8 @@ from tests.unit.broadcast.factories import (
     source,
     summary,
 )
+from tests.support.limits import KEPT_SECONDS, MAX_SOURCES_AT_ONCE
+from tests.support.tables import TableKind
 
 NOW_MS = NOW * 1000
 OTHER = BroadcastId("broadcast-2")

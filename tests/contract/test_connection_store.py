@@ -12,7 +12,7 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
-from tests.contract.conftest import aws_client
+from tests.support.aws import aws_client
 
 ACME = TenantId("acme")
 FIRST, SECOND = Partition("acme#00000"), Partition("acme#00001")

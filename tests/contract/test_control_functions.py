@@ -13,8 +13,8 @@ from loudhailer.codec import decode
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.model import Tenant
-from tests.contract.conftest import ACCOUNT
-from tests.contract.tables import KEYS, TableKind
+from tests.support.aws import ACCOUNT
+from tests.support.tables import KEYS, TableKind
 
 FUNCTIONS = ("authorizer", "connect", "disconnect", "default_route", "accounting", "session_api", "reconcile")
 CONTEXT = SimpleNamespace(

@@ -12,7 +12,7 @@ from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, TenantId
-from tests.contract.tables import TableKind
+from tests.support.tables import TableKind
 
 NOW = 1_780_000_000
 TENANT = TenantId("acme")

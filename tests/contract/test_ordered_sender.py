@@ -12,8 +12,8 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.ids import ConnectionId
-from tests.unit.broadcast.factories import ENDPOINT, connection
-from tests.unit.delivery.management_api import Behaviour, ManagementApi, running
+from tests.support.broadcasts import ENDPOINT, connection
+from tests.support.management_api import Behaviour, ManagementApi, running
 
 STATUS: dict[Outcome, Behaviour] = {
     Outcome.DELIVERED: 200,

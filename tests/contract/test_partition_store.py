@@ -142,6 +142,14 @@ def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore)
     assert only(store).count == 1
 
 
+def test_a_sample_without_a_mark_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
+    """It says nothing of the count by now."""
+    store.open([FIRST])
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+    assert not store.keep_sample(FIRST, Sample(5, "", at=60), recount=False)
+    assert only(store) == PartitionCount(FIRST, 1, EARLIER, 1)
+
+
 def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
     """What was lost again may have been lost after the sample."""
     store.open([FIRST])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.reserved_words import RESERVED, reserved_in
-from tests.contract.tables import TableKind
+from tests.support.reserved_words import RESERVED, reserved_in
+from tests.support.tables import TableKind
 
 
 def test_the_list_is_complete() -> None:

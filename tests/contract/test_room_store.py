@@ -15,7 +15,7 @@ from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined, RoomStore
-from tests.contract.conftest import aws_client
+from tests.support.aws import aws_client
 
 ACME, ACME2 = TenantId("acme"), TenantId("acme2")
 RED, BLUE = RoomKey("red"), RoomKey("blue")

@@ -13,8 +13,8 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Sender
 from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.ids import ConnectionId
-from tests.unit.broadcast.factories import ENDPOINT, connection
-from tests.unit.delivery.management_api import Behaviour, running
+from tests.support.broadcasts import ENDPOINT, connection
+from tests.support.management_api import Behaviour, running
 
 FRAME = b"frame"
 ANSWERS: dict[Outcome, list[Behaviour]] = {

@@ -13,7 +13,7 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.port import SessionStore
-from tests.contract.tables import TableKind
+from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")

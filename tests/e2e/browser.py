@@ -3,11 +3,11 @@
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.async_api import Locator, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Request, async_playwright, expect
 
 from loudhailer.ids import SessionId, TenantId
 from tests.e2e.scene import Scene
@@ -116,17 +116,30 @@ type Visit = Callable[..., Awaitable[Visitor]]
 
 
 @asynccontextmanager
-async def visits(scene: Scene, *expected: str) -> AsyncIterator[Visit]:
-    """Visitors come by calling what this gives; after the block nobody may have complained, but as is expected."""
-    visitors: list[Visitor] = []
+async def running_browser() -> AsyncIterator[Browser]:
+    """The browser that visitors share."""
+    executable = next(filter(None, map(shutil.which, CHROMIUM)))
     async with (
         async_playwright() as playwright,
-        await playwright.chromium.launch(executable_path=next(filter(None, map(shutil.which, CHROMIUM)))) as browser,
+        await playwright.chromium.launch(executable_path=executable) as browser,
     ):
+        yield browser
+
+
+@asynccontextmanager
+async def visits(browser: Browser, scene: Scene, *expected: str) -> AsyncIterator[Visit]:
+    """Visitors come by calling what this gives; after the block nobody may have complained, but as is expected.
+
+    Each has a profile of its own, so that one knows nothing of another.
+    """
+    visitors: list[Visitor] = []
+    async with AsyncExitStack() as contexts:
 
         async def visit(*, colours: Literal["light", "dark"] = "light", size: tuple[int, int] = DESKTOP) -> Visitor:
-            context = await browser.new_context(
-                color_scheme=colours, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
+            context = await contexts.enter_async_context(
+                await browser.new_context(
+                    color_scheme=colours, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
+                )
             )
             context.set_default_timeout(PATIENCE_MS)
             visitors.append(visitor := Visitor(await context.new_page(), scene))

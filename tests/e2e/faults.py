@@ -99,6 +99,26 @@ def paused(system: System, *queues: str) -> Iterator[None]:
 
 
 @contextmanager
+def visible_again_after(system: System, seconds: int, *queues: str) -> Iterator[None]:
+    """A message that is received during the block, and whose worker dies, comes again after so many seconds.
+
+    Otherwise that takes half a minute, or a whole one; nothing else happens meanwhile.
+    """
+    urls = [system.queue(queue) for queue in queues]
+    before = [
+        system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+        for url in urls
+    ]
+    for url in urls:
+        system.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
+    try:
+        yield
+    finally:
+        for url, attributes in zip(urls, before, strict=True):
+            system.sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+
+@contextmanager
 def without(system: System, queue: str) -> Iterator[None]:
     """The queue, which must be empty, is not there during the block: whoever sends to it is told so."""
     url = system.queue(queue)

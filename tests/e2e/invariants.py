@@ -28,7 +28,7 @@ from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from tests.e2e.scene import Scene, Session
-from tests.unit.broadcast.factories import chunks_of
+from tests.support.broadcasts import chunks_of
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import Departure
 from tools.gateway.events import new_id

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 type Item = dict[str, Any]
 
 _COMMAND_SECONDS = 600.0
+_MOST_EVENTS = 10_000
+"""Of one FilterLogEvents."""
+
 _LOUDHAILER = Path(sys.executable).with_name("loudhailer")
 
 
@@ -223,6 +226,26 @@ def brought_up(home: Path, name: str, *arguments: str) -> System:
     state = load_state(StackDirectory(home / name).state_file)
     assert state is not None
     return System(home, name, state)
+
+
+def log_events(system: System, group: str) -> Iterator[str]:
+    """Every event of a log group, some of them twice: the local AWS gives so many at once, and no token for more."""
+    since, full = 0, True
+    while full:
+        page = system.logs.filter_log_events(logGroupName=group, startTime=since)["events"]
+        yield from (event["message"] for event in page)
+        full = len(page) == _MOST_EVENTS
+        since = page[-1]["timestamp"] if full else since
+
+
+def secrets_in_logs(system: System) -> set[tuple[str, SessionId]]:
+    """The sessions' ids that the functions, the gateway, the local AWS or Terraform have logged, each with its log."""
+    pages = system.logs.get_paginator("describe_log_groups").paginate()
+    groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+    assert {f"/aws/lambda/{name}" for name in system.deployment.functions.values()} <= set(groups)
+    logs = {group: "\n".join(log_events(system, group)) for group in groups}
+    logs |= {path.name: path.read_text(errors="replace") for path in system.directory.log("any").parent.iterdir()}
+    return {(name, secret) for name, log in logs.items() for secret in system.secrets if secret in log}
 
 
 def remains(home: Path) -> list[str]:

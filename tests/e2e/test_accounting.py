@@ -1,19 +1,41 @@
 """Counts and totals are the truth, whatever becomes of the sockets."""
 
+import json
 import time
 
+import pytest
+
+from loudhailer.ids import TenantId
 from tests.e2e.scene import Scene
+from tests.e2e.system import Item
 from tests.support.waiting import eventually
 
 MINUTE = 60
+TWO_HOURS = 2 * 3600
 
 
+def count_again(scene: Scene, tenant: TenantId, event: str, images: dict[str, Item]) -> None:
+    """Hand `accounting` the last record once more that it has counted of a tenant's only partition."""
+    ((partition,), (row,)) = scene.system.deployment.partitions.of_tenant(tenant), images.values()
+    keys = {name: row[name] for name in ("partition", "connectionId")}
+    change = {"Keys": keys, "SequenceNumber": partition.checkpoint, "StreamViewType": "NEW_AND_OLD_IMAGES", **images}
+    record = {"eventID": "again", "eventName": event, "eventSource": "aws:dynamodb", "dynamodb": change}
+    answer = scene.system.functions.invoke(
+        FunctionName=scene.system.deployment.functions["accounting"],
+        Payload=json.dumps({"Records": [record]}).encode(),
+    )
+    assert json.load(answer["Payload"]) == {"batchItemFailures": []}
+
+
+@pytest.mark.image_smoke
 async def test_counts_follow_connections_and_every_way_to_leave(scene: Scene) -> None:
-    """Rows, partitions and the tenant's total agree with the sockets that are open."""
+    """Each row names its partition; rows, partitions and the tenant's total agree with the sockets that are open."""
     tenant = scene.tenant()
     sessions = [await scene.session(tenant) for _ in range(3)]
     guests = [guest for session in sessions for guest in await scene.guests(session, 4)]
-    await scene.counted(tenant, 12)
+    rows = {row["connectionId"]["S"]: row["partition"]["S"] for row in scene.system.connections_of(tenant)}
+    assert rows == dict.fromkeys([await guest.connection_id() for guest in guests], f"{tenant}#00000")
+    assert (await scene.counted(tenant, 12)).partitions == 1
     for guest in guests[:4]:
         guest.leave()
     for guest in guests[4:8]:
@@ -70,13 +92,29 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
 
 
 async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
-    """A row that nobody deleted expires; that deletion is counted like any other."""
+    """TTL deletes a row by its time, in seconds; that deletion is counted like any other."""
     tenant = scene.tenant()
     stays, leaves = await scene.guests(await scene.session(tenant), 2)
     await scene.counted(tenant, 2)
     (lost,) = await scene.lose(leaves)
     (row,) = [row for row in scene.system.connections_of(tenant) if row["connectionId"]["S"] == lost]
+    assert TWO_HOURS < int(row["expiresAt"]["N"]) - time.time() < TWO_HOURS + 10 * MINUTE
+    ttl = scene.system.dynamodb.describe_time_to_live(TableName=scene.system.table("connections"))
+    assert ttl["TimeToLiveDescription"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expiresAt"}
     scene.system.change_connection(row, expiresAt=int(time.time()) - MINUTE)
     await scene.counted(tenant, 1)
     await scene.broadcast({"tenantId": tenant}, "still here?")
     assert (await stays.frame())["data"] == "still here?"
+
+
+async def test_counting_a_change_again_changes_nothing(scene: Scene) -> None:
+    """A record of the stream comes a second time: the count stays what it is, and does not go below zero."""
+    guest = await scene.guest(tenant := scene.tenant())
+    (row,) = scene.system.connections_of(tenant)
+    await scene.counted(tenant, 1)
+    count_again(scene, tenant, "INSERT", {"NewImage": row})
+    await scene.counted(tenant, 1)
+    guest.leave()
+    await scene.counted(tenant, 0)
+    count_again(scene, tenant, "REMOVE", {"OldImage": row})
+    await scene.counted(tenant, 0)

@@ -20,8 +20,8 @@ from loudhailer.ids import BroadcastId
 from tests.e2e.faults import paused, taken
 from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import System
+from tests.support.management_api import free_port, running
 from tests.support.waiting import eventually
-from tests.unit.delivery.management_api import free_port, running
 from tools.operations.logs import LogReader
 
 GUESTS = 3

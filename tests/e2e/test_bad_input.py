@@ -8,8 +8,9 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any
 
 import aiohttp
@@ -33,24 +34,24 @@ def query_of(session: Session) -> dict[str, str]:
     return {"tenantId": session.tenant, "sessionId": session.session}
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000])
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_a_body_that_a_route_does_not_ask_for_changes_nothing(scene: Scene, method: str, body: bytes) -> None:
+async def test_a_body_that_a_route_does_not_ask_for_changes_nothing(scene: Scene) -> None:
     """All it needs is in the query; of that, what is unknown is left aside."""
-    session = await scene.session(scene.tenant())
-    url, query = f"{scene.system.deployment.http_url}/session", query_of(session) | {"colour": "red", "tenantid": "x"}
-    async with aiohttp.request(method, url, params=query, data=body) as answer:
-        assert answer.status == 200
-        assert set(await answer.json()) == ({"Attributes", "webSocketUrl"} if method == "PUT" else set())
+    url = f"{scene.system.deployment.http_url}/session"
+    for body in (b"", b"hello", b"[]", b'{"tenantId": 5}', b"\xff" * 10_000):
+        session = await scene.session(scene.tenant())
+        query = query_of(session) | {"colour": "red", "tenantid": "x"}
+        for method, keys in (("PUT", {"Attributes", "webSocketUrl"}), ("DELETE", set[str]())):
+            async with aiohttp.request(method, url, params=query, data=body) as answer:
+                assert (answer.status, set(await answer.json())) == (200, keys), (method, body)
 
 
-@pytest.mark.parametrize("illegal", ["a#b", "a/b", "a\0b", "ä", "😀", "a" * 129])
-async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scene, illegal: str) -> None:
+async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scene) -> None:
     """400 where it reaches the route, 404 where it is another path."""
-    url = URL(scene.system.deployment.http_url) / "broadcast" / illegal
-    async with aiohttp.request("GET", url) as answer:
-        assert answer.status in {400, 404}
-        assert "broadcastId" in await answer.text() or "/" in illegal
+    for illegal in ("a#b", "a/b", "a\0b", "ä", "😀", "a" * 129):
+        url = URL(scene.system.deployment.http_url) / "broadcast" / illegal
+        async with aiohttp.request("GET", url) as answer:
+            assert answer.status in {400, 404}, illegal
+            assert "broadcastId" in await answer.text() or "/" in illegal
 
 
 async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
@@ -68,37 +69,33 @@ async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
     await scene.counted(session.tenant, 1)
 
 
-@pytest.mark.parametrize(
-    ("frame", "field"),
-    [
-        ({"action": "joinroom", "nickName": "Ann"}, "roomKey"),
-        ({"action": "sendmessage", "content": "hello"}, "roomKey"),
-        ({"action": "sendmessage", "message": "hello"}, "destinationPlayerId"),
-    ],
-)
-async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(
-    scene: Scene, frame: Mapping[str, Any], field: str
-) -> None:
+async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> None:
     """Whatever is wrong with it: the sender alone is told, no ack comes, and it stays connected."""
     session = await scene.session(scene.tenant(), "ann")
     sender, neighbour = await scene.guests(session, 2)
-    for illegal in ILLEGAL_IDS:
+    frames: list[tuple[dict[str, Any], str]] = [
+        ({"action": "joinroom", "nickName": "Ann"}, "roomKey"),
+        ({"action": "sendmessage", "content": "hello"}, "roomKey"),
+        ({"action": "sendmessage", "message": "hello"}, "destinationPlayerId"),
+    ]
+    for (frame, field), illegal in product(frames, ILLEGAL_IDS):
         sender.send_json({**frame, field: illegal})
-        error = (await sender.frame())["error"]
-        assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field), illegal
+        answer = await sender.frame()
+        assert answer.keys() == {"error", "connectionId", "requestId"}, (frame, illegal)
+        error = answer["error"]
+        assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field), (frame, illegal)
     assert await scene.received([sender, neighbour]) == [[], []]
 
 
-@pytest.mark.parametrize("action", ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"])
-async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene, action: str) -> None:
+async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene) -> None:
     """By the name of a field, or, where any message is one, by what it says."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
-    guest.send_json({"action": action})
-    frame = await guest.frame()
-    if action == "PooledSQS":
-        assert frame["message"] == {"action": action}
-    else:
-        assert set(frame) in ({"error", "connectionId", "requestId"}, {"message", "connectionId", "requestId"})
+    for action in ("joinroom", "sendmessage", "SiloSQS"):
+        guest.send_json({"action": action})
+        frame = await guest.frame()
+        assert set(frame) in ({"error", "connectionId", "requestId"}, {"message", "connectionId", "requestId"}), action
+    guest.send_json({"action": "PooledSQS"})
+    assert (await guest.frame())["message"] == {"action": "PooledSQS"}
     assert await guest.connection_id()
 
 
@@ -127,22 +124,17 @@ def send_in_frames(guest: Guest, text: str) -> None:
         guest.transport.send(kind, part, fin=number == len(parts) - 1)
 
 
-@pytest.mark.parametrize(
-    ("frame", "field"),
-    [
+async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(scene: Scene) -> None:
+    """API Gateway takes 128 KB in frames of 32; the route says what it takes."""
+    sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
+    for frame, field in (
         ({"action": "joinroom", "roomKey": "lobby"}, "nickName"),
         ({"action": "sendmessage", "roomKey": "lobby"}, "content"),
         ({"action": "sendmessage", "destinationPlayerId": "ann"}, "message"),
-    ],
-)
-async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(
-    scene: Scene, frame: Mapping[str, str], field: str
-) -> None:
-    """API Gateway takes 128 KB in frames of 32; the route says what it takes."""
-    sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
-    send_in_frames(sender, json.dumps({**frame, field: "x" * 100_000}))
-    error = (await sender.frame())["error"]
-    assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field)
+    ):
+        send_in_frames(sender, json.dumps({**frame, field: "x" * 100_000}))
+        error = (await sender.frame())["error"]
+        assert (error["code"], error["message"].partition(":")[0]) == ("INVALID_FIELD", field), frame
     assert await scene.received([sender, neighbour]) == [[], []]
 
 
@@ -155,12 +147,13 @@ async def test_a_message_of_several_frames_comes_back_from_the_pool_as_it_was_se
     assert [await other.frame(), (await other.frame())["message"]] == [sent, sent]
 
 
-@pytest.mark.parametrize("action", ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"])
-async def test_a_frame_over_32_kib_closes_its_socket_whatever_its_route(scene: Scene, action: str) -> None:
+async def test_a_frame_over_32_kib_closes_its_socket_whatever_its_route(scene: Scene) -> None:
     """With 1009, as API Gateway does; nothing of it reaches the route, and neighbours stay."""
-    sender, neighbour = await scene.guests(await scene.session(scene.tenant(), "ann"), 2)
-    sender.send_json({"action": action, "roomKey": "lobby", "message": "x" * FRAME_BYTES})
-    assert await sender.closed(60) == 1009
+    actions = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
+    neighbour, *senders = await scene.guests(await scene.session(scene.tenant(), "ann"), 1 + len(actions))
+    for sender, action in zip(senders, actions, strict=True):
+        sender.send_json({"action": action, "roomKey": "lobby", "message": "x" * FRAME_BYTES})
+        assert await sender.closed(60) == 1009, action
     assert await scene.received([neighbour]) == [[]]
 
 

@@ -3,10 +3,13 @@
 import json
 import uuid
 
+import pytest
+
 from tests.e2e.scene import Scene
 from tests.e2e.system import System
 
 
+@pytest.mark.image_smoke
 async def test_a_broadcast_from_the_command_line_is_followed_to_its_end(scene: Scene) -> None:
     """It prints the id and the report, and succeeds because all were reached."""
     guest = await scene.guest(tenant := scene.tenant())

@@ -5,16 +5,19 @@ import json
 import os
 import re
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Error, Route, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Error, Route, expect
 
 from loudhailer.ids import TenantId
-from tests.e2e.browser import DESKTOP, PHONE, Visitor, visits
+from tests.e2e.browser import DESKTOP, PHONE, Visitor, running_browser, visits
 from tests.e2e.scene import Scene
+from tests.e2e.system import System
 from tests.support.waiting import eventually
 from tools.stack.lifecycle import GATEWAY
 
@@ -22,6 +25,23 @@ AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 SILO = TenantId("gold")
 LOST = ["WebSocket connection to .* failed"]
 MARKUP = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests: its start takes longer than many of them."""
+    async with running_browser() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(system: System) -> AsyncIterator[Scene]:
+    """The test's own part of the system, in the browser's event loop."""
+    async with Scene(system) as scene:
+        yield scene
 
 
 async def widths(visitor: Visitor) -> tuple[int, int]:
@@ -37,10 +57,10 @@ async def faults_of_access(visitor: Visitor) -> list[str]:
     return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in violations]
 
 
-async def test_two_browsers_talk_in_a_room(scene: Scene) -> None:
+async def test_two_browsers_talk_in_a_room(scene: Scene, browser: Browser) -> None:
     """Both see who said what, who joined and who left; blank text is not sent."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann, bob = await asyncio.gather(visit(), visit(size=PHONE))
         await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
         await ann.join("Ann")
@@ -59,10 +79,10 @@ async def test_two_browsers_talk_in_a_room(scene: Scene) -> None:
         await scene.counted(tenant, 1)
 
 
-async def test_a_direct_message_arrives_and_its_sender_sees_that_it_is_stored(scene: Scene) -> None:
+async def test_a_direct_message_arrives_and_its_sender_sees_that_it_is_stored(scene: Scene, browser: Browser) -> None:
     """Between the players that two sessions are bound to."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann, bob, nobody = await asyncio.gather(visit(), visit(), visit())
         await asyncio.gather(ann.connect(tenant, "ann"), bob.connect(tenant, "bob"), nobody.connect(tenant))
         await ann.write("bob", "psst")
@@ -71,10 +91,10 @@ async def test_a_direct_message_arrives_and_its_sender_sees_that_it_is_stored(sc
         await expect(nobody.field("Direct messages", "Text")).to_be_disabled()
 
 
-async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scene: Scene) -> None:
+async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scene: Scene, browser: Browser) -> None:
     """It is published in one browser, and arrives in both."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann, bob = await asyncio.gather(visit(), visit())
         await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
         for number in (1, 2):
@@ -91,9 +111,9 @@ async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scen
         assert await progress.evaluate("bar => bar.value === bar.max")
 
 
-async def test_an_echo_comes_back_in_order(scene: Scene) -> None:
+async def test_an_echo_comes_back_in_order(scene: Scene, browser: Browser) -> None:
     """Silo and pooled, each by its own button."""
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit()
         await ann.connect(SILO)
         for button in ("Silo", "Pooled"):
@@ -104,9 +124,10 @@ async def test_an_echo_comes_back_in_order(scene: Scene) -> None:
             )
 
 
-async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene) -> None:
+@pytest.mark.image_smoke
+async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene, browser: Browser) -> None:
     """Tenant, session, connect, silo, pooled, disconnect, delete; the log shows every frame."""
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit()
         await expect(ann.field("Session", "Tenant").locator("option")).to_contain_text(["bronze", "gold", "silver"])
         async with ann.page.expect_response("**/session?*") as put:
@@ -127,10 +148,10 @@ async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene) -> N
         assert (await scene.refusal(tenantId=SILO, sessionId=session)).status == 403
 
 
-async def test_a_throttle_shows(scene: Scene) -> None:
+async def test_a_throttle_shows(scene: Scene, browser: Browser) -> None:
     """Of three messages in one minute, or two, one at least is over the limit of one."""
     tenant = scene.tenant(messages_per_minute=1)
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit()
         await ann.connect(tenant)
         for number in range(3):
@@ -138,10 +159,10 @@ async def test_a_throttle_shows(scene: Scene) -> None:
         await expect(ann.notice).to_contain_text("Wait until the next minute")
 
 
-async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: Scene) -> None:
+async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: Scene, browser: Browser) -> None:
     """By itself: the visitor does nothing, and talks on."""
     tenant = scene.tenant()
-    async with visits(scene, *LOST) as visit:
+    async with visits(browser, scene, *LOST) as visit:
         ann, bob = await asyncio.gather(visit(), visit())
         await asyncio.gather(ann.connect(tenant), bob.connect(tenant))
         await ann.join("Ann")
@@ -158,10 +179,10 @@ async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: S
         await expect(bob.log("Conversation")).to_contain_text("Ann here again")
 
 
-async def test_whoever_only_listens_keeps_the_session(scene: Scene) -> None:
+async def test_whoever_only_listens_keeps_the_session(scene: Scene, browser: Browser) -> None:
     """It is refreshed before its time is over, and the connection stays what it is."""
     tenant = scene.tenant(session_seconds=6)
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit()
         await ann.connect(tenant)
         connections = scene.system.connections_of(tenant)
@@ -170,10 +191,10 @@ async def test_whoever_only_listens_keeps_the_session(scene: Scene) -> None:
         assert scene.system.connections_of(tenant) == connections
 
 
-async def test_a_killed_gateway_is_waited_for(scene: Scene) -> None:
+async def test_a_killed_gateway_is_waited_for(scene: Scene, browser: Browser) -> None:
     """The page says that it tries again, and is connected once there is a gateway again."""
     tenant = scene.tenant()
-    async with visits(scene, *LOST) as visit:
+    async with visits(browser, scene, *LOST) as visit:
         ann = await visit()
         await ann.connect(tenant)
         await ann.join("Ann")
@@ -188,10 +209,10 @@ async def test_a_killed_gateway_is_waited_for(scene: Scene) -> None:
         await expect(ann.log("Conversation")).to_contain_text("Ann here again")
 
 
-async def test_what_others_write_stays_text(scene: Scene) -> None:
+async def test_what_others_write_stays_text(scene: Scene, browser: Browser) -> None:
     """A nickname, what is said, a direct message, a broadcast: none becomes an element, and none runs."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann, bob = await asyncio.gather(visit(), visit())
         await asyncio.gather(ann.connect(tenant, "ann"), bob.connect(tenant, "bob"))
         await bob.join("Bob")
@@ -207,19 +228,19 @@ async def test_what_others_write_stays_text(scene: Scene) -> None:
             assert await visitor.page.title() == "Loudhailer"
 
 
-async def test_the_page_cannot_make_markup_of_a_text(scene: Scene) -> None:
+async def test_the_page_cannot_make_markup_of_a_text(scene: Scene, browser: Browser) -> None:
     """Whatever its own code might do wrong, the policy refuses it, and the browser says so."""
-    async with visits(scene, "TrustedHTML", "trusted-types|Trusted Type|Content Security Policy") as visit:
+    async with visits(browser, scene, "TrustedHTML", "trusted-types|Trusted Type|Content Security Policy") as visit:
         ann = await visit()
         with pytest.raises(Error, match="TrustedHTML"):
             await ann.page.evaluate(f"document.body.innerHTML = {json.dumps(MARKUP)}")
         assert ann.complaints
 
 
-async def test_the_keyboard_is_enough(scene: Scene) -> None:
+async def test_the_keyboard_is_enough(scene: Scene, browser: Browser) -> None:
     """From the first Tab to a word in the room."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit()
         await expect(ann.page.get_by_role("option", name=f"{tenant} (")).to_be_attached()
         keyboard = ann.page.keyboard
@@ -252,7 +273,7 @@ async def test_the_keyboard_is_enough(scene: Scene) -> None:
         await expect(ann.log("Conversation")).to_contain_text("Ann hello")
 
 
-async def test_where_a_page_may_not_publish_it_says_so(scene: Scene) -> None:
+async def test_where_a_page_may_not_publish_it_says_so(scene: Scene, browser: Browser) -> None:
     """Before one tries, where the installation says it; after, where the answer does."""
     tenant = scene.tenant()
 
@@ -265,7 +286,7 @@ async def test_where_a_page_may_not_publish_it_says_so(scene: Scene) -> None:
         body = (await response.text()).replace('{"session":"none","broadcast":"none"}'.replace('"', "&quot;"), told)
         await route.fulfill(response=response, body=body)
 
-    async with visits(scene, "status of 403") as visit:
+    async with visits(browser, scene, "status of 403") as visit:
         ann = await visit()
         await ann.connect(tenant)
         await ann.page.route("**/broadcast", forbid)
@@ -277,10 +298,10 @@ async def test_where_a_page_may_not_publish_it_says_so(scene: Scene) -> None:
         await expect(ann.field("Broadcasts", "Text")).to_be_disabled()
 
 
-async def test_a_session_that_is_refused_says_what_to_do(scene: Scene) -> None:
+async def test_a_session_that_is_refused_says_what_to_do(scene: Scene, browser: Browser) -> None:
     """The tenant is gone since the list was made."""
     tenant = scene.tenant()
-    async with visits(scene, "status of 400") as visit:
+    async with visits(browser, scene, "status of 400") as visit:
         ann = await visit()
         await ann.choose(tenant)
         scene.system.tenants.delete(tenant)
@@ -293,11 +314,11 @@ async def test_a_session_that_is_refused_says_what_to_do(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("colours", "size"), [("light", DESKTOP), ("dark", PHONE)])
 async def test_it_is_accessible_and_fits_its_window(
-    scene: Scene, colours: Literal["light", "dark"], size: tuple[int, int]
+    scene: Scene, browser: Browser, colours: Literal["light", "dark"], size: tuple[int, int]
 ) -> None:
     """Contrast, names, structure; in light and dark, wide and narrow, with and without a connection."""
     tenant = scene.tenant()
-    async with visits(scene) as visit:
+    async with visits(browser, scene) as visit:
         ann = await visit(colours=colours, size=size)
         assert await faults_of_access(ann) == []
         await ann.connect(tenant, "ann")

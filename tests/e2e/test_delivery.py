@@ -15,8 +15,11 @@ from loudhailer.broadcast.audience import OfTenant
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
 from loudhailer.broadcast.model import Chunk, Source, Summary
-from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId
+from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId, nth_partition
+from tests.e2e.faults import paused
+from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
+from tests.support.broadcasts import chunks_of
 from tests.support.waiting import eventually
 
 ACCOUNT = "111111111111"
@@ -34,6 +37,79 @@ def backdate(scene: Scene, tenant: TenantId) -> None:
 async def refusals(scene: Scene) -> int:
     """How many posts the gateway has answered with 410."""
     return int((await scene.gateway("stats"))["posts"].get("410", 0))
+
+
+def rows(scene: Scene, tenant: TenantId) -> dict[str, str]:
+    """The partition of each of a tenant's connections, by the connection's id."""
+    return {row["connectionId"]["S"]: row["partition"]["S"] for row in scene.system.connections_of(tenant)}
+
+
+def chunks_waiting(scene: Scene, queue: str, broadcast_id: str) -> list[ChunkMessage]:
+    """The chunks of a broadcast that wait in a paused shard; they stay there."""
+    answer = scene.system.sqs.receive_message(
+        QueueUrl=scene.system.queue(queue), MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    chunks = (ChunkMessage.from_wire(message["Body"]) for message in answer.get("Messages", []))
+    return [chunk for chunk in chunks if chunk.broadcast_id == broadcast_id]
+
+
+async def test_every_partition_is_queried_and_their_connections_are_spread_over_the_shards(scene: Scene) -> None:
+    """Three partitions have too many rows for one chunk, most of them stale; in all shards together each waits once."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(6)
+        partitions = [nth_partition(invariants.tenant, number) for number in range(3)]
+        scene.system.deployment.partitions.open(partitions)
+        await invariants.haunt(stale := 600)
+        await scene.counted(invariants.tenant, 6 + stale)
+        there = rows(scene, invariants.tenant)
+        shards = scene.system.deployment.shard_names
+        assert len(shards) > 1
+        with paused(scene.system, *shards):
+            broadcast_id = await invariants.publish()
+            await invariants.until(broadcast_id, dispatched=6 + stale, inFlight=6 + stale)
+            found = [chunks_waiting(scene, shard, broadcast_id) for shard in shards]
+        assert all(found)
+        chunks = [chunk for waiting in found for chunk in waiting]
+        recipients = [
+            (one, partition) for chunk in chunks for partition, ids in chunk.recipients.items() for one in ids
+        ]
+        assert sorted(recipients) == sorted(there.items())
+        assert {partition for _, partition in recipients} == set(partitions)
+        await invariants.hold(gone=stale)
+
+
+async def test_everyone_stands_in_one_recorded_chunk_before_anybody_is_posted_to(scene: Scene) -> None:
+    """Published means recorded; thirty recipients are fixed in the table and wait in a single message of a shard."""
+    guests = await scene.guests(await scene.session(tenant := scene.tenant()), 30)
+    with paused(scene.system, *scene.system.deployment.shard_names):
+        broadcast_id = BroadcastId(await scene.broadcast({"tenantId": tenant}))
+        assert scene.system.broadcasts.summary(broadcast_id) is not None
+        (waits,) = await eventually(lambda: chunks_waiting(scene, scene.system.shard(broadcast_id), broadcast_id))
+        (fixed,) = chunks_of(scene.system.broadcasts, 0, broadcast_id)
+        assert [sorted(ids) for ids in fixed.recipients.values()] == [sorted(rows(scene, tenant))]
+        assert waits.recipients == fixed.recipients
+        report = await eventually(
+            lambda: scene.api.call("GET", f"/broadcast/{broadcast_id}"), lambda report: report["dispatched"]
+        )
+        assert (report["dispatched"], report["inFlight"], report["status"]) == (30, 30, "delivering")
+    assert {(await guest.frame())["id"] for guest in guests} == {broadcast_id}
+    assert (await scene.report(broadcast_id))["delivered"] == 30
+
+
+async def test_a_partition_of_any_number_is_delivered(scene: Scene) -> None:
+    """Shards are chosen by where a chunk comes in its broadcast, not by a map of partition numbers."""
+    guest = await scene.guest(tenant := scene.tenant())
+    (row,) = scene.system.connections_of(tenant)
+    late = nth_partition(tenant, 3000)
+    scene.system.deployment.partitions.open([late])
+    table = scene.system.table("connections")
+    key = {"partition": row["partition"], "connectionId": row["connectionId"]}
+    scene.system.dynamodb.put_item(TableName=table, Item=row | {"partition": {"S": late}})
+    scene.system.dynamodb.delete_item(TableName=table, Key=key)
+    broadcast_id = await scene.broadcast({"tenantId": tenant})
+    assert (await guest.frame())["id"] == broadcast_id
+    assert (await scene.report(broadcast_id))["delivered"] == 1
+    scene.system.dynamodb.delete_item(TableName=table, Key=key | {"partition": {"S": late}})
 
 
 async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene) -> None:
@@ -88,29 +164,6 @@ async def test_sockets_that_close_during_a_broadcast_cost_nobody_else(scene: Sce
     assert report["dispatched"] == report["delivered"] + report["gone"] == 30
     assert report["delivered"] >= 20
     await scene.counted(tenant, 20)
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [
-        {"error_rate": 0.4},
-        {"throttle_rate": 0.4},
-        {"reset_rate": 0.3},
-        {"lost_response_rate": 0.3},
-        {"error_rate": 0.2, "throttle_rate": 0.2, "reset_rate": 0.1, "lost_response_rate": 0.1},
-    ],
-    ids=["500", "429", "reset", "lost-response", "all"],
-)
-async def test_a_gateway_that_fails_at_random_loses_nothing(scene: Scene, faults: dict[str, float]) -> None:
-    """What is answered with an error, or not at all, is posted again until it is delivered."""
-    session = await scene.session(tenant := scene.tenant())
-    guests = await scene.guests(session, 40)
-    await scene.faults(**faults)
-    broadcast_id = await scene.broadcast({"tenantId": tenant})
-    frames = [await guest.frame() for guest in guests]
-    assert {frame["id"] for frame in frames} == {broadcast_id}
-    report = await scene.report(broadcast_id)
-    assert (report["delivered"], report["byAccount"]) == (40, {ACCOUNT: 40})
 
 
 @dataclass(frozen=True)
@@ -229,6 +282,7 @@ async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_
         assert attributes["source"].endswith(scene.system.queue(queue).rpartition("/")[2])
 
 
+@pytest.mark.image_smoke
 async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Scene) -> None:
     """What SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
     await scene.guest(tenant := scene.tenant())

@@ -36,7 +36,7 @@ async def test_a_demo_that_is_interrupted_leaves_nothing(
     log = StackDirectory(home / "demo").log("terraform")
     with tempfile.TemporaryDirectory() as temporary:  # a short path, as sockets are made in it
         monkeypatch.setenv("TMPDIR", temporary)
-        async with started(home, "unused", "demo", "--sockets", "60") as demo:
+        async with started(home, "unused", "demo", "--sockets", "60", "--no-template") as demo:
             try:
                 await eventually(lambda: log.exists() and '"type":"apply_start"' in log.read_text())
             finally:

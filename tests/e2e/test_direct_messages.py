@@ -1,18 +1,25 @@
-"""Direct messages where something is in the way; how they work otherwise, seed B's tests show."""
+"""Direct messages from player to player, also where something is in the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from loudhailer.ids import TenantId
-from tests.e2e.faults import Workers, paused
-from tests.e2e.scene import Guest, Scene
+from tests.e2e.faults import Workers, paused, visible_again_after
+from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import Item
 from tests.support.waiting import PATIENCE_SECONDS, eventually
+from tools.client.socket import socket_url
 
 SENDER, RECEIVER, OTHER = "1", "2", "3"
-MANY = 200
+WAITING = 110
+"""More than are read from an inbox at once."""
+
+MANY = 150
+AT_ONCE = 60
 LONG = "x" * 30_000
 """Sixty of these are more than may wait for a client that does not read."""
 
@@ -60,18 +67,6 @@ def waiting(scene: Scene, tenant: TenantId, name: str = RECEIVER) -> list[Item]:
     )["Items"]
 
 
-@contextmanager
-def visible_again_after(scene: Scene, seconds: int) -> Iterator[None]:
-    """How long a wake is invisible whose relay has died: a minute, and shorter during the block."""
-    queue = scene.system.queue("inbox")
-    before = scene.system.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(seconds)})
-    try:
-        yield
-    finally:
-        scene.system.sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
-
-
 @asynccontextmanager
 async def slow_handshake(scene: Scene, tenant: TenantId, seconds: float) -> AsyncIterator["asyncio.Task[Guest]"]:
     """A receiver whose connection is recorded, and not open yet, for so many seconds."""
@@ -83,32 +78,109 @@ async def slow_handshake(scene: Scene, tenant: TenantId, seconds: float) -> Asyn
     yield connecting
 
 
+@pytest.mark.image_smoke
+async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene: Scene) -> None:
+    """Clients name both players in the URL and in the frame; an ack means that the message stands in the table."""
+    tenant = scene.tenant()
+    one = await player(scene, tenant, SENDER)
+    frame = {"routeKey": "sendmessage", "action": "sendmessage", "message": "Hello", "playerId": SENDER}
+    one.send_json(frame | {"destinationPlayerId": RECEIVER})
+    ack = await one.frame()
+    assert ack == {
+        "status": "Message sent!",
+        "messageId": ack["messageId"],
+        "message": "Hello",
+        "srcPlayerId": SENDER,
+        "destinationPlayerId": RECEIVER,
+    }
+    assert [row["messageId"]["S"] for row in waiting(scene, tenant)] == [ack["messageId"]]
+    session = await scene.session(tenant, RECEIVER)
+    url = socket_url(session.url, playerId=RECEIVER)
+    two = await scene.connect(Session(session.tenant, session.session, url))
+    frame = await two.frame()
+    assert frame == {
+        "message": "Hello",
+        "messageId": ack["messageId"],
+        "srcPlayerId": SENDER,
+        "sentAt": frame["sentAt"],
+    }
+    assert isinstance(frame["sentAt"], int)
+    await eventually(lambda: waiting(scene, tenant) == [])
+    await acknowledged(one, ["next"])
+    assert await messages(two, 1) == ["next"]
+    assert await scene.received([two]) == [[]]
+
+
+async def test_a_player_cannot_send_as_another(scene: Scene) -> None:
+    """The session says who it is: a frame that claims another player is refused."""
+    tenant = scene.tenant()
+    one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    one.send_json({"action": "sendmessage", "message": "I am 3", "playerId": OTHER, "destinationPlayerId": RECEIVER})
+    assert (await one.frame())["error"]["code"] == "OTHER_PLAYER"
+    assert await scene.received([two]) == [[]]
+
+
+async def test_a_player_that_sends_too_much_is_told_and_others_are_not(scene: Scene) -> None:
+    """The limit of messages in a minute is each player's own."""
+    tenant = scene.tenant(messages_per_minute=2)
+    one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    answers = []
+    for number in range(6):  # whichever minute it is, three of them are in the same one
+        send(one, number, OTHER)
+        answers.append(await one.frame())
+    (throttled, *_) = [answer for answer in answers if "status" not in answer]
+    assert throttled.keys() == {"message", "connectionId", "requestId"}
+    assert throttled["message"] == "Too Many Requests"
+    await acknowledged(two, ["Hello"], OTHER)
+
+
+async def test_an_expired_message_is_not_delivered(scene: Scene) -> None:
+    """Its time is over although its row still stands: the one behind it comes alone."""
+    tenant = scene.tenant()
+    one = await player(scene, tenant, SENDER)
+    await acknowledged(one, ["too late"])
+    (row,) = waiting(scene, tenant)
+    scene.system.dynamodb.put_item(TableName=scene.system.table("messages"), Item=row | {"expiresAt": {"N": "1"}})
+    await acknowledged(one, ["in time"])
+    two = await player(scene, tenant, RECEIVER)
+    assert await messages(two, 1) == ["in time"]
+    assert await scene.received([two]) == [[]]
+
+
+@pytest.mark.image_smoke
 async def test_many_messages_arrive_in_order_whether_one_is_there_or_comes(scene: Scene) -> None:
-    """Half are sent before the receiver connects, more than are read at once; the others to its two devices."""
+    """Most are sent before the receiver connects, more than are read at once; the others to its two devices.
+
+    A late disconnect of the first device takes nothing from the second.
+    """
     tenant = scene.tenant()
     sender = await player(scene, tenant, SENDER)
-    await acknowledged(sender, range(MANY // 2 + 10))
+    await acknowledged(sender, range(WAITING))
     phone = await player(scene, tenant, RECEIVER)
-    rest = asyncio.create_task(acknowledged(sender, range(MANY // 2 + 10, MANY)))
+    rest = asyncio.create_task(acknowledged(sender, range(WAITING, MANY)))
     assert await messages(phone, MANY) == list(range(MANY))
     await rest
     laptop = await player(scene, tenant, RECEIVER)
     await acknowledged(sender, "abc")
     assert [await messages(device, 3) for device in (phone, laptop)] == [["a", "b", "c"]] * 2
     await eventually(lambda: waiting(scene, tenant) == [])
+    phone.leave()
+    await scene.counted(tenant, 2)
+    await acknowledged(sender, ["to the laptop"])
+    assert await messages(laptop, 1) == ["to the laptop"]
 
 
 async def test_many_messages_sent_at_once_arrive_once_each_with_the_gateways_time(scene: Scene) -> None:
     """The gateway hands them on side by side; their times say in which order it took them, to the millisecond."""
     tenant = scene.tenant()
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
-    for number in range(MANY):
+    for number in range(AT_ONCE):
         send(sender, number)
-    acks = [await sender.frame() for _ in range(MANY)]
-    frames = [await receiver.frame() for _ in range(MANY)]
+    acks = [await sender.frame() for _ in range(AT_ONCE)]
+    frames = [await receiver.frame() for _ in range(AT_ONCE)]
     assert {ack["messageId"] for ack in acks} == {frame["messageId"] for frame in frames}
     as_sent = sorted(frames, key=lambda frame: frame["message"])
-    assert [frame["message"] for frame in as_sent] == list(range(MANY))
+    assert [frame["message"] for frame in as_sent] == list(range(AT_ONCE))
     assert [frame["sentAt"] for frame in as_sent] == sorted(frame["sentAt"] for frame in frames)
     assert await scene.received([receiver]) == [[]]
 
@@ -219,7 +291,7 @@ async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no
     sender, receiver = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
     await acknowledged(sender, ["first"])
     assert await messages(receiver, 1) == ["first"]
-    with visible_again_after(scene, 5):
+    with visible_again_after(scene.system, 5, "inbox"):
         dying = asyncio.create_task(
             Workers(scene.system, "relay_message").kill_when(lambda: not receiver._messages.empty())
         )

@@ -1,60 +1,61 @@
 """Who gets in, and who is told what instead."""
 
+import json
 import time
+from itertools import product
 
 import pytest
 
-from tests.e2e.scene import Scene
-from tests.support.waiting import eventually
+from tests.e2e.scene import Scene, Session
 from tools.client.http import ApiError
 
+SETTINGS = (
+    *("tenantPerMinute", "sessionPerMinute", "connectionsPerSession", "tenantConnections"),
+    *("sessionTTL", "messagesPerMinute"),
+)
 
-def put_session(scene: Scene, tenant: str, session: str, expires_at: int) -> None:
+
+def query_of(session: Session) -> dict[str, str]:
+    """A session as the query of a handshake names it."""
+    return {"tenantId": session.tenant, "sessionId": session.session}
+
+
+def put_session(scene: Scene, ids: dict[str, str], expires_at: int) -> None:
     """Put a session's row, past the API."""
-    row = {"tenantId": {"S": tenant}, "sessionId": {"S": session}, "sessionTTL": {"N": str(expires_at)}}
+    row = {name: {"S": value} for name, value in ids.items()} | {"sessionTTL": {"N": str(expires_at)}}
     scene.system.dynamodb.put_item(TableName=scene.system.table("sessions"), Item=row)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [{}, {"tenantId": "bronze"}, {"sessionId": "s"}, {"tenantId": "", "sessionId": ""}],
-    ids=["nothing", "no-session", "no-tenant", "empty"],
-)
-async def test_a_client_without_an_identity_is_unauthorized(scene: Scene, query: dict[str, str]) -> None:
-    """Both ids are needed before anybody is asked."""
-    assert (await scene.refusal(**query)).status == 401
+@pytest.mark.image_smoke
+async def test_a_client_without_an_identity_is_unauthorized(scene: Scene) -> None:
+    """Both ids are needed before anybody is asked; a player's id alone is none."""
+    ids = query_of(await scene.session(scene.tenant(), "1"))
+    queries: list[dict[str, str]] = [
+        {},
+        {"playerId": "1"},
+        {"tenantId": ids["tenantId"]},
+        {"sessionId": ids["sessionId"], "playerId": "1"},
+        {"tenantId": "", "sessionId": ""},
+    ]
+    assert [(query, (await scene.refusal(**query)).status) for query in queries] == [(query, 401) for query in queries]
 
 
-async def test_an_unknown_tenant_is_forbidden(scene: Scene) -> None:
-    """A session of another tenant's does not help."""
-    session = await scene.session(scene.tenant())
-    assert (await scene.refusal(tenantId="nobody", sessionId=session.session)).status == 403
-
-
-async def test_a_session_is_its_own_tenants_only(scene: Scene) -> None:
-    """The id of a session that another tenant opened is an unknown one."""
-    session = await scene.session(scene.tenant())
-    assert (await scene.refusal(tenantId=scene.tenant(), sessionId=session.session)).status == 403
-
-
-async def test_an_unknown_session_is_forbidden(scene: Scene) -> None:
-    """A session must have been opened before."""
-    assert (await scene.refusal(tenantId=scene.tenant(), sessionId=scene.secret())).status == 403
-
-
-async def test_an_expired_session_is_forbidden_though_its_row_still_stands(scene: Scene) -> None:
-    """TTL deletes hours late: the time decides, not the row."""
-    tenant, session = scene.tenant(), scene.secret()
-    put_session(scene, tenant, session, int(time.time()) - 1)
-    assert (await scene.refusal(tenantId=tenant, sessionId=session)).status == 403
-
-
-async def test_a_deleted_session_is_forbidden(scene: Scene) -> None:
-    """Who ended a session ended it for every later handshake."""
-    session = await scene.session(scene.tenant())
-    ids = {"tenantId": session.tenant, "sessionId": session.session}
-    assert await scene.api.call("DELETE", "/session", query=ids) == {}
-    assert (await scene.refusal(**ids)).status == 403
+@pytest.mark.image_smoke
+async def test_an_unknown_or_expired_session_is_forbidden(scene: Scene) -> None:
+    """A session is its own tenant's, from its PUT to its end; TTL deletes hours late: the time decides, not the row."""
+    mine, ended = await scene.session(scene.tenant()), await scene.session(scene.tenant())
+    assert await scene.api.call("DELETE", "/session", query=query_of(ended)) == {}
+    expired = {"tenantId": scene.tenant(), "sessionId": scene.secret()}
+    put_session(scene, expired, int(time.time()) - 1)
+    queries = {
+        "a tenant that nobody knows": {"tenantId": "nobody", "sessionId": mine.session},
+        "another tenant's session": {"tenantId": scene.tenant(), "sessionId": mine.session},
+        "a session that nobody opened": {"tenantId": mine.tenant, "sessionId": scene.secret()},
+        "a session that has expired": expired,
+        "a session that was deleted": query_of(ended),
+    }
+    refused = {name: (await scene.refusal(**query)).status for name, query in queries.items()}
+    assert refused == dict.fromkeys(queries, 403)
 
 
 async def test_a_client_may_not_claim_another_player(scene: Scene) -> None:
@@ -74,61 +75,37 @@ async def test_a_session_keeps_its_player(scene: Scene) -> None:
     assert (refused.value.status, refused.value.body["error"]["field"]) == (409, "playerId")
 
 
-@pytest.mark.parametrize("illegal", ["a#b", "a b", "a:b", "a,b", "ä", "a/b", "x" * 65, "", "a\n"])
-@pytest.mark.parametrize("field", ["tenantId", "sessionId"])
-async def test_an_illegal_id_is_refused_where_it_enters(scene: Scene, field: str, illegal: str) -> None:
+async def test_an_illegal_id_is_refused_where_it_enters(scene: Scene) -> None:
     """Neither a session can be opened with it, nor a socket."""
-    ids = {"tenantId": scene.tenant(), "sessionId": "legal", field: illegal}
-    with pytest.raises(ApiError) as refused:
-        await scene.api.call("PUT", "/session", query=ids)
-    assert (refused.value.status, refused.value.body) == (400, "Invalid request")
-    assert (await scene.refusal(**ids)).status == (403 if illegal else 401)
+    tenant = scene.tenant()
+    illegal_ids = ("a#b", "a b", "a:b", "a,b", "ä", "a/b", "x" * 65, "", "a\n")
+    for field, illegal in product(("tenantId", "sessionId"), illegal_ids):
+        ids = {"tenantId": tenant, "sessionId": "legal", field: illegal}
+        assert await scene.api.call("PUT", "/session", query=ids, success=400) == "Invalid request", ids
+        assert (await scene.refusal(**ids)).status == (403 if illegal else 401), ids
 
 
 async def test_an_illegal_player_is_refused_where_it_enters(scene: Scene) -> None:
-    """A player's id has a grammar of its own."""
-    with pytest.raises(ApiError) as refused:
-        await scene.api.open_session(scene.tenant(), scene.secret(), "ann#bob")
-    assert (refused.value.status, refused.value.body) == (400, "Invalid request")
+    """A player's id has a grammar of its own, and an empty one is none."""
+    ids = query_of(await scene.session(scene.tenant()))
+    for illegal in ("ann#bob", ""):
+        assert (
+            await scene.api.call("PUT", "/session", query=ids | {"playerId": illegal}, success=400) == "Invalid request"
+        )
+        assert (await scene.refusal(**ids, playerId=illegal)).status == 403
 
 
-@pytest.mark.parametrize(
-    ("limits", "named"),
-    [
-        ({"tenant_connections": 2}, "tenantConnections"),
-        ({"connections_per_session": 2}, "connectionsPerSession"),
-        ({"tenant_connections": 2, "connections_per_session": 2}, "tenantConnections"),
-    ],
-)
-async def test_over_a_limit_a_client_is_told_to_wait(scene: Scene, limits: dict[str, int], named: str) -> None:
-    """The answer names the limit; the tenant's comes first; as soon as somebody leaves there is room again."""
-    session = await scene.session(scene.tenant(**limits))
-    guest, _ = await scene.guests(session, 2)
-    refusal = await scene.refusal(tenantId=session.tenant, sessionId=session.session)
-    assert refusal.status == 429
-    assert named in refusal.reason
-    await scene.counted(session.tenant, 2)
-    guest.leave()
-    await scene.counted(session.tenant, 1)
-    await scene.connect(session)
-    await scene.counted(session.tenant, 2)
-
-
-async def test_a_session_knows_its_connections(scene: Scene) -> None:
-    """Its set holds those that are open, and loses them when they close."""
-    session = await scene.session(scene.tenant())
-    guests = await scene.guests(session, 3)
-
-    def connections() -> set[str]:
-        row = scene.system.dynamodb.get_item(
-            TableName=scene.system.table("sessions"),
-            Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
-            ConsistentRead=True,
-        )["Item"]
-        return {element.partition("#")[2] for element in row.get("connectionIds", {"SS": []})["SS"]}
-
-    expected = {await guest.connection_id() for guest in guests}
-    assert connections() == expected
-    expected.remove(await guests[0].connection_id())
-    guests[0].leave()
-    await eventually(connections, lambda found: found == expected)
+async def test_the_authorizers_context_has_the_tenants_settings(scene: Scene) -> None:
+    """Limits, partition and player reach all routes by it."""
+    session = await scene.session(scene.tenant(), "ann")
+    event = {
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:us-east-1:111111111111:api/live/$connect",
+        "queryStringParameters": query_of(session),
+    }
+    answer = scene.system.functions.invoke(
+        FunctionName=scene.system.deployment.functions["authorizer"], Payload=json.dumps(event).encode()
+    )
+    context = json.load(answer["Payload"])["context"]
+    assert context.keys() >= {*query_of(session), *SETTINGS, "partition", "playerId"}
+    assert (context["tenantId"], context["sessionId"], context["playerId"]) == (session.tenant, session.session, "ann")

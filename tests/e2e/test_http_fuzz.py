@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.scene import EVERYONE, Scene
 from tests.support.waiting import eventually
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 SEED = 4
-REQUESTS_AN_OPERATION = 40
 
 # Two of its checks ask for what the contract denies: an unknown session is answered 400, as its clients have it, and
 # API Gateway answers 404 to a method that a path has no route for.
@@ -43,10 +44,10 @@ def configuration(values: dict[str, list[str]], parameters: dict[str, str]) -> s
     return table("dictionaries", known) + table("parameters", taken)
 
 
-async def fuzz(url: str, folder: Path) -> str:
-    """What schemathesis says, "" if it found nothing; its files stay in the folder."""
+async def fuzz(url: str, folder: Path, requests: int) -> str:
+    """What schemathesis says after so many requests to each operation, "" if it found nothing; its files stay there."""
     command = [str(SCHEMATHESIS), "--config-file", "schemathesis.toml", "run", str(DESCRIPTION), "--url", url]
-    command += ["--checks", ",".join(CHECKS), "--seed", str(SEED), "--max-examples", str(REQUESTS_AN_OPERATION)]
+    command += ["--checks", ",".join(CHECKS), "--seed", str(SEED), "--max-examples", str(requests)]
     command += ["--continue-on-failure", "--warnings", "off", "--no-color"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -55,8 +56,10 @@ async def fuzz(url: str, folder: Path) -> str:
     return "" if process.returncode == 0 else output.decode()
 
 
-async def test_no_request_makes_the_api_fail_or_break_its_contract(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("requests", [10, pytest.param(100, marks=pytest.mark.nightly)])
+async def test_no_request_makes_the_api_fail_or_break_its_contract(scene: Scene, tmp_path: Path, requests: int) -> None:
     """Never a 5xx, never an answer that the description does not have; and a guest stays connected all the while."""
+    letters = scene.system.waiting("dead-letter", "dead-letter-fifo")  # of other tests
     guest = await scene.guest(tenant := scene.tenant())
     sessions = [scene.secret(), scene.secret(), *HOSTILE_IDS]
     broadcasts = [await scene.broadcast({"tenantId": tenant}), "mine", *HOSTILE_IDS]
@@ -70,9 +73,11 @@ async def test_no_request_makes_the_api_fail_or_break_its_contract(scene: Scene,
         "path.id": "broadcasts",
     }
     (tmp_path / "schemathesis.toml").write_text(configuration(values, parameters))
-    found = await fuzz(scene.system.deployment.http_url, tmp_path)
+    found = await fuzz(scene.system.deployment.http_url, tmp_path, requests)
     assert not found, found
     last = await scene.broadcast(EVERYONE, "the last")
     frames = await guest.frames_until(last)
     assert {frame["type"] for frame in frames} == {"broadcast"}
-    await eventually(lambda: scene.system.waiting(*scene.system.deployment.queue_urls, delayed=True) == 0)
+    await eventually(
+        lambda: scene.system.waiting(*scene.system.deployment.queue_urls, delayed=True), lambda left: left == letters
+    )

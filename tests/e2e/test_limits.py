@@ -12,8 +12,24 @@ from tests.e2e.system import System
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import HandshakeRefusedError, Refusal
 
-AT_ONCE = 200
-LIMIT = 50
+FEW_AND_MANY = pytest.mark.parametrize("at_once", [60, pytest.param(200, marks=pytest.mark.nightly)])
+"""How many clients come at once; a limit lets in a quarter of them."""
+
+SAMPLES = {
+    "bronze": (60, 5, 2, 10, 200, 60, False),
+    "silver": (120, 10, 5, 100, 300, 600, False),
+    "gold": (180, 30, 10, 1000, 300, 6000, True),
+}
+SETTINGS = (
+    *("tenantPerMinute", "sessionPerMinute", "connectionsPerSession", "tenantConnections"),
+    *("sessionTTL", "messagesPerMinute", "silo"),
+)
+
+
+async def test_the_sample_tenants_are_listed_with_their_limits(scene: Scene) -> None:
+    """Three are there for the demonstration, and the last of them has a silo."""
+    items = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
+    assert {name: tuple(items[name][setting] for setting in SETTINGS) for name in SAMPLES} == SAMPLES
 
 
 async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
@@ -23,20 +39,24 @@ async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refus
     return members, [answer for answer in answers if isinstance(answer, Refusal)]
 
 
+@FEW_AND_MANY
 @pytest.mark.parametrize(
     ("limit", "sessions", "named"),
     [("tenant_connections", 5, "tenantConnections"), ("connections_per_session", 1, "connectionsPerSession")],
 )
-async def test_a_storm_fills_a_limit_to_the_last_place(scene: Scene, limit: str, sessions: int, named: str) -> None:
-    """Of two hundred at once exactly as many get in as may; when they have left, as many others do."""
-    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+async def test_a_storm_fills_a_limit_to_the_last_place(
+    scene: Scene, limit: str, sessions: int, named: str, at_once: int
+) -> None:
+    """Of all at once exactly as many get in as may; when they have left, as many others do."""
+    most = at_once // 4
+    tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     opened = [await scene.session(tenant) for _ in range(sessions)]
-    for clients in (AT_ONCE, LIMIT + 1):
+    for clients in (at_once, most + 1):
         members, refusals = await storm(crowd, [opened[number % sessions].url for number in range(clients)])
-        assert len(members) == LIMIT
+        assert len(members) == most
         assert {refusal.status for refusal in refusals} == {429}
         assert all(named in refusal.reason for refusal in refusals)
-        await scene.counted(tenant, LIMIT)
+        await scene.counted(tenant, most)
         await crowd.leave(members)
         await scene.counted(tenant, 0)
 
@@ -54,19 +74,23 @@ def attempts(system: System, session: Session) -> dict[str, int]:
     return {row["key"]["S"]: int(row["itemCount"]["N"]) for row in rows if row["key"]["S"].startswith(prefixes)}
 
 
+@FEW_AND_MANY
 @pytest.mark.parametrize(
     ("limit", "named", "counter"),
     [("tenant_per_minute", "tenantPerMinute", 0), ("session_per_minute", "sessionPerMinute", 1)],
 )
-async def test_a_storm_is_let_in_up_to_the_minutes_limit(scene: Scene, limit: str, named: str, counter: int) -> None:
+async def test_a_storm_is_let_in_up_to_the_minutes_limit(
+    scene: Scene, limit: str, named: str, counter: int, at_once: int
+) -> None:
     """In each minute exactly as many as may; every attempt counts; the refused have given back what they reserved."""
-    tenant, crowd = scene.tenant(**{limit: LIMIT}), Crowd()
+    most = at_once // 4
+    tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     session = await scene.session(tenant)
-    members, refusals = await storm(crowd, [session.url] * AT_ONCE)
+    members, refusals = await storm(crowd, [session.url] * at_once)
     prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.session))[counter].name
     minutes = {key: number for key, number in attempts(scene.system, session).items() if key.startswith(f"{prefix}:")}
-    assert sum(minutes.values()) == AT_ONCE
-    assert len(members) == sum(min(number, LIMIT) for number in minutes.values())
+    assert sum(minutes.values()) == at_once
+    assert len(members) == sum(min(number, most) for number in minutes.values())
     assert {refusal.status for refusal in refusals} == {429}
     assert all(named in refusal.reason for refusal in refusals)
     await scene.counted(tenant, len(members))
@@ -85,24 +109,24 @@ async def refused(session: Session) -> Refusal:
         await guest.closed()
 
 
-@pytest.mark.parametrize(
-    ("limits", "named"),
-    [
-        ({"tenant_per_minute": 1}, "tenantPerMinute"),
-        ({"session_per_minute": 1}, "sessionPerMinute"),
-        ({"tenant_per_minute": 1, "session_per_minute": 1}, "tenantPerMinute"),
-    ],
-    ids=["tenant", "session", "both"],
-)
-async def test_who_comes_too_often_is_told_to_wait(scene: Scene, limits: dict[str, int], named: str) -> None:
-    """The answer names the limit, the tenant's first; another session's clients are only bound by the tenant's."""
-    session = await scene.session(scene.tenant(**limits))
-    refusal = await refused(session)
-    assert refusal.status == 429
-    assert named in refusal.reason
-    await scene.counted(session.tenant, 0)
-    if "tenant_per_minute" not in limits:
-        await scene.connect(await scene.session(session.tenant))
+@pytest.mark.image_smoke
+async def test_the_first_limit_in_order_refuses(scene: Scene) -> None:
+    """Tenant's total, session's connections, tenant's minute, session's minute: each 429 on its own, by its name."""
+    limits = {
+        "tenant_connections": "tenantConnections",
+        "connections_per_session": "connectionsPerSession",
+        "tenant_per_minute": "tenantPerMinute",
+        "session_per_minute": "sessionPerMinute",
+    }
+    for number, named in enumerate(limits.values()):
+        tenant = scene.tenant(**dict.fromkeys([*limits][number:], 1))
+        session = await scene.session(tenant)
+        if "Minute" not in named:
+            await scene.connect(session)
+        refusal = await refused(session)
+        assert (refusal.status, named in refusal.reason) == (429, True), (named, refusal)
+        await scene.counted(tenant, 0 if "Minute" in named else 1)
+    await scene.connect(await scene.session(tenant))  # the last limit is the session's own
 
 
 async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:

@@ -31,6 +31,7 @@ async def given_up(invariants: Invariants) -> BroadcastId:
     return broadcast_id
 
 
+@pytest.mark.image_smoke
 async def test_what_was_given_up_is_redriven(scene: Scene) -> None:
     """Failed becomes delivered; letters of other broadcasts, and those that make no sense, stay."""
     async with Invariants(scene) as invariants:
@@ -87,6 +88,7 @@ async def test_an_outcome_that_was_received_too_often_is_settled_all_the_same(sc
         assert letters_of(scene, [broadcast_id]) == []
 
 
+@pytest.mark.image_smoke
 async def test_a_chunk_that_waits_is_cancelled(scene: Scene) -> None:
     """Nobody gets it any more; another broadcast's chunk in the same shard is delivered."""
     async with Invariants(scene) as invariants:
@@ -97,7 +99,7 @@ async def test_a_chunk_that_waits_is_cancelled(scene: Scene) -> None:
                 await invariants.until(broadcast_id, dispatched=CROWD, inFlight=CROWD)
             command = asyncio.create_task(asyncio.to_thread(scene.system.loudhailer, "cancel", ended))
             await eventually(lambda: getattr(scene.system.broadcasts.summary(ended), "cancelled", False))
-            await asyncio.sleep(5)  # time enough for it to look into the shard again and again
+            await asyncio.sleep(2)  # time enough for it to look into the shard again and again
         done = await command
         assert done.returncode == 0, done.stderr
         assert "finished" in done.stdout

@@ -1,13 +1,23 @@
-"""The end of the stack that all tests share: killed, brought up again, taken down."""
+"""A stack of its own, killed, brought up again and taken down."""
 
 import os
 import signal
+from collections.abc import Iterator
+
+import pytest
 
 from tests.e2e.scene import Scene
-from tests.e2e.system import System, brought_up, remains, started
+from tests.e2e.system import System, brought_up, remains, running_system, started
 from tests.support.waiting import eventually
 from tools.stack.lifecycle import AWS
 from tools.stack.state import load_state
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A stack to be killed, in place of the one that all other tests share."""
+    with running_system(tmp_path_factory.mktemp("stacks"), "recovery") as running:
+        yield running
 
 
 async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> None:
@@ -16,7 +26,7 @@ async def test_a_stack_comes_up_again_whatever_was_killed(system: System) -> Non
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert system.loudhailer("status").returncode == 1
-    async with started(system.home, system.name, "up") as command:
+    async with started(system.home, system.name, "up", "--no-template") as command:
         try:
             await eventually(
                 lambda: load_state(system.directory.state_file), lambda state: state is not None and state.applying

@@ -59,6 +59,7 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
+@pytest.mark.nightly
 def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
     failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/publish/handler.py"))
@@ -70,6 +71,7 @@ def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, f
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
+@pytest.mark.nightly
 def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first: str) -> None:
     """As they stand there, but for the environment and what one fills in."""
     plan, apply, health, drift, rollback = (
@@ -90,6 +92,7 @@ def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first:
     assert pipeline.running() == {first}
 
 
+@pytest.mark.nightly
 def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, first: str) -> None:
     """The fingerprint is that of the files that were shown."""
     pipeline.done("plan", "local")
@@ -99,6 +102,7 @@ def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, f
     assert pipeline.running() == {first}
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("first")
 @pytest.mark.parametrize(
     ("repository", "digest", "sentence"),

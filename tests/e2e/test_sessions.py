@@ -2,22 +2,27 @@
 
 import asyncio
 import time
+from itertools import product
 
 import pytest
 
 from tests.e2e.scene import Guest, Scene, Session
-from tests.e2e.system import System
+from tests.e2e.system import Item, System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
-from tools.client.http import ApiError
 from tools.client.socket import HandshakeRefusedError, Refusal
 
 ABNORMAL_CLOSURE = 1006
+MINUTE = 60
+
+
+def query_of(session: Session) -> dict[str, str]:
+    """A session as the query of a request names it."""
+    return {"tenantId": session.tenant, "sessionId": session.session}
 
 
 async def delete(scene: Scene, session: Session) -> None:
     """End a session as a client does."""
-    query = {"tenantId": session.tenant, "sessionId": session.session}
-    assert await scene.api.call("DELETE", "/session", query=query) == {}
+    assert await scene.api.call("DELETE", "/session", query=query_of(session)) == {}
 
 
 async def all_closed(guests: list[Guest]) -> None:
@@ -26,27 +31,34 @@ async def all_closed(guests: list[Guest]) -> None:
     assert ABNORMAL_CLOSURE not in codes
 
 
-def expire(system: System, session: Session) -> None:
-    """Let the session's time be over."""
+def expire(system: System, session: Session, seconds: int = -1) -> None:
+    """Let the session's time be over, or end so many seconds from now."""
     system.dynamodb.update_item(
         TableName=system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
-        UpdateExpression="SET sessionTTL = :over",
+        Key=key_of(session),
+        UpdateExpression="SET sessionTTL = :end",
         ConditionExpression="attribute_exists(sessionId)",
-        ExpressionAttributeValues={":over": {"N": str(int(time.time()) - 1)}},
+        ExpressionAttributeValues={":end": {"N": str(int(time.time()) + seconds)}},
     )
 
 
-def has_row(system: System, session: Session) -> bool:
-    """Whether the session's row stands."""
-    answer = system.dynamodb.get_item(
-        TableName=system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
-        ConsistentRead=True,
-    )
-    return "Item" in answer
+def key_of(session: Session) -> Item:
+    """The key of a session's row."""
+    return {name: {"S": value} for name, value in query_of(session).items()}
 
 
+def row_of(system: System, session: Session) -> Item:
+    """The session's row, empty if there is none."""
+    table = system.table("sessions")
+    return dict(system.dynamodb.get_item(TableName=table, Key=key_of(session), ConsistentRead=True).get("Item", {}))
+
+
+def expires_at(system: System, session: Session) -> int:
+    """When the session ends, by its row."""
+    return int(row_of(system, session)["sessionTTL"]["N"])
+
+
+@pytest.mark.image_smoke
 async def test_a_deleted_session_takes_its_connections_with_it(scene: Scene) -> None:
     """All sockets are closed with a code, all rows go; other sessions of the tenant notice nothing."""
     session = await scene.session(scene.tenant())
@@ -58,15 +70,54 @@ async def test_a_deleted_session_takes_its_connections_with_it(scene: Scene) -> 
     assert await neighbour.connection_id()
 
 
-async def test_a_session_is_deleted_once(scene: Scene) -> None:
-    """The second time there is none."""
-    session = await scene.session(scene.tenant())
+@pytest.mark.image_smoke
+async def test_a_session_is_put_refreshed_and_deleted_once(scene: Scene) -> None:
+    """Each PUT says until when it lasts, and where to connect; a second DELETE finds none."""
+    session = Session(scene.tenant(session_seconds=100), scene.secret(), "")
+    put = await scene.api.call("PUT", "/session", query=query_of(session))
+    assert put == {
+        "Attributes": {"sessionTTL": expires_at(scene.system, session)},
+        "webSocketUrl": scene.system.deployment.websocket_url,
+    }
+    assert abs(put["Attributes"]["sessionTTL"] - time.time() - 100) < MINUTE
+    expire(scene.system, session, 10)
+    await scene.api.call("PUT", "/session", query=query_of(session))
+    assert expires_at(scene.system, session) >= put["Attributes"]["sessionTTL"]
     await delete(scene, session)
-    with pytest.raises(ApiError) as refused:
-        await delete(scene, session)
-    assert (refused.value.status, refused.value.body) == (400, "Invalid request")
+    assert await scene.api.call("DELETE", "/session", query=query_of(session), success=400) == "Invalid request"
 
 
+async def test_a_missing_or_unknown_id_is_an_invalid_request(scene: Scene) -> None:
+    """400, and a JSON string."""
+    queries: list[dict[str, str]] = [
+        {},
+        {"tenantId": "bronze"},
+        {"sessionId": "s"},
+        {"tenantId": "nobody", "sessionId": "s"},
+    ]
+    for method, query in product(("PUT", "DELETE"), queries):
+        answer = await scene.api.call(method, "/session", query=query, success=400)
+        assert answer == "Invalid request", (method, query)
+
+
+async def test_connections_are_in_their_sessions_set_and_renew_it(scene: Scene) -> None:
+    """A connection's row, the session's set and its time are written together; the set loses it when it closes."""
+    session = await scene.session(scene.tenant())
+    expire(scene.system, session, MINUTE)
+    guests = await scene.guests(session, 3)
+    assert expires_at(scene.system, session) > time.time() + 10 * MINUTE
+
+    def members() -> set[str]:
+        return {member.partition("#")[2] for member in row_of(scene.system, session)["connectionIds"]["SS"]}
+
+    expected = {await guest.connection_id() for guest in guests}
+    assert members() == {row["connectionId"]["S"] for row in scene.system.connections_of(session.tenant)} == expected
+    expected.remove(await guests[0].connection_id())
+    guests[0].leave()
+    await eventually(members, expected.__eq__)
+
+
+@pytest.mark.image_smoke
 async def test_an_expired_session_is_refused_at_once_and_swept_soon(scene: Scene) -> None:
     """A client learns it before the row goes; then the sockets are closed."""
     session = await scene.session(scene.tenant())
@@ -75,7 +126,7 @@ async def test_an_expired_session_is_refused_at_once_and_swept_soon(scene: Scene
     assert (await scene.refusal(tenantId=session.tenant, sessionId=session.session)).status == 403
     await all_closed(guests)
     await scene.counted(session.tenant, 0)
-    assert not has_row(scene.system, session)
+    assert row_of(scene.system, session) == {}
 
 
 async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
@@ -104,7 +155,7 @@ async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> N
     await all_closed(guests)
     await asyncio.gather(*talking)
     await scene.counted(session.tenant, 0)
-    assert not has_row(scene.system, session)
+    assert row_of(scene.system, session) == {}
 
 
 async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> None:

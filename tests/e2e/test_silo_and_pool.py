@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
-from tests.e2e.faults import Workers, paused
+from tests.e2e.faults import Workers, paused, visible_again_after
 from tests.e2e.scene import Guest, Scene, Session
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
@@ -17,7 +19,6 @@ GOLD = TenantId("gold")
 """The tenant that has a silo in the local environment."""
 
 SESSIONS = 10
-KILLED_AFTER = 400
 UNANSWERED = 15
 """How many of its messages a client of the load lets be on their way: the stage throttles those who send more."""
 
@@ -34,10 +35,7 @@ class Way:
 
     def tenant(self, scene: Scene) -> TenantId:
         """A tenant that may send on it."""
-        if self is POOL:
-            return scene.tenant()
-        scene.tenant(tenant_id=GOLD, silo=True)
-        return GOLD
+        return scene.tenant() if self is POOL else GOLD
 
     def message(self, message: Any) -> dict[str, Any]:
         """What a client sends."""
@@ -58,12 +56,24 @@ SILO, POOL = Way("SiloSQS", "silo-gold", "echo-gold"), Way("PooledSQS", "pooled"
 EITHER = pytest.mark.parametrize("way", [SILO, POOL], ids=["silo", "pool"])
 
 
+def expire(scene: Scene, session: Session, seconds: int) -> None:
+    """Let a session end so many seconds from now."""
+    scene.system.dynamodb.update_item(
+        TableName=scene.system.table("sessions"),
+        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        UpdateExpression="SET sessionTTL = :end",
+        ConditionExpression="attribute_exists(sessionId)",
+        ExpressionAttributeValues={":end": {"N": str(int(time.time()) + seconds)}},
+    )
+
+
 def exists(scene: Scene, session: Session) -> bool:
     """Whether the session's row is there."""
     store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
     return store.get(session.tenant, session.session) is not None
 
 
+@pytest.mark.image_smoke
 @EITHER
 async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene, way: Way) -> None:
     """The others get it as it is, byte for byte, and then, as the sender does, in an envelope."""
@@ -71,7 +81,8 @@ async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene,
     session = await scene.session(tenant)
     ann, bob = await scene.guests(session, 2)
     stranger, foreigner = await scene.guest(tenant), await scene.guest(scene.tenant())
-    raw = json.dumps(way.message({"text": "é & + %26 \n \"'</script>", "n": [1, 2.50]}), indent=1, ensure_ascii=False)
+    text = "é & + %26 \n \"\\'</script> 😀 &MessageGroupId=forged&Action=DeleteQueue"
+    raw = json.dumps(way.message({text: text, "n": [1, 2.50]}), indent=1, ensure_ascii=False)
     ids = {guest: await guest.connection_id() for guest in (ann, bob)}
     ann.send(raw)
     assert await bob.receive(PATIENCE_SECONDS) == raw.encode()
@@ -114,20 +125,103 @@ async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(sc
     assert (await carl.frame())["message"] in ("Too Many Requests", POOL.message("Am I still here?"))
 
 
-@EITHER
-async def test_a_message_in_flight_never_brings_a_removed_session_back(scene: Scene, way: Way) -> None:
-    """It is read when its session is gone; the sockets are closed, and the row stays away."""
+@pytest.mark.parametrize(("way", "ends"), [(SILO, "DELETE"), (POOL, "TTL")], ids=["silo", "pool"])
+async def test_a_message_in_flight_never_brings_a_removed_session_back(scene: Scene, way: Way, ends: str) -> None:
+    """It is read when its session is gone, whatever ended it; the sockets are closed, and the row stays away."""
     session = await scene.session(way.tenant(scene))
     ann, bob = await scene.guests(session, 2)
     with paused(scene.system, way.queue):
         for number in range(12):
             ann.send_json(way.message(number))
         await eventually(lambda: scene.system.waiting(way.queue) >= 12)
-        await scene.api.call("DELETE", "/session", {"tenantId": session.tenant, "sessionId": session.session})
+        if ends == "DELETE":
+            await scene.api.call("DELETE", "/session", {"tenantId": session.tenant, "sessionId": session.session})
+        else:
+            expire(scene, session, -1)
         await ann.closed(PATIENCE_SECONDS)
         await bob.closed(PATIENCE_SECONDS)
     await eventually(lambda: scene.system.waiting(way.queue) == 0)
     assert not exists(scene, session)
+
+
+async def queued(scene: Scene, queue: str) -> dict[str, Any]:
+    """The only message of a paused queue, taken out."""
+
+    def take() -> Any:
+        return scene.system.sqs.receive_message(
+            QueueUrl=scene.system.queue(queue), MessageAttributeNames=["All"], AttributeNames=["All"]
+        ).get("Messages")
+
+    (message,) = await eventually(take)
+    scene.system.sqs.delete_message(QueueUrl=scene.system.queue(queue), ReceiptHandle=message["ReceiptHandle"])
+    return dict(message)
+
+
+@EITHER
+async def test_a_message_goes_straight_to_its_queue(scene: Scene, way: Way) -> None:
+    """Body as sent, grouped by session, deduplicated by request, with the settings as attributes; one consumer each."""
+    session = await scene.session(tenant := way.tenant(scene))
+    guest = await scene.connect(session)
+    connection_id = await guest.connection_id()
+    text = json.dumps(way.message("hello & +1"))
+    with paused(scene.system, way.queue):
+        guest.send(text)
+        message = await queued(scene, way.queue)
+    assert message["Body"] == text
+    sent = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    request_id = sent.pop("requestId")
+    (listed,) = [item for item in (await scene.api.call("GET", "/tenant"))["Items"] if item["tenantId"] == tenant]
+    settings = {name: str(value) for name, value in listed.items() if name != "silo"}
+    assert sent == settings | {"sessionId": session.session, "connectionId": connection_id}
+    assert message["Attributes"]["MessageGroupId"] == f"{tenant}:{session.session}"
+    assert message["Attributes"]["MessageDeduplicationId"] == request_id
+    name = scene.system.queue(way.queue).rpartition("/")[2]
+    mappings = scene.system.functions.list_event_source_mappings()["EventSourceMappings"]
+    (reader,) = [each for each in mappings if each["EventSourceArn"].endswith(f":{name}")]
+    assert f":{scene.system.deployment.functions[way.function]}" in reader["FunctionArn"]
+
+
+async def test_a_message_renews_its_session(scene: Scene) -> None:
+    """Its time begins anew once a tenth of it has passed."""
+    session = await scene.session(scene.tenant())
+    guest = await scene.connect(session)
+    expire(scene, session, 60)
+    guest.send_json(POOL.message("still here"))
+    await guest.frame()
+    store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
+    found = store.get(session.tenant, session.session)
+    assert found is not None
+    assert found.expires_at > time.time() + 600
+
+
+async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene) -> None:
+    """What makes no sense is put aside with the reason; the messages of other sessions in the batch are answered."""
+    guest = await scene.guest(scene.tenant())
+    mark = uuid.uuid4().hex
+    with paused(scene.system, "pooled"):
+        scene.system.sqs.send_message(
+            QueueUrl=scene.system.queue("pooled"),
+            MessageBody=mark,
+            MessageGroupId=mark,
+            MessageDeduplicationId=mark,
+        )
+        guest.send_json(POOL.message("hello"))
+        await eventually(lambda: scene.system.waiting("pooled") == 2)
+    assert (await guest.frame())["message"] == POOL.message("hello")
+    assert (await scene.dead_letter(mark))["reason"].startswith("tenantId: ")
+    await eventually(lambda: scene.system.waiting("pooled") == 0)
+
+
+async def test_a_closed_connection_does_not_keep_messages_from_the_others(scene: Scene) -> None:
+    """One vanished without a word, and all others get the message."""
+    session = await scene.session(scene.tenant())
+    sender, gone, other = await scene.guests(session, 3)
+    await scene.lose(gone)
+    body = POOL.message("hello")
+    sender.send_json(body)
+    assert (await sender.frame())["message"] == body
+    assert await other.frame() == body
+    assert (await other.frame())["message"] == body
 
 
 @dataclass
@@ -153,21 +247,23 @@ class Talker:
             self.heard = max(self.heard, number)
 
 
-async def test_every_session_hears_its_messages_in_order_whatever_fails(scene: Scene) -> None:
-    """A thousand numbered messages from each of ten sessions at once, and a hundred from each of ten in the silo.
+@pytest.mark.parametrize("pooled", [60, pytest.param(1_000, marks=pytest.mark.nightly)])
+async def test_every_session_hears_its_messages_in_order_whatever_fails(scene: Scene, pooled: int) -> None:
+    """Numbered messages from each of ten sessions at once, and a tenth as many from each of ten in the silo.
 
     Posts fail, are throttled, and are lost after their delivery; on the way all workers are killed. A message may be
     heard again then, with those behind it; the first time that each is heard, it is in order, and none is missing.
     """
     talkers: list[Talker] = []
-    for way, messages in ((POOL, 1_000), (SILO, 100)):
+    for way, messages in ((POOL, pooled), (SILO, pooled // 10)):
         tenant = way.tenant(scene)
         talkers += [Talker(await scene.guest(tenant), way, messages) for _ in range(SESSIONS)]
     await scene.faults(**FAULTS)
-    async with asyncio.TaskGroup() as group:
-        for talker in talkers:
-            group.create_task(talker.talk())
-        await eventually(lambda: sum(talker.heard for talker in talkers) >= KILLED_AFTER)
-        for way in (POOL, SILO):
-            assert Workers(scene.system, way.function).kill() > 0
+    with visible_again_after(scene.system, 10, POOL.queue, SILO.queue):
+        async with asyncio.TaskGroup() as group:
+            for talker in talkers:
+                group.create_task(talker.talk())
+            await eventually(lambda: sum(talker.heard for talker in talkers) >= SESSIONS * pooled // 25)
+            for way in (POOL, SILO):
+                assert Workers(scene.system, way.function).kill() > 0
     assert [talker.heard for talker in talkers] == [talker.messages for talker in talkers]

@@ -122,6 +122,7 @@ async def test_connections_stay_open_while_new_code_takes_over(checkout: Checkou
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 
+@pytest.mark.nightly
 async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> None:
     """Until it is shifted nobody runs it; then everybody does, and no weights are left."""
     checkout.edit("functions/swarm/handler.py", FASTER.replace("the new code", "the shifted code"))
@@ -135,6 +136,7 @@ async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> Non
     assert checkout.logged("this is the shifted code")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("function", ["publish", "query"])
 async def test_a_version_that_fails_is_taken_back(checkout: Checkout, function: str) -> None:
     """Its errors, or the synthetic broadcast, say so; what it had begun the earlier version brings to its end."""

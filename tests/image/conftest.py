@@ -1,6 +1,5 @@
 """Fixtures of the image's tests: an engine, and the image that it built for them."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,8 @@ from typing import Any
 import pytest
 from testcontainers.core.config import testcontainers_config
 
-from tests.bench.lambda_environment import VARIABLES
-from tests.contract.conftest import ACCOUNT, aws, aws_endpoint
-from tests.contract.tables import KEYS, create_table
-from tests.image.surroundings import Surroundings
-from tests.unit.delivery.management_api import running
+from tests.support.aws import aws, aws_endpoint
+from tests.support.surroundings import Surroundings, made
 from tools.console import Terminal
 from tools.image import base
 from tools.image.build import Image, build, own_platform
@@ -43,19 +39,6 @@ def image(engine: Engine) -> Image:
 
 @pytest.fixture(scope="session")
 def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surroundings]:
-    """The variables of all functions together, and what they name: tables, queues, the tenants' role, where to post."""
-    tables = {f"{kind.upper()}_TABLE": create_table(aws("dynamodb"), kind) for kind in KEYS}
-    for url in Surroundings.queue_urls(VARIABLES):
-        aws("sqs").create_queue(QueueName=url.rpartition("/")[2])
-    trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": ACCOUNT}}
-    rights = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
-    role = VARIABLES["TENANT_ROLE_ARN"].rpartition("/")[2]
-    aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
-    aws("iam").put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=_policy(rights))
-    with running() as api:
-        here = {"AWS_ENDPOINT_URL": aws_endpoint, "CALLBACK_ENDPOINT": api.endpoint}
-        yield Surroundings(aws, {**VARIABLES, **tables, **here}, api)
-
-
-def _policy(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    """The variables of all functions together, and what they name."""
+    with made(aws, aws_endpoint) as surroundings:
+        yield surroundings

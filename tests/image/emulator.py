@@ -6,7 +6,6 @@ https://github.com/aws/aws-lambda-runtime-interface-emulator
 """
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -16,11 +15,10 @@ from typing import Any
 
 from testcontainers.core.container import DockerContainer
 
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 from tools.stack.processes import HOST, free_port
 
 NOBODY = "65534:65534"
-_PATIENCE_SECONDS = 60.0
-_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,17 @@ class Function:
     def __call__(self, event: Any) -> Any:
         """What the function answers, or the error that it ends with."""
         request = urllib.request.Request(self.url, json.dumps(event).encode(), method="POST")  # noqa: S310 (http)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
+
+        def answer() -> tuple[Any] | None:
             try:
-                with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as response:  # noqa: S310
-                    return json.load(response)
+                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+                    return (json.load(response),)
             except urllib.error.HTTPError as refused:
-                return json.load(refused)
+                return (json.load(refused),)
             except OSError:  # the emulator does not listen yet
-                assert time.monotonic() < deadline, "the emulator never listened"
-                time.sleep(_POLL_SECONDS)
+                return None
+
+        return wait_until(answer)[0]
 
     def run(self, *command: str) -> tuple[int | None, str]:
         """Run a program beside the function; its exit code and its output."""

@@ -10,7 +10,7 @@ TESTS = ("tests/unit/gateway", "tests/unit/local_aws", "tests/integration/gatewa
 SOURCES = ("tools/gateway", "tools/local_aws", "tools/errors.py", "tools/image/engine.py")
 """The emulator, and the modules that it imports."""
 
-WATCHED = (*SOURCES, *TESTS, "tests/support/waiting.py", "uv.lock")
+WATCHED = (*SOURCES, *TESTS, "tests/support/client_frames.py", "tests/support/waiting.py", "uv.lock")
 """The paths whose change makes the tests run."""
 
 _MAIN = ("refs/remotes/origin/main", "refs/heads/main")

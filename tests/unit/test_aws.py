@@ -1,13 +1,16 @@
-"""Batches of DynamoDB of which a part is left unprocessed, with a stub in place of the client."""
+"""How calls of AWS end: conditions that do not hold, conflicts, and batches of which a part is left unprocessed."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from loudhailer.aws import BATCH_ATTEMPTS, delete_rows, get_rows
+from loudhailer import aws
+from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused
 from loudhailer.errors import TransientError
+from tests.support.limits import BATCH_ATTEMPTS
+from tests.unit.sdk_wire import FUNCTION
 
 TABLE = "loudhailer-test-rows"
 
@@ -98,3 +101,120 @@ def test_a_call_that_fails_is_a_transient_error() -> None:
     with pytest.raises(TransientError, match="BatchGetItem failed"):
         read(Broken(), rows(1), pauses)
     assert pauses == []
+
+
+def refusal(code: str, *reasons: str) -> ClientError:
+    """An error that DynamoDB answers with; a transaction's has a reason for each of its items."""
+    answer: Any = {"Error": {"Code": code, "Message": "no"}}
+    if reasons:
+        answer["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    return ClientError(answer, "Call")
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    """A call that ends so."""
+
+    def call() -> None:
+        raise error
+
+    return call
+
+
+CANCELLED = "TransactionCanceledException"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ConditionalCheckFailedException"),
+        refusal(CANCELLED, "ConditionalCheckFailed"),
+        refusal(CANCELLED, "None", "ConditionalCheckFailed"),
+        refusal(CANCELLED, "ConditionalCheckFailed", "ConditionalCheckFailed"),
+    ],
+    ids=str,
+)
+def test_a_write_whose_condition_does_not_hold_is_no_error(error: ClientError) -> None:
+    """Nothing was written, and trying again would change nothing."""
+    assert is_refused(error)
+    assert not holds("Write", raising(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal(CANCELLED, "TransactionConflict"),
+        refusal(CANCELLED, "None", "TransactionConflict"),
+        refusal(CANCELLED, "ConditionalCheckFailed", "TransactionConflict"),
+        refusal(CANCELLED, "ConditionalCheckFailed", "ThrottlingError"),
+        refusal(CANCELLED, "ProvisionedThroughputExceeded", "None"),
+        refusal(CANCELLED),
+        refusal("TransactionInProgressException"),
+    ],
+    ids=lambda error: f"{error} {error.response.get('CancellationReasons')}",
+)
+def test_a_write_that_was_cancelled_for_another_reason_may_succeed_later(error: ClientError) -> None:
+    """It counts neither as written nor as refused: whether its condition holds is not known.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors
+    """
+    assert not is_refused(error)
+    with pytest.raises(TransientError, match=r"^Write failed: .*no$") as raised:
+        holds("Write", raising(error))
+    assert raised.value.__cause__ is error
+
+
+def test_a_write_that_is_carried_out_holds() -> None:
+    """Whatever it answers."""
+    assert holds("Write", lambda: None)
+
+
+@pytest.mark.parametrize("code", ["ConditionalCheckFailedException", CANCELLED])
+def test_the_caller_reads_a_condition_that_does_not_hold(code: str) -> None:
+    """It passes through as AWS said it."""
+    error = refusal(code)
+    with pytest.raises(ClientError) as raised, calling("Call"):
+        raise error
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    "error", [refusal("ValidationException"), EndpointConnectionError(endpoint_url="https://test")], ids=str
+)
+def test_any_other_error_of_a_call_names_the_call(error: Exception) -> None:
+    """With the SDK's words, and the SDK's error as its cause."""
+    with pytest.raises(TransientError, match=r"^Call failed: ") as raised, calling("Call"):
+        raise error
+    assert str(raised.value) == f"Call failed: {error}"
+    assert raised.value.__cause__ is error
+
+
+def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its methods is looked up once."""
+    made: list[str] = []
+
+    class Client:
+        def publish(self) -> str:
+            return "published"
+
+    def client(service: str) -> Client:
+        made.append(service)
+        return Client()
+
+    monkeypatch.setattr(aws, "client", client)
+    late = LateClient("sns")
+    assert made == []
+    assert [late.publish(), late.publish()] == ["published", "published"]
+    assert made == ["sns"]
+    assert "publish" in vars(late)
+
+
+def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function has 15 s and more: 2 s to connect, 5 s to read, five attempts unless it is told otherwise."""
+    for name, value in FUNCTION.items():
+        monkeypatch.setenv(name, value)
+    config: Any = aws.config(3)
+    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 32)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert (config.tcp_keepalive, config.parameter_validation, config.user_agent) == (True, False, "loudhailer")
+    assert aws.client("sqs").meta.config.retries == {"mode": "standard", "total_max_attempts": 5}
+    assert aws.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1

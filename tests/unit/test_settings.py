@@ -1,17 +1,14 @@
 """Settings from the environment."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from importlib import import_module
 from typing import Annotated
 
 import pytest
 
-from functions.post_message.settings import Settings as PostMessageSettings
-from functions.publish.settings import Settings as PublishSettings
-from functions.query.settings import Settings as QuerySettings
-from functions.settle.settings import Settings as SettleSettings
-from functions.swarm.settings import Settings as SwarmSettings
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import Arn, Flag, TableName, Url, Urls, decimal, from_env, integer, matching
+from tests.support.checkout import ROOT
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
 
@@ -67,8 +64,11 @@ def test_optional_variables_are_read_where_they_are_set() -> None:
     [
         ("TABLE", "a table"),
         ("TABLE", "ab"),
+        ("TABLE", "a" * 256),
         ("TOPIC", "loudhailer-dev-broadcast"),
         ("QUEUE", "ftp://queue"),
+        ("QUEUE", "https://queue/a b"),
+        ("TOPIC", "arn:aws:sns:a b"),
         ("QUEUE", "https:// /queue"),
         ("SHARDS", QUEUE),
         ("SHARDS", "[]"),
@@ -76,6 +76,7 @@ def test_optional_variables_are_read_where_they_are_set() -> None:
         ("SHARDS", '["nowhere"]'),
         ("SHARDS", "{}"),
         ("SIZE", "0"),
+        ("SIZE", "-1"),
         ("SIZE", "501"),
         ("SIZE", "1.0"),
         ("SIZE", " 1"),
@@ -83,6 +84,13 @@ def test_optional_variables_are_read_where_they_are_set() -> None:
         ("SIZE", "٣"),
         ("SIZE", "9" * 5000),
         ("RATE", "0"),
+        ("RATE", "0.09"),
+        ("RATE", "10000.1"),
+        ("RATE", "1.1.1"),
+        ("RATE", "1."),
+        ("RATE", ".5"),
+        ("RATE", f"1.{'1' * 13}"),
+        ("RATE", "0" * 13),
         ("RATE", "nan"),
         ("RATE", "inf"),
         ("RATE", "1e3"),
@@ -112,25 +120,57 @@ def test_every_problem_is_told_in_one_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "variables"),
+    ("name", "text", "value"),
     [
-        (PublishSettings, "TENANTS_TABLE BROADCASTS_TABLE BROADCAST_TOPIC_ARN MESSAGE_LIFETIME_SECONDS"),
-        (SwarmSettings, "PARTITIONS_TABLE BROADCASTS_TABLE PARTITION_QUEUE_URL DEAD_LETTER_QUEUE_URL"),
-        (
-            QuerySettings,
-            (
-                "CONNECTIONS_TABLE SESSIONS_TABLE BROADCASTS_TABLE SHARD_QUEUE_URLS CALLBACK_ENDPOINT CHUNK_SIZE "
-                "DEAD_LETTER_QUEUE_URL"
-            ),
-        ),
-        (PostMessageSettings, "SHARD_QUEUE_URLS OUTCOME_QUEUE_URL DEAD_LETTER_QUEUE_URL LANE_POSTS_PER_SECOND"),
-        (SettleSettings, "BROADCASTS_TABLE CONNECTIONS_TABLE UNDELIVERED_QUEUE_ARN DEAD_LETTER_QUEUE_URL"),
+        ("TABLE", "a.b", "a.b"),
+        ("TABLE", "a" * 255, "a" * 255),
+        ("TOPIC", "arn:aws-us-gov:sns:x", "arn:aws-us-gov:sns:x"),
+        ("QUEUE", "wss://host", "wss://host"),
+        ("QUEUE", "ws://host/", "ws://host/"),
+        ("SIZE", "1", 1),
+        ("SIZE", "000000000000000500", 500),
+        ("RATE", "0.1", 0.1),
+        ("RATE", "10000", 10_000.0),
+        ("RATE", "000000000001.000000000001", 1.000000000001),
+        ("LISTED", "false", False),
     ],
-    ids=["publish", "swarm", "query", "post_message", "settle"],
 )
-def test_a_function_without_an_environment_lists_all_of_its_variables(settings: type, variables: str) -> None:
-    """Each function of the pipeline asks for exactly the variables that Terraform sets."""
+def test_a_variable_is_read_up_to_its_bounds(name: str, text: str, value: object) -> None:
+    """Both bounds are legal."""
+    read = getattr(from_env(Example, {**LEGAL, name: text}), name.lower())
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_bounds_below_zero_are_read() -> None:
+    """A whole number may have a sign; a decimal one may not."""
+    assert integer(-5, 5)("-5") == -5
+    with pytest.raises(ValueError, match="must be a whole number from -5 to 5"):
+        integer(-5, 5)("-6")
+    with pytest.raises(ValueError, match=r"must be a number from 0\.1 to 10000"):
+        decimal(0.1, 10_000)("-1")
+
+
+def test_the_parsers_say_what_is_legal() -> None:
+    """In the words of an operator."""
+    for name, text, form in [
+        ("TABLE", "ab", "the name of a DynamoDB table"),
+        ("TOPIC", "topic", "an ARN"),
+        ("QUEUE", "queue", "a URL"),
+        ("SHARDS", "{}", "a JSON list of URLs"),
+        ("RATE", "0", "a number from 0.1 to 10000"),
+        ("LISTED", "yes", "true or false"),
+        ("COLOUR", "green", "red or blue"),
+    ]:
+        with pytest.raises(ConfigurationError) as refused:
+            from_env(Example, {**LEGAL, name: text})
+        assert str(refused.value) == f"bad environment: {name} must be {form}"
+
+
+@pytest.mark.parametrize("function", sorted(path.parent.name for path in ROOT.glob("functions/*/settings.py")))
+def test_any_function_without_its_environment_lists_every_required_variable(function: str) -> None:
+    """One message names all of them; `tests/terraform/test_functions.py` checks that Terraform sets the same ones."""
+    settings = import_module(f"functions.{function}.settings").Settings
     with pytest.raises(ConfigurationError) as refused:
         from_env(settings, {})
     missing = str(refused.value).removeprefix("bad environment: ").split("; ")
-    assert missing == [f"{name} is missing" for name in variables.split()]
+    assert missing == [f"{field.name.upper()} is missing" for field in fields(settings) if field.default is MISSING]

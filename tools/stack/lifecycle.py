@@ -40,7 +40,7 @@ from tools.stack.template import DamagedTemplateError, Place, Template, template
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
 from tools.toolchain.provider import find_provider
-from tools.toolchain.terraform import find_terraform, terraform_environment
+from tools.toolchain.terraform import find_terraform, terraform_environment, version_of
 
 AWS = "local-aws"
 GATEWAY = "gateway"
@@ -118,8 +118,8 @@ class Stack:
     def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
-        state, cloud, started = self._start(ports, engine)
         code, package = self._zip() if engine is None else self._image(engine)
+        state, cloud, started = self._start(ports, engine)
         variables = {**self.terraform_variables(state), "package": package}
         wanted = self._fingerprint(state, code)
         earlier = cloud.applied if cloud else state.applied
@@ -260,7 +260,7 @@ class Stack:
         terraform = self.terraform(state)
         return template_key(
             terraform=terraform.fingerprint(),
-            terraform_version=terraform.version(),
+            terraform_version=version_of(find_terraform()),
             packaging=Packaging.IMAGE if engine else Packaging.ZIP,
             variables=self.variables,
         )
@@ -270,16 +270,19 @@ class Stack:
         if self.templates is None or key is None:
             return None
         try:
-            return self.templates.find(key)
+            template = self.templates.find(key)
         except DamagedTemplateError as error:
             self._discard(key, error)
             return None
+        if template is None:
+            self.terminal.say("No earlier stack of this kind has left a template: everything is applied.")
+        return template
 
     def _entered(self, template: Template, state: StackState) -> Applied:
         """Put the template into the directory; what had been applied to it, as it reads here."""
         self.terminal.say("An earlier stack has left a template: this one starts from it.")
-        outputs = template.put_into(self.directory, self._place(state))
-        return Applied(self._fingerprint(state, template.code), outputs)
+        here = template.put_into(self.directory, self._place(state))
+        return Applied(self._fingerprint(state, here.code), here.outputs)
 
     def _discard(self, key: str | None, reason: Exception) -> None:
         """Remove a template that did not work."""
@@ -289,11 +292,10 @@ class Stack:
             self.templates.remove(key)
 
     def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
-        """Take what was applied to the template for this stack's own; Terraform finds its working copies ready."""
-        with self.terminal.step("Preparing Terraform"):
-            self.terraform(state).prepare(variables)
-            for name, cell in applied.outputs.get("subscribers", {}).items():
-                self.subscriber_terraform(state, name).prepare({"cell": cell, "package": variables["package"]})
+        """Take what was applied to the template for this stack's own; Terraform's working copies fit it."""
+        self.terraform(state).copy(variables)
+        for name, cell in applied.outputs.get("subscribers", {}).items():
+            self.subscriber_terraform(state, name).copy({"cell": cell, "package": variables["package"]})
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:
@@ -310,7 +312,7 @@ class Stack:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 
     def _place(self, state: StackState) -> Place:
-        return Place(state.aws_port, state.gateway_port, str(self.directory.package))
+        return Place(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
         """What an apply of these functions here and now depends on."""

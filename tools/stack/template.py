@@ -18,6 +18,7 @@ from typing import Any
 
 from tools.stack.directory import StackDirectory
 from tools.stack.project import digest_of, fingerprint_of
+from tools.stack.terraform import zip_hash
 
 _FORMAT = 1
 _TOOLS = Path(__file__).resolve().parents[1]
@@ -28,16 +29,17 @@ _MANIFEST = "template.json"
 _SAVED = ("ministack", "s3")
 """The folders of the local AWS's state; the others are made anew at each start."""
 
-_HOSTS = r"(127\.0\.0\.1|localhost)"
-
-type _Rewrite = Callable[[str], str]
+_AWS_PORT, _GATEWAY_PORT = "{aws_port}", "{gateway_port}"
+_PACKAGE, _PACKAGE_SIZE = "{package}", "{package_size}"
+_SIZES = {"CodeSize", "source_code_size", "size"}
+"""What Lambda, Terraform and S3 call the size of the functions' zip."""
 
 
 class DamagedTemplateError(Exception):
     """A template cannot be used; the message says why."""
 
 
-def template_key(*, terraform: str, terraform_version: str, packaging: str, variables: Mapping[str, Any]) -> str:
+def template_key(*, terraform: str, terraform_version: str | None, packaging: str, variables: Mapping[str, Any]) -> str:
     """What two stacks must have in common for one to start as the other was: all but ports, folder and functions' code.
 
     `terraform` is the digest of the sources, which hold the lock of the provider.
@@ -57,41 +59,96 @@ def template_key(*, terraform: str, terraform_version: str, packaging: str, vari
 
 
 @dataclass(frozen=True)
+class _Rewriting:
+    """Other words for the same things, wherever a stack names them.
+
+    Attributes:
+        text: rewrites a string.
+        size: a size of the functions' zip, and what takes its place.
+        content: the content of the functions' zip, and what takes its place.
+    """
+
+    text: Callable[[str], str]
+    size: tuple[object, object]
+    content: tuple[bytes, bytes]
+
+    def value(self, value: Any, key: str = "") -> Any:
+        """The JSON value with every string in it rewritten, and every key."""
+        if isinstance(value, dict):
+            return {self.text(key): self.value(each, key) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.value(each) for each in value]
+        if isinstance(value, str) and value != _PACKAGE_SIZE:
+            return self.text(value)
+        return self.size[1] if key in _SIZES and value == self.size[0] else value
+
+    def file(self, name: str, content: bytes) -> bytes:
+        """The content of a file of the stack."""
+        if _is_json(name):
+            return json.dumps(self.value(json.loads(content))).encode()
+        return self.content[1] if content == self.content[0] else content
+
+
+@dataclass(frozen=True)
 class Place:
-    """What a stack's data and state say of the place it runs in: ports, and the path of the functions' zip."""
+    """What a stack's data and state say of the stack itself.
+
+    Attributes:
+        aws_port: where its local AWS listens.
+        gateway_port: where its gateway listens.
+        package: the zip of its functions; None if they are an image, of which nothing is rewritten.
+    """
 
     aws_port: int
     gateway_port: int
-    package: str
+    package: Path | None
 
-    def left(self) -> _Rewrite:
-        """Put names in place of all this, in one string."""
-        names = {str(self.aws_port): "{aws_port}", str(self.gateway_port): "{gateway_port}"}
-        ports = re.compile(rf"{_HOSTS}:({'|'.join(names)})(?!\d)")
+    def left(self) -> _Rewriting:
+        """Put names in place of all this."""
+        names = {str(self.aws_port): _AWS_PORT, str(self.gateway_port): _GATEWAY_PORT}
+        ports = re.compile(rf"(127\.0\.0\.1|localhost):({'|'.join(names)})(?!\d)")
+        package, content = self._package()
 
-        def rewrite(text: str) -> str:
-            return "{package}" if text == self.package else ports.sub(lambda m: f"{m[1]}:{names[m[2]]}", text)
+        def text(value: str) -> str:
+            for name, said in package.items():
+                value = value.replace(said, name)
+            return ports.sub(lambda match: f"{match[1]}:{names[match[2]]}", value)
 
-        return rewrite
+        return _Rewriting(text, (len(content), _PACKAGE_SIZE), (content, _PACKAGE.encode()))
 
-    def entered(self) -> _Rewrite:
+    def entered(self) -> _Rewriting:
         """Put all this in place of the names."""
-        values = {
-            "{aws_port}": str(self.aws_port),
-            "{gateway_port}": str(self.gateway_port),
-            "{package}": self.package,
+        package, content = self._package()
+        said = {_AWS_PORT: str(self.aws_port), _GATEWAY_PORT: str(self.gateway_port), **package}
+        names = re.compile("|".join(map(re.escape, said)))
+
+        def text(value: str) -> str:
+            return names.sub(lambda match: said[match[0]], value)
+
+        return _Rewriting(text, (_PACKAGE_SIZE, len(content)), (_PACKAGE.encode(), content))
+
+    def _package(self) -> tuple[dict[str, str], bytes]:
+        """What is said of the zip, by name: its path, and its digests as Lambda and S3 write them; its content."""
+        if self.package is None:
+            return {}, b""
+        content = self.package.read_bytes()
+        digest = hashlib.sha256(content)
+        said = {
+            _PACKAGE: str(self.package),
+            "{package_sha256}": digest.hexdigest(),
+            "{package_sha256_base64}": zip_hash(digest.hexdigest()),
+            "{package_md5}": hashlib.md5(content, usedforsecurity=False).hexdigest(),
         }
-        names = re.compile("|".join(map(re.escape, values)))
-        return lambda text: names.sub(lambda m: values[m[0]], text)
+        return said, content
 
 
 @dataclass(frozen=True)
 class Template:
-    """A stack without its place.
+    """A stack that does not say where it is, nor which functions it has.
 
     Attributes:
         key: see `template_key`.
-        code: the digest of the functions that were deployed.
+        code: the digest of the functions' image; of a zip, a name for it.
         outputs: Terraform's, of the hub.
         files: what to put into a stack's directory, by path.
     """
@@ -109,14 +166,14 @@ class Template:
         files = {path.relative_to(directory.path).as_posix(): path.read_bytes() for path in (*states, *saved)}
         return cls(key, code, outputs, files).rewritten(place.left())
 
-    def put_into(self, directory: StackDirectory, place: Place) -> dict[str, Any]:
-        """Write the files, at home in their new place; the outputs that fit it."""
+    def put_into(self, directory: StackDirectory, place: Place) -> "Template":
+        """Write the files as they are in their new place; the template as it is there."""
         at_home = self.rewritten(place.entered())
         for name, content in at_home.files.items():
             path = directory.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        return at_home.outputs
+        return at_home
 
     def to_bytes(self) -> bytes:
         """The template as one file: the digest of all that follows, then a zip."""
@@ -146,28 +203,15 @@ class Template:
             raise DamagedTemplateError("it belongs to another kind of stack")
         return template
 
-    def rewritten(self, rewrite: _Rewrite) -> "Template":
-        """The template with every string in its outputs and states rewritten."""
-        outputs: dict[str, Any] = _mapped(self.outputs, rewrite)
-        return replace(
-            self,
-            outputs=outputs,
-            files={
-                name: json.dumps(_mapped(json.loads(content), rewrite)).encode() if _is_json(name) else content
-                for name, content in self.files.items()
-            },
-        )
+    def rewritten(self, rewriting: _Rewriting) -> "Template":
+        """The template in other words."""
+        outputs: dict[str, Any] = rewriting.value(self.outputs)
+        files = {rewriting.text(name): rewriting.file(name, content) for name, content in self.files.items()}
+        return replace(self, code=rewriting.text(self.code), outputs=outputs, files=files)
 
 
 def _is_json(name: str) -> bool:
-    """Whether it is a service's state or Terraform's; an object in S3 stays as it is, whatever its name."""
-    return name.endswith(".tfstate") or (name.startswith("aws/ministack/") and name.endswith(".json"))
-
-
-def _mapped(value: Any, rewrite: _Rewrite) -> Any:
-    """The JSON value with every string in it rewritten, and every key."""
-    if isinstance(value, dict):
-        return {rewrite(key): _mapped(each, rewrite) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_mapped(each, rewrite) for each in value]
-    return rewrite(value) if isinstance(value, str) else value
+    """Whether it is Terraform's state, a service's, or what S3 knows of an object; objects stay as they are."""
+    if name.startswith("aws/s3/"):
+        return name.endswith(".meta.json")
+    return name.endswith((".json", ".tfstate"))

@@ -91,18 +91,13 @@ class Terraform:
         """A digest of the Terraform sources."""
         return fingerprint_of(self.project.terraform, SOURCE_SUFFIXES)
 
-    def version(self) -> str:
-        """Terraform's own version."""
-        command = [find_terraform(self.environment), "version", "-json"]
-        said = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
-        try:
-            return str(json.loads(said.stdout)["terraform_version"])
-        except (ValueError, KeyError) as error:
-            problem = shortened(said.stderr or said.stdout, _LONGEST_PROBLEM)
-            raise OperatorError(f"Terraform does not say its version. {problem}", INSTALL) from error
-
     def prepare(self, variables: Mapping[str, Any]) -> None:
-        """Bring the working copy up to date, keeping the provider that lies in it, and initialise it."""
+        """Bring the working copy up to date, and initialise it."""
+        self.copy(variables)
+        self._initialise()
+
+    def copy(self, variables: Mapping[str, Any]) -> None:
+        """Bring the working copy up to date, keeping the provider that lies in it."""
         copy, root = self.working.sources, self.working.root
         for path in [*files_below(copy)] if copy.is_dir() else []:
             path.unlink()
@@ -112,8 +107,10 @@ class Terraform:
         shutil.copy(settings / "backend.tf", root)
         shutil.copy(settings / f"{self.working.stack}.tfvars", root / f"{self.working.stack}.auto.tfvars")
         (root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
+
+    def _initialise(self) -> None:
         provider = find_provider(self.project.terraform / "stacks" / self.working.stack, self.environment)
-        shutil.copy(provider.lock, root / LOCK)
+        shutil.copy(provider.lock, self.working.root / LOCK)
         self._run(
             "init",
             "-input=false",
@@ -137,11 +134,18 @@ class Terraform:
 
     def interactive(self, arguments: Sequence[str]) -> int:
         """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
+        self._require_initialised()
         return subprocess.call(
             [find_terraform(self.environment), *arguments], cwd=self.working.root, env=dict(self.environment)
         )
 
+    def _require_initialised(self) -> None:
+        """Initialise the working copy of a stack that was started from a template, which nobody has needed so far."""
+        if not (self.working.root / ".terraform" / "providers").is_dir():
+            self._initialise()
+
     def _change(self, command: str, observe: Callable[[ApplyProgress], None]) -> None:
+        self._require_initialised()
         progress = ApplyProgress()
         log = self.working.log
         process = self._start(command, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")

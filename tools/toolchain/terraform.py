@@ -71,9 +71,15 @@ def this_platform() -> str:
     return f"{platform.system().lower()}_{_ARCHITECTURES.get(machine, machine)}"
 
 
-@functools.cache
 def is_new_enough(program: str) -> bool:
     """Whether the program runs, and is a version that the sources accept."""
+    version = version_of(program)
+    return version is not None and tuple(map(int, version.split(".")[:2])) >= OLDEST
+
+
+@functools.cache
+def version_of(program: str) -> str | None:
+    """The version that the program says it is, such as 1.11.4; None if it does not run or says none."""
     try:
         done = subprocess.run(
             [program, "version"],
@@ -84,9 +90,9 @@ def is_new_enough(program: str) -> bool:
             check=False,
         )
     except OSError:
-        return False
-    version = re.search(r"^Terraform v(\d+)\.(\d+)\.", done.stdout, re.MULTILINE)
-    return done.returncode == 0 and version is not None and (int(version[1]), int(version[2])) >= OLDEST
+        return None
+    version = re.search(r"^Terraform v(\d+\.\d+\.\S+)", done.stdout, re.MULTILINE)
+    return version[1] if done.returncode == 0 and version else None
 
 
 def _on_path(environment: Mapping[str, str]) -> Iterator[str]:

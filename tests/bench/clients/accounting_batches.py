@@ -12,8 +12,8 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from tests.bench.canned_aws import CannedAws
-from tests.bench.lambda_environment import Context
 from tests.bench.meter import Meter, divert_prints, job
+from tests.support.lambda_environment import Context
 
 RECORDS = 1_000
 """As the event source mapping has it."""

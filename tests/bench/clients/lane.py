@@ -7,8 +7,8 @@ from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials
-from tests.bench.lambda_environment import ACCOUNT, REGION
 from tests.bench.meter import Meter, divert_prints, job
+from tests.support.lambda_environment import ACCOUNT, REGION
 
 _CHUNK = 500
 _PATIENCE_SECONDS = 10.0

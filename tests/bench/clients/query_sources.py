@@ -13,8 +13,8 @@ from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import PartitionMessage
 from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
-from tests.bench.lambda_environment import Context, queue_event
 from tests.bench.meter import Meter, divert_prints, job
+from tests.support.lambda_environment import Context, queue_event
 
 _PAGE_BYTES = 1024 * 1024
 _ROW_BYTES = 210

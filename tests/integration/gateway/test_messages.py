@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from tests.integration.gateway.local_api import LocalApi, RunningGateway, running_gateway
+from tests.support.client_frames import client_frame
 from tests.support.waiting import wait_until
-from tests.unit.gateway.test_frames import client_frame
 
 
 @pytest.mark.emulator_contract

@@ -9,6 +9,8 @@ import pytest
 from tests.integration.registry.accounts import Account, Keys
 from tests.integration.registry.conftest import UNATTENDED, Accounts
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture(scope="module")
 def without_subscriber(subscriber: Account, blue_apply_keys: Keys) -> Account:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from loudhailer.settings import from_env
-from tests.bench.lambda_environment import VARIABLES
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
+from tests.support.lambda_environment import VARIABLES
 
 SETTINGS = sorted((ROOT / "functions").glob("*/settings.py"))
 

@@ -7,7 +7,7 @@ import time
 from tests.bench.open_loop import Times, at_rate
 
 
-def test_what_is_due_begins_although_nothing_has_ended() -> None:
+async def test_what_is_due_begins_although_nothing_has_ended() -> None:
     """All are under way together, each with its number; the load ends when the last has ended."""
     begun: list[int] = []
     all_begun = asyncio.Event()
@@ -19,18 +19,18 @@ def test_what_is_due_begins_although_nothing_has_ended() -> None:
             all_begun.set()
         await all_begun.wait()
 
-    asyncio.run(at_rate(1_000, 0.01, act))
+    await at_rate(1_000, 0.01, act)
     assert begun == list(range(10))
 
 
-def test_latency_begins_when_a_thing_is_due() -> None:
+async def test_latency_begins_when_a_thing_is_due() -> None:
     """Not when it was begun at last: a late start is the system's slowness, too."""
     times = Times()
 
     async def done() -> float:
         return 12.0
 
-    asyncio.run(times.add(done(), 10.0))
+    await times.add(done(), 10.0)
     assert (times.seconds, times.at(0.5), times.error_rate) == ([2.0], 2.0, 0.0)
 
 

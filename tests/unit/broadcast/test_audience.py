@@ -6,7 +6,7 @@ from hypothesis import given
 from loudhailer.broadcast import audience
 from loudhailer.broadcast.audience import Audience
 from loudhailer.errors import InvalidFieldError
-from tests.unit.broadcast.factories import audiences
+from tests.support.broadcasts import audiences
 
 
 @given(audiences)

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from loudhailer import codec
 from loudhailer.broadcast import frames
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
+from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.errors import MalformedMessageError
 from loudhailer.queues.batching import is_legal, refuse_illegal
-from loudhailer.queues.port import MAX_BATCH_BYTES
-from tests.unit.broadcast.factories import BROADCAST, NOW, chunk_message, texts
+from tests.support.broadcasts import BROADCAST, NOW, chunk_message, texts
+from tests.support.limits import MAX_BATCH_BYTES, MAX_FRAME_BYTES
 
 WIRE_BYTES = 175 * 1024
 

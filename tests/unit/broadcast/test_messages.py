@@ -9,7 +9,7 @@ from hypothesis import given
 
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
 from loudhailer.errors import MalformedMessageError
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     announcement,
     announcements,
     chunk_message,

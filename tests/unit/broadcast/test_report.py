@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import Report, summarise
 from loudhailer.ids import ChunkId
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
     NOW,

@@ -27,8 +27,8 @@ from loudhailer.queues.consumer import Record
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import Session
-from tests.hostile_frames import ROUTES, is_legal
-from tests.unit.broadcast.factories import ENDPOINT
+from tests.support.broadcasts import ENDPOINT
+from tests.support.hostile_frames import ROUTES, is_legal
 from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
 
 UNBOUND = {"messagesPerMinute": "1000000"}

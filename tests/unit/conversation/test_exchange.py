@@ -76,13 +76,14 @@ def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
     assert world.heard == []
 
 
-def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World) -> None:
+def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World, counted: Counter[str]) -> None:
     """Whoever it is should connect again."""
     assert code(world.send({}, partition=None)) == "UNKNOWN_CALLER"
     assert world.heard == []
+    assert counted["CallerUnknown"] == 1
 
 
-def test_a_player_may_send_so_many_messages_a_minute(world: World) -> None:
+def test_a_player_may_send_so_many_messages_a_minute(world: World, counted: Counter[str]) -> None:
     """Over that it is told so, as in the echo; the next minute begins anew."""
     assert [world.send({}) for _ in range(3)] == ["said"] * 3
     assert world.send({}) == {
@@ -93,6 +94,7 @@ def test_a_player_may_send_so_many_messages_a_minute(world: World) -> None:
     assert len(world.heard) == 3
     world.now += 60
     assert world.send({}) == "said"
+    assert counted == {"FrameThrottled": 1}
 
 
 def test_a_players_sessions_share_its_limit(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,8 @@ from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
 from loudhailer.ids import ConnectionId
-from tests.unit.broadcast.factories import connection
-from tests.unit.delivery.management_api import Behaviour, ManagementApi, free_port, running
+from tests.support.broadcasts import connection
+from tests.support.management_api import Behaviour, ManagementApi, free_port, running
 
 REGION = "us-east-1"
 CREDENTIALS = Credentials("AKIALOCAL", "secret", "token/+=")
@@ -237,7 +238,7 @@ def test_the_lane_sets_the_rate(api: ManagementApi) -> None:
     assert time.monotonic() - began > 0.4
 
 
-def test_one_client_whose_buffer_is_full_does_not_hold_up_the_chunk() -> None:
+def test_one_client_whose_buffer_is_full_does_not_hold_up_the_chunk(counted: Counter[str]) -> None:
     """It is handed back well before the time is over, and the lane goes on at nearly its rate."""
     everyone = [connection(number) for number in range(60)]
     with running({everyone[-1]: [429]}) as api:
@@ -247,15 +248,18 @@ def test_one_client_whose_buffer_is_full_does_not_hold_up_the_chunk() -> None:
         assert time.monotonic() - began < 4
         assert found == [Outcome.DELIVERED] * 59 + [Outcome.THROTTLED]
         assert one_sender._lane.rate > RATE / 2
+    assert counted["ClientBufferFull"] == 1
 
 
-def test_a_throttled_account_lowers_the_rate_and_is_tried_to_the_end() -> None:
+def test_a_throttled_account_lowers_the_rate_and_is_tried_to_the_end(counted: Counter[str]) -> None:
     """429 for everybody is the quota: all are tried again, at a lower rate."""
     everyone = [connection(number) for number in range(20)]
     with running({one: [429, 429, 429, 200] for one in everyone}) as api:
         one_sender = sender()
         assert one_sender.post(api.endpoint, everyone, FRAME, seconds=8) == [Outcome.DELIVERED] * 20
         assert one_sender._lane.rate < RATE
+    assert counted["PostThrottled"] >= 20
+    assert counted["ClientBufferFull"] == 0
 
 
 def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
 from loudhailer.ids import ConnectionId
-from tests.unit.broadcast.factories import connection
-from tests.unit.delivery.management_api import Behaviour, ManagementApi, free_port, running
+from tests.support.broadcasts import connection
+from tests.support.management_api import Behaviour, ManagementApi, free_port, running
 
 REGION = "us-east-1"
 CREDENTIALS = Credentials("AKIALOCAL", "secret", "token/+=")
@@ -65,7 +65,10 @@ def api() -> Iterator[ManagementApi]:
     ids=str,
 )
 def test_a_frame_is_tried_until_it_is_taken_or_never_will_be(
-    answers: list[Behaviour], outcomes: list[Outcome], posted: list[bytes]
+    answers: list[Behaviour],
+    outcomes: list[Outcome],
+    posted: list[bytes],
+    counted: Counter[str],
 ) -> None:
     """The next one waits for it; the other connections do not."""
     with running({TWO: list(answers)}) as api:
@@ -73,6 +76,7 @@ def test_a_frame_is_tried_until_it_is_taken_or_never_will_be(
         assert found == {ONE: ALL, TWO: outcomes, THREE: ALL}
         assert bodies(api, TWO) == posted
         assert bodies(api, ONE) == bodies(api, THREE) == FRAMES
+    assert counted["PostThrottled"] == answers.count(429)
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [(429, Outcome.THROTTLED), (500, Outcome.FAILED), ("hang", UNSENT)])

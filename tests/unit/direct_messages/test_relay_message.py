@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
-from functions.relay_message.relay_message import MESSAGES_AT_ONCE, RelayMessage
+from functions.relay_message.relay_message import RelayMessage
 from loudhailer.codec import decode
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake, message_id
 from loudhailer.delivery.memory import MemoryOrderedSender
@@ -17,6 +17,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.queues.memory import MemoryFifoQueue
+from tests.support.limits import MESSAGES_AT_ONCE, YOUNG_SECONDS
 
 NOW = 1_780_000_000
 TENANT, ALICE = TenantId("acme"), PlayerId("1")
@@ -210,7 +211,7 @@ def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
     assert (world.got(PHONE), world.waiting) == (["a", "b", "c"], [])
 
 
-def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on() -> None:
+def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
     """The wake ends in time, and another one, behind those that wait, goes on."""
     world = World()
     world.connect(PHONE)
@@ -224,6 +225,7 @@ def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on() -> None:
     world.wake()
     assert [(Wake.of_body(one.body), one.deduplication) for one in world.queue.messages] == [(Wake(INBOX), "w1.on")]
     assert world.waiting == ["x"]
+    assert counted["WakeHandedOn"] == 1
 
 
 @pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
@@ -298,6 +300,7 @@ def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
     assert (world.got(LAPTOP), world.sender.closed, world.waiting) == ([0], [LAPTOP], [])
     assert (world.queue.messages, counted["ConnectionClosed"]) == ([], 1)
     assert world.sender.seconds == [5.0, 7.0]
+    assert counted["ConnectionClosed"] == 1
 
 
 def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
@@ -371,6 +374,23 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
     world.wake(laptop, behind=True)
     assert (world.sender.closed, world.got(LAPTOP)) == ([LAPTOP], [])
     assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
+
+
+def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
+    """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
+    world = World({LAPTOP: [UNSENT, FAILED]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP)
+    world.store("a")
+
+    def fill() -> None:
+        world.elapsed += 3
+        world.store("x")
+
+    world.sender.before = fill
+    world.wake(laptop, behind=True)
+    assert world.sender.closed == []
+    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
 
 
 def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:

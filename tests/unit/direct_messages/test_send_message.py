@@ -1,11 +1,12 @@
 """Where a message goes, and what its sender is told."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from functions.send_message.direct import MAX_MESSAGE_BYTES, Direct
+from functions.send_message.direct import Direct
 from functions.send_message.send_message import SendMessage
 from loudhailer.codec import decode
 from loudhailer.conversation.caller import Caller
@@ -13,6 +14,7 @@ from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
+from tests.support.limits import MAX_MESSAGE_BYTES
 from tests.unit.conversation.events import NOW, PLAYER, TENANT, event
 
 LIFETIME = 600
@@ -50,7 +52,7 @@ def world() -> World:
     return World()
 
 
-def test_a_direct_message_is_stored_and_acknowledged(world: World) -> None:
+def test_a_direct_message_is_stored_and_acknowledged(world: World, counted: Counter[str]) -> None:
     """As clients of the messages table send it, and exactly as they expect it back."""
     sent_at = NOW * 1_000 + 5
     expected = message_id(sent_at, "r=7")
@@ -63,6 +65,7 @@ def test_a_direct_message_is_stored_and_acknowledged(world: World) -> None:
     }
     inbox = Inbox(TENANT, PlayerId("2"))
     assert world.stored == [DirectMessage(inbox, expected, "Hello", PLAYER, sent_at, NOW + LIFETIME)]
+    assert counted["MessageStored"] == 1
 
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_MESSAGE_BYTES - 2)])
@@ -118,10 +121,11 @@ def test_nobody_speaks_as_another_player(world: World, claimed: Any) -> None:
     assert world.stored == []
 
 
-def test_without_a_player_there_is_no_direct_message(world: World) -> None:
+def test_without_a_player_there_is_no_direct_message(world: World, counted: Counter[str]) -> None:
     """Whatever the frame claims."""
     assert world.send(SEED_FRAME, context={"playerId": None})["error"]["code"] == "NO_PLAYER"
     assert world.stored == []
+    assert counted["FrameRefused"] == 1
 
 
 def test_what_could_not_be_stored_is_not_acknowledged(world: World) -> None:
@@ -144,10 +148,11 @@ def test_a_frame_with_a_room_goes_to_the_room(world: World) -> None:
 
 
 @pytest.mark.parametrize("frame", [{}, {"message": "Hello"}, {"destinationPlayerId": "2", "roomKey": "lobby"}])
-def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str]) -> None:
+def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str], counted: Counter[str]) -> None:
     """To a player or to a room, and not to both; the answer names what is legal."""
     error = world.send(frame)["error"]
     assert error["code"] == "NO_DESTINATION"
     assert "destinationPlayerId" in error["message"]
     assert "roomKey" in error["message"]
     assert world.stored == []
+    assert counted["FrameRefused"] == 1

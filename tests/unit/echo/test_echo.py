@@ -2,13 +2,14 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from functions.echo.echo import Echo, Tenancy
-from functions.echo.post import DELIVERIES, Post
+from functions.echo.post import Post
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
@@ -17,7 +18,8 @@ from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
-from tests.unit.broadcast.factories import ENDPOINT, NOW, connection
+from tests.support.broadcasts import ENDPOINT, NOW, connection
+from tests.support.limits import DELIVERIES
 
 TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
 QUEUE = "loudhailer-test-pool.fifo"
@@ -98,7 +100,7 @@ def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
     return [frame["message"]["message"] for frame in stage.told(one) if "queue" in frame]
 
 
-def test_a_message_goes_to_the_others_as_it_is_and_to_all_in_an_envelope() -> None:
+def test_a_message_goes_to_the_others_as_it_is_and_to_all_in_an_envelope(counted: Counter[str]) -> None:
     """The sender gets the envelope alone; everyone else first the frame, byte for byte."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -108,6 +110,7 @@ def test_a_message_goes_to_the_others_as_it_is_and_to_all_in_an_envelope() -> No
     assert stage.told(ONE) == [envelope(body, ONE)]
     assert stage.told(TWO) == [body, envelope(body, TWO)]
     assert (TWO, raw.encode()) in stage.sender.delivered
+    assert counted["MessageEchoed"] == 1
 
 
 def test_frames_keep_their_order_across_both_kinds_and_all_senders() -> None:
@@ -187,7 +190,7 @@ def test_a_session_that_is_over_stays_over(over: str) -> None:
     assert stage.told(TWO) == []
 
 
-def test_over_the_limit_the_sender_alone_is_told() -> None:
+def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
     """The limit is all the tenant's: whoever comes after it is refused, each with its own request's id."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
@@ -202,6 +205,7 @@ def test_over_the_limit_the_sender_alone_is_told() -> None:
         for refusal, record in zip(refusals, late[1:], strict=True)
     ]
     assert [frame["message"] for frame in stage.told(THREE)] == ["Too Many Requests"]
+    assert counted["MessageThrottled"] == 3
 
 
 def test_the_next_minute_is_another_one() -> None:
@@ -213,7 +217,7 @@ def test_the_next_minute_is_another_one() -> None:
     assert numbers_told(stage, ONE) == [1, 2]
 
 
-def test_a_session_that_floods_is_ended() -> None:
+def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
     """At ten times the limit it still stands; past it the session is deleted, and its connections are closed for it."""
     stage = Stage()
     stage.open("s1", ONE)
@@ -224,6 +228,7 @@ def test_a_session_that_floods_is_ended() -> None:
     assert stage.sessions.rows == {}
     assert len(numbers_told(stage, ONE)) == 2
     assert len(stage.told(ONE)) == 21
+    assert counted["SessionFlooded"] == 1
 
 
 def test_another_sessions_flood_ends_nobody_else() -> None:
@@ -236,7 +241,7 @@ def test_another_sessions_flood_ends_nobody_else() -> None:
     assert list(stage.sessions.rows) == [(TENANT, SessionId("s2"))]
 
 
-def test_a_connection_that_is_gone_holds_nobody_up() -> None:
+def test_a_connection_that_is_gone_holds_nobody_up(counted: Counter[str]) -> None:
     """Neither the session's others nor the messages behind."""
     stage = Stage({TWO: [Outcome.DELIVERED, Outcome.GONE]})
     stage.open("s1", ONE, TWO, THREE)
@@ -244,14 +249,16 @@ def test_a_connection_that_is_gone_holds_nobody_up() -> None:
     assert numbers_told(stage, ONE) == numbers_told(stage, THREE) == [1, 2, 3]
     assert len(stage.told(TWO)) == 1
     assert stage.sender.closed == []
+    assert counted["ReplyGone"] == 5
 
 
-def test_a_frame_that_the_gateway_refuses_is_left_out() -> None:
+def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> None:
     """The connection gets what comes behind it."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
     stage.open("s1", ONE)
     assert stage(*numbered([1, 2, 3])) == {}
     assert numbers_told(stage, ONE) == [1, 3]
+    assert (counted["ReplyRejected"], counted["ReplyDelivered"]) == (1, 2)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
@@ -279,7 +286,7 @@ def test_other_sessions_are_answered_while_one_cannot_be() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED])
-def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome) -> None:
+def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, counted: Counter[str]) -> None:
     """Its client knows then that it missed something, and the session goes on without it."""
     stage = Stage({TWO: [outcome, Outcome.DELIVERED]})
     stage.open("s1", ONE, TWO)
@@ -287,6 +294,7 @@ def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome) -> No
     assert stage.sender.closed == [TWO]
     assert numbers_told(stage, ONE) == [1, 2]
     assert stage.told(TWO) == []
+    assert counted["ConnectionClosed"] == 1
 
 
 def test_a_connection_that_was_only_late_is_not_closed() -> None:
@@ -329,13 +337,14 @@ def test_a_record_that_the_route_did_not_write_is_poison(attributes: dict[str, s
 
 
 @pytest.mark.parametrize("body", ["no JSON", '{"a": NaN}', '"text"', "\ud800", '{"message": 1}, "tenantId": "x"'])
-def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str) -> None:
+def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, counted: Counter[str]) -> None:
     """So it cannot break out of the envelope either."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}
     assert [frame["error"]["code"] for frame in stage.told(ONE)] == ["NOT_JSON"]
     assert stage.told(TWO) == []
+    assert counted["MessageRefused"] == 1
 
 
 def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:

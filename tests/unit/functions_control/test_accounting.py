@@ -340,3 +340,10 @@ def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: 
     world.reconcile(minutes=5)
     assert world.counts == world.truth
     assert (world.excess(ACME), world.excess(OTHER)) == (0, 0)
+
+
+def test_a_batch_without_changes_reads_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream tells of every change of a row; those of rooms count nothing."""
+    monkeypatch.setattr(world.partitions, "checkpoints", None)
+    accounting = Accounting(world.partitions, world.sessions, world.limits, each=map)
+    assert accounting({"Records": []}) == {"batchItemFailures": []}

@@ -68,7 +68,7 @@ def effect(policy: dict[str, Any]) -> str:
     return str(statement["Effect"])
 
 
-def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer) -> None:
+def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, counted: Counter[str]) -> None:
     """Later routes see the tenant's limits and the partition."""
     policy = authorizer(event(tenantId="acme", sessionId="s1"))
     assert effect(policy) == "Allow"
@@ -85,6 +85,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer) -> No
         "messagesPerMinute": 70,
         "sessionConnections": 0,
     }
+    assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}
 
 
 def test_a_bound_player_stands_in_the_context(authorizer: Authorizer, sessions: MemorySessionStore) -> None:

@@ -240,7 +240,9 @@ def test_a_session_that_was_full_may_have_room_by_now(world: World) -> None:
 
 @pytest.mark.parametrize("seen", ["0", "2"], ids=["had-room", "was-full"])
 @pytest.mark.parametrize("gone", ["deleted", "expired"])
-def test_a_session_that_ended_since_it_was_authorized_is_refused(world: World, gone: str, seen: str) -> None:
+def test_a_session_that_ended_since_it_was_authorized_is_refused(
+    world: World, gone: str, seen: str, counted: Counter[str]
+) -> None:
     """403, as the authorizer would have answered a moment later."""
     if gone == "expired":
         world.sessions.renew(ACME, S1, player=None, expires_at=NOW, now=NOW)
@@ -249,6 +251,7 @@ def test_a_session_that_ended_since_it_was_authorized_is_refused(world: World, g
     assert world.connect(event(sessionConnections=seen))["statusCode"] == 403
     assert world.reserved == 0
     assert world.connections.rows == {}
+    assert counted["ConnectionRefused"] == 1
 
 
 def test_a_repeated_connect_counts_once(world: World) -> None:
@@ -267,11 +270,12 @@ def test_contention_is_waited_out(world: World) -> None:
     assert all(0 <= pause <= 0.1 for pause in world.pauses)
 
 
-def test_contention_without_end_fails_and_gives_back(world: World) -> None:
+def test_contention_without_end_fails_and_gives_back(world: World, counted: Counter[str]) -> None:
     """Nothing was recorded, for certain."""
     world.register.contended = 5
     assert world.handshake()["statusCode"] == 500
     assert world.reserved == 0
+    assert counted["ConnectionFailed"] == 1
 
 
 def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(

@@ -1,5 +1,6 @@
 """What a client is told about a frame that no route takes."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def event(body: str | None) -> dict[str, Any]:
         ('{"action":"fly"}', "UNKNOWN_ACTION"),
     ],
 )
-def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str) -> None:
+def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str, counted: Counter[str]) -> None:
     """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
     reply = answer(event(body))
     frame = decode(reply["body"])
@@ -33,6 +34,7 @@ def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str) -> 
     assert frame["error"].pop("message")
     actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": "a=", "requestId": "r1"}
+    assert counted["FrameRefused"] == 1
 
 
 def test_a_ping_gets_its_pong() -> None:

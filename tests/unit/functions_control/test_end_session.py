@@ -7,11 +7,12 @@ import pytest
 
 from functions.end_session.end_session import EndSession
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition, tenant_of
+from tests.support.limits import YOUNG_SECONDS
 
 NOW = 10_000.0
 SECONDS = 20.0

@@ -8,13 +8,14 @@ import pytest
 
 from functions.reconcile.memory import MemoryFailureQueue
 from functions.reconcile.port import Failure
-from functions.reconcile.reconcile import SETTLED_SECONDS, Reconcile
+from functions.reconcile.reconcile import Reconcile
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Tenant, TenantTotal
+from tests.support.limits import SETTLED_SECONDS
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -157,6 +158,7 @@ def test_changes_that_were_given_up_have_every_partition_recounted(world: World,
     world.run(SETTLED)
     assert world.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1), PartitionCount(SECOND, 3)]
     assert counted["PartitionRecounted"] == 2
+    assert counted["AccountingGaveUp"] == 1
 
 
 def test_a_count_below_zero_is_doubtful(world: World) -> None:
@@ -372,6 +374,37 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> Non
     assert world.limits.total(ACME) == TenantTotal(4)
     world.run(5)
     assert world.limits.total(ACME).count == 3
+
+
+def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: World) -> None:
+    """Between the look at the rows and the taking off: accounting gave a record up."""
+    world.put(PartitionCount(FIRST))
+    world.reserve(4)
+    world.meanwhile = lambda: world.partitions.mark_for_recount(FIRST)
+    world.run(5)
+    assert world.limits.total(ACME).count == 4
+
+
+def test_an_excess_waits_if_the_total_changes_meanwhile(world: World, counted: Counter[str]) -> None:
+    """Another run took it off, and its samples are forgotten."""
+    world.put(PartitionCount(FIRST))
+    world.reserve(4)
+
+    def another_run() -> None:
+        world.limits.rows[ACME] = TenantTotal(4)
+
+    world.meanwhile = another_run
+    world.run(5)
+    assert world.limits.total(ACME).count == 4
+    assert counted["TotalRepaired"] == 0
+
+
+def test_a_sample_is_not_believed_if_a_record_comes_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused by the store, and taken anew in the next run."""
+    world.put(PartitionCount(FIRST, 3, recount=True))
+    monkeypatch.setattr(world.partitions, "keep_sample", lambda *_, **__: False)
+    world.run(SETTLED + 2)
+    assert world.partitions.rows[FIRST] == PartitionCount(FIRST, 3, recount=True)
 
 
 def test_a_total_is_not_lowered_below_the_rows(world: World) -> None:

@@ -69,7 +69,7 @@ def world() -> World:
     return World()
 
 
-def test_a_session_is_made_and_refreshed(world: World) -> None:
+def test_a_session_is_made_and_refreshed(world: World, counted: Counter[str]) -> None:
     """The reply says until when it lives and where to connect."""
     for _ in range(2):
         assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (
@@ -77,6 +77,7 @@ def test_a_session_is_made_and_refreshed(world: World) -> None:
             {"Attributes": {"sessionTTL": NOW + 200}, "webSocketUrl": "wss://example.test/live"},
         )
     assert world.sessions.get(ACME, S1) == Session(ACME, S1, NOW + 200)
+    assert counted["SessionRenewed"] >= 2
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
@@ -179,11 +180,12 @@ def test_a_second_put_leaves_who_is_connected(world: World) -> None:
     assert world.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
 
 
-def test_a_session_is_deleted(world: World) -> None:
+def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
     """The second time there is none."""
     world.call("PUT /session", tenantId="acme", sessionId="s1")
     assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
     assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert counted["SessionDeleted"] == 1
 
 
 def test_tenants_are_listed_with_their_limits(world: World) -> None:

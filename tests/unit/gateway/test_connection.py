@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.client_frames import client_frame
 from tests.unit.gateway.stand_ins import Client
-from tests.unit.gateway.test_frames import client_frame
 from tools.gateway.connection import Connections, State
 from tools.gateway.frames import Opcode, encode, encode_close
 from tools.gateway.limits import Limits

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.client_frames import MASK, client_frame
 from tools.gateway.frames import (
     Close,
     FrameReader,
@@ -14,23 +15,8 @@ from tools.gateway.frames import (
     accept_key,
     encode,
     encode_close,
-    unmask,
 )
 from tools.gateway.limits import CloseCode
-
-MASK = b"\x37\xfa\x21\x3d"
-
-
-def client_frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
-    """A frame as a client masks it."""
-    size = len(payload)
-    if size < 126:
-        head = bytes([0x80 | size])
-    elif size < 65_536:
-        head = bytes([0x80 | 126]) + size.to_bytes(2, "big")
-    else:
-        head = bytes([0x80 | 127]) + size.to_bytes(8, "big")
-    return bytes([(0x80 if final else 0) | opcode]) + head + MASK + unmask(payload, MASK)
 
 
 def read(data: bytes, frame_bytes: int = 32_768, message_bytes: int = 131_072) -> list[Text | Ping | Close]:

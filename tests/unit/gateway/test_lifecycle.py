@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.client_frames import client_frame
 from tests.unit.gateway.stand_ins import LIMITS, FakeTransport
 from tests.unit.gateway.test_directory import FakeSource
-from tests.unit.gateway.test_frames import client_frame
 from tools.gateway import lifecycle
 from tools.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
 from tools.gateway.authorization import Refusal
@@ -97,117 +97,85 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "_DISCONNECT_RETRY_SECONDS", 0.001)
 
 
-def test_a_crowd_can_be_seeded_past_connect() -> None:
+async def test_a_crowd_can_be_seeded_past_connect() -> None:
     """A benchmark opens ten thousand sockets whose rows it writes itself: nothing is asked, and no quota is met."""
     kind = FakeKind()
     limits = replace(LIMITS, connect_rate=0.0, connect_burst=0)
 
-    async def scenario() -> int:
-        world = World(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
-        assert isinstance(await world.connect(), Accepted)
-        return len(world.connections)
-
-    assert asyncio.run(scenario()) == 1
+    world = World(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
+    assert isinstance(await world.connect(), Accepted)
+    assert len(world.connections) == 1
     assert kind.events == []
 
 
-def test_a_throttled_disconnect_is_tried_again() -> None:
+async def test_a_throttled_disconnect_is_tried_again() -> None:
     """A storm of disconnects meets the function's concurrency; the same event comes a little later."""
     kind = FakeKind(THROTTLED, THROTTLED, Reply(200))
 
-    async def scenario() -> Counters:
-        world = World(kind, "$disconnect")
-        await world.connect_and_lose()
-        return world.counters
-
-    counters = asyncio.run(scenario())
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed) == (1, 0)
     assert kind.events == [kind.events[0]] * 3
 
 
-def test_disconnect_is_given_up_after_some_tries() -> None:
+async def test_disconnect_is_given_up_after_some_tries() -> None:
     """Best effort, as in AWS."""
     kind = FakeKind(*[THROTTLED] * 50)
 
-    async def scenario() -> Counters:
-        world = World(kind, "$disconnect")
-        await world.connect_and_lose()
-        return world.counters
-
-    counters = asyncio.run(scenario())
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
 
 
-def test_a_failed_disconnect_is_not_repeated() -> None:
+async def test_a_failed_disconnect_is_not_repeated() -> None:
     """The function has run."""
     kind = FakeKind(FAILED)
 
-    async def scenario() -> Counters:
-        world = World(kind, "$disconnect")
-        await world.connect_and_lose()
-        return world.counters
-
-    counters = asyncio.run(scenario())
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
     assert (counters.disconnects_failed, len(kind.events)) == (1, 1)
 
 
-def test_a_throttled_connect_is_a_500() -> None:
+async def test_a_throttled_connect_is_a_500() -> None:
     """It is the client's to try again."""
-
-    async def scenario() -> None:
-        world = World(FakeKind(THROTTLED), "$connect")
-        refusal = await world.connect()
-        assert isinstance(refusal, Refusal)
-        assert refusal.status == 500
-        assert len(world.connections) == 0
-
-    asyncio.run(scenario())
+    world = World(FakeKind(THROTTLED), "$connect")
+    refusal = await world.connect()
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 500
+    assert len(world.connections) == 0
 
 
-def test_a_connect_that_breaks_leaves_no_connection() -> None:
+async def test_a_connect_that_breaks_leaves_no_connection() -> None:
     """Whatever breaks it."""
-
-    async def scenario() -> None:
-        world = World(FakeKind(RuntimeError("broken")), "$connect")
-        with pytest.raises(RuntimeError):
-            await world.connect()
-        assert len(world.connections) == 0
-
-    asyncio.run(scenario())
+    world = World(FakeKind(RuntimeError("broken")), "$connect")
+    with pytest.raises(RuntimeError):
+        await world.connect()
+    assert len(world.connections) == 0
 
 
-def test_without_a_connect_route_everyone_may_connect() -> None:
+async def test_without_a_connect_route_everyone_may_connect() -> None:
     """Its integration is optional."""
-
-    async def scenario() -> None:
-        assert isinstance(await World(FakeKind()).connect(), Accepted)
-
-    asyncio.run(scenario())
+    assert isinstance(await World(FakeKind()).connect(), Accepted)
 
 
-def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
+async def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
     """AWS_IAM, for one; better closed than open."""
-
-    async def scenario() -> None:
-        refusal = await World(FakeKind(), "$connect", authorization="AWS_IAM").connect()
-        assert isinstance(refusal, Refusal)
-        assert refusal.status == 403
-
-    asyncio.run(scenario())
+    refusal = await World(FakeKind(), "$connect", authorization="AWS_IAM").connect()
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 403
 
 
-def test_an_integration_type_that_is_not_served_is_a_500() -> None:
+async def test_an_integration_type_that_is_not_served_is_a_500() -> None:
     """And says so in the log."""
-
-    async def scenario() -> None:
-        answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
-        assert isinstance(answer, Failure)
-        assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
-
-    asyncio.run(scenario())
+    answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
+    assert isinstance(answer, Failure)
+    assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
 
 
-def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> None:
+async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> None:
     """Ten frames in one packet, three at a time; while some wait, the socket is not read."""
     transport, running, most = FakeTransport(), 0, 0
 
@@ -222,23 +190,20 @@ def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> None:
 
     kind = Counting()
 
-    async def scenario() -> None:
-        world = World(kind, "$default", limits=Limits(frames_in_flight=3))
-        accepted = await world.connect()
-        assert isinstance(accepted, Accepted)
-        accepted.connection.open(transport)
-        accepted.connection.receive(b"".join(client_frame(1, b"%d" % number) for number in range(10)))
-        assert transport.reading is False
-        accepted.connection.lose()
-        await world.lifecycle.drain()
-
-    asyncio.run(scenario())
+    world = World(kind, "$default", limits=Limits(frames_in_flight=3))
+    accepted = await world.connect()
+    assert isinstance(accepted, Accepted)
+    accepted.connection.open(transport)
+    accepted.connection.receive(b"".join(client_frame(1, b"%d" % number) for number in range(10)))
+    assert transport.reading is False
+    accepted.connection.lose()
+    await world.lifecycle.drain()
     assert most == 3
     assert sorted(event["body"] for event in kind.events) == [str(number) for number in range(10)]
     assert transport.reading is True
 
 
-def test_stopping_drops_what_is_left() -> None:
+async def test_stopping_drops_what_is_left() -> None:
     """A gateway that ends does not wait for functions that hang."""
 
     class Hanging(FakeKind):
@@ -246,14 +211,11 @@ def test_stopping_drops_what_is_left() -> None:
             await asyncio.sleep(3_600)
             return await super().call(integration, event, timeout_seconds)
 
-    async def scenario() -> None:
-        world = World(Hanging(), "$disconnect")
-        accepted = await world.connect()
-        assert isinstance(accepted, Accepted)
-        accepted.connection.lose()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(world.lifecycle.drain(), 0.05)
-        await world.lifecycle.stop()
-        await world.lifecycle.drain()
-
-    asyncio.run(scenario())
+    world = World(Hanging(), "$disconnect")
+    accepted = await world.connect()
+    assert isinstance(accepted, Accepted)
+    accepted.connection.lose()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+    await world.lifecycle.stop()
+    await world.lifecycle.drain()

@@ -1,6 +1,5 @@
 """The server's side of one TCP connection, on a socket that is not one."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -107,14 +106,14 @@ def test_what_is_no_request_is_answered_400_and_closed() -> None:
 
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", b"200"), ("::1", b"200"), ("192.0.2.1", b"403")])
-def test_only_this_machine_may_control(peer: str, status: bytes) -> None:
+async def test_only_this_machine_may_control(peer: str, status: bytes) -> None:
     """Whatever address the gateway is bound to."""
-    assert asyncio.run(controlled(peer)).startswith(b"HTTP/1.1 " + status)
+    assert (await controlled(peer)).startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_request_that_breaks_the_gateway_is_answered_500(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_that_breaks_the_gateway_is_answered_500(caplog: pytest.LogCaptureFixture) -> None:
     """Its client must not wait for ever; the log has the trace."""
-    assert asyncio.run(controlled("127.0.0.1", ConnectionError("AWS is away"))).startswith(b"HTTP/1.1 500 ")
+    assert (await controlled("127.0.0.1", ConnectionError("AWS is away"))).startswith(b"HTTP/1.1 500 ")
     assert "AWS is away" in caplog.text
 
 

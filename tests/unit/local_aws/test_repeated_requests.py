@@ -88,20 +88,16 @@ def test_an_error_is_not_given_again() -> None:
     assert answers(Application(503, 200), request(), request()) == [(503, b"1"), (200, b"2")]
 
 
-def test_a_repetition_waits_for_an_answer_that_is_on_its_way() -> None:
+async def test_a_repetition_waits_for_an_answer_that_is_on_its_way() -> None:
     """The first connection may be dropped before there is an answer."""
-
-    async def dropped_and_repeated() -> tuple[int, tuple[int, bytes]]:
-        application = Application(201, 409)
-        application.may_answer.clear()
-        served = RepeatedRequests(application)
-        dropped = asyncio.create_task(ask(served, request()))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        dropped.cancel()
-        repeated = asyncio.create_task(ask(served, request()))
-        await asyncio.sleep(0)
-        application.may_answer.set()
-        return application.requests, await repeated
-
-    assert asyncio.run(dropped_and_repeated()) == (1, (201, b"1"))
+    application = Application(201, 409)
+    application.may_answer.clear()
+    served = RepeatedRequests(application)
+    dropped = asyncio.create_task(ask(served, request()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    dropped.cancel()
+    repeated = asyncio.create_task(ask(served, request()))
+    await asyncio.sleep(0)
+    application.may_answer.set()
+    assert (application.requests, await repeated) == (1, (201, b"1"))

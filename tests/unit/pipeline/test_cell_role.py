@@ -91,6 +91,13 @@ def test_a_subscribers_posts_and_messages_are_signed_with_one_session_of_the_cel
     ]
 
 
+def test_a_role_without_an_external_id_is_assumed_without_one(wire: Wire) -> None:
+    """STS refuses an empty one."""
+    tell(identity(replace(SETTINGS, external_id=None)))
+    ((_, request),) = wire.assumed
+    assert "ExternalId" not in request
+
+
 def test_its_credentials_are_renewed_before_they_expire(wire: Wire) -> None:
     """Some minutes are left of the first ones when the next use asks for new ones."""
     worker = identity(SETTINGS)

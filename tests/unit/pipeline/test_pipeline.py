@@ -16,7 +16,7 @@ from functions.swarm.swarm import Swarm
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey, PartitionCount
+from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
@@ -24,7 +24,8 @@ from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.memory import MemoryQueue
 from loudhailer.queues.port import Queue
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
-from tests.unit.broadcast.factories import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.limits import CONNECTION_SECONDS
 from tests.unit.pipeline.faults import AtOnce, Killed, watched
 from tests.unit.queues.sqs_events import event, failed
 

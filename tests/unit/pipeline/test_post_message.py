@@ -1,6 +1,7 @@
 """A chunk is posted, and what became of its connections is told."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.post_message.post_message import MAX_ATTEMPTS, PostMessage
+from functions.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
 from loudhailer.broadcast.model import Tally
 from loudhailer.delivery.memory import MemorySender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
-from loudhailer.queues.port import MAX_DELAY_SECONDS
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     FRAME,
     LIFETIME,
@@ -27,6 +27,7 @@ from tests.unit.broadcast.factories import (
     connection,
     outcome,
 )
+from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
 RETRIED = [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT]
@@ -79,11 +80,12 @@ def test_a_chunk_that_is_delivered_is_told_in_one_outcome() -> None:
     assert world.shard.bodies == []
 
 
-def test_a_connection_that_is_closed_is_gone() -> None:
+def test_a_connection_that_is_closed_is_gone(counted: Counter[str]) -> None:
     """The others have been delivered to."""
     world = World({1: [Outcome.GONE]})
     world.run(chunk_message(3))
     assert world.outcomes.bodies == [outcome(3, delivered=0b101, gone=0b010).to_wire()]
+    assert counted == {"PostDelivered": 2, "PostGone": 1, "PostFailed": 0}
 
 
 def test_a_410_of_a_young_connection_is_tried_again() -> None:
@@ -105,7 +107,7 @@ def test_a_410_is_believed_once_nobody_is_young_any_more() -> None:
 
 
 @pytest.mark.parametrize("ended", RETRIED)
-def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome) -> None:
+def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted: Counter[str]) -> None:
     """Only what remains is posted then; what was delivered is told now."""
     world = World({0: [ended], 2: [ended]})
     world.run(chunk_message(3))
@@ -116,6 +118,7 @@ def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome) -> None
     world.run(back)
     assert [found for found, _ in world.sender.delivered] == [connection(0), connection(2)]
     assert world.told().delivered == 0b111
+    assert counted["PostRequeued"] == 2
 
 
 def test_what_could_not_be_sent_in_time_goes_back_at_once() -> None:
@@ -139,7 +142,7 @@ def test_what_failed_waits_longer_each_time() -> None:
 
 
 @pytest.mark.parametrize("ended", RETRIED)
-def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome) -> None:
+def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, counted: Counter[str]) -> None:
     """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
     world = World({1: [ended]})
     world.run(chunk_message(3, attempt=MAX_ATTEMPTS))
@@ -148,9 +151,10 @@ def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome) 
     assert (told.delivered, told.failed) == (0b101, 0b010)
     assert world.dead_letters.bodies == [chunk_message(3, remaining=0b010, attempt=MAX_ATTEMPTS).to_wire()]
     assert world.dead_letters.attributes == [{"reason": "the attempts are used up"}]
+    assert counted["PostFailed"] == 1
 
 
-def test_a_chunk_that_has_expired_is_failed_without_a_post() -> None:
+def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
     """What was delivered in an earlier attempt is not told again as failed."""
     world = World()
     world.now = float(NOW + LIFETIME)
@@ -158,6 +162,7 @@ def test_a_chunk_that_has_expired_is_failed_without_a_post() -> None:
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b110).to_wire()]
     assert world.dead_letters.attributes == [{"reason": "the broadcast expired"}]
+    assert counted["ChunkExpired"] == 1
 
 
 def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a_dead_letter() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +11,14 @@ import pytest
 from functions.publish.http import respond
 from functions.publish.publish import Publish
 from loudhailer.broadcast.audience import Everyone, OfTenant
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
-from tests.unit.broadcast.factories import LIFETIME, NOW, TENANT
+from tests.support.broadcasts import LIFETIME, NOW, TENANT
+from tests.support.limits import MAX_FRAME_BYTES
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
 ACME = Tenant(TENANT, 100, 5, 60, 60, 60, 300)
@@ -70,7 +71,7 @@ def message_of(frame_bytes: int) -> str:
     return "x" * (frame_bytes - empty)
 
 
-def test_a_broadcast_is_recorded_and_announced() -> None:
+def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
     """The answer is 202 with the id; the announcement has the frame and when it expires."""
     world = World()
     assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
@@ -85,6 +86,7 @@ def test_a_broadcast_is_recorded_and_announced() -> None:
     recorded = world.broadcasts.summary(BroadcastId("b1"))
     assert recorded is not None
     assert recorded.announced
+    assert counted == {"BroadcastPublished": 1}
 
 
 def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:

@@ -16,16 +16,16 @@ from functions.query.query import Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, Scope
+from loudhailer.broadcast.messages import ChunkMessage, Scope
 from loudhailer.broadcast.model import Chunk, Source
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
 from loudhailer.queues.memory import MemoryQueue
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     BROADCAST,
     ENDPOINT,
     FRAME,
@@ -39,11 +39,13 @@ from tests.unit.broadcast.factories import (
     partition_message,
     summary,
 )
+from tests.support.limits import CANCELLED, CONNECTION_SECONDS, YOUNG_SECONDS
 from tests.unit.pipeline.faults import AtOnce, Fuse, Turns, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3
 CHUNK_SIZE = 3
+
 TWO_PARTITIONS = (partition(0), partition(1))
 
 
@@ -129,6 +131,10 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
     world.run()
     assert world.dispatched() == sorted(world.connections.rows)
     chunks = sorted(world.sent, key=lambda message: message.chunk_id)
+    assert {
+        (message.published_at, message.expires_at, message.young, message.remaining == 2**message.size - 1)
+        for message in chunks
+    } == {(NOW * 1000, NOW + LIFETIME, 0, True)}
     assert [message.size for message in chunks] == [3, 3, 1]
     assert [list(message.recipients) for message in chunks] == [
         [partition(0)],
@@ -138,12 +144,16 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
     assert {(message.endpoint, message.frame, message.attempt) for message in chunks} == {(ENDPOINT, FRAME, 1)}
 
 
-def test_chunks_are_spread_over_the_shards() -> None:
-    """Neighbouring chunks go to different shards."""
+def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:
+    """Neighbouring chunks go to different shards, and their recipients are counted."""
     world = World()
     world.connect(map(key, range(CHUNK_SIZE * SHARDS * 2)))
     world.run()
     assert [len(shard.bodies) for shard in world.shards] == [2, 2, 2]
+    assert counted["RecipientDispatched"] == CHUNK_SIZE * SHARDS * 2
+    source = world.broadcasts.source(BROADCAST, 0)
+    assert source is not None
+    assert source.queried_at == NOW * 1000
 
 
 def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
@@ -322,6 +332,42 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
     assert found.keys() >= {key(number) for number in range(0, 12, 2)} - {key(number) for number in gone}
 
 
+def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() -> None:
+    """The other one has fixed a chunk more: this one's message comes again, and finds it."""
+    world = World()
+    world.connect(map(key, range(4)))
+    complete = world.broadcasts.complete_source
+
+    def after_another(*arguments: Any, **named: Any) -> bool:
+        world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1, first=9))
+        return complete(*arguments, **named)
+
+    world.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
+    with pytest.raises(TransientError, match="another query has fixed more chunks of the source meanwhile"):
+        world.run()
+    world.broadcasts.complete_source = complete  # type: ignore[method-assign]
+    for shard in world.shards:
+        shard.bodies.clear()
+    world.run()
+    assert world.dispatched() == [*(key(number) for number in range(4)), key(9)]
+
+
+def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Counter[str]) -> None:
+    """What was dispatched is counted by the one that noted it."""
+    world = World()
+    world.connect(map(key, range(4)))
+    complete = world.broadcasts.complete_source
+
+    def after_another(*arguments: Any, **named: Any) -> bool:
+        complete(*arguments, **named)
+        return complete(*arguments, **named)
+
+    world.broadcasts.complete_source = after_another  # type: ignore[method-assign]  # another query comes in between
+    world.run()
+    assert world.dispatched() == [key(number) for number in range(4)]
+    assert counted["RecipientDispatched"] == 0
+
+
 def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns() -> None:
     """Every chunk, once, also when a shard is slow."""
     world = World()
@@ -381,7 +427,7 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
     assert world.dispatched() == sorted(world.connections.rows)
 
 
-def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> None:
+def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
     """Those are settled as failed by the next function; the report ends."""
     world = World()
     world.connect(map(key, range(7)))
@@ -391,6 +437,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more() -> No
     world.run()
     assert 0 < standing < 3
     assert len(world.dispatched()) == CHUNK_SIZE * standing
+    assert counted["SourceExpired"] == 1
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:

@@ -1,5 +1,6 @@
 """Outcomes are added to tallies, and connections that are gone are deleted."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,11 +14,11 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
     NOW,
@@ -29,6 +30,7 @@ from tests.unit.broadcast.factories import (
     source,
     summary,
 )
+from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
 from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
 
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
@@ -107,11 +109,12 @@ def test_an_outcome_that_comes_again_writes_nothing() -> None:
     assert world.tally() == before
 
 
-def test_a_gone_connection_is_deleted_and_no_other() -> None:
+def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> None:
     """Bit i is the chunk's i-th connection."""
     world = World()
     world.run(outcome(delivered=0b101, gone=0b010))
     assert world.connected() == [0, 2, 3, 4, 5]
+    assert counted == {"StaleConnectionDeleted": 1}
 
 
 def test_a_young_connection_keeps_its_row() -> None:

@@ -9,17 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.swarm.swarm import PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE, Swarm, plan
+from functions.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import PartitionMessage
-from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE
 from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.queues.memory import MemoryQueue
-from tests.unit.broadcast.factories import BROADCAST, FRAME, LIFETIME, NOW, TENANT, announcement, partition, summary
+from tests.support.broadcasts import (
+    BROADCAST,
+    LIFETIME,
+    NOW,
+    TENANT,
+    announcement,
+    partition,
+    partition_message,
+    summary,
+)
+from tests.support.limits import MAX_SOURCES_AT_ONCE, PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE
 from tests.unit.pipeline.faults import Fuse, Turns, killed, watched
 
 
@@ -79,7 +88,8 @@ def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None
     world = World({partition(0): 0, partition(1): 3, partition(0, "other"): 0})
     world.run()
     assert sorted(world.planned()) == sorted(world.partitions.rows)
-    assert [message.frame for message in world.sent] == [FRAME]
+    scope = tuple(sorted(world.partitions.rows))
+    assert world.sent == [partition_message(scope, expires_at=NOW + LIFETIME)]
 
 
 def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:
@@ -137,7 +147,7 @@ def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
     assert sorted(world.planned()) == sorted(world.partitions.rows)
 
 
-def test_a_repeated_announcement_sends_only_what_is_not_finished() -> None:
+def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counter[str]) -> None:
     """A source that was queried to its end is not sent again."""
     world = World(SEVEN)
     world.run()
@@ -146,6 +156,7 @@ def test_a_repeated_announcement_sends_only_what_is_not_finished() -> None:
     world.queue.bodies.clear()
     world.run()
     assert world.sent == [message for message in first if message.source != 1]
+    assert counted["SourceSent"] == len(first) + len(first) - 1
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
@@ -191,7 +202,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     assert report.status == "finished"
 
 
-def test_an_expired_broadcast_is_planned_no_further_and_finishes() -> None:
+def test_an_expired_broadcast_is_planned_no_further_and_finishes(counted: Counter[str]) -> None:
     """What was not planned in time is nobody's; the report does not wait for it."""
     world = World(SEVEN)
     world.now += LIFETIME
@@ -200,6 +211,7 @@ def test_an_expired_broadcast_is_planned_no_further_and_finishes() -> None:
     assert world.sent == []
     assert report is not None
     assert report.status == "finished"
+    assert counted["BroadcastExpired"] == 1
 
 
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:

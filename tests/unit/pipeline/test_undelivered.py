@@ -1,18 +1,20 @@
 """What nobody could handle ends as failed, and rests where it can be sent again."""
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from functions.settle.settle import Settle
-from functions.settle.undelivered import NOBODY, GiveUp
+from functions.settle.undelivered import GiveUp
 from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Source
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.errors import MalformedMessageError
+from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     BROADCAST,
     NOW,
     announcement,
@@ -59,7 +61,7 @@ def test_a_chunk_fails_for_those_that_remain() -> None:
     assert (world.report().failed, world.report().in_flight) == (2, 6)
     world.settle.outcomes([outcome(3, delivered=0b011, chunk_id="0.0")])
     assert (world.report().delivered, world.report().failed) == (2, 1)
-    assert NOBODY not in world.report().by_account
+    assert world.report().by_account == {"111111111111": 2}
 
 
 def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
@@ -69,7 +71,7 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     world.give_up(partition_message(SCOPE).to_wire())
     source = world.broadcasts.source(BROADCAST, 0)
     assert source is not None
-    assert source.dispatched == 8
+    assert (source.dispatched, source.queried_at) == (8, NOW * 1000)
     assert (world.report().delivered, world.report().failed) == (5, 3)
     assert world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
 
@@ -82,12 +84,32 @@ def test_a_source_that_is_complete_is_left_alone() -> None:
     assert (world.report().failed, world.report().in_flight) == (0, 8)
 
 
+def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
+    """The query has fixed a further chunk: the source does not end without it, and the message comes again."""
+    world = World()
+    sizes = world.broadcasts.chunk_sizes
+
+    def before_another(*arguments: Any) -> list[int]:
+        found = sizes(*arguments)
+        world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 4))
+        return found
+
+    world.broadcasts.chunk_sizes = before_another  # type: ignore[assignment, method-assign]  # a query comes in between
+    with pytest.raises(TransientError, match="a query is still at work on the source"):
+        world.give_up(partition_message(SCOPE).to_wire())
+    assert world.dead_letters.bodies == []
+    world.broadcasts.chunk_sizes = sizes  # type: ignore[method-assign]
+    world.give_up(partition_message(SCOPE).to_wire())
+    assert (world.report().failed, world.report().dispatched) == (12, 12)
+
+
 def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     """Its report comes to an end, and what was expected of them stays unknown."""
     world = World()
     world.give_up(announcement().to_wire())
     report = world.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 8, 8, None)
+    assert report.finished_at == NOW * 1000
 
 
 def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
@@ -99,12 +121,13 @@ def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize("body", [announcement().to_wire(), partition_message(SCOPE).to_wire()], ids=["all", "source"])
-def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str) -> None:
+def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
     """As it came, so that it can be sent again."""
     world = World()
     world.give_up(body)
     assert world.dead_letters.bodies == [body]
     assert world.dead_letters.attributes == [{"reason": "it was received too often"}]
+    assert counted["MessageGivenUp"] == 1
 
 
 def test_given_up_twice_is_given_up_once() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loudhailer.errors import PermanentError
 from loudhailer.queues.batching import batches, is_legal, refuse_illegal
-from loudhailer.queues.port import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
+from tests.support.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
 
 LETTERS = {"one byte": "x", "two bytes": "é", "three bytes": "€", "four bytes": "😀"}
 

@@ -1,20 +1,14 @@
 """How a function takes the messages of its queue."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
-from loudhailer.queues.consumer import (
-    MAX_REASON_CHARACTERS,
-    Failures,
-    Groups,
-    Record,
-    consume,
-    consume_fifo,
-    consume_together,
-)
+from loudhailer.queues.consumer import Failures, Groups, Record, consume, consume_fifo, consume_together
 from loudhailer.queues.memory import MemoryQueue
+from tests.support.limits import MAX_REASON_CHARACTERS
 from tests.unit.queues.sqs_events import FIFO_ARN, QUEUE_ARN, event, failed, fifo_event
 
 
@@ -37,7 +31,7 @@ def test_what_is_handled_is_acknowledged() -> None:
     assert handled == ["a", "b", "c"]
 
 
-def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go_on() -> None:
+def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go_on(counted: Counter[str]) -> None:
     """The copy has the body as it came, the reason and where it came from; the message is acknowledged."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -48,10 +42,11 @@ def test_a_permanent_failure_goes_to_the_dead_letter_queue_and_its_neighbours_go
     assert handled == ["a", "c"]
     assert dead_letters.bodies == ["b"]
     assert dead_letters.attributes == [{"reason": "data is missing", "source": QUEUE_ARN}]
+    assert counted == {"MessageDeadLettered": 1}
 
 
 @pytest.mark.parametrize("error", [TransientError("throttled"), ValueError("a bug"), MemoryError()])
-def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Exception) -> None:
+def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Exception, counted: Counter[str]) -> None:
     """Only that message is reported, and nothing is copied: a bug of ours does not throw work away."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -59,9 +54,10 @@ def test_any_other_failure_is_delivered_again_and_its_neighbours_go_on(error: Ex
     assert failed(answer) == ["message-1"]
     assert handled == ["a", "c"]
     assert dead_letters.bodies == []
+    assert counted == {"MessageFailed": 1}
 
 
-def test_a_message_that_cannot_be_moved_is_delivered_again() -> None:
+def test_a_message_that_cannot_be_moved_is_delivered_again(counted: Counter[str]) -> None:
     """Nothing is acknowledged before its copy is durable."""
     handled: list[str] = []
     dead_letters = MemoryQueue()
@@ -69,6 +65,7 @@ def test_a_message_that_cannot_be_moved_is_delivered_again() -> None:
     answer = consume(event("a", "b"), raising({"a": PermanentError("bad")}, handled), dead_letters)
     assert failed(answer) == ["message-0"]
     assert handled == ["b"]
+    assert counted == {}
 
 
 def test_a_message_that_sqs_would_not_take_back_is_left_to_the_redrive_policy() -> None:

@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.queues.port import MAX_BATCH_BYTES
 from loudhailer.queues.sqs import SqsQueue
+from tests.support.limits import MAX_BATCH_BYTES
 
 URL = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-shard-0"
 

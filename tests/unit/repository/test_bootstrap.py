@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 from tests.unit.repository.conftest import Machine
 
 BASH = shutil.which("bash") or "bash"

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 from tests.unit.repository.conftest import Machine
 from tools.toolchain.terraform import RELEASE
 

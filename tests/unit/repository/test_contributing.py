@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 
 GITHUB = ROOT / ".github"
 FORMS = ("bug_report.yml", "feature_request.yml")

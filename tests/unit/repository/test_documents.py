@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT, files
+from tests.support.checkout import ROOT, files
 
 DOCUMENTS = [path for path in files() if path.suffix == ".md"]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.support.emulator import SOURCES, TESTS, WATCHED, choose
-from tests.unit.repository.checkout import ROOT
 
 _IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
 

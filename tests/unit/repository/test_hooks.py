@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 
 CONFIGURATION = ROOT / ".pre-commit-config.yaml"
 

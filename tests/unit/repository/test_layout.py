@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT, files, functions
+from tests.support.checkout import ROOT, files, functions
 
 FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".devcontainer", ".github", ".ci"}
 
@@ -79,6 +79,45 @@ def test_no_test_is_skipped() -> None:
 def test_a_skipped_test_is_recognised(source: str) -> None:
     """Marks, calls and imports that skip are found."""
     assert len(list(_skips(source))) == 1
+
+
+def test_no_suite_imports_from_another() -> None:
+    """Code that several suites need is in `tests/support`, which imports from none of them."""
+    tests = [path for path in files() if path.parts[0] == "tests" and len(path.parts) > 2 and path.suffix == ".py"]
+    assert {path.parts[1] for path in tests} >= {"unit", "contract", "terraform", "integration", "e2e", "image"}
+    assert [f"{path}:{line}" for path in tests for line in _foreign(path.parts[1], (ROOT / path).read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("suite", "source", "lines"),
+    [
+        ("unit", "from tests.contract.conftest import aws", [1]),
+        ("e2e", "\nimport tests.unit.conftest", [2]),
+        ("image", "def test():\n    from tests import unit", [2]),
+        ("support", "from tests.unit import conftest", [1]),
+        ("e2e", "from tests.e2e.scene import Scene\nfrom tests.support.waiting import eventually", []),
+        ("unit", "from tests.bench.page import render", []),
+    ],
+)
+def test_an_import_from_another_suite_is_recognised(suite: str, source: str, lines: list[int]) -> None:
+    """In all its forms; the tests of the benchmarks, which are no suite, may import them."""
+    assert list(_foreign(suite, source)) == lines
+
+
+def _foreign(suite: str, source: str) -> Iterator[int]:
+    own = {suite, "support"} | ({"bench"} if suite == "unit" else set())
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(module="tests", names=names):
+                imported = [f"tests.{alias.name}" for alias in names]
+            case ast.ImportFrom(module=str(module)):
+                imported = [module]
+            case ast.Import(names=names):
+                imported = [alias.name for alias in names]
+            case _:
+                continue
+        if any(name.startswith("tests.") and name.split(".")[1] not in own for name in imported):
+            yield node.lineno
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.repository.checkout import ROOT, files
+from tests.support.checkout import ROOT, files
 from tests.unit.repository.conftest import Machine
 
 MAKE = shutil.which("make") or "make"
@@ -51,10 +51,21 @@ def test_every_suite_is_run() -> None:
     assert suites - _suites("test") == {"image"}
 
 
+def test_the_night_leaves_nothing_out() -> None:
+    """Only `make test` does without the long forms, and without the emulator's tests where nothing changed."""
+    assert _suites("test-all") == _suites("test")
+    assert all(" -m 'not nightly' --emulator-if-changed " in call for call in _calls("test"))
+    assert not any(" -m " in call or "--emulator-if-changed" in call for call in _calls("test-all"))
+
+
 def _suites(target: str) -> set[str]:
     """The folders of tests that pytest is called on."""
-    calls = [line for line in _make("--dry-run", target).stdout.splitlines() if " pytest " in line]
-    return {suite for line in calls for suite in re.findall(r" tests/(\w+)\b", line)}
+    return {suite for call in _calls(target) for suite in re.findall(r" tests/(\w+)\b", call)}
+
+
+def _calls(target: str) -> list[str]:
+    """The calls of pytest."""
+    return [line for line in _make("--dry-run", target).stdout.splitlines() if " pytest " in line]
 
 
 def test_setup_brings_packages_terraform_and_the_provider(complete: Machine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 METHODS = {"get", "put", "post", "patch", "delete"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.repository.checkout import ROOT
+from tests.support.checkout import ROOT
 from tools.release.environment import Subscriber
 from tools.release.waves import waves
 

@@ -10,8 +10,9 @@ from loudhailer import codec
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError
-from loudhailer.rooms.model import SMALL_ROOM, Membership, NickName
-from tests.unit.broadcast.factories import ENDPOINT
+from loudhailer.rooms.model import Membership, NickName
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import SMALL_ROOM
 from tests.unit.rooms.world import BLUE, RED, World, caller
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from functions.presence.leaves import ANNOUNCING_SECONDS, NEWS_SECONDS, Leaves
+from functions.presence.leaves import Leaves
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.ids import RoomKey, TenantId
-from loudhailer.rooms.model import SMALL_ROOM, Membership, NickName
-from tests.unit.broadcast.factories import ENDPOINT
+from loudhailer.rooms.model import Membership, NickName
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, key
 
 type Record = dict[str, Any]

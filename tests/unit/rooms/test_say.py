@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.send_message.rooms import MAX_CONTENT, SayInRoom
+from functions.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
@@ -15,8 +15,8 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
-from loudhailer.rooms.model import SMALL_ROOM
-from tests.unit.broadcast.factories import ENDPOINT
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import MAX_CONTENT, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
 
 LIFETIME = 300
@@ -53,7 +53,7 @@ def said(nickname: str, content: str = "hello") -> dict[str, Any]:
     return {"action": "sendmessage", "roomKey": "red", "nickName": nickname, "content": content, "sentAt": NOW * 1000}
 
 
-def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk) -> None:
+def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Counter[str]) -> None:
     """The one who says it too; who is in another room, or in none, does not."""
     ann, _ = talk.join("ann", "bob")
     talk.join("cid", room=BLUE)
@@ -61,6 +61,7 @@ def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk) -> None:
     assert talk.say(ann) is None
     assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
     assert talk.announced == []
+    assert counted["RoomMessageSent"] == 1
 
 
 def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
@@ -70,7 +71,7 @@ def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
     assert talk.posted["bob"] == [said("ann")]
 
 
-def test_who_is_not_in_the_room_has_no_say(talk: Talk) -> None:
+def test_who_is_not_in_the_room_has_no_say(talk: Talk, counted: Counter[str]) -> None:
     """Not from another room, from none, from another tenant's room of the same name, nor once its row is gone."""
     (bob,) = talk.join("bob")
     (cid,) = talk.join("cid", room=BLUE)
@@ -81,6 +82,7 @@ def test_who_is_not_in_the_room_has_no_say(talk: Talk) -> None:
     assert talk.posted == {"eve": [said("eve")]}
     talk.connections.delete(bob)
     assert talk.say(bob)["error"]["code"] == "NOT_IN_ROOM"
+    assert counted["FrameRefused"] >= 1
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t ", "\u3000"])

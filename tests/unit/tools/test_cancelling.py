@@ -10,7 +10,7 @@ from loudhailer.broadcast.messages import CANCELLED, ChunkMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import Report
 from loudhailer.ids import BroadcastId
-from tests.unit.broadcast.factories import BROADCAST, NOW, chunk, chunk_message, outcome, source, summary
+from tests.support.broadcasts import BROADCAST, NOW, chunk, chunk_message, outcome, source, summary
 from tests.unit.tools.queues import DeploymentStandIn
 from tools.errors import OperatorError
 from tools.operations import cancelling

@@ -1,6 +1,7 @@
 """The commands as an operator meets them when something is missing."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import aiohttp
 import pytest
@@ -10,7 +11,9 @@ from tests.unit.tools.conftest import TerraformStandIn
 from tools.cli import app
 from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
+from tools.stack.lifecycle import Stack
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
+from tools.stack.template_store import TemplateStore
 
 
 @pytest.fixture(autouse=True)
@@ -165,3 +168,37 @@ def test_a_failed_demonstration_leaves_its_logs(
     assert run("demo").exit_code == 1
     assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["lock", "terraform.log"]
     assert terraform.calls == []
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Stack]:
+    """The stacks that commands are about to bring up; none of them comes up."""
+    noted: list[Stack] = []
+
+    def note(stack: Stack, *_: object, **__: object) -> NoReturn:
+        noted.append(stack)
+        raise OperatorError("That is enough.")
+
+    monkeypatch.setattr(Stack, "up", note)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return noted
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_new_stacks_start_from_the_templates_in_the_users_cache(
+    stacks: list[Stack], tmp_path: Path, command: str
+) -> None:
+    """Those of the operator, and those of the demonstration."""
+    assert "That is enough." in run(command).output
+    assert [stack.templates for stack in stacks] == [TemplateStore(tmp_path / "cache" / "loudhailer" / "templates")]
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_the_operator_may_do_without_templates(
+    stacks: list[Stack], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """By the option, or by the environment."""
+    run(command, "--no-template")
+    monkeypatch.setenv("LOUDHAILER_NO_TEMPLATE", "1")
+    run(command)
+    assert [stack.templates for stack in stacks] == [None, None]

@@ -1,6 +1,5 @@
 """What a crowd counts, and how its sockets treat what picows hands them; no network."""
 
-import asyncio
 import json
 import socket
 import struct
@@ -184,12 +183,12 @@ async def refuse(*_: object, **__: object) -> None:
     raise OSError("no route")
 
 
-def test_a_refused_member_takes_a_number_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_member_takes_a_number_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers come in the order of the URLs, whatever became of each."""
     monkeypatch.setattr(client_socket, "ws_connect", refuse)
     seen: list[int] = []
     crowd = Crowd()
-    answers = asyncio.run(crowd.connect(["ws://a", "ws://b"], progressed=seen.append))
+    answers = await crowd.connect(["ws://a", "ws://b"], progressed=seen.append)
     assert answers == [Refusal(0, "no route")] * 2
     assert seen == [1, 2]
     assert crowd.members == {}

@@ -1,6 +1,5 @@
 """How a report is followed; no network."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -44,28 +43,28 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...
     return answering
 
 
-def test_a_report_is_followed_until_it_is_finished(answer: Callable[..., list[Any]]) -> None:
+async def test_a_report_is_followed_until_it_is_finished(answer: Callable[..., list[Any]]) -> None:
     """Each state on the way is shown."""
     answer(report("accepted", 0), report("delivering", 4), report("finished", 9))
     seen: list[int] = []
-    last = asyncio.run(HttpApi("http://x").finished_report("b", 5, lambda report: seen.append(report.delivered)))
+    last = await HttpApi("http://x").finished_report("b", 5, lambda report: seen.append(report.delivered))
     assert seen == [0, 4, 9]
     assert last.status == "finished"
 
 
-def test_a_report_that_never_ends_is_answered_as_it_stands(answer: Callable[..., list[Any]]) -> None:
+async def test_a_report_that_never_ends_is_answered_as_it_stands(answer: Callable[..., list[Any]]) -> None:
     """The caller says what that means."""
     answer(report("delivering", 4))
-    last = asyncio.run(HttpApi("http://x").finished_report("b", 0.01))
+    last = await HttpApi("http://x").finished_report("b", 0.01)
     assert (last.status, last.in_flight) == ("delivering", 5)
 
 
-def test_a_session_of_no_player_names_none(answer: Callable[..., list[Any]]) -> None:
+async def test_a_session_of_no_player_names_none(answer: Callable[..., list[Any]]) -> None:
     """An empty player would be an illegal one."""
     calls = answer({"webSocketUrl": "ws://h/live"})
     api = HttpApi("http://x")
-    assert asyncio.run(api.open_session("t", "s")) == "ws://h/live"
-    asyncio.run(api.open_session("t", "s", "p"))
+    assert await api.open_session("t", "s") == "ws://h/live"
+    await api.open_session("t", "s", "p")
     assert [call[-1]["query"] for call in calls] == [
         {"tenantId": "t", "sessionId": "s"},
         {"tenantId": "t", "sessionId": "s", "playerId": "p"},

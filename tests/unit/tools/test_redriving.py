@@ -7,7 +7,7 @@ import pytest
 
 from loudhailer.broadcast.messages import ChunkMessage, Message, message_from_wire
 from loudhailer.ids import BroadcastId, ChunkId
-from tests.unit.broadcast.factories import (
+from tests.support.broadcasts import (
     BROADCAST,
     NOW,
     announcement,

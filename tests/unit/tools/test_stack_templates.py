@@ -1,6 +1,7 @@
 """A new stack starts from an earlier one's template, or everything is applied; all that runs is a stand-in."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -52,7 +53,8 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         directory = directories[str(port)]
         folder = directory.aws_state / "ministack"
         folder.mkdir()
-        (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue"}))
+        code = hashlib.sha256(directory.package.read_bytes()).hexdigest()
+        (folder / "sqs.json").write_text(json.dumps({"queue": f"http://127.0.0.1:{port}/1/queue", "code": code}))
         directory.hub.state.write_text("{}")
         for name in directory.subscribers():
             directory.subscriber(name).state.write_text(json.dumps({"name": name}))
@@ -90,11 +92,11 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     before = len(terraform.calls)
     assert second.up()
     assert written.getvalue().count(USED) == 1
-    assert terraform.calls[before:] == ["version", "init"]
+    assert terraform.calls[before:] == []
     port = state_of(second).aws_port
     assert port != state_of(first).aws_port
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
-    assert saved == {"queue": f"http://127.0.0.1:{port}/1/queue"}
+    assert saved["queue"] == f"http://127.0.0.1:{port}/1/queue"
     assert second.directory.hub.state.read_text() == "{}"
     given = json.loads((second.directory.hub.root / "run.auto.tfvars.json").read_text())
     assert given["aws_endpoint"] == f"http://127.0.0.1:{port}"
@@ -115,17 +117,23 @@ def test_without_templates_none_is_read_or_written(
     assert terraform.calls[before:] == APPLY
 
 
-def test_other_functions_are_applied_to_the_template(
+def test_other_functions_take_the_place_of_the_templates(
     first: Stack, second: Stack, terraform: TerraformStandIn, written: io.StringIO
 ) -> None:
-    """The package is no part of the key."""
+    """The package is no part of the key, and nothing need be applied for it."""
     first.up()
     (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
-    assert "Changed since the last apply: functions." in written.getvalue()
-    assert written.getvalue().count(KEPT) == 1
+    assert terraform.calls[before:] == []
+    assert written.getvalue().count(USED) == 1
+    code = state_of(second).applied
+    assert code is not None
+    digest = hashlib.sha256(second.directory.package.read_bytes()).hexdigest()
+    assert code.fingerprint.code == digest
+    saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
+    assert saved["code"] == digest
+    assert not second.up()
 
 
 @pytest.mark.parametrize("change", ["sources", "variables", "lock", "template of a route"])
@@ -147,7 +155,7 @@ def test_a_changed_key_means_a_full_apply(
     before = len(terraform.calls)
     second.up()
     second.down()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert USED not in written.getvalue()
     assert written.getvalue().count(KEPT) == 2
 
@@ -162,7 +170,7 @@ def test_a_damaged_template_means_a_full_apply(
     file.write_bytes(whole[:100])
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert f"{UNUSABLE}: its digest is wrong." in written.getvalue()
     assert [path.name for path in store.folder.iterdir()] == [file.name]
     assert len(file.read_bytes()) > 100
@@ -181,9 +189,8 @@ def test_a_template_that_does_not_start_is_removed_and_everything_applied(
     monkeypatch.setattr(lifecycle, "await_ready", restoring_fails)
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert f"{UNUSABLE}: local-aws ended while it started. Its last words: no such queue." in written.getvalue()
-    assert not (second.directory.aws_state / "ministack").exists()
 
 
 def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
@@ -191,7 +198,6 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
 ) -> None:
     """On another local AWS, without the template."""
     first.up()
-    (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
     apply = Terraform.apply
     local_aws = []
 
@@ -202,7 +208,7 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
         apply(terraform, observe)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Terraform, "apply", fails_at_first)
-    assert second.up()
+    assert second.up(force=True)
     assert f"{UNUSABLE}: terraform apply failed: no such function." in written.getvalue()
     assert len(set(local_aws)) == 2
     assert list(store.folder.iterdir()) == []
@@ -214,7 +220,7 @@ def test_a_failure_without_a_template_is_the_commands(first: Stack, terraform: T
     terraform.fail("apply", "no reason given")
     with pytest.raises(OperatorError, match="terraform apply failed"):
         first.up()
-    assert terraform.calls == ["version", "init", "apply"]
+    assert terraform.calls == ["init", "apply"]
 
 
 def test_what_goes_on_after_a_failure_is_no_template(
@@ -261,7 +267,7 @@ def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
     monkeypatch.setattr(Template, "put_into", full)
     before = len(terraform.calls)
     assert second.up()
-    assert terraform.calls[before:] == ["version", *APPLY]
+    assert terraform.calls[before:] == APPLY
     assert "No space left on device" in written.getvalue()
 
 
@@ -271,11 +277,7 @@ def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, ter
     replace(first, variables=variables).up()
     before = len(terraform.whole_calls)
     assert replace(second, variables=variables).up()
-    assert [(command, stack) for command, stack, _ in terraform.whole_calls[before + 1 :]] == [
-        ("init", "hub"),
-        ("init", "subscriber"),
-        ("init", "subscriber"),
-    ]
+    assert [command for command, _, _ in terraform.whole_calls[before:]] == []
     states = [json.loads(second.directory.subscriber(name).state.read_text()) for name in ("blue", "green")]
     assert states == [{"name": "blue"}, {"name": "green"}]
     given = json.loads((second.directory.subscriber("green").root / "run.auto.tfvars.json").read_text())
@@ -289,20 +291,35 @@ def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, secon
     assert second.up(Ports(aws=20_600, gateway=20_700))
     assert (state_of(second).aws_port, state_of(second).gateway_port) == (20_600, 20_700)
     saved = json.loads((second.directory.aws_state / "ministack" / "sqs.json").read_text())
-    assert saved == {"queue": "http://127.0.0.1:20600/1/queue"}
+    assert saved["queue"] == "http://127.0.0.1:20600/1/queue"
 
 
-def test_a_working_copy_that_cannot_be_prepared_is_prepared_again(
+def test_terraform_is_initialised_when_it_is_needed(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
+    """Which takes seconds, for a plan or for a later apply; once."""
+    first.up()
+    second.up()
+    before = len(terraform.calls)
+    for _ in range(2):
+        assert second.terraform(state_of(second)).interactive(["plan"]) == 0
+    assert terraform.calls[before:] == ["init", "plan", "plan"]
+
+
+def test_destroying_a_stack_from_a_template_initialises_terraform(
     first: Stack, second: Stack, terraform: TerraformStandIn
 ) -> None:
-    """Until then the stack does not pass for up to date."""
-    first.up()
-    terraform.fail("init", "no provider")
-    with pytest.raises(OperatorError):
-        second.up()
-    terraform.succeed("init")
-    assert second.up()
-    assert state_of(second).applied is not None
+    """The subscribers' working copies, too."""
+    variables = subscriber_variables(1)
+    replace(first, variables=variables).up()
+    with_one = replace(second, variables=variables)
+    with_one.up()
+    before = len(terraform.whole_calls)
+    assert with_one.down(destroy=True)
+    assert [(command, stack) for command, stack, _ in terraform.whole_calls[before:]] == [
+        ("init", "subscriber"),
+        ("destroy", "subscriber"),
+        ("init", "hub"),
+        ("destroy", "hub"),
+    ]
 
 
 def test_an_image_has_a_template_of_its_own(first: Stack, second: Stack, store: TemplateStore) -> None:

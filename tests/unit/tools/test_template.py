@@ -1,11 +1,10 @@
 """A template leaves one stack's place and enters another's; whatever else is in the file is refused."""
 
+import base64
 import hashlib
 import io
 import json
-import platform
 import zipfile
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from tools.stack import template as module
 from tools.stack.directory import StackDirectory
 from tools.stack.template import DamagedTemplateError, Place, Template, template_key
 
-HERE = Place(4100, 8100, "/home/Jörg Müller/functions.zip")
-THERE = Place(41001, 81001, "/home/there/functions.zip")
 PARTS: dict[str, Any] = {
     "terraform": "digest",
     "terraform_version": "1.11.4",
@@ -25,25 +22,53 @@ PARTS: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def here(tmp_path: Path) -> Place:
+    """A place in a folder with a space and an umlaut."""
+    package = tmp_path / "Jörg Müller" / "functions.zip"
+    package.parent.mkdir()
+    package.write_bytes(b"the functions of the first stack")
+    return Place(4100, 8100, package)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Place:
+    """Another place, with other functions."""
+    package = tmp_path / "functions.zip"
+    package.write_bytes(b"other functions")
+    return Place(41001, 61001, package)
+
+
 def state_of(place: Place) -> dict[str, Any]:
     """A state that speaks of a place in every way that there is, and of what only looks like it."""
+    assert place.package is not None
+    content = place.package.read_bytes()
+    digest = hashlib.sha256(content)
+    md5 = hashlib.md5(content, usedforsecurity=False)
     return {
         f"key http://localhost:{place.aws_port}/1/queue": f"http://127.0.0.1:{place.aws_port}/1/queue",
         "policy": json.dumps({"url": f"http://127.0.0.1:{place.aws_port}/1/queue"}),
         "websocket": f"ws://127.0.0.1:{place.gateway_port}/live",
         "api": f"http://1f0d8f3f.execute-api.localhost:{place.aws_port}",
-        "source": place.package,
-        "others": ["http://127.0.0.1:41009", "10.127.0.0.1", "4100", 4100, 1.5, None, True, "/home/there"],
+        "source": str(place.package),
+        "code": [digest.hexdigest(), base64.b64encode(digest.digest()).decode(), f'"{md5.hexdigest()}"'],
+        "sizes": [{"CodeSize": len(content)}, {"source_code_size": len(content)}, {"size": len(content)}],
+        "others": ["http://127.0.0.1:41009", "4100", 4100, 1.5, None, True, 32, 15, {"timeout": 32, "CodeSize": 9}],
     }
 
 
 def stack_in(directory: StackDirectory, place: Place) -> None:
     """Write what a stack in that place has."""
+    assert place.package is not None
+    code = place.package.read_bytes()
+    state = json.dumps(state_of(place)).encode()
     for path, content in {
-        directory.hub.state: json.dumps(state_of(place)).encode(),
-        directory.subscriber("blue").state: json.dumps(state_of(place)).encode(),
-        directory.aws_state / "ministack" / "sqs.json": json.dumps(state_of(place)).encode(),
-        directory.aws_state / "ministack" / "lambda-blobs" / "1.zip": b"127.0.0.1:4100",
+        directory.hub.state: state,
+        directory.subscriber("blue").state: state,
+        directory.aws_state / "ministack" / "sqs.json": state,
+        directory.aws_state / "ministack" / "lambda-blobs" / f"{hashlib.sha256(code).hexdigest()}.zip": code,
+        directory.aws_state / "s3" / "1" / "bucket" / "functions.zip": code,
+        directory.aws_state / "s3" / "1" / "bucket" / "functions.zip.meta.json": state,
         directory.aws_state / "s3" / "1" / "bucket" / "object.json": b"not JSON: 127.0.0.1:4100",
         directory.aws_state / "tmp" / "scratch": b"of the process",
     }.items():
@@ -51,70 +76,89 @@ def stack_in(directory: StackDirectory, place: Place) -> None:
         path.write_bytes(content)
 
 
-def template_of(directory: StackDirectory) -> Template:
-    """The template of a stack that lies here."""
-    stack_in(directory, HERE)
-    outputs = {"http_url": "http://127.0.0.1:4100/api", "functions": {"publish": "loudhailer-publish"}}
-    return Template.taken(directory, HERE, "key", "code", outputs)
-
-
-def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(directory: StackDirectory) -> None:
-    """Neither ports nor folders, but for what only looks like them."""
-    template = template_of(directory)
-    assert template.outputs == {
-        "http_url": "http://127.0.0.1:{aws_port}/api",
-        "functions": {"publish": "loudhailer-publish"},
+def files_in(directory: StackDirectory) -> dict[str, Any]:
+    """What a stack's directory has; JSON is compared by what it says."""
+    return {
+        path.relative_to(directory.path).as_posix(): json.loads(path.read_bytes())
+        if path.name.endswith((".tfstate", "sqs.json", ".meta.json"))
+        else path.read_bytes()
+        for path in directory.path.rglob("*")
+        if path.is_file()
     }
-    assert sorted(template.files) == [
-        "aws/ministack/lambda-blobs/1.zip",
-        "aws/ministack/sqs.json",
-        "aws/s3/1/bucket/object.json",
-        "subscribers/blue/terraform.tfstate",
-        "terraform.tfstate",
-    ]
+
+
+@pytest.fixture
+def template(directory: StackDirectory, here: Place) -> Template:
+    """The template of a stack that lies here."""
+    assert here.package is not None
+    stack_in(directory, here)
+    outputs = {"http_url": "http://127.0.0.1:4100/api", "functions": {"publish": "loudhailer-publish"}}
+    code = hashlib.sha256(here.package.read_bytes()).hexdigest()
+    return Template.taken(directory, here, "key", code, outputs)
+
+
+def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: Place) -> None:
+    """Neither ports nor folders nor functions, but for what only looks like them."""
+    said = str((template.code, template.outputs, template.files))
+    forbidden = [":4100/", ":8100", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
+    assert [word for word in forbidden if word in said] == []
+    assert template.code == "{package_sha256}"
+    assert template.outputs["http_url"] == "http://127.0.0.1:{aws_port}/api"
     state = json.loads(template.files["terraform.tfstate"])
-    assert state["source"] == "{package}"
-    assert state["others"] == state_of(HERE)["others"]
+    assert state["others"] == state_of(here)["others"]
+    assert not [name for name in template.files if name.startswith("aws/tmp")]
 
 
-def test_a_stack_enters_a_template_in_its_own_place(tmp_path: Path, directory: StackDirectory) -> None:
-    """Data and states read as if everything had been applied there."""
-    template = template_of(directory)
+def test_a_stack_enters_a_template_as_if_everything_had_been_applied_there(
+    template: Template, tmp_path: Path, there: Place
+) -> None:
+    """With its own ports, its own folder and its own functions."""
+    assert there.package is not None
+    entered, applied = (StackDirectory(tmp_path / name / "local") for name in ("entered", "applied"))
+    here = template.put_into(entered, there)
+    assert here.outputs == {"http_url": "http://127.0.0.1:41001/api", "functions": {"publish": "loudhailer-publish"}}
+    assert here.code == hashlib.sha256(there.package.read_bytes()).hexdigest()
+    stack_in(applied, there)
+    (applied.aws_state / "tmp" / "scratch").unlink()
+    assert files_in(entered) == files_in(applied)
+
+
+def test_of_functions_in_an_image_nothing_is_rewritten(directory: StackDirectory, tmp_path: Path) -> None:
+    """Terraform sees to it that they are the ones of this stack."""
+    state = {"image": "loudhailer@sha256:1", "CodeSize": 0, "url": "http://127.0.0.1:4100/"}
+    directory.hub.state.parent.mkdir(parents=True)
+    directory.hub.state.write_text(json.dumps(state))
+    template = Template.taken(directory, Place(4100, 8100, None), "key", "sha256:1", {})
     other = StackDirectory(tmp_path / "other" / "local")
-    outputs = template.put_into(other, THERE)
-    assert outputs["http_url"] == "http://127.0.0.1:41001/api"
-    states = [other.hub.state, other.subscriber("blue").state, other.aws_state / "ministack" / "sqs.json"]
-    assert [json.loads(state.read_bytes()) for state in states] == [state_of(THERE)] * 3
-    assert (other.aws_state / "ministack/lambda-blobs/1.zip").read_bytes() == b"127.0.0.1:4100"
-    assert (other.aws_state / "s3/1/bucket/object.json").read_bytes() == b"not JSON: 127.0.0.1:4100"
+    assert template.put_into(other, Place(4200, 8200, None)).code == "sha256:1"
+    assert json.loads(other.hub.state.read_text()) == state | {"url": "http://127.0.0.1:4200/"}
 
 
-def test_a_template_is_the_same_after_it_lay_in_a_file(directory: StackDirectory) -> None:
+def test_a_template_is_the_same_after_it_lay_in_a_file(template: Template) -> None:
     """With its key, its code, its outputs and its files."""
-    template = template_of(directory)
     assert Template.from_bytes(template.to_bytes(), "key") == template
 
 
-def test_a_template_of_another_key_is_refused(directory: StackDirectory) -> None:
+def test_a_template_of_another_key_is_refused(template: Template) -> None:
     """Somebody may have renamed the file."""
     with pytest.raises(DamagedTemplateError, match="another kind of stack"):
-        Template.from_bytes(template_of(directory).to_bytes(), "another key")
+        Template.from_bytes(template.to_bytes(), "another key")
 
 
 @pytest.mark.parametrize("position", [0, 40, -1])
-def test_a_single_wrong_byte_is_noticed(directory: StackDirectory, position: int) -> None:
+def test_a_single_wrong_byte_is_noticed(template: Template, position: int) -> None:
     """In the digest or in what it is the digest of."""
-    content = bytearray(template_of(directory).to_bytes())
+    content = bytearray(template.to_bytes())
     content[position] ^= 1
     with pytest.raises(DamagedTemplateError, match="digest"):
         Template.from_bytes(bytes(content), "key")
 
 
 @pytest.mark.parametrize("length", [0, 10, 32, 200])
-def test_a_part_of_a_template_is_refused(directory: StackDirectory, length: int) -> None:
+def test_a_part_of_a_template_is_refused(template: Template, length: int) -> None:
     """A disk that was full, or a copy that was cut short."""
     with pytest.raises(DamagedTemplateError):
-        Template.from_bytes(template_of(directory).to_bytes()[:length], "key")
+        Template.from_bytes(template.to_bytes()[:length], "key")
 
 
 def zipped(**files: str) -> bytes:
@@ -162,9 +206,9 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     """What they save is theirs to read."""
     keys = {template_key(**PARTS)}
     with monkeypatch.context() as patch:
-        patch.setattr(metadata, "version", lambda _: "9.9.9")
+        patch.setattr("importlib.metadata.version", lambda _: "9.9.9")
         keys.add(template_key(**PARTS))
-    monkeypatch.setattr(platform, "python_version", lambda: "3.14.0")
+    monkeypatch.setattr("platform.python_version", lambda: "3.14.0")
     keys.add(template_key(**PARTS))
     assert len(keys) == 3
 

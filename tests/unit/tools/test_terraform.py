@@ -72,7 +72,7 @@ def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, pro
     """A file removed from the sources must not be applied for ever."""
     runner.prepare({"one": 1})
     provider = runner.working.root / ".terraform" / "providers"
-    provider.mkdir(parents=True)
+    provider.mkdir(parents=True, exist_ok=True)
     (project.terraform / "stacks/hub/main.tf").rename(project.terraform / "stacks/hub/hub.tf")
     runner.prepare({"one": 2})
     files = sorted(path.name for path in runner.working.root.iterdir())

@@ -1,9 +1,9 @@
-"""The checkout that the tests of this folder look at."""
+"""The checkout that tests look at."""
 
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def files() -> list[Path]:

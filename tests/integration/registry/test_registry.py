@@ -1,0 +1,296 @@
+"""Accounts, a hub and a subscriber, applied as CI applies them: the roles suffice, and do no more.
+
+The tests are in one file, so that one process makes the accounts.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, are_refused
+from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
+from tools.release.health import SYNTHETIC, ErrorLog
+from tools.release.manifest import Image, Manifest
+from tools.release.store import Action, History
+from tools.release.traffic import ALIAS, Shift, Traffic
+
+RELEASES = f"loudhailer-production-{ACCOUNTS['production']}"
+BUCKET = f"loudhailer-dev-{ACCOUNTS['dev']}"
+BOUNDARY = f"arn:aws:iam::{ACCOUNTS['dev']}:policy/ci/loudhailer-dev-boundary"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}},
+        ],
+    }
+)
+EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+FUNCTION = "loudhailer-dev-post_message"
+TENANTS = "loudhailer-dev-tenants"
+
+
+def test_a_plan_after_the_first_apply_shows_no_changes(accounts: Accounts) -> None:
+    """What was applied is what is there, and its state has moved into the bucket that it made."""
+    for account in (accounts.production, accounts.dev, accounts.blue):
+        plan = account.terraform("registry", "plan", "-detailed-exitcode", "-input=false", "-no-color")
+        assert "No changes." in plan.stdout
+        state = account.client("s3").get_object(Bucket=account.bucket, Key="registry.tfstate")["Body"].read()
+        assert json.loads(state)["outputs"]["state_bucket"]["value"] == account.bucket
+
+
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        ("plan", "pull_request"),
+        ("plan", "ref:refs/heads/main"),
+        ("apply", "environment:dev"),
+    ],
+)
+def test_a_run_takes_the_role_that_is_for_it(accounts: Accounts, kind: str, about: str) -> None:
+    """GitHub's token is all that it needs."""
+    keys = accounts.dev.assume(kind, f"repo:{REPOSITORY}:{about}")
+    caller = accounts.dev.client("sts", keys).get_caller_identity()
+    assert caller["Arn"].endswith(f":assumed-role/loudhailer-dev-{kind}/run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        ("plan", f"repo:{REPOSITORY}:ref:refs/heads/topic"),
+        ("plan", f"repo:{REPOSITORY}:environment:dev"),
+        ("plan", "repo:somebody/loudhailer:pull_request"),
+        ("apply", f"repo:{REPOSITORY}:pull_request"),
+        ("apply", f"repo:{REPOSITORY}:ref:refs/heads/main"),
+        ("apply", f"repo:{REPOSITORY}:environment:production"),
+        ("apply", f"repo:{REPOSITORY}:environment:dev2"),
+        ("apply", "repo:somebody/loudhailer:environment:dev"),
+    ],
+)
+def test_nobody_else_takes_a_role(accounts: Accounts, kind: str, subject: str) -> None:
+    """Another branch, another environment, or somebody's fork."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        accounts.dev.assume(kind, subject)
+
+
+@pytest.mark.parametrize("subject", ["pull_request", "ref:refs/heads/topic", "environment:production"])
+def test_only_main_pushes_images(accounts: Accounts, subject: str) -> None:
+    """A release is of what has been merged."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        accounts.production.assume("release", f"repo:{REPOSITORY}:{subject}")
+
+
+def test_a_token_for_somebody_else_takes_no_role(accounts: Accounts) -> None:
+    """A token that a workflow got for another service is worth nothing here."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        accounts.dev.assume("plan", f"repo:{REPOSITORY}:pull_request", audience="https://example.com")
+
+
+def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, image: dict[str, str]) -> None:
+    """Even the release cannot push another image by the same commit."""
+    ecr = accounts.production.client("ecr", release_keys)
+    with pytest.raises(ClientError, match="ImageTagAlreadyExists"):
+        ecr.put_image(repositoryName="loudhailer", imageManifest=MANIFEST + "\n", imageTag=COMMIT)
+    (found,) = ecr.describe_images(repositoryName="loudhailer")["imageDetails"]
+    assert found["imageDigest"] == image["digest"]
+
+
+def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_keys: Keys, apply_keys: Keys) -> None:
+    """The manifest that main wrote is read by the deployment to dev, which sees nothing else of that bucket."""
+    key = f"releases/{COMMIT}.json"
+    accounts.production.client("s3", release_keys).put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}')
+    s3 = accounts.dev.client("s3", apply_keys)
+    assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
+    are_refused(
+        lambda: s3.get_object(Bucket=RELEASES, Key="registry.tfstate"),
+        lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}"),
+        lambda: s3.list_objects_v2(Bucket=RELEASES),
+    )
+
+
+def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: Account, plan_keys: Keys) -> None:
+    """The role for plans reads all that a plan reads."""
+    hub.use_bucket("hub", "-reconfigure", keys=plan_keys)
+    arguments = ("plan", "-detailed-exitcode", "-input=false", "-no-color", "-parallelism=50")
+    assert "No changes." in hub.terraform("hub", *arguments, "-lock=false", keys=plan_keys).stdout
+    assert "Error acquiring the state lock" in hub.terraform("hub", *arguments, keys=plan_keys, code=1).stdout
+
+
+def test_a_pull_request_changes_nothing(hub: Account, plan_keys: Keys) -> None:
+    """Not the state, not a function, not a role."""
+    are_refused(
+        lambda: hub.client("s3", plan_keys).put_object(Bucket=BUCKET, Key="hub.tfstate", Body=b"{}"),
+        lambda: hub.client("lambda", plan_keys).delete_function(FunctionName="loudhailer-dev-swarm"),
+        lambda: hub.client("iam", plan_keys).delete_role(RoleName="loudhailer-dev-swarm"),
+        lambda: hub.client("dynamodb", plan_keys).scan(TableName="loudhailer-dev-sessions"),
+    )
+
+
+def test_every_role_that_ci_made_is_within_the_boundary(hub: Account) -> None:
+    """Each has it, and what its policy allows is no more: it works as well as without."""
+    iam = hub.client("iam")
+    document = iam.get_policy_version(PolicyArn=BOUNDARY, VersionId="v1")["PolicyVersion"]["Document"]
+    bounded = {action for statement in document["Statement"] for action in statement["Action"]}
+    roles = [
+        role["RoleName"]
+        for page in iam.get_paginator("list_roles").paginate()
+        for role in page["Roles"]
+        if role["Path"] == "/" and role["RoleName"].startswith("loudhailer-dev-")
+    ]
+    assert len(roles) > 20
+    for name in roles:
+        assert iam.get_role(RoleName=name)["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            own = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            assert {action for statement in own["Statement"] for action in statement["Action"]} <= bounded, name
+
+
+def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
+    """No role without the boundary, none taken out of it, and nothing changed of what CI itself is made of."""
+    iam = hub.client("iam", apply_keys)
+    role, ci = "loudhailer-dev-swarm", "loudhailer-dev-apply"
+    are_refused(
+        lambda: iam.create_role(RoleName="loudhailer-dev-free", AssumeRolePolicyDocument=TRUST),
+        lambda: iam.create_role(
+            RoleName="loudhailer-dev-free",
+            AssumeRolePolicyDocument=TRUST,
+            PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess",
+        ),
+        lambda: iam.create_role(
+            RoleName="loudhailer-dev-free", Path="/ci/", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUNDARY
+        ),
+        lambda: iam.delete_role_permissions_boundary(RoleName=role),
+        lambda: iam.put_role_permissions_boundary(
+            RoleName=role, PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess"
+        ),
+        lambda: iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"),
+        lambda: iam.put_role_policy(RoleName=ci, PolicyName="more", PolicyDocument=EVERYTHING),
+        lambda: iam.update_assume_role_policy(RoleName=ci, PolicyDocument=TRUST),
+        lambda: iam.create_policy_version(PolicyArn=BOUNDARY, PolicyDocument=EVERYTHING, SetAsDefault=True),
+        lambda: iam.create_user(UserName="loudhailer-dev-somebody"),
+        lambda: hub.client("sqs", apply_keys).create_queue(QueueName="others"),
+        lambda: hub.client("s3", apply_keys).delete_bucket(Bucket=BUCKET),
+        lambda: hub.client("s3", apply_keys).put_object(Bucket=BUCKET, Key="registry.tfstate", Body=b"{}"),
+        lambda: hub.client("s3", apply_keys).put_object(Bucket=BUCKET, Key="registry.tfstate.tflock", Body=b"{}"),
+    )
+
+
+def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(hub: Account, apply_keys: Keys) -> None:
+    """The boundary is what counts: a policy that allows everything opens no other service."""
+    name = "loudhailer-dev-greedy"
+    admin, iam = hub.client("iam"), hub.client("iam", apply_keys)
+    anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNTS["dev"]}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, PermissionsBoundary=BOUNDARY)["Role"]
+    iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
+    try:
+        taken: Any = hub.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="greedy")["Credentials"]
+        keys = {
+            "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": taken["SessionToken"],
+        }
+        assert hub.client("dynamodb", keys).scan(TableName="loudhailer-dev-sessions")["Count"] == 0
+        are_refused(
+            lambda: hub.client("iam", keys).list_roles(),
+            lambda: hub.client("s3", keys).get_object(Bucket=BUCKET, Key="hub.tfstate"),
+            lambda: hub.client("dynamodb", keys).delete_table(TableName="loudhailer-dev-sessions"),
+        )
+    finally:
+        admin.delete_role_policy(RoleName=name, PolicyName="everything")
+        admin.delete_role(RoleName=name)
+
+
+@pytest.mark.nightly
+def test_a_pull_request_sees_no_changes_in_the_subscriber_that_ci_applied(
+    subscriber: Account, blue_plan_keys: Keys
+) -> None:
+    """The role for plans reads all that a plan reads, in the subscriber's account too."""
+    subscriber.use_bucket("subscriber", "-reconfigure", keys=blue_plan_keys)
+    arguments = ("plan", "-detailed-exitcode", "-input=false", "-no-color", "-lock=false")
+    assert "No changes." in subscriber.terraform("subscriber", *arguments, keys=blue_plan_keys).stdout
+
+
+def test_its_state_is_in_its_own_bucket_and_its_role_within_its_own_boundary(subscriber: Account) -> None:
+    """The hub's account has neither."""
+    state = subscriber.client("s3").get_object(Bucket=subscriber.bucket, Key="subscriber.tfstate")["Body"].read()
+    assert json.loads(state)["outputs"]["functions"]["value"] == {"post_message": FUNCTION}
+    boundary = subscriber.client("iam").get_role(RoleName=FUNCTION)["Role"]["PermissionsBoundary"]
+    assert boundary["PermissionsBoundaryArn"] == f"arn:aws:iam::{BLUE}:policy/ci/loudhailer-dev-boundary"
+
+
+@pytest.fixture(scope="module")
+def shift(subscriber: Account, blue_apply_keys: Keys) -> Shift:
+    """A version that an apply has published, and the alias does not lead to yet."""
+    functions = subscriber.client("lambda", blue_apply_keys)
+    functions.update_function_configuration(FunctionName=FUNCTION, Description="The next version.")
+    functions.publish_version(FunctionName=FUNCTION)
+    (pending,) = Traffic(functions, [FUNCTION]).pending()
+    return pending
+
+
+def test_a_release_shifts_the_traffic_and_takes_it_back(
+    subscriber: Account, blue_apply_keys: Keys, image: dict[str, str], shift: Shift
+) -> None:
+    """By a share, back to none, to all of it, and back to the digest that ran before."""
+    traffic = Traffic(subscriber.client("lambda", blue_apply_keys), [FUNCTION])
+    assert traffic.images() == {FUNCTION: image["digest"]}
+    traffic.weigh([shift], 0.1)
+    assert traffic.unfinished() == [FUNCTION]
+    traffic.take_back([shift])
+    assert traffic.unfinished() == []
+    assert traffic.pending() == [shift]
+    traffic.finish([shift])
+    assert traffic.pending() == []
+    assert traffic.return_to(image["digest"]) == {FUNCTION: shift.newest}
+
+
+def test_a_release_reads_what_the_new_version_logs(
+    subscriber: Account, blue_apply_keys: Keys, blue_plan_keys: Keys, shift: Shift
+) -> None:
+    """Its errors, which a plan does not get to see."""
+    now = datetime.now(UTC)
+    error = '{"level":"ERROR","message":"broken"}'
+    log = {"logGroupName": f"/aws/lambda/{FUNCTION}", "logStreamName": f"{now:%Y/%m/%d}/[{shift.newest}]0123"}
+    logs = subscriber.client("logs")
+    logs.create_log_stream(**log)
+    logs.put_log_events(**log, logEvents=[{"timestamp": int(now.timestamp() * 1000), "message": error}])
+    since = now - timedelta(seconds=1)
+    problems = ErrorLog(subscriber.client("logs", blue_apply_keys)).problems([shift], since)
+    assert problems == [f"version {shift.newest} of {FUNCTION} logs: {error}"]
+    are_refused(lambda: ErrorLog(subscriber.client("logs", blue_plan_keys)).problems([shift], since))
+
+
+def test_a_release_is_written_down(subscriber: Account, blue_apply_keys: Keys, image: dict[str, str]) -> None:
+    """Beside the state, in the subscriber's own bucket."""
+    release = Manifest.now(COMMIT, Image(**image))
+    history = History(subscriber.client("s3", blue_apply_keys), subscriber.bucket, "subscriber")
+    history.append(Action.PROMOTED, release, release.commit)
+    assert [entry.manifest for entry in history.entries()] == [release]
+
+
+def test_a_pull_request_moves_no_traffic(subscriber: Account, blue_plan_keys: Keys, shift: Shift) -> None:
+    """It sees where it goes."""
+    functions = subscriber.client("lambda", blue_plan_keys)
+    assert Traffic(functions, [FUNCTION]).unfinished() == []
+    are_refused(lambda: functions.update_alias(FunctionName=FUNCTION, Name=ALIAS, FunctionVersion=shift.stable))
+
+
+def test_a_health_check_keeps_its_own_tenant_and_touches_no_other(hub: Account, apply_keys: Keys) -> None:
+    """In the hub's account, where tenants are."""
+    dynamodb = hub.client("dynamodb", apply_keys)
+    tenants = DynamoTenantStore(dynamodb, TENANTS)
+    tenants.put(SYNTHETIC)
+    assert tenants.get(SYNTHETIC.tenant_id) == SYNTHETIC
+    own, other = {"tenantId": {"S": SYNTHETIC.tenant_id}}, {"tenantId": {"S": "gold"}}
+    are_refused(
+        lambda: dynamodb.put_item(TableName=TENANTS, Item=other),
+        lambda: dynamodb.get_item(TableName=TENANTS, Key=other),
+        lambda: dynamodb.delete_item(TableName=TENANTS, Key=own),
+        lambda: dynamodb.scan(TableName=TENANTS),
+        lambda: dynamodb.put_item(TableName="loudhailer-dev-sessions", Item={**own, "sessionId": {"S": "s"}}),
+    )

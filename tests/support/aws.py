@@ -1,0 +1,83 @@
+"""A local AWS as a process of its own, and its clients; a suite that uses the fixtures imports them in its conftest."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from loudhailer import codec
+from tests.support.reserved_words import refuse_reserved_words
+from tests.support.waiting import wait_until
+
+ACCOUNT = "111111111111"
+RUNNING = "LOUDHAILER_TEST_AWS"
+"""The variable with the URL of a local AWS that runs already and is to be used by the contract tests."""
+
+_STOP_SECONDS = 15
+_ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[str]:
+    """The URL of a local AWS that keeps its files in the directory and lives as long as the block."""
+    ready_file, log = directory / "ready", directory / "log"
+    command = [sys.executable, "-m", "tools.local_aws", "--port", "0", "--account", ACCOUNT]
+    command += ["--state-dir", str(directory / "state"), "--ready-file", str(ready_file)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, cwd=_ROOT) as process,
+    ):
+        try:
+            wait_until(lambda: ready_file.exists() or process.poll() is not None)
+            assert process.poll() is None, f"the local AWS did not start:\n{log.read_text()[-2000:]}"
+            yield str(codec.decode(ready_file.read_bytes())["endpoint"])
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def aws_client(service: str, endpoint: str) -> Any:
+    """A client of a service at the endpoint; as AWS, it takes no reserved word in an expression of DynamoDB."""
+    client = boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="local",
+        config=Config(max_pool_connections=64),
+    )
+    client.meta.events.register("provide-client-params.dynamodb", refuse_reserved_words)
+    return client
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a local AWS that lives as long as the test session, or of one that runs already."""
+    if endpoint := os.environ.get(RUNNING):
+        yield endpoint
+        return
+    with running(tmp_path_factory.mktemp("aws")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def aws(aws_endpoint: str) -> Callable[[str], Any]:
+    """Makes a client of a service of the local AWS."""
+    clients: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        if service not in clients:
+            clients[service] = aws_client(service, aws_endpoint)
+        return clients[service]
+
+    return client

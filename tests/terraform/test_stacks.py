@@ -1,0 +1,108 @@
+"""Terraform's own checks of every stack, with the backends and the values of all environments."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.running import SOURCE, copied, initialise, passed_runs, terraform
+
+ENVIRONMENTS = sorted(path.parent for path in SOURCE.glob("environments/*/backend.tf"))
+STACKS = sorted(path.parent.name for path in SOURCE.glob("stacks/*/versions.tf"))
+_GIVEN_BY_THE_RELEASE = """
+package = {
+  image = {
+    repository_url = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
+    digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+}
+"""
+_GIVEN_BY_THE_HUB = """
+cell = {
+  prefix                = "loudhailer-dev"
+  environment           = "dev"
+  region                = "eu-central-1"
+  account_id            = "555555555555"
+  role = {
+    arn         = "arn:aws:iam::222222222222:role/loudhailer-dev-subscriber-blue"
+    external_id = "blue-1"
+  }
+  shards = {
+    shard-6 = {
+      url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-shard-6"
+      arn = "arn:aws:sqs:eu-central-1:222222222222:loudhailer-dev-shard-6"
+    }
+  }
+  outcome_queue_url     = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-outcome"
+  dead_letter_queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-dead-letter"
+  lane_posts_per_second = 612
+  concurrency           = 2
+  timeout               = 10
+}
+"""
+GIVEN = {"hub": _GIVEN_BY_THE_RELEASE, "subscriber": _GIVEN_BY_THE_RELEASE + _GIVEN_BY_THE_HUB}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources."""
+    return copied(tmp_path_factory.mktemp("stacks") / "terraform")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_is_valid_with_every_backend_and_keeps_its_promises_with_the_values_of_every_environment(
+    tree: Path, stack: str
+) -> None:
+    """With the locked provider; values as they are committed go through all validations."""
+    root = tree / "stacks" / stack
+    lock = (root / ".terraform.lock.hcl").read_text()
+    initialise(root)
+    for backend in {(environment / "backend.tf").read_text() for environment in ENVIRONMENTS}:
+        (root / "backend.tf").write_text(backend)
+        assert "Success!" in terraform(root, "validate", "-no-color")
+    (root / "backend.tf").unlink()
+    assert (root / ".terraform.lock.hcl").read_text() == lock
+    planned = {
+        f"the_values_of_{environment.name}_can_be_planned": committed_values(environment, stack)
+        for environment in ENVIRONMENTS
+        if (environment / f"{stack}.tfbackend").exists()
+    }
+    assert planned
+    mocks, _, _ = (root / "tests" / f"{stack}.tftest.hcl").read_text().partition("\nvariables {")
+    runs = [
+        f'run "{name}" {{\n  command = plan\n  variables {{\n{values}\n  }}\n}}' for name, values in planned.items()
+    ]
+    (root / "tests" / "values.tftest.hcl").write_text("\n".join([mocks, *runs]))
+    passed = passed_runs(root)
+    assert set(planned) < set(passed)
+
+
+def committed_values(environment: Path, stack: str) -> str:
+    """The values of an environment for a stack, with what a release adds to them, as Terraform's language has them."""
+    values = (environment / f"{stack}.tfvars").read_text() + GIVEN.get(stack, "")
+    if stack == "hub":
+        for name, value in json.loads((environment / "subscribers.tfvars.json").read_text()).items():
+            values += f"{name} = {json.dumps(value)}\n"
+    return values
+
+
+def test_every_account_may_pull_the_image() -> None:
+    """An account that the registry's map forgets is found here, and not by its first release."""
+    settings = SOURCE / "environments"
+    deployed = {
+        account for stack in STACKS for path in settings.glob(f"*/{stack}.tfvars") for account in own_accounts(path)
+    } | {
+        subscriber["account_id"]
+        for path in settings.glob("*/subscribers.tfvars.json")
+        for subscriber in json.loads(path.read_text())["subscribers"].values()
+    }
+    local = own_accounts(settings / "local" / "hub.tfvars")
+    (keeper,) = (path for path in settings.glob("*/registry.tfvars") if "\naccounts " in path.read_text())
+    _, _, pulling = keeper.read_text().partition("\naccounts ")
+    assert deployed - local == set(re.findall(r'account_id += "(\d+)"', pulling))
+
+
+def own_accounts(values: Path) -> set[str]:
+    """The account that a file of values is for."""
+    return set(re.findall(r'^account_id += "(\d+)"', values.read_text(), re.MULTILINE))

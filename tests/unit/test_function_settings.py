@@ -1,0 +1,63 @@
+"""The variables of every function: which it needs, and where their bounds are."""
+
+from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loudhailer.errors import ConfigurationError
+from loudhailer.settings import from_env
+from tests.support.lambda_environment import VARIABLES
+
+FUNCTIONS = sorted(path.parent.name for path in Path(__file__).parents[2].glob("functions/*/settings.py"))
+
+
+def read(function: str, **changed: str) -> Any:
+    """A function's settings in the environment of all functions together, with some variables changed."""
+    return from_env(import_module(f"functions.{function}.settings").Settings, {**VARIABLES, **changed})
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function: str) -> None:
+    """One message has every variable that it needs, and no other; each becomes the field of its name."""
+    settings = import_module(f"functions.{function}.settings").Settings
+    needed = [field.name.upper() for field in fields(settings) if field.default is MISSING]
+    with pytest.raises(ConfigurationError) as refused:
+        from_env(settings, {})
+    assert str(refused.value) == f"bad environment: {'; '.join(f'{name} is missing' for name in needed)}"
+    found = read(function)
+    for name in needed:
+        value = getattr(found, name.lower())
+        assert VARIABLES[name] in {str(value), f"{value:.0f}" if isinstance(value, float) else str(value).lower()} or (
+            isinstance(value, tuple) and all(one in VARIABLES[name] for one in value)
+        )
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "legal", "illegal"),
+    [
+        ("authorizer", "CONNECTIONS_PER_PARTITION", ["1", "100000"], ["0", "100001"]),
+        ("authorizer", "MAX_PARTITIONS", ["1", "99999"], ["0", "100000"]),
+        ("post_message", "LANE_POSTS_PER_SECOND", ["0.1", "1000000"], ["0.09", "1000000.1"]),
+        ("post_message", "EXTERNAL_ID", ["ab", "+=,.@:/-", "x" * 1224], ["a", "a b", "x" * 1225]),
+        ("publish", "MESSAGE_LIFETIME_SECONDS", ["10", "3600"], ["9", "3601"]),
+        ("query", "CHUNK_SIZE", ["1", "500"], ["0", "501"]),
+        ("send_message", "MESSAGE_LIFETIME_SECONDS", ["10", "3600"], ["9", "3601"]),
+        ("send_message", "INBOX_LIFETIME_SECONDS", ["1", "31536000"], ["0", "31536001"]),
+        ("session_api", "TENANT_CLAIM", ["t", "custom:tenant_id", "https://a.b/c-d", "x" * 128], ["a b", "x" * 129]),
+        ("session_api", "LIST_TENANTS", ["true", "false"], ["True", "1"]),
+        ("session_api", "SESSIONS_TABLE", ["a_.", "x" * 255], ["ab", "x" * 256, "a b c"]),
+        ("console", "SESSION_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
+        ("console", "BROADCAST_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_variable_is_legal_up_to_its_bounds(function: str, name: str, legal: list[str], illegal: list[str]) -> None:
+    """At the bounds it is read; just beyond them the function refuses to start, and names the variable."""
+    for text in legal:
+        assert str(getattr(read(function, **{name: text}), name.lower())).removesuffix(".0") in {text, text.title()}
+    for text in illegal:
+        with pytest.raises(ConfigurationError, match=rf"^bad environment: {name} must be [^;]+$"):
+            read(function, **{name: text})

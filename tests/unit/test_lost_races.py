@@ -1,0 +1,161 @@
+"""What the DynamoDB adapters make of answers that the local AWS never gives: conflicts, and rows that go meanwhile."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.connect.dynamodb import DynamoRegister
+from functions.connect.port import Entry
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.tenancy.dynamodb import DynamoSessionStore
+from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+
+ACME, S1, S2 = TenantId("acme"), SessionId("s1"), SessionId("s2")
+FIRST = nth_partition(ACME, 0)
+A, B, C = (ConnectionKey(FIRST, ConnectionId(name)) for name in "abc")
+
+
+class Client:
+    """Answers each call as the test says, and notes it."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            self.calls.append((name, request))
+            answer = self._answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def refused() -> ClientError:
+    """A condition that does not hold."""
+    return ClientError({"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}, "Call")
+
+
+def cancelled(*reasons: dict[str, Any]) -> ClientError:
+    """A transaction that was cancelled, with a reason for each item."""
+    answer: Any = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": [*reasons]}
+    return ClientError(answer, "TransactWriteItems")
+
+
+CONFLICT = {"Code": "TransactionConflict"}
+NONE = {"Code": "None"}
+REFUSED = {"Code": "ConditionalCheckFailed"}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store: store.fix_sources(BROADCAST, [source(0), source(1)]),
+        lambda store: store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW),
+        lambda store: store.reopen_source(BROADCAST, 0),
+    ],
+    ids=["fix sources", "complete a source", "reopen a source"],
+)
+def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
+    write: Callable[[DynamoBroadcastStore], object],
+) -> None:
+    """It is not known to stand, so it is neither done nor refused."""
+    client: Any = Client(transact_write_items=cancelled(REFUSED, CONFLICT))
+    store = DynamoBroadcastStore(client, "broadcasts")
+    client.get_paginator = lambda _: Client(paginate=[])
+    with pytest.raises(TransientError, match="TransactWriteItems failed"):
+        write(store)
+
+
+def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
+    """It was there when it was put and is not when it is read: next time there is one or the other."""
+    client: Any = Client(put_item=refused(), get_item={})
+    store = DynamoBroadcastStore(client, "broadcasts")
+    with pytest.raises(TransientError, match="a broadcast's summary went away while it was recorded"):
+        store.record(summary())
+    with pytest.raises(TransientError, match="a chunk's row went away while it was fixed"):
+        store.fix_chunk(BROADCAST, chunk())
+
+
+@pytest.mark.parametrize(
+    ("row", "session", "entry"),
+    [
+        (CONFLICT, NONE, Entry.CONTENDED),
+        (NONE, CONFLICT, Entry.CONTENDED),
+        (CONFLICT, REFUSED | {"Item": {"sessionTTL": {"N": "100"}}}, Entry.SESSION_OVER),
+        (CONFLICT, REFUSED | {"Item": {"sessionTTL": {"N": "101"}}}, Entry.SESSION_FULL),
+        (NONE, REFUSED, Entry.SESSION_OVER),
+        (REFUSED | {"Item": {"sessionId": {"S": "s1"}}}, REFUSED, Entry.RECORDED_BEFORE),
+        (REFUSED | {"Item": {"sessionId": {"S": "s2"}}}, NONE, Entry.SESSION_OVER),
+        (REFUSED, CONFLICT, Entry.SESSION_OVER),
+    ],
+)
+def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entry: Entry) -> None:
+    """A refusal counts before a conflict, and of two refusals that of the connection's own row."""
+    register = DynamoRegister(Client(transact_write_items=cancelled(row, session)), "connections", "sessions")  # type: ignore[arg-type]
+    wanted = Connection(A, S1, 100, 7_600, None)
+    assert register.record(wanted, connections_per_session=2, session_expires_at=500) is entry
+
+
+def test_a_deletion_in_doubt_is_done_by_a_call_of_its_own() -> None:
+    """Of a batch: what was deleted and what is younger needs none."""
+    deleted = {"Item": {"connectionId": {"S": "a"}}}
+    younger = {"Error": {"Code": "ConditionalCheckFailed"}}
+    doubtful = {"Error": {"Code": "TransactionConflict"}}
+    client: Any = Client(batch_execute_statement={"Responses": [deleted, younger, doubtful]}, delete_item={})
+    assert DynamoConnectionStore(client, "connections").delete_older([A, B, C], 50) == 2
+    (_, (name, request)) = client.calls
+    assert name == "delete_item"
+    assert request == {
+        "TableName": "connections",
+        "Key": {"partition": {"S": FIRST}, "connectionId": {"S": "c"}},
+        "ConditionExpression": "connectedAt < :time",
+        "ExpressionAttributeValues": {":time": {"N": "50"}},
+    }
+    client = Client(batch_execute_statement={"Responses": [doubtful]}, delete_item=refused())
+    assert DynamoConnectionStore(client, "connections").delete_older([C], 50) == 0
+
+
+def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
+    """Of a batch: a session that was written or is not there needs none."""
+    gone = {(ACME, S1): [A], (ACME, SessionId("none")): [B], (ACME, S2): [C]}
+    answers = [{}, {"Error": {"Code": "ConditionalCheckFailed"}}, {"Error": {"Code": "ThrottlingError"}}]
+    client: Any = Client(batch_execute_statement={"Responses": answers}, update_item={})
+    DynamoSessionStore(client, "sessions").forget_all(gone)
+    (_, (name, request)) = client.calls
+    assert name == "update_item"
+    assert request["Key"] == {"tenantId": {"S": "acme"}, "sessionId": {"S": "s2"}}
+    assert request["ExpressionAttributeValues"] == {":gone": {"SS": ["00000#c"]}}
+
+
+def test_a_session_that_goes_while_it_is_kept_alive_is_gone() -> None:
+    """It is never brought back."""
+    row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "200"}}
+    client: Any = Client(get_item={"Item": row}, update_item=refused())
+    assert DynamoSessionStore(client, "sessions").keep_alive(ACME, S1, session_seconds=200, now=100) is None
+
+
+def test_an_error_page_is_left_to_the_sdk() -> None:
+    """The codec takes the items of pages that are answers."""
+    registered: list[Any] = []
+    client: Any = Client()
+    client.meta = Client()
+    client.meta.events = Client()
+    client.meta.events.register = lambda *event_and_handler: registered.append(event_and_handler)
+    assert parse_pages_fast(client) is client
+    ((event, take),) = registered
+    assert event == "before-parse.dynamodb.Query"
+    refusal, parsed = {"status_code": 400, "body": b'{"__type":"ValidationException"}'}, dict[str, Any]()
+    take(response_dict=refusal, customized_response_dict=parsed)
+    assert (refusal["body"], parsed) == (b'{"__type":"ValidationException"}', {})
+    page = {"status_code": 200, "body": b'{"Items":[{"a":{"S":"b"}}],"Count":1}'}
+    take(response_dict=page, customized_response_dict=parsed)
+    assert (page["body"], parsed) == (b'{"Count":1}', {"Items": [{"a": {"S": "b"}}]})
