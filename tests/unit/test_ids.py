@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,25 @@ def test_what_is_not_an_id_is_refused_by_the_fields_name(
 ) -> None:
     """Separators, white space, other scripts, control characters and other types never get in, nor into the error."""
     del alphabet, longest
-    for value in ("", " ", "a b", "a#b", "a:b", "a,b", "a\n", "\na", "ä", "٣", "a\0", None, 7, True, ["a"], {}):
+    values: tuple[Any, ...] = (
+        "",
+        " ",
+        "a b",
+        "a#b",
+        "a:b",
+        "a,b",
+        "a\n",
+        "\na",
+        "ä",
+        "٣",
+        "a\0",
+        None,
+        7,
+        True,
+        ["a"],
+        {},
+    )
+    for value in values:
         with pytest.raises(InvalidFieldError) as refused:
             parse(value)
         assert refused.value.field == field
