@@ -99,6 +99,7 @@ def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
     assert world.end(record(1, key("a"))) == []
     assert world.sender.closed == ["a"]
     assert world.rows.rows == {}
+    assert world.tenants == {TenantId("acme")}
 
 
 def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:

@@ -255,3 +255,16 @@ def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: s
         together |= part
     assert together == chunk.remaining
     assert told.gone & chunk.young == 0
+
+
+def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
+    logged: Callable[..., list[Any]],
+) -> None:
+    """Whether it is given up or goes back."""
+    world = World({0: [Outcome.REJECTED], 1: [Outcome.FAILED]})
+    world.run(chunk_message(3, attempt=2))
+    keys = ("message", "broadcast_id", "chunk_id", "attempt", "remaining", "reason", "delay_seconds")
+    assert logged(*keys) == [
+        ("part of the chunk is given up", "broadcast-1", "0.0", 2, 1, "the gateway refuses the frame", None),
+        ("part of the chunk goes back", "broadcast-1", "0.0", 2, 1, None, 2),
+    ]
