@@ -1,12 +1,15 @@
 """Unit tests have no network: what needs a socket is an integration test. Metrics are summed, not written."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 from pytest_socket import disable_socket
 
-from loudhailer.observability import metrics
+from loudhailer import codec
+from loudhailer.observability import logger, metrics
 
 
 def pytest_runtest_setup() -> None:
@@ -24,3 +27,21 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(metrics, "add_metric", add_metric)
     return sums
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What the test's code logs, line by line."""
+    stream = StringIO()
+    handler: Any = logger.registered_handler
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)
+
+
+@pytest.fixture
+def logged(log: StringIO) -> Callable[..., list[tuple[Any, ...]]]:
+    """The values of the keys that are asked for, in each line that the test's code logs."""
+    return lambda *keys: [
+        tuple(line.get(key) for key in keys) for line in map(codec.decode_object, log.getvalue().splitlines())
+    ]

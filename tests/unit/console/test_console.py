@@ -13,7 +13,6 @@ from functions.console.console import Console, Document, read_files
 from functions.console.settings import Settings
 from loudhailer import codec
 from loudhailer.errors import ConfigurationError
-from loudhailer.observability import metrics
 from loudhailer.settings import from_env
 
 FILES = read_files(Path(str(functions.console.__file__)).with_name("page"))
@@ -51,14 +50,6 @@ class Markup(HTMLParser):
     def attributes(self, name: str) -> list[str]:
         """The values of an attribute, wherever it stands."""
         return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
-
-
-@pytest.fixture(autouse=True)
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The sum of each metric."""
-    sums: Counter[str] = Counter()
-    monkeypatch.setattr(metrics, "add_metric", lambda *, name, value, **_: sums.update({name: value}))
-    return sums
 
 
 @pytest.fixture
@@ -144,6 +135,7 @@ def test_what_is_no_part_is_not_found(console: Console, file: str) -> None:
     """A name is looked up among what was read at init: it is never a path."""
     response = get_part(console, file)
     assert (response["statusCode"], codec.decode(response["body"])) == (404, {"message": "Not Found"})
+    assert response["headers"]["content-type"] == "application/json"
     assert response["headers"]["cache-control"] == "no-store"
     assert response["headers"]["x-content-type-options"] == "nosniff"
 

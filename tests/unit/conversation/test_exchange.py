@@ -50,10 +50,19 @@ def world() -> World:
     return World()
 
 
+TEXTS = {
+    "NOT_JSON": "the frame is not a JSON object",
+    "SESSION_OVER": "the session is over",
+    "TRY_AGAIN": "this did not work now: try again",
+    "UNKNOWN_CALLER": "the connection is not known here: connect again",
+}
+"""The text of each error."""
+
+
 def code(frame: Any) -> str:
     """The code of an error frame, which names the connection and the request."""
     assert (frame["connectionId"], frame["requestId"]) == (KEY.connection_id, "r=1")
-    assert frame["error"]["message"]
+    assert frame["error"]["message"] == TEXTS.get(frame["error"]["code"], frame["error"]["message"])
     return str(frame["error"]["code"])
 
 

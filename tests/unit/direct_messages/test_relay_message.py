@@ -376,6 +376,17 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
     assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
 
 
+def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
+    """By the same wake."""
+    world = World()
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP)
+    world.store("a")
+    world.wake(laptop, behind=True)
+    assert (world.sender.closed, world.got(LAPTOP), world.got(PHONE)) == ([LAPTOP], [], ["a"])
+    assert (world.waiting, world.wakes()) == ([], [])
+
+
 def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
     """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
     world = World({LAPTOP: [UNSENT, FAILED]})

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -206,6 +207,16 @@ def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
     ]
     assert [frame["message"] for frame in stage.told(THREE)] == ["Too Many Requests"]
     assert counted["MessageThrottled"] == 3
+    assert set(stage.reached) == {TENANT}
+
+
+def test_what_is_refused_does_not_keep_its_session_alive() -> None:
+    """Who is over the limit is not in use."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW, 1)
+    stage(*numbered([1, 2], limit=1))
+    assert stage.sessions.rows[TENANT, SessionId("s1")].expires_at == NOW + 200
 
 
 def test_the_next_minute_is_another_one() -> None:
@@ -292,6 +303,9 @@ def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, count
     stage.open("s1", ONE, TWO)
     assert stage(*numbered([1, 2], receives=DELIVERIES)) == {}
     assert stage.sender.closed == [TWO]
+    assert [endpoint for endpoint, _ in stage.sender.calls] == [ENDPOINT] * 2
+    assert stage.sender.calls[-1] == (ENDPOINT, 1.0)
+    assert 0 < stage.sender.calls[0][1] <= 5
     assert numbers_told(stage, ONE) == [1, 2]
     assert stage.told(TWO) == []
     assert counted["ConnectionClosed"] == 1
@@ -342,7 +356,8 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record(body)) == {}
-    assert [frame["error"]["code"] for frame in stage.told(ONE)] == ["NOT_JSON"]
+    error = {"code": "NOT_JSON", "message": "the frame is not a JSON object"}
+    assert [frame["error"] for frame in stage.told(ONE)] == [error]
     assert stage.told(TWO) == []
     assert counted["MessageRefused"] == 1
 
@@ -352,7 +367,8 @@ def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
     stage = Stage()
     stage.open("s1", ONE, TWO)
     assert stage(record({"message": "x" * 131_000}), *numbered([2])) == {}
-    assert [frame["error"]["code"] for frame in stage.told(ONE) if "error" in frame] == ["TOO_LONG"]
+    error = {"code": "TOO_LONG", "message": "the reply would have more than 131072 bytes"}
+    assert [frame["error"] for frame in stage.told(ONE) if "error" in frame] == [error]
     assert numbers_told(stage, TWO) == [2]
 
 
@@ -387,7 +403,7 @@ def test_a_session_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Mon
     assert numbers_told(stage, TWO) == [3]
 
 
-def test_no_id_of_a_session_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_id_of_a_session_is_logged(log: StringIO) -> None:
     """Not even when everything goes wrong."""
     secret = "0b5c6c1e-a-secret"
     stage = Stage({ONE: [Outcome.THROTTLED, Outcome.DELIVERED]})
@@ -397,6 +413,6 @@ def test_no_id_of_a_session_is_logged(capfd: pytest.CaptureFixture[str]) -> None
         record("bad", session=secret, attributes={"tenantId": ""}),
     )
     stage(record("bad", session=secret))
-    captured = capfd.readouterr()
-    assert secret not in captured.out + captured.err
+    assert log.getvalue()
+    assert secret not in log.getvalue()
     assert stage.sessions.rows == {}

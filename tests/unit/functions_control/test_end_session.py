@@ -80,6 +80,7 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
     assert sorted(world.sender.closed) == ["a", "b"]
     assert list(world.rows.rows) == [key("other")]
     assert (counted["SessionEnded"], counted["SessionConnectionClosed"]) == (1, 2)
+    assert world.sender.calls == [("https://example.test/live", SECONDS)]
 
 
 def test_a_connection_that_is_gone_is_fine() -> None:
@@ -98,6 +99,7 @@ def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
     assert world.end(record(1, key("a"))) == []
     assert world.sender.closed == ["a"]
     assert world.rows.rows == {}
+    assert world.tenants == {TenantId("acme")}
 
 
 def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:

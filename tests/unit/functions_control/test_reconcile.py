@@ -126,6 +126,7 @@ def test_expired_connections_are_deleted(world: World, counted: Counter[str]) ->
 
 def test_many_partitions_are_swept_within_an_hour(world: World) -> None:
     """A part of them each minute, none left out."""
+    world.now += 17
     partitions = [nth_partition(ACME, number) for number in range(300)]
     world.put(*map(PartitionCount, partitions))
     for partition in partitions:

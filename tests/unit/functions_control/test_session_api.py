@@ -111,7 +111,8 @@ def test_a_session_is_bound_to_one_player(world: World) -> None:
     """Another player gets 409; without a player it is only refreshed."""
     assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
     status, body = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
-    assert (status, body["error"]["field"]) == (409, "playerId")
+    error = {"field": "playerId", "message": "the session is bound to another player"}
+    assert (status, body) == (409, {"error": error})
     assert world.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
     assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
@@ -228,6 +229,10 @@ def test_a_broadcast_is_reported(world: World) -> None:
 def test_an_unknown_broadcast_is_not_found(world: World) -> None:
     """404 names the field, and so does the 400 for an id that cannot be one."""
     status, body = world.call("GET /broadcast/{id}", id="b2")
-    assert (status, body["error"]["field"]) == (404, "broadcastId")
+    assert (status, body) == (
+        404,
+        {"error": {"field": "broadcastId", "message": "there is no such broadcast"}},
+    )
     status, body = world.call("GET /broadcast/{id}", id="b 2")
-    assert (status, body["error"]["field"]) == (400, "broadcastId")
+    reason = "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"
+    assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})

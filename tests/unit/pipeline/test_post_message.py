@@ -20,6 +20,7 @@ from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
 from tests.support.broadcasts import (
     ACCOUNT,
+    ENDPOINT,
     FRAME,
     LIFETIME,
     NOW,
@@ -76,6 +77,9 @@ def test_a_chunk_that_is_delivered_is_told_in_one_outcome() -> None:
     world = World()
     world.run(chunk_message(3))
     assert world.sender.delivered == [(connection(place), FRAME.encode()) for place in range(3)]
+    ((endpoint, seconds),) = world.sender.calls
+    assert endpoint == ENDPOINT
+    assert 0 < seconds <= 5
     assert world.outcomes.bodies == [outcome(3, delivered=0b111).to_wire()]
     assert world.shard.bodies == []
 
@@ -251,3 +255,16 @@ def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: s
         together |= part
     assert together == chunk.remaining
     assert told.gone & chunk.young == 0
+
+
+def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
+    logged: Callable[..., list[Any]],
+) -> None:
+    """Whether it is given up or goes back."""
+    world = World({0: [Outcome.REJECTED], 1: [Outcome.FAILED]})
+    world.run(chunk_message(3, attempt=2))
+    keys = ("message", "broadcast_id", "chunk_id", "attempt", "remaining", "reason", "delay_seconds")
+    assert logged(*keys) == [
+        ("part of the chunk is given up", "broadcast-1", "0.0", 2, 1, "the gateway refuses the frame", None),
+        ("part of the chunk goes back", "broadcast-1", "0.0", 2, 1, None, 2),
+    ]

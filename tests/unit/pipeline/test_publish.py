@@ -43,7 +43,7 @@ class World:
     def post(self, body: object, *, raw: bool = False) -> tuple[int, Any]:
         """The status and the body of the answer to `POST /broadcast`."""
         answer = respond(self.publish, http_event(body if raw and isinstance(body, str) else json.dumps(body)))
-        assert answer["headers"]["content-type"] == "application/json"
+        assert answer["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
         return answer["statusCode"], json.loads(answer["body"])
 
     @property
@@ -146,12 +146,43 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
     assert world.broadcasts.summary(BroadcastId("b1")) is None
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"message": ...}, "message: is missing"),
+        ({"audience": ...}, "audience: is missing"),
+        (
+            {"audience": {}},
+            'audience: must be {"all": true}, {"tenantId"}, or a tenantId with one of roomKey, playerId, sessionId',
+        ),
+        ({"audience": {"all": 1}}, "audience.all: must be true"),
+        ({"audience": {"tenantId": ""}}, "audience.tenantId: must be 1 to 64 letters, digits, '_' or '-'"),
+        (
+            {"audience": {"tenantId": "acme", "roomKey": ""}},
+            "audience.roomKey: must be 1 to 128 letters, digits, '_', '.', '@' or '-'",
+        ),
+        ({"audience": {"tenantId": "nobody"}}, "audience.tenantId: is not a tenant"),
+        ({"x" * 70: 1}, f"{'x' * 64}: is not a field of a broadcast"),
+        ({"broadcastId": "b" * 65}, "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"),
+        (
+            {"message": message_of(MAX_FRAME_BYTES + 1)},
+            "message: makes a frame of 131073 bytes; 131072 are the most",
+        ),
+    ],
+)
+def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str) -> None:
+    """In one sentence, with what is legal."""
+    request = {name: value for name, value in (REQUEST | changed).items() if value is not ...}
+    _, body = World().post(request)
+    assert body["error"]["message"] == message
+
+
 @pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', '{"message":"\\ud800"}', "{}{}", "[" * 5000])
 def test_what_is_not_json_is_refused(text: str) -> None:
     """400, and the body is named."""
     world = World()
     status, body = world.post(text, raw=True)
-    assert (status, body["error"]["field"]) == (400, "body")
+    assert (status, body["error"]) == (400, {"field": "body", "message": "body: must be a JSON object"})
     assert world.announced == []
 
 
@@ -166,7 +197,8 @@ def test_a_message_that_is_nested_too_deeply_is_refused() -> None:
     """A parser may take it, an encoder does not; the message is named."""
     nested = '{"audience":{"all":true},"message":' + "[" * 500 + "]" * 500 + "}"
     status, body = World().post(nested, raw=True)
-    assert (status, body["error"]["field"]) == (400, "message")
+    message = "message: is nested too deeply or is no JSON"
+    assert (status, body) == (400, {"error": {"field": "message", "message": message}})
 
 
 def test_a_frame_of_exactly_128_kb_is_accepted() -> None:
@@ -207,7 +239,8 @@ def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -
     world = World()
     world.post(REQUEST)
     status, body = world.post({**REQUEST, **other})
-    assert (status, body["error"]["field"]) == (409, "broadcastId")
+    message = "broadcastId: was used for a broadcast with other content"
+    assert (status, body) == (409, {"error": {"field": "broadcastId", "message": message}})
     assert len(world.announced) == 1
 
 

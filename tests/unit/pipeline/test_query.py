@@ -466,3 +466,11 @@ def test_a_malformed_source_is_a_permanent_error() -> None:
     """It is refused before anything is read."""
     with pytest.raises(MalformedMessageError):
         World().query()('{"v":2}')
+
+
+def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., list[Any]]) -> None:
+    """By which an operator follows them."""
+    world = World()
+    world.connect(map(key, range(4)))
+    world.run()
+    assert logged("message", "broadcast_id", "source", "chunks", "recipients") == [("chunks sent", BROADCAST, 0, 2, 4)]

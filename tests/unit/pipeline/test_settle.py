@@ -259,3 +259,11 @@ def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
     (error,) = world.run(outcome(second, gone=0b10)).values()
     assert isinstance(error, PermanentError)
     assert world.tally() == Tally(size=first, delivered=0b1, by_account={ACCOUNT: 1}, settled_at=NOW * 1000)
+
+
+def test_a_deletion_is_logged_with_its_chunk(logged: Callable[..., list[Any]]) -> None:
+    """And how many rows there were."""
+    World().run(outcome(gone=0b011))
+    assert logged("message", "broadcast_id", "chunk_id", "deleted") == [
+        ("stale connections deleted", BROADCAST, "0.0", 2)
+    ]

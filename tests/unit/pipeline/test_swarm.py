@@ -248,3 +248,11 @@ def test_everyone_is_every_tenant() -> None:
     world = World({partition(0): 1, partition(0, "other"): 1})
     world.run(Everyone())
     assert {tenant_of(key) for key in world.planned()} == {"acme", "other"}
+
+
+def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[Any]]) -> None:
+    """By which an operator follows it."""
+    world = World(SEVEN)
+    world.run()
+    sources = len(world.sent)
+    assert logged("message", "broadcast_id", "sources", "sent") == [("sources sent", BROADCAST, sources, sources)]

@@ -1,6 +1,7 @@
 """What nobody could handle ends as failed, and rests where it can be sent again."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -142,3 +143,9 @@ def test_a_message_of_no_kind_is_refused() -> None:
     """There is nothing to settle in it."""
     with pytest.raises(MalformedMessageError):
         World().give_up('{"v":1}')
+
+
+def test_a_message_that_is_given_up_is_logged(logged: Callable[..., list[Any]]) -> None:
+    """With its broadcast and its kind."""
+    World().give_up(announcement().to_wire())
+    assert ("message given up", BROADCAST, "Announcement") in logged("message", "broadcast_id", "kind")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -163,3 +164,17 @@ def test_poison_behind_a_failure_keeps_its_place() -> None:
     errors = {"message-0": TransientError("later"), "message-1": PermanentError("bad")}
     assert failed(consume_fifo(batch, failing(errors), dead_letters)) == ["message-0", "message-1"]
     assert dead_letters.bodies == []
+
+
+def test_a_failure_is_logged_with_the_message(logged: Callable[..., list[Any]]) -> None:
+    """Whether it comes again, is moved, or could not be moved."""
+    errors = {"a": TransientError("later"), "b": PermanentError("never")}
+    consume(event("a", "b"), raising(errors, []), MemoryQueue())
+    down = MemoryQueue()
+    down.down = True
+    consume(event("b"), raising(errors, []), down)
+    assert logged("message", "message_id", "exception_name", "reason") == [
+        ("message failed and will be delivered again", "message-0", "TransientError", None),
+        ("message moved to the dead-letter queue", "message-1", None, "never"),
+        ("message could not be moved to the dead-letter queue", "message-0", "TransientError", None),
+    ]

@@ -46,6 +46,24 @@ def test_what_nobody_could_read_is_refused(name: object) -> None:
     assert refusal.value.field == "nickName"
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "must be 1 to 64 characters"),
+        ("x" * 65, "must be 1 to 64 characters"),
+        ("a\nb", "must have no control characters"),
+        ("\u200b", "must have a visible character"),
+        ("\u0301", "must have a visible character"),
+    ],
+    ids=["none", "long", "line", "space", "accent"],
+)
+def test_a_refusal_says_what_is_wrong_with_the_nickname(name: str, reason: str) -> None:
+    """In one sentence, without the name."""
+    with pytest.raises(InvalidFieldError) as refusal:
+        nickname(name)
+    assert refusal.value.reason == reason
+
+
 def test_a_row_without_a_room_says_nothing_of_one() -> None:
     """Whatever else it says."""
     assert membership_of({"nickName": {"S": "Ann"}}) is None

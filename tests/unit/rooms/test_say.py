@@ -62,6 +62,7 @@ def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Coun
     assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
     assert talk.announced == []
     assert counted["RoomMessageSent"] == 1
+    assert talk.sender.calls == [(ENDPOINT, 3.0)]
 
 
 def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
@@ -81,8 +82,8 @@ def test_who_is_not_in_the_room_has_no_say(talk: Talk, counted: Counter[str]) ->
     assert talk.say(eve) is None
     assert talk.posted == {"eve": [said("eve")]}
     talk.connections.delete(bob)
-    assert talk.say(bob)["error"]["code"] == "NOT_IN_ROOM"
-    assert counted["FrameRefused"] >= 1
+    assert talk.say(bob)["error"] == {"code": "NOT_IN_ROOM", "message": "join the room before you speak in it"}
+    assert counted["FrameRefused"] == 3
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t ", "\u3000"])
@@ -121,6 +122,8 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
     with pytest.raises(InvalidFieldError) as refusal:
         talk.say(ann, **frame)
     assert refusal.value.field == field
+    if field == "content":
+        assert refusal.value.reason == "must be a text of at most 4096 characters"
     assert talk.posted == {}
 
 
