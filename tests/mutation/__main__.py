@@ -17,9 +17,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import chdir
 from hashlib import sha256
 from pathlib import Path
 
+from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.mutation.file_mutation import mutate_file_contents
 from mutmut.utils.format_utils import get_mutant_name
 
@@ -81,15 +83,18 @@ def meaningless() -> set[str]:
     return {line.split()[0] for line in MEANINGLESS.read_text().splitlines() if line and not line.startswith("#")}
 
 
-def mutmut(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """What mutmut prints."""
-    command = [sys.executable, "-m", "mutmut", *arguments]
+def run(names: list[str], endpoint: str) -> None:
+    """Run the mutants, with the contract tests on the local AWS at the endpoint."""
     done = subprocess.run(
-        command, cwd=PLACE, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mutmut", "run", *names],
+        cwd=PLACE,
+        env=os.environ | {aws.RUNNING: endpoint},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(f"{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 def main() -> None:
@@ -105,7 +110,7 @@ def main() -> None:
     lay_out()
     names = options.names or sample(all_mutants(), options.size, options.seed)
     with tempfile.TemporaryDirectory() as directory, aws.running(Path(directory)) as endpoint:
-        mutmut("run", *names, environment={aws.RUNNING: endpoint})
+        run(names, endpoint)
     found = statuses(names)
     counts = Counter(found.values())
     killed = counts["killed"] + counts["timeout"]
@@ -117,7 +122,11 @@ def main() -> None:
         f"of the {meant} meaningful ones {killed / meant:.1%}: {dict(counts)}"
     )
     (PLACE / "results.json").write_text(json.dumps(found, indent=1))
-    diffs = "\n".join(f"```diff\n{mutmut('show', name)}```\n" for name in [*missed, *set(left).difference(missed)])
+    with chdir(PLACE):
+        diffs = "\n".join(
+            f"`{name}`: {found[name]}\n\n```diff\n{get_diff_for_mutant(name)}```\n"
+            for name in [*missed, *sorted(set(left).difference(missed))]
+        )
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
     print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
 

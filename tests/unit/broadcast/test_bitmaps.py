@@ -56,5 +56,5 @@ def test_a_bit_beyond_the_size_is_refused(size: int, beyond: int) -> None:
 @pytest.mark.parametrize("text", [None, 7, True, [], {}, "AQ", "A===", "ä", "AQ==\n", "A Q=", "_w==", "\ud800"])
 def test_what_is_not_base64_is_refused(text: object) -> None:
     """Other types, other alphabets, wrong padding and white space are malformed."""
-    with pytest.raises(MalformedMessageError):
+    with pytest.raises(MalformedMessageError, match=r"^a bitmap is not base64$"):
         bitmaps.from_wire(text, 8)

@@ -115,3 +115,11 @@ def test_a_message_without_a_frame_is_malformed(wire: dict[str, object]) -> None
     """A missing frame, another encoding, bad base64 and bad UTF-8 are refused."""
     with pytest.raises(MalformedMessageError):
         frames.from_wire(wire)
+
+
+def test_a_frame_travels_as_whatever_is_shorter() -> None:
+    """Its text as JSON has it, without the quotes around it, or base64; the text where both are as long."""
+    assert frames.to_wire('"ab') == {"data": '"ab'}
+    assert frames.to_wire('""a') == {"data": "IiJh", "encoding": "base64"}
+    assert frames.to_wire("a") == {"data": "a"}
+    assert frames.to_wire('""""') == {"data": '""""'}

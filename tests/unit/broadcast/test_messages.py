@@ -136,6 +136,30 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "reason"),
+    [
+        ("chunk", {"endpoint": "?"}, "endpoint must be a URL"),
+        ("chunk", {"connections": []}, "connections must be lists of ids by partition"),
+        ("chunk", {"attempt": 0}, "attempt must be a whole number, 1 or more"),
+        ("chunk", {"chunkId": "0"}, "chunkId: must be {source}.{number}"),
+        ("chunk", {"v": 2}, "version must be 1"),
+        ("outcome", {"account": ""}, "account must be an AWS account id"),
+        ("partition", {"partitions": {}}, "partitions must be a list"),
+        ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),
+        ("announcement", {"publishedAt": -1}, "publishedAt must be a whole number, 0 or more"),
+        ("announcement", {"data": ""}, "data is missing"),
+        ("announcement", {"encoding": "gzip"}, "encoding must be base64 or absent"),
+        ("announcement", {"encoding": "base64", "data": "?"}, "data is not base64 of UTF-8"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(kind: str, fields: dict[str, object], reason: str) -> None:
+    """It is the dead letter's reason."""
+    with pytest.raises(MalformedMessageError) as refused:
+        READERS[kind][0](changed(kind, **fields))
+    assert str(refused.value) == reason
+
+
 def test_a_source_has_exactly_one_scope() -> None:
     """None, two, or one whose name is illegal is refused."""
     wire = json.loads(partition_message().to_wire())

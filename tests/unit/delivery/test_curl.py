@@ -1,5 +1,6 @@
 """The sender on libcurl, against a server of the test's own."""
 
+import random
 import ssl
 import time
 from collections import Counter
@@ -276,3 +277,17 @@ def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     with running({ONE: ["hang"]}) as api:
         sender(rate=2).post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=1.5)
     assert 0 < turns < 500
+
+
+def test_retries_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over half of the delay and half as much again, so that not all of them come at the same moment."""
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return least
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    with running({ONE: [500, 200]}) as api:
+        sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=10)
+    assert drawn == [(0.5, 1.5)]

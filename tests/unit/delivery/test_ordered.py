@@ -1,5 +1,6 @@
 """The ordered sender on libcurl, against a server of the test's own."""
 
+import random
 import ssl
 import time
 from collections import Counter
@@ -221,3 +222,17 @@ def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     with running({ONE: ["hang"], TWO: [429]}) as api:
         sender().post_in_order(api.endpoint, {ONE: FRAMES, TWO: FRAMES, THREE: FRAMES}, seconds=1)
     assert 0 < turns < 500
+
+
+def test_retries_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over half of the delay and half as much again, so that not all of them come at the same moment."""
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return least
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    with running({ONE: [500, 200]}) as api:
+        sender().post_in_order(api.endpoint, dict.fromkeys([ONE, TWO], FRAMES), seconds=20)
+    assert drawn == [(0.5, 1.5)]

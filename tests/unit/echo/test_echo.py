@@ -311,6 +311,15 @@ def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, count
     assert counted["ConnectionClosed"] == 1
 
 
+def test_each_connection_that_is_closed_is_counted(counted: Counter[str]) -> None:
+    """Those of several sessions together."""
+    stage = Stage({TWO: [Outcome.FAILED, Outcome.DELIVERED], THREE: [Outcome.FAILED, Outcome.DELIVERED]})
+    stage.open("s1", ONE, TWO, THREE)
+    assert stage(*numbered([1], receives=DELIVERIES)) == {}
+    assert sorted(stage.sender.closed) == [TWO, THREE]
+    assert counted["ConnectionClosed"] == 2
+
+
 def test_a_connection_that_was_only_late_is_not_closed() -> None:
     """There was no time to post to it: that says nothing of its client."""
     stage = Stage({TWO: [Outcome.UNSENT]})

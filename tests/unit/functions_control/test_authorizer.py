@@ -135,6 +135,7 @@ def test_a_bad_identity_is_denied(authorizer: Authorizer, counted: Counter[str],
     policy = authorizer(event(**query))
     assert effect(policy) == "Deny"
     assert "context" not in policy
+    assert policy["principalId"] == "unknown"
     assert counted["HandshakeDenied"] == 1
 
 
