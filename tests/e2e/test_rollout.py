@@ -1,6 +1,6 @@
 """A dry run of the rollout to subscribers on a local stack: wave after wave, each account as its workflow does it.
 
-The short form, a shift that is taken back, is `test_release.py::test_a_digest_that_fails_is_taken_back_and_rolled_back`.
+`test_release.py` has the short form: a shift that is taken back.
 """
 
 import json
