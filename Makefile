@@ -7,7 +7,7 @@ SHELL := bash
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
-CHECKOV := LOG_LEVEL=ERROR $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+CHECKOV := LOG_LEVEL=ERROR UV_TOOL_DIR=.tools/uv-tools $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
 TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
@@ -21,7 +21,8 @@ help: ## List the targets.
 
 .PHONY: setup
 setup: ## Bring what is missing: uv, Python, the packages of the lock into .venv, Terraform and its AWS provider.
-	@tools/bootstrap uv sync --frozen
+	@[[ -e .venv ]] || echo 'Installing the packages that the lock names into .venv.' >&2
+	@tools/bootstrap uv sync --frozen --quiet
 	@$(TERRAFORM)
 
 .PHONY: demo
@@ -94,6 +95,10 @@ image-base: setup ## Write down the digest of AWS's base; releases stand on it.
 .PHONY: bench
 bench: setup $(NODE_MODULES) ## Measure senders, lanes, functions, cold starts, 10,000 sockets; writes docs/benchmarks.md.
 	$(RUN) python -m tests.bench
+
+.PHONY: mutants
+mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many the fast tests detect; writes build/mutants/report.md.
+	$(RUN) python -m tests.mutation
 
 ##@ Check
 
@@ -232,4 +237,4 @@ engine:
 			'root on Debian needs no more than: apt-get install docker.io mmdebstrap.' >&2; exit 1; }
 
 $(NODE_MODULES): tests/package-lock.json
-	@$(RUN) npm ci --prefix tests --ignore-scripts --no-audit --no-fund
+	@$(RUN) npm ci --prefix tests --cache .tools/npm --ignore-scripts --no-audit --no-fund

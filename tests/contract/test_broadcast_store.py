@@ -199,7 +199,8 @@ def test_a_source_is_completed_once(store: BroadcastStore) -> None:
     store.fix_sources(BROADCAST, [source(0), source(1)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
     assert store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
-    assert not store.complete_source(BROADCAST, 0, chunks=1, dispatched=4, now=NOW_MS + 1)
+    for chunks in (1, 2):
+        assert not store.complete_source(BROADCAST, 0, chunks=chunks, dispatched=4, now=NOW_MS + 1)
     assert store.sources(BROADCAST) == [replace(source(0), dispatched=3, queried_at=NOW_MS), source(1)]
 
 
@@ -224,6 +225,8 @@ def test_a_tally_is_put_only_in_place_of_the_one_that_was_read(store: BroadcastS
     assert store.replace_tally(KEY, first, second)
     assert not store.replace_tally(KEY, first, third)
     assert store.replace_tally(KEY, second, third)
+    for changed in (replace(third, delivered=0b001), replace(third, gone=0b110), replace(third, failed=0b100)):
+        assert not store.replace_tally(KEY, changed, first)
     assert store.tallies_of([KEY]) == {KEY: third}
     assert third.by_account == {ACCOUNT: 1, OTHER_ACCOUNT: 1}
 
@@ -285,7 +288,9 @@ def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStor
     """It has the chunks that it had, and can be completed again; one that is open stays as it is."""
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
-    store.reopen_source(BROADCAST, 0)
+    for number in (0, 1):
+        store.reopen_source(BROADCAST, number)
+    assert store.sources(BROADCAST) == [source(0)]
     store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)
     store.reopen_source(BROADCAST, 0)
     assert store.source(BROADCAST, 0) == source(0)

@@ -109,6 +109,8 @@ def test_reading_goes_on_after_an_id(case: Case) -> None:
         case.add(connection(name))
     found = flat(case.store.in_partition(FIRST, after=ConnectionId("b"), not_expired_at=0))
     assert [name for name, _ in found] == ["c", "d"]
+    found = flat(case.store.in_partition(FIRST, after=ConnectionId("c"), not_expired_at=0))
+    assert [name for name, _ in found] == ["d"]
 
 
 def test_expired_connections_are_not_recipients(case: Case) -> None:

@@ -58,6 +58,34 @@ def test_a_total_does_not_go_below_zero(store: LimitStore) -> None:
     assert store.total(ACME) == TenantTotal(0)
     store.release(TenantId("nobody"), 1)
     assert store.total(TenantId("nobody")) == TenantTotal()
+    store.reserve(ACME, 5)
+    store.release(ACME, 1)
+    assert store.total(ACME) == TenantTotal(0)
+
+
+@pytest.mark.parametrize("meanwhile", [2, 3])
+def test_a_total_that_rises_while_it_is_released_is_not_lost(aws: Any, table: Any, meanwhile: int) -> None:
+    """It was lower than what is released, and no more a moment later: what is reserved by then stays reserved."""
+    client, name = aws("dynamodb"), table("limits")
+    rival = DynamoLimitStore(client, name, pause=never)
+    rival.reserve(ACME, 5)
+
+    class Slow:
+        """The client; after its first call another environment reserves."""
+
+        calls = 0
+
+        def update_item(self, **request: Any) -> Any:
+            """As DynamoDB does."""
+            self.calls += 1
+            if self.calls == 2:
+                for _ in range(meanwhile - 1):
+                    rival.reserve(ACME, 5)
+            return client.update_item(**request)
+
+    slow: Any = Slow()
+    DynamoLimitStore(slow, name, pause=never).release(ACME, 2)
+    assert rival.total(ACME) == TenantTotal(meanwhile)
 
 
 def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) -> None:
@@ -81,6 +109,9 @@ def test_an_excess_is_taken_off_with_its_samples(store: LimitStore) -> None:
     assert store.take_off(ACME, 3, seen=samples)
     assert not store.take_off(ACME, 1, seen=samples)
     assert store.total(ACME) == TenantTotal(2)
+    store.keep_samples(ACME, samples)
+    assert store.take_off(ACME, 2, seen=samples)
+    assert store.total(ACME) == TenantTotal(0)
 
 
 def test_samples_do_not_make_a_total(store: LimitStore) -> None:

@@ -16,7 +16,7 @@ ACME = Tenant(
     connections_per_session=2,
     tenant_per_minute=60,
     session_per_minute=5,
-    messages_per_minute=60,
+    messages_per_minute=70,
     session_seconds=200,
     silo=True,
 )

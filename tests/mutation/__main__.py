@@ -5,6 +5,7 @@ the sources in `src`, so a copy of the checkout is laid out that way in build/mu
 `report.md`, with the survivors' diffs, and `results.json`, the status of each mutant of the sample.
 
 A mutant is in the sample if the hash of its name is among the lowest, so a change of a function changes no other's.
+Those in `meaningless.txt` change nothing that anybody is promised; each has its reason there.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from tests.support import aws
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "mutants"
 SOURCES = {"functions": "src/functions", "shared/loudhailer": "src/loudhailer"}
+MEANINGLESS = Path(__file__).with_name("meaningless.txt")
 SIZE = 450
 SEED = "loudhailer"
 
@@ -74,6 +76,11 @@ def statuses(names: list[str]) -> dict[str, str]:
     return {name: _STATUS.get(exit_codes[name], "timeout") for name in names}  # type: ignore[arg-type]
 
 
+def meaningless() -> set[str]:
+    """The mutants that are listed with a reason."""
+    return {line.split()[0] for line in MEANINGLESS.read_text().splitlines() if line and not line.startswith("#")}
+
+
 def mutmut(*arguments: str, environment: dict[str, str] | None = None) -> str:
     """What mutmut prints."""
     command = [sys.executable, "-m", "mutmut", *arguments]
@@ -102,12 +109,17 @@ def main() -> None:
     found = statuses(names)
     counts = Counter(found.values())
     killed = counts["killed"] + counts["timeout"]
-    summary = f"{killed} of {len(names)} mutants killed ({killed / len(names):.1%}): {dict(counts)}"
     left = [name for name, status in found.items() if status in {"survived", "no tests"}]
+    missed = [name for name in left if name not in meaningless()]
+    meant = killed + len(missed)
+    summary = (
+        f"{killed} of {len(names)} mutants detected ({killed / len(names):.1%}), "
+        f"of the {meant} meaningful ones {killed / meant:.1%}: {dict(counts)}"
+    )
     (PLACE / "results.json").write_text(json.dumps(found, indent=1))
-    diffs = "\n".join(f"```diff\n{mutmut('show', name)}```\n" for name in left)
+    diffs = "\n".join(f"```diff\n{mutmut('show', name)}```\n" for name in [*missed, *set(left).difference(missed)])
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
-    print(summary, *left, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
+    print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Never
 
 from tools.errors import OperatorError
+from tools.toolchain.cache import cache_folder
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -29,7 +30,7 @@ _LOG_TAIL_LINES = 5
 
 def cache_directory() -> Path:
     """Images, layers and the build's cache stay here from one start to the next, and the log of the last one."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loudhailer" / "engine"
+    return cache_folder(os.environ) / "engine"
 
 
 def possible() -> bool:

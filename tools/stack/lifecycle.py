@@ -222,7 +222,7 @@ class Stack:
             gateway_port=ports.gateway or free_port(gateway_port),
             engine=engine.address if engine else "",
         )
-        key = None if self.templates is None else self._template_key(state, engine)
+        key = None if self.templates is None else self._template_key(state)
         if (template := self._template(key)) is not None:
             try:
                 applied = self._entered(template, state)
@@ -256,12 +256,12 @@ class Stack:
             await_ready(process, self.directory.log(name), port)
         return process
 
-    def _template_key(self, state: StackState, engine: Engine | None) -> str:
+    def _template_key(self, state: StackState) -> str:
         terraform = self.terraform(state)
         return template_key(
             terraform=terraform.fingerprint(),
             terraform_version=version_of(find_terraform()),
-            packaging=Packaging.IMAGE if engine else Packaging.ZIP,
+            packaging=Packaging.IMAGE if state.engine else Packaging.ZIP,
             variables=self.variables,
         )
 
@@ -304,6 +304,8 @@ class Stack:
             return
         code, outputs = applied.fingerprint.code, applied.outputs
         try:
+            if key != self._template_key(state):
+                raise OperatorError("Sources have changed while they were applied.")  # noqa: TRY301 - one way to say why
             save_local_aws(state.aws_port)
             self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
         except (OperatorError, OSError) as error:

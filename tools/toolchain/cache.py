@@ -4,8 +4,7 @@ import fcntl
 import os
 import pwd
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools.errors import OperatorError
@@ -27,22 +26,25 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     return (given if given.is_absolute() else home(environment) / ".cache") / "loudhailer"
 
 
-@contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
-    """An empty folder that takes its place, and that of an older one, once the block has succeeded.
+def ensure_folder(place: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None]) -> None:
+    """Let `build` fill an empty folder, and put it in the place, unless a whole one is there.
 
-    One process at a time builds it. An interrupted one leaves nothing in the place, and nothing that hinders the next.
-    OperatorError if the cache cannot be written.
+    One process at a time builds it; another one waits and uses the same. An interrupted one leaves nothing in the
+    place, and nothing that hinders the next. OperatorError if the cache cannot be written.
     """
+    if is_whole(place):
+        return
     new = place.with_name(f"{place.name}.new")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.with_name(f"{place.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if is_whole(place):
+                return
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir()
             try:
-                yield new
+                build(new)
                 shutil.rmtree(place, ignore_errors=True)
                 new.rename(place)
             finally:

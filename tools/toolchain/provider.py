@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.console import Terminal, shortened
 from tools.errors import OperatorError
-from tools.toolchain.cache import account_home, cache_folder, home, new_folder
+from tools.toolchain.cache import account_home, cache_folder, ensure_folder, home
 from tools.toolchain.terraform import find_terraform, terraform_environment, this_platform
 
 LOCK = ".terraform.lock.hcl"
@@ -57,9 +57,7 @@ def find_provider(
         return Provider(Path(given).absolute(), lock)
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     place = cache_folder(environment) / "tools" / f"provider-{key}-{this_platform()}"
-    if not any(path.is_file() for path in (place / _ADDRESS).glob(_PROGRAM)):
-        with new_folder(place) as new:
-            _install(stack, new, environment, say or Terminal().say)
+    ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, say or Terminal().say))
     return Provider(place, place / LOCK)
 
 
@@ -88,6 +86,11 @@ def _is_folder(path: Path) -> bool:
     with suppress(OSError):
         return path.is_dir()
     return False
+
+
+def _holds_provider(folder: Path) -> bool:
+    """Whether it does: a link to a mirror leads nowhere when that is gone."""
+    return any(path.is_file() for path in (folder / _ADDRESS).glob(_PROGRAM))
 
 
 def _install(stack: Path, new: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:

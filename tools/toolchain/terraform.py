@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.toolchain.cache import cache_folder, new_folder
+from tools.toolchain.cache import cache_folder, ensure_folder
 
 OLDEST = (1, 11)
 INSTALL = "Install Terraform 1.11 or newer: https://developer.hashicorp.com/terraform/install"
@@ -36,6 +36,7 @@ _RELEASES = "https://releases.hashicorp.com"
 _MIRROR = "LOUDHAILER_HASHICORP_RELEASES"
 """The variable that names a mirror of HashiCorp's releases; the checksum makes any mirror safe."""
 
+_PROGRAM = "terraform"
 _TIMEOUT_SECONDS = 60.0
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _KEPT_VARIABLES = {"TF_PLUGIN_DIR", "TF_PLUGIN_CACHE_DIR", "TF_LOG", "TF_CLI_CONFIG_FILE"}
@@ -47,10 +48,10 @@ def find_terraform(environment: Mapping[str, str] = os.environ, say: Callable[[s
         if is_new_enough(program):
             return program
     place = cache_folder(environment) / "tools" / f"terraform-{RELEASE}-{this_platform()}"
-    fetched = place / "terraform"
-    if not fetched.is_file():
-        _fetch(place, environment.get(_MIRROR) or _RELEASES, say or Terminal().say)
-    return str(fetched)
+    ensure_folder(
+        place, _holds_program, lambda new: _fetch(new, environment.get(_MIRROR) or _RELEASES, say or Terminal().say)
+    )
+    return str(place / _PROGRAM)
 
 
 def terraform_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -101,8 +102,12 @@ def _on_path(environment: Mapping[str, str]) -> Iterator[str]:
             yield program
 
 
-def _fetch(place: Path, releases: str, say: Callable[[str], None]) -> None:
-    """Download the pinned release, verify it, and put its program into the place."""
+def _holds_program(folder: Path) -> bool:
+    return (folder / _PROGRAM).is_file()
+
+
+def _fetch(folder: Path, releases: str, say: Callable[[str], None]) -> None:
+    """Download the pinned release, verify it, and put its program into the folder."""
     checksum = CHECKSUMS.get(this_platform())
     if checksum is None:
         raise OperatorError(
@@ -110,20 +115,19 @@ def _fetch(place: Path, releases: str, say: Callable[[str], None]) -> None:
         )
     name = f"terraform_{RELEASE}_{this_platform()}.zip"
     url = f"{releases.rstrip('/')}/terraform/{RELEASE}/{name}"
-    say(f"Downloading Terraform {RELEASE} into {place} (PATH has none of version 1.11 or newer).")
-    with new_folder(place) as new:
-        archive = new / name
-        _download(url, archive)
-        with archive.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != checksum:
-            raise OperatorError(
-                f"{url} is not the archive that HashiCorp released: its SHA-256 is {found}, not {checksum}.", INSTALL
-            )
-        with zipfile.ZipFile(archive) as content:
-            program = Path(content.extract("terraform", new))
-        program.chmod(0o755)
-        archive.unlink()
+    say(f"Downloading Terraform {RELEASE} into {folder.parent} (PATH has none of version 1.11 or newer).")
+    archive = folder / name
+    _download(url, archive)
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != checksum:
+        raise OperatorError(
+            f"{url} is not the archive that HashiCorp released: its SHA-256 is {found}, not {checksum}.", INSTALL
+        )
+    with zipfile.ZipFile(archive) as content:
+        content.extract(_PROGRAM, folder)
+    (folder / _PROGRAM).chmod(0o755)
+    archive.unlink()
 
 
 def _download(url: str, target: Path) -> None:

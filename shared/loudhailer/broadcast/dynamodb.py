@@ -178,7 +178,7 @@ class DynamoBroadcastStore(BroadcastStore):
                         "TableName": self._table,
                         "Key": _key(broadcast_id, f"source#{number}"),
                         "UpdateExpression": "REMOVE dispatched, queriedAt",
-                        "ConditionExpression": f"{_EXISTS} AND attribute_exists(dispatched)",
+                        "ConditionExpression": "attribute_exists(dispatched)",
                     }
                 },
                 {

@@ -34,6 +34,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.de
 _EXISTS = "attribute_exists(connectionCount)"
 _IS_NEW = "attribute_not_exists(connectionCount)"
 _AT_CHECKPOINT = "checkpoint = :checkpoint"
+"""It does not hold for a row that is missing."""
+
 _IS_MARKED = "attribute_exists(recount)"
 _NOT_MARKED = "attribute_not_exists(recount)"
 _EMPTY = f"connectionCount = :zero AND {_AT_CHECKPOINT} AND {_NOT_MARKED}"
@@ -286,7 +288,7 @@ class DynamoPartitionStore(PartitionStore):
         return self._update(
             partition,
             "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
-            f"{_EXISTS} AND {_AT_CHECKPOINT}",
+            _AT_CHECKPOINT,
             {
                 ":checkpoint": {"S": seen},
                 ":new": {"S": checkpoint},
@@ -305,7 +307,7 @@ class DynamoPartitionStore(PartitionStore):
         return self._update(
             partition,
             "SET lastSample = :sample",
-            f"{_EXISTS} AND {_AT_CHECKPOINT} AND {mark}",
+            f"{_AT_CHECKPOINT} AND {mark}",
             {":checkpoint": {"S": sample.checkpoint}, ":sample": _sample_to_value(sample)},
         )
 

@@ -7,12 +7,21 @@ from loudhailer.ids import ConnectionId
 
 
 class _Ends:
-    """How posts end; `before` is called before each call's first."""
+    """How posts end; `before` is called before each call's first.
+
+    Attributes:
+        calls: the endpoint of each call, and how many seconds it was given.
+    """
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
         self._ends = {connection: list(outcomes) for connection, outcomes in (ends or {}).items()}
+        self.calls: list[tuple[str, float]] = []
         self.delivered: list[tuple[ConnectionId, bytes]] = []
         self.before: Callable[[], None] = lambda: None
+
+    def _begin(self, endpoint: str, seconds: float) -> None:
+        self.calls.append((endpoint, seconds))
+        self.before()
 
     def _next(self, connection: ConnectionId) -> Outcome:
         outcomes = self._ends.get(connection, [Outcome.DELIVERED])
@@ -26,8 +35,7 @@ class MemorySender(_Ends):
         self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
     ) -> list[Outcome]:
         """See `Sender.post`."""
-        del endpoint, seconds
-        self.before()
+        self._begin(endpoint, seconds)
         outcomes = [self._next(connection) for connection in connections]
         self.delivered += [
             (connection, payload)
@@ -48,14 +56,12 @@ class MemoryOrderedSender(_Ends):
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
         """See `OrderedSender.post_in_order`."""
-        del endpoint, seconds
-        self.before()
+        self._begin(endpoint, seconds)
         return {connection: self._post_each(connection, wanted) for connection, wanted in frames.items()}
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
         """See `OrderedSender.close`."""
-        del endpoint, seconds
-        self.before()
+        self._begin(endpoint, seconds)
         outcomes = [self._next(connection) for connection in connections]
         self.closed += [
             connection

@@ -56,10 +56,9 @@ def test_the_command_line_works_without_uv_afterwards(checkout: Checkout) -> Non
 
 
 def test_a_second_setup_fetches_nothing(checkout: Checkout) -> None:
-    """Every make target stands on it."""
+    """Every make target stands on it, and says nothing where nothing is missing."""
     done = checkout.run("make", "setup")
-    assert done.returncode == 0, done.stdout
-    assert [line for line in done.stdout.splitlines() if not line.startswith(("Checked", "Audited"))] == []
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_nothing_is_written_outside_the_checkout_and_the_cache(checkout: Checkout) -> None:

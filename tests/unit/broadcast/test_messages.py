@@ -1,7 +1,7 @@
 """The messages of a broadcast: round trips, and what is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -27,7 +27,26 @@ READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "outcome": (OutcomeMessage.from_wire, outcome().to_wire()),
 }
 
-each_kind = pytest.mark.parametrize(("read", "body"), READERS.values(), ids=READERS)
+each_kind = pytest.mark.parametrize("kind", READERS)
+
+
+def accepted(kind: str, bodies: Iterable[str]) -> list[str]:
+    """Those of the bodies that are read, though each of them is malformed."""
+    read, legal = READERS[kind]
+    assert read(legal)
+    found: list[str] = []
+    for body in bodies:
+        try:
+            read(body)
+        except MalformedMessageError:
+            continue
+        found.append(body)
+    return found
+
+
+def changed(kind: str, **fields: object) -> str:
+    """A kind's message with other values in some fields."""
+    return json.dumps(json.loads(READERS[kind][1]) | fields)
 
 
 @given(announcements)
@@ -64,40 +83,25 @@ def test_the_first_message_of_a_chunk_does_not_spell_out_that_all_remain() -> No
 
 
 @each_kind
-@pytest.mark.parametrize("version", [0, 2, 1.0, True, "1", None, [1]], ids=str)
-def test_another_version_is_malformed(read: Callable[[str], object], body: str, version: object) -> None:
+def test_another_version_is_malformed(kind: str) -> None:
     """Only the number 1 is this release's version."""
+    assert accepted(kind, [changed(kind, v=version) for version in (0, 2, 1.0, True, "1", None, [1])]) == []
     with pytest.raises(MalformedMessageError, match="version"):
-        read(json.dumps({**json.loads(body), "v": version}))
+        READERS[kind][0](changed(kind, v=2))
 
 
 @each_kind
-@pytest.mark.parametrize("body_of_another_kind", ["", "null", "[]", "1", '"text"', "{}", "{", "NaN", '{"v":1}'])
-def test_what_is_no_message_at_all_is_malformed(
-    read: Callable[[str], object], body: str, body_of_another_kind: str
-) -> None:
+def test_what_is_no_message_at_all_is_malformed(kind: str) -> None:
     """Anything but a JSON object of the version is refused."""
-    assert read(body)
-    with pytest.raises(MalformedMessageError):
-        read(body_of_another_kind)
+    assert accepted(kind, ["", "null", "[]", "1", '"text"', "{}", "{", "NaN", '{"v":1}']) == []
 
 
-FIELDS = [
-    (kind, field)
-    for kind, (_, body) in READERS.items()
-    for field in json.loads(body)
-    if (kind, field) != ("chunk", "remaining")
-]
-
-
-@pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_a_missing_field_is_malformed(kind: str, field: str) -> None:
-    """Every field of every message is needed."""
-    read, body = READERS[kind]
-    wire = json.loads(body)
-    del wire[field]
-    with pytest.raises(MalformedMessageError):
-        read(json.dumps(wire))
+@each_kind
+def test_a_missing_field_is_malformed(kind: str) -> None:
+    """Every field of every message is needed, but for the bitmap of those that remain."""
+    wire = json.loads(READERS[kind][1])
+    needed = wire.keys() - {"remaining"}
+    assert accepted(kind, [json.dumps({key: wire[key] for key in wire if key != field}) for field in needed]) == []
 
 
 WHOLE: list[Any] = [None, True, -1, 1.5, "1", "", []]
@@ -125,25 +129,18 @@ ILLEGAL: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [
-        (kind, field, value)
-        for kind, field in [*FIELDS, ("chunk", "remaining")]
-        if field != "v"
-        for value in ILLEGAL[field]
-    ],
-)
-def test_an_illegal_field_is_malformed(kind: str, field: str, value: object) -> None:
+@each_kind
+def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    read, body = READERS[kind]
-    with pytest.raises(MalformedMessageError):
-        read(json.dumps({**json.loads(body), field: value}))
+    fields = json.loads(READERS[kind][1]).keys() - {"v"}
+    assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
-@pytest.mark.parametrize(
-    "scope",
-    [
+def test_a_source_has_exactly_one_scope() -> None:
+    """None, two, or one whose name is illegal is refused."""
+    wire = json.loads(partition_message().to_wire())
+    del wire["partitions"]
+    scopes: list[dict[str, object]] = [
         {},
         {"partitions": [], "room": "acme#lobby"},
         {"room": "acme#lobby", "player": "acme#ann"},
@@ -154,12 +151,5 @@ def test_an_illegal_field_is_malformed(kind: str, field: str, value: object) -> 
         {"player": None},
         {"session": "acme#a.b"},
         {"session": ["acme#s1"]},
-    ],
-    ids=repr,
-)
-def test_a_source_has_exactly_one_scope(scope: dict[str, object]) -> None:
-    """None, two, or one whose name is illegal is refused."""
-    wire = json.loads(partition_message().to_wire())
-    del wire["partitions"]
-    with pytest.raises(MalformedMessageError):
-        PartitionMessage.from_wire(json.dumps({**wire, **scope}))
+    ]
+    assert accepted("partition", [json.dumps(wire | scope) for scope in scopes]) == []

@@ -292,6 +292,9 @@ def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, count
     stage.open("s1", ONE, TWO)
     assert stage(*numbered([1, 2], receives=DELIVERIES)) == {}
     assert stage.sender.closed == [TWO]
+    assert [endpoint for endpoint, _ in stage.sender.calls] == [ENDPOINT] * 2
+    assert stage.sender.calls[-1] == (ENDPOINT, 1.0)
+    assert 0 < stage.sender.calls[0][1] <= 5
     assert numbers_told(stage, ONE) == [1, 2]
     assert stage.told(TWO) == []
     assert counted["ConnectionClosed"] == 1

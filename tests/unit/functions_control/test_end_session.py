@@ -80,6 +80,7 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
     assert sorted(world.sender.closed) == ["a", "b"]
     assert list(world.rows.rows) == [key("other")]
     assert (counted["SessionEnded"], counted["SessionConnectionClosed"]) == (1, 2)
+    assert world.sender.calls == [("https://example.test/live", SECONDS)]
 
 
 def test_a_connection_that_is_gone_is_fine() -> None:

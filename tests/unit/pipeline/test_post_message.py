@@ -20,6 +20,7 @@ from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
 from tests.support.broadcasts import (
     ACCOUNT,
+    ENDPOINT,
     FRAME,
     LIFETIME,
     NOW,
@@ -76,6 +77,9 @@ def test_a_chunk_that_is_delivered_is_told_in_one_outcome() -> None:
     world = World()
     world.run(chunk_message(3))
     assert world.sender.delivered == [(connection(place), FRAME.encode()) for place in range(3)]
+    ((endpoint, seconds),) = world.sender.calls
+    assert endpoint == ENDPOINT
+    assert 0 < seconds <= 5
     assert world.outcomes.bodies == [outcome(3, delivered=0b111).to_wire()]
     assert world.shard.bodies == []
 

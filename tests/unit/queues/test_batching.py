@@ -50,7 +50,9 @@ def test_a_body_of_exactly_256_kib_is_sent_alone(letter: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "letter", ["\0", "\x01", "\x08", "\x0b", "\x0c", "\x1f", "\ufffe", "\uffff", chr(0xD800), chr(0xDFFF)], ids=ascii
+    "letter",
+    ["\0", "\x01", "\x08", "\x0b", "\x0c", "\x1f", "\ufffe", "\uffff", chr(0xD800), chr(0xDFFF)],
+    ids=lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
 )
 def test_a_character_that_sqs_refuses_is_a_permanent_error(letter: str) -> None:
     """Wherever it stands in the text."""
@@ -63,7 +65,7 @@ def test_a_character_that_sqs_refuses_is_a_permanent_error(letter: str) -> None:
 @pytest.mark.parametrize(
     "letter",
     ["\t", "\n", "\r", " ", "~", "\x7f", "\x80", "\xa0", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff"],
-    ids=ascii,
+    ids=lambda text: text.encode("utf-16-be", "surrogatepass").hex(),
 )
 def test_the_edges_of_what_sqs_accepts_are_legal(letter: str) -> None:
     """Tab, line ends, delete and the ends of each range."""

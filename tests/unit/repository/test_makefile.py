@@ -72,7 +72,7 @@ def test_setup_brings_packages_terraform_and_the_provider(complete: Machine) -> 
     """The bootstrap has brought uv and Python before; nothing else is started."""
     done = _make("setup", path=complete.path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["uv sync --frozen", "uv run --frozen python -m tools.toolchain"]
+    assert done.stdout.splitlines() == ["uv sync --frozen --quiet", "uv run --frozen python -m tools.toolchain"]
 
 
 def test_every_target_stands_on_the_bootstrap() -> None:

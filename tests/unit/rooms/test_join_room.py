@@ -40,6 +40,7 @@ def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Coun
     assert world.posted == {"bob": [JOINED], "cid": [JOINED]}
     assert world.rooms.membership(ann) == Membership(RED, NickName("Ann"))
     assert counted["RoomJoined"] == 1
+    assert world.sender.calls == [(ENDPOINT, 1.0)]
 
 
 def test_to_join_again_as_the_same_is_told_to_nobody_else(world: World) -> None:

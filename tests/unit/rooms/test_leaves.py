@@ -82,6 +82,7 @@ def test_a_row_that_goes_is_a_leave(house: House) -> None:
     house.join("eve", tenant="acme2")
     house.tell(house.lose(ann))
     assert house.posted == {"bob": [left("ann")], "cid": [left("ann")]}
+    assert house.sender.calls == [(ENDPOINT, ANNOUNCING_SECONDS)]
 
 
 def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:

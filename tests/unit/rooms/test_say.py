@@ -62,6 +62,7 @@ def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Coun
     assert talk.posted == {"ann": [said("ann")], "bob": [said("ann")]}
     assert talk.announced == []
     assert counted["RoomMessageSent"] == 1
+    assert talk.sender.calls == [(ENDPOINT, 3.0)]
 
 
 def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:

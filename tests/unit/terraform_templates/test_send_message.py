@@ -90,10 +90,10 @@ def test_the_ten_attributes_are_those_that_consumers_read() -> None:
     assert len(_numbered()) == 10
 
 
-@pytest.mark.parametrize("body", HOSTILE)
-def test_the_queue_gets_exactly_the_body_that_was_sent(body: str) -> None:
+def test_the_queue_gets_exactly_the_body_that_was_sent() -> None:
     """Nothing in a body ends its parameter, begins another, or is taken for a template."""
-    assert sent(body, context()) == meant(body, context())
+    for body in HOSTILE:
+        assert sent(body, context()) == meant(body, context())
 
 
 def test_a_body_of_the_largest_size_arrives_whole() -> None:
@@ -103,12 +103,12 @@ def test_a_body_of_the_largest_size_arrives_whole() -> None:
     assert sent(body, context()) == meant(body, context())
 
 
-@pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("name", OF_AUTHORIZER)
-def test_a_hostile_value_of_the_authorizer_stays_a_value(name: str, value: str) -> None:
+def test_a_hostile_value_of_the_authorizer_stays_a_value(name: str) -> None:
     """The ids are checked long before; the template does not rely on it."""
-    hostile = context(**{name: value})
-    assert sent("body", hostile) == meant("body", hostile)
+    for value in HOSTILE:
+        hostile = context(**{name: value})
+        assert sent("body", hostile) == meant("body", hostile)
 
 
 @given(st.text(FRAMES), st.dictionaries(st.sampled_from(OF_AUTHORIZER), st.text(FRAMES, min_size=1)))

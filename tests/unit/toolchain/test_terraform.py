@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_the_pinned_release_is_fetched_once(released: Computer) -> None:
     assert terraform.is_new_enough(program)
     assert released.find_terraform() == program
     assert released.said == [
-        f"Downloading Terraform {RELEASE} into {Path(program).parent} (PATH has none of version 1.11 or newer)."
+        f"Downloading Terraform {RELEASE} into {released.cache} (PATH has none of version 1.11 or newer)."
     ]
     assert [path.name for path in Path(program).parent.iterdir()] == ["terraform"]
     assert Path(program).is_relative_to(released.cache)
@@ -118,6 +119,14 @@ def test_remains_of_a_killed_download_do_not_count(released: Computer) -> None:
     place.rename(place.with_name(f"{place.name}.new"))
     assert Path(released.find_terraform()).is_file()
     assert sorted(path.name for path in place.parent.iterdir()) == [place.name, f"{place.name}.lock"]
+
+
+def test_two_processes_at_once_download_it_once(released: Computer) -> None:
+    """The second one waits for the first, and uses what that has fetched."""
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: released.find_terraform(), range(4)))
+    assert len(set(found)) == 1
+    assert len(released.said) == 1
 
 
 def test_a_relative_cache_does_not_count(released: Computer) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from tools.stack.project import Project
 from tools.stack.subscribers import subscriber_variables
 from tools.stack.template import Template
 from tools.stack.template_store import TemplateStore
-from tools.stack.terraform import Terraform
+from tools.stack.terraform import ApplyProgress, Terraform
 
 pytestmark = pytest.mark.usefixtures("terraform", "local_aws")
 
@@ -201,11 +201,11 @@ def test_an_apply_to_a_template_that_fails_is_done_from_nothing(
     apply = Terraform.apply
     local_aws = []
 
-    def fails_at_first(terraform: Terraform, observe: object) -> None:
+    def fails_at_first(terraform: Terraform, observe: Callable[[ApplyProgress], None]) -> None:
         local_aws.append(process_of(second, AWS))
         if len(local_aws) == 1:
             raise OperatorError("terraform apply failed: no such function.")
-        apply(terraform, observe)  # type: ignore[arg-type]
+        apply(terraform, observe)
 
     monkeypatch.setattr(Terraform, "apply", fails_at_first)
     assert second.up(force=True)
@@ -322,11 +322,26 @@ def test_destroying_a_stack_from_a_template_initialises_terraform(
     ]
 
 
-def test_an_image_has_a_template_of_its_own(first: Stack, second: Stack, store: TemplateStore) -> None:
+def test_sources_that_change_while_they_are_applied_leave_no_template(
+    first: Stack, store: TemplateStore, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether the old ones or the new ones were applied."""
+    apply = Terraform.apply
+
+    def edit(terraform: Terraform, observe: Callable[[ApplyProgress], None]) -> None:
+        (first.project.terraform / "stacks" / "hub" / "main.tf").write_text("# changed\n")
+        apply(terraform, observe)
+
+    monkeypatch.setattr(Terraform, "apply", edit)
+    assert first.up()
+    assert "No template is kept of this stack: Sources have changed while they were applied." in written.getvalue()
+    assert not store.folder.exists()
+
+
+def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) -> None:
     """Zip and image differ in what Terraform makes."""
     first.up()
     state = state_of(first)
-    zip_key = first._template_key(state, None)
-    image_key = second._template_key(state, object())  # type: ignore[arg-type] # any engine
+    zip_key, image_key = (first._template_key(replace(state, engine=engine)) for engine in ("", "unix:///engine"))
     assert zip_key != image_key
     assert [path.stem for path in store.folder.iterdir()] == [zip_key]
