@@ -196,6 +196,7 @@ async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene
         await invariants.hold(repaired=True)
 
 
+@pytest.mark.nightly
 async def test_the_stream_consumer_killed_again_and_again(scene: Scene) -> None:
     """While connections come and go."""
     async with Invariants(scene) as invariants:
@@ -244,6 +245,7 @@ async def test_query_killed_half_way(scene: Scene) -> None:
         await invariants.hold(duplicates=CROWD, gone=ghosts)
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_everything_that_carries_a_broadcast_killed_again_and_again(scene: Scene) -> None:
     """Swarm, query and settle at random moments while broadcasts are on their way."""

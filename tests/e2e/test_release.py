@@ -29,8 +29,9 @@ def first(pipeline: Pipeline) -> str:
     return digest
 
 
+@pytest.mark.nightly
 def test_the_digest_that_is_promoted_is_the_one_that_runs(pipeline: Pipeline, first: str) -> None:
-    """Every function's alias leads to it, and it is written down."""
+    """Every function's alias leads to it, it is written down, and nothing drifts."""
     assert pipeline.running() == {first}
     assert first in pipeline.done("history", "local")
     assert "is as it should be" in pipeline.done("drift", "local")
@@ -41,6 +42,7 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
 
     The second brings a setting along, which stays: it is written down whose sources were applied.
     """
+    assert pipeline.running() == {first}
     async with Scene(pipeline.system) as scene:
         guests = await scene.guests(await scene.session(tenant := scene.tenant()), CROWD)
         pipeline.configure("memory = { swarm = 640 }")
@@ -56,10 +58,10 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
         assert f"sources={commit}\n" in (tmp_path / "output").read_text()
         await scene.broadcast({"tenantId": tenant}, "still here")
         assert [(await guest.frame())["data"] for guest in guests] == ["still here"] * CROWD
+    assert first in pipeline.done("history", "local")
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
-@pytest.mark.nightly
 def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
     failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/publish/handler.py"))

@@ -242,6 +242,7 @@ async def test_a_subscriber_that_is_down_delays_its_shard_alone(scene: Scene, bl
         assert invariants.report(broadcast_id)["byAccount"][BLUE] == FEW // 4
 
 
+@pytest.mark.nightly
 async def test_an_account_is_taken_out_while_broadcasts_are_in_flight(scene: Scene, green: Subscriber) -> None:
     """Its shard is the cell's again. What it had in hand is posted by the cell, at worst once more; nothing is lost."""
     async with Invariants(scene) as invariants:

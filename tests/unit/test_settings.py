@@ -1,14 +1,12 @@
 """Settings from the environment."""
 
-from dataclasses import MISSING, dataclass, fields
-from importlib import import_module
+from dataclasses import dataclass
 from typing import Annotated
 
 import pytest
 
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import Arn, Flag, TableName, Url, Urls, decimal, from_env, integer, matching
-from tests.support.checkout import ROOT
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
 
@@ -164,13 +162,3 @@ def test_the_parsers_say_what_is_legal() -> None:
         with pytest.raises(ConfigurationError) as refused:
             from_env(Example, {**LEGAL, name: text})
         assert str(refused.value) == f"bad environment: {name} must be {form}"
-
-
-@pytest.mark.parametrize("function", sorted(path.parent.name for path in ROOT.glob("functions/*/settings.py")))
-def test_any_function_without_its_environment_lists_every_required_variable(function: str) -> None:
-    """One message names all of them; `tests/terraform/test_functions.py` checks that Terraform sets the same ones."""
-    settings = import_module(f"functions.{function}.settings").Settings
-    with pytest.raises(ConfigurationError) as refused:
-        from_env(settings, {})
-    missing = str(refused.value).removeprefix("bad environment: ").split("; ")
-    assert missing == [f"{field.name.upper()} is missing" for field in fields(settings) if field.default is MISSING]
