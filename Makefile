@@ -39,7 +39,7 @@ DAILY := -m 'not nightly' --emulator-if-changed
 
 .PHONY: test
 test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.
-	$(PYTEST) $(DAILY) --timeout=60 --cov $(FAST)
+	$(PYTEST) $(DAILY) --timeout=60 $(FAST) --cov
 	$(PYTEST) $(DAILY) $(SLOW)
 
 .PHONY: test-fast
@@ -53,7 +53,7 @@ test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and al
 
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
-	$(PYTEST) --timeout=60 --cov $(FAST)
+	$(PYTEST) --timeout=60 $(FAST) --cov
 
 .PHONY: test-unit
 test-unit: setup ## The logic, and the repository itself; without sockets.
