@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from loudhailer import aws as sdk
 from tests.support.lambda_environment import Context
 from tests.support.surroundings import Golden, Surroundings, made
 
@@ -27,7 +26,7 @@ def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surro
 
 @pytest.fixture
 def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], Any]]:
-    """Imports a function's handler in the functions' environment and calls it; forgets it and the SDK's session."""
+    """Imports a function's handler in the functions' environment and calls it; forgets it."""
     for name, value in surroundings.variables.items():
         monkeypatch.setenv(name, value)
     imported: list[str] = []
@@ -36,9 +35,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
         imported.append(f"functions.{function}.handler")
         return importlib.import_module(imported[-1]).handler(event, Context())
 
-    sdk._session.cache_clear()  # it may have read the environment of another test
     yield invoke
-    sdk._session.cache_clear()
     for module in imported:
         del sys.modules[module]
 
