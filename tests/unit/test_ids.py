@@ -39,7 +39,25 @@ def test_what_is_not_an_id_is_refused_by_the_fields_name(
 ) -> None:
     """Separators, white space, other scripts, control characters and other types never get in, nor into the error."""
     del alphabet, longest
-    for value in ("", " ", "a b", "a#b", "a:b", "a,b", "a\n", "\na", "ä", "٣", "a\0", None, 7, True, ["a"], {}):
+    illegal: list[object] = [
+        "",
+        " ",
+        "a b",
+        "a#b",
+        "a:b",
+        "a,b",
+        "a\n",
+        "\na",
+        "ä",
+        "٣",
+        "a\0",
+        None,
+        7,
+        True,
+        ["a"],
+        {},
+    ]
+    for value in illegal:
         with pytest.raises(InvalidFieldError) as refused:
             parse(value)
         assert refused.value.field == field
