@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loudhailer import sdk
+from loudhailer import aws as clients
 from tests.support.aws import aws, aws_endpoint
 from tests.support.tables import TableKind, create_table
 
@@ -33,6 +33,6 @@ def table(aws: Callable[[str], Any]) -> Iterator[Callable[[TableKind], str]]:
 @pytest.fixture(autouse=True)
 def _session_of_this_test() -> Iterator[None]:
     """Let each test's handlers read the environment: the SDK's session keeps the credentials of the first one."""
-    sdk._session.cache_clear()
+    clients._session.cache_clear()
     yield
-    sdk._session.cache_clear()
+    clients._session.cache_clear()

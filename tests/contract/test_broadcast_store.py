@@ -225,8 +225,8 @@ def test_a_tally_is_put_only_in_place_of_the_one_that_was_read(store: BroadcastS
     assert store.replace_tally(KEY, first, second)
     assert not store.replace_tally(KEY, first, third)
     assert store.replace_tally(KEY, second, third)
-    for changed in (replace(third, delivered=0b001), replace(third, gone=0b110), replace(third, failed=0b100)):
-        assert not store.replace_tally(KEY, changed, first)
+    for other in (replace(third, delivered=0b001), replace(third, gone=0b110), replace(third, failed=0b100)):
+        assert not store.replace_tally(KEY, other, first)
     assert store.tallies_of([KEY]) == {KEY: third}
     assert third.by_account == {ACCOUNT: 1, OTHER_ACCOUNT: 1}
 

@@ -9,8 +9,18 @@ from typing import Any
 
 import pytest
 
+from loudhailer.ids import ConnectionId
 from tests.support.lambda_environment import Context
 from tests.support.surroundings import Golden, Surroundings, made
+
+
+class Hurried(Context):
+    """An invocation of `relay_message` that has half a second, beside the 3 s that the function keeps in reserve."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation times out."""
+        return 3_500
+
 
 FUNCTIONS = sorted(path.parent.name for path in Path(__file__).parents[2].glob("functions/*/handler.py"))
 
@@ -25,15 +35,15 @@ def surroundings(aws: Callable[[str], Any], aws_endpoint: str) -> Iterator[Surro
 
 
 @pytest.fixture
-def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], Any]]:
-    """Imports a function's handler in the functions' environment and calls it; forgets it."""
+def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Imports a function's handler in the functions' environment, and calls it; the module is forgotten afterwards."""
     for name, value in surroundings.variables.items():
         monkeypatch.setenv(name, value)
     imported: list[str] = []
 
-    def invoke(function: str, event: Any) -> Any:
+    def invoke(function: str, event: Any, context: Any = None) -> Any:
         imported.append(f"functions.{function}.handler")
-        return importlib.import_module(imported[-1]).handler(event, Context())
+        return importlib.import_module(imported[-1]).handler(event, context or Context())
 
     yield invoke
     for module in imported:
@@ -42,7 +52,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_does_what_its_golden_event_is_for(
-    invoke: Callable[[str, Any], Any], surroundings: Surroundings, function: str
+    invoke: Callable[..., Any], surroundings: Surroundings, function: str
 ) -> None:
     """The image is asked the same in tests/image."""
     golden = Golden.of(function, surroundings)
@@ -51,7 +61,7 @@ def test_a_function_does_what_its_golden_event_is_for(
 
 
 def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
-    invoke: Callable[[str, Any], Any], surroundings: Surroundings
+    invoke: Callable[..., Any], surroundings: Surroundings
 ) -> None:
     """The topic hands it to a queue of the cell as it is."""
     queue = surroundings.subscribed_queue()
@@ -64,3 +74,23 @@ def test_a_broadcast_that_is_published_is_recorded_and_on_the_topic(
     announced = json.loads(message["Body"])
     assert (announced["broadcastId"], announced["audience"]) == ("b1", {"all": True})
     assert json.loads(announced["data"])["data"] == "hello"
+
+
+def test_what_nobody_could_handle_is_given_up(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
+    """It comes from another queue than outcomes do, and what makes no sense goes to the dead letters."""
+    golden = Golden.of("settle", surroundings)
+    (record,) = golden.event["Records"][:1]
+    record |= {"eventSourceARN": surroundings.variables["UNDELIVERED_QUEUE_ARN"], "body": '{"v":1}'}
+    assert invoke("settle", {"Records": [record]}) == {"batchItemFailures": []}
+    assert surroundings.taken_messages() == {"bench-dead_letter": {"v": 1}}
+
+
+def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
+    """Its connection does not take the message now; that it comes again soon is up to SQS."""
+    golden = Golden.of("relay_message", surroundings)
+    surroundings.fill(golden.rows)
+    surroundings.management_api.answers[ConnectionId("Ab1cdEfgHIJKLmn=")] = [429]
+    answer = invoke("relay_message", golden.event, Hurried())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "11111111-1111-1111-1111-111111111111"}]}
+    surroundings.management_api.answers.clear()
+    surroundings.management_api.requests.clear()

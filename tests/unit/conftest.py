@@ -1,7 +1,7 @@
 """Unit tests have no network: what needs a socket is an integration test. Metrics are summed, not written."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -30,13 +30,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 @pytest.fixture
-def log() -> Iterator[StringIO]:
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     """What the test's code logs, line by line."""
     stream = StringIO()
-    handler: Any = logger.registered_handler
-    before = handler.setStream(stream)
-    yield stream
-    handler.setStream(before)
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    return stream
 
 
 @pytest.fixture

@@ -196,6 +196,9 @@ def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.Mo
         def publish(self) -> str:
             return "published"
 
+        def close(self) -> str:
+            return "closed"
+
     def client(service: str) -> Client:
         made.append(service)
         return Client()
@@ -203,7 +206,7 @@ def test_a_late_client_is_made_once_when_it_is_first_used(monkeypatch: pytest.Mo
     monkeypatch.setattr(aws, "client", client)
     late = LateClient("sns")
     assert made == []
-    assert [late.publish(), late.publish()] == ["published", "published"]
+    assert [late.publish(), late.publish(), late.close()] == ["published", "published", "closed"]
     assert made == ["sns"]
     assert "publish" in vars(late)
 

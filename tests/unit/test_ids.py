@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,7 +39,7 @@ def test_what_is_not_an_id_is_refused_by_the_fields_name(
 ) -> None:
     """Separators, white space, other scripts, control characters and other types never get in, nor into the error."""
     del alphabet, longest
-    values: tuple[Any, ...] = (
+    illegal: list[object] = [
         "",
         " ",
         "a b",
@@ -57,8 +56,8 @@ def test_what_is_not_an_id_is_refused_by_the_fields_name(
         True,
         ["a"],
         {},
-    )
-    for value in values:
+    ]
+    for value in illegal:
         with pytest.raises(InvalidFieldError) as refused:
             parse(value)
         assert refused.value.field == field

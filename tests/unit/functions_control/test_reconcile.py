@@ -386,6 +386,15 @@ def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: World) -
     assert world.limits.total(ACME).count == 4
 
 
+def test_an_excess_waits_if_a_partition_comes_meanwhile(world: World) -> None:
+    """Its connections may be among those that seem too many."""
+    world.put(PartitionCount(FIRST))
+    world.reserve(4)
+    world.meanwhile = lambda: world.partitions.open([SECOND])
+    world.run(4)
+    assert world.limits.total(ACME).count == 4
+
+
 def test_an_excess_waits_if_the_total_changes_meanwhile(world: World, counted: Counter[str]) -> None:
     """Another run took it off, and its samples are forgotten."""
     world.put(PartitionCount(FIRST))
