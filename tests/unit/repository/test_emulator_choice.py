@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,15 @@ class Repository:
 
     path: Path
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, **environment: str) -> str:
         """Run git; return what it prints."""
         return subprocess.run(
-            ["git", *_IDENTITY, *arguments], cwd=self.path, capture_output=True, text=True, check=True
+            ["git", *_IDENTITY, *arguments],
+            cwd=self.path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
 
     def write(self, path: str, text: str = "changed") -> None:
@@ -33,11 +39,12 @@ class Repository:
         (self.path / path).parent.mkdir(parents=True, exist_ok=True)
         (self.path / path).write_text(text)
 
-    def commit(self, path: str) -> str:
+    def commit(self, path: str, *, hours_ago: int = 0) -> str:
         """Change a file and commit it; return the commit as reports show it."""
         self.write(path, f"changed after {self.git('rev-list', '--all', '--count')} commits")
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", path)
+        date = f"@{int(time.time()) - hours_ago * 3600} +0000"
+        self.git("commit", "--quiet", "--message", path, GIT_COMMITTER_DATE=date)
         return self.git("rev-parse", "--short=7", "HEAD")
 
 
@@ -56,12 +63,26 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return made
 
 
-def test_on_the_main_branch_the_last_commit_counts(repository: Repository) -> None:
-    """There it is compared with the one before."""
+def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -> None:
+    """No commit is older than a day."""
     before = repository.git("rev-parse", "--short=7", "HEAD^")
     assert str(choose(repository.path)) == f"emulator tests: left out, nothing of the emulator changed since {before}"
     repository.commit("tools/local_aws/server.py")
     assert choose(repository.path).run
+
+
+def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) -> None:
+    """Several are pushed at once; the nightly run has tested the older ones."""
+    made = Repository(tmp_path)
+    made.git("init", "--quiet", "--initial-branch=main")
+    made.write("uv.lock", "locked")
+    made.commit("tools/gateway/api.py", hours_ago=60)
+    tested = made.commit("tools/gateway/api.py", hours_ago=30)
+    made.commit("README.md", hours_ago=2)
+    assert str(choose(made.path)) == f"emulator tests: left out, nothing of the emulator changed since {tested}"
+    made.commit("tools/gateway/api.py", hours_ago=1)
+    made.commit("README.md")
+    assert str(choose(made.path)) == f"emulator tests: run, tools/gateway/api.py changed since {tested}"
 
 
 def test_on_a_branch_every_commit_since_the_merge_base_counts(repository: Repository) -> None:
