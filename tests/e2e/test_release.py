@@ -62,6 +62,7 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
+@pytest.mark.nightly
 def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
     failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/publish/handler.py"))

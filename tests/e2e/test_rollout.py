@@ -1,6 +1,6 @@
 """A dry run of the rollout to subscribers on a local stack: wave after wave, each account as its workflow does it.
 
-`test_release.py` has the short form: a shift that is taken back.
+`test_upgrade.py` has the short form: a shift that is taken back.
 """
 
 import json
