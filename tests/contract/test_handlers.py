@@ -48,7 +48,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     yield invoke
     for module in imported:
-        del sys.modules[module]
+        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
