@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import functions
 from loudhailer.ids import ConnectionId
 from tests.support.lambda_environment import Context
 from tests.support.surroundings import Golden, Surroundings, made
@@ -22,7 +23,7 @@ class Hurried(Context):
         return 3_500
 
 
-FUNCTIONS = sorted(path.parent.name for path in Path(__file__).parents[2].glob("functions/*/handler.py"))
+FUNCTIONS = sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -47,7 +48,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     yield invoke
     for module in imported:
-        del sys.modules[module]
+        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+import functions
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import from_env
 from tests.support.lambda_environment import VARIABLES
 
-FUNCTIONS = sorted(path.parent.name for path in Path(__file__).parents[2].glob("functions/*/settings.py"))
+FUNCTIONS = sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/settings.py"))
 
 
 def read(function: str, **changed: str) -> Any:
