@@ -33,6 +33,8 @@ SOURCES = {"functions": "src/functions", "shared/loudhailer": "src/loudhailer"}
 MEANINGLESS = Path(__file__).with_name("meaningless.txt")
 SIZE = 450
 SEED = "loudhailer"
+LEAST = 0.95
+"""The part of the meaningful mutants that the fast suites must detect."""
 
 _STATUS = {1: "killed", 3: "killed", 0: "survived", 33: "no tests", 5: "no tests"}
 
@@ -129,6 +131,8 @@ def main() -> None:
         )
     (PLACE / "report.md").write_text(f"# Mutants\n\n{summary}\n\n{diffs}")
     print(summary, *missed, f"see {PLACE / 'report.md'}", sep="\n")  # noqa: T201
+    if killed < LEAST * meant:
+        sys.exit(f"The fast suites must detect {LEAST:.0%} of the meaningful mutants.")
 
 
 if __name__ == "__main__":
