@@ -160,9 +160,10 @@ def up(
     stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=_templates(unwanted=no_template))
     with workplace.held(stack):
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
-        deployment = Deployment.of(stack.state())
-        if changed:
-            _put_sample_tenants(deployment)
+        state = stack.state()
+        deployment = Deployment.of(state)
+        if changed or (state is not None and not state.furnished):
+            stack.furnish(lambda: _put_sample_tenants(deployment))
         else:
             workplace.terminal.say("The stack is up to date; nothing was changed.")
         workplace.terminal.show(_addresses(deployment))
