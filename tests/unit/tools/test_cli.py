@@ -222,3 +222,20 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     assert "up to date" not in run("up").output
     assert "up to date" in run("up").output
     assert outcomes == []
+
+
+@pytest.mark.parametrize("command", ["up", "down", "demo"])
+def test_a_state_directory_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Here a file lies where the folder belongs; a full disk ends a command likewise."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(file))
+    result = run(command)
+    assert result.exit_code == 1
+    assert (
+        f"{file}/{'demo' if command == 'demo' else 'local'} cannot be written or read: Not a directory."
+        in result.output
+    )
+    assert "--state-dir" in result.output
