@@ -266,3 +266,25 @@ def test_certificates_of_the_system_are_trusted_unless_the_user_says_otherwise(c
     show = ("bash", "-c", "echo $UV_SYSTEM_CERTS $NODE_USE_SYSTEM_CA")
     assert complete.run(*show, UV_KNOWS_PYTHON="1").stdout == "1 1\n"
     assert complete.run(*show, UV_KNOWS_PYTHON="1", UV_SYSTEM_CERTS="0", NODE_USE_SYSTEM_CA="0").stdout == "0 0\n"
+
+
+def test_a_folder_of_another_user_is_one_sentence(bare: Checkout) -> None:
+    """As `sudo make` leaves it."""
+    mkdir = shutil.which("mkdir")
+    (bare.machine.path / "mkdir").unlink()
+    bare.machine.install("mkdir", f"[[ $2 != *.tools/* ]] && exec {mkdir} \"$@\"; echo 'mkdir: denied' >&2; exit 1")
+    stopped = bare.run("uv", "sync")
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith(f"{bare.root}/.tools cannot be written, where uv would be installed.")
+
+
+def test_no_cache_at_all_is_one_sentence(complete: Checkout) -> None:
+    """Otherwise uv would end the search for a Python, and Python would seem to be what is missing."""
+    (complete.home / "cache").touch()
+    (complete.root / ".tools").touch()
+    stopped = complete.run("uv", "sync", UV_KNOWS_PYTHON="1")
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert stopped.stderr == (
+        f"Neither uv's cache {complete.home}/cache nor {complete.root}/.tools/cache can be written."
+        " Make one of them writable, or set UV_CACHE_DIR to a folder that is.\n"
+    )
