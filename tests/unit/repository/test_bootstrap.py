@@ -247,8 +247,21 @@ def test_no_python_and_no_download_is_one_sentence(complete: Checkout) -> None:
 
 
 def test_a_python_that_the_user_chose_is_kept(complete: Checkout) -> None:
-    """Also if it will not do: uv says so."""
-    assert complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON="/my/python").stdout == "/my/python\n"
+    """Though there is another one."""
+    complete.machine.install("uv", UV.replace('"python find") ', '"python find") echo "$5"; '))
+    complete.machine.install("python-of-the-user", RUNS)
+    complete.machine.install("python3.13", RUNS)
+    chosen = str(complete.machine.path / "python-of-the-user")
+    done = complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON=chosen, UV_KNOWS_PYTHON="1")
+    assert (done.stdout, done.stderr) == (f"{chosen}\n", "")
+
+
+def test_a_chosen_python_of_another_version_is_left_out(complete: Checkout) -> None:
+    """It is exported for other projects; uv would end with an error that does not name the variable."""
+    complete.machine.install("python3.13", RUNS)
+    done = complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON="3.11")
+    assert done.stdout == f"{complete.machine.path}/python3.13\n"
+    assert done.stderr == "UV_PYTHON is left out: uv finds no Python 3.13 by the name 3.11.\n"
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(complete: Checkout) -> None:
