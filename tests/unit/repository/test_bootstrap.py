@@ -301,3 +301,15 @@ def test_no_cache_at_all_is_one_sentence(complete: Checkout) -> None:
         f"Neither uv's cache {complete.home}/cache nor {complete.root}/.tools/cache can be written."
         " Make one of them writable, or set UV_CACHE_DIR to a folder that is.\n"
     )
+
+
+def test_an_environment_of_another_machine_is_made_anew(complete: Checkout) -> None:
+    """A checkout that two machines share, or that was copied; uv itself gives up at a Python that it cannot start."""
+    python = complete.root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"\x7fELF of another architecture")
+    python.chmod(0o755)
+    done = complete.run("uv", "sync", UV_KNOWS_PYTHON="1")
+    assert (done.returncode, done.stdout) == (0, "uv sync\n")
+    assert done.stderr == "The Python of .venv does not run, as if it came from another machine; .venv is made anew.\n"
+    assert not python.exists()
