@@ -24,19 +24,19 @@ REFUSES = "echo 'pyenv: python3.13: command not found' >&2; exit 127"
 RUNS = "[[ $1 == -IS ]]"
 PIP = """
 case "$*" in
-    "-m pip --version") ;;
+    "-m pip --version" | "-IS -c "*"(3, 8)"*) ;;
     "-m pip install --target "*) mkdir -p "$5/bin" && cp "${BASH_SOURCE%/*}/uv-of-the-index" "$5/bin/uv" ;;
     *) exit 1 ;;
 esac
 """
 BROKEN_PIP = """
-[[ "$*" == *"pip --version" ]] && exit
+[[ "$*" == *"pip --version" || $1 == -IS ]] && exit
 [[ "$*" == *install* ]] && mkdir -p "$5/half" && echo 'ERROR: [Errno 28] No space left on device' >&2
 exit 1
 """
 ENSUREPIP = """
 case "$*" in
-    "-m ensurepip --version") ;;
+    "-m ensurepip --version" | "-IS -c "*"(3, 8)"*) ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "${BASH_SOURCE%/*}/python-of-the-venv" "$3/bin/python" ;;
     *) exit 1 ;;
 esac
@@ -152,12 +152,19 @@ def test_pip_of_pyenv_will_do(bare: Checkout) -> None:
     assert bare.run("uv", "sync").stdout == "uv sync\n"
 
 
+def test_the_pip_of_an_old_python_is_left_aside(bare: Checkout) -> None:
+    """It finds no uv in the index; another Python on PATH has one that does."""
+    (bare.machine.path / "python3").rename(bare.machine.path / "python3.13")
+    bare.machine.install("python3", '[[ "$*" == "-m pip --version" ]]')
+    assert bare.run("uv", "sync", UV_KNOWS_PYTHON="1").stdout == "uv sync\n"
+
+
 def test_no_uv_and_no_pip_is_one_sentence(checkout: Checkout) -> None:
     """A newcomer learns what to install."""
     stopped = checkout.run("uv", "sync")
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
-        "uv is missing, and so is a Python with pip that could install it."
+        "uv is missing, and so is a Python 3.8 or newer with pip that could install it."
         " Install uv: https://docs.astral.sh/uv/getting-started/installation/.\n"
     )
     assert checkout.tools == []
