@@ -1,6 +1,7 @@
 """The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -68,6 +69,11 @@ _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
 _TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 128 + signal.SIGINT
+_OF_THE_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
+"""Why a file cannot be written; any other error of the system is a fault of the code."""
 
 
 class Commands(TyperGroup):
@@ -83,6 +89,16 @@ class Commands(TyperGroup):
             Terminal().fail(OperatorError(f"{error}."))
         except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
             Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
+        except OSError as error:
+            if error.errno not in _OF_THE_MACHINE:
+                raise
+            file = error.filename or "A file"
+            Terminal().fail(
+                OperatorError(
+                    f"{file} cannot be written or read: {error.strerror}.",
+                    "Free some space or make it accessible, or choose another folder with --state-dir.",
+                )
+            )
         except KeyboardInterrupt:
             Terminal().say("Interrupted.")
             raise typer.Exit(_INTERRUPTED) from None
@@ -160,9 +176,10 @@ def up(
     stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=_templates(unwanted=no_template))
     with workplace.held(stack):
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
-        deployment = Deployment.of(stack.state())
-        if changed:
-            _put_sample_tenants(deployment)
+        state = stack.state()
+        deployment = Deployment.of(state)
+        if changed or (state is not None and not state.furnished):
+            stack.furnish(lambda: _put_sample_tenants(deployment))
         else:
             workplace.terminal.say("The stack is up to date; nothing was changed.")
         workplace.terminal.show(_addresses(deployment))

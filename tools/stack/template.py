@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tools.stack.directory import StackDirectory
@@ -199,6 +199,8 @@ class Template:
             template = cls(**json.loads(files.pop(_MANIFEST)), files=files)
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
             raise DamagedTemplateError("it is not laid out as a template is") from error
+        if not all(map(_stays_inside, files)):
+            raise DamagedTemplateError("it names a file outside a stack's directory")
         if template.key != key:
             raise DamagedTemplateError("it belongs to another kind of stack")
         return template
@@ -208,6 +210,12 @@ class Template:
         outputs: dict[str, Any] = rewriting.value(self.outputs)
         files = {rewriting.text(name): rewriting.file(name, content) for name, content in self.files.items()}
         return replace(self, code=rewriting.text(self.code), outputs=outputs, files=files)
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether the path leads nowhere but into the folder that it starts from."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_json(name: str) -> bool:

@@ -11,8 +11,11 @@ from tools.errors import OperatorError
 
 
 def account_home() -> Path:
-    """The home that the password file names, whatever HOME says."""
-    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    """The home that the password file names, whatever HOME says; `/` if it does not know the user, as in containers."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/")
 
 
 def home(environment: Mapping[str, str]) -> Path:

@@ -89,8 +89,8 @@ def _is_folder(path: Path) -> bool:
 
 
 def _holds_provider(folder: Path) -> bool:
-    """Whether it does: a link to a mirror leads nowhere when that is gone."""
-    return any(path.is_file() for path in (folder / _ADDRESS).glob(_PROGRAM))
+    """Whether it does, with its lock: a link to a mirror leads nowhere when that is gone."""
+    return (folder / LOCK).is_file() and any(path.is_file() for path in (folder / _ADDRESS).glob(_PROGRAM))
 
 
 def _install(stack: Path, new: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:

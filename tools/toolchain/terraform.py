@@ -103,7 +103,9 @@ def _on_path(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _holds_program(folder: Path) -> bool:
-    return (folder / _PROGRAM).is_file()
+    """Whether it does, and the program runs: a crash of the machine may have cut it off."""
+    program = folder / _PROGRAM
+    return program.is_file() and is_new_enough(str(program))
 
 
 def _fetch(folder: Path, releases: str, say: Callable[[str], None]) -> None:
@@ -128,6 +130,12 @@ def _fetch(folder: Path, releases: str, say: Callable[[str], None]) -> None:
         content.extract(_PROGRAM, folder)
     (folder / _PROGRAM).chmod(0o755)
     archive.unlink()
+    version_of.cache_clear()  # where this one goes, one that did not run may have been
+    if not is_new_enough(str(folder / _PROGRAM)):
+        raise OperatorError(
+            f"Terraform {RELEASE} does not run in {folder.parent}.",
+            f"Set XDG_CACHE_HOME to a folder that programs may be run from. {INSTALL}.",
+        )
 
 
 def _download(url: str, target: Path) -> None:

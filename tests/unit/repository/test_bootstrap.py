@@ -24,19 +24,19 @@ REFUSES = "echo 'pyenv: python3.13: command not found' >&2; exit 127"
 RUNS = "[[ $1 == -IS ]]"
 PIP = """
 case "$*" in
-    "-m pip --version") ;;
+    "-m pip --version" | "-IS -c "*"(3, 8)"*) ;;
     "-m pip install --target "*) mkdir -p "$5/bin" && cp "${BASH_SOURCE%/*}/uv-of-the-index" "$5/bin/uv" ;;
     *) exit 1 ;;
 esac
 """
 BROKEN_PIP = """
-[[ "$*" == *"pip --version" ]] && exit
+[[ "$*" == *"pip --version" || $1 == -IS ]] && exit
 [[ "$*" == *install* ]] && mkdir -p "$5/half" && echo 'ERROR: [Errno 28] No space left on device' >&2
 exit 1
 """
 ENSUREPIP = """
 case "$*" in
-    "-m ensurepip --version") ;;
+    "-m ensurepip --version" | "-IS -c "*"(3, 8)"*) ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "${BASH_SOURCE%/*}/python-of-the-venv" "$3/bin/python" ;;
     *) exit 1 ;;
 esac
@@ -152,12 +152,19 @@ def test_pip_of_pyenv_will_do(bare: Checkout) -> None:
     assert bare.run("uv", "sync").stdout == "uv sync\n"
 
 
+def test_the_pip_of_an_old_python_is_left_aside(bare: Checkout) -> None:
+    """It finds no uv in the index; another Python on PATH has one that does."""
+    (bare.machine.path / "python3").rename(bare.machine.path / "python3.13")
+    bare.machine.install("python3", '[[ "$*" == "-m pip --version" ]]')
+    assert bare.run("uv", "sync", UV_KNOWS_PYTHON="1").stdout == "uv sync\n"
+
+
 def test_no_uv_and_no_pip_is_one_sentence(checkout: Checkout) -> None:
     """A newcomer learns what to install."""
     stopped = checkout.run("uv", "sync")
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
-        "uv is missing, and so is a Python with pip that could install it."
+        "uv is missing, and so is a Python 3.8 or newer with pip that could install it."
         " Install uv: https://docs.astral.sh/uv/getting-started/installation/.\n"
     )
     assert checkout.tools == []
@@ -247,8 +254,21 @@ def test_no_python_and_no_download_is_one_sentence(complete: Checkout) -> None:
 
 
 def test_a_python_that_the_user_chose_is_kept(complete: Checkout) -> None:
-    """Also if it will not do: uv says so."""
-    assert complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON="/my/python").stdout == "/my/python\n"
+    """Though there is another one."""
+    complete.machine.install("uv", UV.replace('"python find") ', '"python find") echo "$5"; '))
+    complete.machine.install("python-of-the-user", RUNS)
+    complete.machine.install("python3.13", RUNS)
+    chosen = str(complete.machine.path / "python-of-the-user")
+    done = complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON=chosen, UV_KNOWS_PYTHON="1")
+    assert (done.stdout, done.stderr) == (f"{chosen}\n", "")
+
+
+def test_a_chosen_python_of_another_version_is_left_out(complete: Checkout) -> None:
+    """It is exported for other projects; uv would end with an error that does not name the variable."""
+    complete.machine.install("python3.13", RUNS)
+    done = complete.run("bash", "-c", "echo $UV_PYTHON", UV_PYTHON="3.11")
+    assert done.stdout == f"{complete.machine.path}/python3.13\n"
+    assert done.stderr == "UV_PYTHON is left out: uv finds no Python 3.13 by the name 3.11.\n"
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(complete: Checkout) -> None:
@@ -266,3 +286,37 @@ def test_certificates_of_the_system_are_trusted_unless_the_user_says_otherwise(c
     show = ("bash", "-c", "echo $UV_SYSTEM_CERTS $NODE_USE_SYSTEM_CA")
     assert complete.run(*show, UV_KNOWS_PYTHON="1").stdout == "1 1\n"
     assert complete.run(*show, UV_KNOWS_PYTHON="1", UV_SYSTEM_CERTS="0", NODE_USE_SYSTEM_CA="0").stdout == "0 0\n"
+
+
+def test_a_folder_of_another_user_is_one_sentence(bare: Checkout) -> None:
+    """As `sudo make` leaves it."""
+    mkdir = shutil.which("mkdir")
+    (bare.machine.path / "mkdir").unlink()
+    bare.machine.install("mkdir", f"[[ $2 != *.tools/* ]] && exec {mkdir} \"$@\"; echo 'mkdir: denied' >&2; exit 1")
+    stopped = bare.run("uv", "sync")
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith(f"{bare.root}/.tools cannot be written, where uv would be installed.")
+
+
+def test_no_cache_at_all_is_one_sentence(complete: Checkout) -> None:
+    """Otherwise uv would end the search for a Python, and Python would seem to be what is missing."""
+    (complete.home / "cache").touch()
+    (complete.root / ".tools").touch()
+    stopped = complete.run("uv", "sync", UV_KNOWS_PYTHON="1")
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert stopped.stderr == (
+        f"Neither uv's cache {complete.home}/cache nor {complete.root}/.tools/cache can be written."
+        " Make one of them writable, or set UV_CACHE_DIR to a folder that is.\n"
+    )
+
+
+def test_an_environment_of_another_machine_is_made_anew(complete: Checkout) -> None:
+    """A checkout that two machines share, or that was copied; uv itself gives up at a Python that it cannot start."""
+    python = complete.root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"\x7fELF of another architecture")
+    python.chmod(0o755)
+    done = complete.run("uv", "sync", UV_KNOWS_PYTHON="1")
+    assert (done.returncode, done.stdout) == (0, "uv sync\n")
+    assert done.stderr == "The Python of .venv does not run, as if it came from another machine; .venv is made anew.\n"
+    assert not python.exists()

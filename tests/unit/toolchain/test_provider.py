@@ -100,3 +100,11 @@ def test_the_shallowest_mirror_comes_first(tmp_path: Path) -> None:
     """A nested one is likelier to be a tool's own."""
     nested, near = hold_provider(tmp_path / "a" / "b"), hold_provider(tmp_path / "z")
     assert list(mirrors_below(tmp_path)) == [near, nested]
+
+
+def test_a_provider_whose_lock_is_gone_is_made_anew(equipped: Computer) -> None:
+    """Every stack copies the lock: one that is missing would end each `loudhailer up`."""
+    hold_provider(equipped.registry)
+    provider = equipped.find_provider()
+    provider.lock.unlink()
+    assert equipped.find_provider().lock.is_file()

@@ -154,3 +154,20 @@ def test_a_configuration_file_that_exists_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "terraformrc"
     file.touch()
     assert terraform_environment({"TF_CLI_CONFIG_FILE": str(file)})["TF_CLI_CONFIG_FILE"] == str(file)
+
+
+def test_a_kept_terraform_that_does_not_run_is_fetched_again(released: Computer) -> None:
+    """A machine that lost its power may have kept its name and not its content."""
+    program = Path(released.find_terraform())
+    program.write_bytes(b"")
+    assert terraform.is_new_enough(released.find_terraform())
+    assert terraform.is_new_enough(released.find_terraform())
+    assert len(released.said) == 2
+
+
+def test_a_cache_that_nothing_may_run_in_is_one_sentence(released: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be mounted with noexec."""
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    with pytest.raises(OperatorError, match=r"Terraform .* does not run in") as caught:
+        released.find_terraform()
+    assert "XDG_CACHE_HOME" in caught.value.remedy

@@ -202,3 +202,40 @@ def test_the_operator_may_do_without_templates(
     monkeypatch.setenv("LOUDHAILER_NO_TEMPLATE", "1")
     run(command)
     assert [stack.templates for stack in stacks] == [None, None]
+
+
+def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is applied, but the sample tenants are missing; once they were put, they are left alone."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    monkeypatch.setattr(Stack, "up", lambda *_, **__: False)
+    outcomes: list[BaseException | None] = [KeyboardInterrupt(), None]
+
+    def put(_deployment: object) -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    monkeypatch.setattr("tools.cli._put_sample_tenants", put)
+    assert run("up").exit_code == 130
+    assert "up to date" not in run("up").output
+    assert "up to date" in run("up").output
+    assert outcomes == []
+
+
+@pytest.mark.parametrize("command", ["up", "down", "demo"])
+def test_a_state_directory_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Here a file lies where the folder belongs; a full disk ends a command likewise."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(file))
+    result = run(command)
+    assert result.exit_code == 1
+    assert (
+        f"{file}/{'demo' if command == 'demo' else 'local'} cannot be written or read: Not a directory."
+        in result.output
+    )
+    assert "--state-dir" in result.output

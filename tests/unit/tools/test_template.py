@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,14 @@ def test_what_is_whole_but_no_template_is_refused(content: bytes) -> None:
     """Another version may have written other things."""
     with pytest.raises(DamagedTemplateError, match="not laid out"):
         Template.from_bytes(hashlib.sha256(content).digest() + content, "key")
+
+
+@pytest.mark.parametrize("name", ["../stack.json", "aws/../../x", "/etc/x"])
+def test_a_file_outside_the_directory_is_refused(template: Template, name: str) -> None:
+    """Its digest is right, but no stack has left such a template."""
+    outside = replace(template, files={name: b"{}"})
+    with pytest.raises(DamagedTemplateError, match="outside"):
+        Template.from_bytes(outside.to_bytes(), template.key)
 
 
 @pytest.mark.parametrize(
