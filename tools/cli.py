@@ -178,8 +178,8 @@ def up(
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         state = stack.state()
         deployment = Deployment.of(state)
-        if changed or (state is not None and not state.furnished):
-            stack.furnish(lambda: _put_sample_tenants(deployment))
+        if changed or (state is not None and not state.seeded):
+            stack.seed(lambda: _put_sample_tenants(deployment))
         else:
             workplace.terminal.say("The stack is up to date; nothing was changed.")
         workplace.terminal.show(_addresses(deployment))

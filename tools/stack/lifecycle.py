@@ -143,11 +143,11 @@ class Stack:
             self._keep(cloud.key, state, applied)
         return True
 
-    def furnish(self, put: Callable[[], None]) -> None:
+    def seed(self, put: Callable[[], None]) -> None:
         """Put what a new stack begins with, and note that it is there."""
         put()
         if (state := self.state()) is not None:
-            self._saved(replace(state, furnished=True))
+            self._saved(replace(state, seeded=True))
 
     def down(self, *, destroy: bool = False, keep_logs: bool = False) -> bool:
         """Remove every trace of the stack, but its logs if they are asked for; whether there was one."""

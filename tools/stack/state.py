@@ -42,7 +42,7 @@ class StackState:
         aws_identity: process id and start time of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
         applied: the last apply that succeeded; None when the last one failed.
-        furnished: the sample tenants have been put, so that those whom the operator deletes stay away.
+        seeded: the sample tenants have been put, so that those whom the operator deletes stay away.
     """
 
     aws_port: int
@@ -51,7 +51,7 @@ class StackState:
     engine: str = ""
     applying: bool = False
     applied: Applied | None = field(default=None)
-    furnished: bool = False
+    seeded: bool = False
 
 
 def load_state(path: Path) -> StackState | None:

@@ -210,6 +210,11 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _failed(command: str, output: str, log: Path) -> OperatorError:
     text = shortened(output[output.find("Error:") :] if "Error:" in output else output, _LONGEST_PROBLEM)
+    if "checksums previously recorded" in " ".join(output.split()):
+        return OperatorError(
+            f"The AWS provider is not the one that the lock names. {text}",
+            "Remove ~/.cache/loudhailer/tools, so that it is found or fetched again; or correct TF_PLUGIN_DIR.",
+        )
     if "provider packages" in output or "Failed to install provider" in output:
         return OperatorError(
             f"Terraform cannot fetch the AWS provider. {text}",

@@ -19,6 +19,16 @@ Could not retrieve the list of available versions for provider hashicorp/aws:
 could not connect to registry.terraform.io
 """
 
+INIT_OF_ANOTHER_PROVIDER = """
+Error: Failed to install provider
+
+Error while installing hashicorp/aws v5.100.0: the local package for
+registry.terraform.io/hashicorp/aws 5.100.0 doesn't match any of the
+checksums previously recorded in the dependency lock file (this might be
+because the available checksums are for packages targeting different
+platforms)
+"""
+
 
 def observed(lines: list[str]) -> ApplyProgress:
     """The progress after these lines."""
@@ -94,6 +104,14 @@ def test_an_unreachable_registry_is_reported_with_the_way_round(runner: Terrafor
     with pytest.raises(OperatorError, match="cannot fetch the AWS provider") as caught:
         runner.prepare({})
     assert "TF_PLUGIN_DIR" in caught.value.remedy
+
+
+def test_a_damaged_provider_is_reported_with_how_to_get_another(runner: Terraform, terraform: TerraformStandIn) -> None:
+    """The network is not at fault."""
+    terraform.fail("init", INIT_OF_ANOTHER_PROVIDER)
+    with pytest.raises(OperatorError, match="is not the one that the lock names") as caught:
+        runner.prepare({})
+    assert caught.value.remedy.startswith("Remove ")
 
 
 def test_a_failed_apply_is_reported_with_its_last_error_and_the_log(
