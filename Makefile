@@ -31,54 +31,54 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
-# Two processes, file by file; the slow suites in this order, so that the longest files begin first.
-PYTEST := $(RUN) pytest --durations=10 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
-FAST := tests/unit tests/contract
-SLOW := tests/terraform tests/e2e tests/integration
+# File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot.
+PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
+FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
+SLOW := --numprocesses=3 tests/integration tests/terraform tests/e2e
 DAILY := -m 'not nightly' --emulator-if-changed
 
 .PHONY: test
 test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.
-	$(PYTEST) $(DAILY) --timeout=60 $(FAST) --cov
+	$(PYTEST) $(DAILY) $(FAST) --cov
 	$(PYTEST) $(DAILY) $(SLOW)
 
 .PHONY: test-fast
 test-fast: setup ## The tests to run while working: the logic, the repository, each port's contract.
-	$(PYTEST) $(DAILY) --timeout=60 $(FAST)
+	$(PYTEST) $(DAILY) $(FAST)
 
 .PHONY: test-all
 test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and all of the emulator's.
-	$(PYTEST) --timeout=60 $(FAST)
+	$(PYTEST) $(FAST)
 	$(PYTEST) $(SLOW)
 
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
-	$(PYTEST) --timeout=60 $(FAST) --cov
+	$(PYTEST) $(FAST) --cov
 
 .PHONY: test-unit
 test-unit: setup ## The logic, and the repository itself; without sockets.
-	$(PYTEST) tests/unit
+	$(PYTEST) --numprocesses=2 tests/unit
 
 .PHONY: test-contract
 test-contract: setup ## One suite for each port, against its AWS adapter and its in-memory twin.
-	$(PYTEST) tests/contract
+	$(PYTEST) --numprocesses=2 tests/contract
 
 .PHONY: test-terraform
 test-terraform: setup ## Validate and test every module and stack; set TF_PLUGIN_DIR to do without Terraform's registry.
-	$(PYTEST) tests/terraform
+	$(PYTEST) --numprocesses=2 tests/terraform
 
 .PHONY: test-integration
 test-integration: setup ## Several parts together, on the local AWS.
-	$(PYTEST) tests/integration
+	$(PYTEST) --numprocesses=2 tests/integration
 
 .PHONY: test-e2e
 test-e2e: browser setup $(NODE_MODULES) ## Real sockets and browsers through the whole stack.
-	$(PYTEST) tests/e2e
+	$(PYTEST) --numprocesses=2 tests/e2e
 
 .PHONY: test-images
 test-images: engine browser setup $(NODE_MODULES) ## The image, function by function, then end-to-end tests on it; needs a container engine.
-	$(PYTEST) --numprocesses=0 tests/image
-	LOUDHAILER_PACKAGE=image $(PYTEST) --numprocesses=0 -m image_smoke tests/e2e
+	$(PYTEST) tests/image
+	LOUDHAILER_PACKAGE=image $(PYTEST) -m image_smoke tests/e2e
 
 ##@ Images
 
