@@ -1,7 +1,9 @@
 """For every test: Powertools' environment, properties without a stopwatch, and the choice of the emulator's tests."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -31,9 +33,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ask git once, if the option is given."""
+    """Ask git once, if the option is given; the processes of xdist take the choice of the first one."""
     if config.getoption("emulator_if_changed"):
-        config.stash[CHOICE] = emulator.choose(ROOT)
+        chosen: dict[str, Any] = getattr(config, "workerinput", {}).get("emulator", {})
+        config.stash[CHOICE] = emulator.Choice(**chosen) if chosen else emulator.choose(ROOT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the choice to a process of xdist: git may say something else once the tests run."""
+    if CHOICE in node.config.stash:
+        node.workerinput["emulator"] = asdict(node.config.stash[CHOICE])
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
