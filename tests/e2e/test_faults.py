@@ -211,11 +211,19 @@ async def test_the_stream_consumer_killed_again_and_again(scene: Scene) -> None:
         await invariants.hold(gone=None, repaired=True)
 
 
+async def with_workers(scene: Scene) -> None:
+    """Broadcast once, so that each function has a worker: a new one could be done before it is found."""
+    (guest,) = await scene.guests(await scene.session(tenant := scene.tenant()), 1)
+    await scene.broadcast({"tenantId": tenant}, "first")
+    await guest.frame()
+
+
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_swarm_killed_half_way(scene: Scene) -> None:
     """It goes on with the sources that stand, and sends them: everyone is in exactly one."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
+        await with_workers(scene)
         broadcast_id = invariants.announced()
         kill = asyncio.create_task(
             Workers(scene.system, "swarm").kill_when(lambda: scene.system.broadcasts.sources(broadcast_id))
@@ -233,6 +241,7 @@ async def test_query_killed_half_way(scene: Scene) -> None:
         await invariants.join(CROWD)
         await invariants.haunt(ghosts := 1_200)
         await scene.counted(invariants.tenant, CROWD + ghosts)
+        await with_workers(scene)
         broadcast_id = invariants.announced()
         kill = asyncio.create_task(
             Workers(scene.system, "query").kill_when(lambda: scene.system.broadcasts.chunk_sizes(broadcast_id, 0))

@@ -1,7 +1,4 @@
-"""A dry run of the rollout to subscribers on a local stack: wave after wave, each account as its workflow does it.
-
-`test_upgrade.py` has the short form: a shift that is taken back.
-"""
+"""A dry run of the rollout to subscribers on a local stack: wave after wave, each account as its workflow does it."""
 
 import json
 import shutil
@@ -11,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pipeline import FAILING, Pipeline, empty_pipeline
-
-pytestmark = pytest.mark.nightly
 
 MAP = {
     "blue": {"account_id": "222222222222", "external_id": "local-blue", "shards": [2]},
@@ -80,6 +75,7 @@ def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:
     return f"{name} of local is well" in well and "is as it should be" in drift
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("stack", [(), ("--subscriber", "green")], ids=["hub", "subscriber"])
 def test_what_was_never_promoted_has_no_plan_and_no_drift(
     pipeline: Pipeline, tmp_path: Path, stack: tuple[str, ...]
@@ -102,6 +98,7 @@ def test_the_digest_that_is_rolled_out_is_the_one_that_each_account_runs(pipelin
         assert "is as it should be" in pipeline.done("drift", "local", "--subscriber", name)
 
 
+@pytest.mark.nightly
 def test_a_failed_canary_stops_the_waves(pipeline: Pipeline, first: str) -> None:
     """It is back at its earlier digest, by the workflow's own rollback; the next account never left it."""
     failing = pipeline.build(change=FAILING, of=POST_MESSAGE)
@@ -114,6 +111,7 @@ def test_a_failed_canary_stops_the_waves(pipeline: Pipeline, first: str) -> None
     assert is_as_it_should_be(pipeline, "blue")
 
 
+@pytest.mark.nightly
 def test_a_rollback_of_one_account_takes_its_previous_digest(pipeline: Pipeline, first: str) -> None:
     """One command; the other account stays where it is."""
     second = pipeline.build(change="\n# second\n")
@@ -124,6 +122,7 @@ def test_a_rollback_of_one_account_takes_its_previous_digest(pipeline: Pipeline,
     assert is_as_it_should_be(pipeline, "green")
 
 
+@pytest.mark.nightly
 def test_a_subscriber_that_the_hub_does_not_know_yet_waits_for_the_hub(pipeline: Pipeline, first: str) -> None:
     """It is in the map, which was not promoted since."""
     path = pipeline.code.terraform / "environments/local/subscribers.tfvars.json"
