@@ -37,7 +37,7 @@ type Item = dict[str, Any]
 
 _COMMAND_SECONDS = 600.0
 _MOST_EVENTS = 10_000
-"""Of one FilterLogEvents."""
+"""The most events that one call of FilterLogEvents returns."""
 
 _LOUDHAILER = Path(sys.executable).with_name("loudhailer")
 

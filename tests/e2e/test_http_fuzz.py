@@ -45,7 +45,7 @@ def configuration(values: dict[str, list[str]], parameters: dict[str, str]) -> s
 
 
 async def fuzz(url: str, folder: Path, requests: int) -> str:
-    """What schemathesis says after so many requests to each operation, "" if it found nothing; its files stay there."""
+    """The findings of schemathesis after so many requests to each operation; an empty string if there are none."""
     command = [str(SCHEMATHESIS), "--config-file", "schemathesis.toml", "run", str(DESCRIPTION), "--url", url]
     command += ["--checks", ",".join(CHECKS), "--seed", str(SEED), "--max-examples", str(requests)]
     command += ["--continue-on-failure", "--warnings", "off", "--no-color"]

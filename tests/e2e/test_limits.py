@@ -13,7 +13,7 @@ from tools.client.crowd import Crowd, Member
 from tools.client.socket import HandshakeRefusedError, Refusal
 
 FEW_AND_MANY = pytest.mark.parametrize("at_once", [60, pytest.param(200, marks=pytest.mark.nightly)])
-"""How many clients come at once; a limit lets in a quarter of them."""
+"""The number of clients that connect at once; a limit lets in a quarter of them."""
 
 SAMPLES = {
     "bronze": (60, 5, 2, 10, 200, 60, False),
@@ -47,7 +47,7 @@ async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refus
 async def test_a_storm_fills_a_limit_to_the_last_place(
     scene: Scene, limit: str, sessions: int, named: str, at_once: int
 ) -> None:
-    """Of all at once exactly as many get in as may; when they have left, as many others do."""
+    """Exactly as many clients get in as may; when they have left, as many others do."""
     most = at_once // 4
     tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     opened = [await scene.session(tenant) for _ in range(sessions)]

@@ -32,7 +32,7 @@ async def given_up(invariants: Invariants) -> BroadcastId:
 
 
 def is_cancelled(scene: Scene, broadcast_id: BroadcastId) -> bool:
-    """Whether the broadcast's summary says so."""
+    """Tell whether the broadcast's summary says so."""
     summary = scene.system.broadcasts.summary(broadcast_id)
     return summary is not None and summary.cancelled
 

@@ -195,7 +195,7 @@ async def test_a_message_renews_its_session(scene: Scene) -> None:
 
 
 async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene) -> None:
-    """What makes no sense is put aside with the reason; the messages of other sessions in the batch are answered."""
+    """A malformed message is put aside with the reason; the messages of other sessions in the batch are answered."""
     guest = await scene.guest(scene.tenant())
     mark = uuid.uuid4().hex
     with paused(scene.system, "pooled"):

@@ -1,4 +1,4 @@
-"""Whether the tests of the emulator, the local AWS and the gateway stand-in, have to run: git says what changed."""
+"""The choice whether the tests of the emulator (local AWS and gateway stand-in) run: git says what changed."""
 
 import subprocess
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MAIN = ("refs/remotes/origin/main", "refs/heads/main")
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the tests run, and the reason for the reader of the report."""
+    """The choice, and its reason for the reader of the report."""
 
     run: bool
     reason: str

@@ -7,7 +7,7 @@ MAX_FRAME_BYTES = 131_072
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 MAX_MESSAGE_BYTES = 32_768
-"""Of a client's frame, by the same page."""
+"""The most bytes of a client's frame, by the same page."""
 
 CONNECTION_SECONDS = 7_500
 """The 2 hours that a connection lives, by the same page, and 5 minutes more."""
@@ -42,10 +42,10 @@ PARTITIONS_A_SOURCE = 200
 """`functions.swarm`; docs/architecture.md."""
 
 MAX_ATTEMPTS = 8
-"""Of a chunk: `functions.post_message`."""
+"""The most attempts of a chunk: `functions.post_message`."""
 
 MAX_REASON_CHARACTERS = 256
-"""Of a dead letter: `loudhailer.queues.consumer`."""
+"""The limit of a dead letter: `loudhailer.queues.consumer`."""
 
 SMALL_ROOM = 100
 """`loudhailer.rooms.model`."""
@@ -58,7 +58,7 @@ ANNOUNCING_SECONDS = 2.0
 """`functions.presence.leaves`."""
 
 DELIVERIES = 2
-"""Of a record to a connection that does not take it: `functions.echo.post`."""
+"""The limit of a record to a connection that does not take it: `functions.echo.post`."""
 
 MESSAGES_AT_ONCE = 100
 """`functions.relay_message`."""

@@ -1,4 +1,4 @@
-"""What a function works on: tables, queues and a topic of the local AWS, and a management API; and its golden event."""
+"""The surroundings of a function: tables, queues, a topic and a management API; and its golden event."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -112,7 +112,7 @@ def _policy(statement: dict[str, Any]) -> str:
 
 
 def contains(answer: Any, wanted: Any) -> bool:
-    """Whether an answer has all that is wanted; objects may have more."""
+    """Tell whether an answer has all that is wanted; objects may have more."""
     if isinstance(wanted, dict):
         return isinstance(answer, dict) and all(contains(answer.get(key), wanted[key]) for key in wanted)
     return bool(answer == wanted)

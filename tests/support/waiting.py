@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, overload
 
 PATIENCE_SECONDS = 60.0
-"""How long a test waits for anything; ample, so that a slow machine is not taken for a fault."""
+"""The longest that a test waits for anything; ample, so that a slow machine is not taken for a fault."""
 
 _POLL_SECONDS = 0.05
 

@@ -1,4 +1,4 @@
-"""How calls of AWS end: conditions that do not hold, conflicts, and batches of which a part is left unprocessed."""
+"""Outcomes of calls of AWS: conditions that do not hold, conflicts, and batches that are left unprocessed in part."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the DynamoDB adapters make of answers that the local AWS never gives: conflicts, and rows that go meanwhile."""
+"""The DynamoDB adapters and answers that the local AWS never gives: conflicts, and rows that go meanwhile."""
 
 from collections.abc import Callable
 from typing import Any
@@ -106,7 +106,7 @@ def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entr
 
 
 def test_a_deletion_in_doubt_is_done_by_a_call_of_its_own() -> None:
-    """Of a batch: what was deleted and what is younger needs none."""
+    """Rows of the batch that were deleted or are younger need none."""
     deleted = {"Item": {"connectionId": {"S": "a"}}}
     younger = {"Error": {"Code": "ConditionalCheckFailed"}}
     doubtful = {"Error": {"Code": "TransactionConflict"}}
@@ -125,7 +125,7 @@ def test_a_deletion_in_doubt_is_done_by_a_call_of_its_own() -> None:
 
 
 def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
-    """Of a batch: a session that was written or is not there needs none."""
+    """Sessions of the batch that were written or are not there need none."""
     gone = {(ACME, S1): [A], (ACME, SessionId("none")): [B], (ACME, S2): [C]}
     answers = [{}, {"Error": {"Code": "ConditionalCheckFailed"}}, {"Error": {"Code": "ThrottlingError"}}]
     client: Any = Client(batch_execute_statement={"Responses": answers}, update_item={})

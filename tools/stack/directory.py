@@ -37,7 +37,7 @@ class WorkingCopy:
 
     @property
     def root(self) -> Path:
-        """Where commands run. Plain `terraform init` and `terraform plan` work there too, given the environment."""
+        """The folder in which commands run. A plain `terraform init` works there too, given the environment."""
         return self.sources / "stacks" / self.stack
 
 

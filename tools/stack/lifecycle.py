@@ -323,7 +323,7 @@ class Stack:
         return Place(state.aws_port, state.gateway_port, None if state.engine else self.directory.package)
 
     def _fingerprint(self, state: StackState, code: str) -> Fingerprint:
-        """What an apply of these functions here and now depends on."""
+        """The fingerprint of an apply of these functions, as the sources are now."""
         return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(self.terraform_variables(state)))
 
     def terraform_variables(self, state: StackState) -> dict[str, Any]:

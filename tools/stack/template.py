@@ -1,4 +1,4 @@
-"""What a stack was right after its first apply, for other stacks to start from: 25-second queues are made once.
+"""Templates: a stack right after its first apply, for other stacks to start from without the 25 seconds of each queue.
 
 A template is the data of the local AWS, which it saves on request, and Terraform's state of the hub and the
 subscribers. `docs/architecture.md` says what its key is made of, and what keeps a wrong one from being used.
@@ -32,7 +32,7 @@ _SAVED = ("ministack", "s3")
 _AWS_PORT, _GATEWAY_PORT = "{aws_port}", "{gateway_port}"
 _PACKAGE, _PACKAGE_SIZE = "{package}", "{package_size}"
 _SIZES = {"CodeSize", "source_code_size", "size"}
-"""What Lambda, Terraform and S3 call the size of the functions' zip."""
+"""The names of the zip's size in the states of Lambda, Terraform and S3."""
 
 
 class DamagedTemplateError(Exception):
@@ -40,7 +40,7 @@ class DamagedTemplateError(Exception):
 
 
 def template_key(*, terraform: str, terraform_version: str | None, packaging: str, variables: Mapping[str, Any]) -> str:
-    """What two stacks must have in common for one to start as the other was: all but ports, folder and functions' code.
+    """Return the digest of all that two stacks must share for one to start from the other's template.
 
     `terraform` is the digest of the sources, which hold the lock of the provider.
     """
@@ -91,7 +91,7 @@ class _Rewriting:
 
 @dataclass(frozen=True)
 class Place:
-    """What a stack's data and state say of the stack itself.
+    """The values in a stack's data and state that describe this stack alone.
 
     Attributes:
         aws_port: where its local AWS listens.
@@ -128,7 +128,7 @@ class Place:
         return _Rewriting(text, (_PACKAGE_SIZE, len(content)), (_PACKAGE.encode(), content))
 
     def _package(self) -> tuple[dict[str, str], bytes]:
-        """What is said of the zip, by name: its path, and its digests as Lambda and S3 write them; its content."""
+        """The values that describe the zip, by name: path, content, and the digests as Lambda and S3 write them."""
         if self.package is None:
             return {}, b""
         content = self.package.read_bytes()
@@ -213,13 +213,13 @@ class Template:
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether the path leads nowhere but into the folder that it starts from."""
+    """Tell whether the path stays inside the folder that it starts from."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_json(name: str) -> bool:
-    """Whether it is Terraform's state, a service's, or what S3 knows of an object; objects stay as they are."""
+    """Tell whether the file is rewritten as JSON: Terraform's state, a service's, or S3's metadata of an object."""
     if name.startswith("aws/s3/"):
         return name.endswith(".meta.json")
     return name.endswith((".json", ".tfstate"))

@@ -24,7 +24,7 @@ def home(environment: Mapping[str, str]) -> Path:
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Where downloads are kept: https://specifications.freedesktop.org/basedir-spec/latest/."""
+    """The folder of downloads: https://specifications.freedesktop.org/basedir-spec/latest/."""
     given = Path(environment.get("XDG_CACHE_HOME", ""))
     return (given if given.is_absolute() else home(environment) / ".cache") / "loudhailer"
 

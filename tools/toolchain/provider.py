@@ -19,7 +19,7 @@ LOCK = ".terraform.lock.hcl"
 REMEDY = "Check the network, or set TF_PLUGIN_DIR to a folder laid out as `terraform providers mirror` makes it."
 
 SHARED_PLACES = (Path("/usr/share/terraform"), Path("/usr/local/share"), Path("/opt"))
-"""Where all users of a machine may find a mirror, beside their own `.terraform.d`."""
+"""The folders that may hold a mirror for all users of a machine, beside their own `.terraform.d`."""
 
 _ADDRESS = Path("registry.terraform.io/hashicorp/aws")
 _PROGRAM = "*/*/terraform-provider-aws*"
@@ -89,7 +89,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _holds_provider(folder: Path) -> bool:
-    """Whether it does, with its lock: a link to a mirror leads nowhere when that is gone."""
+    """Tell whether it does, with its lock: a link to a mirror leads nowhere when that is gone."""
     return (folder / LOCK).is_file() and any(path.is_file() for path in (folder / _ADDRESS).glob(_PROGRAM))
 
 

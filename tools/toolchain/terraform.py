@@ -72,7 +72,7 @@ def this_platform() -> str:
 
 
 def is_new_enough(program: str) -> bool:
-    """Whether the program runs, and is a version that the sources accept."""
+    """Tell whether the program runs, and is a version that the sources accept."""
     version = version_of(program)
     return version is not None and tuple(map(int, version.split(".")[:2])) >= OLDEST
 
@@ -103,7 +103,7 @@ def _on_path(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _holds_program(folder: Path) -> bool:
-    """Whether it does, and the program runs: a crash of the machine may have cut it off."""
+    """Tell whether it does, and the program runs: a crash of the machine may have cut it off."""
     program = folder / _PROGRAM
     return program.is_file() and is_new_enough(str(program))
 

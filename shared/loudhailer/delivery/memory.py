@@ -7,7 +7,7 @@ from loudhailer.ids import ConnectionId
 
 
 class _Ends:
-    """How posts end; `before` is called before each call's first.
+    """The outcomes of posts; `before` is called before the first post of each call.
 
     Attributes:
         calls: the endpoint of each call, and how many seconds it was given.

@@ -21,7 +21,7 @@ def uv_cache() -> str:
 
 @dataclass
 class Checkout:
-    """What `git clone` leaves, the user's empty home, and a folder of PATH with Terraform alone."""
+    """A fresh clone, the user's empty home, and a folder of PATH with Terraform alone."""
 
     folder: Path
     environment: dict[str, str] = field(init=False)

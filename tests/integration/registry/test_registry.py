@@ -35,7 +35,7 @@ TENANTS = "loudhailer-dev-tenants"
 
 
 def test_a_plan_after_the_first_apply_shows_no_changes(accounts: Accounts) -> None:
-    """What was applied is what is there, and its state has moved into the bucket that it made."""
+    """The resources are as they were applied, and the state has moved into the bucket that the apply made."""
     for account in (accounts.production, accounts.dev, accounts.blue):
         plan = account.terraform("registry", "plan", "-detailed-exitcode", "-input=false", "-no-color")
         assert "No changes." in plan.stdout
@@ -236,7 +236,7 @@ def shift(subscriber: Account, blue_apply_keys: Keys) -> Shift:
 def test_a_release_shifts_the_traffic_and_takes_it_back(
     subscriber: Account, blue_apply_keys: Keys, image: dict[str, str], shift: Shift
 ) -> None:
-    """By a share, back to none, to all of it, and back to the digest that ran before."""
+    """The traffic goes to a share, back to none, to all of it, and back to the digest that ran before."""
     traffic = Traffic(subscriber.client("lambda", blue_apply_keys), [FUNCTION])
     assert traffic.images() == {FUNCTION: image["digest"]}
     traffic.weigh([shift], 0.1)

@@ -31,7 +31,7 @@ each_kind = pytest.mark.parametrize("kind", READERS)
 
 
 def accepted(kind: str, bodies: Iterable[str]) -> list[str]:
-    """Those of the bodies that are read, though each of them is malformed."""
+    """The ids of the bodies that are read, though each of them is malformed."""
     read, legal = READERS[kind]
     assert read(legal)
     found: list[str] = []

@@ -377,7 +377,7 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
 
 
 def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
-    """By the same wake."""
+    """The same wake does it."""
     world = World()
     world.connect(PHONE)
     laptop = world.connect(LAPTOP)

@@ -211,7 +211,7 @@ def test_over_the_limit_the_sender_alone_is_told(counted: Counter[str]) -> None:
 
 
 def test_what_is_refused_does_not_keep_its_session_alive() -> None:
-    """Who is over the limit is not in use."""
+    """A session over its limit counts as idle."""
     stage = Stage()
     stage.open("s1", ONE)
     stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW, 1)
@@ -312,7 +312,7 @@ def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, count
 
 
 def test_each_connection_that_is_closed_is_counted(counted: Counter[str]) -> None:
-    """Those of several sessions together."""
+    """The messages of several sessions count together."""
     stage = Stage({TWO: [Outcome.FAILED, Outcome.DELIVERED], THREE: [Outcome.FAILED, Outcome.DELIVERED]})
     stage.open("s1", ONE, TWO, THREE)
     assert stage(*numbered([1], receives=DELIVERIES)) == {}

@@ -260,7 +260,7 @@ def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: s
 def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
     logged: Callable[..., list[Any]],
 ) -> None:
-    """Whether it is given up or goes back."""
+    """Both hold, for a chunk that is given up and for one that goes back."""
     world = World({0: [Outcome.REJECTED], 1: [Outcome.FAILED]})
     world.run(chunk_message(3, attempt=2))
     keys = ("message", "broadcast_id", "chunk_id", "attempt", "remaining", "reason", "delay_seconds")

@@ -353,7 +353,7 @@ def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() ->
 
 
 def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Counter[str]) -> None:
-    """What was dispatched is counted by the one that noted it."""
+    """The worker that noted the recipients counts them."""
     world = World()
     world.connect(map(key, range(4)))
     complete = world.broadcasts.complete_source
@@ -469,7 +469,7 @@ def test_a_malformed_source_is_a_permanent_error() -> None:
 
 
 def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., list[Any]]) -> None:
-    """By which an operator follows them."""
+    """An operator follows them by it."""
     world = World()
     world.connect(map(key, range(4)))
     world.run()

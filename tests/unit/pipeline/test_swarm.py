@@ -251,7 +251,7 @@ def test_everyone_is_every_tenant() -> None:
 
 
 def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[Any]]) -> None:
-    """By which an operator follows it."""
+    """An operator follows it by it."""
     world = World(SEVEN)
     world.run()
     sources = len(world.sent)

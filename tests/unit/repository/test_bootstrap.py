@@ -1,4 +1,4 @@
-"""What `tools/bootstrap` brings to a machine, what it says, and what it leaves when something goes wrong."""
+"""`tools/bootstrap`: the tools that it brings, its messages, and the state it leaves when something goes wrong."""
 
 import shutil
 import subprocess
@@ -76,7 +76,7 @@ class Checkout:
 
     @property
     def tools(self) -> list[str]:
-        """What the bootstrap has put into the checkout."""
+        """The folders that the bootstrap has put into the checkout."""
         return sorted(path.name for path in (self.root / ".tools").glob("*"))
 
 
@@ -231,7 +231,7 @@ def test_python_is_found_in_pyenvs_folder(complete: Checkout, tmp_path: Path, *,
 
 
 def test_python_is_downloaded_into_the_checkout(complete: Checkout) -> None:
-    """By default it would lie in the home, where nothing is written."""
+    """The home, where it lies by default, is not written to."""
     install = """to="$UV_PYTHON_INSTALL_DIR/cpython/bin"
         mkdir -p "$to"
         cp "${BASH_SOURCE%/*}/python-of-uv" "$to/python3.13"

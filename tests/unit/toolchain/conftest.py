@@ -49,7 +49,7 @@ class Computer:
 
     @property
     def cache(self) -> Path:
-        """Where the project keeps what it has fetched."""
+        """The folder in which the project keeps fetched tools."""
         return self.home / ".cache" / "loudhailer" / "tools"
 
     @property
@@ -90,7 +90,7 @@ class Computer:
         return hashlib.sha256(archive.read_bytes()).hexdigest()
 
     def find_terraform(self, **environment: str) -> str:
-        """What the project finds or fetches."""
+        """The Terraform that the project finds or fetches."""
         return terraform.find_terraform(self.environment | environment, self.said.append)
 
     def find_provider(self, **environment: str) -> provider.Provider:

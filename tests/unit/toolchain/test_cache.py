@@ -1,4 +1,4 @@
-"""Where the user's cache lies."""
+"""The place of the user's cache."""
 
 from pathlib import Path
 from typing import NoReturn

@@ -188,7 +188,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Stack]:
 def test_new_stacks_start_from_the_templates_in_the_users_cache(
     stacks: list[Stack], tmp_path: Path, command: str
 ) -> None:
-    """Those of the operator, and those of the demonstration."""
+    """Stacks of the operator do, and those of the demonstration."""
     assert "That is enough." in run(command).output
     assert [stack.templates for stack in stacks] == [TemplateStore(tmp_path / "cache" / "loudhailer" / "templates")]
 
@@ -197,7 +197,7 @@ def test_new_stacks_start_from_the_templates_in_the_users_cache(
 def test_the_operator_may_do_without_templates(
     stacks: list[Stack], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """By the option, or by the environment."""
+    """The option says so, or the environment."""
     run(command, "--no-template")
     monkeypatch.setenv("LOUDHAILER_NO_TEMPLATE", "1")
     run(command)

@@ -78,7 +78,7 @@ def stack_in(directory: StackDirectory, place: Place) -> None:
 
 
 def files_in(directory: StackDirectory) -> dict[str, Any]:
-    """What a stack's directory has; JSON is compared by what it says."""
+    """The contents of a stack's directory; JSON is compared by its values."""
     return {
         path.relative_to(directory.path).as_posix(): json.loads(path.read_bytes())
         if path.name.endswith((".tfstate", "sqs.json", ".meta.json"))
@@ -212,7 +212,7 @@ def test_each_part_changes_the_key(part: str, value: object) -> None:
 
 
 def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they save is theirs to read."""
+    """Another version may not read what this one saved."""
     keys = {template_key(**PARTS)}
     with monkeypatch.context() as patch:
         patch.setattr("importlib.metadata.version", lambda _: "9.9.9")

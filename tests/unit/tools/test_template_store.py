@@ -24,12 +24,12 @@ def template_of(key: str, code: str = "code") -> Template:
 
 
 def file_of(store: TemplateStore, key: str) -> Path:
-    """Where a template lies."""
+    """The file of a template."""
     return store.folder / f"{key}.template"
 
 
 def test_what_is_kept_is_found_until_it_is_removed(store: TemplateStore) -> None:
-    """By its key, and no other."""
+    """Its key finds it, and no other key does."""
     store.keep(template_of("a"))
     assert store.find("a") == template_of("a")
     assert store.find("b") is None
@@ -39,7 +39,7 @@ def test_what_is_kept_is_found_until_it_is_removed(store: TemplateStore) -> None
 
 
 def test_it_lies_in_the_users_cache_and_is_for_the_user_alone(tmp_path: Path) -> None:
-    """Where XDG says, else in the home directory."""
+    """XDG_CACHE_HOME names its folder, or else the home directory does."""
     store = TemplateStore.of_the_user({"XDG_CACHE_HOME": str(tmp_path)})
     assert store.folder == tmp_path / "loudhailer" / "templates"
     assert TemplateStore.of_the_user({"HOME": "/a"}).folder == Path("/a/.cache/loudhailer/templates")
