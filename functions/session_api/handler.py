@@ -23,6 +23,7 @@ session_api = SessionApi(
     websocket_url=settings.websocket_url,
     list_tenants=settings.list_tenants,
     tenant_claim=settings.tenant_claim,
+    shortest_session_id=settings.shortest_session_id,
     clock=time.time,
 )
 

@@ -44,6 +44,7 @@ VARIABLES = {
     "LANE_POSTS_PER_SECOND": "2450",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
+    "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",

@@ -49,6 +49,7 @@ def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function
         ("send_message", "INBOX_LIFETIME_SECONDS", ["1", "31536000"], ["0", "31536001"]),
         ("session_api", "TENANT_CLAIM", ["t", "custom:tenant_id", "https://a.b/c-d", "x" * 128], ["a b", "x" * 129]),
         ("session_api", "LIST_TENANTS", ["true", "false"], ["True", "1"]),
+        ("session_api", "SHORTEST_SESSION_ID", ["1", "64"], ["0", "65"]),
         ("session_api", "SESSIONS_TABLE", ["a_.", "x" * 255], ["ab", "x" * 256, "a b c"]),
         ("console", "SESSION_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
         ("console", "BROADCAST_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),

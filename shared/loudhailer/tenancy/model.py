@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
 
 
 class TenantWire(TypedDict):
@@ -67,6 +67,10 @@ class Session:
     expires_at: int
     player_id: PlayerId | None = None
     connections: frozenset[ConnectionKey] = frozenset()
+
+    def has(self, connection: ConnectionId) -> bool:
+        """Whether the connection is one of the session's: what it sends is nobody's else."""
+        return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
         """Whether the session's time is not over; a row may outlive it by hours."""

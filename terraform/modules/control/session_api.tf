@@ -15,6 +15,8 @@ module "session_api" {
     WEBSOCKET_URL    = var.websocket_url
     LIST_TENANTS     = var.list_tenants
     TENANT_CLAIM     = local.tenant_claim
+
+    SHORTEST_SESSION_ID = local.shortest_session_id
   }
 
   statements = {
@@ -23,7 +25,7 @@ module "session_api" {
       resources = [var.tables.tenants.arn]
     }
     KeepSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [var.tables.sessions.arn]
     }
     ReadReports = {

@@ -32,7 +32,7 @@ TENANT = Tenant(
 class World:
     """The stores behind one API."""
 
-    def __init__(self, *, list_tenants: bool = True) -> None:
+    def __init__(self, *, list_tenants: bool = True, shortest_session_id: int = 1) -> None:
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.api = SessionApi(
@@ -42,6 +42,7 @@ class World:
             websocket_url="wss://example.test/live",
             list_tenants=list_tenants,
             tenant_claim="custom:tenantId",
+            shortest_session_id=shortest_session_id,
             clock=lambda: NOW,
         )
 
@@ -170,6 +171,50 @@ def test_a_tenants_token_ends_its_session(world: World) -> None:
     """As it opened it."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+
+
+def test_a_session_of_another_subject_is_not_ended(world: World, counted: Counter[str]) -> None:
+    """Whatever the query claims: the token's subject counts, as it does when a session is opened."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    status, body = world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+    for subject in ("", "auth0|ann"):
+        status, body = world.call("DELETE /session", token(subject), tenantId="acme", sessionId="s1")
+        assert (status, body["error"]["field"]) == (400, "sub")
+    assert (world.sessions.rows, counted["SessionDeleted"]) == (before, 0)
+
+
+def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: World) -> None:
+    """Its row stands for a while."""
+    world.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
+    assert world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
+
+
+def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: World) -> None:
+    """As a token may open it."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+
+
+def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> None:
+    """Without a token the query may name a player, and need not."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann") == (200, {})
+
+
+def test_a_new_sessions_id_must_be_a_secret() -> None:
+    """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
+    world = World(shortest_session_id=22)
+    reason = "must have at least 22 characters, made by chance"
+    for session in ("s1", "a" * 21):
+        world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
+        status, body = world.call("PUT /session", tenantId="acme", sessionId=session)
+        assert (status, body) == (400, {"error": {"field": "sessionId", "message": reason}})
+        assert world.sessions.rows[ACME, SessionId(session)].expires_at == NOW + 10
+        assert world.call("DELETE /session", tenantId="acme", sessionId=session) == (200, {})
+    assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
 
 
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:

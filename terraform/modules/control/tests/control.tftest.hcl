@@ -68,6 +68,28 @@ run "session_api_reads_reports_and_writes_none" {
   }
 }
 
+run "a_sessions_id_must_be_a_secret" {
+  command = plan
+
+  assert {
+    condition     = local.shortest_session_id == 22
+    error_message = "Outside the environment local, session ids that can be guessed must be refused."
+  }
+}
+
+run "a_local_sessions_id_may_be_short" {
+  command = plan
+
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "local" }
+  }
+
+  assert {
+    condition     = local.shortest_session_id == 1
+    error_message = "Whoever tries things out may call sessions what they like."
+  }
+}
+
 run "tenants_cannot_be_listed_by_default" {
   command = plan
 
