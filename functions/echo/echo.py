@@ -17,7 +17,7 @@ from functions.echo.message import Message
 from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import PermanentError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
@@ -124,8 +124,10 @@ def _letters(message: Message, session: Session | None, over: Collection[str]) -
     if message.record.message_id in over:
         frame = throttle_frame(message.connection_id, message.request_id)
         yield Letter(message.connection_id, frame.encode(), message.record)
-    elif session is None or not session.has(message.connection_id):
+    elif session is None:
         yield _refusal(message, SESSION_OVER, "the session is over")
+    elif not session.has(message.connection_id):
+        yield _refusal(message, *CONNECTION_OVER)
     else:
         yield from _reply(message, session)
 

@@ -2,7 +2,7 @@
 
 | route | answers |
 |---|---|
-| `PUT /session?tenantId=&sessionId=&playerId=` | 200 `{"Attributes":{"sessionTTL":<epoch s>},"webSocketUrl"}`; 409 |
+| `PUT /session?tenantId=&sessionId=&playerId=` | 200 `{"Attributes":{"sessionTTL":<s>},"webSocketUrl"}`; 409; 429 |
 | `DELETE /session?tenantId=&sessionId=&playerId=` | 200 `{}`; 409 |
 | `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
 | `GET /broadcast/{id}` | 200 the report; 404 |
@@ -23,10 +23,16 @@ from loudhailer import codec, ids
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count, logger
+from loudhailer.places.model import sessions_of, take_place
+from loudhailer.places.port import PlaceStore
+from loudhailer.tenancy.model import Tenant
 from loudhailer.tenancy.port import SessionStore, TenantStore
 
 _INVALID = "Invalid request"
 _SUBJECT = "sub"
+
+_PLACES_KEPT_SECONDS = 30 * 24 * 3600
+"""After so long without a new session of the tenant, its sessions are counted from none: it is far from its limit."""
 
 
 class _Named(NamedTuple):
@@ -56,6 +62,7 @@ class SessionApi:
         self,
         tenants: TenantStore,
         sessions: SessionStore,
+        places: PlaceStore,
         broadcasts: BroadcastStore,
         *,
         websocket_url: str,
@@ -66,6 +73,7 @@ class SessionApi:
     ) -> None:
         self._tenants = tenants
         self._sessions = sessions
+        self._places = places
         self._broadcasts = broadcasts
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
@@ -96,10 +104,24 @@ class SessionApi:
             return _reply(400, _INVALID)
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
+        is_new = self._sessions.get(named.tenant, named.session) is None
+        if is_new and not self._has_place(tenant, now):
+            return _over_limit("tenantSessions")
         if not self._sessions.renew(named.tenant, named.session, player=named.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
         count("SessionRenewed")
         return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
+
+    def _has_place(self, tenant: Tenant, now: int) -> bool:
+        key = tenant.tenant_id
+        return take_place(
+            self._places,
+            sessions_of(key),
+            tenant.tenant_sessions,
+            count=lambda: self._sessions.count(key, now),
+            now=now,
+            expires_at=now + _PLACES_KEPT_SECONDS,
+        )
 
     def _delete_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
         named = self._named(event)
@@ -149,6 +171,12 @@ def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
     """The claims of the request's JWT; None where the route asks for none."""
     token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
     return None if token is None else token.get("claims") or {}
+
+
+def _over_limit(limit: str) -> dict[str, Any]:
+    count("SessionRefused")
+    logger.info("session refused", reason=f"the limit {limit} is reached", limit=limit)
+    return _reply(429, {"message": "Too Many Requests", "limit": limit})
 
 
 def _error(status: int, field: str, message: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Settings:
 
     tenants_table: TableName
     sessions_table: TableName
+    places_table: TableName
     broadcasts_table: TableName
     websocket_url: Url
     list_tenants: Flag

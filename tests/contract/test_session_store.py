@@ -257,3 +257,11 @@ def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
     assert [case.store.delete_if_expired(tenant, session, 200) for tenant, session in found] == [True, False]
     assert not case.store.delete_if_expired(ACME, SessionId("over"), 200)
     assert not any(case.store.expired(200))
+
+
+def test_live_sessions_are_counted(case: Case) -> None:
+    """Those of one tenant; a session whose end is now is over."""
+    for name, expires_at in (("over", 200), ("live", 201), ("longer", 300)):
+        case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
+    case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)
+    assert [case.store.count(ACME, now) for now in (0, 200, 201, 300)] == [3, 2, 1, 0]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
@@ -75,7 +75,9 @@ class Exchange:
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
             if session is None or caller.key not in session.connections:
-                return _refused(caller, SESSION_OVER, "the session is over")
+                return _refused(
+                    caller, *((SESSION_OVER, "the session is over") if session is None else CONNECTION_OVER)
+                )
             return part.respond(caller, frame)
         except codec.NotJsonError:
             return _refused(caller, "NOT_JSON", "the frame is not a JSON object")

@@ -21,7 +21,15 @@ from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample, minute_of
+from loudhailer.tenancy.model import (
+    TENANT_SESSIONS,
+    MinuteCounter,
+    Session,
+    Tenant,
+    TenantTotal,
+    TotalSample,
+    minute_of,
+)
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 if TYPE_CHECKING:
@@ -87,6 +95,7 @@ class DynamoTenantStore(TenantStore):
                     "sessionPerMinute": {"N": str(tenant.session_per_minute)},
                     "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
                     "sessionTTL": {"N": str(tenant.session_seconds)},
+                    "tenantSessions": {"N": str(tenant.tenant_sessions)},
                     "silo": {"BOOL": tenant.silo},
                 },
             )
@@ -107,6 +116,7 @@ def _tenant_from_item(item: Item) -> Tenant:
         messages_per_minute=int(item["messagesPerMinute"]["N"]),
         session_seconds=int(item["sessionTTL"]["N"]),
         silo=item.get("silo", {}).get("BOOL", False),
+        tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
     )
 
 
@@ -176,6 +186,19 @@ class DynamoSessionStore(SessionStore):
                 return seen
             raise
         return _session_from_item(item)
+
+    def count(self, tenant: TenantId, now: int) -> int:
+        """See `SessionStore.count`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            FilterExpression=_LIVE,
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":now": {"N": str(now)}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        with calling("Query"):
+            return sum(page["Count"] for page in pages)
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""

@@ -6,6 +6,9 @@ from typing import NamedTuple, TypedDict
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
 
+TENANT_SESSIONS = 100_000
+"""How many sessions a tenant may have whose row does not say."""
+
 
 class TenantWire(TypedDict):
     """A tenant as `GET /tenant` shows it; `sessionTTL` in seconds."""
@@ -17,6 +20,7 @@ class TenantWire(TypedDict):
     tenantPerMinute: int
     sessionTTL: int
     messagesPerMinute: int
+    tenantSessions: int
     silo: bool
 
 
@@ -33,6 +37,7 @@ class Tenant:
         messages_per_minute: messages of the tenant, or of one player where players send.
         session_seconds: how long a session lives after its last activity.
         silo: whether its messages have a queue of their own.
+        tenant_sessions: sessions that live at the same time.
     """
 
     tenant_id: TenantId
@@ -43,6 +48,7 @@ class Tenant:
     messages_per_minute: int
     session_seconds: int
     silo: bool = False
+    tenant_sessions: int = TENANT_SESSIONS
 
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""
@@ -54,6 +60,7 @@ class Tenant:
             "tenantPerMinute": self.tenant_per_minute,
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
+            "tenantSessions": self.tenant_sessions,
             "silo": self.silo,
         }
 

@@ -54,6 +54,9 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
+    def count(self, tenant: TenantId, now: int) -> int:
+        """How many live sessions the tenant has, read consistently: all of them are read."""
+
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
 

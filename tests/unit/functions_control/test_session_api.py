@@ -13,6 +13,7 @@ from loudhailer.broadcast.model import Summary
 from loudhailer.codec import decode
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Session, Tenant
 
@@ -26,6 +27,7 @@ TENANT = Tenant(
     session_per_minute=5,
     messages_per_minute=70,
     session_seconds=200,
+    tenant_sessions=30,
 )
 
 
@@ -33,17 +35,19 @@ class World:
     """The stores behind one API."""
 
     def __init__(self, *, list_tenants: bool = True, shortest_session_id: int = 1) -> None:
+        self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.api = SessionApi(
             MemoryTenantStore(TENANT),
             self.sessions,
+            MemoryPlaceStore(),
             self.broadcasts,
             websocket_url="wss://example.test/live",
             list_tenants=list_tenants,
             tenant_claim="custom:tenantId",
             shortest_session_id=shortest_session_id,
-            clock=lambda: NOW,
+            clock=lambda: self.now,
         )
 
     def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
@@ -217,6 +221,21 @@ def test_a_new_sessions_id_must_be_a_secret() -> None:
     assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
 
 
+def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> None:
+    """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
+    for number in range(30):
+        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+    refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
+    assert world.call("PUT /session", tenantId="acme", sessionId="more") == refusal
+    assert world.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
+    assert counted["SessionRefused"] == 1
+    world.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), world.now)
+    world.now += 60
+    assert world.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
+    assert world.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
+    assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
+
+
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:
     """It lets the session live on, and changes nothing else."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
@@ -248,6 +267,7 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
                     "tenantPerMinute": 60,
                     "sessionTTL": 200,
                     "messagesPerMinute": 70,
+                    "tenantSessions": 30,
                     "silo": False,
                 }
             ]

@@ -32,6 +32,7 @@ variables {
   tables = {
     tenants    = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
     sessions   = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    places     = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
     broadcasts = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
   }
   package = {
