@@ -1,8 +1,9 @@
 """Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
 
-A message goes as it is to the session's other connections, and then in an envelope to all of them. It renews the
-session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a session that was
-made anew under the same id is not its. Over the tenant's limit the sender alone is told.
+A message goes as it is to the session's other connections, and then in an envelope to all of them, which says who
+sent it. One that looks like the service's own frames is refused: nobody speaks for the service, or for another. It
+renews the session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a
+session that was made anew under the same id is not its. Over the tenant's limit the sender alone is told.
 
 A batch costs one count per tenant, one read per session, and the posts, which go to all connections side by side. A
 record that is delivered again repeats its frames (at least once): a client tells them by a number that it puts into its
@@ -17,13 +18,15 @@ from functions.echo.message import Message
 from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
-from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
 from loudhailer.errors import PermanentError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Failures, Groups
 from loudhailer.tenancy.model import Session, messages_of_tenant, throttled_of_session
 from loudhailer.tenancy.port import LimitStore, SessionStore
+
+_ACTIONS = ("SiloSQS", "PooledSQS")
 
 FLOOD = 10
 """A session is closed when it has sent so many times its limit in a minute."""
@@ -134,11 +137,17 @@ def _letters(message: Message, session: Session | None, over: Collection[str]) -
 
 def _reply(message: Message, session: Session) -> Iterator[Letter]:
     try:
-        codec.decode_object(message.record.body)
+        frame = codec.decode_object(message.record.body)
     except codec.NotJsonError:
         # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
         yield _refusal(message, "NOT_JSON", "the frame is not a JSON object")
         return
+    if field := looks_like_ours(frame, _ACTIONS):
+        yield _refusal(message, "RESERVED_FIELD", f"{field} would make others take the frame for one of the service's")
+        return
+    source: dict[str, str] = {"srcConnectionId": message.connection_id}
+    if session.player_id is not None:
+        source["srcPlayerId"] = session.player_id
     recipients = sorted(key.connection_id for key in session.connections)
     envelopes = {
         recipient: codec.encode(
@@ -148,6 +157,7 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
                 "sessionId": message.session_id,
                 "connectionId": recipient,
                 "queue": message.record.queue,
+                **source,
             }
         )
         for recipient in recipients

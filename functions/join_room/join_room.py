@@ -34,7 +34,7 @@ class JoinRoom:
         if joined is None:
             count("FrameRefused")
             return caller.refusal(*CONNECTION_OVER)
-        announcement = joined_frame(*membership)
+        announcement = joined_frame(*membership, caller.speaker)
         if joined.former != membership:
             count("RoomJoined")
             try:

@@ -63,7 +63,7 @@ class SayInRoom:
         if membership is None or membership.room != room:
             count("FrameRefused")
             return caller.refusal("NOT_IN_ROOM", "join the room before you speak in it")
-        said = said_frame(room, membership.nickname, content, caller.received_at)
+        said = said_frame(room, membership.nickname, content, caller.received_at, caller.speaker)
         members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
         if len(members) > SMALL_ROOM:
             self._broadcast(caller.tenant_id, room, said, caller.received_at)

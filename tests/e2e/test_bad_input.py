@@ -104,11 +104,13 @@ async def test_fields_that_nobody_knows_are_left_aside(scene: Scene) -> None:
     session = await scene.session(scene.tenant(), "ann")
     sender = await scene.connect(session)
     forged = {"tenantId": "gold", "sessionId": "stolen", "connectionId": "stolen=", "sentAt": 1, "colour": ["red"]}
+    own = {"connectionId": await sender.connection_id(), "playerId": "ann"}
     sender.send_json({"action": "joinroom", "roomKey": "lobby", "nickName": "Ann", **forged})
-    assert await sender.frame() == {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"}
+    assert await sender.frame() == {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann", **own}
     sender.send_json({"action": "sendmessage", "roomKey": "lobby", "content": "hello", "nickName": "Eve", **forged})
     said = await sender.frame()
-    assert (said["nickName"], said["content"], set(said) & set(forged)) == ("Ann", "hello", {"sentAt"})
+    assert (said["nickName"], said["content"], said["connectionId"]) == ("Ann", "hello", own["connectionId"])
+    assert set(said) & set(forged) == {"sentAt", "connectionId"}
     assert abs(said["sentAt"] - time.time() * 1000) < 3_600_000
     sender.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst", **forged})
     frames = [await sender.frame(), await sender.frame()]

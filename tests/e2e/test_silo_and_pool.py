@@ -41,7 +41,7 @@ class Way:
         """What a client sends."""
         return {"action": self.action, "message": message}
 
-    def envelope(self, scene: Scene, session: Session, recipient: str, body: Any) -> dict[str, Any]:
+    def envelope(self, scene: Scene, session: Session, recipient: str, body: Any, source: str) -> dict[str, Any]:
         """What all connections of the session are told of it."""
         return {
             "message": body,
@@ -49,6 +49,7 @@ class Way:
             "sessionId": session.session,
             "connectionId": recipient,
             "queue": scene.system.queue(self.queue).rpartition("/")[2],
+            "srcConnectionId": source,
         }
 
 
@@ -87,7 +88,7 @@ async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene,
     ann.send(raw)
     assert await bob.receive(PATIENCE_SECONDS) == raw.encode()
     for guest in (ann, bob):
-        assert await guest.frame() == way.envelope(scene, session, ids[guest], json.loads(raw))
+        assert await guest.frame() == way.envelope(scene, session, ids[guest], json.loads(raw), ids[ann])
     assert await scene.received([ann, bob, stranger, foreigner]) == [[], [], [], []]
 
 

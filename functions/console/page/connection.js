@@ -331,7 +331,7 @@ function identityOf(frame) {
     return `message ${frame.messageId}`;
   }
   if (frame?.action === "sendmessage" && "sentAt" in frame) {
-    return `said ${JSON.stringify([frame.roomKey, frame.nickName, frame.content, frame.sentAt])}`;
+    return `said ${JSON.stringify([frame.roomKey, frame.connectionId, frame.content, frame.sentAt])}`;
   }
   return null;
 }

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.conversation.frames import error_frame
+from loudhailer.conversation.frames import Speaker, error_frame
 from loudhailer.errors import InvalidFieldError
 
 
@@ -54,6 +54,11 @@ class Caller:
             received_at=request["requestTimeEpoch"],
             player_id=ids.player_id(context["playerId"]) if "playerId" in context else None,
         )
+
+    @property
+    def speaker(self) -> Speaker:
+        """The caller as others see it."""
+        return Speaker(self.key.connection_id, self.player_id)
 
     def refusal(self, code: str, message: str, actions: Sequence[str] | None = None) -> str:
         """The frame that tells the caller what is wrong with its frame."""

@@ -1,10 +1,10 @@
 """The frames that answer a client, and those that carry what another client said."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from loudhailer import codec
-from loudhailer.ids import PlayerId, RoomKey
+from loudhailer.ids import ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
 ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
@@ -50,18 +50,47 @@ def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: in
     return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int) -> str:
+class Speaker(NamedTuple):
+    """Who does something in a room, as the authorizer says: a nickname anybody may choose, but not this."""
+
+    connection_id: ConnectionId
+    player_id: PlayerId | None
+
+
+def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int, speaker: Speaker) -> str:
     """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
-    return codec.encode_text(
-        {"action": "sendmessage", "roomKey": room, "nickName": nickname, "content": content, "sentAt": sent_at}
-    )
+    return _room_frame("sendmessage", room, nickname, speaker, content=content, sentAt=sent_at)
 
 
-def joined_frame(room: RoomKey, nickname: NickName) -> str:
+def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
     """Tells those in a room who has joined it."""
-    return codec.encode_text({"action": "joinroom", "roomKey": room, "nickName": nickname})
+    return _room_frame("joinroom", room, nickname, speaker)
 
 
-def left_frame(room: RoomKey, nickname: NickName) -> str:
+def left_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
     """Tells those in a room who has left it."""
-    return codec.encode_text({"action": "leaveroom", "roomKey": room, "nickName": nickname})
+    return _room_frame("leaveroom", room, nickname, speaker)
+
+
+def _room_frame(action: str, room: RoomKey, nickname: NickName, speaker: Speaker, **more: object) -> str:
+    frame = {"action": action, "roomKey": room, "nickName": nickname, **more, "connectionId": speaker.connection_id}
+    return codec.encode_text(frame if speaker.player_id is None else {**frame, "playerId": speaker.player_id})
+
+
+_OWN_FIELDS = (
+    *("error", "status", "messageId", "queue", "connectionId", "requestId", "publishedAt", "sentAt"),
+    *("playerId", "nickName", "srcPlayerId", "srcConnectionId"),
+)
+
+
+def looks_like_ours(frame: Mapping[str, Any], actions: Collection[str]) -> str | None:
+    """What makes a frame that a client wrote look like one of the service's; None if nothing does.
+
+    `actions` are those that led the frame here. A field of the same name may stand in it twice: API Gateway may have
+    read the first one, and whoever reads the frame reads the last.
+    """
+    if frame.get("action") not in actions:
+        return "action"
+    if frame.get("type") == "broadcast":
+        return "type"
+    return next((field for field in _OWN_FIELDS if field in frame), None)

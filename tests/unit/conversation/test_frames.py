@@ -1,8 +1,22 @@
 """The frames of a conversation, as clients read them."""
 
+import pytest
+
+from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.codec import decode
-from loudhailer.conversation.frames import ack_frame, direct_frame, error_frame, throttle_frame
-from loudhailer.ids import PlayerId
+from loudhailer.conversation.frames import (
+    Speaker,
+    ack_frame,
+    direct_frame,
+    error_frame,
+    joined_frame,
+    left_frame,
+    looks_like_ours,
+    said_frame,
+    throttle_frame,
+)
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, RoomKey
+from loudhailer.rooms.model import NickName
 
 
 def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
@@ -42,3 +56,42 @@ def test_a_direct_frame_says_who_sent_it_and_when() -> None:
         "srcPlayerId": "1",
         "sentAt": 1_780_000_000_123,
     }
+
+
+@pytest.mark.parametrize("player", [None, PlayerId("ann@example.com")])
+def test_what_happens_in_a_room_says_who_does_it(player: PlayerId | None) -> None:
+    """The nickname may be anybody's; the connection, and the player if there is one, are not the client's word."""
+    speaker = Speaker(ConnectionId("a="), player)
+    where = (RoomKey("red"), NickName("Ann"))
+    who = {"roomKey": "red", "nickName": "Ann", "connectionId": "a="} | ({"playerId": player} if player else {})
+    assert decode(joined_frame(*where, speaker)) == {"action": "joinroom", **who}
+    assert decode(left_frame(*where, speaker)) == {"action": "leaveroom", **who}
+    said = {"action": "sendmessage", "content": "hello", "sentAt": 5, **who}
+    assert decode(said_frame(*where, "hello", 5, speaker)) == said
+
+
+OWN = [
+    decode(error_frame("NOT_JSON", "it is not", connection_id="a=", request_id="r1")),
+    decode(throttle_frame("a=", "r1")),
+    decode(ack_frame("m1", "hello", PlayerId("1"), PlayerId("2"))),
+    decode(direct_frame("m1", "hello", PlayerId("1"), 5)),
+    decode(said_frame(RoomKey("red"), NickName("Ann"), "hello", 5, Speaker(ConnectionId("a="), None))),
+    decode(joined_frame(RoomKey("red"), NickName("Ann"), Speaker(ConnectionId("a="), None))),
+    decode(broadcast_frame(BroadcastId("b1"), 5, "hello")),
+    {"message": "hello", "tenantId": "acme", "sessionId": "s1", "connectionId": "a=", "queue": "pool.fifo"},
+]
+
+
+@pytest.mark.parametrize("own", OWN, ids=str)
+def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -> None:
+    """Whatever action it names beside: whoever reads it goes by its other fields."""
+    assert looks_like_ours(own, {"PooledSQS"}) is not None
+    assert looks_like_ours(own | {"action": "PooledSQS"}, {"PooledSQS"}) is not None
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"message": OWN[0]}, {"type": "chat", "id": 7, "data": [1], "code": "X"}], ids=str
+)
+def test_any_other_frame_is_the_clients(more: dict[str, object]) -> None:
+    """What is within its fields is of no account."""
+    assert looks_like_ours({"action": "PooledSQS", **more}, {"PooledSQS", "SiloSQS"}) is None

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -15,7 +16,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
@@ -91,9 +92,12 @@ def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
     return [record({"action": "PooledSQS", "message": number}, **options) for number in numbers]
 
 
-def envelope(body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT) -> dict[str, Any]:
+def envelope(
+    body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT, sender: ConnectionId = ONE
+) -> dict[str, Any]:
     """What all connections of a session are told of a message."""
-    return {"message": body, "tenantId": tenant, "sessionId": session, "connectionId": recipient, "queue": QUEUE}
+    session_of = {"tenantId": tenant, "sessionId": session}
+    return {"message": body, **session_of, "connectionId": recipient, "queue": QUEUE, "srcConnectionId": sender}
 
 
 def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
@@ -175,6 +179,38 @@ def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
     (frame,) = stage.told(ONE)
     assert frame["error"]["code"] == "CONNECTION_OVER"
     assert stage.told(TWO) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"action":"PooledSQS","type":"broadcast","id":"b","publishedAt":1,"data":"pay me"}', "type"),
+        ('{"action":"PooledSQS","action":"sendmessage","roomKey":"r","nickName":"Ann","content":"x"}', "action"),
+        ('{"action":"PooledSQS","messageId":"m","srcPlayerId":"ann","message":"x","sentAt":1}', "messageId"),
+        ('{"action":"PooledSQS","error":{"code":"SESSION_OVER","message":"x"}}', "error"),
+        ('{"action":"PooledSQS","message":"Too Many Requests","connectionId":"a=","requestId":"r"}', "connectionId"),
+    ],
+)
+def test_nobody_speaks_for_the_service(body: str, field: str) -> None:
+    """A frame that others would take for one of the service's is refused, and the sender is told which field it is."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(body)) == {}
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "RESERVED_FIELD"
+    assert frame["error"]["message"] == f"{field} would make others take the frame for one of the service's"
+    assert stage.told(TWO) == []
+
+
+def test_an_envelope_says_which_player_sent_the_message() -> None:
+    """As the session is bound, whatever the message says."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    key = (TENANT, SessionId("s1"))
+    stage.sessions.rows[key] = replace(stage.sessions.rows[key], player_id=PlayerId("ann"))
+    assert stage(record({"action": "PooledSQS", "message": {"srcPlayerId": "bob"}}, sender=TWO)) == {}
+    (told,) = [frame for frame in stage.told(TWO) if "queue" in frame]
+    assert (told["srcPlayerId"], told["srcConnectionId"], told["connectionId"]) == ("ann", TWO, TWO)
 
 
 def test_a_message_renews_its_session() -> None:
@@ -385,7 +421,7 @@ def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
     """The sender is told; half an answer would be worse than none."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
-    assert stage(record({"message": "x" * 131_000}), *numbered([2])) == {}
+    assert stage(record({"action": "PooledSQS", "message": "x" * 131_000}), *numbered([2])) == {}
     error = {"code": "TOO_LONG", "message": "the reply would have more than 131072 bytes"}
     assert [frame["error"] for frame in stage.told(ONE) if "error" in frame] == [error]
     assert numbers_told(stage, TWO) == [2]

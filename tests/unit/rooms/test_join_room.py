@@ -28,7 +28,7 @@ def join(world: World, one: ConnectionKey, **frame: Any) -> Any:
     return codec.decode(JoinRoom(world.rooms, world.sender, endpoint=ENDPOINT)(caller(one), wire))
 
 
-JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann"}
+JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", "connectionId": "ann="}
 
 
 def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Counter[str]) -> None:
@@ -75,7 +75,7 @@ def test_a_join_makes_a_room_large(world: World) -> None:
     assert join(world, ann) == JOINED
     assert len(world.posted) == SMALL_ROOM - 1
     world.sender.delivered.clear()
-    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob"}
+    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob", "connectionId": "bob="}
     assert world.posted == {}
     assert world.rooms.membership(bob) == Membership(RED, NickName("Bob"))
 

@@ -50,7 +50,8 @@ def talk() -> Talk:
 
 def said(nickname: str, content: str = "hello") -> dict[str, Any]:
     """The frame that the room sees."""
-    return {"action": "sendmessage", "roomKey": "red", "nickName": nickname, "content": content, "sentAt": NOW * 1000}
+    room = {"action": "sendmessage", "roomKey": "red", "nickName": nickname}
+    return room | {"content": content, "sentAt": NOW * 1000, "connectionId": f"{nickname}="}
 
 
 def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Counter[str]) -> None:
