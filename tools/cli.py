@@ -39,7 +39,7 @@ from tools.operations.erasing import Erasing, Stores
 from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
 from tools.operations.redriving import Redrive
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, put
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, new_session_key, put
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.release.commands import app as release_app
@@ -387,6 +387,12 @@ def put_tenant(
     tenant_sessions: Annotated[int | None, typer.Option(help="Sessions that live at the same time.")] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
+    session_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-session-key", help="Hide the ids of sessions by a new key: clients must put their sessions again."
+        ),
+    ] = False,
     at_once: Annotated[
         bool,
         typer.Option(
@@ -406,6 +412,7 @@ def put_tenant(
         tenant_sessions=tenant_sessions,
         session_seconds=session_ttl,
         silo=silo,
+        session_key=new_session_key() if session_key else None,
     )
     tenant_id = ids.tenant_id(tenant)
     put(workplace.deployment().tenants, change, tenant_id, now=time.time(), at_once=at_once)
@@ -492,7 +499,7 @@ def _put_sample_tenants(deployment: Deployment) -> None:
     tenants = deployment.tenants
     for tenant in SAMPLE_TENANTS:
         if tenants.get(tenant.tenant_id) is None:
-            tenants.put(tenant)
+            tenants.put(keyed(tenant))
 
 
 def _addresses(deployment: Deployment) -> Table:

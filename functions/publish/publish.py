@@ -11,18 +11,19 @@ from typing import Any, Protocol
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Everyone
+from loudhailer.broadcast.audience import Audience, Everyone, OfSession
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import BroadcastId, TenantId
+from loudhailer.tenancy.model import Tenant
 
 
 class Tenants(Protocol):
     """Knows the tenants."""
 
-    def get(self, tenant: TenantId) -> object | None:
+    def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
 
 
@@ -87,8 +88,14 @@ class Publish:
                 return Everyone()
             raise InvalidFieldError("audience", "is missing")
         audience = audiences.from_wire(request["audience"])
-        if not isinstance(audience, Everyone) and self._tenants.get(audience.tenant) is None:
+        if isinstance(audience, Everyone):
+            return audience
+        tenant = self._tenants.get(audience.tenant)
+        if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
+        if isinstance(audience, OfSession):
+            # Whoever publishes names the session as its client does; from here on it is known by its hidden id alone.
+            return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience
 
     def _refuse_too_large(self, broadcast_id: BroadcastId, now_ms: int, message: object) -> None:

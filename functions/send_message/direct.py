@@ -20,18 +20,16 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-executio
 
 
 class Direct:
-    """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them.
+    """Takes direct messages; they expire so many `seconds` after API Gateway took them.
 
-    An inbox holds `messages_per_inbox`; what has been delivered does not count, a few seconds later at most.
+    An inbox holds so many as `most` says; what has been delivered does not count, a few seconds later at most.
     """
 
-    def __init__(
-        self, inboxes: InboxStore, places: PlaceStore, *, messages_per_inbox: int, lifetime_seconds: int
-    ) -> None:
+    def __init__(self, inboxes: InboxStore, places: PlaceStore, *, most: int, seconds: int) -> None:
         self._inboxes = inboxes
         self._places = places
-        self._messages_per_inbox = messages_per_inbox
-        self._lifetime_seconds = lifetime_seconds
+        self._most = most
+        self._seconds = seconds
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
         """The acknowledgement, or an error frame where nobody may say this.
@@ -51,10 +49,10 @@ class Direct:
         has_room = take_place(
             self._places,
             inbox_of(*inbox),
-            self._messages_per_inbox,
-            count=lambda: self._inboxes.count(inbox, self._messages_per_inbox),
+            self._most,
+            count=lambda: self._inboxes.count(inbox, self._most),
             now=now,
-            expires_at=now + self._lifetime_seconds,
+            expires_at=now + self._seconds,
         )
         if not has_room:
             count("InboxFull")
@@ -65,7 +63,7 @@ class Direct:
             message=message,
             source=source,
             sent_at=caller.received_at,
-            expires_at=now + self._lifetime_seconds,
+            expires_at=now + self._seconds,
         )
         self._inboxes.put(stored)
         count("MessageStored")

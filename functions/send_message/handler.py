@@ -26,8 +26,7 @@ from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
-# What is said in a large room becomes a broadcast: those are no tenant's.
-dynamodb: Any = LateClient("dynamodb")
+dynamodb: Any = LateClient("dynamodb")  # for what is said in large rooms: a broadcast is no tenant's
 sns: Any = LateClient("sns")
 broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table)
 topic = SnsTopic(sns, settings.broadcast_topic_arn)
@@ -40,16 +39,12 @@ def part(client: ClientOf) -> Part:
     own = client("dynamodb")
     rooms = DynamoRoomStore(own, settings.connections_table)
     inboxes = DynamoInboxStore(own, settings.messages_table)
+    places = DynamoPlaceStore(own, settings.places_table)
     return Part(
         DynamoSessionStore(own, settings.sessions_table),
         DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
         SendMessage(
-            direct=Direct(
-                inboxes,
-                DynamoPlaceStore(own, settings.places_table),
-                messages_per_inbox=settings.messages_per_inbox,
-                lifetime_seconds=settings.inbox_lifetime_seconds,
-            ),
+            direct=Direct(inboxes, places, most=settings.messages_per_inbox, seconds=settings.inbox_lifetime_seconds),
             rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
         ),
     )

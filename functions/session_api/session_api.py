@@ -39,7 +39,7 @@ class _Named(NamedTuple):
     """The session that a request names, and whose it is to be: None for nobody's."""
 
     tenant: ids.TenantId
-    session: ids.SessionId
+    secret: ids.SessionSecret
     player: ids.PlayerId | None
 
     @classmethod
@@ -50,7 +50,7 @@ class _Named(NamedTuple):
         )
         return cls(
             ids.tenant_id(query.get("tenantId")),
-            ids.session_id(query.get("sessionId")),
+            ids.session_secret(query.get("sessionId")),
             None if claimed is None else ids.player_id(claimed, source),
         )
 
@@ -95,7 +95,7 @@ class SessionApi:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
-        if len(named.session) < self._shortest_session_id:
+        if len(named.secret) < self._shortest_session_id:
             return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
         tenant = self._tenants.get(named.tenant)
         if tenant is None:
@@ -105,15 +105,16 @@ class SessionApi:
     def _open(self, named: _Named, tenant: Tenant) -> dict[str, Any]:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
-        standing = self._sessions.get(named.tenant, named.session)
+        key = (named.tenant, tenant.session_id_of(named.secret))
+        standing = self._sessions.get(*key)
         if standing is None and not self._has_place(tenant, now):
             return _over_limit("tenantSessions")
-        if not self._sessions.renew(named.tenant, named.session, player=named.player, expires_at=expires_at, now=now):
+        if not self._sessions.renew(*key, player=named.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
         is_renewed = standing is not None and standing.is_live(now) and named.player in {None, standing.player_id}
         if not is_renewed and self._tenants.get(named.tenant, consistent=True) is None:
             # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
-            self._sessions.delete(named.tenant, named.session)
+            self._sessions.delete(*key)
             return _reply(400, _INVALID)
         count("SessionRenewed")
         return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
@@ -133,8 +134,12 @@ class SessionApi:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
-        if not self._sessions.delete(*named):
-            standing = self._sessions.get(named.tenant, named.session)
+        tenant = self._tenants.get(named.tenant)
+        if tenant is None:
+            return _reply(400, _INVALID)
+        key = (named.tenant, tenant.session_id_of(named.secret))
+        if not self._sessions.delete(*key, named.player):
+            standing = self._sessions.get(*key)
             is_live = standing is not None and standing.is_live(self._clock())
             return _BOUND_TO_ANOTHER if is_live else _reply(400, _INVALID)
         count("SessionDeleted")

@@ -12,7 +12,12 @@ from typing import Any, NewType
 from loudhailer.errors import InvalidFieldError
 
 TenantId = NewType("TenantId", str)
+SessionSecret = NewType("SessionSecret", str)
+"""A session's id as its client has it: all that is needed to get in. It goes no further than where it enters."""
+
 SessionId = NewType("SessionId", str)
+"""A session's id as the service keeps it, see `Tenant.session_id_of`."""
+
 PlayerId = NewType("PlayerId", str)
 RoomKey = NewType("RoomKey", str)
 ConnectionId = NewType("ConnectionId", str)
@@ -41,6 +46,11 @@ def _matching(value: object, grammar: re.Pattern[str], field: str, form: str) ->
 def tenant_id(value: object, field: str = "tenantId") -> TenantId:
     """The value as a tenant's id; anything else is an InvalidFieldError that names the field."""
     return TenantId(_matching(value, _NAME, field, _NAME_FORM))
+
+
+def session_secret(value: object, field: str = "sessionId") -> SessionSecret:
+    """The value as a session's id of a client; anything else is an InvalidFieldError that names the field."""
+    return SessionSecret(_matching(value, _NAME, field, _NAME_FORM))
 
 
 def session_id(value: object, field: str = "sessionId") -> SessionId:

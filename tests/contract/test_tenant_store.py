@@ -39,6 +39,16 @@ def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
     assert store.get(ACME.tenant_id) == changed
 
 
+def test_a_tenants_key_comes_back_and_is_not_shown(store: TenantStore) -> None:
+    """Neither by the API's names nor where the tenant is printed."""
+    tenant = replace(ACME, session_key="a secret key")
+    store.put(tenant)
+    kept = store.get(ACME.tenant_id)
+    assert kept is not None
+    assert kept.session_key == "a secret key"
+    assert "a secret key" not in f"{kept!r} {kept} {kept.to_wire()}"
+
+
 def test_an_unknown_tenant_is_none(store: TenantStore) -> None:
     """Nothing is made by looking."""
     assert store.get(TenantId("nobody")) is None

@@ -10,12 +10,13 @@ from typing import Any, Self
 
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenancy.model import Tenant
-from tests.e2e.system import System
+from tests.e2e.system import Item, System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
 from tools.client.http import HttpApi
 from tools.client.socket import HandshakeRefusedError, Refusal, socket_url
 from tools.operations.census import TenantCount
+from tools.operations.tenants import keyed
 
 EVERYONE = {"all": True}
 
@@ -27,6 +28,10 @@ class Session:
     tenant: TenantId
     session: SessionId
     websocket_url: str
+
+    def row_key(self, system: System) -> Item:
+        """The key of its row, which does not hold its id."""
+        return system.session_key(self.tenant, self.session)
 
     @property
     def url(self) -> str:
@@ -88,7 +93,7 @@ class Scene:
             messages_per_minute=100_000,
             session_seconds=3_600,
         )
-        self.system.tenants.put(replace(tenant, **limits))
+        self.system.tenants.put(keyed(replace(tenant, **limits)))
         return tenant.tenant_id
 
     async def session(self, tenant: TenantId, player: str | None = None) -> Session:

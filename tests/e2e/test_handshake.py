@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from loudhailer.ids import TenantId
 from tests.e2e.scene import Scene, Session
 from tools.client.http import ApiError
 
@@ -22,7 +23,7 @@ def query_of(session: Session) -> dict[str, str]:
 
 def put_session(scene: Scene, ids: dict[str, str], expires_at: int) -> None:
     """Put a session's row, past the API."""
-    row = {name: {"S": value} for name, value in ids.items()} | {"sessionTTL": {"N": str(expires_at)}}
+    row = scene.system.session_key(TenantId(ids["tenantId"]), ids["sessionId"]) | {"sessionTTL": {"N": str(expires_at)}}
     scene.system.dynamodb.put_item(TableName=scene.system.table("sessions"), Item=row)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.dynamodb import DynamoSessionStore
 from tests.e2e.faults import Workers, paused, visible_again_after
 from tests.e2e.scene import Guest, Scene, Session
 from tests.support.waiting import PATIENCE_SECONDS, eventually
@@ -46,7 +45,7 @@ class Way:
         return {
             "message": body,
             "tenantId": session.tenant,
-            "sessionId": session.session,
+            "sessionId": session.row_key(scene.system)["sessionId"]["S"],
             "connectionId": recipient,
             "queue": scene.system.queue(self.queue).rpartition("/")[2],
             "srcConnectionId": source,
@@ -61,7 +60,7 @@ def expire(scene: Scene, session: Session, seconds: int) -> None:
     """Let a session end so many seconds from now."""
     scene.system.dynamodb.update_item(
         TableName=scene.system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        Key=session.row_key(scene.system),
         UpdateExpression="SET sessionTTL = :end",
         ConditionExpression="attribute_exists(sessionId)",
         ExpressionAttributeValues={":end": {"N": str(int(time.time()) + seconds)}},
@@ -70,8 +69,8 @@ def expire(scene: Scene, session: Session, seconds: int) -> None:
 
 def exists(scene: Scene, session: Session) -> bool:
     """Whether the session's row is there."""
-    store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
-    return store.get(session.tenant, session.session) is not None
+    key = session.row_key(scene.system)
+    return "Item" in scene.system.dynamodb.get_item(TableName=scene.system.table("sessions"), Key=key)
 
 
 @pytest.mark.image_smoke
@@ -189,10 +188,9 @@ async def test_a_message_renews_its_session(scene: Scene) -> None:
     expire(scene, session, 60)
     guest.send_json(POOL.message("still here"))
     await guest.frame()
-    store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
-    found = store.get(session.tenant, session.session)
-    assert found is not None
-    assert found.expires_at > time.time() + 600
+    table, key = scene.system.table("sessions"), session.row_key(scene.system)
+    row = scene.system.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    assert int(row["sessionTTL"]["N"]) > time.time() + 600
 
 
 async def test_a_record_that_fails_does_not_take_its_batch_with_it(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """The tenants that an operator puts, and the three sample tenants of a fresh local stack."""
 
+import secrets
 from dataclasses import dataclass, fields, replace
 
 from loudhailer.ids import TenantId
@@ -66,15 +67,26 @@ class TenantChange:
     session_seconds: int | None = None
     silo: bool | None = None
     tenant_sessions: int | None = None
+    session_key: str | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
         wanted = {field.name: getattr(self, field.name) for field in fields(self)}
         changes = {name: value for name, value in wanted.items() if value is not None}
-        changed = replace(standing or replace(_NEW, tenant_id=tenant), **changes)
+        changed = replace(standing or keyed(replace(_NEW, tenant_id=tenant)), **changes)
         if problems := _problems(changed):
             raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
         return changed
+
+
+def new_session_key() -> str:
+    """A fresh key that hides the ids of a tenant's sessions: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def keyed(tenant: Tenant) -> Tenant:
+    """The tenant with a key for its sessions' ids; its own, if it has one."""
+    return tenant if tenant.session_key else replace(tenant, session_key=new_session_key())
 
 
 def put(tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, at_once: bool) -> None:

@@ -1,6 +1,7 @@
 """The tenants', the sessions' and the limits' tables on DynamoDB.
 
-tenants: PK `tenantId`; the attributes of `TenantWire`, and `erasing` while the tenant is erased; then `erasedAt` alone.
+tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
+`erasedAt` alone.
 
 sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
 `{n:05d}#{connectionId}`).
@@ -108,6 +109,7 @@ class DynamoTenantStore(TenantStore):
                     "sessionTTL": {"N": str(tenant.session_seconds)},
                     "tenantSessions": {"N": str(tenant.tenant_sessions)},
                     "silo": {"BOOL": tenant.silo},
+                    **({} if tenant.session_key is None else {"sessionKey": {"S": tenant.session_key}}),
                 },
             ),
         )
@@ -167,6 +169,7 @@ def _tenant_from_item(item: Item) -> Tenant:
         messages_per_minute=int(item["messagesPerMinute"]["N"]),
         session_seconds=int(item["sessionTTL"]["N"]),
         silo=item.get("silo", {}).get("BOOL", False),
+        session_key=item.get("sessionKey", {}).get("S"),
         tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
     )
 

@@ -1,10 +1,12 @@
 """A tenant, a session of it, and what is counted of both in a minute."""
 
-from dataclasses import dataclass
+import base64
+import hmac
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, SessionSecret, TenantId
 
 TENANT_SESSIONS = 100_000
 """How many sessions a tenant may have whose row does not say."""
@@ -38,6 +40,7 @@ class Tenant:
         session_seconds: how long a session lives after its last activity.
         silo: whether its messages have a queue of their own.
         tenant_sessions: sessions that live at the same time.
+        session_key: hides the ids of its sessions where they are kept; a secret, not to be logged.
     """
 
     tenant_id: TenantId
@@ -49,6 +52,18 @@ class Tenant:
     session_seconds: int
     silo: bool = False
     tenant_sessions: int = TENANT_SESSIONS
+    session_key: str | None = field(default=None, repr=False)
+
+    def session_id_of(self, secret: SessionSecret) -> SessionId:
+        """The id under which the session is kept, in rows, keys of limits, messages and logs.
+
+        It is a keyed hash: 43 letters, digits, `_` and `-` that open nothing, and that nobody without the tenant's row
+        can tell from a guess. A tenant that has no key yet keeps the id as it is.
+        """
+        if self.session_key is None:
+            return SessionId(secret)
+        digest = hmac.digest(self.session_key.encode(), secret.encode(), "sha256")
+        return SessionId(base64.urlsafe_b64encode(digest).decode().rstrip("="))
 
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""

@@ -56,7 +56,7 @@ def send_message() -> SendMessage:
     broadcasts = MemoryBroadcastStore()
     announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
     return SendMessage(
-        Direct(MemoryInboxStore(), MemoryPlaceStore(), messages_per_inbox=1_000, lifetime_seconds=600),
+        Direct(MemoryInboxStore(), MemoryPlaceStore(), most=1_000, seconds=600),
         SayInRoom(rooms(), MemoryOrderedSender(), broadcasts, announce, endpoint=ENDPOINT),
     )
 

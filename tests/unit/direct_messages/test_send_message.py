@@ -33,7 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.inboxes = MemoryInboxStore()
-        direct = Direct(self.inboxes, MemoryPlaceStore(), messages_per_inbox=3, lifetime_seconds=LIFETIME)
+        direct = Direct(self.inboxes, MemoryPlaceStore(), most=3, seconds=LIFETIME)
         self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
 
     def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:

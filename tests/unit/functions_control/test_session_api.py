@@ -12,7 +12,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Summary
 from loudhailer.codec import decode
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, SessionSecret, TenantId, nth_partition
 from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Session, Tenant
@@ -320,3 +320,18 @@ def test_an_unknown_broadcast_is_not_found(world: World) -> None:
     status, body = world.call("GET /broadcast/{id}", id="b 2")
     reason = "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"
     assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})
+
+
+def test_a_session_is_kept_under_a_hidden_id(world: World) -> None:
+    """Made, renewed, refused to others and ended by its own id; the id of the row opens and ends nothing."""
+    tenant = replace(TENANT, session_key="a key")
+    world.tenants.put(tenant)
+    kept = tenant.session_id_of(SessionSecret("s1"))
+    for _ in range(2):
+        assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    assert list(world.sessions.rows) == [(ACME, kept)]
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId=kept) == (400, "Invalid request")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert world.sessions.rows == {}

@@ -10,11 +10,11 @@ import pytest
 
 from functions.publish.http import respond
 from functions.publish.publish import Publish
-from loudhailer.broadcast.audience import Everyone, OfTenant
+from loudhailer.broadcast.audience import Everyone, OfSession, OfTenant
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import BroadcastId
+from loudhailer.ids import BroadcastId, SessionSecret
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
 from tests.support.broadcasts import LIFETIME, NOW, TENANT
@@ -32,8 +32,9 @@ class World:
         self.broadcasts = MemoryBroadcastStore()
         self.topic = MemoryTopic()
         self.now = float(NOW)
+        self.tenants = MemoryTenantStore(ACME)
         self.publish = Publish(
-            MemoryTenantStore(ACME),
+            self.tenants,
             self.broadcasts,
             self.topic,
             lifetime_seconds=LIFETIME,
@@ -312,3 +313,15 @@ def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[st
         respond(world.publish, event)
     assert refused.value.field == field
     assert world.announced == []
+
+
+def test_a_session_is_announced_by_its_hidden_id() -> None:
+    """Neither the table nor the topic learns the one that its client has; a repeat is the same broadcast."""
+    world, tenant = World(), replace(ACME, session_key="a key")
+    world.tenants.put(tenant)
+    request = REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}}
+    assert [world.post(request)[0] for _ in range(2)] == [202, 202]
+    hidden = OfSession(TENANT, tenant.session_id_of(SessionSecret("secret")))
+    assert [announcement.audience for announcement in world.announced] == [hidden]
+    assert world.broadcasts.summary(BroadcastId("b1")).audience == hidden  # type: ignore[union-attr]  # it is there
+    assert "secret" not in "".join(world.topic.bodies)

@@ -4,7 +4,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tools.errors import OperatorError
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed
 
 ACME = TenantId("acme")
 
@@ -68,3 +68,16 @@ def test_the_samples_are_legal_and_have_the_seeds_limits() -> None:
     ]
     assert figures == [(60, 5, 2, 10, 200, 60), (120, 10, 5, 100, 300, 600), (180, 30, 10, 1000, 300, 6000)]
     assert [tenant.silo for tenant in SAMPLE_TENANTS] == [False, False, True]
+
+
+def test_a_new_tenant_has_a_key_of_its_own() -> None:
+    """A standing one keeps its key, or that it has none, until it is given a new one."""
+    one, two = (TenantChange().applied_to(ACME, None).session_key for _ in range(2))
+    assert one
+    assert two
+    assert one != two
+    standing = SAMPLE_TENANTS[0]
+    assert TenantChange().applied_to(standing.tenant_id, standing).session_key is None
+    assert TenantChange(session_key="new").applied_to(standing.tenant_id, standing).session_key == "new"
+    again = keyed(standing)
+    assert keyed(again) is again
