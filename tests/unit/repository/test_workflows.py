@@ -83,7 +83,7 @@ def test_no_workflow_has_a_key(name: str) -> None:
 
 
 def test_no_job_saves_or_restores_a_cache() -> None:
-    """A job that holds a token would run what any earlier job has put into the cache; setup-uv caches unless told not to."""
+    """A job that holds a token would run what any earlier job has put into the cache; setup-uv has one by default."""
     documents = [yaml.safe_load(path.read_text()) for path in ROOT.glob(".github/*/**/*.yml")]
     used = [step for document in documents for step in _dictionaries(document) if "uses" in step]
     named = [step["uses"] for step in used if re.match(r"actions/cache\b", step["uses"])]
