@@ -151,5 +151,5 @@ def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Acco
 def are_refused(*calls: Callable[[], Any]) -> None:
     """IAM allows none of the calls; SNS has a word of its own for that."""
     for call in calls:
-        with pytest.raises(ClientError, match="AccessDenied|AuthorizationError"):
+        with pytest.raises(ClientError, match=r"AccessDenied|AuthorizationError"):
             call()
