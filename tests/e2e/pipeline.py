@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,9 +199,9 @@ def empty_pipeline(root: Path, subscribers: Mapping[str, Any] | None = None) -> 
         settings = code.terraform / "environments" / "local"
         (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
     stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
-    with stack.directory.locked(lambda: None):
+    with stack.directory.locked(lambda: None), ExitStack() as held:
         stack.directory.create()
-        state, *_ = stack._start(Ports(), None)
+        state, *_ = stack._start(Ports(), None, held)
     pipeline = Pipeline(stack, state, code, subscribers or {})
     if subscribers:
         pipeline.configure("shards = { count = 4 }")
