@@ -149,6 +149,14 @@ def test_the_environment_loses_what_would_change_an_apply(tmp_path: Path) -> Non
     assert environment["PATH"] == "/bin"
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, "400"), ({"GOGC": "50"}, "50")])
+def test_garbage_is_collected_less_often_unless_the_operator_says_how_often(
+    given: dict[str, str], expected: str
+) -> None:
+    """The operator of a small machine may want the memory back."""
+    assert terraform_environment(given)["GOGC"] == expected
+
+
 def test_a_configuration_file_that_exists_is_kept(tmp_path: Path) -> None:
     """It may name a mirror."""
     file = tmp_path / "terraformrc"
