@@ -7,7 +7,7 @@ SHELL := bash
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
-CHECKOV := LOG_LEVEL=ERROR UV_TOOL_DIR=.tools/uv-tools $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+CHECKOV := LOG_LEVEL=ERROR UV_PROJECT_ENVIRONMENT=$(CURDIR)/.tools/checkov tools/bootstrap uv run --frozen --quiet --project tools/checkov checkov
 TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome

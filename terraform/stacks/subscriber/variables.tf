@@ -25,7 +25,7 @@ variable "cell" {
   }
   validation {
     condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", var.cell.role.arn))
-    error_message = "cell.role.arn must be the ARN of a role, such as arn:aws:iam::111111111111:role/loudhailer-dev-subscriber-blue."
+    error_message = "cell.role.arn must be the ARN of a role, such as arn:aws:iam::111111111111:role/loudhailer-dev/loudhailer-dev-subscriber-blue."
   }
   validation {
     condition     = length(var.cell.shards) > 0

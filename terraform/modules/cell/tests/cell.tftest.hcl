@@ -434,7 +434,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::222222222222:root" }
       Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test-post_message" }
+        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test/loudhailer-test-post_message" }
         StringEquals = { "sts:ExternalId" = "blue-1" }
       }
     }]
