@@ -7,7 +7,7 @@ SHELL := bash
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
-CHECKOV := LOG_LEVEL=ERROR UV_PROJECT_ENVIRONMENT=$(CURDIR)/.tools/checkov tools/bootstrap uv run --frozen --quiet --project tools/checkov checkov
+CHECKOV := LOG_LEVEL=ERROR tools/bootstrap uv run --frozen --quiet --python .venv/bin/python --project tools/checkov checkov
 TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
@@ -138,7 +138,7 @@ dockerfiles: ## Dockerfiles.
 	$(RUN) hadolint images/*/Dockerfile
 
 .PHONY: infrastructure
-infrastructure: ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
+infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
 	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
 
 .PHONY: format
