@@ -31,10 +31,11 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
-# File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot.
+# File by file, in this order, the longest first. The fast suites keep two cores busy; the slow ones wait for Terraform's
+# provider a lot.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
 FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
-SLOW := --numprocesses=3 tests/integration tests/terraform tests/e2e
+SLOW := --numprocesses=4 tests/e2e tests/integration tests/terraform
 DAILY := -m 'not nightly' --emulator-if-changed
 
 .PHONY: test
