@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 from typer.core import TyperGroup
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
 from loudhailer.errors import InvalidFieldError, LoudhailerError
@@ -268,11 +268,12 @@ def broadcast(
     """Publish a broadcast, and follow its report."""
     workplace: Workplace = context.obj
     audience = audience_of(everyone=everyone, tenant=tenant, room=room, player=player, session=session)
+    text = message_of(message)
     deployment = workplace.deployment()
 
     async def publish() -> Report | None:
         async with HttpApi(deployment.http_url) as api:
-            broadcast_id = await api.publish(to_wire(audience), message_of(message))
+            broadcast_id = await api.publish(to_wire(audience), codec.verbatim(text))
             workplace.terminal.show(broadcast_id)
             if not follow:
                 return None
