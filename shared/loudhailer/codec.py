@@ -108,7 +108,9 @@ def json_text(value: object) -> JsonText:
         raise UnsupportedJsonError(_LONE_SURROGATE) from error
     except ValueError as error:
         raise UnsupportedJsonError(_NOT_FINITE) from error
-    except (TypeError, RecursionError) as error:
+    except RecursionError as error:
+        raise UnsupportedJsonError(_TOO_DEEP) from error
+    except TypeError as error:
         raise NotJsonError(f"cannot be put into JSON: {error}") from error
     decode(text)
     return JsonText(text)

@@ -168,13 +168,17 @@ def test_an_integer_of_any_size_is_put_into_json() -> None:
 
 def test_what_is_no_json_value_is_not_put_into_json() -> None:
     """Each is refused for its reason."""
-    endless: list[object] = []
-    endless.append(endless)
     for value in (float("nan"), float("inf"), [float("-inf")]):
         with pytest.raises(codec.UnsupportedJsonError, match=r"^has a number beyond"):
             codec.json_text(value)
     with pytest.raises(codec.UnsupportedJsonError, match=r"^has an escape that is half"):
         codec.json_text("\ud800")
+    for depth in (2_000, 100_000):
+        deep: list[object] = []
+        for _ in range(depth):
+            deep = [deep]
+        with pytest.raises(codec.UnsupportedJsonError, match=r"^is nested more than 1,024 levels deep$"):
+            codec.json_text(deep)
     for foreign in ({1, 2}, b"bytes"):
         with pytest.raises(codec.NotJsonError, match=r"^cannot be put into JSON"):
             codec.json_text(foreign)
