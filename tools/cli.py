@@ -34,7 +34,7 @@ from tools.operations.deployment import Deployment
 from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
 from tools.operations.redriving import Redrive
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, require_silo
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.release.commands import app as release_app
@@ -322,10 +322,10 @@ def terraform(context: typer.Context) -> None:
 def list_tenants(context: typer.Context) -> None:
     """Show all tenants and their limits."""
     workplace: Workplace = context.obj
-    rows = [tenant.to_wire() for tenant in workplace.deployment().tenants.everyone()]
-    table = Table(*SAMPLE_TENANTS[0].to_wire())
-    for row in rows:
-        table.add_row(*map(str, row.values()))
+    deployment = workplace.deployment()
+    table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
+    for tenant in deployment.tenants.everyone():
+        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
 
 
@@ -340,7 +340,7 @@ def put_tenant(
     session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
-    silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
+    silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
 ) -> None:
     """Make a tenant, or change the limits that are named."""
     workplace: Workplace = context.obj
@@ -351,10 +351,11 @@ def put_tenant(
         session_per_minute=session_per_minute,
         messages_per_minute=messages_per_minute,
         session_seconds=session_ttl,
-        silo=silo,
     )
     tenant_id = ids.tenant_id(tenant)
-    tenants = workplace.deployment().tenants
+    deployment = workplace.deployment()
+    require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
+    tenants = deployment.tenants
     tenants.put(change.applied_to(tenant_id, tenants.get(tenant_id)))
     workplace.terminal.say(f"Tenant {tenant_id} is put.")
 
