@@ -14,7 +14,7 @@ Where a route of sessions asks for a JWT, the token says who is calling, whateve
 player, and one of its claims must be the tenant's id, or the answer is 403.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from loudhailer import codec, ids
@@ -38,6 +38,7 @@ class SessionApi:
         *,
         websocket_url: str,
         list_tenants: bool,
+        silo_tenants: Collection[ids.TenantId],
         tenant_claim: str,
         clock: Callable[[], float],
     ) -> None:
@@ -46,6 +47,7 @@ class SessionApi:
         self._broadcasts = broadcasts
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
+        self._silo_tenants = silo_tenants
         self._tenant_claim = tenant_claim
         self._clock = clock
         self._routes = {
@@ -106,7 +108,10 @@ class SessionApi:
     def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
         if not self._list_tenants:
             return _FORBIDDEN
-        return _reply(200, {"Items": [tenant.to_wire() for tenant in self._tenants.everyone()]})
+        items = [
+            {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants} for tenant in self._tenants.everyone()
+        ]
+        return _reply(200, {"Items": items})
 
     def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
         try:

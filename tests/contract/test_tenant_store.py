@@ -18,7 +18,6 @@ ACME = Tenant(
     session_per_minute=5,
     messages_per_minute=70,
     session_seconds=200,
-    silo=True,
 )
 
 
@@ -34,7 +33,7 @@ def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
     """All of its limits survive the table; a second put replaces the first."""
     store.put(ACME)
     assert store.get(ACME.tenant_id) == ACME
-    changed = replace(ACME, session_seconds=300, silo=False)
+    changed = replace(ACME, session_seconds=300)
     store.put(changed)
     assert store.get(ACME.tenant_id) == changed
 

@@ -44,6 +44,7 @@ VARIABLES = {
     "LANE_POSTS_PER_SECOND": "2450",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
+    "SILO_TENANTS": "[]",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",

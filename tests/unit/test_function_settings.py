@@ -62,3 +62,16 @@ def test_a_variable_is_legal_up_to_its_bounds(function: str, name: str, legal: l
     for text in illegal:
         with pytest.raises(ConfigurationError, match=rf"^bad environment: {name} must be [^;]+$"):
             read(function, **{name: text})
+
+
+@pytest.mark.parametrize(("text", "tenants"), [("[]", ()), ('["acme"]', ("acme",)), ('["a","b_-C"]', ("a", "b_-C"))])
+def test_a_list_of_tenants_is_read(text: str, tenants: tuple[str, ...]) -> None:
+    """There may be none."""
+    assert read("session_api", SILO_TENANTS=text).silo_tenants == tenants
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "acme", '["a b"]', "null", '"a"', "[null]"])
+def test_what_is_no_list_of_tenants_is_refused(text: str) -> None:
+    """The function refuses to start, and names the variable."""
+    with pytest.raises(ConfigurationError, match=r"SILO_TENANTS must be a JSON list of tenants' ids$"):
+        read("session_api", SILO_TENANTS=text)

@@ -17,6 +17,7 @@ from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint
 if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.ids import TenantId
     from loudhailer.queues.port import Queue
     from loudhailer.tenancy.port import LimitStore, TenantStore
     from tools.stack.state import StackState
@@ -58,6 +59,10 @@ class Deployment:
     def queue_urls(self) -> dict[str, str]:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
+
+    def has_silo(self, tenant: "TenantId") -> bool:
+        """Whether a tenant has a queue of its own."""
+        return f"silo-{tenant}" in self.queue_urls
 
     @property
     def shard_names(self) -> list[str]:

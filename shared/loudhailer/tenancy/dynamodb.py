@@ -86,7 +86,6 @@ class DynamoTenantStore(TenantStore):
                     "sessionPerMinute": {"N": str(tenant.session_per_minute)},
                     "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
                     "sessionTTL": {"N": str(tenant.session_seconds)},
-                    "silo": {"BOOL": tenant.silo},
                 },
             )
 
@@ -105,7 +104,6 @@ def _tenant_from_item(item: Item) -> Tenant:
         session_per_minute=int(item["sessionPerMinute"]["N"]),
         messages_per_minute=int(item["messagesPerMinute"]["N"]),
         session_seconds=int(item["sessionTTL"]["N"]),
-        silo=item.get("silo", {}).get("BOOL", False),
     )
 
 

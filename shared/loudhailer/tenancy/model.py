@@ -8,7 +8,7 @@ from loudhailer.ids import PlayerId, SessionId, TenantId
 
 
 class TenantWire(TypedDict):
-    """A tenant as `GET /tenant` shows it; `sessionTTL` in seconds."""
+    """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
 
     tenantId: str
     connectionsPerSession: int
@@ -17,7 +17,6 @@ class TenantWire(TypedDict):
     tenantPerMinute: int
     sessionTTL: int
     messagesPerMinute: int
-    silo: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,6 @@ class Tenant:
         session_per_minute: attempts to connect, of one session.
         messages_per_minute: messages of the tenant, or of one player where players send.
         session_seconds: how long a session lives after its last activity.
-        silo: whether its messages have a queue of their own.
     """
 
     tenant_id: TenantId
@@ -42,7 +40,6 @@ class Tenant:
     session_per_minute: int
     messages_per_minute: int
     session_seconds: int
-    silo: bool = False
 
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""
@@ -54,7 +51,6 @@ class Tenant:
             "tenantPerMinute": self.tenant_per_minute,
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
-            "silo": self.silo,
         }
 
 

@@ -14,6 +14,7 @@ module "session_api" {
     BROADCASTS_TABLE = var.tables.broadcasts.name
     WEBSOCKET_URL    = var.websocket_url
     LIST_TENANTS     = var.list_tenants
+    SILO_TENANTS     = jsonencode(local.listed_silos)
     TENANT_CLAIM     = local.tenant_claim
   }
 

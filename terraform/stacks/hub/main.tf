@@ -67,6 +67,7 @@ module "control" {
   cors_origins             = var.cors_origins
   throttle                 = var.http_throttle
   list_tenants             = var.list_tenants
+  silo_tenants             = var.silo_tenants
   console                  = var.console
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved

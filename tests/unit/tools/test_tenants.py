@@ -4,7 +4,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tools.errors import OperatorError
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, require_silo
 
 ACME = TenantId("acme")
 
@@ -12,7 +12,7 @@ ACME = TenantId("acme")
 def test_a_new_tenant_has_defaults_for_what_is_not_named() -> None:
     """One option is enough to make one."""
     tenant = TenantChange(tenant_connections=77).applied_to(ACME, None)
-    assert (tenant.tenant_id, tenant.tenant_connections, tenant.silo) == (ACME, 77, False)
+    assert (tenant.tenant_id, tenant.tenant_connections) == (ACME, 77)
     assert tenant.session_seconds > 0
 
 
@@ -23,11 +23,16 @@ def test_a_standing_tenant_keeps_what_is_not_named() -> None:
     assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5}
 
 
-def test_a_silo_can_be_taken_back() -> None:
-    """False is an answer, None is none."""
-    standing = SAMPLE_TENANTS[2]
-    assert TenantChange().applied_to(standing.tenant_id, standing).silo
-    assert not TenantChange(silo=False).applied_to(standing.tenant_id, standing).silo
+@pytest.mark.parametrize("standing", [False, True])
+def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool) -> None:
+    """Terraform makes the queue, so nothing else may promise it; False is an answer, None is none."""
+    require_silo(ACME, wanted=None, standing=standing)
+    require_silo(ACME, wanted=standing, standing=standing)
+    with pytest.raises(OperatorError) as refused:
+        require_silo(ACME, wanted=not standing, standing=standing)
+    assert refused.value.problem.startswith(f"Tenant acme has {'a' if standing else 'no'} silo: ")
+    assert "`silo_tenants`" in refused.value.remedy
+    assert "`loudhailer up`" in refused.value.remedy
 
 
 def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
@@ -67,4 +72,3 @@ def test_the_samples_are_legal_and_have_the_seeds_limits() -> None:
         for tenant in SAMPLE_TENANTS
     ]
     assert figures == [(60, 5, 2, 10, 200, 60), (120, 10, 5, 100, 300, 600), (180, 30, 10, 1000, 300, 6000)]
-    assert [tenant.silo for tenant in SAMPLE_TENANTS] == [False, False, True]
