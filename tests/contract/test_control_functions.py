@@ -110,6 +110,7 @@ def deployment(
         "LIST_TENANTS": "true",
         "TENANT_CLAIM": "tenantId",
         "SILO_TENANTS": "[]",
+        "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
