@@ -376,6 +376,10 @@ def put_tenant(
     tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
     session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
+    posts_per_minute: Annotated[
+        int | None,
+        typer.Option(help="Posts that messages to rooms may cause; by default 100 a message."),
+    ] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
 ) -> None:
@@ -387,6 +391,7 @@ def put_tenant(
         tenant_per_minute=tenant_per_minute,
         session_per_minute=session_per_minute,
         messages_per_minute=messages_per_minute,
+        posts_per_minute=posts_per_minute,
         session_seconds=session_ttl,
         silo=silo,
     )

@@ -111,4 +111,5 @@ def _message(announcement: Announcement, source: Source) -> PartitionMessage:
         frame=announcement.frame,
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
+        priority=announcement.priority,
     )

@@ -72,6 +72,7 @@ Arn = Annotated[str, matching(r"arn:aws[a-z-]*:\S+", "an ARN")]
 Url = Annotated[str, _url]
 Urls = Annotated[tuple[str, ...], _urls]
 Flag = Annotated[bool, _flag]
+Share = Annotated[float, decimal(0.01, 1)]
 
 
 def _parser(hint: Any) -> Parser[Any]:

@@ -19,6 +19,7 @@ module "send_message" {
     CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
     INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
+    SESSION_SHARE            = var.session_share
   }
 
   statements = {
@@ -43,8 +44,9 @@ module "send_message" {
       resources    = [local.limits.arn]
       leading_keys = ["{tenantId}:*"]
     }
+    # A session that floods is removed.
     KeepSessionAlive = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }

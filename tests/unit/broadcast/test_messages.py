@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage, Priority
 from loudhailer.errors import MalformedMessageError
 from tests.support.broadcasts import (
     announcement,
@@ -108,6 +109,7 @@ WHOLE: list[Any] = [None, True, -1, 1.5, "1", "", []]
 BITMAP: list[Any] = [None, 1, "?", "_w==", "/w==", []]
 ILLEGAL: dict[str, list[Any]] = {
     "broadcastId": [None, 1, "", "a#b", "x" * 65, []],
+    "priority": [None, 1, "", "high", []],
     "publishedAt": WHOLE,
     "expiresAt": WHOLE,
     "data": [None, 1, "", [], {}],
@@ -132,7 +134,7 @@ ILLEGAL: dict[str, list[Any]] = {
 @each_kind
 def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    fields = json.loads(READERS[kind][1]).keys() - {"v"}
+    fields = json.loads(READERS[kind][1]).keys() - {"v"} | ({"priority"} if kind != "outcome" else set())
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
@@ -145,6 +147,7 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
         ("chunk", {"chunkId": "0"}, "chunkId: must be {source}.{number}"),
         ("chunk", {"v": 2}, "version must be 1"),
         ("outcome", {"account": ""}, "account must be an AWS account id"),
+        ("chunk", {"priority": "high"}, "priority must be normal or low"),
         ("partition", {"partitions": {}}, "partitions must be a list"),
         ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),
         ("announcement", {"publishedAt": -1}, "publishedAt must be a whole number, 0 or more"),
@@ -177,3 +180,14 @@ def test_a_source_has_exactly_one_scope() -> None:
         {"session": ["acme#s1"]},
     ]
     assert accepted("partition", [json.dumps(wire | scope) for scope in scopes]) == []
+
+
+@pytest.mark.parametrize(
+    "message", [announcement(), partition_message(), chunk_message()], ids=["announcement", "partition", "chunk"]
+)
+def test_a_priority_is_written_where_it_is_not_the_normal_one(
+    message: Announcement | PartitionMessage | ChunkMessage,
+) -> None:
+    """A release that does not know of priorities reads and writes what it always did."""
+    assert "priority" not in json.loads(message.to_wire())
+    assert json.loads(replace(message, priority=Priority.LOW).to_wire())["priority"] == "low"

@@ -203,6 +203,7 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
                     "tenantPerMinute": 60,
                     "sessionTTL": 200,
                     "messagesPerMinute": 70,
+                    "postsPerMinute": 7000,
                     "silo": False,
                 }
             ]
