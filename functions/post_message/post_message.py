@@ -11,11 +11,10 @@ from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, Priority, chunk_name
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Sender
 from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import tenant_of
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
@@ -86,9 +85,7 @@ class PostMessage:
 
     def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
         delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        # Large rooms share their lanes by tenant, see `query`; a chunk of them has the connections of one alone.
-        group = tenant_of(next(iter(chunk.recipients))) if chunk.priority is Priority.LOW else None
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=group)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

@@ -73,8 +73,8 @@ class Query:
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is not None and summary.cancelled:
                 message = replace(message, expires_at=CANCELLED)
-            shards, group = self._lanes_of(message)
-            outbox = Outbox(shards, self._executor, group=group)
+            shards = [self._rooms] if message.priority is Priority.LOW else self._shards
+            outbox = Outbox(shards, self._executor, group=message.group)
             chunks, dispatched = 0, 0
             for chunk in self._chunks(message):
                 shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
@@ -82,15 +82,6 @@ class Query:
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
             outbox.flush()
             self._complete(message, chunks, dispatched)
-
-    def _lanes_of(self, message: PartitionMessage) -> tuple[Sequence[Queue], str | None]:
-        """The queues of the source's chunks, and the group that they belong to there.
-
-        Tenants whose large rooms talk share two lanes: one that talks more than others must not come before them.
-        """
-        if message.priority is Priority.LOW and isinstance(message.scope, InRoom):
-            return [self._rooms], message.scope.tenant
-        return self._shards, None
 
     def _is_complete(self, message: PartitionMessage) -> bool:
         source = self._broadcasts.source(message.broadcast_id, message.source)

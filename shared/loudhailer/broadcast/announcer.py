@@ -29,7 +29,7 @@ class Announcer:
             expires_at=int(self._clock()) + self._lifetime_seconds,
             priority=priority,
         )
-        self._topic.publish(announcement.to_wire())
+        self._topic.publish(announcement.to_wire(), group=announcement.group)
         self._broadcasts.mark_announced(summary.broadcast_id)
         count("BroadcastPublished")
         logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(frame.encode()))

@@ -17,10 +17,10 @@ from typing import Any
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps, frames
-from loudhailer.broadcast.audience import Audience, InRoom, OfPlayer, OfSession
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition
+from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
 VERSION = 1
 
@@ -36,7 +36,10 @@ class Priority(StrEnum):
 
     NORMAL = "normal"
     LOW = "low"
-    """What a client says in a large room: it has lanes of its own, and is never before anyone's broadcast."""
+    """What a client says in a large room: it has lanes of its own, and is never before anyone's broadcast.
+
+    Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
+    """
 
 
 type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
@@ -66,6 +69,13 @@ class Announcement:
     expires_at: int
     priority: Priority = Priority.NORMAL
 
+    @property
+    def group(self) -> TenantId | None:
+        """The tenant that it belongs to in a queue that tenants share; None: to nobody but itself."""
+        if self.priority is Priority.NORMAL or isinstance(self.audience, Everyone):
+            return None
+        return self.audience.tenant
+
     def to_wire(self) -> str:
         """The topic's message."""
         return codec.encode_text({**_header(self), "audience": audiences.to_wire(self.audience)})
@@ -89,6 +99,11 @@ class PartitionMessage:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
+
+    @property
+    def group(self) -> TenantId | None:
+        """See `Announcement.group`."""
+        return None if self.priority is Priority.NORMAL or isinstance(self.scope, tuple) else self.scope.tenant
 
     def to_wire(self) -> str:
         """The partition queue's message."""
@@ -141,6 +156,12 @@ class ChunkMessage:
     def size(self) -> int:
         """How many connections the chunk has, whatever remains of them."""
         return sum(map(len, self.recipients.values()))
+
+    @property
+    def group(self) -> TenantId | None:
+        """See `Announcement.group`; all recipients are of one tenant then."""
+        first = next(iter(self.recipients), None)
+        return None if self.priority is Priority.NORMAL or first is None else ids.tenant_of(first)
 
     def to_wire(self) -> str:
         """The shard queue's message."""

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage, Priority
 from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import RoomKey
 from tests.support.broadcasts import (
+    TENANT,
     announcement,
     announcements,
     chunk_message,
@@ -191,3 +194,23 @@ def test_a_priority_is_written_where_it_is_not_the_normal_one(
     """A release that does not know of priorities reads and writes what it always did."""
     assert "priority" not in json.loads(message.to_wire())
     assert json.loads(replace(message, priority=Priority.LOW).to_wire())["priority"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("message", "group"),
+    [
+        (announcement(InRoom(TENANT, RoomKey("red"))), TENANT),
+        (announcement(), None),
+        (partition_message(InRoom(TENANT, RoomKey("red"))), TENANT),
+        (partition_message(), None),
+        (chunk_message(), TENANT),
+        (replace(chunk_message(), recipients={}), None),
+    ],
+    ids=["announcement", "to-everyone", "source", "of-partitions", "chunk", "empty-chunk"],
+)
+def test_messages_of_a_low_priority_belong_to_their_tenant(
+    message: Announcement | PartitionMessage | ChunkMessage, group: str | None
+) -> None:
+    """Those of a normal one belong to nobody: each waits for itself."""
+    assert replace(message, priority=Priority.LOW).group == group
+    assert message.group is None

@@ -82,9 +82,9 @@ class Topic:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    def publish(self, body: str) -> None:
+    def publish(self, body: str, *, group: str | None = None) -> None:
         """See `Topic.publish`."""
-        self._queue.send_all([body])
+        self._queue.send_all([body], group=group)
 
 
 class DelayQueue(MemoryQueue):

@@ -265,3 +265,4 @@ def test_a_source_has_the_priority_of_its_broadcast() -> None:
     said = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
     world.swarm()(said.to_wire())
     assert [PartitionMessage.from_wire(body).priority for body in world.queue.bodies] == [Priority.LOW]
+    assert world.queue.groups == [TENANT]

@@ -231,6 +231,7 @@ def test_what_is_said_in_a_large_room_has_a_low_priority(talk: Talk) -> None:
     """It is never before anyone's broadcast in the lanes."""
     talk.say(talk.crowd(SMALL_ROOM + 1)[0])
     assert [announced.priority for announced in talk.announced] == [Priority.LOW]
+    assert talk.topic.groups == ["acme"]
 
 
 def test_a_large_rooms_size_is_counted_every_ten_seconds(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
