@@ -164,6 +164,20 @@ def test_a_session_takes_as_many_clients_as_it_may(deployment: Deployment) -> No
     assert deployment.rows("limits")[0]["itemCount"] == {"N": "2"}
 
 
+def test_a_flood_of_pings_ends_the_session(deployment: Deployment) -> None:
+    """More than ten times the 60 messages of a minute, whichever minute they are in."""
+    deployment.http("PUT /session", **WHO)
+    _, context = deployment.handshake("a=")
+    event = {
+        "requestContext": {"connectionId": "a=", "requestId": "r1", "requestTimeEpoch": 1, "authorizer": context},
+        "body": '{"action":"ping"}',
+    }
+    answers = [deployment.invoke("default_route", event) for _ in range(1_230)]
+    assert answers[:599] == [{"statusCode": 200, "body": '{"action":"pong"}'}] * 599
+    assert {"statusCode": 200} in answers
+    assert deployment.rows("sessions") == []
+
+
 def test_tenants_and_reports_are_answered(deployment: Deployment) -> None:
     """From their tables."""
     assert [item["tenantId"] for item in deployment.http("GET /tenant")["Items"]] == ["acme"]
