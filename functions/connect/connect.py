@@ -43,7 +43,7 @@ _LOOKED_AT = 100
 """Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
 
 _LOOKS = 10
-"""Attempts of a session in a minute of which a full session is looked into; later ones are refused without."""
+"""Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
 
 _RECORDED: dict[str, Any] = {"statusCode": 200}
 _SESSION_OVER: dict[str, Any] = {"statusCode": 403}
@@ -173,18 +173,15 @@ class Connect:
         attempts = self._attempts.count(tenant, session, counter, limit=limit, now=now)
         if attempts > limit:
             return _Limit.SESSION_MINUTE
-        if handshake.session_is_full:
-            if attempts > _LOOKS:
-                return _Limit.SESSION_CONNECTIONS
-            if reason := self._look_into_session(handshake):
-                return reason
+        if handshake.session_is_full and (reason := self._look_into_session(handshake, closely=attempts <= _LOOKS)):
+            return reason
         if self._limits.count_in_minute(connects_of_tenant(tenant), now) > handshake.tenant_per_minute:
             return _Limit.TENANT_MINUTE
         if not self._limits.reserve(tenant, handshake.tenant_connections):
             return _Limit.TENANT_CONNECTIONS
         return None
 
-    def _look_into_session(self, handshake: _Handshake) -> Entry | _Limit | None:
+    def _look_into_session(self, handshake: _Handshake, *, closely: bool) -> Entry | _Limit | None:
         """Why a session that was full takes no connection; None if it has room, by now or because it was healed."""
         connection = handshake.connection
         session = self._sessions.get(connection.tenant_id, connection.session_id)
@@ -193,7 +190,7 @@ class Connect:
         if connection.key in session.connections:
             return Entry.RECORDED_BEFORE
         missing = len(session.connections) - handshake.connections_per_session + 1
-        if missing > 0 and self._heal(session, connection.connected_at) < missing:
+        if missing > 0 and not (closely and self._heal(session, connection.connected_at) >= missing):
             return _Limit.SESSION_CONNECTIONS
         return None
 

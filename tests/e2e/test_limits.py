@@ -155,9 +155,11 @@ async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene)
     """Its attempts to connect and its messages are far over the tenant's limits; another session does not notice."""
     tenant = scene.tenant(tenant_per_minute=60, session_per_minute=30, messages_per_minute=60)
     greedy = await scene.session(tenant)
-    members, refusals = await storm(Crowd(), [greedy.url] * 100)
+    crowd = Crowd()
+    members, refusals = await storm(crowd, [greedy.url] * 100)
     assert len(members) <= 30  # a quarter of the tenant's in each of two minutes
     assert len(refusals) >= 70
+    await crowd.leave(members)
     (ann,) = await scene.guests(await scene.session(tenant), 1)
     noisy = await scene.guest(tenant)
     for number in range(100):
@@ -203,7 +205,7 @@ async def test_refused_handshakes_end_a_session_that_floods(scene: Scene) -> Non
     tenant = scene.tenant(session_per_minute=2, connections_per_session=1)
     session = await scene.session(tenant)
     ann = await scene.connect(session)
-    await storm(Crowd(), [session.url] * 60)
+    assert (await storm(Crowd(), [session.url] * 60))[0] == []
     await ann.closed(PATIENCE_SECONDS)
     assert not is_open(scene, session)
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 403

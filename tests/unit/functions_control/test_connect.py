@@ -219,7 +219,7 @@ def test_refused_handshakes_of_a_full_session_cost_little_and_end_it(
 
 
 def test_a_full_session_is_looked_into_ten_times_a_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever its limit is, what it is refused stays cheap; the next minute looks again."""
+    """Whatever its limit is, what it is refused stays cheap; the next minute looks again, and who leaves makes room."""
     reads: list[int] = []
     connected_at = world.connections.connected_at
 
@@ -231,6 +231,8 @@ def test_a_full_session_is_looked_into_ten_times_a_minute(world: World, monkeypa
     for number in range(30):
         world.handshake(f"a{number}")
     assert len(reads) == 8
+    world.sessions.forget(ACME, S1, [ConnectionKey(PARTITION, ConnectionId("a0"))])
+    assert world.connect(event("next", sessionConnections="2", tenantPerMinute="200"))["statusCode"] == 200
     world.now += 60
     world.handshake("late")
     assert len(reads) == 9
