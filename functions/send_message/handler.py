@@ -23,6 +23,7 @@ from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.posts import PostBudget
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
@@ -40,9 +41,12 @@ def part(client: ClientOf) -> Part:
     own = client("dynamodb")
     rooms = DynamoRoomStore(own, settings.connections_table)
     inboxes = DynamoInboxStore(own, settings.messages_table)
+    limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
+    posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
+    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, endpoint=settings.callback_endpoint)
     return Part(
         DynamoSessionStore(own, settings.sessions_table),
-        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        limits,
         SendMessage(
             direct=Direct(
                 inboxes,
@@ -50,7 +54,7 @@ def part(client: ClientOf) -> Part:
                 messages_per_inbox=settings.messages_per_inbox,
                 lifetime_seconds=settings.inbox_lifetime_seconds,
             ),
-            rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
+            rooms=say,
         ),
     )
 

@@ -30,7 +30,7 @@ VARIABLES = {
     },
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
-        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox")
+        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
     },
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
     "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
@@ -42,6 +42,7 @@ VARIABLES = {
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "LANE_POSTS_PER_SECOND": "2450",
+    "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
     "SILO_TENANTS": "[]",

@@ -39,6 +39,7 @@ module "cell" {
   deletion_protection      = var.deletion_protection
   partitions               = var.partitions
   quota                    = var.quota
+  session_share            = var.session_share
   shards                   = var.shards
   silo_tenants             = var.silo_tenants
   chunk_size               = var.chunk_size

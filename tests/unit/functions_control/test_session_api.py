@@ -272,6 +272,7 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
                     "sessionTTL": 200,
                     "messagesPerMinute": 70,
                     "tenantSessions": 30,
+                    "postsPerMinute": 7000,
                     "silo": False,
                 }
             ]
