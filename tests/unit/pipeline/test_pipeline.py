@@ -153,7 +153,7 @@ class World:
             clock=self.clock,
         )
         settle = Settle(broadcasts, connections, clock=self.clock)
-        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, clock=self.clock)
+        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, endpoint=ENDPOINT, clock=self.clock)
 
         def post_from(shard: Queue) -> Callable[[str], None]:
             return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)

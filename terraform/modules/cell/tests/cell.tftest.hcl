@@ -459,6 +459,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       output.subscribers.blue.region == "us-east-1"
       && output.subscribers.blue.account_id == "222222222222"
       && output.subscribers.blue.role.external_id == "blue-1"
+      && output.subscribers.blue.callback_endpoint == module.websocket_api.callback_endpoint
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
     )
     error_message = "It must be told where it works, as whom, and how fast."
