@@ -17,6 +17,7 @@ from functions.echo.message import Message
 from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.codec import JsonText
 from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import PermanentError
 from loudhailer.ids import TenantId
@@ -133,15 +134,15 @@ def _letters(message: Message, session: Session | None, over: Collection[str]) -
 def _reply(message: Message, session: Session) -> Iterator[Letter]:
     try:
         codec.decode_object(message.record.body)
-    except codec.NotJsonError:
+    except codec.NotJsonError as error:
         # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
-        yield _refusal(message, "NOT_JSON", "the frame is not a JSON object")
+        yield _refusal(message, error.code, f"the frame {error}")
         return
     recipients = sorted(key.connection_id for key in session.connections)
     envelopes = {
         recipient: codec.encode(
             {
-                "message": codec.verbatim(message.record.body),
+                "message": codec.verbatim(JsonText(message.record.body)),
                 "tenantId": message.tenant_id,
                 "sessionId": message.session_id,
                 "connectionId": recipient,

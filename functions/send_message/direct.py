@@ -3,7 +3,8 @@
 The stream of the inboxes does the rest: `presence` wakes the inbox, `relay_message` delivers what is in it.
 """
 
-from loudhailer import codec, ids
+from loudhailer import ids
+from loudhailer.codec import JsonText
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import ack_frame
@@ -13,7 +14,7 @@ from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count
 
 MAX_MESSAGE_BYTES = 32 * 1024
-"""Of the message as JSON: what a client can send in one frame.
+"""Of the message as its sender wrote it: what a client can send in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
@@ -51,18 +52,14 @@ class Direct:
         return ack_frame(stored.message_id, message, source, destination)
 
 
-def _message_of(frame: Frame) -> object:
-    """The frame's message; InvalidFieldError if there is none or if no frame could carry it."""
+def _message_of(frame: Frame) -> JsonText:
+    """The frame's message; InvalidFieldError if there is none, or one that is too long."""
     if "message" not in frame:
         raise InvalidFieldError("message", "is missing")
-    try:
-        # Within a list, since the frames that carry it are one level deeper than it is.
-        size = len(codec.encode([frame["message"]])) - len("[]")
-    except codec.NotJsonError as error:
-        raise InvalidFieldError("message", "is nested too deeply") from error
-    if size > MAX_MESSAGE_BYTES:
+    message: JsonText = frame["message"]
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
         raise InvalidFieldError("message", f"must have at most {MAX_MESSAGE_BYTES} bytes as JSON")
-    return frame["message"]
+    return message
 
 
 def _refused(caller: Caller, code: str, message: str) -> str:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from functions.connect.dynamodb import DynamoRegister
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.codec import JsonText
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
 from loudhailer.conversation.dynamodb import DynamoInboxStore
@@ -27,7 +28,7 @@ KEY = ConnectionKey(FIRST, ConnectionId("a"))
 CONNECTION = Connection(KEY, S1, 100, 7_600)
 SAMPLE = Sample(1, "", 60)
 TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
-MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), "hello", PlayerId("bob"), 1_000, 2)
+MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), JsonText('"hello"'), PlayerId("bob"), 1_000, 2)
 COUNTER = connects_of_tenant(ACME)
 
 

@@ -21,6 +21,11 @@ from loudhailer.tenancy.model import MinuteCounter, messages_of_player, messages
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 type Frame = Mapping[str, Any]
+"""What a client sent: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+
+PASSED_ON = frozenset({"message", "content"})
+"""The members that others get as their sender wrote them."""
+
 type Respond = Callable[[Caller, Frame], str | None]
 """Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
 
@@ -65,7 +70,7 @@ class Exchange:
     def _answer(self, caller: Caller, body: str) -> str | None:
         now = int(self._clock())
         try:
-            frame = codec.decode_object(body)
+            frame = codec.decode_object(body, verbatim=PASSED_ON)
             part = self._part_of(caller.tenant_id)
             if part.limits.count_in_minute(_counter_of(caller), now) > caller.messages_per_minute:
                 count("FrameThrottled")
@@ -76,8 +81,8 @@ class Exchange:
             if session is None or (caller.player_id and caller.player_id != session.player_id):
                 return _refused(caller, SESSION_OVER, "the session is over")
             return part.respond(caller, frame)
-        except codec.NotJsonError:
-            return _refused(caller, "NOT_JSON", "the frame is not a JSON object")
+        except codec.NotJsonError as error:
+            return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:
             return _refused(caller, "INVALID_FIELD", str(error))
         except TransientError:

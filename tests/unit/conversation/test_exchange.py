@@ -12,6 +12,7 @@ from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId, SessionId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import Session
+from tests.support.bad_json import UNSUPPORTED
 from tests.unit.conversation.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
@@ -83,6 +84,21 @@ def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
     """Its route never sees it."""
     assert code(world.send(body)) == "NOT_JSON"
     assert world.heard == []
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(world: World, value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    error = world.send(f'{{"message":{value}}}')["error"]
+    assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert world.heard == []
+
+
+def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: World) -> None:
+    """Everything else is decoded."""
+    world.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
+    ((_, frame),) = world.heard
+    assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
 def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World, counted: Counter[str]) -> None:

@@ -19,6 +19,7 @@ from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
+from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
 from tests.support.limits import DELIVERIES
 
@@ -369,6 +370,17 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
     assert [frame["error"] for frame in stage.told(ONE)] == [error]
     assert stage.told(TWO) == []
     assert counted["MessageRefused"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(f'{{"message":{value}}}')) == {}
+    error = {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert [frame["error"] for frame in stage.told(ONE)] == [error]
+    assert stage.told(TWO) == []
 
 
 def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from functions.default_route.default_route import answer
 from loudhailer.codec import decode
+from tests.support.bad_json import UNSUPPORTED
 
 
 def event(body: str | None) -> dict[str, Any]:
@@ -35,6 +36,13 @@ def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str, cou
     actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": "a=", "requestId": "r1"}
     assert counted["FrameRefused"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    error = decode(answer(event(f'{{"action":"ping","data":{value}}}'))["body"])["error"]
+    assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
 def test_a_ping_gets_its_pong() -> None:

@@ -179,7 +179,7 @@ class World:
         """The client publishes until it is answered."""
         while True:
             try:
-                self.publish({"audience": {"all": True}, "message": "hello", "broadcastId": ID})
+                self.publish({"audience": {"all": True}, "message": '"hello"', "broadcastId": ID})
             except (Killed, TransientError):
                 continue
             return
