@@ -339,6 +339,7 @@ def put_tenant(
     tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
     session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
+    tenant_sessions: Annotated[int | None, typer.Option(help="Sessions that live at the same time.")] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
 ) -> None:
@@ -350,6 +351,7 @@ def put_tenant(
         tenant_per_minute=tenant_per_minute,
         session_per_minute=session_per_minute,
         messages_per_minute=messages_per_minute,
+        tenant_sessions=tenant_sessions,
         session_seconds=session_ttl,
         silo=silo,
     )

@@ -1,8 +1,8 @@
 """Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
 
 A message goes as it is to the session's other connections, and then in an envelope to all of them. It renews the
-session; if that is over, the sender is told, and nothing brings it back. Over the tenant's limit the sender alone is
-told.
+session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a session that was
+made anew under the same id is not its. Over the tenant's limit the sender alone is told.
 
 A batch costs one count per tenant, one read per session, and the posts, which go to all connections side by side. A
 record that is delivered again repeats its frames (at least once): a client tells them by a number that it puts into its
@@ -18,7 +18,7 @@ from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import PermanentError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
@@ -127,6 +127,8 @@ def _letters(message: Message, session: Session | None, over: Collection[str]) -
         yield Letter(message.connection_id, frame.encode(), message.record)
     elif session is None:
         yield _refusal(message, SESSION_OVER, "the session is over")
+    elif not session.has(message.connection_id):
+        yield _refusal(message, *CONNECTION_OVER)
     else:
         yield from _reply(message, session)
 

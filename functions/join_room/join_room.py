@@ -8,7 +8,7 @@ under another nickname is to leave and to join. The leaves are announced by `pre
 from loudhailer import ids
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
-from loudhailer.conversation.frames import joined_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, joined_frame
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
@@ -33,7 +33,7 @@ class JoinRoom:
         joined = self._rooms.join(caller.key, membership)
         if joined is None:
             count("FrameRefused")
-            return caller.refusal("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+            return caller.refusal(*CONNECTION_OVER)
         announcement = joined_frame(*membership)
         if joined.former != membership:
             count("RoomJoined")

@@ -19,6 +19,7 @@ from loudhailer.conversation.exchange import Exchange, Part
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
+from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
@@ -43,7 +44,12 @@ def part(client: ClientOf) -> Part:
         DynamoSessionStore(own, settings.sessions_table),
         DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
         SendMessage(
-            direct=Direct(inboxes, lifetime_seconds=settings.inbox_lifetime_seconds),
+            direct=Direct(
+                inboxes,
+                DynamoPlaceStore(own, settings.places_table),
+                messages_per_inbox=settings.messages_per_inbox,
+                lifetime_seconds=settings.inbox_lifetime_seconds,
+            ),
             rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
         ),
     )

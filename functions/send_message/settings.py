@@ -19,9 +19,11 @@ class Settings:
     sessions_table: TableName
     limits_table: TableName
     messages_table: TableName
+    places_table: TableName
     broadcasts_table: TableName
     tenant_role_arn: Arn
     broadcast_topic_arn: Arn
     callback_endpoint: Url
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     inbox_lifetime_seconds: Annotated[int, integer(1, 31_536_000)]
+    messages_per_inbox: Annotated[int, integer(1, 1_000_000)]

@@ -1,6 +1,7 @@
 """What every frame that a function answers goes through, before it does what it asks for.
 
-In this order: who calls, is it JSON, is the minute's limit kept, is the session still open. Whatever the outcome, the
+In this order: who calls, is it JSON, is the minute's limit kept, is the caller's connection in a session that is still
+open: one that was made anew under the same id has other connections. Whatever the outcome, the
 client gets an answer: API Gateway sends the body of the function's response back over the route's response.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
 
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
@@ -78,8 +79,10 @@ class Exchange:
             session = part.sessions.keep_alive(
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
-            if session is None or (caller.player_id and caller.player_id != session.player_id):
-                return _refused(caller, SESSION_OVER, "the session is over")
+            if session is None or caller.key not in session.connections:
+                return _refused(
+                    caller, *((SESSION_OVER, "the session is over") if session is None else CONNECTION_OVER)
+                )
             return part.respond(caller, frame)
         except codec.NotJsonError as error:
             return _refused(caller, error.code, f"the frame {error}")

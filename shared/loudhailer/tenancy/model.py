@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
+
+TENANT_SESSIONS = 100_000
+"""How many sessions a tenant may have whose row does not say."""
 
 
 class TenantWire(TypedDict):
@@ -17,6 +20,7 @@ class TenantWire(TypedDict):
     tenantPerMinute: int
     sessionTTL: int
     messagesPerMinute: int
+    tenantSessions: int
     silo: bool
 
 
@@ -33,6 +37,7 @@ class Tenant:
         messages_per_minute: messages of the tenant, or of one player where players send.
         session_seconds: how long a session lives after its last activity.
         silo: whether its messages have a queue of their own.
+        tenant_sessions: sessions that live at the same time.
     """
 
     tenant_id: TenantId
@@ -43,6 +48,7 @@ class Tenant:
     messages_per_minute: int
     session_seconds: int
     silo: bool = False
+    tenant_sessions: int = TENANT_SESSIONS
 
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""
@@ -54,6 +60,7 @@ class Tenant:
             "tenantPerMinute": self.tenant_per_minute,
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
+            "tenantSessions": self.tenant_sessions,
             "silo": self.silo,
         }
 
@@ -67,6 +74,10 @@ class Session:
     expires_at: int
     player_id: PlayerId | None = None
     connections: frozenset[ConnectionKey] = frozenset()
+
+    def has(self, connection: ConnectionId) -> bool:
+        """Whether the connection is one of the session's: what it sends is nobody's else."""
+        return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
         """Whether the session's time is not over; a row may outlive it by hours."""

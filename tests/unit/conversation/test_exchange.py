@@ -29,7 +29,7 @@ class World:
 
     def open(self, session: SessionId, player: PlayerId | None) -> None:
         """Opens a session that lives for as long as the tenant lets it."""
-        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player)
+        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player, frozenset({KEY}))
 
     def send(self, frame: object, **context: str | None) -> Any:
         """The frame that answers a client's; None if none does."""
@@ -53,6 +53,7 @@ def world() -> World:
 
 TEXTS = {
     "NOT_JSON": "the frame is not a JSON object",
+    "CONNECTION_OVER": "the connection is not recorded any more: connect again",
     "SESSION_OVER": "the session is over",
     "TRY_AGAIN": "this did not work now: try again",
     "UNKNOWN_CALLER": "the connection is not known here: connect again",
@@ -150,20 +151,27 @@ def test_a_frame_keeps_its_session_alive(world: World) -> None:
     assert world.sessions.rows[TENANT, SESSION].expires_at == world.now + 300
 
 
-@pytest.mark.parametrize("ended", ["deleted", "expired", "taken over"])
+@pytest.mark.parametrize("ended", ["deleted", "expired"])
 def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
-    match ended:
-        case "deleted":
-            world.sessions.rows.clear()
-        case "expired":
-            world.now += 300
-        case _:
-            world.open(SESSION, PlayerId("2"))
+    if ended == "deleted":
+        world.sessions.rows.clear()
+    else:
+        world.now += 300
     before = dict(world.sessions.rows)
     assert code(world.send({})) == "SESSION_OVER"
     assert (world.heard, counted["FrameRefused"]) == ([], 1)
-    assert ended == "taken over" or world.sessions.rows == before
+    assert world.sessions.rows == before
+
+
+@pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
+def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
+    world: World, player: PlayerId | None, counted: Counter[str]
+) -> None:
+    """Whoever has it now: what the old connection sends is not the new session's."""
+    world.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
+    assert code(world.send({})) == "CONNECTION_OVER"
+    assert (world.heard, counted["FrameRefused"]) == ([], 1)
 
 
 def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:

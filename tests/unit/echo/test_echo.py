@@ -168,6 +168,16 @@ def test_a_batch_costs_one_count_a_tenant_and_one_read_a_session(monkeypatch: py
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 10
 
 
+def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
+    """It is told so, and the connections of the new session get nothing of it."""
+    stage = Stage()
+    stage.open("s1", TWO)
+    assert stage(*numbered([1], sender=ONE)) == {}
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "CONNECTION_OVER"
+    assert stage.told(TWO) == []
+
+
 def test_a_message_renews_its_session() -> None:
     """By the session's time, from now on."""
     stage = Stage()

@@ -355,11 +355,12 @@ run "what_the_design_does_not_allow_is_refused" {
 
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
+    messages_per_inbox       = 0
   }
 
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
-    var.message_lifetime_seconds, var.inbox_lifetime_seconds,
+    var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
   ]
 }
 
