@@ -99,8 +99,8 @@ def _fault(body: str) -> tuple[str, str] | None:
     """What is wrong with the frame; None if it is a ping."""
     try:
         frame = codec.decode_object(body)
-    except codec.NotJsonError:
-        return "NOT_JSON", "the frame is not a JSON object"
+    except codec.NotJsonError as error:
+        return error.code, f"the frame {error}"
     if not isinstance(frame.get("action"), str):
         return "NO_ACTION", "the frame has no action"
     return None if frame["action"] == "ping" else ("UNKNOWN_ACTION", "the frame's action is unknown")

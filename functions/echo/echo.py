@@ -1,7 +1,8 @@
 """Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
 
 A message goes as it is to the session's other connections, and then in an envelope to all of them. It renews the
-session; if that is over, the sender is told, and nothing brings it back. Over a limit the sender alone is told.
+session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a session that was
+made anew under the same id is not its. Over a limit the sender alone is told.
 
 Messages count for their session first, which gets a share of its tenant's limit at most, and those within it for the
 tenant. A session that floods is ended, and before that no longer told.
@@ -19,7 +20,8 @@ from functions.echo.message import Message
 from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.codec import JsonText
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import PermanentError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.observability import count
@@ -167,6 +169,8 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
         yield Letter(message.connection_id, frame.encode(), message.record)
     elif session is None:
         yield _refusal(message, SESSION_OVER, "the session is over")
+    elif not session.has(message.connection_id):
+        yield _refusal(message, *CONNECTION_OVER)
     else:
         yield from _reply(message, session)
 
@@ -174,15 +178,15 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
 def _reply(message: Message, session: Session) -> Iterator[Letter]:
     try:
         codec.decode_object(message.record.body)
-    except codec.NotJsonError:
+    except codec.NotJsonError as error:
         # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
-        yield _refusal(message, "NOT_JSON", "the frame is not a JSON object")
+        yield _refusal(message, error.code, f"the frame {error}")
         return
     recipients = sorted(key.connection_id for key in session.connections)
     envelopes = {
         recipient: codec.encode(
             {
-                "message": codec.verbatim(message.record.body),
+                "message": codec.verbatim(JsonText(message.record.body)),
                 "tenantId": message.tenant_id,
                 "sessionId": message.session_id,
                 "connectionId": recipient,

@@ -12,7 +12,7 @@ from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
-from loudhailer.conversation.frames import joined_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, joined_frame, throttle_frame
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
 from loudhailer.ids import RoomKey
@@ -50,7 +50,7 @@ class JoinRoom:
         joined = self._rooms.join(caller.key, membership)
         if joined is None:
             count("FrameRefused")
-            return caller.refusal("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+            return caller.refusal(*CONNECTION_OVER)
         announcement = joined_frame(*membership)
         if joined.former != membership:
             count("RoomJoined")

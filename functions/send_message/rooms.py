@@ -15,12 +15,13 @@ deleted, and the stream makes a leave of that, as of every other way to go.
 import hashlib
 from collections.abc import Iterable
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.messages import Priority
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.codec import JsonText
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
@@ -70,8 +71,8 @@ class SayInRoom:
 
         That is an error frame to one who is not in the room, and Too Many Requests if the budget of posts is used up.
         """
-        room, content = ids.room_key(frame.get("roomKey")), _content(frame.get("content"))
-        if not content.strip():
+        room, content = ids.room_key(frame.get("roomKey")), _content(frame)
+        if content is None:
             return None
         membership = self._rooms.membership(caller.key)
         if membership is None or membership.room != room:
@@ -130,7 +131,10 @@ class SayInRoom:
         self._announce(self._broadcasts.record(summary), said, priority=Priority.LOW)
 
 
-def _content(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_CONTENT:
+def _content(frame: Frame) -> JsonText | None:
+    """What is said, as the frame has it; None if it is blank."""
+    written: JsonText = frame.get("content", "null")
+    text = codec.decode(written)
+    if not isinstance(text, str) or len(text) > MAX_CONTENT:
         raise InvalidFieldError("content", f"must be a text of at most {MAX_CONTENT} characters")
-    return value
+    return written if text.strip() else None

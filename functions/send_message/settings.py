@@ -20,6 +20,7 @@ class Settings:
     sessions_table: TableName
     limits_table: TableName
     messages_table: TableName
+    places_table: TableName
     broadcasts_table: TableName
     tenant_role_arn: Arn
     broadcast_topic_arn: Arn
@@ -27,3 +28,4 @@ class Settings:
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     inbox_lifetime_seconds: Annotated[int, integer(1, 31_536_000)]
     session_share: Share
+    messages_per_inbox: Annotated[int, integer(1, 1_000_000)]

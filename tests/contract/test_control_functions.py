@@ -110,6 +110,7 @@ def deployment(
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
         "LIST_TENANTS": "true",
         "TENANT_CLAIM": "tenantId",
+        "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCOUNT,

@@ -36,6 +36,17 @@ async def test_the_sample_tenants_are_listed_with_their_limits(scene: Scene) -> 
     assert {name: tuple(items[name][setting] for setting in SETTINGS) for name in SAMPLES} == SAMPLES
 
 
+async def test_a_tenant_has_so_many_sessions_and_no_more(scene: Scene) -> None:
+    """The answer names the limit; another tenant has its own."""
+    tenant = scene.tenant(tenant_sessions=2)
+    for _ in range(2):
+        await scene.session(tenant)
+    query = {"tenantId": tenant, "sessionId": scene.secret()}
+    answer = await scene.api.call("PUT", "/session", query=query, success=429)
+    assert answer == {"message": "Too Many Requests", "limit": "tenantSessions"}
+    await scene.session(scene.tenant())
+
+
 async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
     """Everybody tries to get in at the same moment."""
     answers = await crowd.connect(urls, concurrency=len(urls))

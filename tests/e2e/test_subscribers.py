@@ -58,7 +58,9 @@ class Subscriber:
     @property
     def itself(self) -> Credentials:
         """The function's own credentials."""
-        return self.account.credentials_of(f"arn:aws:iam::{self.cell['account_id']}:role/{self.function}")
+        return self.account.credentials_of(
+            f"arn:aws:iam::{self.cell['account_id']}:role/{self.cell['prefix']}/{self.function}"
+        )
 
     @property
     def for_the_cell(self) -> Credentials:

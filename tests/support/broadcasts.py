@@ -4,7 +4,7 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
@@ -31,7 +31,7 @@ OTHER_ACCOUNT = "222222222222"
 ENDPOINT = "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live"
 BROADCAST = BroadcastId("broadcast-1")
 TENANT = TenantId("acme")
-FRAME = broadcast_frame(BROADCAST, NOW * 1000, "hello")
+FRAME = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("hello"))
 
 
 def partition(number: int, tenant: str = TENANT) -> Partition:

@@ -26,7 +26,7 @@ VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
     **{
         f"{table.upper()}_TABLE": f"bench-{table}"
-        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "broadcasts")
+        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts")
     },
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
@@ -45,8 +45,10 @@ VARIABLES = {
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
+    "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",
+    "MESSAGES_PER_INBOX": "1000",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
     "SESSION_AUTH": "iam",
     "BROADCAST_AUTH": "iam",

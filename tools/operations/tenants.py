@@ -61,6 +61,7 @@ class TenantChange:
     session_seconds: int | None = None
     silo: bool | None = None
     posts_per_minute: int | None = None
+    tenant_sessions: int | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""

@@ -206,4 +206,4 @@ class Load:
 
 def _frame(message_bytes: int) -> str:
     """The frame of a message that is a string of so many bytes with its quotes."""
-    return broadcast_frame(_BROADCAST, _NOW * 1_000, "x" * (message_bytes - 2))
+    return broadcast_frame(_BROADCAST, _NOW * 1_000, codec.json_text("x" * (message_bytes - 2)))

@@ -127,7 +127,7 @@ class ChunkMessage:
     Attributes:
         broadcast_id: the broadcast it is a part of.
         chunk_id: `<source>.<i>`.
-        endpoint: the API's management endpoint, without `/@connections`.
+        endpoint: the API's management endpoint, without `/@connections`; a worker refuses any but its own cell's.
         recipients: all of the chunk's connections.
         young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
         young_until: epoch seconds; from then on nobody of the chunk is young.

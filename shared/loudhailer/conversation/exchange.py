@@ -1,7 +1,8 @@
 """What every frame that a function answers goes through, before it does what it asks for.
 
-In this order: who calls, are the minute's limits kept, is it JSON, is the session still open. Whatever the outcome, the
-client gets an answer: API Gateway sends the body of the function's response back over the route's response.
+In this order: who calls, are the minute's limits kept, is it JSON, is the caller's connection in a session that is
+still open: one that was made anew under the same id has other connections. Whatever the outcome, the client gets an
+answer: API Gateway sends the body of the function's response back over the route's response.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
 
 Frames are counted before anything else is done for them, so that a flood costs one write a frame, and none once its
@@ -13,7 +14,7 @@ from typing import Any
 
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
@@ -22,6 +23,11 @@ from loudhailer.tenancy.model import frames_of_session, messages_of_player
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 type Frame = Mapping[str, Any]
+"""What a client sent: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+
+PASSED_ON = frozenset({"message", "content"})
+"""The members that others get as their sender wrote them."""
+
 type Respond = Callable[[Caller, Frame], str | None]
 """Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
 
@@ -75,15 +81,17 @@ class Exchange:
                 count("FrameThrottled")
                 # A session that floods is ended: it is not worth a frame.
                 return throttle_frame(caller.key.connection_id, caller.request_id) if tried <= FLOOD * limit else None
-            frame = codec.decode_object(body)
+            frame = codec.decode_object(body, verbatim=PASSED_ON)
             session = part.sessions.keep_alive(
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
-            if session is None or (caller.player_id and caller.player_id != session.player_id):
-                return _refused(caller, SESSION_OVER, "the session is over")
+            if session is None or caller.key not in session.connections:
+                return _refused(
+                    caller, *((SESSION_OVER, "the session is over") if session is None else CONNECTION_OVER)
+                )
             return part.respond(caller, frame)
-        except codec.NotJsonError:
-            return _refused(caller, "NOT_JSON", "the frame is not a JSON object")
+        except codec.NotJsonError as error:
+            return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:
             return _refused(caller, "INVALID_FIELD", str(error))
         except TransientError:

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
+
+TENANT_SESSIONS = 100_000
+"""How many sessions a tenant may have whose row does not say."""
 
 
 class TenantWire(TypedDict):
@@ -18,6 +21,7 @@ class TenantWire(TypedDict):
     sessionTTL: int
     messagesPerMinute: int
     postsPerMinute: int
+    tenantSessions: int
     silo: bool
 
 
@@ -35,6 +39,7 @@ class Tenant:
         session_seconds: how long a session lives after its last activity.
         silo: whether its messages have a queue of their own.
         posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
+        tenant_sessions: sessions that live at the same time.
     """
 
     tenant_id: TenantId
@@ -52,6 +57,8 @@ class Tenant:
         """The posts that its messages to rooms may cause in a minute."""
         return posts_by_default(self.messages_per_minute) if self.posts_per_minute is None else self.posts_per_minute
 
+    tenant_sessions: int = TENANT_SESSIONS
+
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""
         return {
@@ -63,6 +70,7 @@ class Tenant:
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
             "postsPerMinute": self.post_budget,
+            "tenantSessions": self.tenant_sessions,
             "silo": self.silo,
         }
 
@@ -81,6 +89,10 @@ class Session:
     expires_at: int
     player_id: PlayerId | None = None
     connections: frozenset[ConnectionKey] = frozenset()
+
+    def has(self, connection: ConnectionId) -> bool:
+        """Whether the connection is one of the session's: what it sends is nobody's else."""
+        return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
         """Whether the session's time is not over; a row may outlive it by hours."""

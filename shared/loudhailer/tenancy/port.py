@@ -36,10 +36,15 @@ class SessionStore(Protocol):
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """Makes the session, or lets it live until `expires_at`; its connections stay.
+        """Makes the session, or lets it live until `expires_at`.
 
         A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
-        expired at `now` is made anew. False, and nothing done, if it is live and bound to another player.
+        expired at `now`, or that is bound only now, is deleted and made anew: the connections that it had are not in
+        the new one, and the removal of its row has them closed. Of any other the connections stay. False, and nothing
+        done, if it is live and bound to another player.
+
+        Raises:
+            TransientError: as always, or because others made and ended the session all the time.
         """
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -49,8 +54,11 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
-        """Deletes the session; whether it was there."""
+    def count(self, tenant: TenantId, now: int) -> int:
+        """How many live sessions the tenant has, read consistently: all of them are read."""
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
+        """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """Takes connections that are gone out of the session; those or a session that are not there are fine."""

@@ -95,6 +95,7 @@ locals {
   sessions    = module.tenancy.tables.sessions
   limits      = module.tenancy.tables.limits
   messages    = module.tenancy.tables.messages
+  places      = module.tenancy.tables.places
   broadcasts  = module.broadcast.table
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards

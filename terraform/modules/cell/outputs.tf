@@ -79,6 +79,7 @@ output "subscribers" {
       account_id            = subscriber.account_id
       role                  = { arn = aws_iam_role.subscriber[name].arn, external_id = subscriber.external_id }
       shards                = { for n in subscriber.shards : "shard-${n}" => local.shards[n] }
+      callback_endpoint     = module.websocket_api.callback_endpoint
       outcome_queue_url     = local.queues["outcome"].url
       dead_letter_queue_url = local.queues["dead-letter"].url
       lane_posts_per_second = local.lane_posts_per_second

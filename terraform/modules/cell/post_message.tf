@@ -11,6 +11,7 @@ module "post_message" {
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
     LANE_POSTS_PER_SECOND = local.lane_posts_per_second

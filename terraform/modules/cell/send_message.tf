@@ -14,12 +14,14 @@ module "send_message" {
     SESSIONS_TABLE           = local.sessions.name
     LIMITS_TABLE             = local.limits.name
     MESSAGES_TABLE           = local.messages.name
+    PLACES_TABLE             = local.places.name
     BROADCASTS_TABLE         = local.broadcasts.name
     BROADCAST_TOPIC_ARN      = module.broadcast.topic_arn
     CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
     INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
     SESSION_SHARE            = var.session_share
+    MESSAGES_PER_INBOX       = var.messages_per_inbox
   }
 
   statements = {
@@ -50,10 +52,16 @@ module "send_message" {
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }
+    # An inbox that seems full is counted.
     PutIntoInbox = {
-      actions      = ["dynamodb:PutItem"]
+      actions      = ["dynamodb:PutItem", "dynamodb:Query"]
       resources    = [local.messages.arn]
       leading_keys = ["{tenantId}#*"]
+    }
+    TakePlace = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.places.arn]
+      leading_keys = ["{tenantId}"]
     }
     # A member whose connection turns out to be gone is removed.
     ReadMembership = {

@@ -8,8 +8,10 @@ data "aws_region" "current" {}
 
 locals {
   subscriber_function_role_arns = {
-    for name, subscriber in var.subscribers :
-    name => "arn:${data.aws_partition.current.partition}:iam::${subscriber.account_id}:role/${var.deployment.prefix}-post_message"
+    for name, subscriber in var.subscribers : name => join(":", [
+      "arn", data.aws_partition.current.partition, "iam", "", subscriber.account_id,
+      "role/${var.deployment.prefix}/${var.deployment.prefix}-post_message",
+    ])
   }
 }
 
@@ -17,6 +19,7 @@ resource "aws_iam_role" "subscriber" {
   for_each = var.subscribers
 
   name                 = "${var.deployment.prefix}-subscriber-${each.key}"
+  path                 = "/${var.deployment.prefix}/"
   permissions_boundary = var.deployment.permissions_boundary
 
   # The function's role may not be there yet, and AWS refuses a principal that is not: the account is the principal, the

@@ -177,6 +177,17 @@ variable "inbox_lifetime_seconds" {
   }
 }
 
+variable "messages_per_inbox" {
+  description = "Direct messages that wait in one inbox at most; who sends another one is told that it is full."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.messages_per_inbox >= 1 && var.messages_per_inbox <= 1000000
+    error_message = "messages_per_inbox must be from 1 to 1000000."
+  }
+}
+
 variable "accounting_window" {
   description = "Seconds that changes of connections are gathered before they are counted."
   type        = number

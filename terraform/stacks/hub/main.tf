@@ -46,6 +46,7 @@ module "cell" {
   accounting_window        = var.accounting_window
   message_lifetime_seconds = var.message_lifetime_seconds
   inbox_lifetime_seconds   = var.inbox_lifetime_seconds
+  messages_per_inbox       = var.messages_per_inbox
   timeouts                 = var.timeouts
   memory                   = var.memory
   reserved_concurrency     = local.cell_reserved

@@ -196,6 +196,12 @@ variable "inbox_lifetime_seconds" {
   default     = 604800
 }
 
+variable "messages_per_inbox" {
+  description = "Direct messages that wait in one inbox at most; who sends another one is told that it is full."
+  type        = number
+  default     = 1000
+}
+
 variable "accounting_window" {
   description = "Seconds that changes of connections are gathered before they are counted."
   type        = number

@@ -23,6 +23,7 @@ from loudhailer.connections.model import Connection
 from loudhailer.conversation.exchange import Exchange, Part, Respond
 from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.queues.consumer import Record
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.tenancy.attempts import Attempts
@@ -62,7 +63,7 @@ def send_message() -> SendMessage:
     broadcasts = MemoryBroadcastStore()
     announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
     return SendMessage(
-        Direct(MemoryInboxStore(), lifetime_seconds=600),
+        Direct(MemoryInboxStore(), MemoryPlaceStore(), messages_per_inbox=1_000, lifetime_seconds=600),
         SayInRoom(rooms(), MemoryOrderedSender(), posts(), broadcasts, announce, endpoint=ENDPOINT),
     )
 

@@ -12,6 +12,7 @@ from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId, SessionId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import Session, frames_of_session, messages_of_player
+from tests.support.bad_json import UNSUPPORTED
 from tests.unit.conversation.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
@@ -29,7 +30,7 @@ class World:
 
     def open(self, session: SessionId, player: PlayerId | None) -> None:
         """Opens a session that lives for as long as the tenant lets it."""
-        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player)
+        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player, frozenset({KEY}))
 
     def send(self, frame: object, **context: str | None) -> Any:
         """The frame that answers a client's; None if none does."""
@@ -53,6 +54,7 @@ def world() -> World:
 
 TEXTS = {
     "NOT_JSON": "the frame is not a JSON object",
+    "CONNECTION_OVER": "the connection is not recorded any more: connect again",
     "SESSION_OVER": "the session is over",
     "TRY_AGAIN": "this did not work now: try again",
     "UNKNOWN_CALLER": "the connection is not known here: connect again",
@@ -84,6 +86,21 @@ def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
     """Its route never sees it."""
     assert code(world.send(body)) == "NOT_JSON"
     assert world.heard == []
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(world: World, value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    error = world.send(f'{{"message":{value}}}')["error"]
+    assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert world.heard == []
+
+
+def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: World) -> None:
+    """Everything else is decoded."""
+    world.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
+    ((_, frame),) = world.heard
+    assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
 def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World, counted: Counter[str]) -> None:
@@ -169,20 +186,27 @@ def test_a_frame_keeps_its_session_alive(world: World) -> None:
     assert world.sessions.rows[TENANT, SESSION].expires_at == world.now + 300
 
 
-@pytest.mark.parametrize("ended", ["deleted", "expired", "taken over"])
+@pytest.mark.parametrize("ended", ["deleted", "expired"])
 def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
-    match ended:
-        case "deleted":
-            world.sessions.rows.clear()
-        case "expired":
-            world.now += 300
-        case _:
-            world.open(SESSION, PlayerId("2"))
+    if ended == "deleted":
+        world.sessions.rows.clear()
+    else:
+        world.now += 300
     before = dict(world.sessions.rows)
     assert code(world.send({})) == "SESSION_OVER"
     assert (world.heard, counted["FrameRefused"]) == ([], 1)
-    assert ended == "taken over" or world.sessions.rows == before
+    assert world.sessions.rows == before
+
+
+@pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
+def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
+    world: World, player: PlayerId | None, counted: Counter[str]
+) -> None:
+    """Whoever has it now: what the old connection sends is not the new session's."""
+    world.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
+    assert code(world.send({})) == "CONNECTION_OVER"
+    assert (world.heard, counted["FrameRefused"]) == ([], 1)
 
 
 def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:

@@ -19,6 +19,7 @@ from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant, queued_of_session
+from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
 from tests.support.limits import DELIVERIES
 
@@ -171,6 +172,16 @@ def test_a_batch_costs_one_count_a_tenant_and_one_count_and_read_a_session(monke
     assert counted == [4, 6, 10]
     assert sorted(read) == ["s1", "s2"]
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 10
+
+
+def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
+    """It is told so, and the connections of the new session get nothing of it."""
+    stage = Stage()
+    stage.open("s1", TWO)
+    assert stage(*numbered([1], sender=ONE)) == {}
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "CONNECTION_OVER"
+    assert stage.told(TWO) == []
 
 
 def test_a_message_renews_its_session() -> None:
@@ -412,6 +423,17 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
     assert [frame["error"] for frame in stage.told(ONE)] == [error]
     assert stage.told(TWO) == []
     assert counted["MessageRefused"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(f'{{"message":{value}}}')) == {}
+    error = {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert [frame["error"] for frame in stage.told(ONE)] == [error]
+    assert stage.told(TWO) == []
 
 
 def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:

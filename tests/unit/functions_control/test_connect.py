@@ -82,6 +82,7 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
 
 def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     """Its row, its session and its tenant's total all know it."""
+    world.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 100, now=NOW)
     assert world.handshake(playerId="ann") == {"statusCode": 200}
     key = ConnectionKey(PARTITION, ConnectionId("a="))
     assert world.connections.get(key) == Connection(key, S1, NOW, NOW + 7500, PlayerId("ann"))

@@ -12,6 +12,7 @@ from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenancy.attempts import Attempts
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import others_of_session
+from tests.support.bad_json import UNSUPPORTED
 from tests.unit.conversation.events import NOW, SESSION, TENANT, event
 
 PONG = {"statusCode": 200, "body": '{"action":"pong"}'}
@@ -79,6 +80,14 @@ def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: s
     connection = event(body)["requestContext"]["connectionId"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": connection, "requestId": "r=1"}
     assert counted["FrameRefused"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(world: World, value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    (reply,) = world.send(f'{{"action":"ping","data":{value}}}')
+    error = decode(reply["body"])["error"]
+    assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
 def test_a_ping_gets_its_pong(world: World) -> None:

@@ -160,7 +160,7 @@ class World:
             clock=self.clock,
         )
         settle = Settle(broadcasts, connections, clock=self.clock)
-        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, clock=self.clock)
+        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, endpoint=ENDPOINT, clock=self.clock)
 
         def post_from(shard: Queue) -> Callable[[str], None]:
             return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
@@ -187,7 +187,7 @@ class World:
         """The client publishes until it is answered."""
         while True:
             try:
-                self.publish({"audience": {"all": True}, "message": "hello", "broadcastId": ID})
+                self.publish({"audience": {"all": True}, "message": '"hello"', "broadcastId": ID})
             except (Killed, TransientError):
                 continue
             return

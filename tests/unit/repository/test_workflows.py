@@ -82,6 +82,30 @@ def test_no_workflow_has_a_key(name: str) -> None:
     assert "secrets" not in WORKFLOWS[name].read_text()
 
 
+def test_no_job_saves_or_restores_a_cache() -> None:
+    """A job that holds a token would run what any earlier job has put into the cache; setup-uv has one by default."""
+    documents = [yaml.safe_load(path.read_text()) for path in ROOT.glob(".github/*/**/*.yml")]
+    used = [step for document in documents for step in _dictionaries(document) if "uses" in step]
+    named = [step["uses"] for step in used if re.match(r"actions/cache\b", step["uses"])]
+    asked = [
+        (step["uses"], name)
+        for step in used
+        for name, value in step.get("with", {}).items()
+        if "cache" in name and str(value).lower() != "false"
+    ]
+    assert named + asked == []
+    installers = [step for step in used if step["uses"].startswith("astral-sh/setup-uv@")]
+    assert [step["with"].get("enable-cache") for step in installers] == ["false"]
+
+
+def _dictionaries(document: object) -> Iterator[dict[str, Any]]:
+    """Every mapping in a document, at whatever depth."""
+    if isinstance(document, dict):
+        yield document
+    for value in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from _dictionaries(value)
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_permissions_are_those_that_are_needed(name: str) -> None:
     """None for the workflow, or reading; a token for those alone who sign in to AWS, or call who does."""
@@ -185,7 +209,7 @@ def targets(name: str, job: str) -> list[str]:
 
 
 def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it_is_not_well() -> None:
-    """`tests/e2e/test_rollout.py` gives the same commands; each job is on a machine of its own."""
+    """`tests/e2e/test_release.py` gives the same commands; each job is on a machine of its own."""
     assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
     (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")

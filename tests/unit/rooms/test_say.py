@@ -12,6 +12,7 @@ from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement, Priority
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.conversation.exchange import PASSED_ON
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import RoomKey, TenantId
@@ -35,13 +36,18 @@ class Talk(World):
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
         """What the one who sends the frame is answered: None, or an error frame."""
+        return self.say_text(
+            one, codec.json_text({"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        )
+
+    def say_text(self, one: ConnectionKey, text: str) -> Any:
+        """What the one who sends a frame of this text is answered."""
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
         say = self.said_in.setdefault(
             id(self.sender),
             SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, endpoint=ENDPOINT),
         )
-        who = caller(one, **self.caller)
-        answer = say(who, {"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        answer = say(caller(one, **self.caller), codec.decode_object(text, verbatim=PASSED_ON))
         return None if answer is None else codec.decode(answer)
 
     @property
@@ -111,6 +117,15 @@ def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
     for text in texts:
         assert talk.say(ann, content=text) is None
     assert [frame["content"] for frame in talk.posted["ann"]] == texts
+
+
+def test_text_is_passed_on_as_it_was_written(talk: Talk) -> None:
+    """With its escapes, which say the same as the characters that they stand for."""
+    (ann,) = talk.join("ann")
+    text = r'"\u00e9\/\ud83d\ude00 18446744073709551616"'
+    assert talk.say_text(ann, f'{{"roomKey":"red","content": {text} }}') is None
+    ((_, frame),) = talk.sender.delivered
+    assert f'"content":{text},'.encode() in frame
 
 
 @pytest.mark.parametrize(

@@ -435,11 +435,12 @@ run "what_the_design_does_not_allow_is_refused" {
 
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
+    messages_per_inbox       = 0
   }
 
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
-    var.message_lifetime_seconds, var.inbox_lifetime_seconds,
+    var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
   ]
 }
 
@@ -514,7 +515,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::222222222222:root" }
       Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test-post_message" }
+        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test/loudhailer-test-post_message" }
         StringEquals = { "sts:ExternalId" = "blue-1" }
       }
     }]
@@ -539,6 +540,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       output.subscribers.blue.region == "us-east-1"
       && output.subscribers.blue.account_id == "222222222222"
       && output.subscribers.blue.role.external_id == "blue-1"
+      && output.subscribers.blue.callback_endpoint == module.websocket_api.callback_endpoint
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
     )
     error_message = "It must be told where it works, as whom, and how fast."
