@@ -98,7 +98,7 @@ class PostMessage:
 
     def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
         delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

@@ -8,9 +8,10 @@ locals {
   shards = [for n in range(var.shards.count) : "shard-${n}"]
 
   gathering_seconds = 1
+  room_workers      = 2
 
   consumers = merge(
-    { broadcast = "swarm", partition = "query", outcome = "settle", undelivered = "settle" },
+    { broadcast = "swarm", partition = "query", rooms = "post_message", outcome = "settle", undelivered = "settle" },
     { for shard in local.shards : shard => "post_message" },
   )
 

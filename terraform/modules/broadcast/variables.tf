@@ -49,8 +49,8 @@ variable "publisher_role_arns" {
 }
 
 variable "consumers" {
-  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message` and `settle`."
-  type        = object({ swarm = string, query = string, post_message = string, settle = string })
+  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message`, `rooms` (what posts for large rooms) and `settle`."
+  type        = object({ swarm = string, query = string, post_message = string, rooms = string, settle = string })
 
   validation {
     condition     = alltrue([for arn in values(var.consumers) : can(regex("^arn:[a-z-]+:lambda:", arn))])

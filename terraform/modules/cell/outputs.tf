@@ -53,8 +53,10 @@ locals {
     query         = module.query
     post_message  = module.post_message
     settle        = module.settle
-    reconcile     = module.reconcile
-    end_session   = module.end_session
+
+    post_message-rooms = module.post_message_rooms
+    reconcile          = module.reconcile
+    end_session        = module.end_session
   })
 
   echo = {
@@ -63,7 +65,7 @@ locals {
 }
 
 output "functions" {
-  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>."
+  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>, that of large rooms by post_message-rooms."
   value       = { for name, function in local.functions : name => function.name }
 }
 

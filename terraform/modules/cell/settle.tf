@@ -28,7 +28,7 @@ module "settle" {
       resources = [local.broadcasts.arn]
     }
     DeleteStale = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"]
       resources = [local.connections.arn]
     }
     KeepDeadLetters = {

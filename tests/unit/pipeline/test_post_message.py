@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from functions.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
 from loudhailer.broadcast.model import Tally
 from loudhailer.delivery.memory import MemorySender
 from loudhailer.delivery.outcome import Outcome
@@ -24,6 +25,7 @@ from tests.support.broadcasts import (
     FRAME,
     LIFETIME,
     NOW,
+    TENANT,
     chunk_message,
     connection,
     outcome,
@@ -295,3 +297,12 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
         ("part of the chunk is given up", "broadcast-1", "0.0", 2, 1, "the gateway refuses the frame", None),
         ("part of the chunk goes back", "broadcast-1", "0.0", 2, 1, None, 2),
     ]
+
+
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, None), (Priority.LOW, TENANT)])
+def test_what_is_left_of_a_chunk_keeps_its_priority(priority: Priority, group: str | None) -> None:
+    """And of a large room, its tenant's group: tenants share the lanes of large rooms."""
+    world = World(ends={1: [Outcome.THROTTLED]})
+    world.run(replace(chunk_message(), priority=priority))
+    assert world.requeued().priority is priority
+    assert world.shard.groups == [group]

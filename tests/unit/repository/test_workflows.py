@@ -217,7 +217,7 @@ def targets(name: str, job: str) -> list[str]:
 
 
 def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it_is_not_well() -> None:
-    """`tests/e2e/test_rollout.py` gives the same commands; each job is on a machine of its own."""
+    """`tests/e2e/test_release.py` gives the same commands; each job is on a machine of its own."""
     assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
     (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")

@@ -43,6 +43,7 @@ variables {
     swarm        = "arn:aws:lambda:us-east-1:111111111111:function:swarm:live"
     query        = "arn:aws:lambda:us-east-1:111111111111:function:query:live"
     post_message = "arn:aws:lambda:us-east-1:111111111111:function:post_message:live"
+    rooms        = "arn:aws:lambda:us-east-1:111111111111:function:post_message-rooms:live"
     settle       = "arn:aws:lambda:us-east-1:111111111111:function:settle:live"
   }
 }
@@ -57,6 +58,7 @@ run "every_stage_of_a_broadcast_has_its_queue" {
       shard-0     = 60
       shard-1     = 60
       shard-2     = 60
+      rooms       = 60
       outcome     = 181
       undelivered = 181
     }
@@ -197,6 +199,20 @@ run "shards_keep_their_order_beyond_ten" {
   assert {
     condition     = local.shards[2] == "shard-2" && local.shards[11] == "shard-11" && length(output.shards) == 12
     error_message = "Shards must be in the order of their numbers."
+  }
+}
+
+run "large_rooms_have_two_workers_of_their_own" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.rooms.function_name == var.consumers.rooms
+      && aws_lambda_event_source_mapping.rooms.batch_size == 1
+      && aws_lambda_event_source_mapping.rooms.function_response_types == toset(["ReportBatchItemFailures"])
+      && aws_lambda_event_source_mapping.rooms.scaling_config[0].maximum_concurrency == output.room_workers
+    )
+    error_message = "No more workers may post for large rooms than their rate is divided by."
   }
 }
 
