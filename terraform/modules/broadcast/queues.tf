@@ -15,6 +15,8 @@ locals {
     { for shard in local.shards : shard => "post_message" },
   )
 
+  account_root_arn = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
+
   # Its ARN cannot be taken from the queue that carries the policy.
   broadcast_queue_arn = join(":", [
     "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.name,

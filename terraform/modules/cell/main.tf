@@ -21,6 +21,14 @@ module "broadcast" {
   deletion_protection = var.deletion_protection
   shards              = var.shards
 
+  # `publish` is the control plane's, which is made after the cell; both by their names, so that neither waits.
+  publisher_role_arns = [
+    for name in ["publish", "send_message"] : join(":", [
+      "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
+      "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
+    ])
+  ]
+
   subscribers = {
     for name, subscriber in var.subscribers : name => {
       function_role_arn = local.subscriber_function_role_arns[name]

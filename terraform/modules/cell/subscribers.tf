@@ -2,6 +2,8 @@
 # assumes one of these roles for all it says to the cell: so there is one place per account, with an external id, that gives
 # this away and takes it back.
 
+data "aws_caller_identity" "current" {}
+
 data "aws_partition" "current" {}
 
 data "aws_region" "current" {}

@@ -5,8 +5,8 @@ The tests are in one file, so that one process makes the accounts.
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -33,6 +33,7 @@ TRUST = json.dumps(
 POLICY_OF_API_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 FUNCTION = "loudhailer-dev-post_message"
+TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNTS['dev']}:loudhailer-dev-broadcast"
 PATH = "/loudhailer-dev/"
 TENANTS = "loudhailer-dev-tenants"
 
@@ -105,7 +106,9 @@ def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, imag
 def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_keys: Keys, apply_keys: Keys) -> None:
     """The manifest that main wrote is read by the deployment to dev, which sees nothing else of that bucket."""
     key = f"releases/{COMMIT}.json"
-    accounts.production.client("s3", release_keys).put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}')
+    accounts.production.client("s3", release_keys).put_object(
+        Bucket=RELEASES, Key=key, Body=b'{"v":1}', IfNoneMatch="*"
+    )
     s3 = accounts.dev.client("s3", apply_keys)
     assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
     are_refused(
@@ -113,6 +116,44 @@ def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_
         lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}"),
         lambda: s3.list_objects_v2(Bucket=RELEASES),
     )
+
+
+def test_a_manifest_is_written_once(accounts: Accounts, release_keys: Keys) -> None:
+    """Whoever could write another one would choose what is deployed: not the release, nor who else may write there."""
+    key = "releases/fedcba9876543210fedcba9876543210fedcba98.json"
+    release = accounts.production.client("s3", release_keys)
+    are_refused(lambda: release.put_object(Bucket=RELEASES, Key=key, Body=b"{}"))
+    release.put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}', IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        release.put_object(Bucket=RELEASES, Key=key, Body=b"{}", IfNoneMatch="*")
+    with somebody_with(accounts.production, EVERYTHING) as keys:
+        s3 = accounts.production.client("s3", keys)
+        are_refused(
+            lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}"),
+            lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}", IfMatch="*"),
+            lambda: s3.create_multipart_upload(Bucket=RELEASES, Key=key),
+            lambda: s3.copy_object(
+                Bucket=RELEASES, Key=key, CopySource={"Bucket": RELEASES, "Key": "registry.tfstate"}
+            ),
+            lambda: s3.delete_object(Bucket=RELEASES, Key=key),
+            lambda: s3.delete_object(Bucket=RELEASES, Key=key, VersionId="null"),
+        )
+        assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
+
+
+@contextmanager
+def somebody_with(account: Account, policy: str) -> Iterator[Keys]:
+    """The keys of a role, for the block, that an administrator has made with this policy."""
+    name, iam = "somebody", account.client("iam")
+    anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account.account_id}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=policy)
+    try:
+        yield account.keys_of(role)
+    finally:
+        iam.delete_role_policy(RoleName=name, PolicyName="policy")
+        iam.delete_role(RoleName=name)
 
 
 def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: Account, plan_keys: Keys) -> None:
@@ -267,12 +308,7 @@ def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
     ]
     iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
     try:
-        taken: Any = hub.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="greedy")["Credentials"]
-        keys = {
-            "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": taken["SessionToken"],
-        }
+        keys = hub.keys_of(made["Arn"])
         assert hub.client("dynamodb", keys).scan(TableName="loudhailer-dev-sessions")["Count"] == 0
         are_refused(
             lambda: hub.client("iam", keys).list_roles(),
@@ -280,6 +316,7 @@ def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
             lambda: hub.client("dynamodb", keys).delete_table(TableName="loudhailer-dev-sessions"),
             lambda: hub.client("sqs", keys).send_message(QueueUrl=queue, MessageBody="x"),
             lambda: hub.client("sts", keys).assume_role(RoleArn=role, RoleSessionName="greedy"),
+            lambda: hub.client("sns", keys).publish(TopicArn=TOPIC, Message="x"),
         )
     finally:
         admin.delete_role_policy(RoleName=name, PolicyName="everything")

@@ -35,6 +35,10 @@ variables {
   prefix   = "loudhailer-test"
   shards   = { count = 3, concurrency = 5 }
   timeouts = { swarm = 60, query = 50, post_message = 10, settle = 30 }
+  publisher_role_arns = [
+    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-publish",
+    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-send_message",
+  ]
   consumers = {
     swarm        = "arn:aws:lambda:us-east-1:111111111111:function:swarm:live"
     query        = "arn:aws:lambda:us-east-1:111111111111:function:query:live"
@@ -84,6 +88,50 @@ run "only_the_topic_may_send_to_its_queue" {
     condition     = aws_sns_topic_subscription.broadcast.raw_message_delivery
     error_message = "The queue must get the message as it was published."
   }
+}
+
+run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_sns_topic_policy.broadcast.policy).Statement :
+      statement.Sid => [statement.Effect, statement.Principal, statement.Action, statement.Resource, statement.Condition]
+      } == jsondecode(jsonencode({
+        PublishersMayPublish = [
+          "Allow", { AWS = "arn:aws:iam::111111111111:root" }, "sns:Publish", aws_sns_topic.broadcast.arn,
+          { ArnEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+        ]
+        NobodyElseMay = [
+          "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn,
+          { ArnNotEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+        ]
+        RefusePlainHttp = [
+          "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn, { Bool = { "aws:SecureTransport" = "false" } },
+        ]
+    }))
+    error_message = "The policy must let its publishers publish, nobody else, and allow nothing besides."
+  }
+}
+
+run "a_publisher_that_is_no_role_is_refused" {
+  command = plan
+
+  variables {
+    publisher_role_arns = ["arn:aws:iam::111111111111:role/*"]
+  }
+
+  expect_failures = [var.publisher_role_arns]
+}
+
+run "a_topic_without_publishers_is_refused" {
+  command = plan
+
+  variables {
+    publisher_role_arns = []
+  }
+
+  expect_failures = [var.publisher_role_arns]
 }
 
 run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
