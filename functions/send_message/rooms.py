@@ -1,8 +1,8 @@
 """What a member says reaches everyone in the room, the one who says it too.
 
 Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
-room it is posted to the members directly, side by side, so that a slow one delays nobody else. In a large one it goes
-the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report.
+room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large
+one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report.
 
 Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
 may miss what is said in it. A member's handshake was over when it joined, so a 410 is believed at once: its row is
@@ -33,7 +33,7 @@ MAX_CONTENT = 4_096
 """Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
 
 POST_SECONDS = 3.0
-"""How long members whose posts fail or are throttled are tried again."""
+"""How long members whose posts fail are tried again; one that refuses only a few times, see `Throttling`."""
 
 
 class SayInRoom:
