@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where sessions and limits are kept, as whom they are reached, where to post, and where poison goes.
+    """Where sessions and limits are kept, as whom they are reached, the queue, where to post and where poison goes.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.
@@ -16,6 +16,7 @@ class Settings:
     sessions_table: TableName
     limits_table: TableName
     tenant_role_arn: Arn
+    queue_url: Url
     callback_endpoint: Url
     dead_letter_queue_url: Url
     session_share: Share

@@ -41,18 +41,11 @@ def part(client: ClientOf) -> Part:
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
     say = SayInRoom(rooms, sender, posts, broadcasts, announcer, endpoint=settings.callback_endpoint)
-    return Part(
-        DynamoSessionStore(own, settings.sessions_table),
-        limits,
-        SendMessage(
-            direct=Direct(
-                inboxes,
-                DynamoPlaceStore(own, settings.places_table),
-                messages_per_inbox=settings.messages_per_inbox,
-                lifetime_seconds=settings.inbox_lifetime_seconds,
-            ),
-            rooms=say,
-        ),
+    direct = Direct(
+        DynamoInboxStore(own, settings.messages_table),
+        DynamoPlaceStore(own, settings.places_table),
+        messages_per_inbox=settings.messages_per_inbox,
+        lifetime_seconds=settings.inbox_lifetime_seconds,
     )
     return Part(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=say))
 

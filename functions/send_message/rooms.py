@@ -1,9 +1,9 @@
 """What a member says reaches everyone in the room, the one who says it too.
 
 Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
-room it is posted to the members directly, side by side, so that a slow one delays nobody else. In a large one it goes
-the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it uses lanes of
-its own, behind those of broadcasts.
+room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large
+one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it
+uses lanes of its own, behind those of broadcasts.
 
 What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
 
@@ -39,7 +39,7 @@ MAX_CONTENT = 4_096
 """Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
 
 POST_SECONDS = 3.0
-"""How long members whose posts fail or are throttled are tried again."""
+"""How long members whose posts fail are tried again; one that refuses only a few times, see `Throttling`."""
 
 _SIZE_SECONDS = 10
 _SIZES = 1_000

@@ -32,6 +32,7 @@ VARIABLES = {
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
     },
+    "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
     "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
     "BROADCAST_TOPIC_ARN": f"arn:aws:sns:{_ARN}:bench-broadcast",

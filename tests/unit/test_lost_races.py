@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from functions.connect.dynamodb import DynamoRegister
 from functions.connect.port import Entry
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.connections.dynamodb import parse_pages_fast
+from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
@@ -103,6 +103,25 @@ def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entr
     register = DynamoRegister(Client(transact_write_items=cancelled(row, session)), "connections", "sessions")  # type: ignore[arg-type]
     wanted = Connection(A, S1, 100, 7_600, None)
     assert register.record(wanted, connections_per_session=2, session_expires_at=500) is entry
+
+
+def test_a_deletion_in_doubt_is_done_by_a_call_of_its_own() -> None:
+    """Rows of the batch that were deleted or are younger need none."""
+    deleted = {"Item": {"connectionId": {"S": "a"}}}
+    younger = {"Error": {"Code": "ConditionalCheckFailed"}}
+    doubtful = {"Error": {"Code": "TransactionConflict"}}
+    client: Any = Client(batch_execute_statement={"Responses": [deleted, younger, doubtful]}, delete_item={})
+    assert DynamoConnectionStore(client, "connections").delete_older([A, B, C], 50) == 2
+    (_, (name, request)) = client.calls
+    assert name == "delete_item"
+    assert request == {
+        "TableName": "connections",
+        "Key": {"partition": {"S": FIRST}, "connectionId": {"S": "c"}},
+        "ConditionExpression": "connectedAt < :time",
+        "ExpressionAttributeValues": {":time": {"N": "50"}},
+    }
+    client = Client(batch_execute_statement={"Responses": [doubtful]}, delete_item=refused())
+    assert DynamoConnectionStore(client, "connections").delete_older([C], 50) == 0
 
 
 def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:

@@ -22,9 +22,10 @@ module "post_message" {
       actions   = local.consume
       resources = local.shards[*].arn
     }
+    # Closing too: a client that does not read must know that it misses something.
     Post = {
       actions   = ["execute-api:ManageConnections"]
-      resources = [module.websocket_api.post_arn]
+      resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]
     }
     # Its own shards too: what is left when the time ends goes back.
     SendOutcomes = {

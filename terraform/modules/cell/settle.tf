@@ -28,7 +28,7 @@ module "settle" {
       resources = [local.broadcasts.arn]
     }
     DeleteStale = {
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources = [local.connections.arn]
     }
     KeepDeadLetters = {

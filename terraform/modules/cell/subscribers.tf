@@ -50,7 +50,7 @@ locals {
           Sid      = "Post"
           Effect   = "Allow"
           Action   = ["execute-api:ManageConnections"]
-          Resource = [module.websocket_api.post_arn]
+          Resource = [module.websocket_api.post_arn, module.websocket_api.close_arn]
         },
         # To its own shards, too: what is left when the time ends goes back.
         {

@@ -22,8 +22,8 @@ locals {
       actions = [
         "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
         "dynamodb:DescribeStream", "dynamodb:GetItem", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
-        "dynamodb:ListStreams", "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan",
-        "dynamodb:UpdateItem",
+        "dynamodb:ListStreams", "dynamodb:PartiQLDelete", "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:Query",
+        "dynamodb:Scan", "dynamodb:UpdateItem",
       ]
       resources = [local.named.table]
     }

@@ -14,6 +14,7 @@ from functions.post_message.post_message import PostMessage
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.queues.memory import MemoryQueue
 from tests.support.broadcasts import ACCOUNT, NOW, chunk_message, connection, outcome
@@ -31,7 +32,14 @@ class Worker:
         self.outcomes, self.dead_letters, self.shard = MemoryQueue(), MemoryQueue(), MemoryQueue()
         self._endpoint = endpoint
         sender = CurlSender(Lane(5_000, time.monotonic()), lambda: Credentials("AKIALOCAL", "secret", "t"), "us-east-1")
-        self._post_message = PostMessage(sender, self.outcomes, self.dead_letters, endpoint=endpoint, clock=lambda: NOW)
+        self._post_message = PostMessage(
+            sender,
+            MemoryOrderedSender(),
+            self.outcomes,
+            self.dead_letters,
+            endpoint=endpoint,
+            clock=lambda: NOW,
+        )
 
     def post(self, chunk: ChunkMessage, seconds: float) -> None:
         """Handles one chunk."""

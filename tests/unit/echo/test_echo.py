@@ -21,7 +21,7 @@ from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant, queued_of_session
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
-from tests.support.limits import DELIVERIES
+from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW
 
 TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
 QUEUE = "loudhailer-test-pool.fifo"
@@ -326,7 +326,7 @@ def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> 
     assert (counted["ReplyRejected"], counted["ReplyDelivered"]) == (1, 2)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
+@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_what_cannot_be_posted_comes_again(outcome: Outcome) -> None:
     """The record fails, and nothing behind it goes to that connection; the session's others get all of it."""
     stage = Stage({TWO: [Outcome.DELIVERED] * 3 + [outcome]})
@@ -350,12 +350,21 @@ def test_other_sessions_are_answered_while_one_cannot_be() -> None:
     assert numbers_told(stage, TWO) == [3, 4]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.FAILED])
-def test_a_connection_that_takes_nothing_again_is_closed(outcome: Outcome, counted: Counter[str]) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "receives"),
+    [(Outcome.THROTTLED, DELIVERIES), (Outcome.FAILED, DELIVERIES), (Outcome.SLOW, DELIVERIES_TO_THE_SLOW)],
+)
+def test_a_connection_that_takes_nothing_again_and_again_is_closed(
+    outcome: Outcome, receives: int, counted: Counter[str]
+) -> None:
     """Its client knows then that it missed something, and the session goes on without it."""
+    stage = Stage({TWO: [outcome]})
+    stage.open("s1", ONE, TWO)
+    assert len(stage(*numbered([1, 2], receives=receives - 1))) == 1
+    assert stage.sender.closed == []
     stage = Stage({TWO: [outcome, Outcome.DELIVERED]})
     stage.open("s1", ONE, TWO)
-    assert stage(*numbered([1, 2], receives=DELIVERIES)) == {}
+    assert stage(*numbered([1, 2], receives=receives)) == {}
     assert stage.sender.closed == [TWO]
     assert [endpoint for endpoint, _ in stage.sender.calls] == [ENDPOINT] * 2
     assert stage.sender.calls[-1] == (ENDPOINT, 1.0)

@@ -17,6 +17,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
+from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
@@ -160,7 +161,14 @@ class World:
             clock=self.clock,
         )
         settle = Settle(broadcasts, connections, clock=self.clock)
-        post_message = PostMessage(self.clients, queues["outcome"], dead_letters, endpoint=ENDPOINT, clock=self.clock)
+        post_message = PostMessage(
+            self.clients,
+            MemoryOrderedSender(),
+            queues["outcome"],
+            dead_letters,
+            endpoint=ENDPOINT,
+            clock=self.clock,
+        )
 
         def post_from(shard: Queue) -> Callable[[str], None]:
             return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)

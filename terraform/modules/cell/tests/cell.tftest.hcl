@@ -161,8 +161,8 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       send_message       = ["POST/@connections/*"]
       presence           = ["POST/@connections/*"]
       relay_message      = ["POST/@connections/*", "DELETE/@connections/*"]
-      post_message       = ["POST/@connections/*"]
-      post_message-rooms = ["POST/@connections/*"]
+      post_message       = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message-rooms = ["POST/@connections/*", "DELETE/@connections/*"]
       echo               = ["POST/@connections/*", "DELETE/@connections/*"]
       end_session        = ["DELETE/@connections/*"]
     }
@@ -524,7 +524,9 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   assert {
     condition = (
       local.subscriber_policies.blue.Statement[0].Action == ["execute-api:ManageConnections"]
-      && local.subscriber_policies.blue.Statement[0].Resource == ["arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"]
+      && local.subscriber_policies.blue.Statement[0].Resource == [
+        for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
+      ]
       && local.subscriber_policies.blue.Statement[1].Action == ["sqs:SendMessage"]
       && length(local.subscriber_policies.blue.Statement[1].Resource) == 4
       && length(local.subscriber_policies.blue.Statement) == 2
