@@ -33,7 +33,7 @@ def test_a_frame_is_answered_with_what_is_wrong(body: str | None, code: str, cou
     frame = decode(reply["body"])
     assert reply["statusCode"] == 200
     assert frame["error"].pop("message")
-    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"]
+    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": "a=", "requestId": "r1"}
     assert counted["FrameRefused"] == 1
 
