@@ -339,6 +339,11 @@ def put_tenant(
     tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
     session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
+    tenant_sessions: Annotated[int | None, typer.Option(help="Sessions that live at the same time.")] = None,
+    posts_per_minute: Annotated[
+        int | None,
+        typer.Option(help="Posts that messages to rooms may cause; by default 100 a message."),
+    ] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
 ) -> None:
@@ -350,6 +355,8 @@ def put_tenant(
         tenant_per_minute=tenant_per_minute,
         session_per_minute=session_per_minute,
         messages_per_minute=messages_per_minute,
+        tenant_sessions=tenant_sessions,
+        posts_per_minute=posts_per_minute,
         session_seconds=session_ttl,
     )
     tenant_id = ids.tenant_id(tenant)

@@ -85,6 +85,7 @@ Url = Annotated[str, _url]
 Urls = Annotated[tuple[str, ...], _urls]
 Flag = Annotated[bool, _flag]
 Tenants = Annotated[tuple[ids.TenantId, ...], _tenants]
+Share = Annotated[float, decimal(0.01, 1)]
 
 
 def _parser(hint: Any) -> Parser[Any]:

@@ -134,3 +134,13 @@ def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Ca
             "expiresAt": {"N": "1780000600"},
         }
     ]
+
+
+def test_messages_are_counted(store: InboxStore) -> None:
+    """Of one inbox, expired ones too."""
+    assert store.count(INBOX, 10) == 0
+    for number in range(3):
+        store.put(direct(number))
+        store.put(direct(number, inbox=OTHERS[0]))
+    assert store.count(INBOX, 10) == 3
+    assert store.count(INBOX, 2) >= 2

@@ -14,6 +14,7 @@ from loudhailer.broadcast.messages import (
     ChunkMessage,
     OutcomeMessage,
     PartitionMessage,
+    Priority,
     Recipients,
     Scope,
 )
@@ -182,6 +183,7 @@ def _head() -> dict[str, st.SearchStrategy[object]]:
         "frame": texts,
         "published_at": milliseconds,
         "expires_at": milliseconds,
+        "priority": st.sampled_from(Priority),
     }
 
 
@@ -211,6 +213,7 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         frame=draw(texts),
         published_at=draw(milliseconds),
         expires_at=draw(milliseconds),
+        priority=draw(st.sampled_from(Priority)),
     )
 
 

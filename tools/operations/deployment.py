@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tools.stack.state import StackState
 
 
+ROOM_QUEUE = "rooms"
+"""The short name of the queue of what is said in large rooms."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
@@ -71,6 +75,11 @@ class Deployment:
             (name for name in self.queue_urls if name.startswith("shard-")),
             key=lambda name: int(name.partition("-")[2]),
         )
+
+    @property
+    def chunk_queue_names(self) -> list[str]:
+        """The short names of all queues that chunks wait in: the shards, and that of large rooms."""
+        return [*self.shard_names, ROOM_QUEUE]
 
     @cached_property
     def tenants(self) -> "TenantStore":

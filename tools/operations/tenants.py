@@ -58,6 +58,8 @@ class TenantChange:
     session_per_minute: int | None = None
     messages_per_minute: int | None = None
     session_seconds: int | None = None
+    tenant_sessions: int | None = None
+    posts_per_minute: int | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
@@ -71,6 +73,8 @@ class TenantChange:
 
 def _problems(tenant: Tenant) -> list[str]:
     limits = {name: value for name, value in tenant.to_wire().items() if type(value) is int}
+    if tenant.posts_per_minute is None:
+        del limits["postsPerMinute"]  # it follows from the messages
     problems = [
         f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
     ]

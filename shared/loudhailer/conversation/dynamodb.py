@@ -52,6 +52,23 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="inbox = :inbox",
+            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        found = 0
+        with calling("Query"):
+            for page in pages:
+                found += page["Count"]
+                if found >= limit:
+                    break
+        return found
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))

@@ -14,6 +14,9 @@ ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
 
+CONNECTION_OVER = ("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+"""The error code and text of a frame whose connection is not one of its session's, or has no row."""
+
 
 def error_frame(
     code: str, message: str, *, connection_id: str | None, request_id: str | None, actions: Sequence[str] | None = None

@@ -25,6 +25,7 @@ variable "tables" {
   type = object({
     tenants    = object({ name = string, arn = string })
     sessions   = object({ name = string, arn = string })
+    places     = object({ name = string, arn = string })
     broadcasts = object({ name = string, arn = string })
   })
 }

@@ -15,6 +15,7 @@ from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
+from loudhailer.places.memory import MemoryPlaceStore
 from tests.support.limits import MAX_MESSAGE_BYTES
 from tests.unit.conversation.events import NOW, PLAYER, TENANT, event
 
@@ -33,7 +34,7 @@ class World:
 
     def __init__(self) -> None:
         self.inboxes = MemoryInboxStore()
-        direct = Direct(self.inboxes, lifetime_seconds=LIFETIME)
+        direct = Direct(self.inboxes, MemoryPlaceStore(), messages_per_inbox=3, lifetime_seconds=LIFETIME)
         self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
 
     def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:
@@ -169,3 +170,22 @@ def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str], cou
     assert error == {"code": "NO_DESTINATION", "message": message}
     assert world.stored == []
     assert counted["FrameRefused"] == 1
+
+
+def test_a_full_inbox_takes_no_more(world: World, counted: Counter[str]) -> None:
+    """The sender is told; other inboxes have room, and this one has once what is in it was delivered."""
+
+    def send(number: int, to: str, seconds: int = 0) -> Any:
+        frame = SEED_FRAME | {"destinationPlayerId": to}
+        return world.send(frame, request_id=f"r={number}", received_at=(NOW + seconds) * 1_000)
+
+    assert ["status" in send(number, "2") for number in range(3)] == [True] * 3
+    refused = send(4, "2")
+    assert (refused["error"]["code"], refused["requestId"]) == ("INBOX_FULL", "r=4")
+    assert refused["error"]["message"] == "too many messages wait for destinationPlayerId: try again later"
+    assert "status" in send(5, "3")
+    world.inboxes.delete(world.stored[:1])
+    assert send(6, "2", seconds=9)["error"]["code"] == "INBOX_FULL"
+    assert "status" in send(7, "2", seconds=10)
+    assert len(world.stored) == 4
+    assert counted["InboxFull"] == 2

@@ -20,7 +20,7 @@ def test_a_standing_tenant_keeps_what_is_not_named() -> None:
     """`put` must not reset limits that the operator did not speak of."""
     standing = SAMPLE_TENANTS[2]
     changed = TenantChange(messages_per_minute=5).applied_to(standing.tenant_id, standing)
-    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5}
+    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5, "postsPerMinute": 500}
 
 
 @pytest.mark.parametrize("standing", [False, True])
@@ -47,6 +47,17 @@ def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
         "connectionsPerSession is more",
     ):
         assert name in caught.value.problem
+
+
+def test_posts_follow_the_messages_unless_they_are_set() -> None:
+    """Their bounds are those of all limits."""
+    tenant = TenantChange(messages_per_minute=50).applied_to(ACME, None)
+    assert tenant.post_budget == 5_000
+    tenant = TenantChange(posts_per_minute=77).applied_to(ACME, tenant)
+    assert (tenant.post_budget, TenantChange(messages_per_minute=1).applied_to(ACME, tenant).post_budget) == (77, 77)
+    assert TenantChange(messages_per_minute=1_000_000_000).applied_to(ACME, None).post_budget == 100_000_000_000
+    with pytest.raises(OperatorError, match="postsPerMinute is 0, must be 1 to"):
+        TenantChange(posts_per_minute=0).applied_to(ACME, None)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1_000_000_001])

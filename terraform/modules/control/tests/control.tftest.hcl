@@ -32,6 +32,7 @@ variables {
   tables = {
     tenants    = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
     sessions   = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    places     = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
     broadcasts = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
   }
   package = {
@@ -65,6 +66,28 @@ run "session_api_reads_reports_and_writes_none" {
       for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
     ])) == toset(["dynamodb:GetItem", "dynamodb:Query"])
     error_message = "session_api must read the table of broadcasts, and not write it."
+  }
+}
+
+run "a_sessions_id_must_be_a_secret" {
+  command = plan
+
+  assert {
+    condition     = local.shortest_session_id == 22
+    error_message = "Outside the environment local, session ids that can be guessed must be refused."
+  }
+}
+
+run "a_local_sessions_id_may_be_short" {
+  command = plan
+
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "local" }
+  }
+
+  assert {
+    condition     = local.shortest_session_id == 1
+    error_message = "Whoever tries things out may call sessions what they like."
   }
 }
 
