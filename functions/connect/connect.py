@@ -36,6 +36,13 @@ from loudhailer.tenancy.attempts import Attempts
 from loudhailer.tenancy.model import Session, connects_of_session, connects_of_tenant, share_of
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
+SUBPROTOCOL = "loudhailer.v1"
+"""The WebSocket subprotocol that a client may offer: a browser that offers any fails unless one of them is chosen.
+
+No other name is ever answered: some clients put a token there, which must not come back. API Gateway hands on what
+`$connect` answers: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
+"""
+
 _ATTEMPTS = 5
 _LONGEST_PAUSE_SECONDS = 0.1
 
@@ -46,6 +53,7 @@ _LOOKS = 10
 """Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
 
 _RECORDED: dict[str, Any] = {"statusCode": 200}
+_CHOSEN = {"headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
 _SESSION_OVER: dict[str, Any] = {"statusCode": 403}
 _FAILED: dict[str, Any] = {"statusCode": 500}
 
@@ -134,11 +142,12 @@ class Connect:
         connection = handshake.connection
         with logger.append_context_keys(tenant_id=connection.tenant_id, connection_id=connection.key.connection_id):
             try:
-                return self._admit(handshake)
+                answer = self._admit(handshake)
             except TransientError:
                 count("ConnectionFailed")
                 logger.exception("connection not recorded")
                 return _FAILED
+        return answer | _CHOSEN if answer is _RECORDED and _offers_subprotocol(event) else answer
 
     def _admit(self, handshake: _Handshake) -> dict[str, Any]:
         tenant = handshake.connection.tenant_id
@@ -236,6 +245,12 @@ class Connect:
         except TransientError:
             count("ReservationKept")
             logger.exception("the reserved connection was not given back; reconcile takes it off")
+
+
+def _offers_subprotocol(event: Mapping[str, Any]) -> bool:
+    headers: Mapping[str, list[str]] = event.get("multiValueHeaders") or {}
+    offers = [offer for name, values in headers.items() if name.lower() == "sec-websocket-protocol" for offer in values]
+    return any(name.strip() == SUBPROTOCOL for offer in offers for name in offer.split(","))
 
 
 def _over(limit: _Limit) -> dict[str, Any]:

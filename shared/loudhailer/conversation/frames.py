@@ -8,8 +8,8 @@ from loudhailer.codec import JsonText
 from loudhailer.ids import PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
-"""The actions that a frame may name: the routes of the API."""
+ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
+"""The actions that a frame may name: the routes of the API, and what its default route answers."""
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""

@@ -93,6 +93,34 @@ def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     assert counted["ConnectionRecorded"] == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "chosen"),
+    [
+        ({"Sec-WebSocket-Protocol": ["loudhailer.v1"]}, True),
+        ({"sec-websocket-protocol": ["chat,loudhailer.v1 , a.secret.token"]}, True),
+        ({"SEC-WEBSOCKET-PROTOCOL": ["a.secret.token", "loudhailer.v1"]}, True),
+        ({"Sec-WebSocket-Protocol": ["a.secret.token"]}, False),
+        ({"Sec-WebSocket-Protocol": ["loudhailer.v2, Loudhailer.v1, loudhailer"]}, False),
+        ({"Sec-WebSocket-Protocol": [""]}, False),
+        ({"X-Protocol": ["loudhailer.v1"]}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_one_subprotocol_is_answered_and_nothing_else(
+    world: World, headers: dict[str, list[str]] | None, *, chosen: bool
+) -> None:
+    """A browser that offers any needs one back; a token that a client puts there never comes back."""
+    answer = world.connect({**event(), "multiValueHeaders": headers})
+    assert answer == {"statusCode": 200} | ({"headers": {"Sec-WebSocket-Protocol": "loudhailer.v1"}} if chosen else {})
+
+
+def test_a_refusal_chooses_no_subprotocol(world: World) -> None:
+    """There is no connection that it would be for."""
+    offer = {"multiValueHeaders": {"Sec-WebSocket-Protocol": ["loudhailer.v1"]}}
+    assert world.connect({**event(tenantConnections="0"), **offer}).keys() == {"statusCode", "body"}
+
+
 def test_over_the_tenants_total_is_refused(world: World) -> None:
     """429 names the limit, and nothing is reserved for it."""
     for name in ("a", "b"):

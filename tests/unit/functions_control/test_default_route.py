@@ -76,7 +76,7 @@ def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: s
     frame = decode(reply["body"])
     assert reply["statusCode"] == 200
     assert frame["error"].pop("message")
-    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS"]
+    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping"]
     connection = event(body)["requestContext"]["connectionId"]
     assert frame == {"error": {"code": code, "actions": actions}, "connectionId": connection, "requestId": "r=1"}
     assert counted["FrameRefused"] == 1
