@@ -9,11 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
-CALLS = {
-    path.relative_to(ROOT / "terraform"): path.read_text()
+CALLS = [
+    (path.relative_to(ROOT / "terraform"), call)
     for path in (ROOT / "terraform").glob("*/*/*.tf")
-    if re.search(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', path.read_text(), re.MULTILINE)
-}
+    for call in re.findall(r"^module .*?^\}$", path.read_text(), re.MULTILINE | re.DOTALL)
+    if re.search(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', call, re.MULTILINE)
+]
+"""Each call of the module `lambda_function`, and the file that it stands in."""
 
 
 def variables_in(call: str) -> set[str]:
@@ -25,16 +27,16 @@ def variables_in(call: str) -> set[str]:
 
 def test_every_function_is_deployed() -> None:
     """Each folder of `functions` with a handler has a call of the module `lambda_function` in a file of its name."""
-    assert {call.stem for call in CALLS} == FUNCTIONS
+    assert {file.stem for file, _ in CALLS} == FUNCTIONS
 
 
-@pytest.mark.parametrize("call", sorted(CALLS), ids=str)
-def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
-    """Every required variable is set, and none that the function does not know."""
-    name = call.stem
+@pytest.mark.parametrize(("file", "call"), sorted(CALLS), ids=lambda part: "" if "\n" in str(part) else str(part))
+def test_a_function_gets_the_variables_that_it_asks_for(file: Path, call: str) -> None:
+    """Every required variable is set, and none that the function does not know, in each call that a file has."""
+    name = file.stem
     asked = []
     if (ROOT / "functions" / name / "settings.py").is_file():
         asked = [*fields(importlib.import_module(f"functions.{name}.settings").Settings)]
     required = {field.name.upper() for field in asked if field.default is MISSING}
-    given = variables_in(CALLS[call])
+    given = variables_in(call)
     assert required <= given <= {field.name.upper() for field in asked}

@@ -54,6 +54,7 @@ module "post_message_rooms" {
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
     LANE_POSTS_PER_SECOND = local.room_lane_posts_per_second
