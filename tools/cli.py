@@ -31,10 +31,11 @@ from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
 from tools.operations.deployment import Deployment
+from tools.operations.erasing import Erasing, Stores
 from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
 from tools.operations.redriving import Redrive
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, require_silo
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, put, require_silo
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.release.commands import app as release_app
@@ -323,10 +324,17 @@ def list_tenants(context: typer.Context) -> None:
     """Show all tenants and their limits."""
     workplace: Workplace = context.obj
     deployment = workplace.deployment()
+    tenants = deployment.tenants
     table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
-    for tenant in deployment.tenants.everyone():
+    for tenant in tenants.everyone():
         table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
+    for stone in tenants.tombstones():
+        if stone.erased_at is None:
+            key = stone.tenant_id
+            workplace.terminal.say(
+                f"Tenant {key} is being erased; complete that with `loudhailer tenant delete {key}`."
+            )
 
 
 @tenant_app.command("put")
@@ -346,6 +354,13 @@ def put_tenant(
     ] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
     silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once",
+            help="Use the id of a tenant that was just erased, though broadcasts to it may be on their way.",
+        ),
+    ] = False,
 ) -> None:
     """Make a tenant, or change the limits that are named."""
     workplace: Workplace = context.obj
@@ -362,20 +377,23 @@ def put_tenant(
     tenant_id = ids.tenant_id(tenant)
     deployment = workplace.deployment()
     require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
-    tenants = deployment.tenants
-    tenants.put(change.applied_to(tenant_id, tenants.get(tenant_id)))
+    put(deployment.tenants, change, tenant_id, now=time.time(), at_once=at_once)
     workplace.terminal.say(f"Tenant {tenant_id} is put.")
 
 
 @tenant_app.command("delete")
 def delete_tenant(context: typer.Context, tenant: str) -> None:
-    """Delete a tenant; its open connections stay until they end."""
+    """End a tenant's sessions and erase all that it has; run it again if it was interrupted."""
     workplace: Workplace = context.obj
     tenant_id = ids.tenant_id(tenant)
-    tenants = workplace.deployment().tenants
-    if tenants.get(tenant_id) is None:
-        raise OperatorError(f"There is no tenant {tenant_id}.", "See `loudhailer tenant list`.")
-    tenants.delete(tenant_id)
+    stores = Stores.of(workplace.deployment())
+    with workplace.terminal.bar(f"Erasing {tenant_id}") as bar:
+        erasing = Erasing(stores, tenant_id, lambda done, kind: bar.update(done, None, kind))
+        erasing()
+    table = Table("erased", "number")
+    for kind, number in sorted(erasing.erased.items()):
+        table.add_row(kind, str(number))
+    workplace.terminal.show(table if table.rows else "It had nothing but its limits.")
     workplace.terminal.say(f"Tenant {tenant_id} is deleted.")
 
 

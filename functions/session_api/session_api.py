@@ -98,19 +98,25 @@ class SessionApi:
         if not isinstance(named, _Named):
             return named
         if len(named.session) < self._shortest_session_id:
-            return _error(
-                400, "sessionId", f"must have at least {self._shortest_session_id} characters, made by chance"
-            )
+            return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
         tenant = self._tenants.get(named.tenant)
         if tenant is None:
             return _reply(400, _INVALID)
+        return self._open(named, tenant)
+
+    def _open(self, named: _Named, tenant: Tenant) -> dict[str, Any]:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
-        is_new = self._sessions.get(named.tenant, named.session) is None
-        if is_new and not self._has_place(tenant, now):
+        standing = self._sessions.get(named.tenant, named.session)
+        if standing is None and not self._has_place(tenant, now):
             return _over_limit("tenantSessions")
         if not self._sessions.renew(named.tenant, named.session, player=named.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
+        is_renewed = standing is not None and standing.is_live(now) and named.player in {None, standing.player_id}
+        if not is_renewed and self._tenants.get(named.tenant, consistent=True) is None:
+            # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
+            self._sessions.delete(named.tenant, named.session)
+            return _reply(400, _INVALID)
         count("SessionRenewed")
         return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
 

@@ -201,3 +201,14 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
         store.count_in_minute(counter, 179)
     rows = {row.pop("key")["S"]: row for row in client.scan(TableName=name)["Items"]}
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
+
+
+def test_a_total_is_forgotten(store: LimitStore) -> None:
+    """Once more is fine; a release that comes late makes no new one."""
+    store.reserve(ACME, 5)
+    for _ in range(2):
+        store.forget(ACME)
+        assert store.total(ACME) == TenantTotal()
+    store.release(ACME, 1)
+    assert store.total(ACME) == TenantTotal()
+    assert store.reserve(ACME, 1)

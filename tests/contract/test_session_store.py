@@ -265,3 +265,14 @@ def test_live_sessions_are_counted(case: Case) -> None:
         case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
     case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)
     assert [case.store.count(ACME, now) for now in (0, 200, 201, 300)] == [3, 2, 1, 0]
+
+
+def test_the_sessions_of_a_tenant_are_found(case: Case) -> None:
+    """With their connections; expired ones too, and nobody else's."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)
+    case.add(FIRST)
+    assert [session for page in case.store.of_tenant(ACME) for session in page] == [
+        Session(ACME, S1, 200, ANN, frozenset({FIRST}))
+    ]
+    assert [*case.store.of_tenant(TenantId("nobody"))] == [[]]

@@ -321,7 +321,7 @@ async def test_a_session_that_is_refused_says_what_to_do(scene: Scene, browser: 
     async with visits(browser, scene, "status of 400") as visit:
         ann = await visit()
         await ann.choose(tenant)
-        scene.system.tenants.delete(tenant)
+        scene.system.tenants.begin_erasing(tenant)
         await ann.press("Session", "Create session and connect")
         await expect(ann.status).to_have_text("Refused")
         await expect(ann.notice).to_contain_text("the tenant is unknown")

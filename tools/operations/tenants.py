@@ -4,7 +4,12 @@ from dataclasses import dataclass, fields, replace
 
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.model import Tenant
+from loudhailer.tenancy.port import TenantStore
 from tools.errors import OperatorError
+
+REUSE_SECONDS = 400
+"""How long the id of an erased tenant rests: a broadcast to it may be on its way for 300 s, unless the deployment says
+otherwise, and functions remember a tenant for 60 s."""
 
 _LARGEST = 1_000_000_000
 _NEW = Tenant(
@@ -69,6 +74,23 @@ class TenantChange:
         if problems := _problems(changed):
             raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
         return changed
+
+
+def put(tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, at_once: bool) -> None:
+    """Make or change a tenant; OperatorError if the id still belongs to one that is erased."""
+    wanted = change.applied_to(tenant, tenants.get(tenant))
+    if tenants.put(wanted, erased_before=None if at_once else int(now) - REUSE_SECONDS):
+        return
+    erased_at = {stone.tenant_id: stone.erased_at for stone in tenants.tombstones()}.get(tenant)
+    if erased_at is None:
+        raise OperatorError(
+            f"Tenant {tenant} is being erased.", f"Complete that with `loudhailer tenant delete {tenant}`."
+        )
+    left = erased_at + REUSE_SECONDS - int(now)
+    raise OperatorError(
+        f"A tenant {tenant} was erased a moment ago, and broadcasts to it may still be on their way.",
+        f"Wait {left} s, choose another id, or use this one with --at-once.",
+    )
 
 
 def _problems(tenant: Tenant) -> list[str]:

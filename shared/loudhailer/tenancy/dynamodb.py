@@ -1,6 +1,6 @@
 """The tenants', the sessions' and the limits' tables on DynamoDB.
 
-tenants: PK `tenantId`; the attributes of `TenantWire`.
+tenants: PK `tenantId`; the attributes of `TenantWire`, and `erasing` while the tenant is erased; then `erasedAt` alone.
 
 sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
 `{n:05d}#{connectionId}`).
@@ -27,6 +27,7 @@ from loudhailer.tenancy.model import (
     Session,
     Tenant,
     TenantTotal,
+    Tombstone,
     TotalSample,
     minute_of,
 )
@@ -51,6 +52,9 @@ _BOUND_TO = "playerId = :player"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
+_NOT_ERASING = "attribute_not_exists(erasing)"
+_NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
+
 _SEGMENTS = 16
 """Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
 
@@ -71,20 +75,20 @@ class DynamoTenantStore(TenantStore):
         self._client = client
         self._table = table
 
-    def get(self, tenant: TenantId) -> Tenant | None:
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
         """See `TenantStore.get`."""
         with calling("GetItem"):
-            item = self._client.get_item(TableName=self._table, Key={"tenantId": {"S": tenant}}).get("Item")
-        return None if item is None else _tenant_from_item(item)
+            item = self._client.get_item(
+                TableName=self._table, Key={"tenantId": {"S": tenant}}, ConsistentRead=consistent
+            ).get("Item")
+        return None if item is None or _is_tombstone(item) else _tenant_from_item(item)
 
     def everyone(self) -> list[Tenant]:
         """See `TenantStore.everyone`."""
-        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
-        with calling("Scan"):
-            tenants = [_tenant_from_item(item) for page in pages for item in page["Items"]]
+        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
-    def put(self, tenant: Tenant) -> None:
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
         """See `TenantStore.put`."""
         item: Item = {
             "tenantId": {"S": tenant.tenant_id},
@@ -98,13 +102,55 @@ class DynamoTenantStore(TenantStore):
         }
         if tenant.posts_per_minute is not None:
             item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
-        with calling("PutItem"):
-            self._client.put_item(TableName=self._table, Item=item)
+        condition: Item = {"ConditionExpression": _NOT_ERASING}
+        if erased_before is not None:
+            condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
+            condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
+        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
 
-    def delete(self, tenant: TenantId) -> None:
-        """See `TenantStore.delete`."""
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key={"tenantId": {"S": tenant}})
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """See `TenantStore.begin_erasing`."""
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key={"tenantId": {"S": tenant}},
+            UpdateExpression="SET erasing = :yes",
+            ConditionExpression=f"{_EXISTS} AND attribute_not_exists(erasedAt)",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
+        return holds("UpdateItem", update)
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """See `TenantStore.end_erasing`."""
+        put = partial(
+            self._client.put_item,
+            TableName=self._table,
+            Item={"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}},
+            ConditionExpression="attribute_exists(erasing)",
+        )
+        holds("PutItem", put)
+
+    def tombstones(self) -> list[Tombstone]:
+        """See `TenantStore.tombstones`."""
+        found = [
+            Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
+            for item in self._rows()
+            if _is_tombstone(item)
+        ]
+        return sorted(found, key=attrgetter("tenant_id"))
+
+    def _rows(self) -> Iterator[Item]:
+        pages = iter(self._client.get_paginator("scan").paginate(TableName=self._table))
+        while True:
+            with calling("Scan"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page["Items"]
+
+
+def _is_tombstone(item: Item) -> bool:
+    return "erasing" in item or "erasedAt" in item
 
 
 def _tenant_from_item(item: Item) -> Tenant:
@@ -159,6 +205,23 @@ class DynamoSessionStore(SessionStore):
             elif player is not None and seen.player_id != player:
                 return False
         raise TransientError("the session was made and ended by others all the time")
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """See `SessionStore.of_tenant`."""
+        pages = iter(
+            self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="tenantId = :tenant",
+                ExpressionAttributeValues={":tenant": {"S": tenant}},
+                ConsistentRead=True,
+            )
+        )
+        while True:
+            with calling("Query"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield [_session_from_item(item) for item in page["Items"]]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
         """See `SessionStore.keep_alive`."""
@@ -331,6 +394,11 @@ class DynamoLimitStore(LimitStore):
         less = {":less": {"N": str(-connections)}}
         if not self._update(tenant, "ADD itemCount :less", "itemCount >= :k", k | less):
             self._update(tenant, "SET itemCount = :zero", "itemCount < :k", k | {":zero": {"N": "0"}})
+
+    def forget(self, tenant: TenantId) -> None:
+        """See `LimitStore.forget`."""
+        with calling("DeleteItem"):
+            self._client.delete_item(TableName=self._table, Key={"key": {"S": tenant}})
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""

@@ -76,6 +76,14 @@ def posts_by_default(messages_per_minute: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A tenant that is being erased, or was: `erased_at`, in epoch seconds, is None until all that it had is gone."""
+
+    tenant_id: TenantId
+    erased_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A client's session; `expires_at` in epoch seconds."""
 

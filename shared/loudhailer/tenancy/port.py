@@ -8,23 +8,32 @@ from typing import Protocol
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, Tombstone, TotalSample
 
 
 class TenantStore(Protocol):
-    """The tenants."""
+    """The tenants. One that is being erased, or was, is none: it leaves a tombstone until its id is used again."""
 
-    def get(self, tenant: TenantId) -> Tenant | None:
-        """The tenant; None if there is none of that id."""
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
+        """The tenant, read consistently if that is asked for; None if there is none of that id."""
 
     def everyone(self) -> list[Tenant]:
         """All tenants, in the order of their ids."""
 
-    def put(self, tenant: Tenant) -> None:
-        """Makes the tenant, or replaces the one of the same id."""
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
+        """Makes the tenant, or replaces the one of the same id.
 
-    def delete(self, tenant: TenantId) -> None:
-        """Deletes the tenant; one that is not there is fine."""
+        False, and nothing done, if one of that id is being erased, or was erased at `erased_before` or later.
+        """
+
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """Makes the tenant none for everybody, and says so by a tombstone; False if there is no tenant to be erased."""
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """Notes that the tenant that is being erased has nothing left."""
+
+    def tombstones(self) -> list[Tombstone]:
+        """The tombstones of all tenants, in the order of their ids."""
 
 
 class SessionStore(Protocol):
@@ -46,6 +55,9 @@ class SessionStore(Protocol):
         Raises:
             TransientError: as always, or because others made and ended the session all the time.
         """
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """All sessions of the tenant, expired ones too, in pages that are read consistently when they are reached."""
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
         """Lets a session that is in use live for `session_seconds` from now; None if it is gone or expired.
@@ -90,6 +102,9 @@ class LimitStore(Protocol):
 
     def release(self, tenant: TenantId, connections: int) -> None:
         """Gives reserved connections back; the total does not go below zero."""
+
+    def forget(self, tenant: TenantId) -> None:
+        """Deletes the total of a tenant that has nothing left; one that is not there is fine."""
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""

@@ -41,8 +41,9 @@ class World:
         self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
+        self.tenants = MemoryTenantStore(TENANT)
         self.api = SessionApi(
-            MemoryTenantStore(TENANT),
+            self.tenants,
             self.sessions,
             MemoryPlaceStore(),
             self.broadcasts,
@@ -215,7 +216,7 @@ def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> 
 def test_a_new_sessions_id_must_be_a_secret() -> None:
     """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
     world = World(shortest_session_id=22)
-    reason = "must have at least 22 characters, made by chance"
+    reason = "must have at least 22 random characters"
     for session in ("s1", "a" * 21):
         world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
         status, body = world.call("PUT /session", tenantId="acme", sessionId=session)
@@ -238,6 +239,24 @@ def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> N
     assert world.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
     assert world.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
     assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
+
+
+@pytest.mark.parametrize("standing", [None, NOW])
+def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
+    world: World, standing: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant was there when the request was read, and is not when the session is made."""
+    if standing is not None:
+        world.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
 
 
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:
