@@ -27,8 +27,8 @@ FOR_ALL_TENANTS = {
     "accounting",  # a batch of changes is of many tenants
     "authorizer",  # decides who the tenant is
     "console",  # has no data
-    "default_route",  # has no data
     "post_message",  # has ids of connections, and no table
+    "post_message-rooms",  # as that
     "publish",  # broadcasts to everyone
     "query",  # finds the recipients of any broadcast
     "reconcile",  # sweeps all tenants
