@@ -3,7 +3,8 @@
 The stream of the inboxes does the rest: `presence` wakes the inbox, `relay_message` delivers what is in it.
 """
 
-from loudhailer import codec, ids
+from loudhailer import ids
+from loudhailer.codec import JsonText
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import ack_frame
@@ -15,21 +16,23 @@ from loudhailer.places.model import inbox_of, take_place
 from loudhailer.places.port import PlaceStore
 
 MAX_MESSAGE_BYTES = 32 * 1024
-"""Of the message as JSON: what a client can send in one frame.
+"""Of the message as its sender wrote it: what a client can send in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
 class Direct:
-    """Takes direct messages; they expire so many `seconds` after API Gateway took them.
+    """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them.
 
-    An inbox holds so many as `most` says; what has been delivered does not count, a few seconds later at most.
+    An inbox holds `messages_per_inbox`; what has been delivered does not count, a few seconds later at most.
     """
 
-    def __init__(self, inboxes: InboxStore, places: PlaceStore, *, most: int, seconds: int) -> None:
+    def __init__(
+        self, inboxes: InboxStore, places: PlaceStore, *, messages_per_inbox: int, lifetime_seconds: int
+    ) -> None:
         self._inboxes = inboxes
         self._places = places
-        self._most = most
-        self._seconds = seconds
+        self._messages_per_inbox = messages_per_inbox
+        self._lifetime_seconds = lifetime_seconds
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
         """The acknowledgement, or an error frame where nobody may say this.
@@ -49,10 +52,10 @@ class Direct:
         has_room = take_place(
             self._places,
             inbox_of(*inbox),
-            self._most,
-            count=lambda: self._inboxes.count(inbox, self._most),
+            self._messages_per_inbox,
+            count=lambda: self._inboxes.count(inbox, self._messages_per_inbox),
             now=now,
-            expires_at=now + self._seconds,
+            expires_at=now + self._lifetime_seconds,
         )
         if not has_room:
             count("InboxFull")
@@ -63,25 +66,21 @@ class Direct:
             message=message,
             source=source,
             sent_at=caller.received_at,
-            expires_at=now + self._seconds,
+            expires_at=now + self._lifetime_seconds,
         )
         self._inboxes.put(stored)
         count("MessageStored")
         return ack_frame(stored.message_id, message, source, destination)
 
 
-def _message_of(frame: Frame) -> object:
-    """The frame's message; InvalidFieldError if there is none or if no frame could carry it."""
+def _message_of(frame: Frame) -> JsonText:
+    """The frame's message; InvalidFieldError if there is none, or one that is too long."""
     if "message" not in frame:
         raise InvalidFieldError("message", "is missing")
-    try:
-        # Within a list, since the frames that carry it are one level deeper than it is.
-        size = len(codec.encode([frame["message"]])) - len("[]")
-    except codec.NotJsonError as error:
-        raise InvalidFieldError("message", "is nested too deeply") from error
-    if size > MAX_MESSAGE_BYTES:
+    message: JsonText = frame["message"]
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
         raise InvalidFieldError("message", f"must have at most {MAX_MESSAGE_BYTES} bytes as JSON")
-    return frame["message"]
+    return message
 
 
 def _refused(caller: Caller, code: str, message: str) -> str:

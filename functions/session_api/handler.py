@@ -24,6 +24,7 @@ session_api = SessionApi(
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     websocket_url=settings.websocket_url,
     list_tenants=settings.list_tenants,
+    silo_tenants=settings.silo_tenants,
     tenant_claim=settings.tenant_claim,
     shortest_session_id=settings.shortest_session_id,
     clock=time.time,

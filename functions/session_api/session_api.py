@@ -16,7 +16,7 @@ player, and one of its claims must be the tenant's id, or the answer is 403. A l
 player is neither opened nor ended: 409.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
 from loudhailer import codec, ids
@@ -67,6 +67,7 @@ class SessionApi:
         *,
         websocket_url: str,
         list_tenants: bool,
+        silo_tenants: Collection[ids.TenantId],
         tenant_claim: str,
         shortest_session_id: int,
         clock: Callable[[], float],
@@ -77,6 +78,7 @@ class SessionApi:
         self._broadcasts = broadcasts
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
+        self._silo_tenants = silo_tenants
         self._tenant_claim = tenant_claim
         self._shortest_session_id = shortest_session_id
         self._clock = clock
@@ -165,7 +167,10 @@ class SessionApi:
     def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
         if not self._list_tenants:
             return _FORBIDDEN
-        return _reply(200, {"Items": [tenant.to_wire() for tenant in self._tenants.everyone()]})
+        items = [
+            {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants} for tenant in self._tenants.everyone()
+        ]
+        return _reply(200, {"Items": items})
 
     def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
         try:

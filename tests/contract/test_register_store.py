@@ -150,6 +150,7 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
         case.register,
         case.connections,
         case.sessions,
+        session_share=1.0,
         clock=lambda: 100,
         pause=sleep,
         random=SystemRandom(),

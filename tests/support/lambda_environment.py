@@ -30,8 +30,9 @@ VARIABLES = {
     },
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
-        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox")
+        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
     },
+    "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
     "TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/bench-tenant",
     "BROADCAST_TOPIC_ARN": f"arn:aws:sns:{_ARN}:bench-broadcast",
@@ -42,8 +43,10 @@ VARIABLES = {
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "LANE_POSTS_PER_SECOND": "2450",
+    "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
+    "SILO_TENANTS": "[]",
     "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",

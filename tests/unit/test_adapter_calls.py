@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from functions.connect.dynamodb import DynamoRegister
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.codec import JsonText
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
 from loudhailer.conversation.dynamodb import DynamoInboxStore
@@ -28,7 +29,7 @@ KEY = ConnectionKey(FIRST, ConnectionId("a"))
 CONNECTION = Connection(KEY, S1, 100, 7_600)
 SAMPLE = Sample(1, "", 60)
 TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
-MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), "hello", PlayerId("bob"), 1_000, 2)
+MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), JsonText('"hello"'), PlayerId("bob"), 1_000, 2)
 COUNTER = connects_of_tenant(ACME)
 
 
@@ -152,6 +153,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: limits(client).keep_samples(ACME, [])),
     ("UpdateItem", lambda client: limits(client).take_off(ACME, 1, seen=[])),
     ("UpdateItem", lambda client: limits(client).count_in_minute(COUNTER, 0)),
+    ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
     ("PutItem", lambda client: broadcasts(client).record(summary())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
@@ -174,6 +176,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: rooms(client).join(KEY, Membership(LOBBY, NickName("Ann")))),
     ("GetItem", lambda client: rooms(client).membership(KEY)),
     ("Query", lambda client: rooms(client).members(ACME, LOBBY, limit=5)),
+    ("Query", lambda client: rooms(client).size(ACME, LOBBY, limit=5)),
     ("DeleteItem", lambda client: rooms(client).remove(KEY)),
     ("PutItem", lambda client: inboxes(client).put(MESSAGE)),
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),

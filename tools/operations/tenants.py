@@ -50,7 +50,6 @@ SAMPLE_TENANTS = (
         tenant_connections=1_000,
         session_seconds=300,
         messages_per_minute=6_000,
-        silo=True,
     ),
 )
 
@@ -65,8 +64,8 @@ class TenantChange:
     session_per_minute: int | None = None
     messages_per_minute: int | None = None
     session_seconds: int | None = None
-    silo: bool | None = None
     tenant_sessions: int | None = None
+    posts_per_minute: int | None = None
     session_key: str | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
@@ -108,6 +107,8 @@ def put(tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: fl
 
 def _problems(tenant: Tenant) -> list[str]:
     limits = {name: value for name, value in tenant.to_wire().items() if type(value) is int}
+    if tenant.posts_per_minute is None:
+        del limits["postsPerMinute"]  # it follows from the messages
     problems = [
         f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
     ]
@@ -116,3 +117,15 @@ def _problems(tenant: Tenant) -> list[str]:
     if tenant.session_per_minute > tenant.tenant_per_minute:
         problems.append("sessionPerMinute is more than tenantPerMinute")
     return problems
+
+
+def require_silo(tenant: TenantId, *, wanted: bool | None, standing: bool) -> None:
+    """OperatorError if a silo is wanted of a tenant that has none, or none of one that has: Terraform decides."""
+    if wanted is None or wanted == standing:
+        return
+    has, change = ("has no silo", "Add it to") if wanted else ("has a silo", "Take it out of")
+    raise OperatorError(
+        f"Tenant {tenant} {has}: the queue is made by Terraform, not by `tenant put`.",
+        f"{change} `silo_tenants` in terraform/environments/<environment>/hub.tfvars, and apply; for the local stack, "
+        "that is `loudhailer up`.",
+    )

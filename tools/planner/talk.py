@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.conversation.frames import Speaker, said_frame
 from loudhailer.rooms.model import SMALL_ROOM, nickname
 from tools.errors import OperatorError
@@ -41,9 +41,8 @@ def what_it_leaves_out(room_size: int) -> list[Item]:
             "What is said in a larger room goes the way of a broadcast: see `loudhailer plan`.",
         )
     speaker = Speaker(ids.connection_id("L0SM9cOFvHcCIhw="), None)
-    frame = len(
-        said_frame(ids.room_key("lobby"), nickname("speaker"), "x" * _CONTENT_BYTES, 1_800_000_000_000, speaker)
-    )
+    content = codec.json_text("x" * _CONTENT_BYTES)
+    frame = len(said_frame(ids.room_key("lobby"), nickname("speaker"), content, 1_800_000_000_000, speaker))
     posts = REQUESTS * room_size
     units = parts(frame, prices.GATEWAY_MESSAGE_BYTES)
     return [

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loudhailer import codec
 from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.codec import JsonText
 from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
 from loudhailer.conversation.port import InboxStore
 from loudhailer.ids import PlayerId
@@ -33,7 +33,7 @@ class DynamoInboxStore(InboxStore):
         """See `InboxStore.put`."""
         item = {
             **_key(message),
-            "message": {"S": codec.encode_text(message.message)},
+            "message": {"S": message.message},
             "srcPlayerId": {"S": message.source},
             "sentAt": {"N": str(message.sent_at)},
             "expiresAt": {"N": str(message.expires_at)},
@@ -82,7 +82,7 @@ def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
     return DirectMessage(
         inbox=inbox,
         message_id=MessageId(item["messageId"]["S"]),
-        message=codec.decode(item["message"]["S"]),
+        message=JsonText(item["message"]["S"]),
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),

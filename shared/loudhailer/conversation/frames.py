@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loudhailer import codec
+from loudhailer.codec import JsonText
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
-"""The actions that a frame may name: the routes of the API."""
+ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
+"""The actions that a frame may name: the routes of the API, and what its default route answers."""
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
@@ -32,22 +33,24 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
-def ack_frame(message_id: str, message: object, source: PlayerId, destination: PlayerId) -> str:
+def ack_frame(message_id: str, message: JsonText, source: PlayerId, destination: PlayerId) -> str:
     """Tells the sender of a direct message that it is stored."""
     return codec.encode_text(
         {
             "status": "Message sent!",
             "messageId": message_id,
-            "message": message,
+            "message": codec.verbatim(message),
             "srcPlayerId": source,
             "destinationPlayerId": destination,
         }
     )
 
 
-def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: int) -> str:
+def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: int) -> str:
     """Carries a direct message to its receiver; `sent_at` in epoch milliseconds."""
-    return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
+    return codec.encode_text(
+        {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
+    )
 
 
 class Speaker(NamedTuple):
@@ -57,9 +60,9 @@ class Speaker(NamedTuple):
     player_id: PlayerId | None
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int, speaker: Speaker) -> str:
+def said_frame(room: RoomKey, nickname: NickName, content: JsonText, sent_at: int, speaker: Speaker) -> str:
     """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
-    return _room_frame("sendmessage", room, nickname, speaker, content=content, sentAt=sent_at)
+    return _room_frame("sendmessage", room, nickname, speaker, content=codec.verbatim(content), sentAt=sent_at)
 
 
 def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:

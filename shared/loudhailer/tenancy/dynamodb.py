@@ -44,6 +44,8 @@ _ATTEMPTS = 4
 _MINUTE_TTL_SECONDS = 61
 """A minute's counter goes a second after the minute is over."""
 
+_COUNT = "SET itemTTL = :ttl ADD itemCount :times"
+
 _EXISTS = "attribute_exists(tenantId)"
 _ABSENT = "attribute_not_exists(tenantId)"
 _UNBOUND = "attribute_not_exists(playerId)"
@@ -89,30 +91,25 @@ class DynamoTenantStore(TenantStore):
 
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
         """See `TenantStore.put`."""
+        item: Item = {
+            "tenantId": {"S": tenant.tenant_id},
+            "tenantConnections": {"N": str(tenant.tenant_connections)},
+            "connectionsPerSession": {"N": str(tenant.connections_per_session)},
+            "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
+            "sessionPerMinute": {"N": str(tenant.session_per_minute)},
+            "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
+            "sessionTTL": {"N": str(tenant.session_seconds)},
+            "tenantSessions": {"N": str(tenant.tenant_sessions)},
+        }
+        if tenant.posts_per_minute is not None:
+            item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
+        if tenant.session_key is not None:
+            item["sessionKey"] = {"S": tenant.session_key}
         condition: Item = {"ConditionExpression": _NOT_ERASING}
         if erased_before is not None:
             condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
             condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
-        return holds(
-            "PutItem",
-            partial(
-                self._client.put_item,
-                TableName=self._table,
-                **condition,
-                Item={
-                    "tenantId": {"S": tenant.tenant_id},
-                    "tenantConnections": {"N": str(tenant.tenant_connections)},
-                    "connectionsPerSession": {"N": str(tenant.connections_per_session)},
-                    "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
-                    "sessionPerMinute": {"N": str(tenant.session_per_minute)},
-                    "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
-                    "sessionTTL": {"N": str(tenant.session_seconds)},
-                    "tenantSessions": {"N": str(tenant.tenant_sessions)},
-                    "silo": {"BOOL": tenant.silo},
-                    **({} if tenant.session_key is None else {"sessionKey": {"S": tenant.session_key}}),
-                },
-            ),
-        )
+        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
 
     def begin_erasing(self, tenant: TenantId) -> bool:
         """See `TenantStore.begin_erasing`."""
@@ -168,9 +165,9 @@ def _tenant_from_item(item: Item) -> Tenant:
         session_per_minute=int(item["sessionPerMinute"]["N"]),
         messages_per_minute=int(item["messagesPerMinute"]["N"]),
         session_seconds=int(item["sessionTTL"]["N"]),
-        silo=item.get("silo", {}).get("BOOL", False),
         session_key=item.get("sessionKey", {}).get("S"),
         tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
+        posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
     )
 
 
@@ -445,22 +442,29 @@ class DynamoLimitStore(LimitStore):
                 answer = self._client.update_item(
                     TableName=self._table,
                     Key={"key": {"S": counter.key(now)}},
-                    UpdateExpression="SET itemTTL = :ttl ADD itemCount :times",
-                    ExpressionAttributeValues={
-                        ":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)},
-                        ":times": {"N": str(times)},
-                    },
+                    UpdateExpression=_COUNT,
+                    ExpressionAttributeValues=_counted(times, now),
                     ReturnValues="UPDATED_NEW",
                 )
             return int(answer["Attributes"]["itemCount"]["N"])
 
         return self._repeated_if_throttled(add)
 
-    def _update(self, tenant: TenantId, changes: str, condition: str, values: Item) -> bool:
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        left = {":left": {"N": str(maximum - amount)}}
+        return self._update(
+            counter.key(now),
+            _COUNT,
+            "attribute_not_exists(itemCount) OR itemCount <= :left",
+            _counted(amount, now) | left,
+        )
+
+    def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
         update = partial(
             self._client.update_item,
             TableName=self._table,
-            Key={"key": {"S": tenant}},
+            Key={"key": {"S": key}},
             UpdateExpression=changes,
             ConditionExpression=condition,
             ExpressionAttributeValues=values,
@@ -477,6 +481,10 @@ class DynamoLimitStore(LimitStore):
                 if _code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _counted(times: int, now: int) -> Item:
+    return {":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}, ":times": {"N": str(times)}}
 
 
 def _samples_to_value(samples: Sequence[TotalSample]) -> Item:

@@ -183,3 +183,12 @@ class MemoryLimitStore(LimitStore):
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        with self._lock:
+            taken = self.minutes[counter.key(now)]
+            if taken and taken + amount > maximum:
+                return False
+            self.minutes[counter.key(now)] += amount
+            return True

@@ -13,7 +13,7 @@ TENANT_SESSIONS = 100_000
 
 
 class TenantWire(TypedDict):
-    """A tenant as `GET /tenant` shows it; `sessionTTL` in seconds."""
+    """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
 
     tenantId: str
     connectionsPerSession: int
@@ -23,7 +23,7 @@ class TenantWire(TypedDict):
     sessionTTL: int
     messagesPerMinute: int
     tenantSessions: int
-    silo: bool
+    postsPerMinute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Tenant:
         session_per_minute: attempts to connect, of one session.
         messages_per_minute: messages of the tenant, or of one player where players send.
         session_seconds: how long a session lives after its last activity.
-        silo: whether its messages have a queue of their own.
         tenant_sessions: sessions that live at the same time.
+        posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
         session_key: hides the ids of its sessions where they are kept; a secret, not to be logged.
     """
 
@@ -50,9 +50,14 @@ class Tenant:
     session_per_minute: int
     messages_per_minute: int
     session_seconds: int
-    silo: bool = False
     tenant_sessions: int = TENANT_SESSIONS
+    posts_per_minute: int | None = None
     session_key: str | None = field(default=None, repr=False)
+
+    @property
+    def post_budget(self) -> int:
+        """The posts that its messages to rooms may cause in a minute."""
+        return posts_by_default(self.messages_per_minute) if self.posts_per_minute is None else self.posts_per_minute
 
     def session_id_of(self, secret: SessionSecret) -> SessionId:
         """The id under which the session is kept, in rows, keys of limits, messages and logs.
@@ -76,8 +81,13 @@ class Tenant:
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
             "tenantSessions": self.tenant_sessions,
-            "silo": self.silo,
+            "postsPerMinute": self.post_budget,
         }
+
+
+def posts_by_default(messages_per_minute: int) -> int:
+    """The posts of a tenant for which no number is set: each of its messages to a hundred members."""
+    return 100 * messages_per_minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +170,34 @@ def messages_of_player(tenant: TenantId, player: PlayerId) -> MinuteCounter:
     return MinuteCounter(f"{tenant}:{player}:minutemsg")
 
 
-def messages_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Messages to rooms, of one session that is bound to no player."""
-    return MinuteCounter(f"{tenant}:{session}:sessionmsg")
+def frames_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Frames of one session for rooms and players, whatever became of them."""
+    return MinuteCounter(f"{tenant}:{session}:frames")
 
 
-def throttled_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Messages of one session that were refused because the tenant had sent too many."""
-    return MinuteCounter(f"{tenant}:{session}:throttledmsg")
+def queued_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Messages of one session to the silo and the pool, whatever became of them."""
+    return MinuteCounter(f"{tenant}:{session}:queued")
+
+
+def others_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Frames of one session that no other route takes: pings, and what makes no sense."""
+    return MinuteCounter(f"{tenant}:{session}:others")
+
+
+def posts_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Posts that one session causes in rooms."""
+    return MinuteCounter(f"{tenant}:{session}:posts")
+
+
+def posts_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Posts that all sessions of the tenant cause in rooms."""
+    return MinuteCounter(f"{tenant}:posts")
+
+
+def share_of(limit: int, share: float) -> int:
+    """The most that one session gets of its tenant's limit: the share of it, and one at least."""
+    return max(1, int(limit * share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,9 @@ class LimitStore(Protocol):
     """How much of its limits each tenant has used up.
 
     `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
-    doubt counts as reserved: a total may be too high for a while, never too low. Nor is `count_in_minute`, but a caller
-    may repeat it: an attempt that is counted twice brings a limit of that minute nearer by one, and harms nothing else.
+    doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
+    `take_in_minute`, but a caller may repeat them: what is counted twice brings a limit of that minute nearer, and
+    harms nothing else.
     """
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -121,4 +122,10 @@ class LimitStore(Protocol):
         """Counts so many attempts in the minute of `now`; how many there are in it by now, these included.
 
         Attempts are counted, so the count goes on over any limit.
+        """
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """Takes the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.
+
+        What is refused leaves what there is to smaller amounts. The first amount in a minute is taken whatever it is.
         """

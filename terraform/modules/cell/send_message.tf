@@ -21,6 +21,7 @@ module "send_message" {
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
     INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
     MESSAGES_PER_INBOX       = var.messages_per_inbox
+    SESSION_SHARE            = var.session_share
   }
 
   statements = {
@@ -45,8 +46,9 @@ module "send_message" {
       resources    = [local.limits.arn]
       leading_keys = ["{tenantId}:*"]
     }
+    # A session that floods is removed.
     KeepSessionAlive = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }

@@ -15,6 +15,7 @@ module "session_api" {
     BROADCASTS_TABLE = var.tables.broadcasts.name
     WEBSOCKET_URL    = var.websocket_url
     LIST_TENANTS     = var.list_tenants
+    SILO_TENANTS     = jsonencode(local.listed_silos)
     TENANT_CLAIM     = local.tenant_claim
 
     SHORTEST_SESSION_ID = local.shortest_session_id

@@ -89,6 +89,12 @@ variable "list_tenants" {
   default     = false
 }
 
+variable "silo_tenants" {
+  description = "Ids of the tenants that have a queue of their own: GET /tenant says so of them."
+  type        = set(string)
+  default     = []
+}
+
 variable "console" {
   description = "Whether GET / serves the web page, to everyone; what the page calls asks who is calling all the same."
   type        = object({ enabled = optional(bool, false) })

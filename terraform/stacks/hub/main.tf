@@ -39,6 +39,7 @@ module "cell" {
   deletion_protection      = var.deletion_protection
   partitions               = var.partitions
   quota                    = var.quota
+  session_share            = var.session_share
   shards                   = var.shards
   silo_tenants             = var.silo_tenants
   chunk_size               = var.chunk_size
@@ -68,6 +69,7 @@ module "control" {
   cors_origins             = var.cors_origins
   throttle                 = var.http_throttle
   list_tenants             = var.list_tenants
+  silo_tenants             = var.silo_tenants
   console                  = var.console
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved

@@ -1,6 +1,7 @@
 """Sessions, tenants and reports over HTTP."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,9 @@ TENANT = Tenant(
 class World:
     """The stores behind one API."""
 
-    def __init__(self, *, list_tenants: bool = True, shortest_session_id: int = 1) -> None:
+    def __init__(
+        self, *, list_tenants: bool = True, silo_tenants: Collection[TenantId] = (), shortest_session_id: int = 1
+    ) -> None:
         self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
@@ -46,6 +49,7 @@ class World:
             self.broadcasts,
             websocket_url="wss://example.test/live",
             list_tenants=list_tenants,
+            silo_tenants=silo_tenants,
             tenant_claim="custom:tenantId",
             shortest_session_id=shortest_session_id,
             clock=lambda: self.now,
@@ -287,11 +291,19 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
                     "sessionTTL": 200,
                     "messagesPerMinute": 70,
                     "tenantSessions": 30,
+                    "postsPerMinute": 7000,
                     "silo": False,
                 }
             ]
         },
     )
+
+
+def test_a_tenant_with_a_queue_of_its_own_is_listed_with_a_silo() -> None:
+    """Terraform makes the queue and tells the function; no row does."""
+    for silo_tenants, has_silo in (({ACME}, True), ({TenantId("acm")}, False)):
+        _, body = World(silo_tenants=silo_tenants).call("GET /tenant")
+        assert [item["silo"] for item in body["Items"]] == [has_silo]
 
 
 def test_tenants_are_not_listed_in_production() -> None:

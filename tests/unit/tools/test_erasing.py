@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from loudhailer import codec
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
@@ -61,7 +62,7 @@ class World:
         self.places.take(tenant, inbox_of(tenant, ANN).name, 9_999, expires_at=NOW)
         for number in range(first, first + messages):
             name = message_id(number, "r")
-            self.inboxes.put(DirectMessage(Inbox(tenant, ANN), name, "hello", ANN, number, NOW + 600))
+            self.inboxes.put(DirectMessage(Inbox(tenant, ANN), name, codec.json_text("hello"), ANN, number, NOW + 600))
 
     def count(self, partition: Partition, delta: int) -> None:
         """What `accounting` does."""

@@ -105,11 +105,17 @@ run "for_a_demonstration_tenants_can_be_listed" {
 
   variables {
     list_tenants = true
+    silo_tenants = ["gold"]
   }
 
   assert {
     condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
     error_message = "With list_tenants, session_api must be allowed to scan the tenants."
+  }
+
+  assert {
+    condition     = jsonencode(local.listed_silos) == jsonencode(["gold"])
+    error_message = "With list_tenants, session_api must know whose silos there are."
   }
 }
 
