@@ -17,6 +17,7 @@ _LOGS = "logs"
 _SUBSCRIBERS = "subscribers"
 _LOCK_TIMEOUT_SECONDS = 900.0
 _LOCK_POLL_SECONDS = 0.2
+_OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,16 @@ class StackDirectory:
 
     def create(self) -> None:
         """Make the directory and the folders that are written to."""
-        for folder in (self.path, self.path / _LOGS, self.aws_state, self.temporary):
+        self._make()
+        for folder in (self.path / _LOGS, self.aws_state, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _make(self) -> None:
+        """Make the directory, which nobody but its owner may look into: it holds the stack's secret."""
+        if not self.path.parent.exists():
+            self.path.parent.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        self.path.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+        self.path.chmod(_OWNER_ONLY)
 
     def forget_cloud(self) -> None:
         """Remove what described a local AWS that is no more."""
@@ -148,8 +157,8 @@ class StackDirectory:
 
     def _lock_file(self) -> TextIO:
         while True:
-            self.path.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # removed by `down` in this very moment
+                self._make()
                 return (self.path / _LOCK).open("w")
 
 
