@@ -29,7 +29,8 @@ DAY = "20260101"
 
 def arrived(request: AWSRequest, body: bytes, **changes: str | None) -> Request:
     """The request as a server reads it; changes are headers, or None to leave one out."""
-    url = urlsplit(request.url)
+    assert request.method is not None
+    url = urlsplit(str(request.url))
     headers = {name.lower(): value for name, value in request.headers.items()} | {"host": HOST}
     headers |= {name.replace("_", "-"): value for name, value in changes.items() if value is not None}
     kept = {name: value for name, value in headers.items() if changes.get(name.replace("-", "_"), "") is not None}
