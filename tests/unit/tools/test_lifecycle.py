@@ -46,7 +46,7 @@ def stack(
     monkeypatch.setattr(ProcessTable, "start", lambda table, name, _command, env: start(table, name, SLEEP, env))
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
-    monkeypatch.setattr(lifecycle, "reload_gateway", RELOADED.append)
+    monkeypatch.setattr(lifecycle, "reload_gateway", lambda port, _secret: RELOADED.append(port))
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
     stack = Stack(project, directory, terminal)
     yield stack
