@@ -86,10 +86,11 @@ def test_a_join_makes_a_room_large(world: World) -> None:
     assert world.rooms.membership(bob) == Membership(RED, NickName("Bob"))
 
 
-def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(world: World) -> None:
+@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
+def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, world: World) -> None:
     """The others are told, and so is the one who joins."""
     bob, cid, _ = world.join("bob", "cid", "dan")
-    world.ends({bob: Outcome.GONE, cid: Outcome.THROTTLED})
+    world.ends({bob: Outcome.GONE, cid: slow})
     (ann,) = world.connect("ann")
     assert join(world, ann) == JOINED
     assert world.posted == {"dan": [JOINED]}

@@ -150,10 +150,11 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
     assert talk.posted == {}
 
 
-def test_a_stale_member_is_removed_and_the_others_hear(talk: Talk, counted: Counter[str]) -> None:
+@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
+def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk, counted: Counter[str]) -> None:
     """Its row goes, which the stream makes a leave of; those that are only slow stay."""
     ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
-    talk.ends({bob: Outcome.GONE, cid: Outcome.THROTTLED})
+    talk.ends({bob: Outcome.GONE, cid: slow})
     assert talk.say(ann) is None
     assert talk.posted == {"ann": [said("ann")], "dan": [said("ann")]}
     assert set(talk.connections.rows) == {ann, cid, dan}
