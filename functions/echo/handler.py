@@ -32,7 +32,12 @@ tenancies = PerTenant(
     role_arn=settings.tenant_role_arn,
 )
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
-echo = Echo(tenancies.of, Post(sender, settings.callback_endpoint), clock=time.time)
+echo = Echo(
+    tenancies.of,
+    Post(sender, settings.callback_endpoint),
+    session_share=settings.session_share,
+    clock=time.time,
+)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 

@@ -27,7 +27,11 @@ outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 lane = Lane(settings.lane_posts_per_second, time.monotonic())
 post_message = PostMessage(
-    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]), outcomes, dead_letters, clock=time.time
+    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]),
+    outcomes,
+    dead_letters,
+    endpoint=settings.callback_endpoint,
+    clock=time.time,
 )
 
 

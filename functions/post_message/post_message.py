@@ -27,10 +27,13 @@ _LONGEST_DELAY_SECONDS = 16
 class PostMessage:
     """Posts one chunk."""
 
-    def __init__(self, sender: Sender, outcomes: Queue, dead_letters: Queue, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, sender: Sender, outcomes: Queue, dead_letters: Queue, *, endpoint: str, clock: Callable[[], float]
+    ) -> None:
         self._sender = sender
         self._outcomes = outcomes
         self._dead_letters = dead_letters
+        self._endpoint = endpoint
         self._clock = clock
 
     def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
@@ -43,7 +46,7 @@ class PostMessage:
             ends: when posting must be over, as of `time.monotonic()`.
         """
         try:
-            chunk = ChunkMessage.from_wire(body)
+            chunk = self._read(body)
         except MalformedMessageError:
             if named := chunk_name(body):
                 self._tell(named, account, failed=bitmaps.full(named.size))
@@ -71,12 +74,22 @@ class PostMessage:
             elif left:
                 self._give_up(replace(chunk, remaining=left), account, "the attempts are used up")
 
+    def _read(self, body: str) -> ChunkMessage:
+        """The chunk; MalformedMessageError if it is for another API than the cell's own.
+
+        Whoever can put a message into a shard must not have requests signed and sent to a host that he names.
+        """
+        chunk = ChunkMessage.from_wire(body)
+        if chunk.endpoint != self._endpoint:
+            raise MalformedMessageError("endpoint must be that of the cell's own API")
+        return chunk
+
     def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
         places = list(bitmaps.members(chunk.remaining))
         connections = [connection for found in chunk.recipients.values() for connection in found]
         outcomes = self._sender.post(
-            chunk.endpoint, [connections[place] for place in places], chunk.frame.encode(), seconds=seconds
+            self._endpoint, [connections[place] for place in places], chunk.frame.encode(), seconds=seconds
         )
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
         for place, outcome in zip(places, outcomes, strict=True):
@@ -85,7 +98,7 @@ class PostMessage:
 
     def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
         delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

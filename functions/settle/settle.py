@@ -59,8 +59,9 @@ class Settle:
         gone = 0
         for outcome in outcomes:
             gone |= outcome.gone
-        if gone:
-            self._delete(key, gone)
+        # A tally has a connection as gone once its row is deleted: a batch that comes again goes on where it ended.
+        if left := gone & ~(old.gone if old else 0):
+            self._delete(key, left)
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
             if any(outcome.size != new.size for outcome in outcomes):

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import accounting, cold_start, connect, direct, echo, end_to_end, lanes, machine, page, query, sender
+from tests.bench import (
+    accounting,
+    cold_start,
+    connect,
+    direct,
+    echo,
+    end_to_end,
+    lanes,
+    machine,
+    page,
+    query,
+    sender,
+    stale_rows,
+)
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section
 from tools.console import Terminal
@@ -35,6 +48,7 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
     "connect": lambda _, progress: connect.measure(progress),
     "direct": lambda _, progress: direct.measure(progress),
     "echo": lambda _, progress: echo.measure(progress),
+    "stale_rows": lambda _, progress: stale_rows.measure(progress),
 }
 
 

@@ -18,7 +18,6 @@ ACME = Tenant(
     session_per_minute=5,
     messages_per_minute=70,
     session_seconds=200,
-    silo=True,
 )
 
 
@@ -34,9 +33,20 @@ def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
     """All of its limits survive the table; a second put replaces the first."""
     store.put(ACME)
     assert store.get(ACME.tenant_id) == ACME
-    changed = replace(ACME, session_seconds=300, silo=False)
+    changed = replace(ACME, session_seconds=300, posts_per_minute=17)
     store.put(changed)
     assert store.get(ACME.tenant_id) == changed
+
+
+def test_a_tenant_without_a_number_of_posts_has_a_hundred_for_each_message(store: TenantStore) -> None:
+    """It follows the messages when those change."""
+    store.put(ACME)
+    for messages in (70, 7):
+        store.put(replace(ACME, messages_per_minute=messages))
+        found = store.get(ACME.tenant_id)
+        assert found is not None
+        assert (found.posts_per_minute, found.post_budget) == (None, 100 * messages)
+        assert found.to_wire()["postsPerMinute"] == 100 * messages
 
 
 def test_an_unknown_tenant_is_none(store: TenantStore) -> None:

@@ -34,8 +34,12 @@ async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
     tenant = f"tenant-{uuid.uuid4().hex}"
     assert scene.system.loudhailer("tenant", "put", tenant, "--connections-per-session", "1").returncode == 0
     assert tenant in scene.system.loudhailer("tenant", "list").stdout
+    promised = scene.system.loudhailer("tenant", "put", tenant, "--silo")
+    assert promised.returncode == 1
+    assert f"Tenant {tenant} has no silo" in promised.stderr
+    assert scene.system.loudhailer("tenant", "put", "gold", "--silo").returncode == 0
     listed = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
-    assert listed[tenant]["connectionsPerSession"] == 1
+    assert (listed[tenant]["connectionsPerSession"], listed[tenant]["silo"]) == (1, False)
     session = await scene.session(listed[tenant]["tenantId"])
     await scene.connect(session)
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429

@@ -17,9 +17,14 @@ from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.ids import TenantId
     from loudhailer.queues.port import Queue
     from loudhailer.tenancy.port import LimitStore, TenantStore
     from tools.stack.state import StackState
+
+
+ROOM_QUEUE = "rooms"
+"""The short name of the queue of what is said in large rooms."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class Deployment:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
 
+    def has_silo(self, tenant: "TenantId") -> bool:
+        """Whether a tenant has a queue of its own."""
+        return f"silo-{tenant}" in self.queue_urls
+
     @property
     def shard_names(self) -> list[str]:
         """The short names of the shard queues, in the order that chunks are spread in."""
@@ -67,6 +76,11 @@ class Deployment:
             (name for name in self.queue_urls if name.startswith("shard-")),
             key=lambda name: int(name.partition("-")[2]),
         )
+
+    @property
+    def chunk_queue_names(self) -> list[str]:
+        """The short names of all queues that chunks wait in: the shards, and that of large rooms."""
+        return [*self.shard_names, ROOM_QUEUE]
 
     @cached_property
     def tenants(self) -> "TenantStore":

@@ -44,7 +44,6 @@ SAMPLE_TENANTS = (
         tenant_connections=1_000,
         session_seconds=300,
         messages_per_minute=6_000,
-        silo=True,
     ),
 )
 
@@ -59,7 +58,8 @@ class TenantChange:
     session_per_minute: int | None = None
     messages_per_minute: int | None = None
     session_seconds: int | None = None
-    silo: bool | None = None
+    tenant_sessions: int | None = None
+    posts_per_minute: int | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
@@ -73,6 +73,8 @@ class TenantChange:
 
 def _problems(tenant: Tenant) -> list[str]:
     limits = {name: value for name, value in tenant.to_wire().items() if type(value) is int}
+    if tenant.posts_per_minute is None:
+        del limits["postsPerMinute"]  # it follows from the messages
     problems = [
         f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
     ]
@@ -81,3 +83,15 @@ def _problems(tenant: Tenant) -> list[str]:
     if tenant.session_per_minute > tenant.tenant_per_minute:
         problems.append("sessionPerMinute is more than tenantPerMinute")
     return problems
+
+
+def require_silo(tenant: TenantId, *, wanted: bool | None, standing: bool) -> None:
+    """OperatorError if a silo is wanted of a tenant that has none, or none of one that has: Terraform decides."""
+    if wanted is None or wanted == standing:
+        return
+    has, change = ("has no silo", "Add it to") if wanted else ("has a silo", "Take it out of")
+    raise OperatorError(
+        f"Tenant {tenant} {has}: the queue is made by Terraform, not by `tenant put`.",
+        f"{change} `silo_tenants` in terraform/environments/<environment>/hub.tfvars, and apply; for the local stack, "
+        "that is `loudhailer up`.",
+    )

@@ -7,7 +7,7 @@ that nobody saw end. It keeps what is whole and drops the rest.
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -112,15 +112,15 @@ class Stack:
         """Bring the stack up to date; whether there was anything to do."""
         find_terraform(say=self.terminal.say)
         find_provider(self.project.terraform / "stacks" / self.directory.hub.stack, say=self.terminal.say)
-        with ExitStack() as needed:
-            engine = needed.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
-            return self._up(ports, engine, force=force)
+        with ExitStack() as held:
+            engine = held.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
+            return self._up(ports, engine, held, force=force)
 
-    def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
+    def _up(self, ports: Ports, engine: Engine | None, held: ExitStack, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
         code, package = self._zip() if engine is None else self._image(engine)
-        state, cloud, started = self._start(ports, engine)
+        state, cloud, started = self._start(ports, engine, held)
         variables = {**self.terraform_variables(state), "package": package}
         wanted = self._fingerprint(state, code)
         earlier = cloud.applied if cloud else state.applied
@@ -195,8 +195,11 @@ class Stack:
             image = build(self.project.root, engine, platform=platform, tag=LOCAL_TAG, base=base)
         return image.id, {"image": {"repository_url": LOCAL_TAG.partition(":")[0], "digest": image.id}}
 
-    def _start(self, ports: Ports, engine: Engine | None) -> tuple[StackState, _NewCloud | None, bool]:
-        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is."""
+    def _start(self, ports: Ports, engine: Engine | None, held: ExitStack) -> tuple[StackState, _NewCloud | None, bool]:
+        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is.
+
+        Where a template is missing, `held` keeps other commands from making the same one meanwhile.
+        """
         state = self.state()
         aws = self.processes.find(AWS)
         whole = (
@@ -210,14 +213,14 @@ class Stack:
         )
         cloud = None
         if not whole or state is None:
-            state, cloud = self._start_aws(ports, state, engine)
+            state, cloud = self._start_aws(ports, state, engine, held)
         gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
         if gateway_lives and ports.gateway in (0, state.gateway_port):
             return state, cloud, not whole
         return self._start_gateway(ports, state), cloud, True
 
     def _start_aws(
-        self, ports: Ports, remembered: StackState | None, engine: Engine | None
+        self, ports: Ports, remembered: StackState | None, engine: Engine | None, held: ExitStack
     ) -> tuple[StackState, _NewCloud]:
         """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
         for name in (GATEWAY, AWS):
@@ -231,7 +234,7 @@ class Stack:
             engine=engine.address if engine else "",
         )
         key = None if self.templates is None else self._template_key(state)
-        if (template := self._template(key)) is not None:
+        if (template := self._template(key, held)) is not None:
             try:
                 applied = self._entered(template, state)
                 return self._launched(state, engine), _NewCloud(key, applied)
@@ -274,18 +277,28 @@ class Stack:
             variables=self.variables,
         )
 
-    def _template(self, key: str | None) -> Template | None:
-        """The template of the key, if there is one that can be used."""
+    def _template(self, key: str | None, held: ExitStack) -> Template | None:
+        """The template of the key, if there is one that can be used; else `held` gets the turn to make one."""
         if self.templates is None or key is None:
             return None
-        try:
-            template = self.templates.find(key)
-        except DamagedTemplateError as error:
-            self._discard(key, error)
-            return None
+        template = self._found(self.templates, key)
+        if template is None:
+            with suppress(OSError):  # the cache cannot be written, which is said when the template is to be kept
+                held.enter_context(self.templates.turn(key, self._wait_for_the_template))
+                template = self._found(self.templates, key)
         if template is None:
             self.terminal.say("No earlier stack of this kind has left a template: everything is applied.")
         return template
+
+    def _wait_for_the_template(self) -> None:
+        self.terminal.say("Another command applies a stack of this kind; waiting for its template …")
+
+    def _found(self, templates: TemplateStore, key: str) -> Template | None:
+        try:
+            return templates.find(key)
+        except DamagedTemplateError as error:
+            self._discard(key, error)
+            return None
 
     def _entered(self, template: Template, state: StackState) -> Applied:
         """Put the template into the directory; what had been applied to it, as it reads here."""
@@ -318,7 +331,8 @@ class Stack:
             save_local_aws(state.aws_port, state.secret)
             self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
         except (OperatorError, OSError) as error:
-            self.terminal.say(f"No template is kept of this stack: {str(error).rstrip('.')}.")
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self.terminal.say(f"No template is kept of this stack: {reason.rstrip('.')}.")
         else:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loudhailer import codec
 from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.codec import JsonText
 from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
 from loudhailer.conversation.port import InboxStore
 from loudhailer.ids import PlayerId
@@ -33,7 +33,7 @@ class DynamoInboxStore(InboxStore):
         """See `InboxStore.put`."""
         item = {
             **_key(message),
-            "message": {"S": codec.encode_text(message.message)},
+            "message": {"S": message.message},
             "srcPlayerId": {"S": message.source},
             "sentAt": {"N": str(message.sent_at)},
             "expiresAt": {"N": str(message.expires_at)},
@@ -52,6 +52,23 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="inbox = :inbox",
+            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        found = 0
+        with calling("Query"):
+            for page in pages:
+                found += page["Count"]
+                if found >= limit:
+                    break
+        return found
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))
@@ -65,7 +82,7 @@ def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
     return DirectMessage(
         inbox=inbox,
         message_id=MessageId(item["messageId"]["S"]),
-        message=codec.decode(item["message"]["S"]),
+        message=JsonText(item["message"]["S"]),
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loudhailer import codec
+from loudhailer.codec import JsonText
 from loudhailer.ids import PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
@@ -12,6 +13,9 @@ ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
+
+CONNECTION_OVER = ("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+"""The error code and text of a frame whose connection is not one of its session's, or has no row."""
 
 
 def error_frame(
@@ -29,28 +33,36 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
-def ack_frame(message_id: str, message: object, source: PlayerId, destination: PlayerId) -> str:
+def ack_frame(message_id: str, message: JsonText, source: PlayerId, destination: PlayerId) -> str:
     """Tells the sender of a direct message that it is stored."""
     return codec.encode_text(
         {
             "status": "Message sent!",
             "messageId": message_id,
-            "message": message,
+            "message": codec.verbatim(message),
             "srcPlayerId": source,
             "destinationPlayerId": destination,
         }
     )
 
 
-def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: int) -> str:
+def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: int) -> str:
     """Carries a direct message to its receiver; `sent_at` in epoch milliseconds."""
-    return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
+    return codec.encode_text(
+        {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
+    )
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int) -> str:
+def said_frame(room: RoomKey, nickname: NickName, content: JsonText, sent_at: int) -> str:
     """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
     return codec.encode_text(
-        {"action": "sendmessage", "roomKey": room, "nickName": nickname, "content": content, "sentAt": sent_at}
+        {
+            "action": "sendmessage",
+            "roomKey": room,
+            "nickName": nickname,
+            "content": codec.verbatim(content),
+            "sentAt": sent_at,
+        }
     )
 
 

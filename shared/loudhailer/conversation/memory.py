@@ -28,6 +28,10 @@ class MemoryInboxStore(InboxStore):
         with self._lock:
             return [self.rows[key] for key in sorted(self.rows) if key[0] == inbox][:limit]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`."""
+        return len(self.oldest(inbox, limit))
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         self._answer()

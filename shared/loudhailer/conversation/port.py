@@ -21,5 +21,8 @@ class InboxStore(Protocol):
         At most `limit`; fewer, but not none, where there are more than one page of a query holds.
         """
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """How many messages the inbox has, expired ones too, read consistently; at least `limit` if it has so many."""
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""

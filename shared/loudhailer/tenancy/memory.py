@@ -53,11 +53,12 @@ class MemorySessionStore(SessionStore):
     ) -> bool:
         """See `SessionStore.renew`."""
         with self.lock:
-            row = self.rows.get((tenant, session), Session(tenant, session, expires_at=now))
-            bound = row.player_id if row.is_live(now) else None
-            if player and bound and player != bound:
+            row = self.rows.get((tenant, session))
+            if row is None or not row.is_live(now) or (player and row.player_id is None):
+                row = Session(tenant, session, expires_at, player)
+            if player and player != row.player_id:
                 return False
-            self.rows[tenant, session] = replace(row, expires_at=expires_at, player_id=player or bound)
+            self.rows[tenant, session] = replace(row, expires_at=expires_at)
             return True
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -70,10 +71,18 @@ class MemorySessionStore(SessionStore):
                 row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
             return row
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+    def count(self, tenant: TenantId, now: int) -> int:
+        """See `SessionStore.count`."""
+        return sum(of == tenant and row.is_live(now) for (of, _), row in self.rows.items())
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
         with self.lock:
-            return self.rows.pop((tenant, session), None) is not None
+            row = self.rows.get((tenant, session))
+            if row is None or (player and row.player_id not in {None, player}):
+                return False
+            del self.rows[tenant, session]
+            return True
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """See `SessionStore.forget`."""
@@ -147,3 +156,12 @@ class MemoryLimitStore(LimitStore):
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        with self._lock:
+            taken = self.minutes[counter.key(now)]
+            if taken and taken + amount > maximum:
+                return False
+            self.minutes[counter.key(now)] += amount
+            return True

@@ -36,10 +36,15 @@ class SessionStore(Protocol):
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """Makes the session, or lets it live until `expires_at`; its connections stay.
+        """Makes the session, or lets it live until `expires_at`.
 
         A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
-        expired at `now` is made anew. False, and nothing done, if it is live and bound to another player.
+        expired at `now`, or that is bound only now, is deleted and made anew: the connections that it had are not in
+        the new one, and the removal of its row has them closed. Of any other the connections stay. False, and nothing
+        done, if it is live and bound to another player.
+
+        Raises:
+            TransientError: as always, or because others made and ended the session all the time.
         """
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -49,8 +54,11 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
-        """Deletes the session; whether it was there."""
+    def count(self, tenant: TenantId, now: int) -> int:
+        """How many live sessions the tenant has, read consistently: all of them are read."""
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
+        """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """Takes connections that are gone out of the session; those or a session that are not there are fine."""
@@ -72,8 +80,9 @@ class LimitStore(Protocol):
     """How much of its limits each tenant has used up.
 
     `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
-    doubt counts as reserved: a total may be too high for a while, never too low. Nor is `count_in_minute`, but a caller
-    may repeat it: an attempt that is counted twice brings a limit of that minute nearer by one, and harms nothing else.
+    doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
+    `take_in_minute`, but a caller may repeat them: what is counted twice brings a limit of that minute nearer, and
+    harms nothing else.
     """
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -98,4 +107,10 @@ class LimitStore(Protocol):
         """Counts so many attempts in the minute of `now`; how many there are in it by now, these included.
 
         Attempts are counted, so the count goes on over any limit.
+        """
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """Takes the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.
+
+        What is refused leaves what there is to smaller amounts. The first amount in a minute is taken whatever it is.
         """

@@ -17,6 +17,7 @@ module "echo" {
     LIMITS_TABLE          = local.limits.name
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    SESSION_SHARE         = var.session_share
   }
 
   statements = {

@@ -135,6 +135,27 @@ def test_a_connection_that_left_by_itself_is_fine() -> None:
     assert sets_of(world.tally()) == (0, 0b111, 0)
 
 
+def test_what_is_settled_is_not_deleted_again() -> None:
+    """A batch that comes again goes on where it ended, or a batch that takes too long would never end."""
+    world = World()
+    deletions: list[int] = []
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if method.__name__ == "delete_older":
+            deletions.append(len(arguments[0]))
+            if len(deletions) == 2:
+                raise TransientError("the time is over")
+        return method(*arguments, **named)
+
+    batch = [outcome(gone=0b111), outcome(gone=0b11, chunk_id="0.1")]
+    settle = world.settle(call)
+    assert settle(bodies(*batch)).keys() == {"1"}
+    assert settle(bodies(*batch)) == {}
+    assert settle(bodies(*batch, outcome(gone=0b111, chunk_id="0.1"))) == {}
+    assert deletions == [3, 2, 2, 1]
+    assert world.connected() == []
+
+
 def test_delivered_and_failed_connections_keep_their_rows() -> None:
     """Only a 410 says that a connection is closed."""
     world = World()
