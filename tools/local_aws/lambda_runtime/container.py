@@ -25,6 +25,7 @@ from typing import Any
 from tools.errors import OperatorError
 from tools.image.engine import Engine
 from tools.local_aws.lambda_runtime.worker import INIT_SECONDS, Function, Image, Invocation, Outcome, exited, timed_out
+from tools.perimeter.pages import PageFilter
 
 _HOST = "127.0.0.1"
 _API = "/2018-06-01/runtime"
@@ -54,6 +55,7 @@ class RuntimeApi:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
         self._invocations: queue.Queue[tuple[Invocation, float] | None] = queue.Queue()
         self._server = _Server((_HOST, 0), self._handler())
+        self._pages = PageFilter(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -79,6 +81,17 @@ class RuntimeApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def parse_request(self) -> bool:
+                """Read a request, and refuse one that a web page has sent."""
+                if not super().parse_request():
+                    return False
+                headers = {name.lower().encode(): value.encode() for name, value in self.headers.items()}
+                refusal = api._pages.host_refusal(headers) or api._pages.page_refusal(headers)
+                if refusal is None:
+                    return True
+                self.send_error(HTTPStatus.FORBIDDEN, explain=refusal)
+                return False
 
             def do_GET(self) -> None:
                 """The next invocation, once there is one."""
