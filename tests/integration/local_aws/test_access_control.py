@@ -277,8 +277,14 @@ def test_a_presigned_url_works_and_a_changed_one_does_not(local_aws: LocalAws) -
     s3.create_bucket(Bucket=bucket)
     for key in ("open", "closed"):
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-    signer: Any = boto3.client("s3", endpoint_url=local_aws.endpoint, config=Config(signature_version="s3v4"), **keys)
+    signer = boto3.client(
+        "s3",
+        endpoint_url=local_aws.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key=SECRET,
+        config=Config(signature_version="s3v4"),
+    )
     url = urlsplit(signer.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "open"}))
     assert got(url.netloc, f"{url.path}?{url.query}") == (200, b"open")
     assert got(url.netloc, f"{url.path.replace('open', 'closed')}?{url.query}")[0] == 403
