@@ -36,6 +36,9 @@ _GRACE_SECONDS = 5.0
 _CLIENTS = ("HOME", "PATH")
 """What the engine's client needs of the launcher's environment."""
 
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""What the container gets from the client's environment: every user of the machine can read a command line."""
+
 type Answer = dict[str, Any]
 
 
@@ -150,7 +153,11 @@ class ContainerWorker:
         self._api = RuntimeApi()
         self._client = subprocess.Popen(
             [engine.client, "run", *self._options(), image.reference, *image.command],
-            env={"DOCKER_HOST": engine.address, **{name: os.environ[name] for name in _CLIENTS if name in os.environ}},
+            env={
+                "DOCKER_HOST": engine.address,
+                **{name: os.environ[name] for name in _CLIENTS if name in os.environ},
+                **{name: value for name, value in function.environment if name in _KEYS},
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -218,7 +225,7 @@ class ContainerWorker:
             *(f"--name={self._name}", f"--label=loudhailer={environment['AWS_ENDPOINT_URL']}"),
             *("--read-only", "--tmpfs=/tmp:size=512m,mode=1777", f"--user={user}:{user}"),
             *("--cap-drop=ALL", "--security-opt=no-new-privileges", f"--ulimit=nofile={_DESCRIPTORS}:{_DESCRIPTORS}"),
-            *(f"--env={name}={value}" for name, value in environment.items()),
+            *(f"--env={name}" if name in _KEYS else f"--env={name}={value}" for name, value in environment.items()),
         ]
 
     def _answer(self, seconds: float) -> Answer | None:
