@@ -190,6 +190,29 @@ async def test_a_wrong_signature_is_refused_by_the_http_api_too() -> None:
     assert (await ask(HTTP_API, keys=(ROOT, SECRET), service="execute-api")).status == 200
 
 
+@pytest.mark.parametrize(
+    ("query", "authorization"),
+    [
+        ("", "AWS4-HMAC-SHA256 Credential=111111111111/x"),
+        ("", "AWS4-ECDSA-P256-SHA256 Credential=111111111111/20260101/execute-api/aws4_request"),
+        ("", "AWS 111111111111:signature"),
+        ("?X-Amz-Credential=111111111111/20260101/us-east-1/execute-api/aws4_request", ""),
+        ("?x-amz-credential=111111111111/20260101/us-east-1/execute-api/aws4_request", "Bearer token"),
+        ("?AWSAccessKeyId=111111111111&Signature=x&Expires=1", ""),
+    ],
+)
+async def test_a_signature_of_another_form_is_refused_by_the_http_api_too(query: str, authorization: str) -> None:
+    """MiniStack reads some that the guard does not, and takes an account's id in them for its root."""
+    headers = {"Authorization": authorization} if authorization else {}
+    assert (await ask(HTTP_API + query, headers=headers)).status == 403
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer token"}, {"Authorization": "Basic dGVzdDp0ZXN0"}])
+async def test_the_http_api_gets_other_credentials_unread(headers: dict[str, str]) -> None:
+    """A JWT is for the API's own authorizer."""
+    assert (await ask(f"{HTTP_API}?tenantId=gold&sessionId=x", headers=headers)).status == 200
+
+
 async def test_no_answer_but_the_http_apis_is_for_other_origins() -> None:
     """MiniStack lets every page read its answers."""
     answer = await ask(keys=(ROOT, SECRET))

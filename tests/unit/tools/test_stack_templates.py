@@ -381,3 +381,15 @@ def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) 
     zip_key, image_key = (first._template_key(replace(state, engine=engine)) for engine in ("", "unix:///engine"))
     assert zip_key != image_key
     assert [path.stem for path in store.folder.iterdir()] == [zip_key]
+
+
+def test_a_template_carries_no_secret_to_another_stack(first: Stack, second: Stack, store: TemplateStore) -> None:
+    """Whoever knows one stack's would be root in all of them."""
+    first.up()
+    second.up()
+    (path,) = store.folder.glob("*.template")
+    template = Template.from_bytes(path.read_bytes(), path.stem)
+    secret = state_of(first).secret
+    assert not [name for name, content in template.files.items() if secret.encode() in content]
+    assert secret not in json.dumps(template.outputs)
+    assert state_of(second).secret != secret
