@@ -30,6 +30,10 @@ class Session:
     session: SessionId
     websocket_url: str
 
+    def kept_as(self, system: System) -> SessionId:
+        """Its id as the service keeps it."""
+        return SessionId(self.row_key(system)["sessionId"]["S"])
+
     def row_key(self, system: System) -> Item:
         """The key of its row, which does not hold its id."""
         return system.session_key(self.tenant, self.session)

@@ -148,4 +148,8 @@ async def test_the_authorizers_context_has_the_tenants_settings(scene: Scene) ->
     )
     context = json.load(answer["Payload"])["context"]
     assert context.keys() >= {*query_of(session), *SETTINGS, "partition", "playerId"}
-    assert (context["tenantId"], context["sessionId"], context["playerId"]) == (session.tenant, session.session, "ann")
+    assert (context["tenantId"], context["sessionId"], context["playerId"]) == (
+        session.tenant,
+        session.kept_as(scene.system),
+        "ann",
+    )

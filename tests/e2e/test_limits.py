@@ -83,7 +83,7 @@ def attempts(system: System, session: Session) -> dict[str, int]:
         f"{counter.name}:"
         for counter in (
             connects_of_tenant(session.tenant),
-            connects_of_session(session.tenant, session.session),
+            connects_of_session(session.tenant, session.kept_as(system)),
         )
     )
     return {row["key"]["S"]: int(row["itemCount"]["N"]) for row in rows if row["key"]["S"].startswith(prefixes)}
@@ -103,7 +103,7 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
     session = await scene.session(tenant)
     others = [await scene.session(tenant) for _ in range(at_once - 1)] if counter == 0 else [session] * (at_once - 1)
     members, refusals = await storm(crowd, [one.url for one in (session, *others)])
-    prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.session))[counter].name
+    prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.kept_as(scene.system)))[counter].name
     minutes = {key: number for key, number in attempts(scene.system, session).items() if key.startswith(f"{prefix}:")}
     assert sum(minutes.values()) == at_once
     assert len(members) == sum(min(number, most) for number in minutes.values())
@@ -183,7 +183,7 @@ async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene)
 def is_open(scene: Scene, session: Session) -> bool:
     """Whether the session's row is there."""
     store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
-    return store.get(session.tenant, session.session) is not None
+    return store.get(session.tenant, session.kept_as(scene.system)) is not None
 
 
 FLOODS = {
@@ -248,7 +248,7 @@ async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:
     system = scene.system
     system.dynamodb.update_item(
         TableName=system.table("sessions"),
-        Key={"tenantId": {"S": session.tenant}, "sessionId": {"S": session.session}},
+        Key=session.row_key(system),
         UpdateExpression="ADD connectionIds :dead",
         ConditionExpression="attribute_exists(sessionId)",
         ExpressionAttributeValues={":dead": {"SS": ["00000#dead="]}},

@@ -173,8 +173,8 @@ async def test_a_message_goes_straight_to_its_queue(scene: Scene, way: Way) -> N
     (listed,) = [item for item in (await scene.api.call("GET", "/tenant"))["Items"] if item["tenantId"] == tenant]
     left_out = {"silo", "postsPerMinute", "tenantSessions"}
     settings = {name: str(value) for name, value in listed.items() if name not in left_out}
-    assert sent == settings | {"sessionId": session.session, "connectionId": connection_id}
-    assert message["Attributes"]["MessageGroupId"] == f"{tenant}:{session.session}"
+    assert sent == settings | {"sessionId": session.kept_as(scene.system), "connectionId": connection_id}
+    assert message["Attributes"]["MessageGroupId"] == f"{tenant}:{session.kept_as(scene.system)}"
     assert message["Attributes"]["MessageDeduplicationId"] == request_id
     name = scene.system.queue(way.queue).rpartition("/")[2]
     mappings = scene.system.functions.list_event_source_mappings()["EventSourceMappings"]
