@@ -8,6 +8,7 @@ from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import ack_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count
@@ -20,8 +21,9 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-executio
 class Direct:
     """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them."""
 
-    def __init__(self, inboxes: InboxStore, *, lifetime_seconds: int) -> None:
+    def __init__(self, inboxes: InboxStore, once: Once, *, lifetime_seconds: int) -> None:
         self._inboxes = inboxes
+        self._once = once
         self._lifetime_seconds = lifetime_seconds
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
@@ -29,7 +31,8 @@ class Direct:
 
         Raises:
             InvalidFieldError: the receiver's id is not legal, or there is no message, or one that is too long.
-            TransientError: it may be stored or not; if it is sent again, that is another message.
+            TransientError: it may be stored or not; if it is sent again, that is another message, unless the client
+                gave it an id.
         """
         source = caller.player_id
         if source is None:
@@ -38,17 +41,23 @@ class Direct:
             return _refused(caller, "OTHER_PLAYER", "the session is bound to another player than playerId")
         destination = ids.player_id(frame["destinationPlayerId"], "destinationPlayerId")
         message = _message_of(frame)
-        stored = DirectMessage(
-            inbox=Inbox(caller.tenant_id, destination),
-            message_id=message_id(caller.received_at, caller.request_id),
-            message=message,
-            source=source,
-            sent_at=caller.received_at,
-            expires_at=caller.received_at // 1_000 + self._lifetime_seconds,
-        )
-        self._inboxes.put(stored)
-        count("MessageStored")
-        return ack_frame(stored.message_id, message, source, destination)
+
+        def store(first: Caller) -> None:
+            self._inboxes.put(
+                DirectMessage(
+                    inbox=Inbox(first.tenant_id, destination),
+                    message_id=message_id(first.received_at, first.request_id),
+                    message=message,
+                    source=source,
+                    sent_at=first.received_at,
+                    expires_at=first.received_at // 1_000 + self._lifetime_seconds,
+                )
+            )
+            count("MessageStored")
+
+        first = self._once(caller, frame, store)
+        stored_as = message_id(first.received_at, first.request_id)
+        return ack_frame(stored_as, message, source, destination, frame.get(CLIENT_MESSAGE_ID))
 
 
 def _message_of(frame: Frame) -> object:

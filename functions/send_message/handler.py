@@ -14,8 +14,9 @@ from loudhailer.aws import LateClient
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
@@ -37,14 +38,14 @@ sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 def part(client: ClientOf) -> Part:
     """A tenant's part, reached by its clients."""
     own = client("dynamodb")
-    rooms = DynamoRoomStore(own, settings.connections_table)
-    inboxes = DynamoInboxStore(own, settings.messages_table)
+    rooms, inboxes = DynamoRoomStore(own, settings.connections_table), DynamoInboxStore(own, settings.messages_table)
+    once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     return Part(
         DynamoSessionStore(own, settings.sessions_table),
         DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
         SendMessage(
-            direct=Direct(inboxes, lifetime_seconds=settings.inbox_lifetime_seconds),
-            rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
+            direct=Direct(inboxes, once, lifetime_seconds=settings.inbox_lifetime_seconds),
+            rooms=SayInRoom(rooms, sender, broadcasts, announcer, once, endpoint=settings.callback_endpoint),
         ),
     )
 

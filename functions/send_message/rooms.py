@@ -20,13 +20,15 @@ from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
-from loudhailer.conversation.frames import said_frame
+from loudhailer.conversation.frames import said_ack_frame, said_frame
+from loudhailer.conversation.model import message_id
+from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import RoomKey, TenantId
+from loudhailer.ids import BroadcastId, ClientMessageId, RoomKey, TenantId
 from loudhailer.observability import count, logger
-from loudhailer.rooms.model import SMALL_ROOM
+from loudhailer.rooms.model import SMALL_ROOM, NickName
 from loudhailer.rooms.port import RoomStore
 
 MAX_CONTENT = 4_096
@@ -45,6 +47,7 @@ class SayInRoom:
         sender: OrderedSender,
         broadcasts: BroadcastStore,
         announce: Announcer,
+        once: Once,
         *,
         endpoint: str,
     ) -> None:
@@ -52,10 +55,14 @@ class SayInRoom:
         self._sender = sender
         self._broadcasts = broadcasts
         self._announce = announce
+        self._once = once
         self._endpoint = endpoint
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
-        """Nothing once it is said, nor if it is blank; an error frame to one who is not in the room."""
+        """An acknowledgement once it is said, if the client gave it an id, else nothing; a blank content is not said.
+
+        One who is not in the room gets an error frame.
+        """
         room, content = ids.room_key(frame.get("roomKey")), _content(frame.get("content"))
         if not content.strip():
             return None
@@ -63,14 +70,24 @@ class SayInRoom:
         if membership is None or membership.room != room:
             count("FrameRefused")
             return caller.refusal("NOT_IN_ROOM", "join the room before you speak in it")
-        said = said_frame(room, membership.nickname, content, caller.received_at)
-        members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
+        nickname, again = membership.nickname, frame.get(CLIENT_MESSAGE_ID)
+        first = self._once(caller, frame, lambda first: self._say(first, room, nickname, content, again))
+        if again is None:
+            return None
+        return said_ack_frame(message_id(first.received_at, first.request_id), room, again)
+
+    def _say(
+        self, first: Caller, room: RoomKey, nickname: NickName, content: str, again: ClientMessageId | None
+    ) -> None:
+        said_as = message_id(first.received_at, first.request_id) if again else None
+        said = said_frame(room, nickname, content, first.received_at, said_as)
+        members = {first.key, *self._rooms.members(first.tenant_id, room, limit=SMALL_ROOM + 1)}
         if len(members) > SMALL_ROOM:
-            self._broadcast(caller.tenant_id, room, said, caller.received_at)
+            broadcast_id = ids.derived_broadcast_id(first.received_at, said_as) if said_as else ids.new_broadcast_id()
+            self._broadcast(broadcast_id, first.tenant_id, room, said, first.received_at)
         else:
             self._post(members, said)
         count("RoomMessageSent")
-        return None
 
     def _post(self, members: Iterable[ConnectionKey], said: str) -> None:
         keys = {key.connection_id: key for key in members}
@@ -91,14 +108,16 @@ class SayInRoom:
         else:
             count("StaleConnectionDeleted")
 
-    def _broadcast(self, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
+    def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
         summary = Summary(
-            broadcast_id=ids.new_broadcast_id(),
+            broadcast_id=broadcast_id,
             audience=InRoom(tenant, room),
             content_hash=hashlib.sha256(said.encode()).hexdigest(),
             published_at=said_at,
         )
-        self._announce(self._broadcasts.record(summary), said)
+        recorded = self._broadcasts.record(summary)
+        if not recorded.announced:
+            self._announce(recorded, said)
 
 
 def _content(value: object) -> str:

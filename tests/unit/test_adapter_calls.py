@@ -11,10 +11,10 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
-from loudhailer.conversation.dynamodb import DynamoInboxStore
-from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
+from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
 from loudhailer.errors import TransientError
-from loudhailer.ids import ChunkId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.ids import ChunkId, ClientMessageId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
@@ -27,6 +27,7 @@ KEY = ConnectionKey(FIRST, ConnectionId("a"))
 CONNECTION = Connection(KEY, S1, 100, 7_600)
 SAMPLE = Sample(1, "", 60)
 TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
+ATTEMPT = Attempt(ACME, "player ann", ClientMessageId("m1"), "hash", "r1", 1_000)
 MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), "hello", PlayerId("bob"), 1_000, 2)
 COUNTER = connects_of_tenant(ACME)
 
@@ -96,6 +97,11 @@ def inboxes(client: Any) -> DynamoInboxStore:
     return DynamoInboxStore(client, "table")
 
 
+def sent(client: Any) -> DynamoSentStore:
+    """The store of messages that clients may send again."""
+    return DynamoSentStore(client, "table")
+
+
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: connections(client).get(KEY)),
     ("Query", lambda client: list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))),
@@ -162,6 +168,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("PutItem", lambda client: inboxes(client).put(MESSAGE)),
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
     ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
+    ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
+    ("UpdateItem", lambda client: sent(client).finish(ATTEMPT)),
     (
         "TransactWriteItems",
         lambda client: DynamoRegister(client, "table", "table").record(

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from loudhailer import codec
-from loudhailer.ids import PlayerId, RoomKey
+from loudhailer.ids import ClientMessageId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
 ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
 """The actions that a frame may name: the routes of the API."""
+
+_ACCEPTED = "Message sent!"
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
@@ -29,16 +31,28 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
-def ack_frame(message_id: str, message: object, source: PlayerId, destination: PlayerId) -> str:
+def ack_frame(
+    message_id: str,
+    message: object,
+    source: PlayerId,
+    destination: PlayerId,
+    client_message_id: ClientMessageId | None = None,
+) -> str:
     """Tells the sender of a direct message that it is stored."""
+    ack: dict[str, Any] = {
+        "status": _ACCEPTED,
+        "messageId": message_id,
+        "message": message,
+        "srcPlayerId": source,
+        "destinationPlayerId": destination,
+    }
+    return codec.encode_text(ack | ({"clientMessageId": client_message_id} if client_message_id else {}))
+
+
+def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
+    """Tells the sender of a room message that it is accepted."""
     return codec.encode_text(
-        {
-            "status": "Message sent!",
-            "messageId": message_id,
-            "message": message,
-            "srcPlayerId": source,
-            "destinationPlayerId": destination,
-        }
+        {"status": _ACCEPTED, "messageId": message_id, "roomKey": room, "clientMessageId": client_message_id}
     )
 
 
@@ -47,11 +61,19 @@ def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: in
     return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int) -> str:
-    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
-    return codec.encode_text(
-        {"action": "sendmessage", "roomKey": room, "nickName": nickname, "content": content, "sentAt": sent_at}
-    )
+def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int, message_id: str | None = None) -> str:
+    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
+
+    What its sender may send again has a `message_id`, by which a duplicate is known.
+    """
+    said: dict[str, Any] = {
+        "action": "sendmessage",
+        "roomKey": room,
+        "nickName": nickname,
+        "content": content,
+        "sentAt": sent_at,
+    }
+    return codec.encode_text(said | ({"messageId": message_id} if message_id else {}))
 
 
 def joined_frame(room: RoomKey, nickname: NickName) -> str:

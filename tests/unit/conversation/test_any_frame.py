@@ -21,7 +21,8 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection
 from loudhailer.conversation.exchange import Exchange, Part, Respond
-from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.memory import MemoryInboxStore, MemorySentStore
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.queues.consumer import Record
 from loudhailer.rooms.memory import MemoryRoomStore
@@ -54,9 +55,10 @@ def send_message() -> SendMessage:
     """Direct and room messages."""
     broadcasts = MemoryBroadcastStore()
     announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
+    once = Once(MemorySentStore(), clock=lambda: NOW)
     return SendMessage(
-        Direct(MemoryInboxStore(), lifetime_seconds=600),
-        SayInRoom(rooms(), MemoryOrderedSender(), broadcasts, announce, endpoint=ENDPOINT),
+        Direct(MemoryInboxStore(), once, lifetime_seconds=600),
+        SayInRoom(rooms(), MemoryOrderedSender(), broadcasts, announce, once, endpoint=ENDPOINT),
     )
 
 
