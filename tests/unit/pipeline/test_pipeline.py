@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -152,7 +153,7 @@ class World:
             executor=AtOnce(),
             clock=self.clock,
         )
-        settle = Settle(broadcasts, connections, clock=self.clock)
+        settle = Settle(broadcasts, connections, queues["outcome"], clock=self.clock)
         post_message = PostMessage(self.clients, queues["outcome"], dead_letters, clock=self.clock)
 
         def post_from(shard: Queue) -> Callable[[str], None]:
@@ -163,7 +164,7 @@ class World:
             "partition": lambda batch: consume(batch, query, dead_letters),
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, settle, dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:

@@ -372,6 +372,15 @@ run "a_worker_may_send_back_what_is_left_of_a_chunk" {
   }
 }
 
+run "settle_may_send_back_outcomes_that_it_has_no_time_for" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
+  }
+}
+
 run "every_silo_has_a_consumer_of_its_own" {
   command = plan
 
