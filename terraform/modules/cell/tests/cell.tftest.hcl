@@ -484,7 +484,7 @@ run "every_queue_of_work_and_of_failures_has_its_alarm" {
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "inbox", "outcome", "partition", "pooled", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
     error_message = "Every queue of work must be watched, each shard's and each silo's among them."
   }
