@@ -98,6 +98,7 @@ def _context(tenant: Tenant, session: Session, partition: ids.Partition) -> dict
         "tenantPerMinute": tenant.tenant_per_minute,
         "sessionTTL": tenant.session_seconds,
         "messagesPerMinute": tenant.messages_per_minute,
+        "postsPerMinute": tenant.post_budget,
         "sessionConnections": len(session.connections),
     }
     if session.player_id is not None:

@@ -13,8 +13,10 @@ from functions.echo.settings import Settings
 from loudhailer.aws import LateClient
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume_fifo
+from loudhailer.queues.postpone import postpone
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
@@ -31,8 +33,13 @@ tenancies = PerTenant(
     ),
     role_arn=settings.tenant_role_arn,
 )
-sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
-echo = Echo(tenancies.of, Post(sender, settings.callback_endpoint), clock=time.time)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
+echo = Echo(
+    tenancies.of,
+    Post(sender, settings.callback_endpoint),
+    session_share=settings.session_share,
+    clock=time.time,
+)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 
@@ -42,4 +49,6 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledges a message once its frames are posted; those that are not come again, in order."""
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-    return consume_fifo(event, partial(echo, ends=ends), dead_letters)
+    response = consume_fifo(event, partial(echo, ends=ends), dead_letters)
+    postpone(sqs, settings.queue_url, event, response)
+    return response

@@ -1,9 +1,12 @@
 """Posts the frames of a batch, each connection's in their order.
 
-What cannot be posted for now is tried again in place until the time is over. Then its record fails, so that it comes
-again, with all that is behind it in its group: the order holds, and the session's other connections get those frames
-once more. A connection that takes nothing in a second delivery either is closed. Its client connects anew and knows
-that it missed something; with a gap in the middle, or after SQS has moved the record away, nobody would know.
+The batch does not wait for a client that does not read: its record fails, and comes again after 2 s, then 4 s, with all
+that is behind it in its group. The order holds, and the session's other connections get those frames once more. What
+cannot be posted for another reason is tried again in place until the time is over, and then comes again likewise.
+
+A connection that takes nothing in the end is closed: one whose client does not read at the third delivery, another one
+at the fourth, the last but one that SQS makes. Its client connects anew and knows that it missed something; with a gap
+in the middle, or after SQS has moved the record away, nobody would know.
 
 A connection that is gone, or a frame that the gateway will never take, holds nothing up.
 """
@@ -20,8 +23,8 @@ from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Record
 
-DELIVERIES = 2
-"""Of a record, until the connections that do not take its frame are closed."""
+DELIVERIES = {Outcome.SLOW: 3, Outcome.THROTTLED: 4, Outcome.FAILED: 4}
+"""Of a record, until the connections that do not take its frame are closed, by what became of it then."""
 
 _CLOSE_SECONDS = 1.0
 
@@ -50,7 +53,7 @@ class Post:
         refusing = [
             connection
             for connection, (letter, outcome) in stuck.items()
-            if outcome is not Outcome.UNSENT and letter.record.receives >= DELIVERIES
+            if outcome in DELIVERIES and letter.record.receives >= DELIVERIES[outcome]
         ]
         closed = self._close(refusing)
         return {

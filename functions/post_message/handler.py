@@ -12,6 +12,7 @@ from functions.post_message.post_message import PostMessage
 from functions.post_message.settings import Settings
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue
@@ -27,7 +28,12 @@ outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
 lane = Lane(settings.lane_posts_per_second, time.monotonic())
 post_message = PostMessage(
-    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]), outcomes, dead_letters, clock=time.time
+    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]),
+    CurlOrderedSender(worker.credentials, os.environ["AWS_REGION"]),
+    outcomes,
+    dead_letters,
+    endpoint=settings.callback_endpoint,
+    clock=time.time,
 )
 
 

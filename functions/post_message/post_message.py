@@ -3,6 +3,9 @@
 What is still to do when the time is over, or may work later, goes back to the chunk's shard under the same id, with the
 bitmap of what remains. The rest goes to `settle`. Both are in their queues before the message is acknowledged: a worker
 that dies in between has the whole chunk delivered again, and the same outcomes, told twice, are the same outcomes.
+
+Connections whose clients do not read go back apart from the rest, so that nobody waits for them. One that has taken
+nothing for half a minute is closed: its client knows then that it missed something, and costs nobody anything.
 """
 
 import time
@@ -13,24 +16,40 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.delivery.outcome import Outcome
-from loudhailer.delivery.sender import Sender
+from loudhailer.delivery.sender import Closer, Sender
 from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
 MAX_ATTEMPTS = 8
 """Deliveries of one chunk, requeued ones included, until the rest of it is given up."""
 
+CLOSED_AT_ATTEMPT = 6
+"""From this delivery of a chunk on, a connection whose client does not read is closed: 31 s after the first one."""
+
 _LONGEST_DELAY_SECONDS = 16
+_CLOSE_SECONDS = 1.0
 
 
 class PostMessage:
     """Posts one chunk."""
 
-    def __init__(self, sender: Sender, outcomes: Queue, dead_letters: Queue, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        closer: Closer,
+        outcomes: Queue,
+        dead_letters: Queue,
+        *,
+        endpoint: str,
+        clock: Callable[[], float],
+    ) -> None:
         self._sender = sender
+        self._closer = closer
         self._outcomes = outcomes
         self._dead_letters = dead_letters
+        self._endpoint = endpoint
         self._clock = clock
 
     def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
@@ -43,7 +62,7 @@ class PostMessage:
             ends: when posting must be over, as of `time.monotonic()`.
         """
         try:
-            chunk = ChunkMessage.from_wire(body)
+            chunk = self._read(body)
         except MalformedMessageError:
             if named := chunk_name(body):
                 self._tell(named, account, failed=bitmaps.full(named.size))
@@ -65,27 +84,58 @@ class PostMessage:
             self._tell(chunk, account, delivered=delivered, gone=gone)
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
-            left = chunk.remaining & ~delivered & ~gone & ~rejected
-            if left and chunk.attempt < MAX_ATTEMPTS:
-                self._requeue(replace(chunk, remaining=left), shard, at_once=left == found[Outcome.UNSENT])
-            elif left:
-                self._give_up(replace(chunk, remaining=left), account, "the attempts are used up")
+            slow = found[Outcome.SLOW]
+            others = chunk.remaining & ~delivered & ~gone & ~rejected & ~slow
+            if slow and chunk.attempt >= CLOSED_AT_ATTEMPT:
+                slow &= ~self._close(chunk, slow, account)
+            for left in filter(None, (others, slow)):
+                part = replace(chunk, remaining=left)
+                if chunk.attempt < MAX_ATTEMPTS:
+                    self._requeue(part, shard, at_once=left == found[Outcome.UNSENT])
+                else:
+                    self._give_up(part, account, "the attempts are used up")
+
+    def _read(self, body: str) -> ChunkMessage:
+        """The chunk; MalformedMessageError if it is for another API than the cell's own.
+
+        Whoever can put a message into a shard must not have requests signed and sent to a host that he names.
+        """
+        chunk = ChunkMessage.from_wire(body)
+        if chunk.endpoint != self._endpoint:
+            raise MalformedMessageError("endpoint must be that of the cell's own API")
+        return chunk
 
     def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
-        places = list(bitmaps.members(chunk.remaining))
-        connections = [connection for found in chunk.recipients.values() for connection in found]
-        outcomes = self._sender.post(
-            chunk.endpoint, [connections[place] for place in places], chunk.frame.encode(), seconds=seconds
-        )
+        connections = _connections(chunk, chunk.remaining)
+        outcomes = self._sender.post(self._endpoint, list(connections.values()), chunk.frame.encode(), seconds=seconds)
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
-        for place, outcome in zip(places, outcomes, strict=True):
+        for place, outcome in zip(connections, outcomes, strict=True):
             found[outcome] |= 1 << place
         return found
 
+    def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
+        """Closes the connections, and tells them as failed; those that are closed now, or were before.
+
+        Their rows go with `$disconnect`, or with the next 410.
+        """
+        connections = _connections(chunk, slow)
+        answers = self._closer.close(self._endpoint, list(connections.values()), seconds=_CLOSE_SECONDS)
+        closed = {
+            place: connection
+            for (place, connection), answer in zip(connections.items(), answers, strict=True)
+            if answer in {Outcome.DELIVERED, Outcome.GONE}
+        }
+        if closed:
+            count("ConnectionClosed", len(closed))
+            logger.warning("connections that take no frames are closed", connection_ids=list(closed.values()))
+        over = sum(1 << place for place in closed)
+        self._tell(chunk, account, failed=over)
+        return over
+
     def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
         delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 
@@ -119,3 +169,9 @@ class PostMessage:
         count("PostDelivered", delivered.bit_count())
         count("PostGone", gone.bit_count())
         count("PostFailed", failed.bit_count())
+
+
+def _connections(chunk: ChunkMessage, places: Bitmap) -> dict[int, ConnectionId]:
+    """The connections at these places of the chunk."""
+    connections = [connection for found in chunk.recipients.values() for connection in found]
+    return {place: connections[place] for place in bitmaps.members(places)}

@@ -8,15 +8,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.relay_message.relay_message import RelayMessage
 from functions.relay_message.settings import Settings
-from functions.relay_message.sqs import postpone
 from loudhailer.aws import LateClient
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.conversation.dynamodb import DynamoInboxStore
 from loudhailer.conversation.model import Wake
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
+from loudhailer.queues.postpone import postpone
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue
 from loudhailer.settings import from_env
 from loudhailer.tenancy.scope import PerTenant
@@ -27,7 +28,7 @@ RESERVE_SECONDS = 3.0
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
-sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
 relays = PerTenant(
     lambda client: RelayMessage(
         DynamoInboxStore(client("dynamodb"), settings.messages_table),
@@ -55,6 +56,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], ends=ends)
 
     response = consume(event, handle, dead_letters)
-    if response["batchItemFailures"]:
-        postpone(sqs, settings.inbox_queue_url, record)
+    postpone(sqs, settings.inbox_queue_url, event, response)
     return response

@@ -6,9 +6,11 @@ so it may arrive twice, after a crash or a post whose answer was lost. Without a
 comes back or it expires.
 
 A connection that is left behind is closed: its client connects anew and knows that it missed something; with a gap in
-the middle nobody would know. The others' next messages wait for it for a few seconds, once, since it is closed then.
-What cannot be closed at once is named in a wake of its own, which is sent before the message is deleted, and which
-closes it while the others get what comes.
+the middle nobody would know. The others' next messages wait for it once, since it is closed then: for a second if its
+client does not read, for a few seconds if posts to it fail. What cannot be closed at once is named in a wake of its
+own, which is sent before the message is deleted, and which closes it while the others get what comes.
+
+A client that does not read and is the player's only one is not waited for: the wake fails, and SQS brings it again.
 
 Connections are found by an index that lags behind the rows. And they may not be open yet, though their rows stand:
 `$connect` writes the row before the handshake is over, and until then a post or a close is answered 410. So that no
@@ -33,6 +35,7 @@ from loudhailer.conversation.model import DirectMessage, Inbox, Wake
 from loudhailer.conversation.port import InboxStore
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
+from loudhailer.delivery.throttling import REST_SECONDS
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import FifoQueue
@@ -49,7 +52,8 @@ _HANDSHAKE_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 _CLOSE_PAUSE_SECONDS = 0.5
 
-_FOR_NOW = {Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT}
+_REFUSED = {Outcome.SLOW, Outcome.THROTTLED}
+_FOR_NOW = _REFUSED | {Outcome.FAILED, Outcome.UNSENT}
 
 
 @dataclass(slots=True)
@@ -67,11 +71,18 @@ class _Posted:
     opening: set[ConnectionKey]
 
     def note(self, key: ConnectionKey, outcomes: Sequence[Outcome]) -> None:
-        """Notes how the frames of a connection ended."""
-        self.taken[key] = outcomes.count(Outcome.DELIVERED)
+        """Notes how further frames of a connection ended."""
+        taken = outcomes.count(Outcome.DELIVERED)
+        self.taken[key] += taken
         self.refused.pop(key, None)
-        if self.taken[key] < len(outcomes):
-            self.refused[key] = outcomes[self.taken[key]]
+        if taken < len(outcomes):
+            self.refused[key] = outcomes[taken]
+
+    @property
+    def slow(self) -> set[ConnectionKey]:
+        """Who was refused what another one took."""
+        another = len(self.refused) < len(self.taken)
+        return {key for key, outcome in self.refused.items() if another and outcome in _REFUSED}
 
     @property
     def behind(self) -> set[ConnectionKey]:
@@ -194,7 +205,11 @@ class RelayMessage:
         return _woken(wake).union(self._connections.of_player(*wake.inbox))
 
     def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
-        """Posts the messages to all of them; those that may be in their handshake once more while others have some."""
+        """Posts the messages to all of them.
+
+        While others have some, those that may be in their handshake are posted to again and again, and those whose
+        clients are slow once more, a second later.
+        """
         frames = [
             direct_frame(message.message_id, message.message, message.source, message.sent_at).encode()
             for message in messages
@@ -206,7 +221,7 @@ class RelayMessage:
         while True:
             outcomes = self._sender.post_in_order(
                 self._endpoint,
-                {key.connection_id: frames for key in trying},
+                {key.connection_id: frames[posted.taken[key] :] for key in trying},
                 seconds=until - self._monotonic(),
             )
             for key in trying:
@@ -214,11 +229,13 @@ class RelayMessage:
             posted.opening = self._opening(
                 [key for key, outcome in posted.refused.items() if outcome is Outcome.GONE and not posted.taken[key]]
             )
-            over = self._monotonic() + _PAUSE_SECONDS >= min(until, begun + _HANDSHAKE_SECONDS)
-            if over or not posted.opening or not any(posted.taken.values()):
+            # While a handshake lasts, the slow ones are asked with it; they rest in between.
+            pause = _PAUSE_SECONDS if posted.opening else REST_SECONDS
+            over = self._monotonic() + pause >= min(until, begun + _HANDSHAKE_SECONDS)
+            trying = posted.opening | posted.slow
+            if over or not trying or not any(posted.taken.values()):
                 return posted
-            self._pause(_PAUSE_SECONDS)
-            trying = posted.opening
+            self._pause(pause)
 
     def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
         """Closes the connections; those that cannot be closed now are left to wakes of their own."""

@@ -19,6 +19,7 @@ from tests.bench import (
     page,
     query,
     sender,
+    sleepers,
     stale_rows,
 )
 from tests.bench.processes import BenchmarkError
@@ -49,6 +50,7 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
     "direct": lambda _, progress: direct.measure(progress),
     "echo": lambda _, progress: echo.measure(progress),
     "stale_rows": lambda _, progress: stale_rows.measure(progress),
+    "sleepers": lambda _, progress: sleepers.measure(progress),
 }
 
 

@@ -20,13 +20,14 @@ STATUS: dict[Outcome, Behaviour] = {
     Outcome.GONE: 410,
     Outcome.REJECTED: 413,
     Outcome.THROTTLED: 429,
+    Outcome.SLOW: 429,
     Outcome.FAILED: 500,
     Outcome.UNSENT: "hang",
 }
 FRAMES = [b"first", b"second", b"third"]
 ONE, TWO, THREE = connection(1), connection(2), connection(3)
 DELIVERED, UNSENT = Outcome.DELIVERED, Outcome.UNSENT
-BAD = [outcome for outcome in Outcome if outcome is not DELIVERED]
+BAD = [outcome for outcome in Outcome if outcome not in {DELIVERED, Outcome.THROTTLED}]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,14 @@ def test_after_the_first_that_is_not_delivered_nothing_more_is_sent(make: MakeSu
         assert found == {ONE: [DELIVERED] * 3, TWO: [DELIVERED, bad, UNSENT], THREE: [DELIVERED] * 3}
         assert subject.delivered(TWO) == FRAMES[:1]
         assert subject.delivered(THREE) == FRAMES
+
+
+def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -> None:
+    """All are throttled at their first frame, and the call ends well before its time."""
+    everyone = [connection(number) for number in range(5)]
+    with make({one: [Outcome.THROTTLED] for one in everyone}) as subject:
+        found = subject.sender.post_in_order(subject.endpoint, dict.fromkeys(everyone, FRAMES), seconds=20)
+        assert list(found.values()) == [[Outcome.THROTTLED, UNSENT, UNSENT]] * 5
 
 
 def test_connections_are_closed(make: MakeSubject) -> None:

@@ -22,6 +22,7 @@ ANSWERS: dict[Outcome, list[Behaviour]] = {
     Outcome.GONE: [410],
     Outcome.REJECTED: [413],
     Outcome.THROTTLED: [429],
+    Outcome.SLOW: [429],
     Outcome.FAILED: [500],
     Outcome.UNSENT: ["hang"],
 }
@@ -59,8 +60,9 @@ def make(request: pytest.FixtureRequest) -> MakeSubject:
 
 
 def test_there_is_one_outcome_for_each_connection_in_their_order(make: MakeSubject) -> None:
-    """Each kind of outcome among those that are delivered."""
-    outcomes = [*Outcome, Outcome.DELIVERED, *reversed(Outcome)]
+    """Each kind of outcome among those that are delivered; while others are let in, who is refused is slow."""
+    kinds = [outcome for outcome in Outcome if outcome is not Outcome.THROTTLED]
+    outcomes = [*kinds, *[Outcome.DELIVERED] * 100, *reversed(kinds)]
     everyone = [connection(place) for place in range(len(outcomes))]
     with make(dict(zip(everyone, outcomes, strict=True))) as (sender, endpoint, delivered):
         assert sender.post(endpoint, everyone, FRAME, seconds=2.5) == outcomes
@@ -68,6 +70,14 @@ def test_there_is_one_outcome_for_each_connection_in_their_order(make: MakeSubje
             (one, FRAME) for one, outcome in zip(everyone, outcomes, strict=True) if outcome is Outcome.DELIVERED
         ]
         assert sorted(delivered()) == expected
+
+
+def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -> None:
+    """All are throttled, and the call ends well before its time."""
+    everyone = [connection(place) for place in range(10)]
+    with make(dict.fromkeys(everyone, Outcome.THROTTLED)) as (sender, endpoint, delivered):
+        assert sender.post(endpoint, everyone, FRAME, seconds=20) == [Outcome.THROTTLED] * 10
+        assert delivered() == []
 
 
 def test_nobody_has_no_outcome(make: MakeSubject) -> None:

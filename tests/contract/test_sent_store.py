@@ -70,6 +70,16 @@ def test_an_attempt_that_died_is_taken_over_by_one(store: SentStore) -> None:
     assert store.begin(FIRST, now=NOW + 17) == sent(Progress.ACCEPTED)
 
 
+def test_a_released_message_is_open_at_once(store: SentStore) -> None:
+    """As of its first attempt; what is accepted stays so."""
+    store.begin(FIRST, now=NOW)
+    store.release(FIRST)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.OPEN)
+    store.finish(AGAIN)
+    store.release(AGAIN)
+    assert store.begin(AGAIN, now=NOW + 1) == sent(Progress.ACCEPTED)
+
+
 def test_other_content_takes_nothing_over(store: SentStore) -> None:
     """Its sender is told that the id was used."""
     store.begin(FIRST, now=NOW)

@@ -27,6 +27,7 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "sessions": ("{}",),
     "limits": ("{}:minute:1", "{}:s1:minute:1", "{}:minutemsg:1", "{}:alice:minutemsg:1"),
     "messages": ("{}#alice",),
+    "places": ("{}",),
 }
 """The partition keys of a tenant's rows, by table or index. Of `limits`, those of minutes: totals are not for all."""
 

@@ -189,22 +189,20 @@ class Pipeline:
 
 
 @contextmanager
-def empty_pipeline(root: Path, subscribers: Mapping[str, Any] | None = None) -> Iterator[Pipeline]:
+def empty_pipeline(root: Path, subscribers: Mapping[str, Any]) -> Iterator[Pipeline]:
     """A checkout with this map of subscribers, and an AWS of registry and buckets alone; removed after the block."""
     for folder in _SOURCES:
         ignored = shutil.ignore_patterns("__pycache__", ".terraform", "*.tfstate*")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     code = Project(root)
-    if subscribers:
-        settings = code.terraform / "environments" / "local"
-        (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
+    settings = code.terraform / "environments" / "local"
+    (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
     stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
     with stack.directory.locked(lambda: None), ExitStack() as held:
         stack.directory.create()
         state, *_ = stack._start(Ports(), None, held)
-    pipeline = Pipeline(stack, state, code, subscribers or {})
-    if subscribers:
-        pipeline.configure("shards = { count = 4 }")
+    pipeline = Pipeline(stack, state, code, subscribers)
+    pipeline.configure("shards = { count = 4 }")
     try:
         pipeline.prepare()
         yield pipeline

@@ -78,7 +78,7 @@ class Scene:
             await self.faults()  # before the guests leave: their $disconnect must not get lost
 
     def tenant(self, **limits: Any) -> TenantId:
-        """A new tenant with these limits (and `silo`); the others stand in nobody's way."""
+        """A new tenant with these limits; the others stand in nobody's way."""
         tenant = Tenant(
             tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
             tenant_connections=1_000,

@@ -4,6 +4,7 @@ import json
 import time
 from itertools import product
 
+import aiohttp
 import pytest
 
 from tests.e2e.scene import Scene, Session
@@ -93,6 +94,44 @@ async def test_an_illegal_player_is_refused_where_it_enters(scene: Scene) -> Non
             await scene.api.call("PUT", "/session", query=ids | {"playerId": illegal}, success=400) == "Invalid request"
         )
         assert (await scene.refusal(**ids, playerId=illegal)).status == 403
+
+
+async def test_the_one_subprotocol_is_answered_and_no_token_is(scene: Scene) -> None:
+    """A client that offers others gets none of them back, whatever they are."""
+    session = await scene.session(scene.tenant())
+    for offered, answered in (
+        (["loudhailer.v1"], "loudhailer.v1"),
+        (["a.secret.token", "loudhailer.v1"], "loudhailer.v1"),
+        (["a.secret.token"], None),
+        ([], None),
+    ):
+        async with (
+            aiohttp.ClientSession() as client,
+            client.ws_connect(session.url, protocols=offered) as socket,
+        ):
+            assert socket.protocol == answered
+            await socket.send_str('{"action":"ping"}')
+            assert await socket.receive_json() == {"action": "pong"}
+
+
+async def test_a_handshake_that_is_none_is_refused(scene: Scene) -> None:
+    """As RFC 6455 has it; the session stays empty."""
+    session = await scene.session(tenant := scene.tenant())
+    handshake = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for changed, status in (
+        ({"Sec-WebSocket-Version": "8"}, 426),
+        ({"Sec-WebSocket-Key": "short"}, 400),
+        ({"Connection": "keep-alive"}, 400),
+    ):
+        url = session.url.replace("ws:", "http:", 1)
+        async with aiohttp.request("GET", url, headers=handshake | changed) as answer:
+            assert (answer.status, answer.headers["Sec-WebSocket-Version"]) == (status, "13"), changed
+    await scene.counted(tenant, 0)
 
 
 async def test_the_authorizers_context_has_the_tenants_settings(scene: Scene) -> None:

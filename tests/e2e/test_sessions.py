@@ -170,6 +170,26 @@ async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> No
     assert all([await guest.connection_id() for guest in new])
 
 
+@pytest.mark.parametrize("players", [("ann", "bob"), (None, "ann")], ids=["expired", "bound later"])
+async def test_who_puts_a_session_anew_inherits_nobody(scene: Scene, players: tuple[str | None, str]) -> None:
+    """The old player's sockets are closed, though the session has a new life, and none of their frames gets into it."""
+    before, after = players
+    session = await scene.session(scene.tenant(), before)
+    old = await scene.guests(session, 2)
+    if before is not None:
+        expire(scene.system, session)
+    await scene.api.open_session(session.tenant, session.session, after)
+    new = await scene.connect(session)
+    old[0].send_json({"action": "PooledSQS", "message": "from the old one"})
+    new.send_json({"action": "PooledSQS", "message": "from the new one"})
+    await all_closed(old)
+    await scene.counted(session.tenant, 1)
+    ((own,),) = await scene.received([new])
+    assert own["message"]["message"] == "from the new one"
+    row = row_of(scene.system, session)
+    assert (row["playerId"]["S"], len(row["connectionIds"]["SS"])) == (after, 1)
+
+
 async def test_a_second_put_leaves_the_connections_alone(scene: Scene) -> None:
     """It only lets the session live on."""
     session = await scene.session(scene.tenant())

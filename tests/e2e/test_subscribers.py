@@ -58,7 +58,9 @@ class Subscriber:
     @property
     def itself(self) -> Credentials:
         """The function's own credentials."""
-        return self.account.credentials_of(f"arn:aws:iam::{self.cell['account_id']}:role/{self.function}")
+        return self.account.credentials_of(
+            f"arn:aws:iam::{self.cell['account_id']}:role/{self.cell['prefix']}/{self.function}"
+        )
 
     @property
     def for_the_cell(self) -> Credentials:
@@ -159,7 +161,9 @@ def test_an_account_that_is_not_in_the_map_gets_nowhere(system: System, blue: Su
     iam = account.client("iam")
     lambda_may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    role = iam.create_role(RoleName=blue.function, AssumeRolePolicyDocument=document(lambda_may))["Role"]["Arn"]
+    role = iam.create_role(
+        RoleName=blue.function, Path=f"/{blue.cell['prefix']}/", AssumeRolePolicyDocument=document(lambda_may)
+    )["Role"]["Arn"]
     iam.put_role_policy(RoleName=blue.function, PolicyName="everything", PolicyDocument=document(everything))
     stranger = account.credentials_of(role)
     assert not account.assumes(stranger, blue.role_arn, ExternalId=blue.cell["role"]["external_id"])

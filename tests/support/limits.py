@@ -57,7 +57,8 @@ NEWS_SECONDS = 60
 ANNOUNCING_SECONDS = 2.0
 """`functions.presence.leaves`."""
 
-DELIVERIES = 2
+DELIVERIES = 4
+DELIVERIES_TO_THE_SLOW = 3
 """The limit of a record to a connection that does not take it: `functions.echo.post`."""
 
 MESSAGES_AT_ONCE = 100

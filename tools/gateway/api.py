@@ -171,7 +171,7 @@ class Deployment:
         """
         try:
             value: Any = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         for name in self.api.route_selection:
             value = value.get(name) if isinstance(value, dict) else None

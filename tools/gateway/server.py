@@ -19,7 +19,7 @@ from tools.gateway.counters import Counters
 from tools.gateway.events import Handshake
 from tools.gateway.faults import FaultInjector, Faults
 from tools.gateway.frames import accept_key
-from tools.gateway.http1 import BadRequest, Request, RequestReader, error_response, response
+from tools.gateway.http1 import WEBSOCKET_VERSION, BadRequest, Request, RequestReader, error_response, response
 from tools.gateway.integration import INTERNAL_SERVER_ERROR, IntegrationKind, Integrations, LambdaProxy, Reply
 from tools.gateway.invocation import LambdaInvoker
 from tools.gateway.lifecycle import Accepted, Lifecycle
@@ -117,6 +117,9 @@ class ClientProtocol(asyncio.Protocol):
             self._parts.management.handle(request, self)
         elif request.target.startswith(control.PREFIX):
             self.wait_for(self._control(request))
+        elif request.wants_websocket and (fault := request.handshake_fault) is not None:
+            headers = [("Content-Type", "text/plain"), ("Sec-WebSocket-Version", WEBSOCKET_VERSION)]
+            self._refuse(fault, response(fault, headers, fault.phrase.encode()))
         elif request.wants_websocket:
             self.wait_for(self._upgrade(request))
         else:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.stack.lock import held
+from tools.lock import held
 
 _LOCK = "lock"
 _LOGS = "logs"

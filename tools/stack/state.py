@@ -55,7 +55,7 @@ class StackState:
 
 
 def load_state(path: Path) -> StackState | None:
-    """The remembered state; None if there is none that can be understood."""
+    """The remembered state; None if there is none that can be understood. OSError if it cannot be read."""
     try:
         document = json.loads(path.read_bytes())
         if document.pop("version") != _VERSION:
@@ -64,7 +64,7 @@ def load_state(path: Path) -> StackState | None:
         if applied is not None:
             applied = Applied(Fingerprint(**applied["fingerprint"]), dict(applied["outputs"]))
         state = StackState(**document, applied=applied)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
     ports: tuple[object, ...] = (state.aws_port, state.gateway_port)
     return state if all(isinstance(port, int) and 0 < port < 65536 for port in ports) else None

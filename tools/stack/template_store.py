@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.stack.lock import held
+from tools.lock import held
 from tools.stack.template import DamagedTemplateError, Template
 from tools.toolchain.cache import cache_folder
 

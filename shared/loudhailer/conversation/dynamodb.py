@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer import codec
 from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.codec import JsonText
 from loudhailer.conversation.model import (
     ATTEMPT_SECONDS,
     REMEMBERED_SECONDS,
@@ -50,7 +50,7 @@ class DynamoInboxStore(InboxStore):
         """See `InboxStore.put`."""
         item = {
             **_key(message),
-            "message": {"S": codec.encode_text(message.message)},
+            "message": {"S": message.message},
             "srcPlayerId": {"S": message.source},
             "sentAt": {"N": str(message.sent_at)},
             "expiresAt": {"N": str(message.expires_at)},
@@ -69,6 +69,23 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="inbox = :inbox",
+            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        found = 0
+        with calling("Query"):
+            for page in pages:
+                found += page["Count"]
+                if found >= limit:
+                    break
+        return found
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))
@@ -82,7 +99,7 @@ def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
     return DirectMessage(
         inbox=inbox,
         message_id=MessageId(item["messageId"]["S"]),
-        message=codec.decode(item["message"]["S"]),
+        message=JsonText(item["message"]["S"]),
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
@@ -142,6 +159,15 @@ class DynamoSentStore(SentStore):
             ExpressionAttributeValues={":seen": known["takenUntil"], ":until": until},
         )
         return Progress.OPEN if taken else Progress.AT_WORK
+
+    def release(self, attempt: Attempt) -> None:
+        """See `SentStore.release`."""
+        self._update(
+            attempt,
+            UpdateExpression="SET takenUntil = :now",
+            ConditionExpression="attribute_exists(takenUntil)",
+            ExpressionAttributeValues={":now": {"N": "0"}},
+        )
 
     def finish(self, attempt: Attempt) -> None:
         """See `SentStore.finish`."""

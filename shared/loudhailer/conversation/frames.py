@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from loudhailer import codec
+from loudhailer.codec import JsonText
 from loudhailer.ids import ClientMessageId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
-"""The actions that a frame may name: the routes of the API."""
+ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
+"""The actions that a frame may name: the routes of the API, and what its default route answers."""
 
 _ACCEPTED = "Message sent!"
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
+
+CONNECTION_OVER = ("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+"""The error code and text of a frame whose connection is not one of its session's, or has no row."""
 
 
 def error_frame(
@@ -33,7 +37,7 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
 
 def ack_frame(
     message_id: str,
-    message: object,
+    message: JsonText,
     source: PlayerId,
     destination: PlayerId,
     client_message_id: ClientMessageId | None = None,
@@ -42,7 +46,7 @@ def ack_frame(
     ack: dict[str, Any] = {
         "status": _ACCEPTED,
         "messageId": message_id,
-        "message": message,
+        "message": codec.verbatim(message),
         "srcPlayerId": source,
         "destinationPlayerId": destination,
     }
@@ -56,12 +60,16 @@ def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMess
     )
 
 
-def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: int) -> str:
+def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: int) -> str:
     """Carries a direct message to its receiver; `sent_at` in epoch milliseconds."""
-    return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
+    return codec.encode_text(
+        {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
+    )
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int, message_id: str | None = None) -> str:
+def said_frame(
+    room: RoomKey, nickname: NickName, content: JsonText, sent_at: int, message_id: str | None = None
+) -> str:
     """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
 
     What its sender may send again has a `message_id`, by which a duplicate is known.
@@ -70,7 +78,7 @@ def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int, me
         "action": "sendmessage",
         "roomKey": room,
         "nickName": nickname,
-        "content": content,
+        "content": codec.verbatim(content),
         "sentAt": sent_at,
     }
     return codec.encode_text(said | ({"messageId": message_id} if message_id else {}))

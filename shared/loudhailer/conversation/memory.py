@@ -38,6 +38,10 @@ class MemoryInboxStore(InboxStore):
         with self._lock:
             return [self.rows[key] for key in sorted(self.rows) if key[0] == inbox][:limit]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`."""
+        return len(self.oldest(inbox, limit))
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         self._answer()
@@ -79,6 +83,12 @@ class MemorySentStore(SentStore):
                 return self._sent(row, Progress.AT_WORK)
             row.taken_until = now + ATTEMPT_SECONDS
             return self._sent(row, Progress.OPEN)
+
+    def release(self, attempt: Attempt) -> None:
+        """See `SentStore.release`."""
+        with self._lock:
+            if (row := self._rows.get(attempt.key)) is not None and row.taken_until is not None:
+                row.taken_until = 0
 
     def finish(self, attempt: Attempt) -> None:
         """See `SentStore.finish`."""

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, NewType, Self
 
 from loudhailer import codec, ids
+from loudhailer.codec import JsonText
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
 from loudhailer.ids import ClientMessageId, PlayerId, TenantId
@@ -59,7 +60,7 @@ class DirectMessage:
     Attributes:
         inbox: the receiver's.
         message_id: its place in the inbox.
-        message: any JSON value.
+        message: any JSON value, as its sender wrote it.
         source: the player who sent it.
         sent_at: when API Gateway took it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
@@ -67,7 +68,7 @@ class DirectMessage:
 
     inbox: Inbox
     message_id: MessageId
-    message: Any
+    message: JsonText
     source: PlayerId
     sent_at: int
     expires_at: int

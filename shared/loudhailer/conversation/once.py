@@ -31,16 +31,19 @@ class Once:
         self._sent = sent
         self._clock = clock
 
-    def __call__(self, caller: Caller, frame: Frame, carry_out: Callable[[Caller], None]) -> Caller:
-        """Carries the frame out, unless an earlier attempt did; the caller as of the first attempt.
+    def __call__(
+        self, caller: Caller, frame: Frame, carry_out: Callable[[Caller], str | None]
+    ) -> tuple[Caller, str | None]:
+        """Carries the frame out, unless an earlier attempt did.
+
+        Returns the caller as of the first attempt, and the frame by which `carry_out` refuses this one, if it does.
 
         Raises:
             InvalidFieldError: the id is not legal, or was used for another frame.
             TransientError: it may be carried out or not, or another attempt is still at work.
         """
         if CLIENT_MESSAGE_ID not in frame:
-            carry_out(caller)
-            return caller
+            return caller, carry_out(caller)
         attempt = Attempt(
             tenant_id=caller.tenant_id,
             sender=_sender_of(caller),
@@ -55,13 +58,25 @@ class Once:
         first = replace(caller, request_id=sent.request_id, received_at=sent.received_at)
         match sent.progress:
             case Progress.OPEN:
-                carry_out(first)
-                self._sent.finish(attempt)
+                return first, self._carried_out(attempt, first, carry_out)
             case Progress.AT_WORK:
                 raise TransientError("another attempt of the same message is still at work")
             case Progress.ACCEPTED:
                 count("MessageSentAgain")
-        return first
+        return first, None
+
+    def _carried_out(self, attempt: Attempt, first: Caller, carry_out: Callable[[Caller], str | None]) -> str | None:
+        """Carries the frame out; what is refused or fails is left to the next attempt, whenever that comes."""
+        try:
+            refusal = carry_out(first)
+        except TransientError:
+            self._sent.release(attempt)
+            raise
+        if refusal is None:
+            self._sent.finish(attempt)
+        else:
+            self._sent.release(attempt)
+        return refusal
 
 
 def _sender_of(caller: Caller) -> str:

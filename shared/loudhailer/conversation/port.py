@@ -21,6 +21,9 @@ class InboxStore(Protocol):
         At most `limit`; fewer, but not none, where there are more than one page of a query holds.
         """
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """How many messages the inbox has, expired ones too, read consistently; at least `limit` if it has so many."""
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""
 
@@ -34,6 +37,9 @@ class SentStore(Protocol):
         It is open to one request alone, and for 15 seconds: longer than a function may take. Then, if it was not
         finished, it is open to the next one with the same content.
         """
+
+    def release(self, attempt: Attempt) -> None:
+        """Leaves the message to the next attempt, as of its first one."""
 
     def finish(self, attempt: Attempt) -> None:
         """Notes that the message was carried out."""

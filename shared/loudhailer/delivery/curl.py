@@ -7,7 +7,6 @@ verified, against the certificates that AWS_CA_BUNDLE names or libcurl's own.
 
 import heapq
 import os
-import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -19,12 +18,11 @@ from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
+from loudhailer.delivery.throttling import FEW_TRIES, TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
-from loudhailer.observability import count, logger
+from loudhailer.observability import logger
 
 _FAILURES_IN_PLACE = 2
-_THROTTLES_OF_ONE_CLIENT = 3
-_RETRY_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 0.05
 _TICK_SECONDS = 0.03
 _GATHER_SECONDS = 0.004
@@ -32,15 +30,20 @@ _GATHER_SECONDS = 0.004
 
 @dataclass(slots=True)
 class _Run:
-    """The posts of one call: which are waiting, which wait for another try, and how the others ended."""
+    """The posts of one call: which are waiting, which wait for another try, and how the others ended.
+
+    Attributes:
+        let_in: how many the account let in at once.
+        refusals: how often each of the others was answered 429.
+    """
 
     connections: Sequence[ConnectionId]
     outcomes: list[Outcome]
     waiting: deque[int]
     later: list[tuple[float, int]] = field(default_factory=list)
     tries: Counter[int] = field(default_factory=Counter)
-    delivered: int = 0
-    delivered_at_throttle: dict[int, int] = field(default_factory=dict)
+    let_in: int = 0
+    refusals: Counter[int] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
     def due(self, now: float) -> None:
@@ -51,8 +54,7 @@ class _Run:
     def again(self, place: int, now: float) -> None:
         """Tries a post once more, a little later each time, and not all at the same moment."""
         self.tries[place] += 1
-        delay = _RETRY_SECONDS * 2 ** min(self.tries[place] - 1, 3) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
-        heapq.heappush(self.later, (now + delay, place))
+        heapq.heappush(self.later, (now + pause_before(self.tries[place]), place))
 
 
 class CurlSender:
@@ -68,6 +70,7 @@ class CurlSender:
         ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
     ) -> None:
         self._lane = lane
+        self._throttling = Throttling()
         self._credentials = credentials
         self._region = region
         self._ca_file = ca_file
@@ -82,7 +85,13 @@ class CurlSender:
         self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
     ) -> list[Outcome]:
         """See `Sender.post`."""
-        run = _Run(connections, [Outcome.UNSENT] * len(connections), deque(range(len(connections))))
+        now = time.monotonic()
+        resting = [self._throttling.resting(connection, now) for connection in connections]
+        run = _Run(
+            connections,
+            [outcome or Outcome.UNSENT for outcome in resting],
+            deque(place for place, outcome in enumerate(resting) if outcome is None),
+        )
         signing = PostSigner(endpoint, self._region, payload)
         if payload != self._payload:
             self._payload = payload
@@ -139,10 +148,6 @@ class CurlSender:
 
     def _settle(self, run: _Run, place: int, status: int) -> None:
         outcome = BY_STATUS.get(status, Outcome.FAILED)
-        if outcome is Outcome.DELIVERED:
-            run.delivered += 1
-            run.outcomes[place] = outcome
-            return
         if outcome is Outcome.THROTTLED:
             self._retry_throttled(run, place)
         elif outcome is Outcome.FAILED:
@@ -150,25 +155,20 @@ class CurlSender:
             self._retry_failed(run, place)
         else:
             run.outcomes[place] = outcome
+            run.let_in += place not in run.refusals
+            now = time.monotonic()
+            if self._throttling.let_in(run.connections[place], now):
+                self._lane.throttled(now)
 
     def _retry_throttled(self, run: _Run, place: int) -> None:
-        """A 429 that comes back to one connection while others get through is that client's buffer, not the quota.
-
-        So it is, as far as can be told, when there are no others left: a chunk does not wait for one client.
-        """
+        """Tries the post again; fewer times once the account let in most of the call, since the lane has other work."""
         now = time.monotonic()
-        run.outcomes[place] = Outcome.THROTTLED
-        again = place in run.delivered_at_throttle
-        alone = not (run.waiting or run.later or self._in_flight)
-        others = again and (alone or run.delivered > run.delivered_at_throttle[place])
-        run.delivered_at_throttle[place] = run.delivered
-        if others and run.tries[place] >= _THROTTLES_OF_ONE_CLIENT:
-            count("ClientBufferFull")
-            return
-        if not others:
-            count("PostThrottled")
-            self._lane.throttled(now)
-        run.again(place, now)
+        run.refusals[place] += 1
+        tries = FEW_TRIES if 2 * run.let_in > len(run.connections) else TRIES
+        outcome = self._throttling.refused(run.connections[place], now, last=run.refusals[place] >= tries)
+        run.outcomes[place] = outcome or Outcome.THROTTLED
+        if outcome is None:
+            run.again(place, now)
 
     def _retry_failed(self, run: _Run, place: int) -> None:
         run.outcomes[place] = Outcome.FAILED

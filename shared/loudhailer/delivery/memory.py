@@ -60,7 +60,7 @@ class MemoryOrderedSender(_Ends):
         return {connection: self._post_each(connection, wanted) for connection, wanted in frames.items()}
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `OrderedSender.close`."""
+        """See `Closer.close`."""
         self._begin(endpoint, seconds)
         outcomes = [self._next(connection) for connection in connections]
         self.closed += [

@@ -7,7 +7,6 @@ AWS_CA_BUNDLE names or libcurl's own.
 """
 
 import os
-import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,24 +19,28 @@ import pycurl
 from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.delivery.throttling import TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
-from loudhailer.observability import count, logger
+from loudhailer.observability import logger
 
-_RETRY_SECONDS = 0.1
-_DOUBLINGS = 3
 _LONGEST_WAIT_SECONDS = 0.05
 _SHORTEST_WAIT_SECONDS = 0.001
 
 
 @dataclass(slots=True)
 class _Line:
-    """One connection's frames: how those before `place` ended, and how often that one has been tried again."""
+    """One connection's frames: how those before `place` ended, and how often that one has been tried again.
+
+    Attributes:
+        refusals: how often the connection was refused in this call, whichever frame it was.
+    """
 
     connection: ConnectionId
     frames: Sequence[bytes]
     outcomes: list[Outcome]
     place: int = 0
     tries: int = 0
+    refusals: int = 0
 
     def move_on(self) -> bool:
         """Whether there is another frame, which is the next one now."""
@@ -50,6 +53,7 @@ class _Run:
     """The lines of one call: which are waiting, and which wait for another try, by the time of it."""
 
     waiting: deque[_Line]
+    is_post: bool
     later: list[tuple[float, ConnectionId, _Line]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -60,24 +64,30 @@ class _Run:
 
     def again(self, line: _Line, now: float) -> None:
         """Tries a line's frame once more, a little later each time, and not all lines at the same moment."""
-        delay = _RETRY_SECONDS * 2 ** min(line.tries, _DOUBLINGS) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
         line.tries += 1
-        heappush(self.later, (now + delay, line.connection, line))
+        heappush(self.later, (now + pause_before(line.tries), line.connection, line))
 
 
 class CurlOrderedSender:
-    """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`."""
+    """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`.
+
+    `tries` is how often a connection may be refused in a call until the rest of its frames is handed on: few for those
+    who bring it again later, and have others' work to do.
+    """
 
     def __init__(
         self,
         credentials: Callable[[], Credentials],
         region: str,
         *,
+        tries: int = TRIES,
         max_in_flight: int = MAX_IN_FLIGHT,
         ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
     ) -> None:
         self._credentials = credentials
         self._region = region
+        self._tries = tries
+        self._throttling = Throttling()
         self._ca_file = ca_file
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
@@ -89,10 +99,16 @@ class CurlOrderedSender:
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
         """See `OrderedSender.post_in_order`."""
-        return self._carry_out("POST", endpoint, frames, seconds)
+        now = time.monotonic()
+        resting = {one: outcome for one in frames if (outcome := self._throttling.resting(one, now)) is not None}
+        others = {one: wanted for one, wanted in frames.items() if one not in resting}
+        outcomes = self._carry_out("POST", endpoint, others, seconds)
+        for one, outcome in resting.items():
+            outcomes[one] = [outcome, *[Outcome.UNSENT] * len(frames[one])][: len(frames[one])]
+        return outcomes
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `OrderedSender.close`."""
+        """See `Closer.close`."""
         outcomes = self._carry_out("DELETE", endpoint, dict.fromkeys(connections, (b"",)), seconds)
         return [outcomes[connection][0] for connection in connections]
 
@@ -104,7 +120,7 @@ class CurlOrderedSender:
         seconds: float,
     ) -> dict[ConnectionId, list[Outcome]]:
         lines = [_Line(connection, wanted, [Outcome.UNSENT] * len(wanted)) for connection, wanted in frames.items()]
-        run = _Run(deque(line for line in lines if line.frames))
+        run = _Run(deque(line for line in lines if line.frames), method == "POST")
         ends = time.monotonic() + seconds
         try:
             while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
@@ -154,17 +170,27 @@ class CurlOrderedSender:
 
     def _settle(self, run: _Run, line: _Line, status: int) -> None:
         outcome = BY_STATUS.get(status, Outcome.FAILED)
-        if outcome in {Outcome.THROTTLED, Outcome.FAILED}:
+        if outcome is Outcome.THROTTLED and run.is_post:
+            self._retry_throttled(run, line)
+        elif outcome in {Outcome.THROTTLED, Outcome.FAILED}:
             run.reasons[f"status {status}"] += 1
             self._retry(run, line, outcome)
-            return
-        line.outcomes[line.place] = outcome
-        if outcome is Outcome.DELIVERED and line.move_on():
-            run.waiting.append(line)
+        else:
+            if run.is_post:
+                self._throttling.let_in(line.connection, time.monotonic())
+            line.outcomes[line.place] = outcome
+            if outcome is Outcome.DELIVERED and line.move_on():
+                run.waiting.append(line)
+
+    def _retry_throttled(self, run: _Run, line: _Line) -> None:
+        now = time.monotonic()
+        line.refusals += 1
+        outcome = self._throttling.refused(line.connection, now, last=line.refusals >= self._tries)
+        line.outcomes[line.place] = outcome or Outcome.THROTTLED
+        if outcome is None:
+            run.again(line, now)
 
     def _retry(self, run: _Run, line: _Line, outcome: Outcome) -> None:
-        if outcome is Outcome.THROTTLED:
-            count("PostThrottled")
         line.outcomes[line.place] = outcome
         run.again(line, time.monotonic())
 

@@ -13,7 +13,9 @@ class Outcome(Enum):
     REJECTED = auto()
     """400 or 413: the gateway will never take it."""
     THROTTLED = auto()
-    """429, as often as it was tried: the account's quota is used up or the client's buffer is full."""
+    """429, as often as it was tried, and no telling why: the account's quota is used up, as far as can be seen."""
+    SLOW = auto()
+    """429 again and again while the account let others in: the client does not read, so its buffer is full."""
     FAILED = auto()
     """5xx, 403, a timeout, a reset: it may work later."""
     UNSENT = auto()

@@ -26,7 +26,20 @@ class Sender(Protocol):
         """
 
 
-class OrderedSender(Protocol):
+class Closer(Protocol):
+    """Closes connections."""
+
+    def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """Closes the connections, side by side, with DELETE @connections; what fails is tried again in place.
+
+        A 429 is the account's quota here, since a close does not need the client's buffer.
+
+        Returns:
+            One outcome for each, in their order: DELIVERED is closed, GONE was gone before.
+        """
+
+
+class OrderedSender(Closer, Protocol):
     """Posts to connections side by side, and to each of them one frame after the other."""
 
     def post_in_order(
@@ -34,8 +47,9 @@ class OrderedSender(Protocol):
     ) -> dict[ConnectionId, list[Outcome]]:
         """Posts each connection its frames; the next one only when the gateway has taken the one before.
 
-        429, 5xx, timeouts and resets are tried again in place, a little later each time, for as long as there is time;
-        so a frame may arrive twice. A connection that is slow or throttled delays no other.
+        5xx, timeouts and resets are tried again in place, a little later each time, for as long as there is time; so a
+        frame may arrive twice. 429 is tried again a few times, see `Throttling`: a client that does not read holds up
+        neither the others nor the end of the call.
 
         Args:
             endpoint: the API's management endpoint, `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
@@ -44,13 +58,7 @@ class OrderedSender(Protocol):
 
         Returns:
             For each connection one outcome for each of its frames: DELIVERED up to the first that ended otherwise,
-            UNSENT after that one. It is THROTTLED or FAILED if that was its last answer when the time was over, and
-            UNSENT if there was none. Never an exception for what happens to a post.
-        """
-
-    def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """Closes the connections, side by side, with DELETE @connections; tried again in place like a post.
-
-        Returns:
-            One outcome for each, in their order: DELIVERED is closed, GONE was gone before.
+            UNSENT after that one. It is SLOW or THROTTLED if it is not worth another try now, FAILED or THROTTLED if
+            that was its last answer when the time was over, and UNSENT if there was none. Never an exception for what
+            happens to a post.
         """

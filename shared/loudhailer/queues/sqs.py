@@ -47,12 +47,18 @@ class SqsQueue(_Batches):
     """Sends to one SQS queue."""
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """See `Queue.send_all`."""
         message_attributes: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()
         }
+        of_group: dict[str, str] = {} if group is None else {"MessageGroupId": group}
         for batch in batches(bodies):
             self._send(
                 [
@@ -61,6 +67,7 @@ class SqsQueue(_Batches):
                         "MessageBody": body,
                         "DelaySeconds": delay_seconds,
                         "MessageAttributes": message_attributes,
+                        **of_group,  # type: ignore[typeddict-item]  # one key, or none
                     }
                     for index, body in enumerate(batch)
                 ]

@@ -15,8 +15,10 @@ module "echo" {
   variables = {
     SESSIONS_TABLE        = local.sessions.name
     LIMITS_TABLE          = local.limits.name
+    QUEUE_URL             = each.value.url
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    SESSION_SHARE         = var.session_share
   }
 
   statements = {

@@ -64,7 +64,7 @@ def denied(call: Callable[..., object], **request: Any) -> bool:
     try:
         call(**request)
     except ClientError as error:
-        if "AccessDenied" not in error.response["Error"]["Code"]:
+        if error.response["Error"]["Code"] not in {"AccessDenied", "AccessDeniedException", "AuthorizationError"}:
             raise
         return True
     return False
@@ -174,3 +174,55 @@ def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAw
         found.append(is_denied())
     iam.delete_role_policy(RoleName=name, PolicyName="all")
     assert [*found, is_denied()] == [False, True, False, True]
+
+
+def document(*statements: dict[str, Any]) -> str:
+    """A policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.mark.emulator_contract
+def test_a_bucket_policy_can_ask_for_conditional_writes(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html."""
+    bucket, owner = local_aws.name("bucket").lower().replace("_", "-"), local_aws.client("s3")
+    owner.create_bucket(Bucket=bucket)
+    once = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/once/*",
+        "Condition": {"Null": {"s3:if-none-match": "true"}},
+    }
+    owner.put_bucket_policy(Bucket=bucket, Policy=document(once))
+    keys = assume(local_aws.client("sts"), role(local_aws, {"Action": "*", "Resource": "*"}))
+    s3 = client_as("s3", keys)
+    s3.put_object(Bucket=bucket, Key="source", Body=b"1")
+    assert denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1")
+    assert denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1", IfMatch="*")
+    assert denied(s3.create_multipart_upload, Bucket=bucket, Key="once/a")
+    assert denied(s3.copy_object, Bucket=bucket, Key="once/a", CopySource={"Bucket": bucket, "Key": "source"})
+    assert not denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket=bucket, Key="once/a", Body=b"2", IfNoneMatch="*")
+    assert s3.get_object(Bucket=bucket, Key="once/a")["Body"].read() == b"1"
+
+
+@pytest.mark.emulator_contract
+def test_a_topic_policy_can_name_the_roles_that_publish(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """By `aws:PrincipalArn`, which is the role's ARN with its path: the account's rights do not suffice then."""
+    sns, sts = local_aws.client("sns"), local_aws.client("sts")
+    topic = sns.create_topic(Name=local_aws.name("topic"))["TopicArn"]
+    rights = {"Action": "sns:Publish", "Resource": topic}
+    publisher, other = role(local_aws, rights), role(local_aws, rights)
+    for name, arn in (("named", publisher), ("other", other)):
+        assert not denied(client_as("sns", assume(sts, arn)).publish, TopicArn=topic, Message=name)
+    nobody_else = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [publisher]}},
+    }
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=document(nobody_else))
+    assert not denied(client_as("sns", assume(sts, publisher)).publish, TopicArn=topic, Message="named")
+    assert denied(client_as("sns", assume(sts, other)).publish, TopicArn=topic, Message="other")

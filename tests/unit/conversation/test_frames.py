@@ -1,6 +1,6 @@
 """The frames of a conversation, as clients read them."""
 
-from loudhailer.codec import decode
+from loudhailer.codec import decode, json_text
 from loudhailer.conversation.frames import ack_frame, direct_frame, error_frame, throttle_frame
 from loudhailer.ids import PlayerId
 
@@ -25,7 +25,7 @@ def test_a_throttle_frame_is_as_clients_of_the_echo_know_it() -> None:
 
 def test_an_acknowledgement_repeats_what_was_sent_to_whom() -> None:
     """Under the names that clients of the messages table know."""
-    assert decode(ack_frame("m1", {"text": "é"}, PlayerId("1"), PlayerId("2"))) == {
+    assert decode(ack_frame("m1", json_text({"text": "é"}), PlayerId("1"), PlayerId("2"))) == {
         "status": "Message sent!",
         "messageId": "m1",
         "message": {"text": "é"},
@@ -36,7 +36,7 @@ def test_an_acknowledgement_repeats_what_was_sent_to_whom() -> None:
 
 def test_a_direct_frame_says_who_sent_it_and_when() -> None:
     """The time in milliseconds."""
-    assert decode(direct_frame("m1", "Hello", PlayerId("1"), 1_780_000_000_123)) == {
+    assert decode(direct_frame("m1", json_text("Hello"), PlayerId("1"), 1_780_000_000_123)) == {
         "message": "Hello",
         "messageId": "m1",
         "srcPlayerId": "1",

@@ -21,16 +21,22 @@ class World:
         self.now = float(NOW)
         self.done: list[Caller] = []
         self.fails = False
-        self._once = Once(MemorySentStore(), clock=lambda: self.now)
+        self.refusal: str | None = None
+        self.sent = MemorySentStore()
+        self._once = Once(self.sent, clock=lambda: self.now)
 
     def send(self, frame: dict[str, Any], **parts: Any) -> Caller:
         """The caller that the frame is answered as."""
-        return self._once(Caller.of(event({}, **parts)), frame, self._carry_out)
+        first, refusal = self._once(Caller.of(event({}, **parts)), frame, self._carry_out)
+        assert refusal == self.refusal
+        return first
 
-    def _carry_out(self, caller: Caller) -> None:
+    def _carry_out(self, caller: Caller) -> str | None:
         if self.fails:
             raise TransientError("the table is down")
-        self.done.append(caller)
+        if self.refusal is None:
+            self.done.append(caller)
+        return self.refusal
 
 
 @pytest.fixture
@@ -70,12 +76,36 @@ def test_a_message_that_failed_goes_on_as_its_first_attempt(world: World) -> Non
     with pytest.raises(TransientError, match="the table is down"):
         world.send(FRAME, request_id="r1", received_at=NOW * 1_000)
     world.fails = False
-    with pytest.raises(TransientError, match="still at work"):
-        world.send(FRAME, request_id="r2", received_at=NOW * 1_000 + 500)
-    assert world.done == []
-    world.now += 15
-    world.send(FRAME, request_id="r3", received_at=NOW * 1_000 + 16_000)
+    world.send(FRAME, request_id="r2", received_at=NOW * 1_000 + 500)
     assert [(caller.request_id, caller.received_at) for caller in world.done] == [("r1", NOW * 1_000)]
+
+
+def test_what_is_refused_may_be_sent_again(world: World) -> None:
+    """An inbox that is full may have room later."""
+    world.refusal = "full"
+    world.send(FRAME, request_id="r1")
+    assert world.done == []
+    world.refusal = None
+    world.send(FRAME, request_id="r2")
+    world.send(FRAME, request_id="r3")
+    assert len(world.done) == 1
+
+
+def test_an_attempt_that_died_is_left_fifteen_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may still be at work; the client is told to try again."""
+    with monkeypatch.context() as patched:
+        patched.setattr(world.sent, "finish", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.send(FRAME, request_id="r1")
+    with pytest.raises(TransientError, match="still at work"):
+        world.send(FRAME, request_id="r2")
+    world.now += 15
+    world.send(FRAME, request_id="r3")
+    assert [caller.request_id for caller in world.done] == ["r1", "r1"]
+
+
+def _killed(_attempt: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, "a b", "a#b", "ü", None, 5, ["m"], {}, True])

@@ -80,7 +80,7 @@ def test_a_frame_is_tried_until_it_is_taken_or_never_will_be(
     assert counted["PostThrottled"] == answers.count(429)
 
 
-@pytest.mark.parametrize(("answer", "outcome"), [(429, Outcome.THROTTLED), (500, Outcome.FAILED), ("hang", UNSENT)])
+@pytest.mark.parametrize(("answer", "outcome"), [(500, Outcome.FAILED), ("hang", UNSENT)])
 def test_when_the_time_is_over_the_last_answer_counts(answer: Behaviour, outcome: Outcome) -> None:
     """Without any it is unsent."""
     with running({TWO: [200, answer]}) as api:
@@ -88,6 +88,47 @@ def test_when_the_time_is_over_the_last_answer_counts(answer: Behaviour, outcome
             ONE: ALL,
             TWO: [DELIVERED, outcome, UNSENT],
         }
+
+
+@pytest.mark.parametrize("stuck", [1, 2, 10])
+def test_clients_that_do_not_read_hold_up_no_call(stuck: int, counted: Counter[str]) -> None:
+    """The call ends when the others have all of theirs; the next one asks nobody of them again."""
+    everyone = [connection(number) for number in range(20 + stuck)]
+    sleepers = everyone[20:]
+    with running({one: [200, 429] for one in sleepers}) as api:
+        one_sender = sender()
+        frames = dict.fromkeys(everyone, FRAMES)
+        found = one_sender.post_in_order(api.endpoint, frames, seconds=30)
+        assert [found[one] for one in sleepers] == [[DELIVERED, Outcome.SLOW, UNSENT]] * stuck
+        asked = len(api.requests)
+        again = one_sender.post_in_order(api.endpoint, frames, seconds=30)
+        assert [again[one] for one in sleepers] == [[Outcome.SLOW, UNSENT, UNSENT]] * stuck
+        assert len(api.requests) == asked + 20 * 3
+        assert [found[one] for one in everyone[:20]] == [again[one] for one in everyone[:20]] == [ALL] * 20
+        assert one_sender.post_in_order(api.endpoint, {sleepers[0]: []}, seconds=30) == {sleepers[0]: []}
+    assert counted["ClientBufferFull"] >= 2 * stuck
+    assert counted["PostThrottled"] == 0
+
+
+@pytest.mark.parametrize("tries", [3, 6])
+def test_tries_are_bounded_whatever_the_others_do(tries: int) -> None:
+    """A connection that takes a frame now and then has no more tries in a call than one that takes none."""
+    with running({ONE: [429], TWO: [200, 429, 429, 200, *[429] * 4]}) as api:
+        one_sender = CurlOrderedSender(lambda: CREDENTIALS, REGION, tries=tries)
+        found = one_sender.post_in_order(api.endpoint, {ONE: FRAMES, TWO: [*FRAMES, b"last"]}, seconds=30)
+        assert found[ONE] == [Outcome.THROTTLED, UNSENT, UNSENT]
+        assert found[TWO].count(DELIVERED) == 2
+        assert len(bodies(api, ONE)) == tries
+        assert sum(request.answer == 429 for request in api.requests if request.connection == TWO) == tries
+
+
+def test_a_close_that_is_throttled_says_nothing_of_the_client(counted: Counter[str]) -> None:
+    """It is the account's quota, and tried to the end; the next post is sent like any other."""
+    with running({ONE: [429, 429, 429, 429, 429, 429, 429, 200]}) as api:
+        one_sender = sender()
+        assert one_sender.close(api.endpoint, [ONE], seconds=30) == [DELIVERED]
+        assert one_sender.post_in_order(api.endpoint, {ONE: FRAMES}, seconds=30) == {ONE: ALL}
+    assert counted == {}
 
 
 @pytest.mark.parametrize("seconds", [0, -3])

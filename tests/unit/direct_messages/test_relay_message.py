@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from functions.relay_message.relay_message import RelayMessage
-from loudhailer.codec import decode
+from loudhailer.codec import decode, json_text
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
@@ -78,7 +78,7 @@ class World:
         """Puts messages behind those that are there."""
         for text in texts:
             at = next(self._times)
-            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), text, ALICE, at, expires_at))
+            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
 
     def wake(self, connection: ConnectionKey | None = None, *, behind: bool = False, seconds: float = 7.0) -> None:
         """Handles a wake, with so many seconds to do it in."""
@@ -106,7 +106,7 @@ class World:
     @property
     def waiting(self) -> list[object]:
         """The messages that are in the inboxes."""
-        return [self.inboxes.rows[key].message for key in sorted(self.inboxes.rows)]
+        return [decode(self.inboxes.rows[key].message) for key in sorted(self.inboxes.rows)]
 
     def _pause(self, seconds: float) -> None:
         self.elapsed += seconds
@@ -263,7 +263,7 @@ def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
     assert (len(world.queue.messages), world.waiting) == (1, ["a"])
 
 
-@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.FAILED, Outcome.UNSENT])
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
     """SQS brings it, after a while; the messages wait in their order."""
     world = World({PHONE: [outcome]})
@@ -286,7 +286,7 @@ def test_a_wake_that_delivered_some_is_handed_on() -> None:
     assert len(world.queue.messages) == 1
 
 
-@pytest.mark.parametrize("outcome", [THROTTLED, FAILED, UNSENT, Outcome.REJECTED])
+@pytest.mark.parametrize("outcome", [FAILED, UNSENT, Outcome.REJECTED])
 def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
@@ -301,6 +301,48 @@ def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
     assert (world.queue.messages, counted["ConnectionClosed"]) == ([], 1)
     assert world.sender.seconds == [5.0, 7.0]
     assert counted["ConnectionClosed"] == 1
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
+def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
+    outcome: Outcome, counted: Counter[str]
+) -> None:
+    """After a second; the messages that the other one took leave the inbox, and come to nobody twice."""
+    world = World({LAPTOP: [DELIVERED, outcome]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    closer = Sender({})
+    world.sender.close = closer.close  # type: ignore[method-assign]  # a close needs no buffer
+    world.wake()
+    assert (world.got(PHONE), world.got(LAPTOP)) == (["a", "b", "c"], ["a"])
+    assert (closer.closed, world.waiting, world.wakes()) == ([LAPTOP], [], [])
+    assert 1 <= world.elapsed < 2
+    assert counted["ConnectionClosed"] == 1
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
+def test_a_device_that_reads_again_within_a_second_gets_the_rest(outcome: Outcome) -> None:
+    """From the message that it was refused on; nobody is closed."""
+    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b", "c"]
+    assert (world.sender.closed, world.waiting, world.wakes()) == ([], [], [])
+
+
+def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
+    """The wake fails at once, and SQS brings it again later; the messages wait in their order."""
+    world = World({PHONE: [DELIVERED, Outcome.SLOW]})
+    world.connect(PHONE)
+    world.store("abc")
+    world.wake()
+    assert (world.waiting, len(world.wakes()), world.elapsed) == (["b", "c"], 1, 0)
+    with pytest.raises(TransientError):
+        world.wake()
+    assert (world.waiting, world.elapsed, world.sender.closed) == (["b", "c"], 0, [])
 
 
 def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:

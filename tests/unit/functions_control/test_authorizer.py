@@ -84,6 +84,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, count
         "tenantPerMinute": 60,
         "sessionTTL": 200,
         "messagesPerMinute": 70,
+        "postsPerMinute": 7000,
         "sessionConnections": 0,
     }
     assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}

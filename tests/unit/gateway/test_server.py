@@ -105,6 +105,26 @@ def test_what_is_no_request_is_answered_400_and_closed() -> None:
     assert management.waiting == []
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Sec-WebSocket-Version: 8", b"426 Upgrade Required"),
+        (b"Sec-WebSocket-Key: short", b"400 Bad Request"),
+        (b"Connection: close", b"400 Bad Request"),
+    ],
+)
+def test_a_handshake_with_a_fault_is_refused_and_counted(header: bytes, status: bytes) -> None:
+    """No API is asked; the answer says which version there is."""
+    protocol, transport, _ = connected()
+    good = [b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"]
+    lines = [b"GET /a/live HTTP/1.1", *good, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", header, b"", b""]
+    protocol.data_received(b"\r\n".join(lines))
+    answer = bytes(transport.written)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in answer
+    assert transport.is_closing()
+
+
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", b"200"), ("::1", b"200"), ("192.0.2.1", b"403")])
 async def test_only_this_machine_may_control(peer: str, status: bytes) -> None:
     """Whatever address the gateway is bound to."""

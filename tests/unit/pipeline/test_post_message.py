@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from functions.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
 from loudhailer.broadcast.model import Tally
-from loudhailer.delivery.memory import MemorySender
+from loudhailer.delivery.memory import MemoryOrderedSender, MemorySender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.queues.memory import MemoryQueue
@@ -24,6 +25,7 @@ from tests.support.broadcasts import (
     FRAME,
     LIFETIME,
     NOW,
+    TENANT,
     chunk_message,
     connection,
     outcome,
@@ -31,7 +33,8 @@ from tests.support.broadcasts import (
 from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
-RETRIED = [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT]
+RETRIED = [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT]
+CLOSED_AT_ATTEMPT = 6
 
 
 class World:
@@ -39,6 +42,7 @@ class World:
 
     def __init__(self, ends: Mapping[int, list[Outcome]] | None = None) -> None:
         self.sender = MemorySender({connection(place): found for place, found in (ends or {}).items()})
+        self.closer = MemoryOrderedSender()
         self.outcomes = MemoryQueue()
         self.dead_letters = MemoryQueue()
         self.shard = MemoryQueue()
@@ -52,8 +56,10 @@ class World:
         """Handles one chunk; calls go through `call`."""
         post_message = PostMessage(
             watched(self.sender, call),
+            watched(self.closer, call),
             watched(self.outcomes, call),
             watched(self.dead_letters, call),
+            endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
         post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, ends=time.monotonic() + 5)
@@ -149,6 +155,7 @@ def test_what_failed_waits_longer_each_time() -> None:
 def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, counted: Counter[str]) -> None:
     """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
     world = World({1: [ended]})
+    world.closer = MemoryOrderedSender({connection(1): [Outcome.FAILED]})
     world.run(chunk_message(3, attempt=MAX_ATTEMPTS))
     assert world.shard.bodies == []
     told = world.told()
@@ -156,6 +163,58 @@ def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, 
     assert world.dead_letters.bodies == [chunk_message(3, remaining=0b010, attempt=MAX_ATTEMPTS).to_wire()]
     assert world.dead_letters.attributes == [{"reason": "the attempts are used up"}]
     assert counted["PostFailed"] == 1
+
+
+def test_clients_that_do_not_read_go_back_apart_from_the_rest() -> None:
+    """Under the same id; the rest does not wait for them, and each connection is in one part."""
+    world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW], 3: [Outcome.THROTTLED]})
+    world.run(chunk_message(5))
+    back = [ChunkMessage.from_wire(body) for body in world.shard.bodies]
+    assert back == [chunk_message(5, remaining=remaining, attempt=2) for remaining in (0b01010, 0b00101)]
+    assert world.shard.delays == [1, 1]
+    world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT]})
+    world.run(chunk_message(5, attempt=3))
+    assert world.shard.delays == [0, 4]
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], ids=str)
+def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) -> None:
+    """Also when one of them is told after the broadcast expired: what was delivered stays delivered."""
+    for late in (None, 0, 1):
+        world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW]})
+        world.run(chunk_message(4))
+        parts = [ChunkMessage.from_wire(body) for body in world.shard.bodies]
+        assert len(parts) == 2
+        world.sender = MemorySender()
+        for place in order:
+            world.now = float(NOW + LIFETIME if place == late else NOW)
+            world.run(parts[place])
+        expected = {None: 0, 0: 0b0010, 1: 0b0101}[late]
+        assert (world.told().delivered, world.told().failed) == (0b1111 & ~expected, expected)
+
+
+def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counter[str]) -> None:
+    """It is failed, without a dead letter: its client knows that it missed something. The others go on."""
+    world = World({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
+    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT - 1))
+    assert world.closer.closed == []
+    world = World({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
+    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT))
+    assert world.closer.closed == [connection(0)]
+    assert (world.told().delivered, world.told().failed) == (0b100, 0b001)
+    assert (world.requeued().remaining, world.dead_letters.bodies) == (0b010, [])
+    assert counted["ConnectionClosed"] == 1
+
+
+@pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
+def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted: Counter[str]) -> None:
+    """Nothing is told of it; one that was gone before is like one that is closed."""
+    world = World({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
+    world.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
+    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT))
+    assert world.requeued().remaining == 0b001
+    assert world.told().failed == 0b010
+    assert counted["ConnectionClosed"] == 1
 
 
 def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
@@ -192,7 +251,9 @@ def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None
 def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
     """Nothing is posted and nothing is told."""
     world = World()
-    post_message = PostMessage(world.sender, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
     with pytest.raises(MalformedMessageError):
         post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
     assert world.sender.delivered == []
@@ -203,11 +264,41 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
 def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, but its report comes to an end."""
     world = World()
-    post_message = PostMessage(world.sender, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
         post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
     assert world.sender.delivered == []
+    assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://attacker.example/live",
+        ENDPOINT.replace("https://", "http://"),
+        ENDPOINT.replace("https://", "https://attacker.example@"),
+        ENDPOINT.replace(".amazonaws.com", ".amazonaws.com.attacker.example"),
+        ENDPOINT.replace("/live", "/other"),
+        f"{ENDPOINT}/",
+        f"{ENDPOINT}?",
+        f"{ENDPOINT}/../../x",
+        ENDPOINT.upper(),
+    ],
+)
+def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: str) -> None:
+    """A forged chunk could have the worker's signed requests sent elsewhere; its report comes to an end."""
+    world = World()
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
+    body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
+    with pytest.raises(MalformedMessageError, match="endpoint"):
+        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic() + 5)
+    assert world.sender.calls == []
+    assert world.shard.bodies == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
@@ -268,3 +359,12 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
         ("part of the chunk is given up", "broadcast-1", "0.0", 2, 1, "the gateway refuses the frame", None),
         ("part of the chunk goes back", "broadcast-1", "0.0", 2, 1, None, 2),
     ]
+
+
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, None), (Priority.LOW, TENANT)])
+def test_what_is_left_of_a_chunk_keeps_its_priority(priority: Priority, group: str | None) -> None:
+    """And of a large room, its tenant's group: tenants share the lanes of large rooms."""
+    world = World(ends={1: [Outcome.THROTTLED]})
+    world.run(replace(chunk_message(), priority=priority))
+    assert world.requeued().priority is priority
+    assert world.shard.groups == [group]

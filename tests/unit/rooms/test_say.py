@@ -11,15 +11,18 @@ from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
-from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.messages import Announcement, Priority
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.conversation.exchange import PASSED_ON
 from loudhailer.conversation.memory import MemorySentStore
 from loudhailer.conversation.model import Attempt
 from loudhailer.conversation.once import Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import TenantId
+from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership, nickname
+from loudhailer.tenancy.model import posts_of_tenant
+from loudhailer.tenancy.posts import PostBudget
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
@@ -36,15 +39,28 @@ class Talk(World):
         self.sent = MemorySentStore()
         self.requests = 0
         self.seconds_later = 0
+        self.said_in: dict[int, SayInRoom] = {}
+        self.caller: dict[str, Any] = {}
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
         """What the one who sends the frame is answered: None, or an error frame."""
+        return self.say_text(
+            one, codec.json_text({"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        )
+
+    def say_text(self, one: ConnectionKey, text: str) -> Any:
+        """What the one who sends a frame of this text is answered."""
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
         once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
-        say = SayInRoom(self.rooms, self.sender, self.broadcasts, announce, once, endpoint=ENDPOINT)
-        self.requests += 1
-        sender = replace(caller(one), request_id=f"r{self.requests}")
-        answer = say(sender, {"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        say = self.said_in.setdefault(
+            id(self.sender),
+            SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, once=once, endpoint=ENDPOINT),
+        )
+        sender = caller(one, **self.caller)
+        if "clientMessageId" in text:
+            self.requests += 1
+            sender = replace(sender, request_id=f"r{self.requests}")
+        answer = say(sender, codec.decode_object(text, verbatim=PASSED_ON))
         return None if answer is None else codec.decode(answer)
 
     @property
@@ -116,6 +132,15 @@ def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
     assert [frame["content"] for frame in talk.posted["ann"]] == texts
 
 
+def test_text_is_passed_on_as_it_was_written(talk: Talk) -> None:
+    """With its escapes, which say the same as the characters that they stand for."""
+    (ann,) = talk.join("ann")
+    text = r'"\u00e9\/\ud83d\ude00 18446744073709551616"'
+    assert talk.say_text(ann, f'{{"roomKey":"red","content": {text} }}') is None
+    ((_, frame),) = talk.sender.delivered
+    assert f'"content":{text},'.encode() in frame
+
+
 @pytest.mark.parametrize(
     ("frame", "field"),
     [
@@ -138,10 +163,11 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
     assert talk.posted == {}
 
 
-def test_a_stale_member_is_removed_and_the_others_hear(talk: Talk, counted: Counter[str]) -> None:
+@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
+def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk, counted: Counter[str]) -> None:
     """Its row goes, which the stream makes a leave of; those that are only slow stay."""
     ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
-    talk.ends({bob: Outcome.GONE, cid: Outcome.THROTTLED})
+    talk.ends({bob: Outcome.GONE, cid: slow})
     assert talk.say(ann) is None
     assert talk.posted == {"ann": [said("ann")], "dan": [said("ann")]}
     assert set(talk.connections.rows) == {ann, cid, dan}
@@ -249,4 +275,76 @@ def test_a_refusal_uses_no_id(talk: Talk) -> None:
     (ann,) = talk.connect("ann")
     assert talk.say(ann, clientMessageId="m1")["error"]["code"] == "NOT_IN_ROOM"
     talk.rooms.join(ann, Membership(RED, nickname("ann")))
+    assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}
+
+
+TOO_MANY = {"message": "Too Many Requests", "connectionId": "c0000=", "requestId": "request"}
+
+
+def test_seventy_frames_to_a_large_room_keep_to_the_budget(talk: Talk, counted: Counter[str]) -> None:
+    """108 members, 70 frames, 2,160 posts a minute: the tenant says 20 things, however many sessions say them."""
+    members = talk.crowd(108)
+    answers = []
+    for number in range(70):
+        talk.caller = {"session": f"s{number % 7}", "posts_per_minute": 2_160}
+        answers.append(talk.say(members[0]))
+    assert (answers.count(None), answers.count(TOO_MANY)) == (20, 50)
+    assert len(talk.announced) == 20
+    assert talk.limits.minutes[posts_of_tenant(TenantId("acme")).key(NOW)] == 2_160
+    assert counted["RoomMessageSent"] == 20
+
+
+def test_a_session_stops_at_its_share_of_the_posts(talk: Talk) -> None:
+    """A half of 400 here: 20 frames to ten members; another session is let through with the rest."""
+    members = talk.crowd(10)
+    talk.caller = {"posts_per_minute": 400}
+    assert [talk.say(members[0]) for _ in range(21)] == [None] * 20 + [TOO_MANY]
+    talk.caller = {"posts_per_minute": 400, "session": "s2"}
+    assert talk.say(members[0]) is None
+    assert len(talk.posted["c0000"]) == 21
+
+
+def test_what_is_said_in_a_large_room_has_a_low_priority(talk: Talk) -> None:
+    """It is never before anyone's broadcast in the lanes."""
+    talk.say(talk.crowd(SMALL_ROOM + 1)[0])
+    assert [announced.priority for announced in talk.announced] == [Priority.LOW]
+    assert talk.topic.groups == ["acme"]
+
+
+def test_a_large_rooms_size_is_counted_every_ten_seconds(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each count reads the whole room; no further than a session's share of the budget reaches."""
+    counted: list[int] = []
+    size = talk.rooms.size
+
+    def watched(tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        counted.append(limit)
+        return size(tenant, room, limit=limit)
+
+    monkeypatch.setattr(talk.rooms, "size", watched)
+    talk.caller = {"posts_per_minute": 10_000}
+    members = talk.crowd(SMALL_ROOM + 1)
+    for received_at in (NOW, NOW + 9, NOW + 10):
+        talk.caller["received_at"] = received_at * 1_000
+        talk.say(members[0])
+    assert counted == [5_001] * 2
+
+
+def test_a_room_that_is_larger_than_the_budget_is_spoken_in_once_a_minute(talk: Talk) -> None:
+    """It would be silent for ever otherwise."""
+    members = talk.crowd(SMALL_ROOM + 50)
+    talk.caller = {"posts_per_minute": 100}
+    assert [talk.say(members[0]) for _ in range(3)] == [None, TOO_MANY, TOO_MANY]
+
+
+def test_a_budget_that_is_used_up_uses_no_id(talk: Talk) -> None:
+    """The client may send the frame again in the next minute; what is accepted costs nothing again."""
+    ann, _ = talk.join("ann", "bob")
+    talk.caller = {"posts_per_minute": 4}
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    refused = talk.say(ann, clientMessageId="m1")
+    assert (refused["message"], refused["requestId"]) == ("Too Many Requests", "r2")
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    talk.caller, talk.limits.minutes = {}, Counter()
+    talk.posts = PostBudget(talk.limits, session_share=0.5, clock=lambda: NOW)
+    talk.said_in.clear()
     assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}

@@ -1,5 +1,9 @@
 """The commands as an operator meets them when something is missing."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -261,3 +265,67 @@ def test_a_state_directory_that_cannot_be_made_is_one_sentence(
         in result.output
     )
     assert "--state-dir" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["tenant", "list"], ["broadcast", "hi", "--all"], ["logs"], ["redrive"], ["cancel", "b1"]]
+)
+def test_a_state_directory_that_is_a_file_is_not_taken_for_no_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """To start one, which would be the fix for no stack, could not help."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(file))
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert f"Error: {file}/local/stack.json cannot be written or read: Not a directory." in result.output
+    assert "Fix: " in result.output
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whichever error it is; only a reader who has enough of the output is told nothing."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number), "/some/where")
+
+    monkeypatch.setattr(Stack, "up", refuse)
+    monkeypatch.setattr(Stack, "down", refuse)
+    for command in ("up", "down"):
+        result = run(command)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        told = [] if number == errno.EPIPE else ["Error: ", os.strerror(number), "Fix: "]
+        assert [words for words in told if words not in result.output] == []
+
+
+def test_an_argument_that_is_no_utf_8_is_refused(home: Path) -> None:
+    """Wherever it stands, and whatever it is for; it is shown without breaking the terminal."""
+    for arguments in (["broadcast", "\udcff", "--all"], ["tenant", "put", "a\udcc3"], ["--state-dir", "\udcff", "up"]):
+        result = run(*arguments)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        assert "is not text in UTF-8: " in result.output
+        assert "\\x" in result.output
+    assert not home.exists()
+
+
+def test_a_state_directory_that_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform could not read it."""
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", "/nowhere/\udcff")
+    result = run("status")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "The state directory is not text in UTF-8: /nowhere/\\xff" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan"]])
+def test_output_that_cannot_be_written_is_a_sentence(arguments: list[str]) -> None:
+    """The disk is full, say, and the output goes to a file."""
+    command = [sys.executable, "-c", "from tools.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    first, second = ended.stderr.splitlines()
+    assert first == "Error: A file or folder cannot be written: No space left on device."
+    assert second.startswith("Fix: Free some space")

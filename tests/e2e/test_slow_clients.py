@@ -1,0 +1,62 @@
+"""Clients that do not read: nobody waits for them, and the metrics tell them from the account's quota."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from tests.e2e.scene import Guest, Scene
+from tests.e2e.system import log_events
+from tests.support.waiting import eventually
+
+READERS = 12
+HALF_A_BUFFER = "x" * 100_000
+"""Twelve of these are more than may wait for a client that does not read."""
+
+
+def metrics(scene: Scene, function: str, since: float) -> Counter[str]:
+    """The sum of each metric that a function has counted since a time, in epoch seconds."""
+    sums: Counter[str] = Counter()
+    for event in log_events(scene.system, f"/aws/lambda/{scene.system.deployment.functions[function]}"):
+        line: dict[str, Any] = json.loads(event) if event.startswith("{") else {}
+        if line.get("_aws", {}).get("Timestamp", 0) >= since * 1_000:
+            for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+                sums[metric["Name"]] += sum(line[metric["Name"]])
+    return sums
+
+
+async def heard(guest: Guest, frame: dict[str, Any]) -> Any:
+    """What a guest is answered to a frame that it sends."""
+    guest.send_json(frame)
+    return await guest.frame()
+
+
+async def test_another_tenant_waits_for_no_client_that_does_not_read(scene: Scene) -> None:
+    """Its broadcast, direct message, room and pool come through while posts to two sleepers are being refused."""
+    began = time.time()
+    asleep, awake = scene.tenant(), scene.tenant()
+    readers = await scene.guests(await scene.session(asleep), READERS)
+    sleepers = await scene.guests(await scene.session(asleep, "sleeper"), 2)
+    alice, bob = [await scene.connect(await scene.session(awake, name)) for name in ("alice", "bob")]
+    for sleeper in sleepers:
+        sleeper.stop_reading()
+    broadcasts = [await scene.broadcast({"tenantId": asleep}, HALF_A_BUFFER) for _ in range(12)]
+    for reader in readers:
+        assert {(await reader.frame())["id"] for _ in broadcasts} == set(broadcasts)
+    await eventually(lambda: metrics(scene, "post_message", began)["ClientBufferFull"])
+    for number, sleeper in enumerate(sleepers):
+        sleeper.send_json({"action": "PooledSQS", "message": number})
+        sleeper.send_json({"action": "sendmessage", "message": number, "destinationPlayerId": "sleeper"})
+
+    broadcast_id = await scene.broadcast({"tenantId": awake})
+    assert [(await one.frame())["id"] for one in (alice, bob)] == [broadcast_id] * 2
+    acknowledged = await heard(alice, {"action": "sendmessage", "message": "hello", "destinationPlayerId": "bob"})
+    assert (acknowledged["status"], (await bob.frame())["message"]) == ("Message sent!", "hello")
+    joined = await heard(alice, {"action": "joinroom", "roomKey": "lobby", "nickName": "Alice"})
+    said = await heard(alice, {"action": "sendmessage", "roomKey": "lobby", "content": "anybody?"})
+    assert (joined["action"], said["content"]) == ("joinroom", "anybody?")
+    assert (await heard(bob, {"action": "PooledSQS", "message": 1}))["message"]["message"] == 1
+
+    reports = [await scene.api.call("GET", f"/broadcast/{one}") for one in broadcasts]
+    assert any(report["inFlight"] for report in reports)
+    assert metrics(scene, "post_message", began)["PostThrottled"] == 0
