@@ -54,6 +54,7 @@ resource "aws_lambda_event_source_mapping" "disconnect" {
 # API Gateway sends in this role: to this queue, and to no other.
 resource "aws_iam_role" "disconnect_sender" {
   name                 = "${var.deployment.prefix}-disconnect-sender"
+  path                 = "/${var.deployment.prefix}/"
   permissions_boundary = var.deployment.permissions_boundary
 
   assume_role_policy = jsonencode({
