@@ -60,7 +60,7 @@ class _Said:
     def frame(self, first: Caller) -> str:
         """The frame that the members get."""
         said_as = message_id(first.received_at, first.request_id) if self.may_come_again else None
-        return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, said_as)
+        return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=said_as)
 
     def broadcast_id(self, first: Caller) -> BroadcastId:
         """The id of the broadcast to a large room."""

@@ -80,6 +80,7 @@ def said_frame(
     content: JsonText,
     sent_at: int,
     speaker: Speaker,
+    *,
     message_id: str | None = None,
 ) -> str:
     """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
