@@ -134,13 +134,16 @@ def up(
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
 ) -> None:
-    """Start the local stack, or bring it up to date."""
+    """Start the local stack, or bring it up to date; exit code 0 once it runs, also in place of one that was lost."""
     workplace: Workplace = context.obj
     stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=_templates(unwanted=no_template))
     with workplace.held(stack):
+        before = stack.state()
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         state = stack.state()
         deployment = Deployment.of(state)
+        if before is not None and before.applied is not None and _urls(Deployment.of(before)) != _urls(deployment):
+            workplace.terminal.say("The URLs are no longer those of before.")
         if changed or (state is not None and not state.seeded):
             stack.seed(lambda: _put_sample_tenants(deployment))
         else:
@@ -471,12 +474,19 @@ def _put_sample_tenants(deployment: Deployment) -> None:
             tenants.put(keyed(tenant))
 
 
+def _urls(deployment: Deployment) -> dict[str, str]:
+    return {
+        "Web page": f"{deployment.http_url}/",
+        "HTTP API": deployment.http_url,
+        "WebSocket": deployment.websocket_url,
+        "local AWS": deployment.aws_endpoint,
+    }
+
+
 def _addresses(deployment: Deployment) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("Web page", f"{deployment.http_url}/")
-    table.add_row("HTTP API", deployment.http_url)
-    table.add_row("WebSocket", deployment.websocket_url)
-    table.add_row("local AWS", deployment.aws_endpoint)
+    for name, url in _urls(deployment).items():
+        table.add_row(name, url)
     return table
 
 

@@ -9,6 +9,7 @@ from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import ack_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count
@@ -27,10 +28,17 @@ class Direct:
     """
 
     def __init__(
-        self, inboxes: InboxStore, places: PlaceStore, *, messages_per_inbox: int, lifetime_seconds: int
+        self,
+        inboxes: InboxStore,
+        places: PlaceStore,
+        once: Once,
+        *,
+        messages_per_inbox: int,
+        lifetime_seconds: int,
     ) -> None:
         self._inboxes = inboxes
         self._places = places
+        self._once = once
         self._messages_per_inbox = messages_per_inbox
         self._lifetime_seconds = lifetime_seconds
 
@@ -39,7 +47,8 @@ class Direct:
 
         Raises:
             InvalidFieldError: the receiver's id is not legal, or there is no message, or one that is too long.
-            TransientError: it may be stored or not; if it is sent again, that is another message.
+            TransientError: it may be stored or not; if it is sent again, that is another message, unless the client
+                gave it an id.
         """
         source = caller.player_id
         if source is None:
@@ -48,8 +57,31 @@ class Direct:
             return _refused(caller, "OTHER_PLAYER", "the session is bound to another player than playerId")
         destination = ids.player_id(frame["destinationPlayerId"], "destinationPlayerId")
         message = _message_of(frame)
-        inbox, now = Inbox(caller.tenant_id, destination), caller.received_at // 1_000
-        has_room = take_place(
+        inbox = Inbox(caller.tenant_id, destination)
+
+        def store(first: Caller) -> str | None:
+            if not self._has_room(inbox, first.received_at // 1_000):
+                count("InboxFull")
+                return _refused(caller, "INBOX_FULL", "too many messages wait for destinationPlayerId: try again later")
+            self._inboxes.put(
+                DirectMessage(
+                    inbox=inbox,
+                    message_id=message_id(first.received_at, first.request_id),
+                    message=message,
+                    source=source,
+                    sent_at=first.received_at,
+                    expires_at=first.received_at // 1_000 + self._lifetime_seconds,
+                )
+            )
+            count("MessageStored")
+            return None
+
+        first, refusal = self._once(caller, frame, store)
+        stored_as = message_id(first.received_at, first.request_id)
+        return refusal or ack_frame(stored_as, message, source, destination, frame.get(CLIENT_MESSAGE_ID))
+
+    def _has_room(self, inbox: Inbox, now: int) -> bool:
+        return take_place(
             self._places,
             inbox_of(*inbox),
             self._messages_per_inbox,
@@ -57,20 +89,6 @@ class Direct:
             now=now,
             expires_at=now + self._lifetime_seconds,
         )
-        if not has_room:
-            count("InboxFull")
-            return _refused(caller, "INBOX_FULL", "too many messages wait for destinationPlayerId: try again later")
-        stored = DirectMessage(
-            inbox=inbox,
-            message_id=message_id(caller.received_at, caller.request_id),
-            message=message,
-            source=source,
-            sent_at=caller.received_at,
-            expires_at=now + self._lifetime_seconds,
-        )
-        self._inboxes.put(stored)
-        count("MessageStored")
-        return ack_frame(stored.message_id, message, source, destination)
 
 
 def _message_of(frame: Frame) -> JsonText:

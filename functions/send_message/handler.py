@@ -14,8 +14,9 @@ from loudhailer.aws import LateClient
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
@@ -38,15 +39,13 @@ def part(client: ClientOf) -> Part:
     """A tenant's part, reached by its clients."""
     own = client("dynamodb")
     rooms = DynamoRoomStore(own, settings.connections_table)
+    once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
-    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, endpoint=settings.callback_endpoint)
-    direct = Direct(
-        DynamoInboxStore(own, settings.messages_table),
-        DynamoPlaceStore(own, settings.places_table),
-        messages_per_inbox=settings.messages_per_inbox,
-        lifetime_seconds=settings.inbox_lifetime_seconds,
-    )
+    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, once=once, endpoint=settings.callback_endpoint)
+    inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
+    lifetime = settings.inbox_lifetime_seconds
+    direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
     return Part(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=say))
 
 

@@ -4,6 +4,7 @@ An id is checked where it enters (`tenant_id("...")`); from then on its type say
 admits `#`, `:` or `,`, which is what composed keys rely on.
 """
 
+import hashlib
 import re
 import time
 import uuid
@@ -22,6 +23,7 @@ PlayerId = NewType("PlayerId", str)
 RoomKey = NewType("RoomKey", str)
 ConnectionId = NewType("ConnectionId", str)
 BroadcastId = NewType("BroadcastId", str)
+ClientMessageId = NewType("ClientMessageId", str)
 ChunkId = NewType("ChunkId", str)
 Partition = NewType("Partition", str)
 """`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
@@ -73,6 +75,11 @@ def broadcast_id(value: object, field: str = "broadcastId") -> BroadcastId:
     return BroadcastId(_matching(value, _NAME, field, _NAME_FORM))
 
 
+def client_message_id(value: object, field: str = "clientMessageId") -> ClientMessageId:
+    """The value as a client's id of its message; anything else is an InvalidFieldError that names the field."""
+    return ClientMessageId(_matching(value, _NAME, field, _NAME_FORM))
+
+
 def connection_id(value: object, field: str = "connectionId") -> ConnectionId:
     """The value as a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
     return ConnectionId(_matching(value, _CONNECTION, field, _CONNECTION_FORM))
@@ -102,6 +109,11 @@ def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
 def new_broadcast_id() -> BroadcastId:
     """A fresh id that sorts by the time it was made: 48 bits of milliseconds, then 80 bits of a random UUID."""
     return BroadcastId(f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}")
+
+
+def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:
+    """The one id for a source, of the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
+    return BroadcastId(f"{made_at:012x}{hashlib.sha256(source.encode()).hexdigest()[:20]}")
 
 
 def nth_partition(tenant: TenantId, number: int) -> Partition:

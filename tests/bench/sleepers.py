@@ -16,7 +16,7 @@ from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.results import Section, Table, at_most, times
 from tests.bench.visitors import open_session, put_tenant
-from tools.client.http import HttpApi
+from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Socket, open_socket
 
 SLEEPERS = (0, 2, 10, 100)
@@ -159,8 +159,12 @@ async def _sent(api: HttpApi, tenant: TenantId, alice: Guest, bob: Guest, second
     def sending(kind: str) -> Callable[[int, float], Coroutine[Any, Any, None]]:
         async def one(turn: int, due: float) -> None:
             arrives = bob.awaits(text := f"{kind} {turn} {due}")
-            await send(kind, text)
-            await found[kind].add(arrives, due)
+            try:
+                await send(kind, text)
+            except ApiError:
+                found[kind].failures += 1
+            else:
+                await found[kind].add(arrives, due)
 
         return one
 

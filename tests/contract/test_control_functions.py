@@ -147,7 +147,8 @@ def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:
     request = {"connectionId": "a=", "requestId": "r1", "authorizer": context}
     frame = deployment.invoke("default_route", {"requestContext": request, "body": "hello"})
     assert decode(frame["body"])["error"]["code"] == "NOT_JSON"
-    assert deployment.invoke("disconnect", {"requestContext": request}) == {"statusCode": 200}
+    closed = {"Records": [{"messageId": "m1", "body": f"{context['partition']} a="}]}
+    assert deployment.invoke("disconnect", closed) == {"batchItemFailures": []}
     assert deployment.rows("connections") == []
     assert deployment.account("REMOVE", row) == {"batchItemFailures": []}
     assert deployment.rows("partitions")[0]["connectionCount"] == {"N": "0"}

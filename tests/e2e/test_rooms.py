@@ -210,6 +210,27 @@ async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
     assert await scene.received([ann, stranger]) == [[], []]
 
 
+async def test_what_is_sent_again_with_its_id_is_said_once(scene: Scene) -> None:
+    """A client that got no answer may try again: it is acknowledged each time, and the room hears it once."""
+    ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
+    spoken = {"action": "sendmessage", "roomKey": "lobby", "content": "hello", "clientMessageId": "m1"}
+    ann.send_json(spoken)
+    ack, said = sorted([await ann.frame(), await ann.frame()], key=lambda frame: "action" in frame)
+    assert ack == {
+        "status": "Message sent!",
+        "messageId": said["messageId"],
+        "roomKey": "lobby",
+        "clientMessageId": "m1",
+    }
+    ann.send_json(spoken)
+    assert await ann.frame() == ack
+    ann.send_json(spoken | {"content": "goodbye"})
+    refusal = (await ann.frame())["error"]
+    assert refusal == {"code": "INVALID_FIELD", "message": "clientMessageId: was used for another message"}
+    assert await bob.frame() == said
+    assert await scene.received([ann, bob]) == [[], []]
+
+
 async def test_one_who_never_joined_leaves_without_a_trace(scene: Scene) -> None:
     """And keeps nobody from being told of those who did."""
     tenant = scene.tenant()

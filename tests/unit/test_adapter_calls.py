@@ -12,10 +12,10 @@ from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.codec import JsonText
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
-from loudhailer.conversation.dynamodb import DynamoInboxStore
-from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
+from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
 from loudhailer.errors import TransientError
-from loudhailer.ids import ChunkId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.ids import ChunkId, ClientMessageId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
@@ -29,6 +29,7 @@ KEY = ConnectionKey(FIRST, ConnectionId("a"))
 CONNECTION = Connection(KEY, S1, 100, 7_600)
 SAMPLE = Sample(1, "", 60)
 TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
+ATTEMPT = Attempt(ACME, "player ann", ClientMessageId("m1"), "hash", "r1", 1_000)
 MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), JsonText('"hello"'), PlayerId("bob"), 1_000, 2)
 COUNTER = connects_of_tenant(ACME)
 
@@ -101,6 +102,11 @@ def places(client: Any) -> DynamoPlaceStore:
 def inboxes(client: Any) -> DynamoInboxStore:
     """The store of inboxes."""
     return DynamoInboxStore(client, "table")
+
+
+def sent(client: Any) -> DynamoSentStore:
+    """The store of messages that clients may send again."""
+    return DynamoSentStore(client, "table")
 
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
@@ -182,6 +188,9 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
     ("Query", lambda client: inboxes(client).count(MESSAGE.inbox, 5)),
     ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
+    ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
+    ("UpdateItem", lambda client: sent(client).release(ATTEMPT)),
+    ("UpdateItem", lambda client: sent(client).finish(ATTEMPT)),
     (
         "TransactWriteItems",
         lambda client: DynamoRegister(client, "table", "table").record(

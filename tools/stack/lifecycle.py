@@ -47,6 +47,12 @@ AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
 
+LOST = (
+    "The local AWS that this stack had is gone, and what it held is lost: tenants that are no samples, sessions, open "
+    "connections, messages, accepted broadcasts and all reports. A new one takes its place."
+)
+"""The local AWS keeps its data in memory: a killed one takes them along."""
+
 _LONGEST_REASON = 300
 
 _CONTAINERS = 40
@@ -223,6 +229,8 @@ class Stack:
         self, ports: Ports, remembered: StackState | None, engine: Engine | None, held: ExitStack
     ) -> tuple[StackState, _NewCloud]:
         """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
+        if remembered is not None and remembered.seeded:
+            self.terminal.say(LOST)
         for name in (GATEWAY, AWS):
             self.processes.stop(name)
         self.directory.forget_cloud()

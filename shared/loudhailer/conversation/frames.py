@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 from loudhailer import codec
 from loudhailer.codec import JsonText
-from loudhailer.ids import ConnectionId, PlayerId, RoomKey
+from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
 ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
 """The actions that a frame may name: the routes of the API, and what its default route answers."""
+
+_ACCEPTED = "Message sent!"
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
@@ -33,16 +35,28 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
-def ack_frame(message_id: str, message: JsonText, source: PlayerId, destination: PlayerId) -> str:
+def ack_frame(
+    message_id: str,
+    message: JsonText,
+    source: PlayerId,
+    destination: PlayerId,
+    client_message_id: ClientMessageId | None = None,
+) -> str:
     """Tells the sender of a direct message that it is stored."""
+    ack: dict[str, Any] = {
+        "status": _ACCEPTED,
+        "messageId": message_id,
+        "message": codec.verbatim(message),
+        "srcPlayerId": source,
+        "destinationPlayerId": destination,
+    }
+    return codec.encode_text(ack | ({"clientMessageId": client_message_id} if client_message_id else {}))
+
+
+def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
+    """Tells the sender of a room message that it is accepted."""
     return codec.encode_text(
-        {
-            "status": "Message sent!",
-            "messageId": message_id,
-            "message": codec.verbatim(message),
-            "srcPlayerId": source,
-            "destinationPlayerId": destination,
-        }
+        {"status": _ACCEPTED, "messageId": message_id, "roomKey": room, "clientMessageId": client_message_id}
     )
 
 
@@ -60,9 +74,23 @@ class Speaker(NamedTuple):
     player_id: PlayerId | None
 
 
-def said_frame(room: RoomKey, nickname: NickName, content: JsonText, sent_at: int, speaker: Speaker) -> str:
-    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
-    return _room_frame("sendmessage", room, nickname, speaker, content=codec.verbatim(content), sentAt=sent_at)
+def said_frame(
+    room: RoomKey,
+    nickname: NickName,
+    content: JsonText,
+    sent_at: int,
+    speaker: Speaker,
+    *,
+    message_id: str | None = None,
+) -> str:
+    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
+
+    What its sender may send again has a `message_id`, by which a duplicate is known.
+    """
+    said = {"content": codec.verbatim(content), "sentAt": sent_at}
+    return _room_frame(
+        "sendmessage", room, nickname, speaker, **said, **({} if message_id is None else {"messageId": message_id})
+    )
 
 
 def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:

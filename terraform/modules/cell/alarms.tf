@@ -15,6 +15,7 @@ locals {
       outcome     = "settle does not take outcomes: reports lag behind, deliveries do not"
       undelivered = "settle does not take what could not be handled: reports do not end"
       inbox       = "relay_message does not deliver an inbox, or not fast enough"
+      disconnect  = "disconnect does not delete the rows of connections that closed, or not fast enough"
     },
     {
       for name, queue in module.messaging.queues : name =>

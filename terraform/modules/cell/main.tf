@@ -63,13 +63,13 @@ module "websocket_api" {
   authorizer           = module.authorizer.alias
   throttle             = local.inbound
   queue_routes         = module.messaging.routes
+  disconnect_queue     = { queue_name = aws_sqs_queue.disconnect.name, role_arn = aws_iam_role.disconnect_sender.arn }
 
   routes = {
-    "$connect"    = { alias = module.connect.alias }
-    "$disconnect" = { alias = module.disconnect.alias }
-    "$default"    = { alias = module.default_route.alias, reply = true }
-    joinroom      = { alias = module.join_room.alias, reply = true }
-    sendmessage   = { alias = module.send_message.alias, reply = true }
+    "$connect"  = { alias = module.connect.alias }
+    "$default"  = { alias = module.default_route.alias, reply = true }
+    joinroom    = { alias = module.join_room.alias, reply = true }
+    sendmessage = { alias = module.send_message.alias, reply = true }
   }
 }
 

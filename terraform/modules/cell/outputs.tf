@@ -25,6 +25,7 @@ locals {
     {
       dead-letter-fifo    = module.messaging.dead_letter
       accounting-failure  = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+      disconnect          = { url = aws_sqs_queue.disconnect.url, arn = aws_sqs_queue.disconnect.arn }
       inbox               = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
       inbox-failure       = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
       presence-failure    = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }

@@ -21,7 +21,8 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection
 from loudhailer.conversation.exchange import Exchange, Part, Respond
-from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.memory import MemoryInboxStore, MemorySentStore
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.queues.consumer import Record
@@ -62,9 +63,10 @@ def send_message() -> SendMessage:
     """Direct and room messages."""
     broadcasts = MemoryBroadcastStore()
     announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
+    once = Once(MemorySentStore(), clock=lambda: NOW)
     return SendMessage(
-        Direct(MemoryInboxStore(), MemoryPlaceStore(), messages_per_inbox=1_000, lifetime_seconds=600),
-        SayInRoom(rooms(), MemoryOrderedSender(), posts(), broadcasts, announce, endpoint=ENDPOINT),
+        Direct(MemoryInboxStore(), MemoryPlaceStore(), once, messages_per_inbox=1_000, lifetime_seconds=600),
+        SayInRoom(rooms(), MemoryOrderedSender(), posts(), broadcasts, announce, once=once, endpoint=ENDPOINT),
     )
 
 

@@ -11,8 +11,9 @@ from functions.send_message.send_message import SendMessage
 from loudhailer.codec import JsonText, decode, decode_object, json_text
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import PASSED_ON
-from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.memory import MemoryInboxStore, MemorySentStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.once import Once
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
 from loudhailer.places.memory import MemoryPlaceStore
@@ -34,7 +35,9 @@ class World:
 
     def __init__(self) -> None:
         self.inboxes = MemoryInboxStore()
-        direct = Direct(self.inboxes, MemoryPlaceStore(), messages_per_inbox=3, lifetime_seconds=LIFETIME)
+        self.now = NOW
+        once = Once(MemorySentStore(), clock=lambda: self.now)
+        direct = Direct(self.inboxes, MemoryPlaceStore(), once, messages_per_inbox=3, lifetime_seconds=LIFETIME)
         self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
 
     def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:
@@ -73,6 +76,31 @@ def test_a_direct_message_is_stored_and_acknowledged(world: World, counted: Coun
     inbox = Inbox(TENANT, PlayerId("2"))
     assert world.stored == [DirectMessage(inbox, expected, JsonText('"Hello"'), PLAYER, sent_at, NOW + LIFETIME)]
     assert counted["MessageStored"] == 1
+
+
+def test_a_retry_is_stored_once_and_acknowledged_again(world: World) -> None:
+    """Also when the first one was delivered, and deleted, meanwhile."""
+    frame = SEED_FRAME | {"clientMessageId": "m1"}
+    ack = world.send(frame, request_id="r1", received_at=NOW * 1_000)
+    assert ack["messageId"] == message_id(NOW * 1_000, "r1")
+    assert ack["clientMessageId"] == "m1"
+    assert len(world.stored) == 1
+    world.inboxes.rows.clear()
+    assert world.send(frame, request_id="r2", received_at=NOW * 1_000 + 700) == ack
+    assert world.stored == []
+
+
+def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: World) -> None:
+    """The retry stores the message under the first one's id."""
+    frame = SEED_FRAME | {"clientMessageId": "m1"}
+    world.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.send(frame, request_id="r1", received_at=NOW * 1_000)
+    world.inboxes.down = False
+    world.now += 15
+    ack = world.send(frame, request_id="r2", received_at=NOW * 1_000 + 15_000)
+    assert [(one.message_id, one.sent_at) for one in world.stored] == [(ack["messageId"], NOW * 1_000)]
+    assert ack["messageId"] == message_id(NOW * 1_000, "r1")
 
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_MESSAGE_BYTES - 2)])

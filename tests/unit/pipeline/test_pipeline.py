@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -160,7 +161,7 @@ class World:
             executor=AtOnce(),
             clock=self.clock,
         )
-        settle = Settle(broadcasts, connections, clock=self.clock)
+        settle = Settle(broadcasts, connections, queues["outcome"], clock=self.clock)
         post_message = PostMessage(
             self.clients,
             MemoryOrderedSender(),
@@ -179,7 +180,7 @@ class World:
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
             "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, settle, dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:

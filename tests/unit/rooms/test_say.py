@@ -1,6 +1,7 @@
 """What is said in a room, and who hears it."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,15 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement, Priority
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.exchange import PASSED_ON
+from loudhailer.conversation.memory import MemorySentStore
+from loudhailer.conversation.model import Attempt
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import RoomKey, TenantId
+from loudhailer.rooms.model import Membership, nickname
 from loudhailer.tenancy.model import posts_of_tenant
+from loudhailer.tenancy.posts import PostBudget
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
@@ -31,7 +37,9 @@ class Talk(World):
     def __init__(self) -> None:
         super().__init__()
         self.broadcasts, self.topic = MemoryBroadcastStore(), MemoryTopic()
-
+        self.sent = MemorySentStore()
+        self.requests = 0
+        self.seconds_later = 0
         self.said_in: dict[int, SayInRoom] = {}
         self.caller: dict[str, Any] = {}
 
@@ -44,11 +52,16 @@ class Talk(World):
     def say_text(self, one: ConnectionKey, text: str) -> Any:
         """What the one who sends a frame of this text is answered."""
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
+        once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
         say = self.said_in.setdefault(
             id(self.sender),
-            SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, endpoint=ENDPOINT),
+            SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, once=once, endpoint=ENDPOINT),
         )
-        answer = say(caller(one, **self.caller), codec.decode_object(text, verbatim=PASSED_ON))
+        sender = caller(one, **self.caller)
+        if "clientMessageId" in text:
+            self.requests += 1
+            sender = replace(sender, request_id=f"r{self.requests}")
+        answer = say(sender, codec.decode_object(text, verbatim=PASSED_ON))
         return None if answer is None else codec.decode(answer)
 
     @property
@@ -219,6 +232,54 @@ def test_what_the_topic_did_not_take_is_not_said(talk: Talk) -> None:
         talk.say(everyone[0])
 
 
+MESSAGE_ID = f"{NOW * 1000:013d}-r1"
+ACK = {"status": "Message sent!", "messageId": MESSAGE_ID, "roomKey": "red", "clientMessageId": "m1"}
+
+
+def test_what_a_client_gave_an_id_is_acknowledged_and_said_once(talk: Talk) -> None:
+    """A retry over another connection of the session, too; the frame says by which id a duplicate is known."""
+    ann, bob = talk.join("ann", "bob")
+    assert [talk.say(one, clientMessageId="m1") for one in (ann, ann, bob)] == [ACK] * 3
+    heard = [said("ann") | {"messageId": MESSAGE_ID}]
+    assert talk.posted == {"ann": heard, "bob": heard}
+
+
+def test_a_retry_in_a_large_room_makes_no_second_broadcast(talk: Talk) -> None:
+    """It is acknowledged like the first."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    assert [talk.say(everyone[0], clientMessageId="m1") for _ in range(3)] == [ACK] * 3
+    (announcement,) = talk.announced
+    assert codec.decode(announcement.frame) == said("c0000") | {"messageId": MESSAGE_ID}
+
+
+@pytest.mark.parametrize("announced", [False, True], ids=["before the topic has it", "after the topic has it"])
+def test_an_attempt_that_died_in_a_large_room_leaves_one_broadcast(talk: Talk, *, announced: bool) -> None:
+    """The attempt that takes it over finds the broadcast of the first one by its id."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    talk.sent.finish = _down  # type: ignore[method-assign]  # it dies here at the latest
+    talk.topic.down = not announced
+    with pytest.raises(TransientError):
+        talk.say(everyone[0], clientMessageId="m1")
+    talk.topic.down = False
+    del talk.sent.finish
+    talk.seconds_later = 15
+    assert talk.say(everyone[0], clientMessageId="m1") == ACK
+    assert len({announcement.broadcast_id for announcement in talk.announced}) == 1
+    assert len(talk.announced) == 1
+
+
+def _down(attempt: Attempt) -> None:  # noqa: ARG001  # as the store has it
+    raise TransientError("the table is down")
+
+
+def test_a_refusal_uses_no_id(talk: Talk) -> None:
+    """One who was not in the room may join it and send the same frame."""
+    (ann,) = talk.connect("ann")
+    assert talk.say(ann, clientMessageId="m1")["error"]["code"] == "NOT_IN_ROOM"
+    talk.rooms.join(ann, Membership(RED, nickname("ann")))
+    assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}
+
+
 TOO_MANY = {"message": "Too Many Requests", "connectionId": "c0000=", "requestId": "request"}
 
 
@@ -294,3 +355,17 @@ def test_a_room_that_is_larger_than_the_budget_is_spoken_in_once_a_minute(talk: 
     members = talk.crowd(SMALL_ROOM + 50)
     talk.caller = {"posts_per_minute": 100}
     assert [talk.say(members[0]) for _ in range(3)] == [None, TOO_MANY, TOO_MANY]
+
+
+def test_a_budget_that_is_used_up_uses_no_id(talk: Talk) -> None:
+    """The client may send the frame again in the next minute; what is accepted costs nothing again."""
+    ann, _ = talk.join("ann", "bob")
+    talk.caller = {"posts_per_minute": 4}
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    refused = talk.say(ann, clientMessageId="m1")
+    assert (refused["message"], refused["requestId"]) == ("Too Many Requests", "r2")
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    talk.caller, talk.limits.minutes = {}, Counter()
+    talk.posts = PostBudget(talk.limits, session_share=0.5, clock=lambda: NOW)
+    talk.said_in.clear()
+    assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}

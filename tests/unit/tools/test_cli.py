@@ -228,6 +228,28 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     assert outcomes == []
 
 
+def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new local AWS may be at another port, or name its APIs otherwise; the exit code says that the stack runs."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+
+    def applied(http_url: str) -> StackState:
+        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2"}
+        return StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
+
+    def up(stack: Stack, *_: object, **__: object) -> bool:
+        save_state(stack.directory.state_file, applied("http://127.0.0.1:1/new"))
+        return False
+
+    save_state(directory.state_file, applied("http://127.0.0.1:1/old"))
+    monkeypatch.setattr(Stack, "up", up)
+    first, second = run("up"), run("up")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "The URLs are no longer those of before." in first.output
+    assert "http://127.0.0.1:1/new" in first.output
+    assert "The URLs" not in second.output
+
+
 @pytest.mark.parametrize("command", ["up", "down", "demo"])
 def test_a_state_directory_that_cannot_be_made_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str

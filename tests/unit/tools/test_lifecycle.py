@@ -20,7 +20,7 @@ from tools.image.build import Image
 from tools.image.engine import Engine
 from tools.stack import lifecycle
 from tools.stack.directory import StackDirectory
-from tools.stack.lifecycle import AWS, GATEWAY, TERRAFORM, Packaging, Ports, Stack
+from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
 from tools.stack.project import Project
 from tools.stack.state import StackState, save_state
@@ -201,6 +201,29 @@ def test_a_killed_local_aws_takes_terraforms_state_with_it(stack: Stack, terrafo
     assert not stack.directory.hub.state.exists()
     assert terraform.calls == [*APPLY, *APPLY]
     assert process_of(stack, GATEWAY) != gateway
+
+
+def test_up_says_what_a_killed_local_aws_took_with_it(
+    stack: Stack, terraform: TerraformStandIn, written: io.StringIO
+) -> None:
+    """Once, and before anything of the old stack goes; what is not begun with yet cannot be lost."""
+    stack.up()
+    process_of(stack, AWS).kill()
+    stack.up()
+    assert written.getvalue().count(LOST) == 0
+    stack.seed(lambda: None)
+    assert not stack.up()
+    assert written.getvalue().count(LOST) == 0
+    process_of(stack, AWS).kill()
+    terraform.fail("apply", "no")
+    with pytest.raises(OperatorError):
+        stack.up()
+    assert written.getvalue().count(LOST) == 1
+    terraform.succeed("apply")
+    assert stack.up()
+    assert written.getvalue().count(LOST) == 1
+    for lost in ("tenants", "sessions", "connections", "messages", "accepted broadcasts", "reports"):
+        assert lost in LOST
 
 
 def test_a_process_that_took_over_the_id_is_not_taken_for_the_local_aws(

@@ -453,6 +453,15 @@ run "a_worker_may_send_back_what_is_left_of_a_chunk" {
   }
 }
 
+run "settle_may_send_back_outcomes_that_it_has_no_time_for" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
+  }
+}
+
 run "every_silo_has_a_consumer_of_its_own" {
   command = plan
 
@@ -559,7 +568,7 @@ run "every_queue_of_work_and_of_failures_has_its_alarm" {
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
     error_message = "Every queue of work must be watched, each shard's and each silo's among them."
   }
