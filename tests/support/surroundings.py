@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from tests.support.aws import SECRET
 from tests.support.lambda_environment import ACCOUNT, VARIABLES
 from tests.support.management_api import ManagementApi, running
 from tests.support.tables import KEYS, TableKind, create_table
@@ -103,7 +104,7 @@ def made(aws: Callable[[str], Any], endpoint: str) -> Iterator[Surroundings]:
     aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
     aws("iam").put_role_policy(RoleName=role, PolicyName="rows", PolicyDocument=_policy(rights))
     with running() as api:
-        here = {"AWS_ENDPOINT_URL": endpoint, "CALLBACK_ENDPOINT": api.endpoint}
+        here = {"AWS_ENDPOINT_URL": endpoint, "AWS_SECRET_ACCESS_KEY": SECRET, "CALLBACK_ENDPOINT": api.endpoint}
         yield Surroundings(aws, {**named, **tables, **here}, api, name)
 
 
