@@ -7,7 +7,7 @@ SHELL := bash
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
-CHECKOV := LOG_LEVEL=ERROR UV_TOOL_DIR=.tools/uv-tools $(RUN) uv tool run --quiet --python .venv/bin/python checkov==3.3.30 # apart: it pins old packages
+CHECKOV := LOG_LEVEL=ERROR tools/bootstrap uv run --frozen --quiet --python .venv/bin/python --project tools/checkov checkov
 TEXTS := git grep -zIl --untracked '' | xargs -0
 NODE_MODULES := tests/node_modules/.package-lock.json
 BROWSERS := chromium chromium-browser google-chrome
@@ -31,10 +31,11 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 
 ##@ Test
 
-# File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot.
+# File by file, in this order, the longest first. The fast suites keep two cores busy; the slow ones wait for Terraform's
+# provider a lot.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
 FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
-SLOW := --numprocesses=3 tests/integration tests/terraform tests/e2e
+SLOW := --numprocesses=4 tests/e2e tests/integration tests/terraform
 DAILY := -m 'not nightly' --emulator-if-changed
 
 .PHONY: test
@@ -138,7 +139,7 @@ dockerfiles: ## Dockerfiles.
 	$(RUN) hadolint images/*/Dockerfile
 
 .PHONY: infrastructure
-infrastructure: ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
+infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
 	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
 
 .PHONY: format

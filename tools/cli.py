@@ -1,7 +1,6 @@
 """The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
 
 import asyncio
-import errno
 import os
 import re
 import signal
@@ -15,18 +14,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Never
 
-import aiohttp
 import typer
 import uvloop
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
-from typer.core import TyperGroup
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.audience import to_wire
 from loudhailer.broadcast.report import Report
-from loudhailer.errors import InvalidFieldError, LoudhailerError
-from tools.client.http import ApiError, HttpApi
+from tools.client.http import HttpApi
+from tools.commands import Commands, require_text
 from tools.console import Terminal
 from tools.demo.performance import Performance
 from tools.demo.scenario import Scenario
@@ -35,10 +31,11 @@ from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
 from tools.operations.deployment import Deployment
+from tools.operations.erasing import Erasing, Stores
 from tools.operations.logs import LogReader, chosen, rendered
 from tools.operations.overview import overview
 from tools.operations.redriving import Redrive
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, new_session_key, put, require_silo
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
 from tools.release.commands import app as release_app
@@ -68,41 +65,6 @@ _NoTemplate = Annotated[
 _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
 _TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
-_INTERRUPTED = 128 + signal.SIGINT
-_OF_THE_MACHINE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
-}
-"""Why a file cannot be written; any other error of the system is a fault of the code."""
-
-
-class Commands(TyperGroup):
-    """The commands; whatever ends one of them becomes a sentence and an exit code."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # Typer's context is click's
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except OperatorError as error:
-            Terminal().fail(error)
-        except InvalidFieldError as error:
-            Terminal().fail(OperatorError(f"{error}."))
-        except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
-            Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
-        except OSError as error:
-            if error.errno not in _OF_THE_MACHINE:
-                raise
-            file = error.filename or "A file"
-            Terminal().fail(
-                OperatorError(
-                    f"{file} cannot be written or read: {error.strerror}.",
-                    "Free some space or make it accessible, or choose another folder with --state-dir.",
-                )
-            )
-        except KeyboardInterrupt:
-            Terminal().say("Interrupted.")
-            raise typer.Exit(_INTERRUPTED) from None
-        raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
@@ -155,6 +117,7 @@ def prepare(
     """Find the stack that the command is for."""
     if _STACK_NAME.fullmatch(stack) is None:
         raise OperatorError("--stack must be 1 to 32 lowercase letters, digits and dashes.")
+    require_text("The state directory", str(state_dir))
     context.obj = Workplace(state_dir, stack, Terminal())
 
 
@@ -171,13 +134,16 @@ def up(
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
 ) -> None:
-    """Start the local stack, or bring it up to date."""
+    """Start the local stack, or bring it up to date; exit code 0 once it runs, also in place of one that was lost."""
     workplace: Workplace = context.obj
     stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=_templates(unwanted=no_template))
     with workplace.held(stack):
+        before = stack.state()
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)
         state = stack.state()
         deployment = Deployment.of(state)
+        if before is not None and before.applied is not None and _urls(Deployment.of(before)) != _urls(deployment):
+            workplace.terminal.say("The URLs are no longer those of before.")
         if changed or (state is not None and not state.seeded):
             stack.seed(lambda: _put_sample_tenants(deployment))
         else:
@@ -268,11 +234,12 @@ def broadcast(
     """Publish a broadcast, and follow its report."""
     workplace: Workplace = context.obj
     audience = audience_of(everyone=everyone, tenant=tenant, room=room, player=player, session=session)
+    text = message_of(message)
     deployment = workplace.deployment()
 
     async def publish() -> Report | None:
         async with HttpApi(deployment.http_url) as api:
-            broadcast_id = await api.publish(to_wire(audience), message_of(message))
+            broadcast_id = await api.publish(to_wire(audience), codec.verbatim(text))
             workplace.terminal.show(broadcast_id)
             if not follow:
                 return None
@@ -359,11 +326,18 @@ def terraform(context: typer.Context) -> None:
 def list_tenants(context: typer.Context) -> None:
     """Show all tenants and their limits."""
     workplace: Workplace = context.obj
-    rows = [tenant.to_wire() for tenant in workplace.deployment().tenants.everyone()]
-    table = Table(*SAMPLE_TENANTS[0].to_wire())
-    for row in rows:
-        table.add_row(*map(str, row.values()))
+    deployment = workplace.deployment()
+    tenants = deployment.tenants
+    table = Table(*SAMPLE_TENANTS[0].to_wire(), "silo")
+    for tenant in tenants.everyone():
+        table.add_row(*map(str, tenant.to_wire().values()), str(deployment.has_silo(tenant.tenant_id)))
     workplace.terminal.show(table)
+    for stone in tenants.tombstones():
+        if stone.erased_at is None:
+            key = stone.tenant_id
+            workplace.terminal.say(
+                f"Tenant {key} is being erased; complete that with `loudhailer tenant delete {key}`."
+            )
 
 
 @tenant_app.command("put")
@@ -376,8 +350,26 @@ def put_tenant(
     tenant_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of all its sessions.")] = None,
     session_per_minute: Annotated[int | None, typer.Option(help="Attempts to connect, of one session.")] = None,
     messages_per_minute: Annotated[int | None, typer.Option(help="Messages.")] = None,
+    tenant_sessions: Annotated[int | None, typer.Option(help="Sessions that live at the same time.")] = None,
+    posts_per_minute: Annotated[
+        int | None,
+        typer.Option(help="Posts that messages to rooms may cause; by default 100 a message."),
+    ] = None,
     session_ttl: Annotated[int | None, typer.Option(help="Seconds that an idle session lives.")] = None,
-    silo: Annotated[bool | None, typer.Option(help="Whether its messages have a queue of their own.")] = None,
+    silo: Annotated[bool | None, typer.Option(help="Only if Terraform has made it a queue of its own, or not.")] = None,
+    session_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-session-key", help="Hide the ids of sessions by a new key: clients must put their sessions again."
+        ),
+    ] = False,
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once",
+            help="Use the id of a tenant that was just erased, though broadcasts to it may be on their way.",
+        ),
+    ] = False,
 ) -> None:
     """Make a tenant, or change the limits that are named."""
     workplace: Workplace = context.obj
@@ -387,24 +379,31 @@ def put_tenant(
         tenant_per_minute=tenant_per_minute,
         session_per_minute=session_per_minute,
         messages_per_minute=messages_per_minute,
+        tenant_sessions=tenant_sessions,
+        posts_per_minute=posts_per_minute,
         session_seconds=session_ttl,
-        silo=silo,
+        session_key=new_session_key() if session_key else None,
     )
     tenant_id = ids.tenant_id(tenant)
-    tenants = workplace.deployment().tenants
-    tenants.put(change.applied_to(tenant_id, tenants.get(tenant_id)))
+    deployment = workplace.deployment()
+    require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
+    put(deployment.tenants, change, tenant_id, now=time.time(), at_once=at_once)
     workplace.terminal.say(f"Tenant {tenant_id} is put.")
 
 
 @tenant_app.command("delete")
 def delete_tenant(context: typer.Context, tenant: str) -> None:
-    """Delete a tenant; its open connections stay until they end."""
+    """End a tenant's sessions and erase all that it has; run it again if it was interrupted."""
     workplace: Workplace = context.obj
     tenant_id = ids.tenant_id(tenant)
-    tenants = workplace.deployment().tenants
-    if tenants.get(tenant_id) is None:
-        raise OperatorError(f"There is no tenant {tenant_id}.", "See `loudhailer tenant list`.")
-    tenants.delete(tenant_id)
+    stores = Stores.of(workplace.deployment())
+    with workplace.terminal.bar(f"Erasing {tenant_id}") as bar:
+        erasing = Erasing(stores, tenant_id, lambda done, kind: bar.update(done, None, kind))
+        erasing()
+    table = Table("erased", "number")
+    for kind, number in sorted(erasing.erased.items()):
+        table.add_row(kind, str(number))
+    workplace.terminal.show(table if table.rows else "It had nothing but its limits.")
     workplace.terminal.say(f"Tenant {tenant_id} is deleted.")
 
 
@@ -472,15 +471,22 @@ def _put_sample_tenants(deployment: Deployment) -> None:
     tenants = deployment.tenants
     for tenant in SAMPLE_TENANTS:
         if tenants.get(tenant.tenant_id) is None:
-            tenants.put(tenant)
+            tenants.put(keyed(tenant))
+
+
+def _urls(deployment: Deployment) -> dict[str, str]:
+    return {
+        "Web page": f"{deployment.http_url}/",
+        "HTTP API": deployment.http_url,
+        "WebSocket": deployment.websocket_url,
+        "local AWS": deployment.aws_endpoint,
+    }
 
 
 def _addresses(deployment: Deployment) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("Web page", f"{deployment.http_url}/")
-    table.add_row("HTTP API", deployment.http_url)
-    table.add_row("WebSocket", deployment.websocket_url)
-    table.add_row("local AWS", deployment.aws_endpoint)
+    for name, url in _urls(deployment).items():
+        table.add_row(name, url)
     return table
 
 

@@ -69,11 +69,16 @@ class Authorizer:
         }
 
     def _identified(self, query: Mapping[str, str]) -> tuple[Tenant, Session]:
-        tenant_id, session_id = ids.tenant_id(query["tenantId"]), ids.session_id(query["sessionId"])
+        tenant_id, secret = ids.tenant_id(query["tenantId"]), ids.session_secret(query["sessionId"])
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             raise _Denied("the tenant is unknown")
-        session = self._sessions.get(tenant_id, session_id)
+        session = self._sessions.get(tenant_id, tenant.session_id_of(secret))
+        if session is None:
+            # It may be kept under a key that the tenant has got since it was remembered.
+            again = self._tenants.reread(tenant_id)
+            if again is not None and again.session_key != tenant.session_key:
+                tenant, session = again, self._sessions.get(tenant_id, again.session_id_of(secret))
         if session is None:
             raise _Denied("the session is unknown")
         if not session.is_live(self._clock()):
@@ -98,6 +103,7 @@ def _context(tenant: Tenant, session: Session, partition: ids.Partition) -> dict
         "tenantPerMinute": tenant.tenant_per_minute,
         "sessionTTL": tenant.session_seconds,
         "messagesPerMinute": tenant.messages_per_minute,
+        "postsPerMinute": tenant.post_budget,
         "sessionConnections": len(session.connections),
     }
     if session.player_id is not None:

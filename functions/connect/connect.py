@@ -2,11 +2,14 @@
 
 In the order of refusal:
 
-1. the tenant's total: one connection is reserved, and given back on any later refusal;
+1. the session's attempts in this minute, counted whatever becomes of them; it gets a share of the tenant's at most;
 2. the session's connections, as the authorizer has just seen them; if it was full, it is read again;
-3. the tenant's attempts in this minute;
-4. the session's attempts in this minute;
-5. the session's connections again, in the transaction that records the connection: this is what holds in a race.
+3. the tenant's attempts in this minute: those that its sessions were let through with;
+4. the tenant's total: one connection is reserved;
+5. the session's connections again, in the transaction that records the connection: this is what holds in a race. If it
+   refuses, the reserved connection is given back.
+
+So what a session is refused costs one write, and nobody else anything. A session that floods is ended: see `Attempts`.
 
 The answer to a refusal is 429, and its body names the limit. API Gateway passes a body on only where a route has a
 response, which `$connect` has none of, so a client of AWS sees the status alone: the log and a metric name the limit.
@@ -29,8 +32,16 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.model import Session, connects_of_session, connects_of_tenant
+from loudhailer.tenancy.attempts import Attempts
+from loudhailer.tenancy.model import Session, connects_of_session, connects_of_tenant, share_of
 from loudhailer.tenancy.port import LimitStore, SessionStore
+
+SUBPROTOCOL = "loudhailer.v1"
+"""The WebSocket subprotocol that a client may offer: a browser that offers any fails unless one of them is chosen.
+
+No other name is ever answered: some clients put a token there, which must not come back. API Gateway hands on what
+`$connect` answers: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
+"""
 
 _ATTEMPTS = 5
 _LONGEST_PAUSE_SECONDS = 0.1
@@ -38,7 +49,11 @@ _LONGEST_PAUSE_SECONDS = 0.1
 _LOOKED_AT = 100
 """Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
 
+_LOOKS = 10
+"""Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
+
 _RECORDED: dict[str, Any] = {"statusCode": 200}
+_CHOSEN = {"headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
 _SESSION_OVER: dict[str, Any] = {"statusCode": 403}
 _FAILED: dict[str, Any] = {"statusCode": 500}
 
@@ -46,17 +61,17 @@ _FAILED: dict[str, Any] = {"statusCode": 500}
 class _Limit(StrEnum):
     """The limits, in the order of refusal, by the names of the tenants' table."""
 
-    TENANT_CONNECTIONS = "tenantConnections"
+    SESSION_MINUTE = "sessionPerMinute"
     SESSION_CONNECTIONS = "connectionsPerSession"
     TENANT_MINUTE = "tenantPerMinute"
-    SESSION_MINUTE = "sessionPerMinute"
+    TENANT_CONNECTIONS = "tenantConnections"
 
 
 _METRICS = {
-    _Limit.TENANT_CONNECTIONS: "TenantConnectionsReached",
+    _Limit.SESSION_MINUTE: "SessionPerMinuteReached",
     _Limit.SESSION_CONNECTIONS: "ConnectionsPerSessionReached",
     _Limit.TENANT_MINUTE: "TenantPerMinuteReached",
-    _Limit.SESSION_MINUTE: "SessionPerMinuteReached",
+    _Limit.TENANT_CONNECTIONS: "TenantConnectionsReached",
 }
 
 
@@ -97,7 +112,7 @@ class _Handshake:
 
 
 class Connect:
-    """Answers one `$connect`."""
+    """Answers one `$connect`; `session_share` is what a session gets of its tenant's minute at most."""
 
     def __init__(
         self,
@@ -106,6 +121,7 @@ class Connect:
         connections: ConnectionStore,
         sessions: SessionStore,
         *,
+        session_share: float,
         clock: Callable[[], float],
         pause: Callable[[float], None],
         random: Random,
@@ -114,6 +130,8 @@ class Connect:
         self._register = register
         self._connections = connections
         self._sessions = sessions
+        self._attempts = Attempts(sessions, limits)
+        self._session_share = session_share
         self._clock = clock
         self._pause = pause
         self._random = random
@@ -124,30 +142,26 @@ class Connect:
         connection = handshake.connection
         with logger.append_context_keys(tenant_id=connection.tenant_id, connection_id=connection.key.connection_id):
             try:
-                return self._admit(handshake)
+                answer = self._admit(handshake)
             except TransientError:
                 count("ConnectionFailed")
                 logger.exception("connection not recorded")
                 return _FAILED
+        return answer | _CHOSEN if answer is _RECORDED and _offers_subprotocol(event) else answer
 
     def _admit(self, handshake: _Handshake) -> dict[str, Any]:
         tenant = handshake.connection.tenant_id
-        if not self._limits.reserve(tenant, handshake.tenant_connections):
-            return _over(_Limit.TENANT_CONNECTIONS)
-        try:
-            entry = self._check(handshake)
-        except TransientError:
-            self._give_back(tenant)
-            raise
+        entry = self._check(handshake)
         if entry is None:
             entry = self._record(handshake)
-        if entry is Entry.RECORDED:
-            count("ConnectionRecorded")
-            return _RECORDED
-        self._give_back(tenant)
+            if entry is not Entry.RECORDED:
+                self._give_back(tenant)
         match entry:
             case _Limit():
                 return _over(entry)
+            case Entry.RECORDED:
+                count("ConnectionRecorded")
+                return _RECORDED
             case Entry.RECORDED_BEFORE:
                 return _RECORDED
             case Entry.SESSION_FULL:
@@ -160,19 +174,23 @@ class Connect:
                 raise TransientError(f"the session was contended in {_ATTEMPTS} attempts")
 
     def _check(self, handshake: _Handshake) -> Entry | _Limit | None:
-        """Why the connection cannot be recorded, as far as can be told before; None if it may try."""
-        if handshake.session_is_full and (reason := self._look_into_session(handshake)):
-            return reason
+        """Why the connection cannot be recorded, as far as can be told before; None if a place is reserved for it."""
         connection = handshake.connection
-        tenant, now = connection.tenant_id, connection.connected_at
+        tenant, session, now = connection.tenant_id, connection.session_id, connection.connected_at
+        limit = min(handshake.session_per_minute, share_of(handshake.tenant_per_minute, self._session_share))
+        counter = connects_of_session(tenant, session)
+        attempts = self._attempts.count(tenant, session, counter, limit=limit, now=now)
+        if attempts > limit:
+            return _Limit.SESSION_MINUTE
+        if handshake.session_is_full and (reason := self._look_into_session(handshake, closely=attempts <= _LOOKS)):
+            return reason
         if self._limits.count_in_minute(connects_of_tenant(tenant), now) > handshake.tenant_per_minute:
             return _Limit.TENANT_MINUTE
-        attempts = connects_of_session(tenant, connection.session_id)
-        if self._limits.count_in_minute(attempts, now) > handshake.session_per_minute:
-            return _Limit.SESSION_MINUTE
+        if not self._limits.reserve(tenant, handshake.tenant_connections):
+            return _Limit.TENANT_CONNECTIONS
         return None
 
-    def _look_into_session(self, handshake: _Handshake) -> Entry | _Limit | None:
+    def _look_into_session(self, handshake: _Handshake, *, closely: bool) -> Entry | _Limit | None:
         """Why a session that was full takes no connection; None if it has room, by now or because it was healed."""
         connection = handshake.connection
         session = self._sessions.get(connection.tenant_id, connection.session_id)
@@ -181,7 +199,7 @@ class Connect:
         if connection.key in session.connections:
             return Entry.RECORDED_BEFORE
         missing = len(session.connections) - handshake.connections_per_session + 1
-        if missing > 0 and self._heal(session, connection.connected_at) < missing:
+        if missing > 0 and not (closely and self._heal(session, connection.connected_at) >= missing):
             return _Limit.SESSION_CONNECTIONS
         return None
 
@@ -227,6 +245,12 @@ class Connect:
         except TransientError:
             count("ReservationKept")
             logger.exception("the reserved connection was not given back; reconcile takes it off")
+
+
+def _offers_subprotocol(event: Mapping[str, Any]) -> bool:
+    headers: Mapping[str, list[str]] = event.get("multiValueHeaders") or {}
+    offers = [offer for name, values in headers.items() if name.lower() == "sec-websocket-protocol" for offer in values]
+    return any(name.strip() == SUBPROTOCOL for offer in offers for name in offer.split(","))
 
 
 def _over(limit: _Limit) -> dict[str, Any]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _IS_NEW = "attribute_not_exists(connectionId)"
 _LIVE = "sessionTTL > :now"
 _HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
+_UNBOUND = "attribute_not_exists(playerId)"
+_BOUND_TO = "playerId = :player"
+"""Who was let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
+
 _REFUSED = "ConditionalCheckFailed"
 
 
@@ -31,6 +35,16 @@ class DynamoRegister(Register):
         """See `Register.record`."""
         if connections_per_session < 1:
             return Entry.SESSION_FULL
+        values: dict[str, Any] = {
+            ":expiresAt": {"N": str(session_expires_at)},
+            ":connection": {"SS": [connection.key.in_session()]},
+            ":now": {"N": str(connection.connected_at)},
+            ":maximum": {"N": str(connections_per_session)},
+        }
+        binding = _UNBOUND
+        if connection.player_id is not None:
+            binding = _BOUND_TO
+            values[":player"] = {"S": connection.player_id}
         try:
             with calling("TransactWriteItems"):
                 self._client.transact_write_items(
@@ -48,13 +62,8 @@ class DynamoRegister(Register):
                                 "TableName": self._sessions_table,
                                 "Key": session_key(connection.tenant_id, connection.session_id),
                                 "UpdateExpression": "SET sessionTTL = :expiresAt ADD connectionIds :connection",
-                                "ConditionExpression": f"{_LIVE} AND {_HAS_ROOM}",
-                                "ExpressionAttributeValues": {
-                                    ":expiresAt": {"N": str(session_expires_at)},
-                                    ":connection": {"SS": [connection.key.in_session()]},
-                                    ":now": {"N": str(connection.connected_at)},
-                                    ":maximum": {"N": str(connections_per_session)},
-                                },
+                                "ConditionExpression": f"{_LIVE} AND {_HAS_ROOM} AND {binding}",
+                                "ExpressionAttributeValues": values,
                                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                             }
                         },
@@ -73,6 +82,8 @@ def _reason(error: ClientError, connection: Connection) -> Entry:
         recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
         return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
     if session["Code"] == _REFUSED:
-        expires_at = int(session.get("Item", {}).get("sessionTTL", {}).get("N", "0"))
-        return Entry.SESSION_FULL if expires_at > connection.connected_at else Entry.SESSION_OVER
+        standing = session.get("Item", {})
+        expires_at = int(standing.get("sessionTTL", {}).get("N", "0"))
+        is_the_same = standing.get("playerId", {}).get("S") == connection.player_id
+        return Entry.SESSION_FULL if is_the_same and expires_at > connection.connected_at else Entry.SESSION_OVER
     return Entry.CONTENDED

@@ -28,6 +28,7 @@ def connect_of(client: ClientOf) -> Connect:
         DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
         DynamoConnectionStore(dynamodb, settings.connections_table),
         DynamoSessionStore(dynamodb, settings.sessions_table),
+        session_share=settings.session_share,
         clock=time.time,
         pause=time.sleep,
         random=SystemRandom(),

@@ -29,6 +29,8 @@ class MemoryRegister(Register):
             session = self._sessions.rows.get(key)
             if session is None or not session.is_live(connection.connected_at):
                 return Entry.SESSION_OVER
+            if session.player_id != connection.player_id:
+                return Entry.SESSION_OVER
             if len(session.connections) >= connections_per_session:
                 return Entry.SESSION_FULL
             self._connections.rows[connection.key] = connection

@@ -23,7 +23,8 @@ class Register(Protocol):
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         """Puts the connection's row, adds it to its session and lets that live until then: all of it, or nothing.
 
-        Only for a session that is live when the connection is made, and has fewer connections than its limit.
+        Only for a session that is live when the connection is made, is bound to the connection's player, or to none if
+        the connection has none, and has fewer connections than its limit.
 
         Raises:
             TransientError: it is not known whether it was done.

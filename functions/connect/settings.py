@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Arn, TableName
+from loudhailer.settings import Arn, Share, TableName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions and limits are kept, and as whom they are reached."""
+    """Where connections, sessions and limits are kept, and as whom they are reached.
+
+    Attributes:
+        session_share: the most that one session gets of its tenant's minute.
+    """
 
     connections_table: TableName
     sessions_table: TableName
     limits_table: TableName
     tenant_role_arn: Arn
+    session_share: Share

@@ -7,8 +7,7 @@ from loudhailer.settings import Arn, TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections and sessions are kept, and as whom they are reached."""
+    """Where connections are kept, and as whom they are reached."""
 
     connections_table: TableName
-    sessions_table: TableName
     tenant_role_arn: Arn

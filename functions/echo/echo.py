@@ -1,47 +1,74 @@
 """Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
 
-A message goes as it is to the session's other connections, and then in an envelope to all of them. It renews the
-session; if that is over, the sender is told, and nothing brings it back. Over the tenant's limit the sender alone is
-told.
+A message goes as it is to the session's other connections, and then in an envelope to all of them, which says who
+sent it. One that looks like the service's own frames is refused: nobody speaks for the service, or for another. It
+renews the session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a
+session that was made anew under the same id is not its. Over a limit the sender alone is told.
 
-A batch costs one count per tenant, one read per session, and the posts, which go to all connections side by side. A
-record that is delivered again repeats its frames (at least once): a client tells them by a number that it puts into its
-messages, which both kinds of frames carry. It is counted again too: minutes count attempts.
+Messages count for their session first, which gets a share of its tenant's limit at most, and those within it for the
+tenant. A session that floods is ended, and before that no longer told.
+
+A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
+by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
+puts into its messages, which both kinds of frames carry. It is counted again too: minutes count attempts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 
 from functions.echo.message import Message
 from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.codec import JsonText
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
 from loudhailer.errors import PermanentError
-from loudhailer.ids import TenantId
-from loudhailer.observability import count, logger
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.observability import count
 from loudhailer.queues.consumer import Failures, Groups
-from loudhailer.tenancy.model import Session, messages_of_tenant, throttled_of_session
+from loudhailer.tenancy.attempts import Attempts
+from loudhailer.tenancy.model import Session, messages_of_tenant, minute_of, queued_of_session, share_of
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
-FLOOD = 10
-"""A session is closed when it has sent so many times its limit in a minute."""
+_ACTIONS = ("SiloSQS", "PooledSQS")
+
+_ANSWERED = 2
+"""So many times the tenant's limit a session is told of what it is refused: each answer is a post."""
 
 
-class Tenancy(NamedTuple):
+class _Ruling(Enum):
+    """What becomes of a message."""
+
+    LET_THROUGH = auto()
+    REFUSED = auto()
+    IGNORED = auto()
+    """Refused, and its sender is not told any more."""
+
+
+class Tenancy:
     """A tenant's sessions and limits, reached as the tenant."""
 
-    sessions: SessionStore
-    limits: LimitStore
+    def __init__(self, sessions: SessionStore, limits: LimitStore) -> None:
+        self.sessions = sessions
+        self.limits = limits
+        self.attempts = Attempts(sessions, limits)
 
 
 class Echo:
-    """Answers the messages of one batch."""
+    """Answers the messages of one batch; `session_share` is what a session gets of its tenant's limit at most."""
 
-    def __init__(self, tenancy_of: Callable[[TenantId], Tenancy], post: Post, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tenancy_of: Callable[[TenantId], Tenancy],
+        post: Post,
+        *,
+        session_share: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._tenancy_of = tenancy_of
         self._post = post
+        self._session_share = session_share
         self._clock = clock
 
     def __call__(self, groups: Groups, *, ends: float) -> Failures:
@@ -56,52 +83,65 @@ class Echo:
         letters: list[Letter] = []
         for of_tenant in _by(lambda message: message.tenant_id, messages):
             try:
-                over = self._over_limit(of_tenant)
+                ruled = self._ruled(of_tenant)
             except Exception as error:  # noqa: BLE001  # whatever it is, the other tenants go on
                 failures |= {message.record.message_id: error for message in of_tenant}
                 continue
-            for of_session in _by(lambda message: message.session_id, of_tenant):
+            for of_session in _by(_session_of, of_tenant):
                 try:
-                    letters += self._answer(of_session, over)
+                    letters += self._answer(of_session, ruled)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the other sessions go on
                     failures |= {message.record.message_id: error for message in of_session}
         return {**failures, **self._post.deliver(letters, ends=ends)}
 
-    def _over_limit(self, messages: Sequence[Message]) -> set[str]:
-        """Counts a tenant's messages; the records of those that are too many."""
-        tenant = messages[0].tenant_id
-        limits = self._tenancy_of(tenant).limits
-        counted = limits.count_in_minute(messages_of_tenant(tenant), self._now(), len(messages))
-        before = counted - len(messages)
-        return {
-            message.record.message_id
-            for number, message in enumerate(messages, before + 1)
-            if number > message.messages_per_minute
-        }
+    def _ruled(self, messages: Sequence[Message]) -> dict[str, _Ruling]:
+        """Counts a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
 
-    def _answer(self, messages: Sequence[Message], over: Collection[str]) -> list[Letter]:
-        """The frames that answer a session's messages, in their order."""
-        throttled = [message for message in messages if message.record.message_id in over]
-        if throttled:
-            self._throttle(throttled)
-        session = self._keep_alive(messages[0]) if len(throttled) < len(messages) else None
-        return [letter for message in messages for letter in _letters(message, session, over)]
-
-    def _throttle(self, messages: Sequence[Message]) -> None:
-        """Counts what was refused to a session, and ends it if it floods; `end_session` closes its connections.
-
-        The limit is all the tenant's, so it is not enough that the tenant is far over it: the session that is ended
-        must itself have been refused nine times the limit. With what was let through that is ten times.
+        So a backlog does not count when it is read, weighed against what its session sends by then.
         """
+        tenancy = self._tenancy_of(messages[0].tenant_id)
+        ruled: dict[str, _Ruling] = {}
+        for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
+            within: list[Message] = []
+            for of_session in _by(_session_of, of_minute):
+                for number, message in self._numbered(tenancy, of_session):
+                    limit = message.messages_per_minute
+                    if number <= share_of(limit, self._session_share):
+                        within.append(message)
+                    else:
+                        ruled[message.record.message_id] = (
+                            _Ruling.REFUSED if number <= _ANSWERED * limit else _Ruling.IGNORED
+                        )
+            if within:
+                of_tenant = messages_of_tenant(within[0].tenant_id)
+                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
+                for number, message in enumerate(within, counted - len(within) + 1):
+                    fits = number <= message.messages_per_minute
+                    ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
+        return ruled
+
+    def _numbered(self, tenancy: Tenancy, messages: Sequence[Message]) -> Iterable[tuple[int, Message]]:
+        """Counts a session's messages; each with its number among all that the session has sent in the minute."""
         one = messages[0]
-        count("MessageThrottled", len(messages))
-        tenancy = self._tenancy_of(one.tenant_id)
-        refused = tenancy.limits.count_in_minute(
-            throttled_of_session(one.tenant_id, one.session_id), self._now(), len(messages)
+        counted = tenancy.attempts.count(
+            one.tenant_id,
+            one.session_id,
+            queued_of_session(one.tenant_id, one.session_id),
+            limit=one.messages_per_minute,
+            now=one.sent_at,
+            times=len(messages),
         )
-        if refused > (FLOOD - 1) * one.messages_per_minute and tenancy.sessions.delete(one.tenant_id, one.session_id):
-            count("SessionFlooded")
-            logger.warning("a session that floods is ended", tenant_id=one.tenant_id, refused=refused)
+        return enumerate(messages, counted - len(messages) + 1)
+
+    def _answer(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> list[Letter]:
+        """The frames that answer a session's messages, in their order."""
+        let_through = sum(ruled[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
+        if throttled := len(messages) - let_through:
+            count("MessageThrottled", throttled)
+        session = self._keep_alive(messages[0]) if let_through else None
+        return [
+            letter for message in messages for letter in _letters(message, session, ruled[message.record.message_id])
+        ]
 
     def _keep_alive(self, message: Message) -> Session | None:
         sessions = self._tenancy_of(message.tenant_id).sessions
@@ -113,6 +153,10 @@ class Echo:
         return int(self._clock())
 
 
+def _session_of(message: Message) -> SessionId:
+    return message.session_id
+
+
 def _by[K: Hashable](key: Callable[[Message], K], messages: Iterable[Message]) -> Iterable[Sequence[Message]]:
     found: dict[K, list[Message]] = defaultdict(list)
     for message in messages:
@@ -120,32 +164,43 @@ def _by[K: Hashable](key: Callable[[Message], K], messages: Iterable[Message]) -
     return found.values()
 
 
-def _letters(message: Message, session: Session | None, over: Collection[str]) -> Iterator[Letter]:
-    if message.record.message_id in over:
+def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iterator[Letter]:
+    if ruling is _Ruling.IGNORED:
+        return
+    if ruling is _Ruling.REFUSED:
         frame = throttle_frame(message.connection_id, message.request_id)
         yield Letter(message.connection_id, frame.encode(), message.record)
     elif session is None:
         yield _refusal(message, SESSION_OVER, "the session is over")
+    elif not session.has(message.connection_id):
+        yield _refusal(message, *CONNECTION_OVER)
     else:
         yield from _reply(message, session)
 
 
 def _reply(message: Message, session: Session) -> Iterator[Letter]:
     try:
-        codec.decode_object(message.record.body)
-    except codec.NotJsonError:
+        frame = codec.decode_object(message.record.body)
+    except codec.NotJsonError as error:
         # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
-        yield _refusal(message, "NOT_JSON", "the frame is not a JSON object")
+        yield _refusal(message, error.code, f"the frame {error}")
         return
+    if field := looks_like_ours(frame, _ACTIONS):
+        yield _refusal(message, "RESERVED_FIELD", f"{field} would make others take the frame for one of the service's")
+        return
+    source: dict[str, str] = {"srcConnectionId": message.connection_id}
+    if session.player_id is not None:
+        source["srcPlayerId"] = session.player_id
     recipients = sorted(key.connection_id for key in session.connections)
     envelopes = {
         recipient: codec.encode(
             {
-                "message": codec.verbatim(message.record.body),
+                "message": codec.verbatim(JsonText(message.record.body)),
                 "tenantId": message.tenant_id,
                 "sessionId": message.session_id,
                 "connectionId": recipient,
                 "queue": message.record.queue,
+                **source,
             }
         )
         for recipient in recipients

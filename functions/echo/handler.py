@@ -16,8 +16,7 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume_fifo
-from loudhailer.queues.postpone import postpone
-from loudhailer.queues.sqs import SqsQueue
+from loudhailer.queues.sqs import SqsQueue, postpone
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.scope import PerTenant
@@ -34,7 +33,12 @@ tenancies = PerTenant(
     role_arn=settings.tenant_role_arn,
 )
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
-echo = Echo(tenancies.of, Post(sender, settings.callback_endpoint), clock=time.time)
+echo = Echo(
+    tenancies.of,
+    Post(sender, settings.callback_endpoint),
+    session_share=settings.session_share,
+    clock=time.time,
+)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 

@@ -20,6 +20,7 @@ class Message:
         request_id: the id that API Gateway gave the frame.
         session_seconds: how long the session lives after an activity.
         messages_per_minute: how many messages all sessions of the tenant may send together.
+        sent_at: when the queue took it, in epoch seconds.
     """
 
     record: Record
@@ -29,6 +30,7 @@ class Message:
     request_id: str
     session_seconds: int
     messages_per_minute: int
+    sent_at: int
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -41,6 +43,7 @@ class Message:
             request_id=record.attributes.get("requestId", ""),
             session_seconds=_number(record, "sessionTTL"),
             messages_per_minute=_number(record, "messagesPerMinute"),
+            sent_at=record.sent_at,
         )
 
 

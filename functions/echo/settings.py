@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Arn, TableName, Url
+from loudhailer.settings import Arn, Share, TableName, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where sessions and limits are kept, as whom they are reached, the queue, where to post, where poison goes."""
+    """Where sessions and limits are kept, as whom they are reached, the queue, where to post and where poison goes.
+
+    Attributes:
+        session_share: the most that one session gets of its tenant's minute.
+    """
 
     sessions_table: TableName
     limits_table: TableName
@@ -15,3 +19,4 @@ class Settings:
     queue_url: Url
     callback_endpoint: Url
     dead_letter_queue_url: Url
+    session_share: Share

@@ -15,6 +15,7 @@ from loudhailer.observability import logger, metrics
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.posts import PostBudget
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
@@ -24,10 +25,16 @@ sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 def part(client: ClientOf) -> Part:
     """A tenant's part, reached by its clients."""
     dynamodb = client("dynamodb")
+    limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     return Part(
         DynamoSessionStore(dynamodb, settings.sessions_table),
-        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-        JoinRoom(DynamoRoomStore(dynamodb, settings.connections_table), sender, endpoint=settings.callback_endpoint),
+        limits,
+        JoinRoom(
+            DynamoRoomStore(dynamodb, settings.connections_table),
+            sender,
+            PostBudget(limits, session_share=settings.session_share, clock=time.time),
+            endpoint=settings.callback_endpoint,
+        ),
     )
 
 

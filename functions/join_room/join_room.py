@@ -3,49 +3,67 @@
 The one who joins is always told so, by the answer to its frame. Everyone else in a small room is told too; in a large
 one nobody is: see `SMALL_ROOM`. To join again as the same changes nothing and is told to nobody else; to join again
 under another nickname is to leave and to join. The leaves are announced by `presence`, which sees the row change.
+
+A join pays for both out of its tenant's budget of posts, before it is done: each is followed by one leave at most, and
+who leaves cannot be refused. Over the budget nobody joins a small room.
 """
 
 from loudhailer import ids
+from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
-from loudhailer.conversation.frames import joined_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, joined_frame, throttle_frame
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
+from loudhailer.ids import RoomKey
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, nickname
 from loudhailer.rooms.port import RoomStore
+from loudhailer.tenancy.posts import PostBudget
 
 POST_SECONDS = 1.0
 """How long the others in the room are tried again: that long, at most, the answer may have to wait."""
+
+_POSTS_A_JOIN = 2
+"""To each of the others: its own announcement, and that of the leave that follows it."""
 
 
 class JoinRoom:
     """Lets a caller into a room: the respond of the route `joinroom`."""
 
-    def __init__(self, rooms: RoomStore, sender: OrderedSender, *, endpoint: str) -> None:
+    def __init__(self, rooms: RoomStore, sender: OrderedSender, posts: PostBudget, *, endpoint: str) -> None:
         self._rooms = rooms
         self._sender = sender
+        self._posts = posts
         self._endpoint = endpoint
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
-        """The frame that says who joined which room; an error frame if the connection is no longer recorded."""
+        """The frame that says who joined which room.
+
+        An error frame if the connection is no longer recorded; Too Many Requests where the budget of posts is used up.
+        """
         membership = Membership(ids.room_key(frame.get("roomKey")), nickname(frame.get("nickName")))
+        others = self._others_in(caller, membership.room)
+        posts = _POSTS_A_JOIN * len(others)
+        if not self._posts.take(caller.tenant_id, caller.session_id, posts, budget=caller.posts_per_minute):
+            return throttle_frame(caller.key.connection_id, caller.request_id)
         joined = self._rooms.join(caller.key, membership)
         if joined is None:
             count("FrameRefused")
-            return caller.refusal("CONNECTION_OVER", "the connection is not recorded any more: connect again")
-        announcement = joined_frame(*membership)
+            return caller.refusal(*CONNECTION_OVER)
+        announcement = joined_frame(*membership, caller.speaker)
         if joined.former != membership:
             count("RoomJoined")
-            try:
-                self._announce(caller, membership, announcement)
-            except TransientError:  # the row stands: the one who joined must not be told that it failed
-                count("JoinNotAnnounced")
-                logger.exception("the join is not announced")
+            frames = {key.connection_id: [announcement.encode()] for key in others}
+            self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
         return announcement
 
-    def _announce(self, caller: Caller, membership: Membership, announcement: str) -> None:
-        members = {caller.key, *self._rooms.members(caller.tenant_id, membership.room, limit=SMALL_ROOM + 1)}
-        if len(members) <= SMALL_ROOM:
-            frames = {key.connection_id: [announcement.encode()] for key in members - {caller.key}}
-            self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+    def _others_in(self, caller: Caller, room: RoomKey) -> set[ConnectionKey]:
+        """Everyone else in a small room; nobody if it is large, or cannot be read now."""
+        try:
+            members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
+        except TransientError:
+            count("JoinNotAnnounced")
+            logger.exception("the join is not announced")
+            return set()
+        return members - {caller.key} if len(members) <= SMALL_ROOM else set()

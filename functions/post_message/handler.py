@@ -32,6 +32,7 @@ post_message = PostMessage(
     CurlOrderedSender(worker.credentials, os.environ["AWS_REGION"]),
     outcomes,
     dead_letters,
+    endpoint=settings.callback_endpoint,
     clock=time.time,
 )
 

@@ -42,12 +42,14 @@ class PostMessage:
         outcomes: Queue,
         dead_letters: Queue,
         *,
+        endpoint: str,
         clock: Callable[[], float],
     ) -> None:
         self._sender = sender
         self._closer = closer
         self._outcomes = outcomes
         self._dead_letters = dead_letters
+        self._endpoint = endpoint
         self._clock = clock
 
     def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
@@ -60,7 +62,7 @@ class PostMessage:
             ends: when posting must be over, as of `time.monotonic()`.
         """
         try:
-            chunk = ChunkMessage.from_wire(body)
+            chunk = self._read(body)
         except MalformedMessageError:
             if named := chunk_name(body):
                 self._tell(named, account, failed=bitmaps.full(named.size))
@@ -93,10 +95,20 @@ class PostMessage:
                 else:
                     self._give_up(part, account, "the attempts are used up")
 
+    def _read(self, body: str) -> ChunkMessage:
+        """The chunk; MalformedMessageError if it is for another API than the cell's own.
+
+        Whoever can put a message into a shard must not have requests signed and sent to a host that he names.
+        """
+        chunk = ChunkMessage.from_wire(body)
+        if chunk.endpoint != self._endpoint:
+            raise MalformedMessageError("endpoint must be that of the cell's own API")
+        return chunk
+
     def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
         connections = _connections(chunk, chunk.remaining)
-        outcomes = self._sender.post(chunk.endpoint, list(connections.values()), chunk.frame.encode(), seconds=seconds)
+        outcomes = self._sender.post(self._endpoint, list(connections.values()), chunk.frame.encode(), seconds=seconds)
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
         for place, outcome in zip(connections, outcomes, strict=True):
             found[outcome] |= 1 << place
@@ -108,7 +120,7 @@ class PostMessage:
         Their rows go with `$disconnect`, or with the next 410.
         """
         connections = _connections(chunk, slow)
-        answers = self._closer.close(chunk.endpoint, list(connections.values()), seconds=_CLOSE_SECONDS)
+        answers = self._closer.close(self._endpoint, list(connections.values()), seconds=_CLOSE_SECONDS)
         closed = {
             place: connection
             for (place, connection), answer in zip(connections.items(), answers, strict=True)
@@ -123,7 +135,7 @@ class PostMessage:
 
     def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
         delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay)
+        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

@@ -8,9 +8,10 @@ from loudhailer.settings import Arn, Url, Urls, decimal, matching
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The worker's shards, where outcomes go, its lane's rate, and, in a subscriber, the cell's role."""
+    """The worker's shards, its cell's API, where outcomes go, its lane's rate, and a subscriber's role in the cell."""
 
     shard_queue_urls: Urls
+    callback_endpoint: Url
     outcome_queue_url: Url
     dead_letter_queue_url: Url
     lane_posts_per_second: Annotated[float, decimal(0.1, 1_000_000)]

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.conversation.frames import left_frame
+from loudhailer.conversation.frames import Speaker, left_frame
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import ConnectionId, RoomKey, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, RoomKey, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
@@ -34,6 +34,12 @@ class _Leave(NamedTuple):
 
     key: ConnectionKey
     membership: Membership
+    player: PlayerId | None
+
+    @property
+    def speaker(self) -> Speaker:
+        """Who has left, as others see it."""
+        return Speaker(self.key.connection_id, self.player)
 
 
 class Leaves:
@@ -61,7 +67,7 @@ class Leaves:
             by_room[ids.tenant_of(leave.key.partition), leave.membership.room].append(leave)
         frames: defaultdict[ConnectionId, list[bytes]] = defaultdict(list)
         for (tenant, room), left in by_room.items():
-            announcements = [left_frame(*leave.membership).encode() for leave in left]
+            announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in left]
             for member in self._members(tenant, room, {leave.key for leave in left}, ends):
                 if now_in.get(member, room) == room:
                     frames[member.connection_id] += announcements
@@ -98,10 +104,11 @@ def _read(records: Iterable[Record], *, since: float) -> tuple[list[_Leave], dic
                 continue
             keys = change["Keys"]
             key = ConnectionKey(ids.partition(keys["partition"]["S"]), ids.connection_id(keys["connectionId"]["S"]))
+            player = change.get("OldImage", {}).get("playerId", {}).get("S")
             was, now = membership_of(change.get("OldImage", {})), membership_of(change.get("NewImage", {}))
         except (KeyError, TypeError, AttributeError, InvalidFieldError):
             continue
         now_in[key] = now.room if now else None
         if was and was != now:
-            leaves.append(_Leave(key, was))
+            leaves.append(_Leave(key, was, player and PlayerId(player)))
     return leaves, now_in

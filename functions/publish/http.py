@@ -16,7 +16,7 @@ def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
     if "requestContext" not in event:
-        return {"broadcastId": publish(event, everyone_by_default=True)}
+        return {"broadcastId": publish(_invocation(event), everyone_by_default=True)}
     try:
         return _answer(202, {"broadcastId": publish(_request(event))})
     except InvalidFieldError as error:
@@ -27,9 +27,21 @@ def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:
 def _request(event: dict[str, Any]) -> dict[str, Any]:
     body = event.get("body") or ""
     try:
-        return codec.decode_object(base64.b64decode(body) if event.get("isBase64Encoded") else body)
+        return codec.decode_object(
+            base64.b64decode(body) if event.get("isBase64Encoded") else body, verbatim={"message"}
+        )
     except codec.NotJsonError as error:
-        raise InvalidFieldError("body", "must be a JSON object") from error
+        raise InvalidFieldError("body", str(error)) from error
+
+
+def _invocation(event: dict[str, Any]) -> dict[str, Any]:
+    """The request of an event that Lambda's runtime has decoded: its message's text is the nearest there is."""
+    if "message" not in event:
+        return event
+    try:
+        return {**event, "message": codec.json_text(event["message"])}
+    except codec.NotJsonError as error:
+        raise InvalidFieldError("message", str(error)) from error
 
 
 def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:

@@ -11,18 +11,19 @@ from typing import Any, Protocol
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
-from loudhailer.broadcast.audience import Audience, Everyone
+from loudhailer.broadcast.audience import Audience, Everyone, OfSession
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import BroadcastId, TenantId
+from loudhailer.tenancy.model import Tenant
 
 
 class Tenants(Protocol):
     """Knows the tenants."""
 
-    def get(self, tenant: TenantId) -> object | None:
+    def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
 
 
@@ -56,12 +57,18 @@ class Publish:
         self._clock = clock
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
-        """The id of the broadcast that the request makes; InvalidFieldError, or one of its kinds, if it is refused."""
+        """The id of the broadcast that the request makes; InvalidFieldError, or one of its kinds, if it is refused.
+
+        The request's `message` is a `JsonText`. A broadcast's content is its audience and the bytes of its message.
+        """
         audience = self._audience(request, everyone_by_default=everyone_by_default)
         broadcast_id = ids.broadcast_id(request["broadcastId"]) if "broadcastId" in request else ids.new_broadcast_id()
         now_ms = int(self._clock() * 1000)
-        self._refuse_too_large(broadcast_id, now_ms, request["message"])
-        content = codec.canonical({"audience": audiences.to_wire(audience), "message": request["message"]})
+        message = codec.JsonText(request["message"])
+        size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
+        if size > MAX_FRAME_BYTES:
+            raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")
+        content = codec.canonical({"audience": audiences.to_wire(audience), "message": codec.verbatim(message)})
         summary = self._broadcasts.record(
             Summary(
                 broadcast_id=broadcast_id,
@@ -73,7 +80,7 @@ class Publish:
         if summary.content_hash != hashlib.sha256(content).hexdigest():
             raise ContentConflictError("broadcastId", "was used for a broadcast with other content")
         if not summary.announced:
-            frame = broadcast_frame(broadcast_id, summary.published_at, request["message"])
+            frame = broadcast_frame(broadcast_id, summary.published_at, message)
             self._announce(summary, frame)
         return broadcast_id
 
@@ -87,14 +94,12 @@ class Publish:
                 return Everyone()
             raise InvalidFieldError("audience", "is missing")
         audience = audiences.from_wire(request["audience"])
-        if not isinstance(audience, Everyone) and self._tenants.get(audience.tenant) is None:
+        if isinstance(audience, Everyone):
+            return audience
+        tenant = self._tenants.get(audience.tenant)
+        if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
+        if isinstance(audience, OfSession):
+            # Whoever publishes names the session as its client does; from here on it is known by its hidden id alone.
+            return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience
-
-    def _refuse_too_large(self, broadcast_id: BroadcastId, now_ms: int, message: object) -> None:
-        try:
-            size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
-        except codec.NotJsonError as error:
-            raise InvalidFieldError("message", "is nested too deeply or is no JSON") from error
-        if size > MAX_FRAME_BYTES:
-            raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")

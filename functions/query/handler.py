@@ -25,6 +25,7 @@ query = Query(
     DynamoSessionStore(dynamodb, settings.sessions_table),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
+    SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,
     executor=ThreadPoolExecutor(8),

@@ -12,10 +12,14 @@ _MAX_UNSENT = 32
 
 
 class Outbox:
-    """Sends messages in the background, those of one shard together as far as they come together."""
+    """Sends messages in the background, those of one shard together as far as they come together.
 
-    def __init__(self, shards: Sequence[Queue], executor: Executor) -> None:
+    `group` is the one that they all belong to, see `Queue.send_all`.
+    """
+
+    def __init__(self, shards: Sequence[Queue], executor: Executor, *, group: str | None) -> None:
         self._shards = shards
+        self._group = group
         self._executor = executor
         self._lock = Lock()
         self._waiting: list[list[str]] = [[] for _ in shards]
@@ -39,4 +43,4 @@ class Outbox:
         with self._lock:
             bodies, self._waiting[shard] = self._waiting[shard], []
         if bodies:
-            self._shards[shard].send_all(bodies)
+            self._shards[shard].send_all(bodies, group=self._group)

@@ -1,5 +1,7 @@
 """A source's recipients are found and fixed in chunks, and each chunk becomes a message to a shard.
 
+What is said in a large room has a queue and lanes of its own, so that no broadcast ever stands behind it.
+
 A chunk's row is put before its message is sent, in key order. A second query of the same source, after a crash or
 beside this one, takes the chunks that stand, goes on behind the last of them, and sends again what may not have been
 sent: the same connections in the same chunks, so that an outcome means the same whichever attempt it comes from.
@@ -14,7 +16,7 @@ from itertools import islice
 from functions.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Recipients, Scope
+from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Priority, Recipients, Scope
 from loudhailer.broadcast.model import Chunk
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
@@ -44,6 +46,7 @@ class Query:
         sessions: SessionStore,
         broadcasts: BroadcastStore,
         shards: Sequence[Queue],
+        rooms: Queue,
         *,
         endpoint: str,
         chunk_size: int,
@@ -54,6 +57,7 @@ class Query:
         self._sessions = sessions
         self._broadcasts = broadcasts
         self._shards = shards
+        self._rooms = rooms
         self._endpoint = endpoint
         self._chunk_size = chunk_size
         self._executor = executor
@@ -69,10 +73,11 @@ class Query:
             summary = self._broadcasts.summary(message.broadcast_id)
             if summary is not None and summary.cancelled:
                 message = replace(message, expires_at=CANCELLED)
-            outbox = Outbox(self._shards, self._executor)
+            shards = [self._rooms] if message.priority is Priority.LOW else self._shards
+            outbox = Outbox(shards, self._executor, group=message.group)
             chunks, dispatched = 0, 0
             for chunk in self._chunks(message):
-                shard = shard_of(message.broadcast_id, chunk.chunk_id, len(self._shards))
+                shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
                 outbox.put(shard, self._message(message, chunk))
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
             outbox.flush()
@@ -193,6 +198,7 @@ class Query:
             frame=message.frame,
             published_at=message.published_at,
             expires_at=message.expires_at,
+            priority=message.priority,
         ).to_wire()
 
 

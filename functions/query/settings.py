@@ -14,6 +14,7 @@ class Settings:
     sessions_table: TableName
     broadcasts_table: TableName
     shard_queue_urls: Urls
+    room_queue_url: Url
     callback_endpoint: Url
     chunk_size: Annotated[int, integer(1, 500)]
     dead_letter_queue_url: Url

@@ -1,27 +1,45 @@
-"""A direct message is put into its receiver's inbox, and acknowledged once it stands there.
+"""A direct message is put into its receiver's inbox if there is room, and acknowledged once it stands there.
 
 The stream of the inboxes does the rest: `presence` wakes the inbox, `relay_message` delivers what is in it.
 """
 
-from loudhailer import codec, ids
+from loudhailer import ids
+from loudhailer.codec import JsonText
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import ack_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count
+from loudhailer.places.model import inbox_of, take_place
+from loudhailer.places.port import PlaceStore
 
 MAX_MESSAGE_BYTES = 32 * 1024
-"""Of the message as JSON: what a client can send in one frame.
+"""Of the message as its sender wrote it: what a client can send in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
 class Direct:
-    """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them."""
+    """Takes direct messages; they expire `lifetime_seconds` after API Gateway took them.
 
-    def __init__(self, inboxes: InboxStore, *, lifetime_seconds: int) -> None:
+    An inbox holds `messages_per_inbox`; what has been delivered does not count, a few seconds later at most.
+    """
+
+    def __init__(
+        self,
+        inboxes: InboxStore,
+        places: PlaceStore,
+        once: Once,
+        *,
+        messages_per_inbox: int,
+        lifetime_seconds: int,
+    ) -> None:
         self._inboxes = inboxes
+        self._places = places
+        self._once = once
+        self._messages_per_inbox = messages_per_inbox
         self._lifetime_seconds = lifetime_seconds
 
     def __call__(self, caller: Caller, frame: Frame) -> str:
@@ -29,7 +47,8 @@ class Direct:
 
         Raises:
             InvalidFieldError: the receiver's id is not legal, or there is no message, or one that is too long.
-            TransientError: it may be stored or not; if it is sent again, that is another message.
+            TransientError: it may be stored or not; if it is sent again, that is another message, unless the client
+                gave it an id.
         """
         source = caller.player_id
         if source is None:
@@ -38,31 +57,48 @@ class Direct:
             return _refused(caller, "OTHER_PLAYER", "the session is bound to another player than playerId")
         destination = ids.player_id(frame["destinationPlayerId"], "destinationPlayerId")
         message = _message_of(frame)
-        stored = DirectMessage(
-            inbox=Inbox(caller.tenant_id, destination),
-            message_id=message_id(caller.received_at, caller.request_id),
-            message=message,
-            source=source,
-            sent_at=caller.received_at,
-            expires_at=caller.received_at // 1_000 + self._lifetime_seconds,
+        inbox = Inbox(caller.tenant_id, destination)
+
+        def store(first: Caller) -> str | None:
+            if not self._has_room(inbox, first.received_at // 1_000):
+                count("InboxFull")
+                return _refused(caller, "INBOX_FULL", "too many messages wait for destinationPlayerId: try again later")
+            self._inboxes.put(
+                DirectMessage(
+                    inbox=inbox,
+                    message_id=message_id(first.received_at, first.request_id),
+                    message=message,
+                    source=source,
+                    sent_at=first.received_at,
+                    expires_at=first.received_at // 1_000 + self._lifetime_seconds,
+                )
+            )
+            count("MessageStored")
+            return None
+
+        first, refusal = self._once(caller, frame, store)
+        stored_as = message_id(first.received_at, first.request_id)
+        return refusal or ack_frame(stored_as, message, source, destination, frame.get(CLIENT_MESSAGE_ID))
+
+    def _has_room(self, inbox: Inbox, now: int) -> bool:
+        return take_place(
+            self._places,
+            inbox_of(*inbox),
+            self._messages_per_inbox,
+            count=lambda: self._inboxes.count(inbox, self._messages_per_inbox),
+            now=now,
+            expires_at=now + self._lifetime_seconds,
         )
-        self._inboxes.put(stored)
-        count("MessageStored")
-        return ack_frame(stored.message_id, message, source, destination)
 
 
-def _message_of(frame: Frame) -> object:
-    """The frame's message; InvalidFieldError if there is none or if no frame could carry it."""
+def _message_of(frame: Frame) -> JsonText:
+    """The frame's message; InvalidFieldError if there is none, or one that is too long."""
     if "message" not in frame:
         raise InvalidFieldError("message", "is missing")
-    try:
-        # Within a list, since the frames that carry it are one level deeper than it is.
-        size = len(codec.encode([frame["message"]])) - len("[]")
-    except codec.NotJsonError as error:
-        raise InvalidFieldError("message", "is nested too deeply") from error
-    if size > MAX_MESSAGE_BYTES:
+    message: JsonText = frame["message"]
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
         raise InvalidFieldError("message", f"must have at most {MAX_MESSAGE_BYTES} bytes as JSON")
-    return frame["message"]
+    return message
 
 
 def _refused(caller: Caller, code: str, message: str) -> str:

@@ -14,22 +14,23 @@ from loudhailer.aws import LateClient
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
+from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
+from loudhailer.tenancy.posts import PostBudget
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
-# What is said in a large room becomes a broadcast: those are no tenant's.
-dynamodb: Any = LateClient("dynamodb")
-sns: Any = LateClient("sns")
-broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table)
-topic = SnsTopic(sns, settings.broadcast_topic_arn)
+late: Any = LateClient  # for what is said in a large room: it becomes a broadcast, and those are no tenant's
+broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table)
+topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 
@@ -38,15 +39,14 @@ def part(client: ClientOf) -> Part:
     """A tenant's part, reached by its clients."""
     own = client("dynamodb")
     rooms = DynamoRoomStore(own, settings.connections_table)
-    inboxes = DynamoInboxStore(own, settings.messages_table)
-    return Part(
-        DynamoSessionStore(own, settings.sessions_table),
-        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-        SendMessage(
-            direct=Direct(inboxes, lifetime_seconds=settings.inbox_lifetime_seconds),
-            rooms=SayInRoom(rooms, sender, broadcasts, announcer, endpoint=settings.callback_endpoint),
-        ),
-    )
+    once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
+    limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
+    posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
+    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, once=once, endpoint=settings.callback_endpoint)
+    inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
+    lifetime = settings.inbox_lifetime_seconds
+    direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
+    return Part(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=say))
 
 
 exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock=time.time)

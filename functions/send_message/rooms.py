@@ -2,7 +2,10 @@
 
 Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
 room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large
-one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report.
+one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it
+uses lanes of its own, behind those of broadcasts.
+
+What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
 
 Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
 may miss what is said in it. A member's handshake was over when it joined, so a 410 is believed at once: its row is
@@ -11,29 +14,59 @@ deleted, and the stream makes a leave of that, as of every other way to go.
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.messages import Priority
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.codec import JsonText
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
-from loudhailer.conversation.frames import said_frame
+from loudhailer.conversation.frames import said_ack_frame, said_frame, throttle_frame
+from loudhailer.conversation.model import message_id
+from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import RoomKey, TenantId
+from loudhailer.ids import BroadcastId, RoomKey, TenantId
 from loudhailer.observability import count, logger
-from loudhailer.rooms.model import SMALL_ROOM
+from loudhailer.rooms.model import SMALL_ROOM, NickName
 from loudhailer.rooms.port import RoomStore
+from loudhailer.tenancy.posts import PostBudget
 
 MAX_CONTENT = 4_096
 """Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
 
 POST_SECONDS = 3.0
 """How long members whose posts fail are tried again; one that refuses only a few times, see `Throttling`."""
+
+_SIZE_SECONDS = 10
+_SIZES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a member says, and where; if its client may send it again, what is made of it keeps its ids."""
+
+    room: RoomKey
+    nickname: NickName
+    content: JsonText
+    may_come_again: bool
+
+    def frame(self, first: Caller) -> str:
+        """The frame that the members get."""
+        said_as = message_id(first.received_at, first.request_id) if self.may_come_again else None
+        return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=said_as)
+
+    def broadcast_id(self, first: Caller) -> BroadcastId:
+        """The id of the broadcast to a large room."""
+        if not self.may_come_again:
+            return ids.new_broadcast_id()
+        return ids.derived_broadcast_id(first.received_at, message_id(first.received_at, first.request_id))
 
 
 class SayInRoom:
@@ -43,34 +76,66 @@ class SayInRoom:
         self,
         rooms: RoomStore,
         sender: OrderedSender,
+        posts: PostBudget,
         broadcasts: BroadcastStore,
         announce: Announcer,
         *,
+        once: Once,
         endpoint: str,
     ) -> None:
         self._rooms = rooms
         self._sender = sender
+        self._posts = posts
         self._broadcasts = broadcasts
         self._announce = announce
+        self._once = once
         self._endpoint = endpoint
+        self._sizes: dict[RoomKey, tuple[int, int]] = {}
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
-        """Nothing once it is said, nor if it is blank; an error frame to one who is not in the room."""
-        room, content = ids.room_key(frame.get("roomKey")), _content(frame.get("content"))
-        if not content.strip():
+        """An acknowledgement once it is said, if the client gave it an id, else nothing; a blank content is not said.
+
+        Otherwise it is the frame that says why it is not said: an error frame to one who is not in the room, and Too
+        Many Requests if the budget of posts is used up.
+        """
+        room, content = ids.room_key(frame.get("roomKey")), _content(frame)
+        if content is None:
             return None
         membership = self._rooms.membership(caller.key)
         if membership is None or membership.room != room:
             count("FrameRefused")
             return caller.refusal("NOT_IN_ROOM", "join the room before you speak in it")
-        said = said_frame(room, membership.nickname, content, caller.received_at)
+        said = _Said(room, membership.nickname, content, may_come_again=CLIENT_MESSAGE_ID in frame)
+        first, refusal = self._once(caller, frame, lambda first: self._say(caller, first, said))
+        if refusal or not said.may_come_again:
+            return refusal
+        return said_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
+
+    def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
+        """Says it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
+        room = said.room
         members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
-        if len(members) > SMALL_ROOM:
-            self._broadcast(caller.tenant_id, room, said, caller.received_at)
+        is_large = len(members) > SMALL_ROOM
+        size = self._size(caller, room) if is_large else len(members)
+        if not self._posts.take(caller.tenant_id, caller.session_id, size, budget=caller.posts_per_minute):
+            return throttle_frame(caller.key.connection_id, caller.request_id)
+        if is_large:
+            self._broadcast(said.broadcast_id(first), caller.tenant_id, room, said.frame(first), first.received_at)
         else:
-            self._post(members, said)
+            self._post(members, said.frame(first))
         count("RoomMessageSent")
         return None
+
+    def _size(self, caller: Caller, room: RoomKey) -> int:
+        """How many are in a large room, as it was at most ten seconds ago; no further than the budget reaches."""
+        now = caller.received_at // 1_000
+        size, at = self._sizes.get(room, (0, 0))
+        if now - at >= _SIZE_SECONDS:
+            size = self._rooms.size(caller.tenant_id, room, limit=self._posts.share(caller.posts_per_minute) + 1)
+            if len(self._sizes) >= _SIZES:
+                self._sizes.clear()
+            self._sizes[room] = size, now
+        return size
 
     def _post(self, members: Iterable[ConnectionKey], said: str) -> None:
         keys = {key.connection_id: key for key in members}
@@ -91,17 +156,22 @@ class SayInRoom:
         else:
             count("StaleConnectionDeleted")
 
-    def _broadcast(self, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
+    def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
         summary = Summary(
-            broadcast_id=ids.new_broadcast_id(),
+            broadcast_id=broadcast_id,
             audience=InRoom(tenant, room),
             content_hash=hashlib.sha256(said.encode()).hexdigest(),
             published_at=said_at,
         )
-        self._announce(self._broadcasts.record(summary), said)
+        recorded = self._broadcasts.record(summary)
+        if not recorded.announced:
+            self._announce(recorded, said, priority=Priority.LOW)
 
 
-def _content(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_CONTENT:
+def _content(frame: Frame) -> JsonText | None:
+    """What is said, as the frame has it; None if it is blank."""
+    written: JsonText = frame.get("content", "null")
+    text = codec.decode(written)
+    if not isinstance(text, str) or len(text) > MAX_CONTENT:
         raise InvalidFieldError("content", f"must be a text of at most {MAX_CONTENT} characters")
-    return value
+    return written if text.strip() else None

@@ -11,6 +11,7 @@ from functions.session_api.settings import Settings
 from loudhailer.aws import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.observability import logger, metrics
+from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoSessionStore, DynamoTenantStore
 
@@ -19,10 +20,13 @@ dynamodb = client("dynamodb")
 session_api = SessionApi(
     DynamoTenantStore(dynamodb, settings.tenants_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
+    DynamoPlaceStore(dynamodb, settings.places_table),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     websocket_url=settings.websocket_url,
     list_tenants=settings.list_tenants,
+    silo_tenants=settings.silo_tenants,
     tenant_claim=settings.tenant_claim,
+    shortest_session_id=settings.shortest_session_id,
     clock=time.time,
 )
 

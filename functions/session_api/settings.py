@@ -3,16 +3,24 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from loudhailer.settings import Flag, TableName, Url, matching
+from loudhailer.settings import Flag, TableName, Tenants, Url, integer, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where rows are kept and clients connect, whether tenants may be listed, and the claim that holds the tenant."""
+    """Where rows are kept and clients connect, who may be listed and has a silo, and the claim that holds the tenant.
+
+    Attributes:
+        silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
+        shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
+    """
 
     tenants_table: TableName
     sessions_table: TableName
+    places_table: TableName
     broadcasts_table: TableName
     websocket_url: Url
     list_tenants: Flag
+    silo_tenants: Tenants
     tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]
+    shortest_session_id: Annotated[int, integer(1, 64)]

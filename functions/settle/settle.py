@@ -2,10 +2,13 @@
 
 Settling is a union of sets: an outcome that comes twice, late, or out of order changes nothing that is true. Those of
 one chunk in a batch are put together first; a tally that somebody else changed meanwhile is read and tried again.
+
+A batch may have thousands of rows to delete. Chunks that there is no time for go back to the queue at once: a function
+that ran out of time would have them wait for their visibility timeout, minutes on AWS.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
@@ -17,20 +20,32 @@ from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Failures
+from loudhailer.queues.port import Queue
 
 _CONFLICTS = 5
 
 
 class Settle:
-    """Settles a batch of outcomes."""
+    """Settles a batch of outcomes; `queue` is the one that they come from."""
 
-    def __init__(self, broadcasts: BroadcastStore, connections: ConnectionStore, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        broadcasts: BroadcastStore,
+        connections: ConnectionStore,
+        queue: Queue,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._broadcasts = broadcasts
         self._connections = connections
+        self._queue = queue
         self._clock = clock
 
-    def __call__(self, bodies: Mapping[str, str]) -> Failures:
-        """Settles each message's outcome; those that could not be settled, by message id."""
+    def __call__(self, bodies: Mapping[str, str], *, ends: float) -> Failures:
+        """Settles each message's outcome, of one chunk at least, until the time `ends`, by the clock.
+
+        What is left goes back to the queue. Returned are those that could not be settled, by message id.
+        """
         failures: dict[str, Exception] = {}
         outcomes: defaultdict[TallyKey, dict[str, OutcomeMessage]] = defaultdict(dict)
         for message_id, body in bodies.items():
@@ -41,12 +56,27 @@ class Settle:
             else:
                 outcomes[TallyKey(outcome.broadcast_id, outcome.chunk_id)][message_id] = outcome
         standing = self._broadcasts.tallies_of(outcomes)
-        for key, of_chunk in outcomes.items():
+        left: list[str] = []
+        for place, (key, of_chunk) in enumerate(outcomes.items()):
+            if place and self._clock() >= ends:
+                left += of_chunk
+                continue
             try:
                 self._settle(key, list(of_chunk.values()), standing.get(key))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
                 failures |= dict.fromkeys(of_chunk, error)
-        return failures
+        return failures | self._hand_back(bodies, left)
+
+    def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
+        """Sends the messages again; those for which that failed."""
+        if not left:
+            return {}
+        try:
+            self._queue.send_all([bodies[message_id] for message_id in left])
+        except TransientError as error:
+            return dict.fromkeys(left, error)
+        count("OutcomeHandedBack", len(left))
+        return {}
 
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
         """Settles the outcomes, each of another chunk; the first error ends it."""
@@ -59,8 +89,9 @@ class Settle:
         gone = 0
         for outcome in outcomes:
             gone |= outcome.gone
-        if gone:
-            self._delete(key, gone)
+        # A tally has a connection as gone once its row is deleted: a batch that comes again goes on where it ended.
+        if left := gone & ~(old.gone if old else 0):
+            self._delete(key, left)
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
             if any(outcome.size != new.size for outcome in outcomes):

@@ -40,7 +40,8 @@ class Swarm:
         with logger.append_context_keys(broadcast_id=announcement.broadcast_id):
             sources = self._fixed_sources(announcement)
             unfinished = [source for source in sources if source.dispatched is None]
-            self._queue.send_all(_message(announcement, source).to_wire() for source in unfinished)
+            bodies = (_message(announcement, source).to_wire() for source in unfinished)
+            self._queue.send_all(bodies, group=announcement.group)
             count("SourceSent", len(unfinished))
             logger.info("sources sent", sources=len(sources), sent=len(unfinished))
 
@@ -111,4 +112,5 @@ def _message(announcement: Announcement, source: Source) -> PartitionMessage:
         frame=announcement.frame,
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
+        priority=announcement.priority,
     )

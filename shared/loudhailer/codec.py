@@ -1,14 +1,49 @@
-"""JSON, in and out. The only module that knows orjson."""
+"""JSON, in and out. The only module that knows orjson.
 
-from typing import Any
+What clients say to each other is passed on as they wrote it: a `JsonText`, checked to be JSON and never built anew. So
+`18446744073709551616`, `1.10` and `1E2` arrive as they were sent, though no Python value would give them back.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from math import isinf
+from typing import Any, ClassVar, NewType
 
 import orjson
 
 from loudhailer.errors import PermanentError
 
+JsonText = NewType("JsonText", str)
+"""A JSON value as its sender wrote it, known to be JSON that `decode` reads."""
+
 
 class NotJsonError(PermanentError):
-    """The text is not JSON, or the value cannot be put into JSON: it is nested too deeply or has a lone surrogate."""
+    """The text is not JSON, or the value cannot be put into JSON.
+
+    Its text is a predicate: "is not JSON".
+
+    Attributes:
+        code: what an error frame calls it.
+    """
+
+    code: ClassVar[str] = "NOT_JSON"
+
+
+class UnsupportedJsonError(NotJsonError):
+    """The text is JSON, but RFC 8259 lets a receiver refuse it, and this one does.
+
+    https://www.rfc-editor.org/rfc/rfc8259#section-9 on numbers and nesting, #section-8.2 on lone surrogates
+    """
+
+    code = "UNSUPPORTED_JSON"
+
+
+MAX_DEPTH = 1_024
+"""How deep a value may be nested: https://github.com/ijl/orjson#deserialize."""
+
+_NOT_FINITE = "has a number beyond the range of double precision, such as 1E400"
+_LONE_SURROGATE = "has an escape that is half of a surrogate pair, such as \\ud800"
+_TOO_DEEP = f"is nested more than {MAX_DEPTH:,} levels deep"
 
 
 def encode(value: object, option: int = 0) -> bytes:
@@ -16,7 +51,7 @@ def encode(value: object, option: int = 0) -> bytes:
     try:
         return orjson.dumps(value, option=option)
     except orjson.JSONEncodeError as error:
-        raise NotJsonError(f"not to be put into JSON: {error}") from error
+        raise NotJsonError(f"cannot be put into JSON: {error}") from error
 
 
 def encode_text(value: object) -> str:
@@ -24,8 +59,8 @@ def encode_text(value: object) -> str:
     return encode(value).decode()
 
 
-def verbatim(text: str) -> object:
-    """A JSON text, for `encode` to put in as it stands; it must have been read as JSON before."""
+def verbatim(text: JsonText) -> object:
+    """A JSON text, for `encode` to put in as it stands."""
     return orjson.Fragment(text)
 
 
@@ -35,16 +70,98 @@ def canonical(value: object) -> bytes:
 
 
 def decode(text: str | bytes) -> Any:
-    """The value of a JSON text; NotJsonError if it is none (NaN, lone surrogates and trailing text included)."""
+    """The value of a JSON text; NotJsonError if it is none (NaN and trailing text included), or is not supported."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise NotJsonError(f"not JSON: {error}") from error
+        raise _refusal(text) from error
 
 
-def decode_object(text: str | bytes) -> dict[str, Any]:
-    """The value of a JSON text that holds an object; NotJsonError for anything else."""
-    value = decode(text)
+def decode_object(text: str | bytes, *, verbatim: Collection[str] = ()) -> dict[str, Any]:
+    """The value of a JSON text that holds an object; NotJsonError for anything else.
+
+    The members named by `verbatim` are not decoded: they are each a `JsonText`.
+    """
+    try:
+        value = decode(text)
+    except UnsupportedJsonError:
+        raise
+    except NotJsonError as error:
+        raise NotJsonError("is not a JSON object") from error
     if not isinstance(value, dict):
-        raise NotJsonError("not a JSON object")
+        raise NotJsonError("is not a JSON object")
+    if not value.keys().isdisjoint(verbatim):
+        members = _members(text if isinstance(text, str) else text.decode())
+        value |= {name: member for name, member in members if name in verbatim}
     return value
+
+
+def json_text(value: object) -> JsonText:
+    """The JSON text of a value that Python's own parser made, as Lambda's runtime makes an event.
+
+    Integers of any size are kept. NotJsonError if it cannot be put into JSON.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UnsupportedJsonError(_LONE_SURROGATE) from error
+    except ValueError as error:
+        raise UnsupportedJsonError(_NOT_FINITE) from error
+    except RecursionError as error:
+        raise UnsupportedJsonError(_TOO_DEEP) from error
+    except TypeError as error:
+        raise NotJsonError(f"cannot be put into JSON: {error}") from error
+    decode(text)
+    return JsonText(text)
+
+
+# Python's own parser says where a value ends. Its numbers are left aside: to convert a long one takes long, or fails.
+_SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
+_SPACE = " \t\n\r"
+
+
+def _members(text: str) -> Iterator[tuple[str, JsonText]]:
+    """The members of an object, in their order, of a text that is known to hold one."""
+    at = _skip(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, at = json.decoder.scanstring(text, at + 1)  # type: ignore[attr-defined]  # typeshed leaves it out
+        begin = _skip(text, _skip(text, at) + 1)
+        _, end = _SCANNER.raw_decode(text, begin)
+        yield name, JsonText(text[begin:end])
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _refusal(text: str | bytes) -> NotJsonError:
+    """Why orjson does not read a text: Python's own parser, which takes more, tells JSON from what is none."""
+    numbers: list[float] = []
+
+    def number(digits: str) -> None:
+        numbers.append(float(digits))
+
+    def constant(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        text = text if isinstance(text, str) else text.decode()
+        text.encode()
+        value = json.loads(text, parse_int=number, parse_float=number, parse_constant=constant)
+    except RecursionError:
+        return UnsupportedJsonError(_TOO_DEEP)
+    except ValueError:
+        return NotJsonError("is not JSON")
+    if any(map(isinf, numbers)):
+        return UnsupportedJsonError(_NOT_FINITE)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return UnsupportedJsonError(_LONE_SURROGATE)
+    return UnsupportedJsonError(_TOO_DEEP)

@@ -4,6 +4,7 @@ An id is checked where it enters (`tenant_id("...")`); from then on its type say
 admits `#`, `:` or `,`, which is what composed keys rely on.
 """
 
+import hashlib
 import re
 import time
 import uuid
@@ -12,11 +13,17 @@ from typing import Any, NewType
 from loudhailer.errors import InvalidFieldError
 
 TenantId = NewType("TenantId", str)
+SessionSecret = NewType("SessionSecret", str)
+"""A session's id as its client has it: all that is needed to get in. It goes no further than where it enters."""
+
 SessionId = NewType("SessionId", str)
+"""A session's id as the service keeps it, see `Tenant.session_id_of`."""
+
 PlayerId = NewType("PlayerId", str)
 RoomKey = NewType("RoomKey", str)
 ConnectionId = NewType("ConnectionId", str)
 BroadcastId = NewType("BroadcastId", str)
+ClientMessageId = NewType("ClientMessageId", str)
 ChunkId = NewType("ChunkId", str)
 Partition = NewType("Partition", str)
 """`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
@@ -43,6 +50,11 @@ def tenant_id(value: object, field: str = "tenantId") -> TenantId:
     return TenantId(_matching(value, _NAME, field, _NAME_FORM))
 
 
+def session_secret(value: object, field: str = "sessionId") -> SessionSecret:
+    """The value as a session's id of a client; anything else is an InvalidFieldError that names the field."""
+    return SessionSecret(_matching(value, _NAME, field, _NAME_FORM))
+
+
 def session_id(value: object, field: str = "sessionId") -> SessionId:
     """The value as a session's id; anything else is an InvalidFieldError that names the field."""
     return SessionId(_matching(value, _NAME, field, _NAME_FORM))
@@ -61,6 +73,11 @@ def room_key(value: object, field: str = "roomKey") -> RoomKey:
 def broadcast_id(value: object, field: str = "broadcastId") -> BroadcastId:
     """The value as a broadcast's id; anything else is an InvalidFieldError that names the field."""
     return BroadcastId(_matching(value, _NAME, field, _NAME_FORM))
+
+
+def client_message_id(value: object, field: str = "clientMessageId") -> ClientMessageId:
+    """The value as a client's id of its message; anything else is an InvalidFieldError that names the field."""
+    return ClientMessageId(_matching(value, _NAME, field, _NAME_FORM))
 
 
 def connection_id(value: object, field: str = "connectionId") -> ConnectionId:
@@ -92,6 +109,11 @@ def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
 def new_broadcast_id() -> BroadcastId:
     """A fresh id that sorts by the time it was made: 48 bits of milliseconds, then 80 bits of a random UUID."""
     return BroadcastId(f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}")
+
+
+def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:
+    """The one id for a source, of the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
+    return BroadcastId(f"{made_at:012x}{hashlib.sha256(source.encode()).hexdigest()[:20]}")
 
 
 def nth_partition(tenant: TenantId, number: int) -> Partition:

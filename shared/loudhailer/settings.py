@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_type_hints
 
-from loudhailer import codec
-from loudhailer.errors import ConfigurationError
+from loudhailer import codec, ids
+from loudhailer.errors import ConfigurationError, InvalidFieldError
 
 type Parser[T] = Callable[[str], T]
 
@@ -57,14 +57,26 @@ def _flag(text: str) -> bool:
 _url = matching(r"(https?|wss?)://[^\s/]+(/\S*)?", "a URL")
 
 
-def _urls(text: str) -> tuple[str, ...]:
+def _list(text: str) -> list[Any] | None:
     try:
-        urls = codec.decode(text)
+        value = codec.decode(text)
     except codec.NotJsonError:
-        urls = None
-    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    urls = _list(text)
+    if not urls or not all(isinstance(url, str) for url in urls):
         raise ValueError("must be a JSON list of URLs")
     return tuple(_url(url) for url in urls)
+
+
+def _tenants(text: str) -> tuple[ids.TenantId, ...]:
+    try:
+        return tuple(map(ids.tenant_id, _list(text)))  # type: ignore[arg-type]  # None is refused likewise
+    except (InvalidFieldError, TypeError) as error:
+        raise ValueError("must be a JSON list of tenants' ids") from error
 
 
 TableName = Annotated[str, matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
@@ -72,6 +84,8 @@ Arn = Annotated[str, matching(r"arn:aws[a-z-]*:\S+", "an ARN")]
 Url = Annotated[str, _url]
 Urls = Annotated[tuple[str, ...], _urls]
 Flag = Annotated[bool, _flag]
+Tenants = Annotated[tuple[ids.TenantId, ...], _tenants]
+Share = Annotated[float, decimal(0.01, 1)]
 
 
 def _parser(hint: Any) -> Parser[Any]:

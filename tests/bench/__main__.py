@@ -11,6 +11,7 @@ from tests.bench import (
     accounting,
     cold_start,
     connect,
+    crowd_leaves,
     direct,
     echo,
     end_to_end,
@@ -20,6 +21,7 @@ from tests.bench import (
     query,
     sender,
     sleepers,
+    stale_rows,
 )
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section
@@ -48,6 +50,8 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
     "connect": lambda _, progress: connect.measure(progress),
     "direct": lambda _, progress: direct.measure(progress),
     "echo": lambda _, progress: echo.measure(progress),
+    "crowd_leaves": lambda _, progress: crowd_leaves.measure(progress),
+    "stale_rows": lambda _, progress: stale_rows.measure(progress),
     "sleepers": lambda _, progress: sleepers.measure(progress),
 }
 

@@ -36,7 +36,7 @@ def measure(progressed: Progress) -> Section:
 
 
 async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Section:
-    tenant, talk = put_tenant(running, SILO, silo=True), Talk()
+    tenant, talk = put_tenant(running, SILO), Talk()
     visitors: list[Visitor] = []
     async with HttpApi(running.deployment.http_url) as api:
         for _ in range(_SESSIONS):

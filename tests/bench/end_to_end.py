@@ -10,14 +10,14 @@ import uvloop
 
 from loudhailer.broadcast.audience import OfTenant, to_wire
 from loudhailer.broadcast.report import Report
-from loudhailer.connections.model import Connection, ConnectionKey
-from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.ids import TenantId
 from loudhailer.tenancy.model import Tenant
 from tests.bench import lanes
 from tests.bench.charts import cumulative
-from tests.bench.local_stack import RunningStack, running_stack
+from tests.bench.local_stack import PARTITION_SIZE, RunningStack, running_stack, seeded_connections
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Chart, Section, Table, at_most, median, microseconds, number, times
+from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
 from tools.client.http import HttpApi
 from tools.client.socket import Refusal, Socket, open_socket, socket_url
@@ -47,7 +47,6 @@ _REAL_CONNECTS, _CONNECTING_AT_ONCE, _SESSION_SIZE = 240, 40, 12
 _MESSAGE = {"text": "x" * 400}
 _PATIENCE_SECONDS = 120.0
 _SETTLING_SECONDS = 0.5
-_AGE_SECONDS = 600
 
 type Progress = Callable[[int, int, str], None]
 
@@ -91,7 +90,7 @@ class Evening:
         """Real connects, seeded crowds, broadcasts."""
         async with (
             HttpApi(self.running.deployment.http_url) as api,
-            HttpApi(self.running.gateway_url) as gateway,
+            HttpApi(self.running.gateway_url, signed_by_root(self.running.state.secret)) as gateway,
         ):
             connects = await self._connect(api)
             self.running.restart_gateway(rate=self.quota, burst=_BURST)
@@ -153,7 +152,7 @@ class Evening:
         ids = set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"]) - before
         self._say(f"writing {size:,} rows")
         started = time.monotonic()
-        await self.running.seed(_connections(tenant, sorted(ids)))
+        await self.running.seed(seeded_connections(tenant, sorted(ids)))
         self.seeding_seconds += time.monotonic() - started
         self._say(f"waiting until {size:,} connections are counted")
         await self._counted(tenant, size)
@@ -205,26 +204,13 @@ def measure(progressed: Progress) -> Section:
     variables = {
         "quota": {"posts_per_second": quota, "headroom": lanes.HEADROOM},
         "shards": _SHARDS,
-        "partitions": {"connections_per_partition": _PARTITION_SIZE},
+        "partitions": {"connections_per_partition": PARTITION_SIZE},
     }
     with running_stack(**variables) as running:
         evening = Evening(running, quota, progressed)
         connects = uvloop.run(evening.run())
     progressed(total, total, "")
     return _section(evening, connects)
-
-
-def _connections(tenant: TenantId, ids: Sequence[str]) -> list[Connection]:
-    connected_at = int(time.time()) - _AGE_SECONDS
-    return [
-        Connection(
-            key=ConnectionKey(nth_partition(tenant, place // _PARTITION_SIZE), ConnectionId(each)),
-            session_id=SessionId(f"{place:036d}"),
-            connected_at=connected_at,
-            expires_at=connected_at + 7_500,
-        )
-        for place, each in enumerate(ids)
-    ]
 
 
 def _section(evening: Evening, connects: Connects) -> Section:

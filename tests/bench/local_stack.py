@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from loudhailer.connections.dynamodb import connection_to_item
-from loudhailer.connections.model import Connection
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from tests.bench.processes import BenchmarkError, cpu_seconds
 from tools.console import Terminal
 from tools.operations.deployment import Deployment
@@ -26,7 +28,10 @@ from tools.stack.processes import await_ready
 from tools.stack.project import Project
 from tools.stack.state import StackState
 
+PARTITION_SIZE = 1_000
+
 _ITEMS_A_BATCH = 25
+_AGE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,9 @@ class RunningStack:
         command = ["tools.gateway", "--aws-endpoint", local_endpoint(self.state.aws_port), "--account", ACCOUNT]
         command += ["--port", str(self.state.gateway_port)]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
-        environment = local_environment(os.environ, self.state.aws_port) | {"TMPDIR": str(directory.temporary)}
+        environment = local_environment(os.environ, self.state.aws_port, self.state.secret) | {
+            "TMPDIR": str(directory.temporary)
+        }
         process = processes.start(GATEWAY, [sys.executable, "-m", *command], environment)
         await_ready(process, directory.log(GATEWAY), self.state.gateway_port)
 
@@ -93,6 +100,20 @@ class WorkersCpu:
             function: sum(used - earlier.seconds.get(function, {}).get(pid, 0.0) for pid, used in workers.items())
             for function, workers in self.seconds.items()
         }
+
+
+def seeded_connections(tenant: TenantId, ids: Sequence[str]) -> list[Connection]:
+    """Connections with these ids, each in a session of its own, made long enough ago that a 410 is believed."""
+    connected_at = int(time.time()) - _AGE_SECONDS
+    return [
+        Connection(
+            key=ConnectionKey(nth_partition(tenant, place // PARTITION_SIZE), ConnectionId(each)),
+            session_id=SessionId(f"{place:036d}"),
+            connected_at=connected_at,
+            expires_at=connected_at + CONNECTION_SECONDS,
+        )
+        for place, each in enumerate(ids)
+    ]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _LONGEST_SECONDS = 60.0
 _TEXT = "x" * 100
 
 
-def put_tenant(running: RunningStack, name: str, *, silo: bool = False) -> TenantId:
+def put_tenant(running: RunningStack, name: str) -> TenantId:
     """A tenant whose limits are all checked, and reached by nobody."""
     tenant = Tenant(
         tenant_id=TenantId(name),
@@ -31,7 +31,6 @@ def put_tenant(running: RunningStack, name: str, *, silo: bool = False) -> Tenan
         session_per_minute=_LARGE,
         messages_per_minute=_LARGE,
         session_seconds=3_600,
-        silo=silo,
     )
     running.deployment.tenants.put(tenant)
     return tenant.tenant_id

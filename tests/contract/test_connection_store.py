@@ -1,5 +1,6 @@
 """What `ConnectionStore` promises, kept by the twin and by DynamoDB."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -190,6 +191,19 @@ def test_only_older_connections_are_deleted(case: Case) -> None:
     assert [name for name in names if case.store.get(key(name))] == names[1::2]
     assert case.store.delete_older(wanted, 101) == 0
     assert case.store.delete_older([], 101) == 0
+
+
+def test_stale_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[[str], str]) -> None:
+    """One for each 25 rows, and no other: calls grow as rows do."""
+    client = aws_client("dynamodb", aws_endpoint)
+    stale = _dynamodb(client, table("connections"))
+    names = [f"a{number:03}" for number in range(225)]
+    for name in names:
+        stale.add(connection(name))
+    calls: Counter[str] = Counter()
+    client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
+    assert stale.store.delete_older(list(map(key, names)), 101) == 225
+    assert calls == {"BatchExecuteStatement": 9}
 
 
 def test_only_an_expired_connection_is_swept(case: Case) -> None:

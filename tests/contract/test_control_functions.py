@@ -13,7 +13,7 @@ from loudhailer.codec import decode
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.model import Tenant
-from tests.support.aws import ACCOUNT
+from tests.support.aws import ACCOUNT, SECRET
 from tests.support.tables import KEYS, TableKind
 
 FUNCTIONS = ("authorizer", "connect", "disconnect", "default_route", "accounting", "session_api", "reconcile")
@@ -106,13 +106,16 @@ def deployment(
         "TENANT_ROLE_ARN": tenant_role(aws("iam"), f"{tables['limits']}-tenant"),
         "CONNECTIONS_PER_PARTITION": "10",
         "MAX_PARTITIONS": "5",
+        "SESSION_SHARE": "0.25",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
         "LIST_TENANTS": "true",
         "TENANT_CLAIM": "tenantId",
+        "SILO_TENANTS": "[]",
+        "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
     }.items():
         monkeypatch.setenv(name, value)
     DynamoTenantStore(aws("dynamodb"), tables["tenants"]).put(
@@ -144,7 +147,8 @@ def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:
     request = {"connectionId": "a=", "requestId": "r1", "authorizer": context}
     frame = deployment.invoke("default_route", {"requestContext": request, "body": "hello"})
     assert decode(frame["body"])["error"]["code"] == "NOT_JSON"
-    assert deployment.invoke("disconnect", {"requestContext": request}) == {"statusCode": 200}
+    closed = {"Records": [{"messageId": "m1", "body": f"{context['partition']} a="}]}
+    assert deployment.invoke("disconnect", closed) == {"batchItemFailures": []}
     assert deployment.rows("connections") == []
     assert deployment.account("REMOVE", row) == {"batchItemFailures": []}
     assert deployment.rows("partitions")[0]["connectionCount"] == {"N": "0"}
@@ -161,6 +165,20 @@ def test_a_session_takes_as_many_clients_as_it_may(deployment: Deployment) -> No
     assert [deployment.handshake(name)[0] for name in ("a=", "b=", "c=")] == [200, 200, 429]
     assert len(deployment.rows("connections")) == 2
     assert deployment.rows("limits")[0]["itemCount"] == {"N": "2"}
+
+
+def test_a_flood_of_pings_ends_the_session(deployment: Deployment) -> None:
+    """More than ten times the 60 messages of a minute, whichever minute they are in."""
+    deployment.http("PUT /session", **WHO)
+    _, context = deployment.handshake("a=")
+    event = {
+        "requestContext": {"connectionId": "a=", "requestId": "r1", "requestTimeEpoch": 1, "authorizer": context},
+        "body": '{"action":"ping"}',
+    }
+    answers = [deployment.invoke("default_route", event) for _ in range(1_230)]
+    assert answers[:599] == [{"statusCode": 200, "body": '{"action":"pong"}'}] * 599
+    assert {"statusCode": 200} in answers
+    assert deployment.rows("sessions") == []
 
 
 def test_tenants_and_reports_are_answered(deployment: Deployment) -> None:

@@ -13,9 +13,13 @@ from loudhailer.tenancy.model import (
     TotalSample,
     connects_of_session,
     connects_of_tenant,
+    frames_of_session,
     messages_of_player,
     messages_of_tenant,
-    throttled_of_session,
+    others_of_session,
+    posts_of_session,
+    posts_of_tenant,
+    queued_of_session,
 )
 from loudhailer.tenancy.port import LimitStore
 
@@ -130,12 +134,17 @@ def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
 
 def test_each_counter_counts_for_itself(store: LimitStore) -> None:
     """Even if sessions and players are named alike, or like a part of a key; and the total is none of theirs."""
-    names = ("s1", "minute", "minutemsg", "throttledmsg")
+    names = ("s1", "minute", "minutemsg", "frames", "queued", "others", "posts")
     counters = [
         connects_of_tenant(ACME),
         messages_of_tenant(ACME),
         *(connects_of_session(ACME, SessionId(name)) for name in names),
-        *(throttled_of_session(ACME, SessionId(name)) for name in names),
+        posts_of_tenant(ACME),
+        *(
+            of_session(ACME, SessionId(name))
+            for of_session in (frames_of_session, queued_of_session, others_of_session, posts_of_session)
+            for name in names
+        ),
         *(messages_of_player(ACME, PlayerId(name)) for name in names),
         *(connects_of_tenant(TenantId(name)) for name in names),
     ]
@@ -150,6 +159,29 @@ def test_of_two_hundred_attempts_at_once_none_is_lost(store: LimitStore) -> None
         assert sorted(counts) == list(range(1, 201))
 
 
+def test_what_fits_is_taken_and_what_does_not_takes_nothing(store: LimitStore) -> None:
+    """Up to the maximum, in its minute; a smaller amount may still fit."""
+    counter = posts_of_tenant(ACME)
+    taken = [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (60, 41, 30, 11, 10, 1)]
+    assert taken == [True, False, True, False, True, False]
+    assert store.count_in_minute(counter, 179, times=0) == 100
+    assert store.take_in_minute(counter, 180, 100, maximum=100)
+
+
+def test_the_first_amount_of_a_minute_is_taken_whatever_it_is(store: LimitStore) -> None:
+    """Nothing fits behind it."""
+    counter = posts_of_tenant(ACME)
+    assert [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (5_000, 1)] == [True, False]
+
+
+def test_of_two_hundred_that_take_at_once_as_many_as_fit_do(store: LimitStore) -> None:
+    """The check and the taking are one."""
+    counter = posts_of_tenant(ACME)
+    with ThreadPoolExecutor(32) as pool:
+        taken = sum(pool.map(lambda _: store.take_in_minute(counter, 120, 3, maximum=150), range(200)))
+    assert taken == 50
+
+
 def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
     """Its key leads with the tenant and ends with the minute's first second; it outlives the minute by a second."""
     client, name = aws("dynamodb"), table("limits")
@@ -159,9 +191,24 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
         "acme:s1:minute:120": connects_of_session(ACME, SessionId("s1")),
         "acme:minutemsg:120": messages_of_tenant(ACME),
         "acme:ann:minutemsg:120": messages_of_player(ACME, PlayerId("ann")),
-        "acme:s1:throttledmsg:120": throttled_of_session(ACME, SessionId("s1")),
+        "acme:s1:frames:120": frames_of_session(ACME, SessionId("s1")),
+        "acme:s1:queued:120": queued_of_session(ACME, SessionId("s1")),
+        "acme:s1:others:120": others_of_session(ACME, SessionId("s1")),
+        "acme:s1:posts:120": posts_of_session(ACME, SessionId("s1")),
+        "acme:posts:120": posts_of_tenant(ACME),
     }
     for counter in counters.values():
         store.count_in_minute(counter, 179)
     rows = {row.pop("key")["S"]: row for row in client.scan(TableName=name)["Items"]}
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
+
+
+def test_a_total_is_forgotten(store: LimitStore) -> None:
+    """Once more is fine; a release that comes late makes no new one."""
+    store.reserve(ACME, 5)
+    for _ in range(2):
+        store.forget(ACME)
+        assert store.total(ACME) == TenantTotal()
+    store.release(ACME, 1)
+    assert store.total(ACME) == TenantTotal()
+    assert store.reserve(ACME, 1)

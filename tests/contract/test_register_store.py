@@ -23,6 +23,7 @@ from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
+ANN, BOB = PlayerId("ann"), PlayerId("bob")
 
 
 @dataclass
@@ -65,6 +66,7 @@ def connection(name: str, *, session: SessionId = S1, at: int = 100, player: Pla
 
 def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
     """The row stands, the session knows it and lives on."""
+    case.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=200, now=0)
     row = connection("a=", player=PlayerId("ann"))
     assert case.record(row) is Entry.RECORDED
     assert case.connections.get(row.key) == row
@@ -88,6 +90,17 @@ def test_a_session_that_is_over_takes_none(case: Case, session: str, at: int) ->
     assert case.record(row) is Entry.SESSION_OVER
     assert case.connections.get(row.key) is None
     assert case.sessions.get(ACME, SessionId("unknown")) is None
+
+
+@pytest.mark.parametrize(("bound", "player"), [(ANN, BOB), (ANN, None), (None, ANN)])
+def test_who_was_let_in_as_another_player_is_not_recorded(
+    case: Case, bound: PlayerId | None, player: PlayerId | None
+) -> None:
+    """The session was made anew, for somebody else, between the authorizer's look at it and the transaction."""
+    case.sessions.renew(ACME, S1, player=bound, expires_at=400, now=200)
+    row = connection("a", player=player, at=201)
+    assert case.record(row) is Entry.SESSION_OVER
+    assert case.connections.get(row.key) is None
 
 
 def test_a_repeated_connect_is_recorded_once(case: Case) -> None:
@@ -137,6 +150,7 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
         case.register,
         case.connections,
         case.sessions,
+        session_share=1.0,
         clock=lambda: 100,
         pause=sleep,
         random=SystemRandom(),

@@ -57,7 +57,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     client = aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))
 
     def shorten(params: dict[str, Any], **_: object) -> None:
-        params["Limit"] = min(PAGE, params["Limit"])
+        params["Limit"] = min(PAGE, params.get("Limit", PAGE))
 
     client.meta.events.register("provide-client-params.dynamodb.Query", shorten)
     return Case(
@@ -122,6 +122,14 @@ def test_a_room_is_read_over_its_pages_and_no_further_than_asked(case: Case) -> 
     assert case.members(RED) == everyone
     for limit in (1, 3, 4, 5):
         assert len(set(case.members(RED, limit=limit)) & set(everyone)) == limit
+
+
+def test_a_rooms_size_is_counted_over_its_pages_and_no_further_than_asked(case: Case) -> None:
+    """Nobody is in a room that nobody has joined."""
+    for number in range(5):
+        case.rooms.join(case.connection(f"{number}=", f"acme#{number:05d}"), ANN_IN_RED)
+    assert [case.rooms.size(ACME, RED, limit=limit) for limit in (1, 4, 5, 6, 100)] == [1, 4, 5, 5, 5]
+    assert case.rooms.size(ACME, BLUE, limit=5) == 0
 
 
 def test_rooms_of_one_name_in_two_tenants_are_two_rooms(case: Case) -> None:

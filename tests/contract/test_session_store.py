@@ -69,15 +69,13 @@ def test_a_session_is_made_and_lives_on(case: Case) -> None:
 
 
 def test_a_renewal_keeps_the_connections(case: Case) -> None:
-    """Clients that are connected stay in the session, even if it had expired meanwhile."""
-    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    """Clients that are connected stay in a live session, whether the renewal names its player or not."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
     case.add(FIRST)
     case.add(SECOND)
-    for now in (100, 900):
-        assert case.store.renew(ACME, S1, player=None, expires_at=now + 200, now=now)
-        assert case.store.get(ACME, S1) == Session(
-            ACME, S1, expires_at=now + 200, connections=frozenset({FIRST, SECOND})
-        )
+    for player in (None, ANN):
+        assert case.store.renew(ACME, S1, player=player, expires_at=300, now=100)
+        assert case.store.get(ACME, S1) == Session(ACME, S1, 300, ANN, frozenset({FIRST, SECOND}))
 
 
 def test_a_live_session_keeps_its_player(case: Case) -> None:
@@ -91,12 +89,37 @@ def test_a_live_session_keeps_its_player(case: Case) -> None:
     assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=240, player_id=ANN)
 
 
-@pytest.mark.parametrize("player", [None, BOB])
+@pytest.mark.parametrize("player", [None, ANN, BOB])
 def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) -> None:
-    """Whoever it was bound to; a session whose end is now is over."""
+    """Whoever it was bound to, it inherits no connection; a session whose end is now is over."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.add(FIRST)
     assert case.store.renew(ACME, S1, player=player, expires_at=400, now=200)
     assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=400, player_id=player)
+
+
+def test_a_session_that_is_bound_later_is_made_anew(case: Case) -> None:
+    """Who connected before there was a player is not in the player's session."""
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    case.add(FIRST)
+    assert case.store.renew(ACME, S1, player=ANN, expires_at=210, now=10)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, expires_at=210, player_id=ANN)
+
+
+@pytest.mark.parametrize("bound", [None, ANN])
+def test_an_old_session_is_removed_before_it_is_made_anew(
+    bound: PlayerId | None, aws: Callable[[str], Any], table: Callable[[TableKind], str]
+) -> None:
+    """The stream tells of the removal, with the old connections, and then of the new session."""
+    client, name = aws("dynamodb"), table("sessions")
+    store = DynamoSessionStore(client, name)
+    case = _dynamodb(client, name)
+    store.renew(ACME, S1, player=bound, expires_at=200, now=0)
+    case.add(FIRST)
+    calls: list[str] = []
+    client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    assert store.renew(ACME, S1, player=BOB, expires_at=400, now=100 if bound is None else 200)
+    assert [call for call in calls if call != "GetItem"] == ["UpdateItem", "DeleteItem", "UpdateItem", "PutItem"]
 
 
 def test_a_session_in_use_is_kept_alive(case: Case) -> None:
@@ -179,6 +202,18 @@ def test_a_session_is_deleted_once(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
+def test_a_session_is_deleted_by_its_player(case: Case) -> None:
+    """Not by another one; what is bound to nobody, anybody may delete."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    assert not case.store.delete(ACME, S1, BOB)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 200, ANN)
+    assert case.store.delete(ACME, S1, ANN)
+    assert not case.store.delete(ACME, S1, ANN)
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    assert case.store.delete(ACME, S1, BOB)
+    assert case.store.get(ACME, S1) is None
+
+
 def test_connections_that_are_gone_leave_the_session(case: Case) -> None:
     """Again and again is the same, and the last one may leave."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
@@ -222,3 +257,22 @@ def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
     assert [case.store.delete_if_expired(tenant, session, 200) for tenant, session in found] == [True, False]
     assert not case.store.delete_if_expired(ACME, SessionId("over"), 200)
     assert not any(case.store.expired(200))
+
+
+def test_live_sessions_are_counted(case: Case) -> None:
+    """Those of one tenant; a session whose end is now is over."""
+    for name, expires_at in (("over", 200), ("live", 201), ("longer", 300)):
+        case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
+    case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)
+    assert [case.store.count(ACME, now) for now in (0, 200, 201, 300)] == [3, 2, 1, 0]
+
+
+def test_the_sessions_of_a_tenant_are_found(case: Case) -> None:
+    """With their connections; expired ones too, and nobody else's."""
+    case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)
+    case.add(FIRST)
+    assert [session for page in case.store.of_tenant(ACME) for session in page] == [
+        Session(ACME, S1, 200, ANN, frozenset({FIRST}))
+    ]
+    assert [*case.store.of_tenant(TenantId("nobody"))] == [[]]

@@ -7,7 +7,7 @@ import pytest
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.memory import MemoryTenantStore
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenancy.model import Tenant, Tombstone
 from loudhailer.tenancy.port import TenantStore
 
 ACME = Tenant(
@@ -18,7 +18,6 @@ ACME = Tenant(
     session_per_minute=5,
     messages_per_minute=70,
     session_seconds=200,
-    silo=True,
 )
 
 
@@ -34,9 +33,30 @@ def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:
     """All of its limits survive the table; a second put replaces the first."""
     store.put(ACME)
     assert store.get(ACME.tenant_id) == ACME
-    changed = replace(ACME, session_seconds=300, silo=False)
+    changed = replace(ACME, session_seconds=300, posts_per_minute=17)
     store.put(changed)
     assert store.get(ACME.tenant_id) == changed
+
+
+def test_a_tenants_key_comes_back_and_is_not_shown(store: TenantStore) -> None:
+    """Neither by the API's names nor where the tenant is printed."""
+    tenant = replace(ACME, session_key="a secret key")
+    store.put(tenant)
+    kept = store.get(ACME.tenant_id)
+    assert kept is not None
+    assert kept.session_key == "a secret key"
+    assert "a secret key" not in f"{kept!r} {kept} {kept.to_wire()}"
+
+
+def test_a_tenant_without_a_number_of_posts_has_a_hundred_for_each_message(store: TenantStore) -> None:
+    """It follows the messages when those change."""
+    store.put(ACME)
+    for messages in (70, 7):
+        store.put(replace(ACME, messages_per_minute=messages))
+        found = store.get(ACME.tenant_id)
+        assert found is not None
+        assert (found.posts_per_minute, found.post_budget) == (None, 100 * messages)
+        assert found.to_wire()["postsPerMinute"] == 100 * messages
 
 
 def test_an_unknown_tenant_is_none(store: TenantStore) -> None:
@@ -53,9 +73,43 @@ def test_tenants_are_listed_by_id(store: TenantStore) -> None:
     assert [tenant.tenant_id for tenant in store.everyone()] == sorted(names)
 
 
-def test_a_deleted_tenant_is_gone(store: TenantStore) -> None:
-    """Deleting it again is fine."""
+def test_a_tenant_that_is_being_erased_is_none(store: TenantStore) -> None:
+    """It leaves a tombstone, may be erased again, and is not put meanwhile."""
+    other = replace(ACME, tenant_id=TenantId("other"))
+    assert [store.put(ACME), store.put(other)] == [True, True]
+    assert [store.begin_erasing(ACME.tenant_id) for _ in range(2)] == [True, True]
+    assert [store.get(ACME.tenant_id, consistent=consistent) for consistent in (True, False)] == [None, None]
+    assert store.everyone() == [other]
+    assert store.tombstones() == [Tombstone(ACME.tenant_id, None)]
+    assert [store.put(ACME), store.put(ACME, erased_before=10**9)] == [False, False]
+
+
+def test_the_id_of_an_erased_tenant_rests(store: TenantStore) -> None:
+    """Then it can be used again; there is nothing to be erased by then."""
     store.put(ACME)
-    store.delete(ACME.tenant_id)
-    store.delete(ACME.tenant_id)
-    assert store.get(ACME.tenant_id) is None
+    store.begin_erasing(ACME.tenant_id)
+    store.end_erasing(ACME.tenant_id, 500)
+    assert store.tombstones() == [Tombstone(ACME.tenant_id, 500)]
+    assert not store.begin_erasing(ACME.tenant_id)
+    assert (store.get(ACME.tenant_id), store.everyone()) == (None, [])
+    assert [store.put(ACME, erased_before=before) for before in (499, 500)] == [False, False]
+    assert store.put(ACME, erased_before=501)
+    assert (store.get(ACME.tenant_id), store.tombstones()) == (ACME, [])
+
+
+def test_the_id_of_an_erased_tenant_can_be_used_at_once(store: TenantStore) -> None:
+    """By whoever does not ask since when it rests."""
+    store.put(ACME)
+    store.begin_erasing(ACME.tenant_id)
+    store.end_erasing(ACME.tenant_id, 500)
+    assert store.put(ACME)
+    assert store.get(ACME.tenant_id) == ACME
+
+
+def test_only_what_is_there_is_erased(store: TenantStore) -> None:
+    """An unknown tenant gets no tombstone, nor does one whose erasing was never begun."""
+    assert not store.begin_erasing(TenantId("nobody"))
+    store.end_erasing(TenantId("nobody"), 500)
+    store.put(ACME)
+    store.end_erasing(ACME.tenant_id, 500)
+    assert (store.tombstones(), store.everyone()) == ([], [ACME])

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Pipeline:
 
     def client(self, service: str, account: str = ACCOUNT) -> Any:
         """A client of one of the local AWS's accounts."""
-        return Deployment(local_endpoint(self.state.aws_port), {}, account).client(service)
+        return Deployment(local_endpoint(self.state.aws_port), self.state.secret, {}, account).client(service)
 
     def prepare(self) -> None:
         """What the stack `registry` makes. The local registry is no account's but one's: each has the images itself."""
@@ -189,22 +189,20 @@ class Pipeline:
 
 
 @contextmanager
-def empty_pipeline(root: Path, subscribers: Mapping[str, Any] | None = None) -> Iterator[Pipeline]:
+def empty_pipeline(root: Path, subscribers: Mapping[str, Any]) -> Iterator[Pipeline]:
     """A checkout with this map of subscribers, and an AWS of registry and buckets alone; removed after the block."""
     for folder in _SOURCES:
         ignored = shutil.ignore_patterns("__pycache__", ".terraform", "*.tfstate*")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     code = Project(root)
-    if subscribers:
-        settings = code.terraform / "environments" / "local"
-        (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
+    settings = code.terraform / "environments" / "local"
+    (settings / "subscribers.tfvars.json").write_text(json.dumps({"subscribers": subscribers}))
     stack = Stack(Project.of_this_code(), StackDirectory(root / "state" / "local"), Terminal())
-    with stack.directory.locked(lambda: None):
+    with stack.directory.locked(lambda: None), ExitStack() as held:
         stack.directory.create()
-        state, *_ = stack._start(Ports(), None)
-    pipeline = Pipeline(stack, state, code, subscribers or {})
-    if subscribers:
-        pipeline.configure("shards = { count = 4 }")
+        state, *_ = stack._start(Ports(), None, held)
+    pipeline = Pipeline(stack, state, code, subscribers)
+    pipeline.configure("shards = { count = 4 }")
     try:
         pipeline.prepare()
         yield pipeline

@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenancy.model import Tenant
-from tests.e2e.system import System
+from tests.e2e.system import Item, System
+from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
 from tools.client.http import HttpApi
 from tools.client.socket import HandshakeRefusedError, Refusal, socket_url
 from tools.operations.census import TenantCount
+from tools.operations.tenants import keyed
 
 EVERYONE = {"all": True}
 
@@ -27,6 +29,10 @@ class Session:
     tenant: TenantId
     session: SessionId
     websocket_url: str
+
+    def row_key(self, system: System) -> Item:
+        """The key of its row, which does not hold its id."""
+        return system.session_key(self.tenant, self.session)
 
     @property
     def url(self) -> str:
@@ -65,7 +71,7 @@ class Scene:
     def __init__(self, system: System) -> None:
         self.system = system
         self.api = HttpApi(system.deployment.http_url)
-        self._gateway = HttpApi(system.gateway_url)
+        self._gateway = HttpApi(system.gateway_url, signed_by_root(system.state.secret))
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -78,7 +84,7 @@ class Scene:
             await self.faults()  # before the guests leave: their $disconnect must not get lost
 
     def tenant(self, **limits: Any) -> TenantId:
-        """A new tenant with these limits (and `silo`); the others stand in nobody's way."""
+        """A new tenant with these limits; the others stand in nobody's way."""
         tenant = Tenant(
             tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
             tenant_connections=1_000,
@@ -88,7 +94,7 @@ class Scene:
             messages_per_minute=100_000,
             session_seconds=3_600,
         )
-        self.system.tenants.put(replace(tenant, **limits))
+        self.system.tenants.put(keyed(replace(tenant, **limits)))
         return tenant.tenant_id
 
     async def session(self, tenant: TenantId, player: str | None = None) -> Session:

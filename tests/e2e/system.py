@@ -16,7 +16,7 @@ import psutil
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
-from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId
+from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId, session_secret
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
 from tools.operations.census import TenantCount
 from tools.operations.deployment import Deployment
@@ -106,6 +106,13 @@ class System:
     def broadcasts(self) -> DynamoBroadcastStore:
         """The broadcasts' table."""
         return DynamoBroadcastStore(self.dynamodb, self.table("broadcasts"))
+
+    def session_key(self, tenant: TenantId, session: str) -> Item:
+        """The key of a session's row: its id as the service keeps it."""
+        standing = self.tenants.get(tenant)
+        assert standing is not None
+        kept = standing.session_id_of(session_secret(session))
+        return {"tenantId": {"S": tenant}, "sessionId": {"S": kept}}
 
     def table(self, name: str) -> str:
         """A table's name, by its short name."""

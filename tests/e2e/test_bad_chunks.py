@@ -2,15 +2,9 @@
 
 import base64
 import json
-import shutil
-import socket
-import ssl
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +14,12 @@ from loudhailer.ids import BroadcastId
 from tests.e2e.faults import paused, taken
 from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import System
-from tests.support.management_api import free_port, running
+from tests.support.management_api import running
 from tests.support.waiting import eventually
 from tools.operations.logs import LogReader
 
 GUESTS = 3
-LAST = 8
 MAX_FRAME_BYTES = 128 * 1024
-
-type Endpoint = Callable[[Path], AbstractContextManager[str]]
-"""Where posts go that will not succeed; the folder is for what it needs."""
 
 
 async def changed(scene: Scene, change: Callable[[ChunkMessage], ChunkMessage]) -> tuple[list[Guest], ChunkMessage]:
@@ -63,64 +53,14 @@ async def given_up(scene: Scene, chunk: ChunkMessage, reason: str) -> None:
     await eventually(partial(logged, scene.system, chunk.broadcast_id, "part of the chunk is given up"))
 
 
-@contextmanager
-def refusing(_: Path) -> Iterator[str]:
-    """Nobody listens there."""
-    yield f"http://127.0.0.1:{free_port()}/live"
-
-
-@contextmanager
-def unresolved(_: Path) -> Iterator[str]:
-    """A name that there is not."""
-    yield "https://no-such-host.invalid/live"
-
-
-@contextmanager
-def hanging(_: Path) -> Iterator[str]:
-    """Posts are taken and never answered."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/live"
-
-
-@contextmanager
-def distrusted(folder: Path) -> Iterator[str]:
-    """Nobody vouches for its certificate; what it is sent all the same would be seen."""
-    openssl = shutil.which("openssl")
-    assert openssl is not None, "openssl makes the certificate for this test"
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    made = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(certificate)]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([openssl, "req", "-x509", *made, *subject], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with running(tls=context) as api:
-        yield api.endpoint
-        assert api.requests == []
-
-
-@pytest.mark.parametrize("endpoint", [refusing, unresolved, hanging, distrusted])
-async def test_an_endpoint_that_is_no_good_is_given_up_with_every_id(
-    scene: Scene, tmp_path: Path, endpoint: Endpoint
-) -> None:
-    """After the last attempt, that is: nobody is lost, and whoever answers there gets nothing."""
-    with endpoint(tmp_path) as url:
-        _, chunk = await changed(scene, lambda chunk: replace(chunk, endpoint=url, attempt=LAST))
-        await given_up(scene, chunk, "the attempts are used up")
-
-
-async def test_credentials_that_have_expired_are_no_reason_to_give_up(scene: Scene) -> None:
-    """What is answered with 403 goes back to its shard, and succeeds when the credentials are good again."""
-    with running() as api:
-
-        def there(chunk: ChunkMessage) -> ChunkMessage:
-            for connections in chunk.recipients.values():
-                api.answers.update({connection: [403, 403, 403, 403, 200] for connection in connections})
-            return replace(chunk, endpoint=api.endpoint)
-
-        _, chunk = await changed(scene, there)
+async def test_a_forged_endpoint_gets_no_signed_request(scene: Scene) -> None:
+    """A chunk in a shard names a host of somebody's own: the worker refuses it, and sends nothing there."""
+    with running() as elsewhere:
+        _, chunk = await changed(scene, lambda chunk: replace(chunk, endpoint=elsewhere.endpoint))
+        assert await scene.dead_letter(chunk.to_wire()) == {"reason": "endpoint must be that of the cell's own API"}
         report = await scene.report(chunk.broadcast_id)
-    assert (report["delivered"], report["failed"], len(api.requests)) == (GUESTS, 0, 5 * GUESTS)
-    assert logged(scene.system, chunk.broadcast_id, "posts were answered with errors")
+        assert (report["delivered"], report["failed"]) == (0, GUESTS)
+        assert elsewhere.requests == []
 
 
 @pytest.mark.parametrize("size", [MAX_FRAME_BYTES - 1, MAX_FRAME_BYTES])

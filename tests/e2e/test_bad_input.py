@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import product
@@ -21,7 +22,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from picows import WSMsgType
 from yarl import URL
 
+from loudhailer import codec
 from tests.e2e.scene import Guest, Scene, Session
+from tests.support.bad_json import UNSUPPORTED
 from tools.client.http import ApiError
 
 FRAME_BYTES = 32 * 1024
@@ -104,11 +107,13 @@ async def test_fields_that_nobody_knows_are_left_aside(scene: Scene) -> None:
     session = await scene.session(scene.tenant(), "ann")
     sender = await scene.connect(session)
     forged = {"tenantId": "gold", "sessionId": "stolen", "connectionId": "stolen=", "sentAt": 1, "colour": ["red"]}
+    own = {"connectionId": await sender.connection_id(), "playerId": "ann"}
     sender.send_json({"action": "joinroom", "roomKey": "lobby", "nickName": "Ann", **forged})
-    assert await sender.frame() == {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"}
+    assert await sender.frame() == {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann", **own}
     sender.send_json({"action": "sendmessage", "roomKey": "lobby", "content": "hello", "nickName": "Eve", **forged})
     said = await sender.frame()
-    assert (said["nickName"], said["content"], set(said) & set(forged)) == ("Ann", "hello", {"sentAt"})
+    assert (said["nickName"], said["content"], said["connectionId"]) == ("Ann", "hello", own["connectionId"])
+    assert set(said) & set(forged) == {"sentAt", "connectionId"}
     assert abs(said["sentAt"] - time.time() * 1000) < 3_600_000
     sender.send_json({"action": "sendmessage", "destinationPlayerId": "ann", "message": "psst", **forged})
     frames = [await sender.frame(), await sender.frame()]
@@ -122,6 +127,48 @@ def send_in_frames(guest: Guest, text: str) -> None:
     for number, part in enumerate(parts):
         kind = WSMsgType.CONTINUATION if number else WSMsgType.TEXT
         guest.transport.send(kind, part, fin=number == len(parts) - 1)
+
+
+ODD = '{"n": 18446744073709551616, "f": [1.10, 1E2, 0.1000000000000000055511151231257827], "t": "\\u00e9\\/"}'
+"""JSON that no parser and encoder would give back as it is written."""
+
+
+async def test_what_a_client_says_arrives_as_it_was_written(scene: Scene) -> None:
+    """In a broadcast, a direct message, its acknowledgement, a room and the pool: no digit becomes another one."""
+    tenant = scene.tenant()
+    guest = await scene.connect(await scene.session(tenant, "ann"))
+
+    async def texts(number: int) -> list[str]:
+        return [(await guest.receive()).decode() for _ in range(number)]
+
+    message = codec.verbatim(codec.JsonText(ODD))
+    await scene.api.publish({"tenantId": tenant}, message, "odd-" + uuid.uuid4().hex)
+    assert [text.partition('"data":')[2] for text in await texts(1)] == [f"{ODD}}}"]
+    guest.send(f'{{"action":"sendmessage","destinationPlayerId":"ann","message":{ODD}}}')
+    assert [f'"message":{ODD},' in text for text in await texts(2)] == [True, True]
+    guest.send_json({"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"})
+    await texts(1)
+    said = '"18446744073709551616 \\u00e9\\/"'
+    guest.send(f'{{"action":"sendmessage","roomKey":"lobby","content":{said}}}')
+    assert [f'"content":{said},' in text for text in await texts(1)] == [True]
+    frame = f'{{"action":"PooledSQS","message":{ODD}}}'
+    guest.send(frame)
+    assert [f'"message":{frame},' in text for text in await texts(1)] == [True]
+
+
+async def test_json_that_is_not_supported_is_refused_for_the_true_reason(scene: Scene) -> None:
+    """By every route that reads frames, and by `POST /broadcast`; the sender stays connected."""
+    guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
+    url = f"{scene.system.deployment.http_url}/broadcast"
+    for value, reason in [case for case in UNSUPPORTED if len(case[0]) < FRAME_BYTES - 100]:
+        for action in ("joinroom", "sendmessage", "PooledSQS", "ping"):
+            guest.send(f'{{"action":"{action}","message":{value}}}')
+            error = (await guest.frame())["error"]
+            assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}"), action
+        body = f'{{"audience":{{"all":true}},"message":{value}}}'
+        async with aiohttp.request("POST", url, data=body) as answer:
+            error = (await answer.json())["error"]
+            assert (answer.status, error) == (400, {"field": "body", "message": f"body: {reason}"})
 
 
 async def test_a_message_of_several_frames_is_refused_where_a_field_is_too_long(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """What the operator does with a running stack."""
 
+import asyncio
 import json
 import uuid
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.e2e.scene import Scene
 from tests.e2e.system import System
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.image_smoke
@@ -29,18 +31,53 @@ async def test_a_broadcast_to_an_unknown_tenant_is_refused_in_a_sentence(system:
     assert "Traceback" not in done.stderr
 
 
+ABNORMAL_CLOSURE = 1006
+DIRECT = {"action": "sendmessage", "message": "from before", "destinationPlayerId": "bob"}
+
+
+def rows_of(system: System, tenant: str) -> set[str]:
+    """The tables that have rows of the tenant; minutes' counters, which carry their minute, left out."""
+    found = set()
+    for name, table in system.deployment.outputs["tables"].items():
+        for page in system.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+            if any(tenant in str(row) and "itemTTL" not in row for row in page["Items"]):
+                found.add(name)
+    return found
+
+
 async def test_a_tenant_is_put_listed_used_and_deleted(scene: Scene) -> None:
-    """Its limits hold from the first connection on."""
+    """Its limits hold from the first connection on; what it had is erased, and an id that is used again has nothing."""
     tenant = f"tenant-{uuid.uuid4().hex}"
     assert scene.system.loudhailer("tenant", "put", tenant, "--connections-per-session", "1").returncode == 0
     assert tenant in scene.system.loudhailer("tenant", "list").stdout
+    promised = scene.system.loudhailer("tenant", "put", tenant, "--silo")
+    assert promised.returncode == 1
+    assert f"Tenant {tenant} has no silo" in promised.stderr
+    assert scene.system.loudhailer("tenant", "put", "gold", "--silo").returncode == 0
     listed = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
-    assert listed[tenant]["connectionsPerSession"] == 1
+    assert (listed[tenant]["connectionsPerSession"], listed[tenant]["silo"]) == (1, False)
     session = await scene.session(listed[tenant]["tenantId"])
-    await scene.connect(session)
+    first = await scene.connect(session)
     assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429
-    assert scene.system.loudhailer("tenant", "delete", tenant).returncode == 0
+    neighbour = await scene.guest(scene.tenant())
+    ann = await scene.connect(await scene.session(listed[tenant]["tenantId"], "ann"))
+    for frame in (DIRECT, {"action": "joinroom", "roomKey": "r", "nickName": "Ann"}):
+        ann.send_json(frame)
+        await ann.frame()
+    done = await asyncio.to_thread(scene.system.loudhailer, "tenant", "delete", tenant)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [
+        *(["connections", "2"], ["messages", "1"], ["partitions", "1"], ["sessions", "2"])
+    ]
+    for guest in (first, ann):
+        assert await guest.closed(PATIENCE_SECONDS) != ABNORMAL_CLOSURE
     assert tenant not in scene.system.loudhailer("tenant", "list").stdout
+    assert rows_of(scene.system, tenant) == {"tenants", "partitions"}
+    assert "may still be on their way" in scene.system.loudhailer("tenant", "put", tenant).stderr
+    assert scene.system.loudhailer("tenant", "put", tenant, "--at-once").returncode == 0
+    bob = await scene.connect(await scene.session(listed[tenant]["tenantId"], "bob"))
+    await scene.counted(listed[tenant]["tenantId"], 1)
+    assert await scene.received([bob, neighbour]) == [[], []]
 
 
 async def test_status_shows_every_part(system: System) -> None:

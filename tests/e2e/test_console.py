@@ -111,6 +111,23 @@ async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scen
         assert await progress.evaluate("bar => bar.value === bar.max")
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_device_whose_clock_is_wrong_shows_the_latency_all_the_same(
+    scene: Scene, browser: Browser, hours: int
+) -> None:
+    """By the server's time; a difference of the two clocks would be an hour."""
+    tenant = scene.tenant()
+    async with visits(browser, scene) as visit:
+        ann = await visit()
+        await ann.page.add_init_script(f"const now = Date.now; Date.now = () => now() + {hours * 3_600_000};")
+        await ann.page.reload()
+        await ann.connect(tenant)
+        await ann.publish("news")
+        await expect(ann.page.locator("#latest")).to_have_text(re.compile(r"^\d{1,5} ms$"))
+        await expect(ann.log("Broadcasts received")).to_have_text(re.compile(r"news\s*\d{1,5} ms$"))
+        await expect(ann.page.locator("#report-text")).to_contain_text("1 of 1 delivered, 0 gone, 0 failed: finished")
+
+
 async def test_an_echo_comes_back_in_order(scene: Scene, browser: Browser) -> None:
     """Silo and pooled, each by its own button."""
     async with visits(browser, scene) as visit:
@@ -304,7 +321,7 @@ async def test_a_session_that_is_refused_says_what_to_do(scene: Scene, browser: 
     async with visits(browser, scene, "status of 400") as visit:
         ann = await visit()
         await ann.choose(tenant)
-        scene.system.tenants.delete(tenant)
+        scene.system.tenants.begin_erasing(tenant)
         await ann.press("Session", "Create session and connect")
         await expect(ann.status).to_have_text("Refused")
         await expect(ann.notice).to_contain_text("the tenant is unknown")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import OfTenant
 from loudhailer.broadcast.frames import broadcast_frame
@@ -193,7 +194,13 @@ class Play:
         recipients = {partition: [row["connectionId"]["S"]]}
         scene.system.broadcasts.record(summary)
         chunk = Chunk(chunk_id=CHUNK, recipients=recipients, young=0, young_until=int(now))
-        return cls(scene, summary, partition, chunk, broadcast_frame(broadcast_id, summary.published_at, "by hand"))
+        return cls(
+            scene,
+            summary,
+            partition,
+            chunk,
+            broadcast_frame(broadcast_id, summary.published_at, codec.json_text("by hand")),
+        )
 
     @property
     def broadcast_id(self) -> BroadcastId:

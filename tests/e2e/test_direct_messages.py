@@ -111,6 +111,22 @@ async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene
     assert await scene.received([two]) == [[]]
 
 
+async def test_a_message_that_is_sent_again_with_its_id_arrives_once(scene: Scene) -> None:
+    """Also over another connection of the player, and after it was delivered."""
+    tenant = scene.tenant()
+    one, two = await player(scene, tenant, SENDER), await player(scene, tenant, RECEIVER)
+    frame = {"action": "sendmessage", "message": "Hello", "destinationPlayerId": RECEIVER, "clientMessageId": "m1"}
+    one.send_json(frame)
+    ack = await one.frame()
+    assert ack["clientMessageId"] == "m1"
+    assert (await two.frame())["messageId"] == ack["messageId"]
+    await eventually(lambda: waiting(scene, tenant) == [])
+    another = await player(scene, tenant, SENDER)
+    another.send_json(frame)
+    assert await another.frame() == ack
+    assert await scene.received([one, two, another]) == [[], [], []]
+
+
 async def test_a_player_cannot_send_as_another(scene: Scene) -> None:
     """The session says who it is: a frame that claims another player is refused."""
     tenant = scene.tenant()

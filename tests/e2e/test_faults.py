@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from loudhailer import codec
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
 from tests.e2e.faults import Workers, paused, visible_again_after, without
@@ -142,7 +143,7 @@ async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
             young_until=chunk.young_until,
             remaining=(1 << chunk.size) - 1,
             attempt=1,
-            frame=broadcast_frame(broadcast_id, report["publishedAt"], "hello"),
+            frame=broadcast_frame(broadcast_id, report["publishedAt"], codec.json_text("hello")),
             published_at=report["publishedAt"],
             expires_at=report["publishedAt"] // 1000 + 300,
         )

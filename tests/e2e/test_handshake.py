@@ -4,8 +4,10 @@ import json
 import time
 from itertools import product
 
+import aiohttp
 import pytest
 
+from loudhailer.ids import TenantId
 from tests.e2e.scene import Scene, Session
 from tools.client.http import ApiError
 
@@ -22,7 +24,7 @@ def query_of(session: Session) -> dict[str, str]:
 
 def put_session(scene: Scene, ids: dict[str, str], expires_at: int) -> None:
     """Put a session's row, past the API."""
-    row = {name: {"S": value} for name, value in ids.items()} | {"sessionTTL": {"N": str(expires_at)}}
+    row = scene.system.session_key(TenantId(ids["tenantId"]), ids["sessionId"]) | {"sessionTTL": {"N": str(expires_at)}}
     scene.system.dynamodb.put_item(TableName=scene.system.table("sessions"), Item=row)
 
 
@@ -93,6 +95,44 @@ async def test_an_illegal_player_is_refused_where_it_enters(scene: Scene) -> Non
             await scene.api.call("PUT", "/session", query=ids | {"playerId": illegal}, success=400) == "Invalid request"
         )
         assert (await scene.refusal(**ids, playerId=illegal)).status == 403
+
+
+async def test_the_one_subprotocol_is_answered_and_no_token_is(scene: Scene) -> None:
+    """A client that offers others gets none of them back, whatever they are."""
+    session = await scene.session(scene.tenant())
+    for offered, answered in (
+        (["loudhailer.v1"], "loudhailer.v1"),
+        (["a.secret.token", "loudhailer.v1"], "loudhailer.v1"),
+        (["a.secret.token"], None),
+        ([], None),
+    ):
+        async with (
+            aiohttp.ClientSession() as client,
+            client.ws_connect(session.url, protocols=offered) as socket,
+        ):
+            assert socket.protocol == answered
+            await socket.send_str('{"action":"ping"}')
+            assert await socket.receive_json() == {"action": "pong"}
+
+
+async def test_a_handshake_that_is_none_is_refused(scene: Scene) -> None:
+    """As RFC 6455 has it; the session stays empty."""
+    session = await scene.session(tenant := scene.tenant())
+    handshake = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for changed, status in (
+        ({"Sec-WebSocket-Version": "8"}, 426),
+        ({"Sec-WebSocket-Key": "short"}, 400),
+        ({"Connection": "keep-alive"}, 400),
+    ):
+        url = session.url.replace("ws:", "http:", 1)
+        async with aiohttp.request("GET", url, headers=handshake | changed) as answer:
+            assert (answer.status, answer.headers["Sec-WebSocket-Version"]) == (status, "13"), changed
+    await scene.counted(tenant, 0)
 
 
 async def test_the_authorizers_context_has_the_tenants_settings(scene: Scene) -> None:

@@ -27,8 +27,8 @@ FOR_ALL_TENANTS = {
     "accounting",  # a batch of changes is of many tenants
     "authorizer",  # decides who the tenant is
     "console",  # has no data
-    "default_route",  # has no data
     "post_message",  # has ids of connections, and no table
+    "post_message-rooms",  # as that
     "publish",  # broadcasts to everyone
     "query",  # finds the recipients of any broadcast
     "reconcile",  # sweeps all tenants
@@ -90,7 +90,7 @@ def test_every_function_acts_for_one_tenant_or_is_known_to_act_for_all(
     system: System, functions: list[Function]
 ) -> None:
     """A new one must say which it is."""
-    roles = {function.role.function_role.partition("/")[2] for function in functions}
+    roles = {function.role.function_role.rpartition("/")[2] for function in functions}
     of_one = {name for name, role in system.deployment.functions.items() if role in roles}
     assert of_one | FOR_ALL_TENANTS == set(system.deployment.functions)
     assert not of_one & FOR_ALL_TENANTS

@@ -1,14 +1,18 @@
 """Limits hold to the last place, whoever comes at once, and what a refused client had reserved is given back."""
 
 import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
-from loudhailer.tenancy.dynamodb import DynamoLimitStore
+from loudhailer.ids import TenantId
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.model import connects_of_session, connects_of_tenant
 from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import System
+from tests.support.waiting import PATIENCE_SECONDS
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import HandshakeRefusedError, Refusal
 
@@ -30,6 +34,17 @@ async def test_the_sample_tenants_are_listed_with_their_limits(scene: Scene) -> 
     """Three are there for the demonstration, and the last of them has a silo."""
     items = {item["tenantId"]: item for item in (await scene.api.call("GET", "/tenant"))["Items"]}
     assert {name: tuple(items[name][setting] for setting in SETTINGS) for name in SAMPLES} == SAMPLES
+
+
+async def test_a_tenant_has_so_many_sessions_and_no_more(scene: Scene) -> None:
+    """The answer names the limit; another tenant has its own."""
+    tenant = scene.tenant(tenant_sessions=2)
+    for _ in range(2):
+        await scene.session(tenant)
+    query = {"tenantId": tenant, "sessionId": scene.secret()}
+    answer = await scene.api.call("PUT", "/session", query=query, success=429)
+    assert answer == {"message": "Too Many Requests", "limit": "tenantSessions"}
+    await scene.session(scene.tenant())
 
 
 async def storm(crowd: Crowd, urls: list[str]) -> tuple[list[Member], list[Refusal]]:
@@ -86,7 +101,8 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
     most = at_once // 4
     tenant, crowd = scene.tenant(**{limit: most}), Crowd()
     session = await scene.session(tenant)
-    members, refusals = await storm(crowd, [session.url] * at_once)
+    others = [await scene.session(tenant) for _ in range(at_once - 1)] if counter == 0 else [session] * (at_once - 1)
+    members, refusals = await storm(crowd, [one.url for one in (session, *others)])
     prefix = (connects_of_tenant(tenant), connects_of_session(tenant, session.session))[counter].name
     minutes = {key: number for key, number in attempts(scene.system, session).items() if key.startswith(f"{prefix}:")}
     assert sum(minutes.values()) == at_once
@@ -98,35 +114,131 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
     await scene.counted(tenant, 0)
 
 
-async def refused(session: Session) -> Refusal:
+async def refused(sessions: AsyncIterator[Session]) -> Refusal:
     """What the first client is told who is refused; those who are let in leave at once."""
-    while True:
+    async for session in sessions:
         try:
             guest = await Guest.connect(session.url)
         except HandshakeRefusedError as error:
             return error.refusal
         guest.leave()
         await guest.closed()
+    raise AssertionError("nobody was refused")
+
+
+async def always(session: Session) -> AsyncIterator[Session]:
+    """One session, again and again."""
+    while True:
+        yield session
+
+
+async def fresh(scene: Scene, tenant: TenantId) -> AsyncIterator[Session]:
+    """New sessions of a tenant, without end."""
+    while True:
+        yield await scene.session(tenant)
 
 
 @pytest.mark.image_smoke
 async def test_the_first_limit_in_order_refuses(scene: Scene) -> None:
-    """Tenant's total, session's connections, tenant's minute, session's minute: each 429 on its own, by its name."""
-    limits = {
-        "tenant_connections": "tenantConnections",
-        "connections_per_session": "connectionsPerSession",
-        "tenant_per_minute": "tenantPerMinute",
-        "session_per_minute": "sessionPerMinute",
-    }
-    for number, named in enumerate(limits.values()):
-        tenant = scene.tenant(**dict.fromkeys([*limits][number:], 1))
-        session = await scene.session(tenant)
-        if "Minute" not in named:
-            await scene.connect(session)
-        refusal = await refused(session)
-        assert (refusal.status, named in refusal.reason) == (429, True), (named, refusal)
-        await scene.counted(tenant, 0 if "Minute" in named else 1)
-    await scene.connect(await scene.session(tenant))  # the last limit is the session's own
+    """Session's minute, session's connections, tenant's minute, tenant's total: each 429 on its own, by its name."""
+    ones = {"session_per_minute": 1, "connections_per_session": 1, "tenant_connections": 1}
+    session = await scene.session(scene.tenant(**ones))
+    refusal = await refused(always(session))
+    assert (refusal.status, "sessionPerMinute" in refusal.reason) == (429, True), refusal
+    del ones["session_per_minute"]
+    session = await scene.session(scene.tenant(**ones))
+    await scene.connect(session)
+    refusal = await refused(always(session))
+    assert (refusal.status, "connectionsPerSession" in refusal.reason) == (429, True), refusal
+    await scene.counted(session.tenant, 1)
+    tenant = scene.tenant(tenant_per_minute=1, tenant_connections=1)
+    refusal = await refused(fresh(scene, tenant))
+    assert (refusal.status, "tenantPerMinute" in refusal.reason) == (429, True), refusal
+    await scene.counted(tenant, 0)
+    tenant = scene.tenant(tenant_connections=1)
+    await scene.guest(tenant)
+    refusal = await refused(fresh(scene, tenant))
+    assert (refusal.status, "tenantConnections" in refusal.reason) == (429, True), refusal
+    await scene.counted(tenant, 1)
+
+
+async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene) -> None:
+    """Its attempts to connect and its messages are far over the tenant's limits; another session does not notice."""
+    tenant = scene.tenant(tenant_per_minute=60, session_per_minute=30, messages_per_minute=60)
+    greedy = await scene.session(tenant)
+    crowd = Crowd()
+    members, refusals = await storm(crowd, [greedy.url] * 100)
+    assert len(members) <= 30  # a quarter of the tenant's in each of two minutes
+    assert len(refusals) >= 70
+    await crowd.leave(members)
+    (ann,) = await scene.guests(await scene.session(tenant), 1)
+    noisy = await scene.guest(tenant)
+    for number in range(100):
+        noisy.send_json({"action": "PooledSQS", "message": number})
+    await noisy.frame()
+    ann.send_json({"action": "PooledSQS", "message": "Am I heard?"})
+    assert (await ann.frame())["message"]["message"] == "Am I heard?"
+
+
+def is_open(scene: Scene, session: Session) -> bool:
+    """Whether the session's row is there."""
+    store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
+    return store.get(session.tenant, session.session) is not None
+
+
+FLOODS = {
+    "pings": {"action": "ping"},
+    "nonsense": "nonsense",
+    "messages": {"action": "sendmessage", "roomKey": "lobby", "content": "hello"},
+    "joins": {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"},
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_session_that_floods_is_ended_on_every_route(scene: Scene, flood: str) -> None:
+    """Ten times over its limit, whatever it sends: all its connections are closed, and no other session is."""
+    tenant = scene.tenant(messages_per_minute=2)
+    session = await scene.session(tenant)
+    ann, bob = await scene.guests(session, 2)
+    carl = await scene.guest(tenant)
+    frame = FLOODS[flood]
+    for _ in range(200):  # enough for two minutes, and for pings that no environment has counted yet
+        ann.send(frame if isinstance(frame, str) else json.dumps(frame))
+    await ann.closed(PATIENCE_SECONDS)
+    await bob.closed(PATIENCE_SECONDS)
+    assert not is_open(scene, session)
+    carl.send_json({"action": "ping"})
+    assert await carl.frame() == {"action": "pong"}
+
+
+async def test_refused_handshakes_end_a_session_that_floods(scene: Scene) -> None:
+    """A full session that is connected to far more often than it may: then nobody can with its id."""
+    tenant = scene.tenant(session_per_minute=2, connections_per_session=1)
+    session = await scene.session(tenant)
+    ann = await scene.connect(session)
+    assert (await storm(Crowd(), [session.url] * 60))[0] == []
+    await ann.closed(PATIENCE_SECONDS)
+    assert not is_open(scene, session)
+    assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 403
+
+
+async def test_what_is_said_in_rooms_keeps_to_the_budget_of_posts(scene: Scene) -> None:
+    """A session's share is three posts a minute, one frame to this room; another session still has its own."""
+    tenant = scene.tenant(posts_per_minute=12)
+    guests = [await scene.guest(tenant) for _ in range(3)]
+    for number, guest in enumerate(guests):
+        guest.send_json({"action": "joinroom", "roomKey": "lobby", "nickName": f"guest {number}"})
+        for inside in guests[: number + 1]:
+            assert (await inside.frame())["action"] == "joinroom"
+    ann = guests[0]
+    answers = []
+    for number in range(3):  # whichever minutes they are in, two are in the same one
+        ann.send_json({"action": "sendmessage", "roomKey": "lobby", "content": str(number)})
+        answers.append(await ann.frame())
+    said = [answer for answer in answers if answer.get("action") == "sendmessage"]
+    assert 1 <= len(said) <= 2
+    assert [answer["message"] for answer in answers if answer not in said] == ["Too Many Requests"] * (3 - len(said))
+    assert await scene.received(guests[1:]) == [said, said]
 
 
 async def test_a_place_that_nobody_holds_is_free(scene: Scene) -> None:

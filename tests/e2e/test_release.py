@@ -1,7 +1,11 @@
-"""A dry run of the pipeline on a local stack: images by digest, promoted, taken back, rolled back."""
+"""A dry run of the pipeline on a local stack: images by digest, promoted, rolled out, taken back, rolled back.
+
+The hub's tests and the subscribers' are in one file, so that one process makes one stack for both.
+"""
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,22 +15,99 @@ from tests.e2e.pipeline import FAILING, REPOSITORY, ROOT, Pipeline, empty_pipeli
 from tests.e2e.scene import Scene
 
 CROWD = 10
+MAP = {
+    "blue": {"account_id": "222222222222", "external_id": "local-blue", "shards": [2]},
+    "green": {"account_id": "333333333333", "external_id": "local-green", "shards": [3]},
+}
+POST_MESSAGE = "functions/post_message/handler.py"
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A hub without subscribers."""
-    with empty_pipeline(tmp_path_factory.mktemp("pipeline")) as pipeline:
+    """A hub and two subscribers, none of them deployed."""
+    with empty_pipeline(tmp_path_factory.mktemp("pipeline"), MAP) as pipeline:
         yield pipeline
 
 
 @pytest.fixture(scope="module")
 def first(pipeline: Pipeline) -> str:
-    """The digest that was promoted first."""
+    """The digest that was promoted to the hub first."""
     digest = pipeline.build()
     promoted = pipeline.promote(digest)
     assert promoted.returncode == 0, promoted.stderr
     return digest
+
+
+@pytest.fixture(scope="module")
+def everywhere(pipeline: Pipeline, first: str) -> str:
+    """The same digest, rolled out to each subscriber too."""
+    assert rolled_out(pipeline, first) == {"blue": "", "green": ""}
+    return first
+
+
+def rolled_out(pipeline: Pipeline, digest: str) -> dict[str, str]:
+    """What the workflow `subscribers` does: wave after wave, until one fails; who was reached, and what was wrong."""
+    commit = pipeline.released(digest)
+    reached: dict[str, str] = {}
+    for wave in json.loads(pipeline.done("waves", "local")):
+        reached |= {name: deployed(pipeline, name, commit) for name in wave}
+        if any(reached.values()):
+            break
+    return reached
+
+
+def deployed(pipeline: Pipeline, name: str, commit: str) -> str:
+    """What the workflow `deploy` does for a subscriber, each job on a machine of its own; what was wrong."""
+    subscriber = ("--subscriber", name)
+    pipeline.done("cell", "local", *subscriber)
+    plan = pipeline.planned(commit, *subscriber)
+    on_a_fresh_machine(pipeline.home, name)
+    applied = pipeline.applied(plan, *subscriber)
+    if applied.returncode:
+        return applied.stderr
+    pipeline.done("cell", "local", *subscriber)
+    health = pipeline.release("health", "local", *subscriber)
+    if health.returncode:
+        pipeline.rolled_back(*subscriber)
+    return health.stderr if health.returncode else ""
+
+
+def on_a_fresh_machine(home: Path, name: str) -> None:
+    """Of all that a job had there is the plan, which it handed on."""
+    kept = shutil.move(home / name / "plan", home / "plan")
+    shutil.rmtree(home / name)
+    (home / f"cell-{name}.json").unlink()
+    shutil.move(kept, home / name / "plan")
+
+
+def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:
+    """Whether a subscriber delivers, and has not drifted."""
+    well = pipeline.done("health", "local", "--subscriber", name)
+    drift = pipeline.done("drift", "local", "--subscriber", name)
+    return f"{name} of local is well" in well and "is as it should be" in drift
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("stack", [(), ("--subscriber", "green")], ids=["hub", "subscriber"])
+def test_what_was_never_promoted_has_no_plan_and_no_drift(
+    pipeline: Pipeline, tmp_path: Path, stack: tuple[str, ...]
+) -> None:
+    """Which is said, and is no failure: a pull request is not to blame for it."""
+    output = tmp_path / "output"
+    assert "Nothing has been promoted yet." in pipeline.done("current", "local", *stack, GITHUB_OUTPUT=str(output))
+    assert output.read_text() == "commit=\nsources=\n"
+    assert "No plan: nothing has been promoted to it yet." in pipeline.done("plan", "local", *stack)
+    assert "Nothing has been promoted yet." in pipeline.done("drift", "local", *stack)
+    assert "There is no plan for" in pipeline.release("apply", "local", *stack).stderr
+    assert "Nothing has been promoted to" in pipeline.release("rollback", "local", *stack).stderr
+
+
+def test_the_digest_that_is_rolled_out_is_the_one_that_each_account_runs(pipeline: Pipeline, everywhere: str) -> None:
+    """Health proved that each delivers what goes through its own shard; it is written down, and nothing drifts."""
+    for name in MAP:
+        assert pipeline.running(name) == {everywhere}
+        assert everywhere in pipeline.done("history", "local", "--subscriber", name)
+        assert "is as it should be" in pipeline.done("drift", "local", "--subscriber", name)
 
 
 @pytest.mark.nightly
@@ -37,12 +118,14 @@ def test_the_digest_that_is_promoted_is_the_one_that_runs(pipeline: Pipeline, fi
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
-async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, first: str, tmp_path: Path) -> None:
+async def test_sockets_stay_open_from_promotion_to_rollback(
+    pipeline: Pipeline, everywhere: str, tmp_path: Path
+) -> None:
     """A second digest takes over, and one command returns to the first; nobody is disconnected, nothing drifts.
 
     The second brings a setting along, which stays: it is written down whose sources were applied.
     """
-    assert pipeline.running() == {first}
+    assert pipeline.running() == {everywhere}
     async with Scene(pipeline.system) as scene:
         guests = await scene.guests(await scene.session(tenant := scene.tenant()), CROWD)
         pipeline.configure("memory = { swarm = 640 }")
@@ -51,14 +134,14 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
         promoted = pipeline.applied(pipeline.planned(commit))
         assert promoted.returncode == 0, promoted.stderr
         assert pipeline.running() == {second}
-        assert first in pipeline.rolled_back()
-        assert pipeline.running() == {first}
+        assert everywhere in pipeline.rolled_back()
+        assert pipeline.running() == {everywhere}
         assert pipeline.live("swarm")["MemorySize"] == 640
         pipeline.done("current", "local", GITHUB_OUTPUT=str(tmp_path / "output"))
         assert f"sources={commit}\n" in (tmp_path / "output").read_text()
         await scene.broadcast({"tenantId": tenant}, "still here")
         assert [(await guest.frame())["data"] for guest in guests] == ["still here"] * CROWD
-    assert first in pipeline.done("history", "local")
+    assert everywhere in pipeline.done("history", "local")
     assert "is as it should be" in pipeline.done("drift", "local")
 
 
@@ -134,3 +217,44 @@ def test_what_is_no_release_is_refused_before_anything_is_changed(
     assert sentence in refused.stderr
     assert "Traceback" not in refused.stderr
     assert pipeline.running() == before
+
+
+@pytest.mark.nightly
+def test_a_failed_canary_stops_the_waves(pipeline: Pipeline, everywhere: str) -> None:
+    """It is back at its earlier digest, by the workflow's own rollback; the next account never left it."""
+    failing = pipeline.build(change=FAILING, of=POST_MESSAGE)
+    reached = rolled_out(pipeline, failing)
+    assert reached.keys() == {"blue"}
+    assert "the synthetic broadcast through shard 2 did not arrive" in reached["blue"]
+    assert failing in pipeline.done("history", "local", "--subscriber", "blue")
+    assert failing not in pipeline.done("history", "local", "--subscriber", "green")
+    assert pipeline.running("blue") == pipeline.running("green") == {everywhere}
+    assert is_as_it_should_be(pipeline, "blue")
+
+
+@pytest.mark.nightly
+def test_a_rollback_of_one_account_takes_its_previous_digest(pipeline: Pipeline, everywhere: str) -> None:
+    """One command; the other account stays where it is."""
+    second = pipeline.build(change="\n# second\n")
+    assert deployed(pipeline, "green", pipeline.released(second)) == ""
+    assert (pipeline.running("blue"), pipeline.running("green")) == ({everywhere}, {second})
+    assert everywhere in pipeline.rolled_back("--subscriber", "green")
+    assert pipeline.running("blue") == pipeline.running("green") == {everywhere}
+    assert is_as_it_should_be(pipeline, "green")
+
+
+@pytest.mark.nightly
+def test_a_subscriber_that_the_hub_does_not_know_yet_waits_for_the_hub(pipeline: Pipeline, everywhere: str) -> None:
+    """It is in the map, which was not promoted since."""
+    path = pipeline.code.terraform / "environments/local/subscribers.tfvars.json"
+    before = path.read_text()
+    red = {"account_id": "444444444444", "external_id": "local-red", "shards": [1]}
+    path.write_text(json.dumps({"subscribers": MAP | {"red": red}}))
+    try:
+        refused = pipeline.release("cell", "local", "--subscriber", "red")
+    finally:
+        path.write_text(before)
+    assert refused.returncode == 1
+    assert "The hub of local does not know red yet." in refused.stderr
+    assert "Promote the hub first" in refused.stderr
+    assert pipeline.running() == {everywhere}

@@ -33,14 +33,25 @@ def say(guest: Guest, content: str, room: str = "lobby") -> None:
     guest.send_json({"action": "sendmessage", "roomKey": room, "content": content})
 
 
-def joined(nickname: str, room: str = "lobby") -> dict[str, str]:
+class OfSomebody(dict[str, str]):
+    """A frame of a room that equals one of any connection and player."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the frames are alike but for who they are about."""
+        fields = other if isinstance(other, dict) else {}
+        return dict(self) == {name: fields[name] for name in fields if name not in {"connectionId", "playerId"}}
+
+
+def joined(nickname: str, room: str = "lobby") -> OfSomebody:
     """The frame that announces a join."""
-    return {"action": "joinroom", "roomKey": room, "nickName": nickname}
+    return OfSomebody(action="joinroom", roomKey=room, nickName=nickname)
 
 
-def left(nickname: str, room: str = "lobby") -> dict[str, str]:
+def left(nickname: str, room: str = "lobby") -> OfSomebody:
     """The frame that announces a leave."""
-    return {"action": "leaveroom", "roomKey": room, "nickName": nickname}
+    return OfSomebody(action="leaveroom", roomKey=room, nickName=nickname)
 
 
 async def heard(guests: Sequence[Guest]) -> list[tuple[str, str]]:
@@ -75,10 +86,32 @@ async def test_a_room_talks(scene: Scene) -> None:
     ann.send_json(spoken)
     frames = [await ann.frame(), await bob.frame()]
     sent_at = frames[0]["sentAt"]
-    assert frames == [{**spoken, "nickName": "Ann", "sentAt": sent_at}] * 2
+    connection_id = await ann.connection_id()
+    assert frames == [{**spoken, "nickName": "Ann", "sentAt": sent_at, "connectionId": connection_id}] * 2
     assert before - 1_000 <= sent_at <= int(time.time() * 1000) + 1_000
     say(bob, "Hello Ann")
     assert await heard([ann, bob]) == [("Bob", "Hello Ann")] * 2
+
+
+async def test_who_takes_anothers_name_is_told_apart(scene: Scene) -> None:
+    """Each frame of a room names the player and the connection; a name with something invisible in it is refused."""
+    tenant = scene.tenant()
+    ann, eve = [await scene.connect(await scene.session(tenant, player)) for player in ("ann", "eve")]
+    await enter([ann, eve], "Ann", "Ann")
+    who = {"nickName": "Ann", "playerId": "eve", "connectionId": await eve.connection_id()}
+    say(eve, "I am Ann")
+    said = await ann.frame()
+    assert {name: said[name] for name in who} == who
+    for name in ("Ann\u200b", "\u2060Ann", "A\u00adnn", "An\u3164n", "\u3164"):
+        join(eve, name)
+    assert [frame.get("error", {}).get("code") for frame in (await scene.received([eve]))[0]] == [
+        *(None, "INVALID_FIELD", "INVALID_FIELD", "INVALID_FIELD", "INVALID_FIELD", "INVALID_FIELD")
+    ]
+    eve.leave()
+    gone = await ann.frame()
+    while gone.get("type") == "broadcast":
+        gone = await ann.frame()
+    assert gone == {"action": "leaveroom", "roomKey": "lobby", **who}
 
 
 async def test_blank_text_is_ignored(scene: Scene) -> None:
@@ -175,6 +208,27 @@ async def test_who_is_not_in_the_room_has_no_say(scene: Scene) -> None:
     frame = await stranger.frame()
     assert (frame["error"]["code"], frame["connectionId"]) == ("NOT_IN_ROOM", connection_id)
     assert await scene.received([ann, stranger]) == [[], []]
+
+
+async def test_what_is_sent_again_with_its_id_is_said_once(scene: Scene) -> None:
+    """A client that got no answer may try again: it is acknowledged each time, and the room hears it once."""
+    ann, bob = await party(scene, scene.tenant(), "Ann", "Bob")
+    spoken = {"action": "sendmessage", "roomKey": "lobby", "content": "hello", "clientMessageId": "m1"}
+    ann.send_json(spoken)
+    ack, said = sorted([await ann.frame(), await ann.frame()], key=lambda frame: "action" in frame)
+    assert ack == {
+        "status": "Message sent!",
+        "messageId": said["messageId"],
+        "roomKey": "lobby",
+        "clientMessageId": "m1",
+    }
+    ann.send_json(spoken)
+    assert await ann.frame() == ack
+    ann.send_json(spoken | {"content": "goodbye"})
+    refusal = (await ann.frame())["error"]
+    assert refusal == {"code": "INVALID_FIELD", "message": "clientMessageId: was used for another message"}
+    assert await bob.frame() == said
+    assert await scene.received([ann, bob]) == [[], []]
 
 
 async def test_one_who_never_joined_leaves_without_a_trace(scene: Scene) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from itertools import product
+from typing import Any
 
 import pytest
 
+from tests.e2e.faults import paused
 from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import Item, System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
@@ -35,22 +37,19 @@ def expire(system: System, session: Session, seconds: int = -1) -> None:
     """Let the session's time be over, or end so many seconds from now."""
     system.dynamodb.update_item(
         TableName=system.table("sessions"),
-        Key=key_of(session),
+        Key=session.row_key(system),
         UpdateExpression="SET sessionTTL = :end",
         ConditionExpression="attribute_exists(sessionId)",
         ExpressionAttributeValues={":end": {"N": str(int(time.time()) + seconds)}},
     )
 
 
-def key_of(session: Session) -> Item:
-    """The key of a session's row."""
-    return {name: {"S": value} for name, value in query_of(session).items()}
-
-
 def row_of(system: System, session: Session) -> Item:
     """The session's row, empty if there is none."""
     table = system.table("sessions")
-    return dict(system.dynamodb.get_item(TableName=table, Key=key_of(session), ConsistentRead=True).get("Item", {}))
+    return dict(
+        system.dynamodb.get_item(TableName=table, Key=session.row_key(system), ConsistentRead=True).get("Item", {})
+    )
 
 
 def expires_at(system: System, session: Session) -> int:
@@ -170,6 +169,26 @@ async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> No
     assert all([await guest.connection_id() for guest in new])
 
 
+@pytest.mark.parametrize("players", [("ann", "bob"), (None, "ann")], ids=["expired", "bound later"])
+async def test_who_puts_a_session_anew_inherits_nobody(scene: Scene, players: tuple[str | None, str]) -> None:
+    """The old player's sockets are closed, though the session has a new life, and none of their frames gets into it."""
+    before, after = players
+    session = await scene.session(scene.tenant(), before)
+    old = await scene.guests(session, 2)
+    if before is not None:
+        expire(scene.system, session)
+    await scene.api.open_session(session.tenant, session.session, after)
+    new = await scene.connect(session)
+    old[0].send_json({"action": "PooledSQS", "message": "from the old one"})
+    new.send_json({"action": "PooledSQS", "message": "from the new one"})
+    await all_closed(old)
+    await scene.counted(session.tenant, 1)
+    ((own,),) = await scene.received([new])
+    assert own["message"]["message"] == "from the new one"
+    row = row_of(scene.system, session)
+    assert (row["playerId"]["S"], len(row["connectionIds"]["SS"])) == (after, 1)
+
+
 async def test_a_second_put_leaves_the_connections_alone(scene: Scene) -> None:
     """It only lets the session live on."""
     session = await scene.session(scene.tenant())
@@ -196,3 +215,37 @@ async def test_who_connects_while_the_session_ends_does_not_stay(scene: Scene) -
     assert {answer.status for answer in answers if isinstance(answer, Refusal)} <= {403}
     await all_closed([answer for answer in answers if isinstance(answer, Guest)])
     await scene.counted(session.tenant, 0)
+
+
+async def test_a_sessions_id_is_kept_nowhere(scene: Scene) -> None:
+    """Neither in a row of any table nor in a message of a queue; and what is kept in its place lets nobody in."""
+    session = await scene.session(scene.tenant())
+    guest = await scene.connect(session)
+    for action in ("joinroom", "sendmessage", "PooledSQS"):
+        guest.send_json({"action": action, "roomKey": "r", "nickName": "Ann", "content": "hello", "message": "hello"})
+        await guest.frame()
+    report = await scene.report(await scene.broadcast({"tenantId": session.tenant, "sessionId": session.session}))
+    assert report["delivered"] == 1
+    for table in scene.system.deployment.outputs["tables"].values():
+        pages = scene.system.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        rows = [row for page in pages for row in page["Items"]]
+        assert not [row for row in rows if session.session in str(row)], table
+    with paused(scene.system, "pooled"):
+        guest.send_json({"action": "PooledSQS", "message": "hello"})
+
+        def waiting() -> list[Any]:
+            answer = scene.system.sqs.receive_message(
+                QueueUrl=scene.system.queue("pooled"),
+                VisibilityTimeout=0,
+                MessageAttributeNames=["All"],
+                AttributeNames=["All"],
+            )
+            return list(answer.get("Messages", []))
+
+        message = str(await eventually(waiting, bool))
+    kept = session.row_key(scene.system)["sessionId"]["S"]
+    assert kept in message
+    assert session.session not in message
+    assert (await scene.refusal(tenantId=session.tenant, sessionId=kept)).status == 403
+    query = {"tenantId": session.tenant, "sessionId": kept}
+    assert await scene.api.call("DELETE", "/session", query=query, success=400) == "Invalid request"

@@ -58,7 +58,9 @@ class Subscriber:
     @property
     def itself(self) -> Credentials:
         """The function's own credentials."""
-        return self.account.credentials_of(f"arn:aws:iam::{self.cell['account_id']}:role/{self.function}")
+        return self.account.credentials_of(
+            f"arn:aws:iam::{self.cell['account_id']}:role/{self.cell['prefix']}/{self.function}"
+        )
 
     @property
     def for_the_cell(self) -> Credentials:
@@ -149,7 +151,7 @@ def test_the_cells_role_is_assumed_by_the_subscribers_function_with_its_external
     assert not blue.assumes(green.role_arn, ExternalId=others_id)
     assert not green.assumes(blue.role_arn, ExternalId=its_id)
     for account in (BLUE, GREEN, STRANGER):
-        root = {"aws_access_key_id": account, "aws_secret_access_key": "local"}
+        root = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
         assert not Account(system, account).assumes(root, blue.role_arn, ExternalId=its_id)
 
 
@@ -159,7 +161,9 @@ def test_an_account_that_is_not_in_the_map_gets_nowhere(system: System, blue: Su
     iam = account.client("iam")
     lambda_may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    role = iam.create_role(RoleName=blue.function, AssumeRolePolicyDocument=document(lambda_may))["Role"]["Arn"]
+    role = iam.create_role(
+        RoleName=blue.function, Path=f"/{blue.cell['prefix']}/", AssumeRolePolicyDocument=document(lambda_may)
+    )["Role"]["Arn"]
     iam.put_role_policy(RoleName=blue.function, PolicyName="everything", PolicyDocument=document(everything))
     stranger = account.credentials_of(role)
     assert not account.assumes(stranger, blue.role_arn, ExternalId=blue.cell["role"]["external_id"])

@@ -4,7 +4,7 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
@@ -14,6 +14,7 @@ from loudhailer.broadcast.messages import (
     ChunkMessage,
     OutcomeMessage,
     PartitionMessage,
+    Priority,
     Recipients,
     Scope,
 )
@@ -30,7 +31,7 @@ OTHER_ACCOUNT = "222222222222"
 ENDPOINT = "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live"
 BROADCAST = BroadcastId("broadcast-1")
 TENANT = TenantId("acme")
-FRAME = broadcast_frame(BROADCAST, NOW * 1000, "hello")
+FRAME = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("hello"))
 
 
 def partition(number: int, tenant: str = TENANT) -> Partition:
@@ -182,6 +183,7 @@ def _head() -> dict[str, st.SearchStrategy[object]]:
         "frame": texts,
         "published_at": milliseconds,
         "expires_at": milliseconds,
+        "priority": st.sampled_from(Priority),
     }
 
 
@@ -211,6 +213,7 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         frame=draw(texts),
         published_at=draw(milliseconds),
         expires_at=draw(milliseconds),
+        priority=draw(st.sampled_from(Priority)),
     )
 
 

@@ -35,6 +35,7 @@ PLAUSIBLE = {
     "sessionId": "stolen",
     "connectionId": "stolen=",
     "requestId": "forged",
+    "clientMessageId": "m1",
     "messagesPerMinute": 1_000_000,
 }
 
@@ -78,6 +79,7 @@ def is_legal(frame: Any) -> bool:
             | {"message": "Too Many Requests", "connectionId": str(), "requestId": str()}
             | {"type": "broadcast", "id": str(), "publishedAt": int()}
             | {"status": "Message sent!", "messageId": str(), "srcPlayerId": str(), "destinationPlayerId": str()}
+            | {"status": "Message sent!", "messageId": str(), "roomKey": str(), "clientMessageId": str()}
             | {"message": _, "messageId": str(), "srcPlayerId": str(), "sentAt": int()}
             | {"message": _, "tenantId": str(), "sessionId": str(), "connectionId": str(), "queue": str()}
             | {"action": "joinroom" | "leaveroom" | "sendmessage", "roomKey": str(), "nickName": str()}

@@ -26,11 +26,11 @@ VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
     **{
         f"{table.upper()}_TABLE": f"bench-{table}"
-        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "broadcasts")
+        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts")
     },
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
-        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox")
+        for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),
@@ -43,10 +43,14 @@ VARIABLES = {
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "LANE_POSTS_PER_SECOND": "2450",
+    "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",
+    "SILO_TENANTS": "[]",
+    "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",
     "INBOX_LIFETIME_SECONDS": "604800",
+    "MESSAGES_PER_INBOX": "1000",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
     "SESSION_AUTH": "iam",
     "BROADCAST_AUTH": "iam",

@@ -6,7 +6,9 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type TableKind = Literal["connections", "partitions", "tenants", "sessions", "limits", "messages", "broadcasts"]
+type TableKind = Literal[
+    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts"
+]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
     "connections": ("partition", "connectionId"),
@@ -15,6 +17,7 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "sessions": ("tenantId", "sessionId"),
     "limits": ("key",),
     "messages": ("inbox", "messageId"),
+    "places": ("tenantId", "place"),
     "broadcasts": ("broadcastId", "part"),
 }
 """Hash key, and range key where there is one."""

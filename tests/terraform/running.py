@@ -10,9 +10,6 @@ from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[2] / "terraform"
 
-_COLLECTED_LESS_OFTEN = {"GOGC": "400"}
-"""A run parses the schema of all of AWS, and Go's garbage collector would take a third of that time."""
-
 
 def copied(folder: Path) -> Path:
     """Copy the sources: Terraform leaves its files beside them."""
@@ -24,7 +21,7 @@ def terraform(folder: Path, *arguments: str) -> str:
     run = subprocess.run(
         [find_terraform(), *arguments],
         cwd=folder,
-        env=_COLLECTED_LESS_OFTEN | terraform_environment(os.environ),
+        env=terraform_environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,11 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+BLOCK = re.compile(r'^module "(?P<name>\w+)" \{\n(?P<call>.*?)^\}', re.MULTILINE | re.DOTALL)
+SOURCE = re.compile(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', re.MULTILINE)
 CALLS = {
-    path.relative_to(ROOT / "terraform"): path.read_text()
+    path.relative_to(ROOT / "terraform") / block["name"]: block["call"]
     for path in (ROOT / "terraform").glob("*/*/*.tf")
-    if re.search(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', path.read_text(), re.MULTILINE)
+    for block in BLOCK.finditer(path.read_text())
+    if SOURCE.search(block["call"])
 }
+"""The calls of the module `lambda_function`, by their file and name; a file may have several, of one function."""
 
 
 def variables_in(call: str) -> set[str]:
@@ -25,13 +29,13 @@ def variables_in(call: str) -> set[str]:
 
 def test_every_function_is_deployed() -> None:
     """Each folder of `functions` with a handler has a call of the module `lambda_function` in a file of its name."""
-    assert {call.stem for call in CALLS} == FUNCTIONS
+    assert {call.parent.stem for call in CALLS} == FUNCTIONS
 
 
 @pytest.mark.parametrize("call", sorted(CALLS), ids=str)
 def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
     """Every required variable is set, and none that the function does not know."""
-    name = call.stem
+    name = call.parent.stem
     asked = []
     if (ROOT / "functions" / name / "settings.py").is_file():
         asked = [*fields(importlib.import_module(f"functions.{name}.settings").Settings)]

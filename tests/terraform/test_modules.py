@@ -34,3 +34,12 @@ def test_every_role_of_a_deployment_has_the_boundary() -> None:
         roles = re.findall(r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
         unbounded = [name for name, block in roles if "  permissions_boundary " not in block]
         assert unbounded == [] or path.parent.name == "github_role", path
+
+
+def test_every_role_of_a_deployment_lies_in_its_own_path() -> None:
+    """CI may pass on, and change the trust of, nothing else: a role that happens to bear the prefix is not its own."""
+    for path in SOURCE.glob("*/*/*.tf"):
+        roles = re.findall(r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
+        own = re.compile(r'^  path += "/\$\{var\.(deployment\.)?prefix\}/"$', re.MULTILINE)
+        elsewhere = [name for name, block in roles if not own.search(block)]
+        assert elsewhere == [] or path.parent.name == "github_role", path

@@ -25,7 +25,7 @@ cell = {
   region                = "eu-central-1"
   account_id            = "555555555555"
   role = {
-    arn         = "arn:aws:iam::222222222222:role/loudhailer-dev-subscriber-blue"
+    arn         = "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-subscriber-blue"
     external_id = "blue-1"
   }
   shards = {
@@ -34,6 +34,7 @@ cell = {
       arn = "arn:aws:sqs:eu-central-1:222222222222:loudhailer-dev-shard-6"
     }
   }
+  callback_endpoint     = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/live"
   outcome_queue_url     = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-outcome"
   dead_letter_queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-dead-letter"
   lane_posts_per_second = 612

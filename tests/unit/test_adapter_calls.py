@@ -9,12 +9,14 @@ from botocore.exceptions import ClientError
 from functions.connect.dynamodb import DynamoRegister
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.codec import JsonText
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
-from loudhailer.conversation.dynamodb import DynamoInboxStore
-from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
+from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
 from loudhailer.errors import TransientError
-from loudhailer.ids import ChunkId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.ids import ChunkId, ClientMessageId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
@@ -27,7 +29,8 @@ KEY = ConnectionKey(FIRST, ConnectionId("a"))
 CONNECTION = Connection(KEY, S1, 100, 7_600)
 SAMPLE = Sample(1, "", 60)
 TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
-MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), "hello", PlayerId("bob"), 1_000, 2)
+ATTEMPT = Attempt(ACME, "player ann", ClientMessageId("m1"), "hash", "r1", 1_000)
+MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), JsonText('"hello"'), PlayerId("bob"), 1_000, 2)
 COUNTER = connects_of_tenant(ACME)
 
 
@@ -91,9 +94,19 @@ def rooms(client: Any) -> DynamoRoomStore:
     return DynamoRoomStore(client, "table")
 
 
+def places(client: Any) -> DynamoPlaceStore:
+    """The store of places."""
+    return DynamoPlaceStore(client, "table")
+
+
 def inboxes(client: Any) -> DynamoInboxStore:
     """The store of inboxes."""
     return DynamoInboxStore(client, "table")
+
+
+def sent(client: Any) -> DynamoSentStore:
+    """The store of messages that clients may send again."""
+    return DynamoSentStore(client, "table")
 
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
@@ -121,7 +134,11 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: tenants(client).get(ACME)),
     ("Scan", lambda client: tenants(client).everyone()),
     ("PutItem", lambda client: tenants(client).put(Tenant(ACME, 1, 2, 3, 4, 5, 6))),
-    ("DeleteItem", lambda client: tenants(client).delete(ACME)),
+    ("UpdateItem", lambda client: tenants(client).begin_erasing(ACME)),
+    ("PutItem", lambda client: tenants(client).end_erasing(ACME, 1)),
+    ("Scan", lambda client: tenants(client).tombstones()),
+    ("Query", lambda client: list(sessions(client).of_tenant(ACME))),
+    ("DeleteItem", lambda client: limits(client).forget(ACME)),
     ("GetItem", lambda client: sessions(client).get(ACME, S1)),
     ("UpdateItem", lambda client: sessions(client).renew(ACME, S1, player=None, expires_at=1, now=0)),
     ("GetItem", lambda client: sessions(client).keep_alive(ACME, S1, session_seconds=1, now=0)),
@@ -130,12 +147,19 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("BatchExecuteStatement", lambda client: sessions(client).forget_all({(ACME, S1): [KEY]})),
     ("Scan", lambda client: list(sessions(client).expired(0))),
     ("DeleteItem", lambda client: sessions(client).delete_if_expired(ACME, S1, 0)),
+    ("Query", lambda client: sessions(client).count(ACME, 0)),
+    ("UpdateItem", lambda client: places(client).take(ACME, "sessions", 1, expires_at=1)),
+    ("UpdateItem", lambda client: places(client).claim_count(ACME, "sessions", now=1, every=1)),
+    ("UpdateItem", lambda client: places(client).correct(ACME, "sessions", seen=1, counted=1)),
+    ("Query", lambda client: places(client).names(ACME)),
+    ("BatchWriteItem", lambda client: places(client).delete(ACME, ["sessions"])),
     ("UpdateItem", lambda client: limits(client).reserve(ACME, 1)),
     ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
     ("GetItem", lambda client: limits(client).total(ACME)),
     ("UpdateItem", lambda client: limits(client).keep_samples(ACME, [])),
     ("UpdateItem", lambda client: limits(client).take_off(ACME, 1, seen=[])),
     ("UpdateItem", lambda client: limits(client).count_in_minute(COUNTER, 0)),
+    ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
     ("PutItem", lambda client: broadcasts(client).record(summary())),
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
@@ -158,10 +182,15 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: rooms(client).join(KEY, Membership(LOBBY, NickName("Ann")))),
     ("GetItem", lambda client: rooms(client).membership(KEY)),
     ("Query", lambda client: rooms(client).members(ACME, LOBBY, limit=5)),
+    ("Query", lambda client: rooms(client).size(ACME, LOBBY, limit=5)),
     ("DeleteItem", lambda client: rooms(client).remove(KEY)),
     ("PutItem", lambda client: inboxes(client).put(MESSAGE)),
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
+    ("Query", lambda client: inboxes(client).count(MESSAGE.inbox, 5)),
     ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
+    ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
+    ("UpdateItem", lambda client: sent(client).release(ATTEMPT)),
+    ("UpdateItem", lambda client: sent(client).finish(ATTEMPT)),
     (
         "TransactWriteItems",
         lambda client: DynamoRegister(client, "table", "table").record(

@@ -47,8 +47,11 @@ def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function
         ("query", "CHUNK_SIZE", ["1", "500"], ["0", "501"]),
         ("send_message", "MESSAGE_LIFETIME_SECONDS", ["10", "3600"], ["9", "3601"]),
         ("send_message", "INBOX_LIFETIME_SECONDS", ["1", "31536000"], ["0", "31536001"]),
+        ("send_message", "MESSAGES_PER_INBOX", ["1", "1000000"], ["0", "1000001"]),
+        ("connect", "SESSION_SHARE", ["0.01", "1"], ["0.009", "1.01"]),
         ("session_api", "TENANT_CLAIM", ["t", "custom:tenant_id", "https://a.b/c-d", "x" * 128], ["a b", "x" * 129]),
         ("session_api", "LIST_TENANTS", ["true", "false"], ["True", "1"]),
+        ("session_api", "SHORTEST_SESSION_ID", ["1", "64"], ["0", "65"]),
         ("session_api", "SESSIONS_TABLE", ["a_.", "x" * 255], ["ab", "x" * 256, "a b c"]),
         ("console", "SESSION_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
         ("console", "BROADCAST_AUTH", ["none", "iam", "jwt"], ["None", "iamjwt"]),
@@ -62,3 +65,16 @@ def test_a_variable_is_legal_up_to_its_bounds(function: str, name: str, legal: l
     for text in illegal:
         with pytest.raises(ConfigurationError, match=rf"^bad environment: {name} must be [^;]+$"):
             read(function, **{name: text})
+
+
+@pytest.mark.parametrize(("text", "tenants"), [("[]", ()), ('["acme"]', ("acme",)), ('["a","b_-C"]', ("a", "b_-C"))])
+def test_a_list_of_tenants_is_read(text: str, tenants: tuple[str, ...]) -> None:
+    """There may be none."""
+    assert read("session_api", SILO_TENANTS=text).silo_tenants == tenants
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "acme", '["a b"]', "null", '"a"', "[null]"])
+def test_what_is_no_list_of_tenants_is_refused(text: str) -> None:
+    """The function refuses to start, and names the variable."""
+    with pytest.raises(ConfigurationError, match=r"SILO_TENANTS must be a JSON list of tenants' ids$"):
+        read("session_api", SILO_TENANTS=text)

@@ -10,6 +10,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
+from loudhailer import codec
 from loudhailer.broadcast.report import Report
 
 _TIMEOUT = aiohttp.ClientTimeout(total=35)
@@ -61,7 +62,7 @@ class HttpApi:
         return str(body["webSocketUrl"])
 
     async def publish(self, audience: dict[str, Any], message: Any, broadcast_id: str | None = None) -> str:
-        """Publish a broadcast; its id."""
+        """Publish a broadcast; its id. A message that is `codec.verbatim(...)` is sent as it is written."""
         document = {"audience": audience, "message": message}
         if broadcast_id is not None:
             document["broadcastId"] = broadcast_id
@@ -94,7 +95,7 @@ class HttpApi:
         if self._session is None:
             raise RuntimeError("HttpApi is used outside its `async with`")
         url = URL(f"{self._url}{path}").extend_query(query or {})
-        body = None if document is None else json.dumps(document).encode()
+        body = None if document is None else codec.encode(document)
         headers = {} if body is None else {"Content-Type": "application/json"}
         headers |= self._sign(method, str(url), body)
         async with self._session.request(method, url, data=body, headers=headers) as response:

@@ -17,6 +17,7 @@ from tools.errors import OperatorError
 from tools.operations.broadcasts import described
 from tools.operations.census import count_tenant
 from tools.operations.deployment import Deployment
+from tools.operations.tenants import keyed
 
 _CONCURRENT_HANDSHAKES = 40
 _COUNTS_TIMEOUT_SECONDS = 60.0
@@ -75,7 +76,7 @@ class Performance:
     async def _arrive(self, api: HttpApi) -> None:
         tenants = self.deployment.tenants
         for tenant in self.scenario.tenants:
-            await asyncio.to_thread(tenants.put, tenant)
+            await asyncio.to_thread(tenants.put, keyed(tenant))
         bases = {key: await api.open_session(*key) for key in self.scenario.sessions}
         seats = self.scenario.seats
         urls = [

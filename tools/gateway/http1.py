@@ -4,6 +4,7 @@ A post must cost little: 10,000 of them are answered each second, on a core shar
 request is cut out of the bytes with a few searches, and the raw header lines are kept for the events that need them.
 """
 
+import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from typing import Any
 _HEAD_END = b"\r\n\r\n"
 _HEAD_BYTES = 64 * 1024
 _BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own payload limit
+_KEY_BYTES = 16
+
+WEBSOCKET_VERSION = "13"
+"""The one there is: https://www.rfc-editor.org/rfc/rfc6455#section-4.1."""
 
 
 class BadRequest(Exception):  # noqa: N818 - HTTP's own name for it
@@ -45,8 +50,29 @@ class Request:
 
     @property
     def wants_websocket(self) -> bool:
-        """Whether this is a WebSocket upgrade."""
-        return self.headers.get(b"upgrade", b"").lower() == b"websocket" and b"sec-websocket-key" in self.headers
+        """Whether the client asks for a WebSocket, rightly or not."""
+        return b"websocket" in self._tokens(b"upgrade")
+
+    @property
+    def handshake_fault(self) -> HTTPStatus | None:
+        """Why this is no WebSocket handshake, as a status; None if it is one.
+
+        AWS does not say what API Gateway answers, so these are the RFC's: 426 for another version, 400 for the rest.
+        https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1 and #section-4.4
+        """
+        if self.method != b"GET" or b"upgrade" not in self._tokens(b"connection"):
+            return HTTPStatus.BAD_REQUEST
+        if self.headers.get(b"sec-websocket-version") != WEBSOCKET_VERSION.encode():
+            return HTTPStatus.UPGRADE_REQUIRED
+        try:
+            key = base64.b64decode(self.headers.get(b"sec-websocket-key", b""), validate=True)
+        except ValueError:
+            key = b""
+        return None if len(key) == _KEY_BYTES else HTTPStatus.BAD_REQUEST
+
+    def _tokens(self, name: bytes) -> set[bytes]:
+        """The members of a header that holds a list, in lower case."""
+        return {token.strip() for token in self.headers.get(name, b"").lower().split(b",")}
 
 
 class RequestReader:

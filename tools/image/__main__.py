@@ -1,31 +1,18 @@
 """`python -m tools.image`: build the image, pin its base, push it. See images/README.md."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from tools.commands import Commands
 from tools.console import Terminal
-from tools.errors import OperatorError
 from tools.image import base as bases
 from tools.image import registry
 from tools.image.build import LARGEST_BYTES, LOCAL_TAG, build, megabytes, own_platform
 from tools.image.engine import running_engine
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Commands(TyperGroup):
-    """The commands; whatever ends one of them becomes a sentence and an exit code."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # Typer's context is click's
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except OperatorError as error:
-            Terminal().fail(error)
-        raise typer.Exit(1)
 
 
 app = typer.Typer(

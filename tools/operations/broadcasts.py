@@ -1,13 +1,11 @@
 """Publishing a broadcast from the command line, and following it to its end."""
 
-import json
-from typing import Any
-
 from rich.table import Table
 
-from loudhailer import ids
+from loudhailer import codec, ids
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.report import Report
+from loudhailer.codec import JsonText
 from tools.console import masked
 from tools.errors import OperatorError
 
@@ -50,12 +48,18 @@ def described(audience: Audience) -> str:
             return f"session {masked(session)} of tenant {tenant}"
 
 
-def message_of(text: str) -> Any:
-    """The message that an argument stands for: the JSON value it holds, or the text itself."""
+def message_of(text: str) -> JsonText:
+    """The message that an argument stands for: the JSON it holds, as it is written, or the text itself as JSON."""
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        codec.decode(text)
+    except codec.UnsupportedJsonError as error:
+        raise OperatorError(
+            f"The message {error}, so no client could be sure to read it.",
+            "Change it, or put it in double quotes of its own: then it is sent as a text.",
+        ) from error
+    except codec.NotJsonError:
+        return codec.json_text(text)
+    return JsonText(text)
 
 
 def report_table(report: Report) -> Table:

@@ -1,6 +1,6 @@
 """Ending a broadcast before everyone was sent it.
 
-The mark on its summary stops `swarm` and `query`. The chunks that wait in the shards are replaced by cancelled ones,
+The mark on its summary stops `swarm` and `query`. The chunks that wait for a lane are replaced by cancelled ones,
 which `post_message` settles as failed without posting; a chunk that a worker has at the moment is posted to its end.
 """
 
@@ -42,7 +42,7 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
 
 def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
     client = deployment.client("sqs")
-    for name in deployment.shard_names:
+    for name in deployment.chunk_queue_names:
         others: list[Received] = []
         for message in received(client, deployment.queue_urls[name]):
             chunk = _chunk(message.body)

@@ -1,7 +1,7 @@
 """A running stack as an operator reaches it: its outputs, its tables, its AWS clients."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +9,26 @@ import boto3
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.queues.sqs import SqsQueue
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
 from tools.errors import OperatorError
-from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint
+from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
 if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.conversation.port import InboxStore
+    from loudhailer.ids import TenantId
+    from loudhailer.places.port import PlaceStore
     from loudhailer.queues.port import Queue
-    from loudhailer.tenancy.port import LimitStore, TenantStore
+    from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
     from tools.stack.state import StackState
+
+
+ROOM_QUEUE = "rooms"
+"""The short name of the queue of what is said in large rooms."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,7 @@ class Deployment:
     """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
 
     aws_endpoint: str
+    secret: str = field(repr=False)
     outputs: dict[str, Any]
     account: str = ACCOUNT
 
@@ -37,7 +47,7 @@ class Deployment:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
         if state.applied is None:
             raise OperatorError("The stack's resources are not complete.", "Complete them with `loudhailer up`.")
-        return cls(local_endpoint(state.aws_port), state.applied.outputs)
+        return cls(local_endpoint(state.aws_port), state.secret, state.applied.outputs)
 
     @property
     def http_url(self) -> str:
@@ -59,6 +69,10 @@ class Deployment:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
 
+    def has_silo(self, tenant: "TenantId") -> bool:
+        """Whether a tenant has a queue of its own."""
+        return f"silo-{tenant}" in self.queue_urls
+
     @property
     def shard_names(self) -> list[str]:
         """The short names of the shard queues, in the order that chunks are spread in."""
@@ -67,10 +81,30 @@ class Deployment:
             key=lambda name: int(name.partition("-")[2]),
         )
 
+    @property
+    def chunk_queue_names(self) -> list[str]:
+        """The short names of all queues that chunks wait in: the shards, and that of large rooms."""
+        return [*self.shard_names, ROOM_QUEUE]
+
     @cached_property
     def tenants(self) -> "TenantStore":
         """The tenants."""
         return DynamoTenantStore(self.client("dynamodb"), self._table("tenants"))
+
+    @cached_property
+    def sessions(self) -> "SessionStore":
+        """The sessions."""
+        return DynamoSessionStore(self.client("dynamodb"), self._table("sessions"))
+
+    @cached_property
+    def inboxes(self) -> "InboxStore":
+        """The players' inboxes."""
+        return DynamoInboxStore(self.client("dynamodb"), self._table("messages"))
+
+    @cached_property
+    def places(self) -> "PlaceStore":
+        """The places that sessions and messages have taken."""
+        return DynamoPlaceStore(self.client("dynamodb"), self._table("places"))
 
     @cached_property
     def limits(self) -> "LimitStore":
@@ -96,11 +130,16 @@ class Deployment:
         """One of the queues, to send to."""
         return SqsQueue(self.client("sqs"), self.queue_urls[name], pause=time.sleep)
 
-    def client(self, service: str) -> Any:
+    @property
+    def gateway(self) -> Any:
+        """A client of the WebSocket API's management API."""
+        return self.client("apigatewaymanagementapi", str(self.outputs["callback_endpoint"]))
+
+    def client(self, service: str, endpoint: str | None = None) -> Any:
         """A client of one of the AWS services that the stack runs on."""
         return boto3.session.Session(
-            aws_access_key_id=self.account, aws_secret_access_key=SECRET, region_name=REGION
-        ).client(service, endpoint_url=self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
+            aws_access_key_id=self.account, aws_secret_access_key=self.secret, region_name=REGION
+        ).client(service, endpoint_url=endpoint or self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
 
     def _table(self, name: str) -> str:
         return str(self.outputs["tables"][name])

@@ -19,6 +19,7 @@ from loudhailer.broadcast.messages import (
     Message,
     OutcomeMessage,
     PartitionMessage,
+    Priority,
     message_from_wire,
 )
 from loudhailer.broadcast.port import BroadcastStore
@@ -26,7 +27,7 @@ from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.port import Queue
-from tools.operations.deployment import Deployment
+from tools.operations.deployment import ROOM_QUEUE, Deployment
 from tools.operations.received import Received, received
 
 LIFETIME_SECONDS = 300
@@ -120,7 +121,7 @@ class Redrive:
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
             case ChunkMessage():
-                shards = self._deployment.shard_names
+                shards = [ROOM_QUEUE] if message.priority is Priority.LOW else self._deployment.shard_names
                 shard = shard_of(message.broadcast_id, message.chunk_id, len(shards))
                 again = replace(message, expires_at=expires_at, attempt=1)
                 self._queue(shards[shard]).send_all([again.to_wire()])

@@ -1,10 +1,16 @@
 """The tenants that an operator puts, and the three sample tenants of a fresh local stack."""
 
+import secrets
 from dataclasses import dataclass, fields, replace
 
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.model import Tenant
+from loudhailer.tenancy.port import TenantStore
 from tools.errors import OperatorError
+
+REUSE_SECONDS = 400
+"""How long the id of an erased tenant rests: a broadcast to it may be on its way for 300 s, unless the deployment says
+otherwise, and functions remember a tenant for 60 s."""
 
 _LARGEST = 1_000_000_000
 _NEW = Tenant(
@@ -44,7 +50,6 @@ SAMPLE_TENANTS = (
         tenant_connections=1_000,
         session_seconds=300,
         messages_per_minute=6_000,
-        silo=True,
     ),
 )
 
@@ -59,20 +64,51 @@ class TenantChange:
     session_per_minute: int | None = None
     messages_per_minute: int | None = None
     session_seconds: int | None = None
-    silo: bool | None = None
+    tenant_sessions: int | None = None
+    posts_per_minute: int | None = None
+    session_key: str | None = None
 
     def applied_to(self, tenant: TenantId, standing: Tenant | None) -> Tenant:
         """The tenant as it is to be; OperatorError, listing every limit that makes no sense, if it can't be."""
         wanted = {field.name: getattr(self, field.name) for field in fields(self)}
         changes = {name: value for name, value in wanted.items() if value is not None}
-        changed = replace(standing or replace(_NEW, tenant_id=tenant), **changes)
+        changed = replace(standing or keyed(replace(_NEW, tenant_id=tenant)), **changes)
         if problems := _problems(changed):
             raise OperatorError(f"Tenant {tenant} can't have these limits: {'; '.join(problems)}.")
         return changed
 
 
+def new_session_key() -> str:
+    """A fresh key that hides the ids of a tenant's sessions: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def keyed(tenant: Tenant) -> Tenant:
+    """The tenant with a key for its sessions' ids; its own, if it has one."""
+    return tenant if tenant.session_key else replace(tenant, session_key=new_session_key())
+
+
+def put(tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, at_once: bool) -> None:
+    """Make or change a tenant; OperatorError if the id still belongs to one that is erased."""
+    wanted = change.applied_to(tenant, tenants.get(tenant))
+    if tenants.put(wanted, erased_before=None if at_once else int(now) - REUSE_SECONDS):
+        return
+    erased_at = {stone.tenant_id: stone.erased_at for stone in tenants.tombstones()}.get(tenant)
+    if erased_at is None:
+        raise OperatorError(
+            f"Tenant {tenant} is being erased.", f"Complete that with `loudhailer tenant delete {tenant}`."
+        )
+    left = erased_at + REUSE_SECONDS - int(now)
+    raise OperatorError(
+        f"A tenant {tenant} was erased a moment ago, and broadcasts to it may still be on their way.",
+        f"Wait {left} s, choose another id, or use this one with --at-once.",
+    )
+
+
 def _problems(tenant: Tenant) -> list[str]:
     limits = {name: value for name, value in tenant.to_wire().items() if type(value) is int}
+    if tenant.posts_per_minute is None:
+        del limits["postsPerMinute"]  # it follows from the messages
     problems = [
         f"{name} is {value}, must be 1 to {_LARGEST}" for name, value in limits.items() if not 1 <= value <= _LARGEST
     ]
@@ -81,3 +117,15 @@ def _problems(tenant: Tenant) -> list[str]:
     if tenant.session_per_minute > tenant.tenant_per_minute:
         problems.append("sessionPerMinute is more than tenantPerMinute")
     return problems
+
+
+def require_silo(tenant: TenantId, *, wanted: bool | None, standing: bool) -> None:
+    """OperatorError if a silo is wanted of a tenant that has none, or none of one that has: Terraform decides."""
+    if wanted is None or wanted == standing:
+        return
+    has, change = ("has no silo", "Add it to") if wanted else ("has a silo", "Take it out of")
+    raise OperatorError(
+        f"Tenant {tenant} {has}: the queue is made by Terraform, not by `tenant put`.",
+        f"{change} `silo_tenants` in terraform/environments/<environment>/hub.tfvars, and apply; for the local stack, "
+        "that is `loudhailer up`.",
+    )

@@ -27,7 +27,7 @@ _READS_A_CONNECTION = 5
 """Tenant and session for PUT and authorizer (3); a checkpoint for each change (2)."""
 _SOURCE_ROW_BYTES = 1024
 
-_PIPELINE_QUEUES = 4
+_PIPELINE_QUEUES = 5
 _POLLS_A_MINUTE = 2 * 3
 """Lambda's pollers go down to two a queue, and wait 20 seconds for a message.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""

@@ -20,6 +20,8 @@ from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
 
 _HEADROOM = Decimal("0.98")
+_BROADCASTS = Decimal("0.9")
+"""What large rooms leave to broadcasts of the posts: `quota.rooms` of Terraform's."""
 _WORKERS_A_SHARD = 2
 _CHUNK_SIZE = 500
 _PARTITION_SIZE = 1_000
@@ -134,7 +136,7 @@ class Load:
     @property
     def lane_rate(self) -> int:
         """Posts a second of a lane, as the module `cell` works it out; one at least."""
-        return max(1, floor(self.cell_posts_per_second * _HEADROOM / self.lanes))
+        return max(1, floor(self.cell_posts_per_second * _HEADROOM * _BROADCASTS / self.lanes))
 
     @property
     def lanes_seconds(self) -> Decimal:
@@ -204,4 +206,4 @@ class Load:
 
 def _frame(message_bytes: int) -> str:
     """The frame of a message that is a string of so many bytes with its quotes."""
-    return broadcast_frame(_BROADCAST, _NOW * 1_000, "x" * (message_bytes - 2))
+    return broadcast_frame(_BROADCAST, _NOW * 1_000, codec.json_text("x" * (message_bytes - 2)))

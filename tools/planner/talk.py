@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from loudhailer import ids
-from loudhailer.conversation.frames import said_frame
+from loudhailer import codec, ids
+from loudhailer.conversation.frames import Speaker, said_frame
 from loudhailer.rooms.model import SMALL_ROOM, nickname
 from tools.errors import OperatorError
 from tools.planner import prices
@@ -40,7 +40,9 @@ def what_it_leaves_out(room_size: int) -> list[Item]:
             f"--room-size must be from 1 to {SMALL_ROOM}; it is {room_size}.",
             "What is said in a larger room goes the way of a broadcast: see `loudhailer plan`.",
         )
-    frame = len(said_frame(ids.room_key("lobby"), nickname("speaker"), "x" * _CONTENT_BYTES, 1_800_000_000_000))
+    speaker = Speaker(ids.connection_id("L0SM9cOFvHcCIhw="), None)
+    content = codec.json_text("x" * _CONTENT_BYTES)
+    frame = len(said_frame(ids.room_key("lobby"), nickname("speaker"), content, 1_800_000_000_000, speaker))
     posts = REQUESTS * room_size
     units = parts(frame, prices.GATEWAY_MESSAGE_BYTES)
     return [

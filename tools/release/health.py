@@ -17,6 +17,7 @@ from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
 from tools.console import shortened
 from tools.errors import OperatorError
+from tools.operations.tenants import keyed
 from tools.release.traffic import Shift
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SyntheticBroadcast:
     async def connected(self) -> AsyncIterator[None]:
         """Connect the socket for the block; its session is removed after it."""
         if self.tenants.get(SYNTHETIC.tenant_id) is None:
-            self.tenants.put(SYNTHETIC)
+            self.tenants.put(keyed(SYNTHETIC))
         ids = {"tenantId": SYNTHETIC.tenant_id, "sessionId": self.session}
         async with self.api:
             url = socket_url(await self.api.open_session(SYNTHETIC.tenant_id, self.session), **ids)

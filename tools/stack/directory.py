@@ -1,22 +1,17 @@
 """Where a local stack keeps everything it owns, and the lock that gives it to one command at a time."""
 
-import fcntl
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from tools.errors import OperatorError
+from tools.lock import held
 
 _LOCK = "lock"
 _LOGS = "logs"
 _SUBSCRIBERS = "subscribers"
-_LOCK_TIMEOUT_SECONDS = 900.0
-_LOCK_POLL_SECONDS = 0.2
+_OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
@@ -93,8 +88,16 @@ class StackDirectory:
 
     def create(self) -> None:
         """Make the directory and the folders that are written to."""
-        for folder in (self.path, self.path / _LOGS, self.aws_state, self.temporary):
+        self._make()
+        for folder in (self.path / _LOGS, self.aws_state, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _make(self) -> None:
+        """Make the directory, which nobody but its owner may look into: it holds the stack's secret."""
+        if not self.path.parent.exists():
+            self.path.parent.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        self.path.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+        self.path.chmod(_OWNER_ONLY)
 
     def forget_cloud(self) -> None:
         """Remove what described a local AWS that is no more."""
@@ -122,40 +125,10 @@ class StackDirectory:
         with suppress(OSError):
             self.path.parent.rmdir()
 
-    @contextmanager
-    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def locked(self, waiting: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Hold the stack for the block; call `waiting` once if another command holds it now.
 
-        The lock is the kernel's (flock), so that it dies with its holder. `down` removes the locked file: whoever
-        waited for it holds nothing then, and tries again with the new one.
+        `down` removes the locked file: a command that waited for it holds nothing then, and tries again with the new
+        one.
         """
-        deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
-        announced = False
-        while True:
-            with self._lock_file() as file:
-                if _acquired(file):
-                    yield
-                    return
-            if not announced:
-                announced = True
-                waiting()
-            if time.monotonic() > deadline:
-                raise OperatorError(
-                    f"Another loudhailer command has held {self.path} for {_LOCK_TIMEOUT_SECONDS:.0f} s.",
-                    "Wait for it or end it, then try again.",
-                )
-            time.sleep(_LOCK_POLL_SECONDS)
-
-    def _lock_file(self) -> TextIO:
-        while True:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # removed by `down` in this very moment
-                return (self.path / _LOCK).open("w")
-
-
-def _acquired(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))  # noqa: PTH116 - name and descriptor alike
-    except (BlockingIOError, FileNotFoundError):
-        return False
+        return held(self.path / _LOCK, waiting)

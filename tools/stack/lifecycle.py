@@ -7,7 +7,7 @@ that nobody saw end. It keeps what is whole and drops the rest.
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
 from tools.operations.deployment import Deployment
+from tools.perimeter.signature import new_secret
 from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
@@ -45,6 +46,12 @@ from tools.toolchain.terraform import find_terraform, terraform_environment, ver
 AWS = "local-aws"
 GATEWAY = "gateway"
 TERRAFORM = "terraform"
+
+LOST = (
+    "The local AWS that this stack had is gone, and what it held is lost: tenants that are no samples, sessions, open "
+    "connections, messages, accepted broadcasts and all reports. A new one takes its place."
+)
+"""The local AWS keeps its data in memory: a killed one takes them along."""
 
 _LONGEST_REASON = 300
 
@@ -111,15 +118,15 @@ class Stack:
         """Bring the stack up to date; whether there was anything to do."""
         find_terraform(say=self.terminal.say)
         find_provider(self.project.terraform / "stacks" / self.directory.hub.stack, say=self.terminal.say)
-        with ExitStack() as needed:
-            engine = needed.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
-            return self._up(ports, engine, force=force)
+        with ExitStack() as held:
+            engine = held.enter_context(running_engine()) if packaging is Packaging.IMAGE else None
+            return self._up(ports, engine, held, force=force)
 
-    def _up(self, ports: Ports, engine: Engine | None, *, force: bool) -> bool:
+    def _up(self, ports: Ports, engine: Engine | None, held: ExitStack, *, force: bool) -> bool:
         self.directory.create()
         self.processes.stop(TERRAFORM)
         code, package = self._zip() if engine is None else self._image(engine)
-        state, cloud, started = self._start(ports, engine)
+        state, cloud, started = self._start(ports, engine, held)
         variables = {**self.terraform_variables(state), "package": package}
         wanted = self._fingerprint(state, code)
         earlier = cloud.applied if cloud else state.applied
@@ -178,7 +185,7 @@ class Stack:
         return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
 
     def _terraform(self, state: StackState, working: WorkingCopy, account: str) -> Terraform:
-        environment = terraform_environment(local_environment(os.environ, state.aws_port, account))
+        environment = terraform_environment(local_environment(os.environ, state.aws_port, state.secret, account))
         return Terraform(self.project, working, {**environment, **self.processes.mark(TERRAFORM)})
 
     def _zip(self) -> tuple[str, dict[str, Any]]:
@@ -194,8 +201,11 @@ class Stack:
             image = build(self.project.root, engine, platform=platform, tag=LOCAL_TAG, base=base)
         return image.id, {"image": {"repository_url": LOCAL_TAG.partition(":")[0], "digest": image.id}}
 
-    def _start(self, ports: Ports, engine: Engine | None) -> tuple[StackState, _NewCloud | None, bool]:
-        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is."""
+    def _start(self, ports: Ports, engine: Engine | None, held: ExitStack) -> tuple[StackState, _NewCloud | None, bool]:
+        """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is.
+
+        Where a template is missing, `held` keeps other commands from making the same one meanwhile.
+        """
         state = self.state()
         aws = self.processes.find(AWS)
         whole = (
@@ -209,16 +219,18 @@ class Stack:
         )
         cloud = None
         if not whole or state is None:
-            state, cloud = self._start_aws(ports, state, engine)
+            state, cloud = self._start_aws(ports, state, engine, held)
         gateway_lives = self.processes.find(GATEWAY) is not None and answers(state.gateway_port)
         if gateway_lives and ports.gateway in (0, state.gateway_port):
             return state, cloud, not whole
         return self._start_gateway(ports, state), cloud, True
 
     def _start_aws(
-        self, ports: Ports, remembered: StackState | None, engine: Engine | None
+        self, ports: Ports, remembered: StackState | None, engine: Engine | None, held: ExitStack
     ) -> tuple[StackState, _NewCloud]:
         """A new local AWS, from a template or empty: all that described an older one goes, and its gateway."""
+        if remembered is not None and remembered.seeded:
+            self.terminal.say(LOST)
         for name in (GATEWAY, AWS):
             self.processes.stop(name)
         self.directory.forget_cloud()
@@ -226,10 +238,11 @@ class Stack:
         state = StackState(
             aws_port=ports.aws or free_port(aws_port),
             gateway_port=ports.gateway or free_port(gateway_port),
+            secret=remembered.secret if remembered else new_secret(),
             engine=engine.address if engine else "",
         )
         key = None if self.templates is None else self._template_key(state)
-        if (template := self._template(key)) is not None:
+        if (template := self._template(key, held)) is not None:
             try:
                 applied = self._entered(template, state)
                 return self._launched(state, engine), _NewCloud(key, applied)
@@ -245,19 +258,20 @@ class Stack:
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address, "--workers", str(_CONTAINERS)]
-        aws = self._start_process(AWS, command, state.aws_port, state.aws_port)
+        aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)
         port = ports.gateway or free_port(state.gateway_port)
         command = ["tools.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
-        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state.aws_port)
+        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state)
         return self._saved(replace(state, gateway_port=port))
 
-    def _start_process(self, name: str, module: list[str], port: int, aws_port: int) -> psutil.Process:
+    def _start_process(self, name: str, module: list[str], port: int, state: StackState) -> psutil.Process:
         with self.terminal.step(f"Starting {name} on port {port}"):
-            environment = local_environment(os.environ, aws_port) | {"TMPDIR": str(self.directory.temporary)}
+            environment = local_environment(os.environ, state.aws_port, state.secret)
+            environment["TMPDIR"] = str(self.directory.temporary)
             process = self.processes.start(name, [sys.executable, "-m", *module], environment)
             await_ready(process, self.directory.log(name), port)
         return process
@@ -271,18 +285,28 @@ class Stack:
             variables=self.variables,
         )
 
-    def _template(self, key: str | None) -> Template | None:
-        """The template of the key, if there is one that can be used."""
+    def _template(self, key: str | None, held: ExitStack) -> Template | None:
+        """The template of the key, if there is one that can be used; else `held` gets the turn to make one."""
         if self.templates is None or key is None:
             return None
-        try:
-            template = self.templates.find(key)
-        except DamagedTemplateError as error:
-            self._discard(key, error)
-            return None
+        template = self._found(self.templates, key)
+        if template is None:
+            with suppress(OSError):  # the cache cannot be written, which is said when the template is to be kept
+                held.enter_context(self.templates.turn(key, self._wait_for_the_template))
+                template = self._found(self.templates, key)
         if template is None:
             self.terminal.say("No earlier stack of this kind has left a template: everything is applied.")
         return template
+
+    def _wait_for_the_template(self) -> None:
+        self.terminal.say("Another command applies a stack of this kind; waiting for its template …")
+
+    def _found(self, templates: TemplateStore, key: str) -> Template | None:
+        try:
+            return templates.find(key)
+        except DamagedTemplateError as error:
+            self._discard(key, error)
+            return None
 
     def _entered(self, template: Template, state: StackState) -> Applied:
         """Put the template into the directory; what had been applied to it, as it reads here."""
@@ -312,10 +336,11 @@ class Stack:
         try:
             if key != self._template_key(state):
                 raise OperatorError("Sources have changed while they were applied.")  # noqa: TRY301 - one way to say why
-            save_local_aws(state.aws_port)
+            save_local_aws(state.aws_port, state.secret)
             self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
         except (OperatorError, OSError) as error:
-            self.terminal.say(f"No template is kept of this stack: {str(error).rstrip('.')}.")
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self.terminal.say(f"No template is kept of this stack: {reason.rstrip('.')}.")
         else:
             self.terminal.say("A template of this stack is kept: the next one of its kind starts from it.")
 
@@ -348,14 +373,14 @@ class Stack:
             # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
             self._saved(replace(state, applying=False))
             raise
-        reload_gateway(state.gateway_port)
+        reload_gateway(state.gateway_port, state.secret)
         applied = Applied(wanted, outputs)
         self._saved(replace(state, applying=False, applied=applied))
         return applied
 
     def _led_to_the_newest(self, state: StackState, terraform: Terraform, account: str) -> dict[str, Any]:
         """Lead all invocations to the functions that were applied; what Terraform says of the stack."""
-        deployment = Deployment(local_endpoint(state.aws_port), terraform.outputs(), account)
+        deployment = Deployment(local_endpoint(state.aws_port), state.secret, terraform.outputs(), account)
         traffic = Traffic(deployment.client("lambda"), deployment.functions.values())
         traffic.finish(traffic.pending())
         return deployment.outputs

@@ -4,15 +4,17 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.lock import held
 from tools.stack.template import DamagedTemplateError, Template
 from tools.toolchain.cache import cache_folder
 
 _SUFFIX = ".template"
+_TURN = ".turn"
 _MOST = 8
 _UNFINISHED = "unfinished-"
 _UNFINISHED_SECONDS = 3600.0
@@ -46,7 +48,7 @@ class TemplateStore:
                 _require_own(self.folder.stat())
                 _require_own(os.fstat(file.fileno()))
                 template = Template.from_bytes(file.read(), key)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DamagedTemplateError(f"it cannot be read ({error.strerror})") from error
@@ -54,10 +56,20 @@ class TemplateStore:
             os.utime(path)
         return template
 
+    @contextmanager
+    def turn(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Make the key's template in the block, alone; call `waiting` once if another command makes it now."""
+        self._ensure_folder()
+        lock = self.folder / f"{key}{_TURN}"
+        with held(lock, waiting):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
     def keep(self, template: Template) -> None:
         """Keep a template, and let go of those that were not used for the longest time. OSError if it cannot be."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        self._ensure_folder()
         descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -75,13 +87,18 @@ class TemplateStore:
         with suppress(OSError):
             self._path(key).unlink()
 
+    def _ensure_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_SUFFIX}"
 
     def _let_go(self) -> None:
         kept = sorted(self.folder.glob(f"*{_SUFFIX}"), key=_last_use, reverse=True)
         abandoned = time.time() - _UNFINISHED_SECONDS
-        unfinished = [path for path in self.folder.glob(f"{_UNFINISHED}*") if _last_use(path) < abandoned]
+        others = (*self.folder.glob(f"{_UNFINISHED}*"), *self.folder.glob(f"*{_TURN}"))
+        unfinished = [path for path in others if _last_use(path) < abandoned]
         for path in (*kept[self.most :], *unfinished):
             path.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tools.console import Terminal
-from tools.errors import OperatorError
+from tools.errors import OperatorError, of_the_system
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
@@ -22,6 +22,9 @@ def main(arguments: list[str]) -> int:
         find_provider(_STACK)
     except OperatorError as error:
         Terminal().fail(error)
+        return 1
+    except OSError as error:
+        Terminal().fail(of_the_system(error))
         return 1
     return 0
 

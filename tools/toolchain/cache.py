@@ -1,6 +1,5 @@
 """The user's cache of this project, and folders in it that are whole or not there."""
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -8,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools.errors import OperatorError
+from tools.lock import held
 
 
 def account_home() -> Path:
@@ -29,19 +29,19 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     return (given if given.is_absolute() else home(environment) / ".cache") / "loudhailer"
 
 
-def ensure_folder(place: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None]) -> None:
+def ensure_folder(
+    place: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None], say: Callable[[str], None]
+) -> None:
     """Let `build` fill an empty folder, and put it in the place, unless a whole one is there.
 
-    One process at a time builds it; another one waits and uses the same. An interrupted one leaves nothing in the
-    place, and nothing that hinders the next. OperatorError if the cache cannot be written.
+    One process at a time builds it; another one says so, waits and uses the same. An interrupted one leaves nothing in
+    the place, and nothing that hinders the next. OperatorError if the cache cannot be written.
     """
     if is_whole(place):
         return
     new = place.with_name(f"{place.name}.new")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.with_name(f"{place.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(place.with_name(f"{place.name}.lock"), lambda: say(f"Another command makes {place}; waiting …")):
             if is_whole(place):
                 return
             shutil.rmtree(new, ignore_errors=True)

@@ -52,12 +52,13 @@ def find_provider(
     lock = stack / LOCK
     given = environment.get("TF_PLUGIN_DIR")
     if given:
-        if not Path(given).is_dir():
-            raise OperatorError(f"TF_PLUGIN_DIR names {given}, which is no folder.", REMEDY)
+        if not _is_folder(Path(given) / _ADDRESS):
+            raise OperatorError(f"TF_PLUGIN_DIR names {given}, which does not hold the AWS provider.", REMEDY)
         return Provider(Path(given).absolute(), lock)
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     place = cache_folder(environment) / "tools" / f"provider-{key}-{this_platform()}"
-    ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, say or Terminal().say))
+    told = say or Terminal().say
+    ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, told), told)
     return Provider(place, place / LOCK)
 
 

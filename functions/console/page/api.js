@@ -1,5 +1,7 @@
 /** The HTTP API, relative to where the page lies, and what to do about its errors. */
 
+import { elapsed } from "./clock.js";
+
 /** The API answered with an error status, or (status 0) did not answer. */
 export class ApiError extends Error {
   constructor(status, body, request) {
@@ -16,24 +18,26 @@ export class ApiError extends Error {
 export class Api {
   #base;
   #token;
+  #clock;
 
-  /** `token` answers the access token to send along, or an empty text. */
-  constructor(base, token) {
+  /** `token` answers the access token to send along, or an empty text; `clock` hears the dates of all answers. */
+  constructor(base, token, clock) {
     this.#base = base;
     this.#token = token;
+    this.#clock = clock;
   }
 
   tenants() {
-    return this.#call("GET", "tenant").then(({ answer }) => answer.Items);
+    return this.#call("GET", "tenant").then(({ Items }) => Items);
   }
 
   /** Create or refresh a session: the URL that its sockets connect to, ids included, and how long it lives, in ms. */
   async openSession({ tenantId, sessionId, playerId }) {
     const query = { tenantId, sessionId, ...(playerId && { playerId }) };
-    const { answer, servedAt } = await this.#call("PUT", "session", { query });
+    const answer = await this.#call("PUT", "session", { query });
     return {
       url: `${answer.webSocketUrl}?${new URLSearchParams({ tenantId, sessionId })}`,
-      lifetime: answer.Attributes.sessionTTL * 1000 - servedAt,
+      lifetime: answer.Attributes.sessionTTL * 1000 - this.#clock.now(),
     };
   }
 
@@ -42,11 +46,11 @@ export class Api {
   }
 
   publish(audience, message) {
-    return this.#call("POST", "broadcast", { body: { audience, message } }).then(({ answer }) => answer.broadcastId);
+    return this.#call("POST", "broadcast", { body: { audience, message } }).then(({ broadcastId }) => broadcastId);
   }
 
   report(broadcastId) {
-    return this.#call("GET", `broadcast/${encodeURIComponent(broadcastId)}`).then(({ answer }) => answer);
+    return this.#call("GET", `broadcast/${encodeURIComponent(broadcastId)}`);
   }
 
   async #call(method, path, { query, body } = {}) {
@@ -60,18 +64,19 @@ export class Api {
       headers["content-type"] = "application/json";
     }
     const request = `${method} /${path.split("/")[0]}`;
+    const asked = elapsed();
     let response;
     try {
       response = await fetch(url, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     } catch {
       throw new ApiError(0, null, request);
     }
+    this.#clock.hear(response.headers.get("date"), asked);
     const answer = await response.json().catch(() => null);
     if (!response.ok) {
       throw new ApiError(response.status, answer, request);
     }
-    // The server's time, where it tells: the clock here may differ.
-    return { answer, servedAt: Date.parse(response.headers.get("date")) || Date.now() };
+    return answer;
   }
 }
 

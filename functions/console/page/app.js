@@ -1,6 +1,7 @@
 /** The page: what is typed and pressed, what the service answers, and what is shown of it. */
 
 import { Api, ApiError } from "./api.js";
+import { ServerClock } from "./clock.js";
 import { Connection, Refusal, STATES } from "./connection.js";
 import { kindOf, textOf } from "./frames.js";
 import { LatencyPlot } from "./latency.js";
@@ -34,7 +35,8 @@ const plot = new LatencyPlot({
   scale: byId("plot-scale"),
   summary: byId("plot-summary"),
 });
-const api = new Api(document.baseURI, () => forms.session.elements.token.value);
+const clock = new ServerClock();
+const api = new Api(document.baseURI, () => forms.session.elements.token.value, clock);
 
 let session = null; // { tenantId, sessionId, playerId }
 let room = null; //    { roomKey, nickName, isJoined }
@@ -109,14 +111,14 @@ function onFrame(frame, text) {
 }
 
 function showBroadcast(frame) {
-  const latency = Date.now() - frame.publishedAt;
+  const latency = clock.since(frame.publishedAt);
   delivered += 1;
   byId("delivered").textContent = delivered.toLocaleString();
   if (Number.isFinite(latency)) {
     byId("latest").textContent = `${latency} ms`;
     plot.add(latency);
   }
-  lines.broadcasts.add(textOf(frame.data), [`${latency} ms`, "event"]);
+  lines.broadcasts.add(textOf(frame.data), [Number.isFinite(latency) ? `${latency} ms` : "", "event"]);
 }
 
 function showJoin({ roomKey, nickName }) {

@@ -1,5 +1,5 @@
 /**
- * A connection to Loudhailer that keeps itself up. It needs no page: no DOM, no globals but WebSocket and timers.
+ * A connection to Loudhailer that keeps itself up. It needs no page: no DOM, no globals but WebSocket, timers and `performance`.
  *
  *     const connection = new Connection(
  *       async () => {                       // asked before every attempt to connect
@@ -25,6 +25,8 @@
  *   not answer it is dead. `check()` asks at once: for when a device wakes up, or gets its network back.
  * - A frame that comes again is dropped, by the id of its broadcast or message; of what has come, only so much is kept.
  */
+
+import { elapsed } from "./clock.js";
 
 /** What `onStatus` says in `state`. */
 export const STATES = Object.freeze({
@@ -64,11 +66,11 @@ export class Connection {
   #turn = 0; // what was begun in an earlier turn has no say any more
   #timer = null;
 
-  /** `options` may override the DEFAULTS, in milliseconds, and `WebSocket` and `random`. */
+  /** `options` may override the DEFAULTS, in milliseconds, and `WebSocket`, `random` and `elapsed`. */
   constructor(url, handlers, options = {}) {
     this.#url = url;
     this.#handlers = { onOpen() {}, onFrame() {}, onStatus() {}, ...handlers };
-    this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, ...DEFAULTS, ...options };
+    this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, elapsed, ...DEFAULTS, ...options };
     this.#seen = new Recent(this.#options.remembered);
   }
 
@@ -273,7 +275,7 @@ class Line {
   }
 
   #open() {
-    this.#opened = Date.now();
+    this.#opened = this.#options.elapsed();
     this.#hear(null);
     this.#keepAlive = setInterval(() => this.ping(), this.#options.keepAlive);
     this.#handlers.onOpen();
@@ -289,7 +291,7 @@ class Line {
 
   #lose() {
     this.end();
-    this.#handlers.onEnd(this.#opened === null ? null : Date.now() - this.#opened);
+    this.#handlers.onEnd(this.#opened === null ? null : this.#options.elapsed() - this.#opened);
   }
 }
 
@@ -331,7 +333,7 @@ function identityOf(frame) {
     return `message ${frame.messageId}`;
   }
   if (frame?.action === "sendmessage" && "sentAt" in frame) {
-    return `said ${JSON.stringify([frame.roomKey, frame.nickName, frame.content, frame.sentAt])}`;
+    return `said ${JSON.stringify([frame.roomKey, frame.connectionId, frame.content, frame.sentAt])}`;
   }
   return null;
 }

@@ -19,7 +19,7 @@ export function kindOf(frame) {
   if ("queue" in frame) {
     return "echo";
   }
-  if ("messageId" in frame) {
+  if ("messageId" in frame && !KINDS.has(frame.action)) {
     return "status" in frame ? "stored" : "direct";
   }
   if (frame.message === "Too Many Requests" && "requestId" in frame) {

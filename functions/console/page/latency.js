@@ -16,7 +16,7 @@ export class LatencyPlot {
     elements.plot.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   }
 
-  /** A broadcast took so many milliseconds; below zero where the clocks differ. */
+  /** A broadcast took so many milliseconds. */
   add(latency) {
     this.#samples.push(latency);
     if (this.#samples.length > SHOWN) {
@@ -36,7 +36,7 @@ export class LatencyPlot {
     const step = WIDTH / (places - 1);
     const first = places - this.#samples.length;
     const points = this.#samples.map((latency, index) => {
-      const y = HEIGHT * (1 - Math.max(latency, 0) / top);
+      const y = HEIGHT * (1 - latency / top);
       return `${((first + index) * step).toFixed(1)} ${y.toFixed(1)}`;
     });
     curve.setAttribute("d", `M${points.join("L")}`);

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.messages import Announcement, Priority
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.observability import count, logger
@@ -19,7 +19,7 @@ class Announcer:
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
 
-    def __call__(self, summary: Summary, frame: str) -> None:
+    def __call__(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> None:
         """Returns once the topic has taken the frame, and that is noted; otherwise a TransientError says so."""
         announcement = Announcement(
             broadcast_id=summary.broadcast_id,
@@ -27,8 +27,9 @@ class Announcer:
             frame=frame,
             published_at=summary.published_at,
             expires_at=int(self._clock()) + self._lifetime_seconds,
+            priority=priority,
         )
-        self._topic.publish(announcement.to_wire())
+        self._topic.publish(announcement.to_wire(), group=announcement.group)
         self._broadcasts.mark_announced(summary.broadcast_id)
         count("BroadcastPublished")
         logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(frame.encode()))

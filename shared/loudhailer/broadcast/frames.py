@@ -5,6 +5,7 @@ import binascii
 from typing import Any
 
 from loudhailer import codec
+from loudhailer.codec import JsonText
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.batching import is_legal
@@ -13,9 +14,10 @@ MAX_FRAME_BYTES = 128 * 1024
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 
-def broadcast_frame(broadcast_id: BroadcastId, published_at: int, message: object) -> str:
+def broadcast_frame(broadcast_id: BroadcastId, published_at: int, message: JsonText) -> str:
     """The frame of a broadcast; `published_at` in epoch milliseconds, so that a client sees its latency."""
-    return codec.encode_text({"type": "broadcast", "id": broadcast_id, "publishedAt": published_at, "data": message})
+    data = codec.verbatim(message)
+    return codec.encode_text({"type": "broadcast", "id": broadcast_id, "publishedAt": published_at, "data": data})
 
 
 def to_wire(frame: str) -> dict[str, str]:

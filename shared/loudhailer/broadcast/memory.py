@@ -128,10 +128,12 @@ class MemoryTopic(Topic):
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
+        self.groups: list[str | None] = []
         self.down = False
 
-    def publish(self, body: str) -> None:
+    def publish(self, body: str, *, group: str | None = None) -> None:
         """See `Topic.publish`."""
         if self.down:
             raise TransientError("the topic is down")
         self.bodies.append(body)
+        self.groups.append(group)

@@ -3,22 +3,24 @@
     publish --Announcement--> swarm --PartitionMessage--> query --ChunkMessage--> post_message
     post_message --OutcomeMessage--> settle
 
-Every message carries `"v": 1` and, up to the outcome, when it was published (epoch milliseconds) and when it expires
-(epoch seconds). `from_wire` accepts what `to_wire` makes; anything else is a MalformedMessageError.
+Every message carries `"v": 1` and, up to the outcome, when it was published (epoch milliseconds), when it expires
+(epoch seconds) and, unless it is normal, its priority. `from_wire` accepts what `to_wire` makes; anything else is a
+MalformedMessageError.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps, frames
-from loudhailer.broadcast.audience import Audience, InRoom, OfPlayer, OfSession
+from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition
+from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
 VERSION = 1
 
@@ -27,6 +29,18 @@ CANCELLED = 0
 
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+class Priority(StrEnum):
+    """The lanes that a message's posts use; no field on the wire stands for the normal ones."""
+
+    NORMAL = "normal"
+    LOW = "low"
+    """What a client says in a large room: it has lanes of its own, and is never before anyone's broadcast.
+
+    Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
+    """
+
 
 type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
 """Where a source's recipients are found: in whole partitions, or among those of a room, a player or a session."""
@@ -45,6 +59,7 @@ class Announcement:
         frame: the text that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds; after this no one is sent it any more.
+        priority: the lanes that its posts use.
     """
 
     broadcast_id: BroadcastId
@@ -52,6 +67,14 @@ class Announcement:
     frame: str
     published_at: int
     expires_at: int
+    priority: Priority = Priority.NORMAL
+
+    @property
+    def group(self) -> TenantId | None:
+        """The tenant that it belongs to in a queue that tenants share; None: to nobody but itself."""
+        if self.priority is Priority.NORMAL or isinstance(self.audience, Everyone):
+            return None
+        return self.audience.tenant
 
     def to_wire(self) -> str:
         """The topic's message."""
@@ -75,6 +98,12 @@ class PartitionMessage:
     frame: str
     published_at: int
     expires_at: int
+    priority: Priority = Priority.NORMAL
+
+    @property
+    def group(self) -> TenantId | None:
+        """See `Announcement.group`."""
+        return None if self.priority is Priority.NORMAL or isinstance(self.scope, tuple) else self.scope.tenant
 
     def to_wire(self) -> str:
         """The partition queue's message."""
@@ -98,7 +127,7 @@ class ChunkMessage:
     Attributes:
         broadcast_id: the broadcast it is a part of.
         chunk_id: `<source>.<i>`.
-        endpoint: the API's management endpoint, without `/@connections`.
+        endpoint: the API's management endpoint, without `/@connections`; a worker refuses any but its own cell's.
         recipients: all of the chunk's connections.
         young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
         young_until: epoch seconds; from then on nobody of the chunk is young.
@@ -107,6 +136,7 @@ class ChunkMessage:
         frame: the text that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
+        priority: the lanes that its posts use.
     """
 
     broadcast_id: BroadcastId
@@ -120,11 +150,18 @@ class ChunkMessage:
     frame: str
     published_at: int
     expires_at: int
+    priority: Priority = Priority.NORMAL
 
     @property
     def size(self) -> int:
         """How many connections the chunk has, whatever remains of them."""
         return sum(map(len, self.recipients.values()))
+
+    @property
+    def group(self) -> TenantId | None:
+        """See `Announcement.group`; all recipients are of one tenant then."""
+        first = next(iter(self.recipients), None)
+        return None if self.priority is Priority.NORMAL or first is None else ids.tenant_of(first)
 
     def to_wire(self) -> str:
         """The shard queue's message."""
@@ -263,13 +300,15 @@ def recipients_from_wire(value: object) -> Recipients:
 
 
 def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str, Any]:
-    return {
+    header = {
         "v": VERSION,
         "broadcastId": message.broadcast_id,
         "publishedAt": message.published_at,
         "expiresAt": message.expires_at,
         **frames.to_wire(message.frame),
     }
+    # Left out where it says nothing, so that a release that does not know it reads what it always read.
+    return header if message.priority is Priority.NORMAL else {**header, "priority": message.priority}
 
 
 def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
@@ -278,7 +317,15 @@ def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
         "published_at": _whole(wire, "publishedAt"),
         "expires_at": _whole(wire, "expiresAt"),
         "frame": frames.from_wire(wire),
+        "priority": _priority(wire.get("priority", Priority.NORMAL)),
     }
+
+
+def _priority(value: object) -> Priority:
+    try:
+        return Priority(value)  # type: ignore[arg-type]  # whatever it is, it is a priority or none
+    except ValueError as error:
+        raise MalformedMessageError("priority must be normal or low") from error
 
 
 def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:

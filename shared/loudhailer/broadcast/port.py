@@ -98,5 +98,8 @@ class BroadcastStore(Protocol):
 class Topic(Protocol):
     """Takes announcements."""
 
-    def publish(self, body: str) -> None:
-        """Hands the message to every cell; TransientError if the topic did not take it."""
+    def publish(self, body: str, *, group: str | None = None) -> None:
+        """Hands the message to every cell; TransientError if the topic did not take it.
+
+        `group` is the one that it belongs to in the cells' queues, see `Queue.send_all`.
+        """

@@ -16,7 +16,10 @@ class SnsTopic(Topic):
         self._client = client
         self._arn = arn
 
-    def publish(self, body: str) -> None:
-        """See `Topic.publish`."""
+    def publish(self, body: str, *, group: str | None = None) -> None:
+        """See `Topic.publish`: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html."""
         with calling("Publish"):
-            self._client.publish(TopicArn=self._arn, Message=body)
+            if group is None:
+                self._client.publish(TopicArn=self._arn, Message=body)
+            else:
+                self._client.publish(TopicArn=self._arn, Message=body, MessageGroupId=group)

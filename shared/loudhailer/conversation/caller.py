@@ -6,8 +6,9 @@ from typing import Any, Self
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.conversation.frames import error_frame
+from loudhailer.conversation.frames import Speaker, error_frame
 from loudhailer.errors import InvalidFieldError
+from loudhailer.tenancy.model import posts_by_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Caller:
         key: the key of its row.
         session_seconds: how long its session lives after an activity.
         messages_per_minute: how many messages its tenant, or each of its players, may send.
+        posts_per_minute: how many posts its tenant's messages to rooms may cause.
         request_id: the id that API Gateway gave the frame.
         received_at: when API Gateway took the frame, in epoch milliseconds.
         player_id: the player that the session is bound to.
@@ -30,6 +32,7 @@ class Caller:
     key: ConnectionKey
     session_seconds: int
     messages_per_minute: int
+    posts_per_minute: int
     request_id: str
     received_at: int
     player_id: ids.PlayerId | None = None
@@ -44,16 +47,25 @@ class Caller:
         request = event["requestContext"]
         context: Mapping[str, Any] = request.get("authorizer") or {}
         key = ConnectionKey(ids.partition(context.get("partition")), ids.connection_id(request["connectionId"]))
+        messages = _number(context, "messagesPerMinute")
+        # An authorizer of an earlier release does not say how many posts.
+        posts = _number(context, "postsPerMinute") if "postsPerMinute" in context else posts_by_default(messages)
         return cls(
             tenant_id=ids.tenant_of(key.partition),
             session_id=ids.session_id(context.get("sessionId")),
             key=key,
             session_seconds=_number(context, "sessionTTL"),
-            messages_per_minute=_number(context, "messagesPerMinute"),
+            messages_per_minute=messages,
+            posts_per_minute=posts,
             request_id=request["requestId"],
             received_at=request["requestTimeEpoch"],
             player_id=ids.player_id(context["playerId"]) if "playerId" in context else None,
         )
+
+    @property
+    def speaker(self) -> Speaker:
+        """The caller as others see it."""
+        return Speaker(self.key.connection_id, self.player_id)
 
     def refusal(self, code: str, message: str, actions: Sequence[str] | None = None) -> str:
         """The frame that tells the caller what is wrong with its frame."""

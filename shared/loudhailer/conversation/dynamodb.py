@@ -2,16 +2,30 @@
 
 messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; `message` (a JSON text), `srcPlayerId`,
 `sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL).
+
+limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
+`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `itemTTL`.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loudhailer import codec
+from botocore.exceptions import ClientError
+
 from loudhailer.aws import calling, delete_rows, holds
-from loudhailer.conversation.model import DirectMessage, Inbox, MessageId
-from loudhailer.conversation.port import InboxStore
+from loudhailer.codec import JsonText
+from loudhailer.conversation.model import (
+    ATTEMPT_SECONDS,
+    REMEMBERED_SECONDS,
+    Attempt,
+    DirectMessage,
+    Inbox,
+    MessageId,
+    Progress,
+    Sent,
+)
+from loudhailer.conversation.port import InboxStore, SentStore
 from loudhailer.ids import PlayerId
 
 if TYPE_CHECKING:
@@ -20,6 +34,9 @@ if TYPE_CHECKING:
 type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(messageId)"
+
+_NOT_KNOWN = "attribute_not_exists(contentHash) OR itemTTL <= :now"
+_FIRST = "SET contentHash = :hash, requestId = :request, receivedAt = :received, takenUntil = :until, itemTTL = :ttl"
 
 
 class DynamoInboxStore(InboxStore):
@@ -33,7 +50,7 @@ class DynamoInboxStore(InboxStore):
         """See `InboxStore.put`."""
         item = {
             **_key(message),
-            "message": {"S": codec.encode_text(message.message)},
+            "message": {"S": message.message},
             "srcPlayerId": {"S": message.source},
             "sentAt": {"N": str(message.sent_at)},
             "expiresAt": {"N": str(message.expires_at)},
@@ -52,6 +69,23 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="inbox = :inbox",
+            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        found = 0
+        with calling("Query"):
+            for page in pages:
+                found += page["Count"]
+                if found >= limit:
+                    break
+        return found
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))
@@ -65,8 +99,88 @@ def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
     return DirectMessage(
         inbox=inbox,
         message_id=MessageId(item["messageId"]["S"]),
-        message=codec.decode(item["message"]["S"]),
+        message=JsonText(item["message"]["S"]),
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
     )
+
+
+class DynamoSentStore(SentStore):
+    """Keeps the messages in the table of limits, whose rows expire."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def begin(self, attempt: Attempt, *, now: int) -> Sent:
+        """See `SentStore.begin`."""
+        until = {"N": str(now + ATTEMPT_SECONDS)}
+        first: Item = {
+            "contentHash": {"S": attempt.content_hash},
+            "requestId": {"S": attempt.request_id},
+            "receivedAt": {"N": str(attempt.received_at)},
+        }
+        try:
+            with calling("UpdateItem"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_sent_key(attempt),
+                    UpdateExpression=_FIRST,
+                    ConditionExpression=_NOT_KNOWN,
+                    ExpressionAttributeValues={
+                        ":hash": first["contentHash"],
+                        ":request": first["requestId"],
+                        ":received": first["receivedAt"],
+                        ":until": until,
+                        ":ttl": {"N": str(now + REMEMBERED_SECONDS)},
+                        ":now": {"N": str(now)},
+                    },
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            known: Item = error.response["Item"]  # type: ignore[typeddict-item]  # the stubs do not know it
+            return _sent_of(known, self._progress(attempt, known, until, now))
+        return _sent_of(first, Progress.OPEN)
+
+    def _progress(self, attempt: Attempt, known: Item, until: Item, now: int) -> Progress:
+        if "takenUntil" not in known:
+            return Progress.ACCEPTED
+        if known["requestId"]["S"] == attempt.request_id:
+            # The SDK has repeated a write whose answer was lost.
+            return Progress.OPEN
+        if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
+            return Progress.AT_WORK
+        taken = self._update(
+            attempt,
+            UpdateExpression="SET takenUntil = :until",
+            ConditionExpression="takenUntil = :seen",
+            ExpressionAttributeValues={":seen": known["takenUntil"], ":until": until},
+        )
+        return Progress.OPEN if taken else Progress.AT_WORK
+
+    def release(self, attempt: Attempt) -> None:
+        """See `SentStore.release`."""
+        self._update(
+            attempt,
+            UpdateExpression="SET takenUntil = :now",
+            ConditionExpression="attribute_exists(takenUntil)",
+            ExpressionAttributeValues={":now": {"N": "0"}},
+        )
+
+    def finish(self, attempt: Attempt) -> None:
+        """See `SentStore.finish`."""
+        self._update(attempt, UpdateExpression="REMOVE takenUntil", ConditionExpression="attribute_exists(takenUntil)")
+
+    def _update(self, attempt: Attempt, **update: Any) -> bool:
+        call = partial(self._client.update_item, TableName=self._table, Key=_sent_key(attempt), **update)
+        return holds("UpdateItem", call)
+
+
+def _sent_key(attempt: Attempt) -> Item:
+    return {"key": {"S": attempt.key}}
+
+
+def _sent_of(item: Item, progress: Progress) -> Sent:
+    return Sent(progress, item["contentHash"]["S"], item["requestId"]["S"], int(item["receivedAt"]["N"]))

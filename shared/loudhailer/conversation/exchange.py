@@ -1,26 +1,33 @@
 """What every frame that a function answers goes through, before it does what it asks for.
 
-In this order: who calls, is it JSON, is the minute's limit kept, is the session still open. Whatever the outcome, the
-client gets an answer: API Gateway sends the body of the function's response back over the route's response.
+In this order: who calls, are the minute's limits kept, is it JSON, is the caller's connection in a session that is
+still open: one that was made anew under the same id has other connections. Whatever the outcome, the client gets an
+answer: API Gateway sends the body of the function's response back over the route's response.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
 
-Attempts are counted before anything else is done for them, so that a flood costs one write a frame. They count for the
-player; where the session is bound to none, for the session.
+Frames are counted before anything else is done for them, so that a flood costs one write a frame, and none once its
+session is ended. They count for the session; those that it is let through with count for its player, if it has one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
-from loudhailer.conversation.frames import SESSION_OVER, error_frame, throttle_frame
+from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.model import MinuteCounter, messages_of_player, messages_of_session
+from loudhailer.tenancy.attempts import FLOOD, Attempts
+from loudhailer.tenancy.model import frames_of_session, messages_of_player
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 type Frame = Mapping[str, Any]
+"""What a client sent: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+
+PASSED_ON = frozenset({"message", "content"})
+"""The members that others get as their sender wrote them."""
+
 type Respond = Callable[[Caller, Frame], str | None]
 """Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
 
@@ -28,12 +35,14 @@ InvalidFieldError and TransientError are answered with an error frame.
 """
 
 
-class Part(NamedTuple):
+class Part:
     """One tenant's part of an exchange."""
 
-    sessions: SessionStore
-    limits: LimitStore
-    respond: Respond
+    def __init__(self, sessions: SessionStore, limits: LimitStore, respond: Respond) -> None:
+        self.sessions = sessions
+        self.limits = limits
+        self.respond = respond
+        self.attempts = Attempts(sessions, limits)
 
 
 class Exchange:
@@ -65,19 +74,24 @@ class Exchange:
     def _answer(self, caller: Caller, body: str) -> str | None:
         now = int(self._clock())
         try:
-            frame = codec.decode_object(body)
             part = self._part_of(caller.tenant_id)
-            if part.limits.count_in_minute(_counter_of(caller), now) > caller.messages_per_minute:
+            limit = caller.messages_per_minute
+            tried = _tried(part.attempts, caller, now)
+            if tried > limit or _is_player_over(part.limits, caller, now):
                 count("FrameThrottled")
-                return throttle_frame(caller.key.connection_id, caller.request_id)
+                # A session that floods is ended: it is not worth a frame.
+                return throttle_frame(caller.key.connection_id, caller.request_id) if tried <= FLOOD * limit else None
+            frame = codec.decode_object(body, verbatim=PASSED_ON)
             session = part.sessions.keep_alive(
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
-            if session is None or (caller.player_id and caller.player_id != session.player_id):
-                return _refused(caller, SESSION_OVER, "the session is over")
+            if session is None or caller.key not in session.connections:
+                return _refused(
+                    caller, *((SESSION_OVER, "the session is over") if session is None else CONNECTION_OVER)
+                )
             return part.respond(caller, frame)
-        except codec.NotJsonError:
-            return _refused(caller, "NOT_JSON", "the frame is not a JSON object")
+        except codec.NotJsonError as error:
+            return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:
             return _refused(caller, "INVALID_FIELD", str(error))
         except TransientError:
@@ -91,7 +105,17 @@ def _refused(caller: Caller, code: str, message: str) -> str:
     return caller.refusal(code, message)
 
 
-def _counter_of(caller: Caller) -> MinuteCounter:
+def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
+    """Counts a frame for the caller's session; how many it has sent in this minute."""
+    tenant, session = caller.tenant_id, caller.session_id
+    return attempts.count(
+        tenant, session, frames_of_session(tenant, session), limit=caller.messages_per_minute, now=now
+    )
+
+
+def _is_player_over(limits: LimitStore, caller: Caller, now: int) -> bool:
+    """Counts a frame for the caller's player, if the session is bound to one; whether that has sent too many."""
     if caller.player_id is None:
-        return messages_of_session(caller.tenant_id, caller.session_id)
-    return messages_of_player(caller.tenant_id, caller.player_id)
+        return False
+    counter = messages_of_player(caller.tenant_id, caller.player_id)
+    return limits.count_in_minute(counter, now) > caller.messages_per_minute

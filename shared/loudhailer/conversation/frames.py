@@ -1,17 +1,23 @@
 """The frames that answer a client, and those that carry what another client said."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from loudhailer import codec
-from loudhailer.ids import PlayerId, RoomKey
+from loudhailer.codec import JsonText
+from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
-ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS")
-"""The actions that a frame may name: the routes of the API."""
+ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
+"""The actions that a frame may name: the routes of the API, and what its default route answers."""
+
+_ACCEPTED = "Message sent!"
 
 SESSION_OVER = "SESSION_OVER"
 """The error code of a frame whose session ended while its connection was open."""
+
+CONNECTION_OVER = ("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+"""The error code and text of a frame whose connection is not one of its session's, or has no row."""
 
 
 def error_frame(
@@ -29,36 +35,93 @@ def throttle_frame(connection_id: str, request_id: str) -> str:
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
-def ack_frame(message_id: str, message: object, source: PlayerId, destination: PlayerId) -> str:
+def ack_frame(
+    message_id: str,
+    message: JsonText,
+    source: PlayerId,
+    destination: PlayerId,
+    client_message_id: ClientMessageId | None = None,
+) -> str:
     """Tells the sender of a direct message that it is stored."""
+    ack: dict[str, Any] = {
+        "status": _ACCEPTED,
+        "messageId": message_id,
+        "message": codec.verbatim(message),
+        "srcPlayerId": source,
+        "destinationPlayerId": destination,
+    }
+    return codec.encode_text(ack | ({"clientMessageId": client_message_id} if client_message_id else {}))
+
+
+def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
+    """Tells the sender of a room message that it is accepted."""
     return codec.encode_text(
-        {
-            "status": "Message sent!",
-            "messageId": message_id,
-            "message": message,
-            "srcPlayerId": source,
-            "destinationPlayerId": destination,
-        }
+        {"status": _ACCEPTED, "messageId": message_id, "roomKey": room, "clientMessageId": client_message_id}
     )
 
 
-def direct_frame(message_id: str, message: object, source: PlayerId, sent_at: int) -> str:
+def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: int) -> str:
     """Carries a direct message to its receiver; `sent_at` in epoch milliseconds."""
-    return codec.encode_text({"message": message, "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at})
-
-
-def said_frame(room: RoomKey, nickname: NickName, content: str, sent_at: int) -> str:
-    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds."""
     return codec.encode_text(
-        {"action": "sendmessage", "roomKey": room, "nickName": nickname, "content": content, "sentAt": sent_at}
+        {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
     )
 
 
-def joined_frame(room: RoomKey, nickname: NickName) -> str:
+class Speaker(NamedTuple):
+    """Who does something in a room, as the authorizer says: a nickname anybody may choose, but not this."""
+
+    connection_id: ConnectionId
+    player_id: PlayerId | None
+
+
+def said_frame(
+    room: RoomKey,
+    nickname: NickName,
+    content: JsonText,
+    sent_at: int,
+    speaker: Speaker,
+    *,
+    message_id: str | None = None,
+) -> str:
+    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
+
+    What its sender may send again has a `message_id`, by which a duplicate is known.
+    """
+    said = {"content": codec.verbatim(content), "sentAt": sent_at}
+    return _room_frame(
+        "sendmessage", room, nickname, speaker, **said, **({} if message_id is None else {"messageId": message_id})
+    )
+
+
+def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
     """Tells those in a room who has joined it."""
-    return codec.encode_text({"action": "joinroom", "roomKey": room, "nickName": nickname})
+    return _room_frame("joinroom", room, nickname, speaker)
 
 
-def left_frame(room: RoomKey, nickname: NickName) -> str:
+def left_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
     """Tells those in a room who has left it."""
-    return codec.encode_text({"action": "leaveroom", "roomKey": room, "nickName": nickname})
+    return _room_frame("leaveroom", room, nickname, speaker)
+
+
+def _room_frame(action: str, room: RoomKey, nickname: NickName, speaker: Speaker, **more: object) -> str:
+    frame = {"action": action, "roomKey": room, "nickName": nickname, **more, "connectionId": speaker.connection_id}
+    return codec.encode_text(frame if speaker.player_id is None else {**frame, "playerId": speaker.player_id})
+
+
+_OWN_FIELDS = (
+    *("error", "status", "messageId", "queue", "connectionId", "requestId", "publishedAt", "sentAt"),
+    *("playerId", "nickName", "srcPlayerId", "srcConnectionId"),
+)
+
+
+def looks_like_ours(frame: Mapping[str, Any], actions: Collection[str]) -> str | None:
+    """What makes a frame that a client wrote look like one of the service's; None if nothing does.
+
+    `actions` are those that led the frame here. A field of the same name may stand in it twice: API Gateway may have
+    read the first one, and whoever reads the frame reads the last.
+    """
+    if frame.get("action") not in actions:
+        return "action"
+    if frame.get("type") == "broadcast":
+        return "type"
+    return next((field for field in _OWN_FIELDS if field in frame), None)

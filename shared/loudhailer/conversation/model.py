@@ -1,16 +1,24 @@
 """A direct message, the inbox it waits in, and the wake that has an inbox looked at."""
 
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType, Self
 
 from loudhailer import codec, ids
+from loudhailer.codec import JsonText
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import PlayerId, TenantId
+from loudhailer.ids import ClientMessageId, PlayerId, TenantId
 from loudhailer.queues.port import FifoMessage
 
 VERSION = 1
+
+ATTEMPT_SECONDS = 15
+"""How long a message is left to the attempt that began it: longer than `send_message` may take."""
+
+REMEMBERED_SECONDS = 3_600
+"""How long a message that a client gave an id is known by it."""
 
 MessageId = NewType("MessageId", str)
 """`{received_at:013d}-{request id}`; sorts by the time."""
@@ -52,7 +60,7 @@ class DirectMessage:
     Attributes:
         inbox: the receiver's.
         message_id: its place in the inbox.
-        message: any JSON value.
+        message: any JSON value, as its sender wrote it.
         source: the player who sent it.
         sent_at: when API Gateway took it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
@@ -60,10 +68,55 @@ class DirectMessage:
 
     inbox: Inbox
     message_id: MessageId
-    message: Any
+    message: JsonText
     source: PlayerId
     sent_at: int
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A frame with an id of the client's, as one request brought it.
+
+    Attributes:
+        tenant_id: the sender's tenant.
+        sender: the one whose ids must differ.
+        client_message_id: the id that the client gave the message.
+        content_hash: tells other content under the same id.
+        request_id: the id that API Gateway gave the frame.
+        received_at: when API Gateway took the frame, in epoch milliseconds.
+    """
+
+    tenant_id: TenantId
+    sender: str
+    client_message_id: ClientMessageId
+    content_hash: str
+    request_id: str
+    received_at: int
+
+    @property
+    def key(self) -> str:
+        """`{tenantId}:sent:{hash}`: the message's row in the table of limits; sessions are secrets, so it is hashed."""
+        sent = codec.encode([self.sender, self.client_message_id])
+        return f"{self.tenant_id}:sent:{sha256(sent).hexdigest()}"
+
+
+class Progress(Enum):
+    """How far a message has come when another attempt of it begins."""
+
+    OPEN = "the attempt is to carry it out"
+    AT_WORK = "another attempt may be at work"
+    ACCEPTED = "it was carried out"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that a client gave an id: how far it has come, and how its first attempt came."""
+
+    progress: Progress
+    content_hash: str
+    request_id: str
+    received_at: int
 
 
 @dataclass(frozen=True, slots=True)

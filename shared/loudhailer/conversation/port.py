@@ -1,4 +1,4 @@
-"""What the use cases need of the players' inboxes.
+"""What the use cases need of the players' inboxes, and of the messages that clients may send again.
 
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
@@ -6,7 +6,7 @@ Every method may raise TransientError: the store did not answer, and the same ca
 from collections.abc import Sequence
 from typing import Protocol
 
-from loudhailer.conversation.model import DirectMessage, Inbox
+from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, Sent
 
 
 class InboxStore(Protocol):
@@ -21,5 +21,25 @@ class InboxStore(Protocol):
         At most `limit`; fewer, but not none, where there are more than one page of a query holds.
         """
 
+    def count(self, inbox: Inbox, limit: int) -> int:
+        """How many messages the inbox has, expired ones too, read consistently; at least `limit` if it has so many."""
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""
+
+
+class SentStore(Protocol):
+    """The messages that clients gave an id, for an hour from their first attempt on."""
+
+    def begin(self, attempt: Attempt, *, now: int) -> Sent:
+        """How far the message has come, as of its first attempt; `now` in epoch seconds.
+
+        It is open to one request alone, and for 15 seconds: longer than a function may take. Then, if it was not
+        finished, it is open to the next one with the same content.
+        """
+
+    def release(self, attempt: Attempt) -> None:
+        """Leaves the message to the next attempt, as of its first one."""
+
+    def finish(self, attempt: Attempt) -> None:
+        """Notes that the message was carried out."""

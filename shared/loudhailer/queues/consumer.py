@@ -32,6 +32,7 @@ class Record:
         attributes: its attributes that are texts.
         receives: how often it has been delivered, this time included, as far as SQS knows.
         queue: the name of the queue.
+        sent_at: when SQS took it, in epoch seconds.
     """
 
     message_id: str
@@ -40,6 +41,7 @@ class Record:
     attributes: Mapping[str, str]
     receives: int
     queue: str
+    sent_at: int
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -58,6 +60,7 @@ class Record:
             },
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             queue=record["eventSourceARN"].rpartition(":")[2],
+            sent_at=int(record["attributes"]["SentTimestamp"]) // 1_000,
         )
 
 

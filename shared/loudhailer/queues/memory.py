@@ -14,10 +14,16 @@ class MemoryQueue:
         self.bodies: list[str] = []
         self.delays: list[int] = []
         self.attributes: list[dict[str, str]] = []
+        self.groups: list[str | None] = []
         self.down = False
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """See `Queue.send_all`."""
         for body in bodies:
@@ -27,6 +33,7 @@ class MemoryQueue:
             self.bodies.append(body)
             self.delays.append(delay_seconds)
             self.attributes.append(dict(attributes or {}))
+            self.groups.append(group)
 
 
 class MemoryFifoQueue:

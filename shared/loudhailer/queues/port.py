@@ -16,11 +16,17 @@ class Queue(Protocol):
     """A queue that takes messages."""
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """Sends every body, in as few batches as entries and bytes allow; entries that fail are tried again.
 
-        Every message carries the attributes, as strings.
+        Every message carries the attributes, as strings. While messages of one group keep the queue's workers busy,
+        those of other groups come first: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 
         Raises:
             TransientError: some were not accepted, after the retries; any of the others may have been.

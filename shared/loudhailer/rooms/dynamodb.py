@@ -1,7 +1,8 @@
 """The rooms on DynamoDB: `roomKey`, `nickName` and `roomIndexKey` of the table `connections`, and its index `room`."""
 
+from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -59,15 +60,28 @@ class DynamoRoomStore(RoomStore):
 
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
         """See `RoomStore.members`."""
-        pages = self._client.get_paginator("query").paginate(
+        pages = self._pages(tenant, room, PaginationConfig={"PageSize": limit})
+        with calling("Query"):
+            return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
+
+    def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        """See `RoomStore.size`: DynamoDB counts, and sends no keys."""
+        counted = 0
+        with calling("Query"):
+            for page in self._pages(tenant, room, Select="COUNT"):
+                counted += page["Count"]
+                if counted >= limit:
+                    return limit
+        return counted
+
+    def _pages(self, tenant: TenantId, room: RoomKey, **request: Any) -> Iterable[Any]:
+        return self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="room",
             KeyConditionExpression="roomIndexKey = :room",
             ExpressionAttributeValues={":room": {"S": _index_key(tenant, room)}},
-            PaginationConfig={"PageSize": limit},
+            **request,
         )
-        with calling("Query"):
-            return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
 
     def remove(self, key: ConnectionKey) -> None:
         """See `RoomStore.remove`."""

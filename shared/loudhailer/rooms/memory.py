@@ -31,6 +31,10 @@ class MemoryRoomStore(RoomStore):
         """See `RoomStore.members`."""
         return self._connections.in_room(tenant, room)[:limit]
 
+    def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        """See `RoomStore.size`."""
+        return len(self.members(tenant, room, limit=limit))
+
     def remove(self, key: ConnectionKey) -> None:
         """See `RoomStore.remove`."""
         self._connections.delete(key)

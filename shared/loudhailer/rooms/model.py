@@ -3,6 +3,7 @@
 A connection is in one room at a time, under one nickname. Joining another room leaves the former.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NewType
@@ -20,9 +21,30 @@ In a larger room what is said goes the way of a broadcast. Joins and leaves are 
 """
 
 _MAX_NICKNAME = 64
+_VARIATIONS = re.compile("[\ufe0e\ufe0f]")
+"""They choose between two looks of the character before them, and are taken off."""
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that nobody sees: Unicode's Default_Ignorable_Code_Point, and the blank pattern of Braille.
+https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt"""
+
+_JOINERS = "\u200c\u200d"
+"""They change how their neighbours look, in scripts whose letters join, and make one emoji of several."""
+
 _CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """They turn the text around them, so that a name could pass for another: https://www.unicode.org/reports/tr9/"""
+
+
+_JOINING = {
+    *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU"),
+    *("KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
+}
+"""Scripts in which a joiner changes a word's look, as the names of their letters begin.
+https://www.unicode.org/reports/tr31/#Layout_and_Format_Control_Characters"""
 
 
 class Membership(NamedTuple):
@@ -42,13 +64,31 @@ def membership_of(image: Mapping[str, Any]) -> Membership | None:
 def nickname(value: object, field: str = "nickName") -> NickName:
     """The value, trimmed, as a nickname: what a person can read, on one line, that cannot alter what stands beside it.
 
-    Anything else is an InvalidFieldError that names the field.
+    No two nicknames differ only by what nobody sees: invisible characters are refused, but for a joiner where it
+    changes what is seen. Anything else is an InvalidFieldError that names the field.
     """
-    name = value.strip() if isinstance(value, str) else ""
+    name = _VARIATIONS.sub("", value).strip() if isinstance(value, str) else ""
     if not 1 <= len(name) <= _MAX_NICKNAME:
         raise InvalidFieldError(field, f"must be 1 to {_MAX_NICKNAME} characters")
     if any(unicodedata.category(one) in _CONTROLS or unicodedata.bidirectional(one) in _DIRECTIONS for one in name):
         raise InvalidFieldError(field, "must have no control characters")
-    if all(unicodedata.category(one)[0] in "CMZ" for one in name):
+    if all(unicodedata.category(one)[0] in "CMZ" or _INVISIBLE.match(one) for one in name):
         raise InvalidFieldError(field, "must have a visible character")
+    if any(not _is_seen(name, found.start()) for found in _INVISIBLE.finditer(name)):
+        raise InvalidFieldError(field, "must have no invisible characters")
     return NickName(name)
+
+
+def _is_seen(name: str, place: int) -> bool:
+    """Whether an invisible character changes what is seen: a joiner within an emoji, or within a word that joins."""
+    before, after = name[place - 1 : place], name[place + 1 : place + 2]
+    return name[place] in _JOINERS and _joins(before) and _joins(after)
+
+
+def _joins(one: str) -> bool:
+    """Whether a neighbour looks different beside a joiner: a symbol, or a letter of Arabic and Indic scripts."""
+    if not one or one in _JOINERS:
+        return False
+    kind = unicodedata.category(one)
+    script = unicodedata.name(one, "").partition(" ")[0]
+    return kind in {"So", "Sk"} or (kind[0] in "LM" and script in _JOINING)

@@ -23,7 +23,11 @@ class CachedTenants:
         at, known = self._cached.get(tenant, (0.0, None))
         if known is not None and now - at < _CACHE_SECONDS:
             return known
+        return self.reread(tenant)
+
+    def reread(self, tenant: TenantId) -> Tenant | None:
+        """The tenant as it is now, which is remembered from now on; None if there is none of that id."""
         found = self._store.get(tenant)
         if found is not None:
-            self._cached[tenant] = (now, found)
+            self._cached[tenant] = (self._clock(), found)
         return found

@@ -1,6 +1,7 @@
 """The tenants', the sessions' and the limits' tables on DynamoDB.
 
-tenants: PK `tenantId`; the attributes of `TenantWire`.
+tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
+`erasedAt` alone.
 
 sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
 `{n:05d}#{connectionId}`).
@@ -21,7 +22,16 @@ from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample, minute_of
+from loudhailer.tenancy.model import (
+    TENANT_SESSIONS,
+    MinuteCounter,
+    Session,
+    Tenant,
+    TenantTotal,
+    Tombstone,
+    TotalSample,
+    minute_of,
+)
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 if TYPE_CHECKING:
@@ -34,11 +44,17 @@ _ATTEMPTS = 4
 _MINUTE_TTL_SECONDS = 61
 """A minute's counter goes a second after the minute is over."""
 
+_COUNT = "SET itemTTL = :ttl ADD itemCount :times"
+
 _EXISTS = "attribute_exists(tenantId)"
-_ABSENT_OR_LIVE = "(attribute_not_exists(tenantId) OR sessionTTL > :now)"
-_UNBOUND_OR_BOUND_TO = "(attribute_not_exists(playerId) OR playerId = :player)"
+_ABSENT = "attribute_not_exists(tenantId)"
+_UNBOUND = "attribute_not_exists(playerId)"
+_BOUND_TO = "playerId = :player"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
+
+_NOT_ERASING = "attribute_not_exists(erasing)"
+_NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
 
 _SEGMENTS = 16
 """Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
@@ -60,40 +76,84 @@ class DynamoTenantStore(TenantStore):
         self._client = client
         self._table = table
 
-    def get(self, tenant: TenantId) -> Tenant | None:
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
         """See `TenantStore.get`."""
         with calling("GetItem"):
-            item = self._client.get_item(TableName=self._table, Key={"tenantId": {"S": tenant}}).get("Item")
-        return None if item is None else _tenant_from_item(item)
+            item = self._client.get_item(
+                TableName=self._table, Key={"tenantId": {"S": tenant}}, ConsistentRead=consistent
+            ).get("Item")
+        return None if item is None or _is_tombstone(item) else _tenant_from_item(item)
 
     def everyone(self) -> list[Tenant]:
         """See `TenantStore.everyone`."""
-        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
-        with calling("Scan"):
-            tenants = [_tenant_from_item(item) for page in pages for item in page["Items"]]
+        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
-    def put(self, tenant: Tenant) -> None:
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
         """See `TenantStore.put`."""
-        with calling("PutItem"):
-            self._client.put_item(
-                TableName=self._table,
-                Item={
-                    "tenantId": {"S": tenant.tenant_id},
-                    "tenantConnections": {"N": str(tenant.tenant_connections)},
-                    "connectionsPerSession": {"N": str(tenant.connections_per_session)},
-                    "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
-                    "sessionPerMinute": {"N": str(tenant.session_per_minute)},
-                    "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
-                    "sessionTTL": {"N": str(tenant.session_seconds)},
-                    "silo": {"BOOL": tenant.silo},
-                },
-            )
+        item: Item = {
+            "tenantId": {"S": tenant.tenant_id},
+            "tenantConnections": {"N": str(tenant.tenant_connections)},
+            "connectionsPerSession": {"N": str(tenant.connections_per_session)},
+            "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
+            "sessionPerMinute": {"N": str(tenant.session_per_minute)},
+            "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
+            "sessionTTL": {"N": str(tenant.session_seconds)},
+            "tenantSessions": {"N": str(tenant.tenant_sessions)},
+        }
+        if tenant.posts_per_minute is not None:
+            item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
+        if tenant.session_key is not None:
+            item["sessionKey"] = {"S": tenant.session_key}
+        condition: Item = {"ConditionExpression": _NOT_ERASING}
+        if erased_before is not None:
+            condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
+            condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
+        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
 
-    def delete(self, tenant: TenantId) -> None:
-        """See `TenantStore.delete`."""
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key={"tenantId": {"S": tenant}})
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """See `TenantStore.begin_erasing`."""
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key={"tenantId": {"S": tenant}},
+            UpdateExpression="SET erasing = :yes",
+            ConditionExpression=f"{_EXISTS} AND attribute_not_exists(erasedAt)",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
+        return holds("UpdateItem", update)
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """See `TenantStore.end_erasing`."""
+        put = partial(
+            self._client.put_item,
+            TableName=self._table,
+            Item={"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}},
+            ConditionExpression="attribute_exists(erasing)",
+        )
+        holds("PutItem", put)
+
+    def tombstones(self) -> list[Tombstone]:
+        """See `TenantStore.tombstones`."""
+        found = [
+            Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
+            for item in self._rows()
+            if _is_tombstone(item)
+        ]
+        return sorted(found, key=attrgetter("tenant_id"))
+
+    def _rows(self) -> Iterator[Item]:
+        pages = iter(self._client.get_paginator("scan").paginate(TableName=self._table))
+        while True:
+            with calling("Scan"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page["Items"]
+
+
+def _is_tombstone(item: Item) -> bool:
+    return "erasing" in item or "erasedAt" in item
 
 
 def _tenant_from_item(item: Item) -> Tenant:
@@ -105,7 +165,9 @@ def _tenant_from_item(item: Item) -> Tenant:
         session_per_minute=int(item["sessionPerMinute"]["N"]),
         messages_per_minute=int(item["messagesPerMinute"]["N"]),
         session_seconds=int(item["sessionTTL"]["N"]),
-        silo=item.get("silo", {}).get("BOOL", False),
+        session_key=item.get("sessionKey", {}).get("S"),
+        tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
+        posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
     )
 
 
@@ -128,17 +190,42 @@ class DynamoSessionStore(SessionStore):
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
         """See `SessionStore.renew`."""
-        times: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
-        if player is None:
-            live = ("SET sessionTTL = :expiresAt", _ABSENT_OR_LIVE, times)
-            anew = ("SET sessionTTL = :expiresAt REMOVE playerId", _EXPIRED, times)
-        else:
-            bound: Item = {**times, ":player": {"S": player}}
-            binding = "SET sessionTTL = :expiresAt, playerId = :player"
-            live = (binding, f"{_ABSENT_OR_LIVE} AND {_UNBOUND_OR_BOUND_TO}", bound)
-            anew = (binding, _EXPIRED, bound)
-        # Neither holds: the session is bound to another player, or it is live by now and was not a moment ago.
-        return self._update(tenant, session, *live) or self._update(tenant, session, *anew)
+        values: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
+        condition = _LIVE
+        if player is not None:
+            values[":player"] = {"S": player}
+            condition += f" AND {_BOUND_TO}"
+        for _ in range(_ATTEMPTS):
+            if self._update(tenant, session, "SET sessionTTL = :expiresAt", condition, values):
+                return True
+            seen = self.get(tenant, session)
+            if seen is None:
+                if self._put_new(Session(tenant, session, expires_at, player)):
+                    return True
+            elif not seen.is_live(now):
+                self.delete_if_expired(tenant, session, now)
+            elif player is not None and seen.player_id is None:
+                self._delete_if(_UNBOUND, tenant, session)
+            elif player is not None and seen.player_id != player:
+                return False
+        raise TransientError("the session was made and ended by others all the time")
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """See `SessionStore.of_tenant`."""
+        pages = iter(
+            self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="tenantId = :tenant",
+                ExpressionAttributeValues={":tenant": {"S": tenant}},
+                ConsistentRead=True,
+            )
+        )
+        while True:
+            with calling("Query"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield [_session_from_item(item) for item in page["Items"]]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
         """See `SessionStore.keep_alive`."""
@@ -168,9 +255,25 @@ class DynamoSessionStore(SessionStore):
             raise
         return _session_from_item(item)
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+    def count(self, tenant: TenantId, now: int) -> int:
+        """See `SessionStore.count`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            FilterExpression=_LIVE,
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":now": {"N": str(now)}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        with calling("Query"):
+            return sum(page["Count"] for page in pages)
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
-        return self._delete_if(_EXISTS, tenant, session)
+        if player is None:
+            return self._delete_if(_EXISTS, tenant, session)
+        condition = f"{_EXISTS} AND ({_UNBOUND} OR {_BOUND_TO})"
+        return self._delete_if(condition, tenant, session, {":player": {"S": player}})
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """See `SessionStore.forget`."""
@@ -218,6 +321,13 @@ class DynamoSessionStore(SessionStore):
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
         """See `SessionStore.delete_if_expired`."""
         return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
+
+    def _put_new(self, session: Session) -> bool:
+        item = session_key(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
+        if session.player_id is not None:
+            item["playerId"] = {"S": session.player_id}
+        put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_ABSENT)
+        return holds("PutItem", put)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
         return holds(
@@ -289,6 +399,11 @@ class DynamoLimitStore(LimitStore):
         if not self._update(tenant, "ADD itemCount :less", "itemCount >= :k", k | less):
             self._update(tenant, "SET itemCount = :zero", "itemCount < :k", k | {":zero": {"N": "0"}})
 
+    def forget(self, tenant: TenantId) -> None:
+        """See `LimitStore.forget`."""
+        with calling("DeleteItem"):
+            self._client.delete_item(TableName=self._table, Key={"key": {"S": tenant}})
+
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
         with calling("GetItem"):
@@ -327,22 +442,29 @@ class DynamoLimitStore(LimitStore):
                 answer = self._client.update_item(
                     TableName=self._table,
                     Key={"key": {"S": counter.key(now)}},
-                    UpdateExpression="SET itemTTL = :ttl ADD itemCount :times",
-                    ExpressionAttributeValues={
-                        ":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)},
-                        ":times": {"N": str(times)},
-                    },
+                    UpdateExpression=_COUNT,
+                    ExpressionAttributeValues=_counted(times, now),
                     ReturnValues="UPDATED_NEW",
                 )
             return int(answer["Attributes"]["itemCount"]["N"])
 
         return self._repeated_if_throttled(add)
 
-    def _update(self, tenant: TenantId, changes: str, condition: str, values: Item) -> bool:
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        left = {":left": {"N": str(maximum - amount)}}
+        return self._update(
+            counter.key(now),
+            _COUNT,
+            "attribute_not_exists(itemCount) OR itemCount <= :left",
+            _counted(amount, now) | left,
+        )
+
+    def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
         update = partial(
             self._client.update_item,
             TableName=self._table,
-            Key={"key": {"S": tenant}},
+            Key={"key": {"S": key}},
             UpdateExpression=changes,
             ConditionExpression=condition,
             ExpressionAttributeValues=values,
@@ -359,6 +481,10 @@ class DynamoLimitStore(LimitStore):
                 if _code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _counted(times: int, now: int) -> Item:
+    return {":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}, ":times": {"N": str(times)}}
 
 
 def _samples_to_value(samples: Sequence[TotalSample]) -> Item:

@@ -8,7 +8,7 @@ from threading import Lock
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, Tombstone, TotalSample
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 
@@ -17,9 +17,10 @@ class MemoryTenantStore(TenantStore):
 
     def __init__(self, *tenants: Tenant) -> None:
         self.rows = {tenant.tenant_id: tenant for tenant in tenants}
+        self.erased: dict[TenantId, int | None] = {}
         self.reads = 0
 
-    def get(self, tenant: TenantId) -> Tenant | None:
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:  # noqa: ARG002  # it always is
         """See `TenantStore.get`."""
         self.reads += 1
         return self.rows.get(tenant)
@@ -28,13 +29,30 @@ class MemoryTenantStore(TenantStore):
         """See `TenantStore.everyone`."""
         return sorted(self.rows.values(), key=attrgetter("tenant_id"))
 
-    def put(self, tenant: Tenant) -> None:
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
         """See `TenantStore.put`."""
+        if tenant.tenant_id in self.erased:
+            erased_at = self.erased[tenant.tenant_id]
+            if erased_at is None or (erased_before is not None and erased_at >= erased_before):
+                return False
+            del self.erased[tenant.tenant_id]
         self.rows[tenant.tenant_id] = tenant
+        return True
 
-    def delete(self, tenant: TenantId) -> None:
-        """See `TenantStore.delete`."""
-        self.rows.pop(tenant, None)
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """See `TenantStore.begin_erasing`."""
+        if self.rows.pop(tenant, None) is not None:
+            self.erased[tenant] = None
+        return self.erased.get(tenant, 0) is None
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """See `TenantStore.end_erasing`."""
+        if self.erased.get(tenant, 0) is None:
+            self.erased[tenant] = now
+
+    def tombstones(self) -> list[Tombstone]:
+        """See `TenantStore.tombstones`."""
+        return [Tombstone(tenant, self.erased[tenant]) for tenant in sorted(self.erased)]
 
 
 class MemorySessionStore(SessionStore):
@@ -53,12 +71,17 @@ class MemorySessionStore(SessionStore):
     ) -> bool:
         """See `SessionStore.renew`."""
         with self.lock:
-            row = self.rows.get((tenant, session), Session(tenant, session, expires_at=now))
-            bound = row.player_id if row.is_live(now) else None
-            if player and bound and player != bound:
+            row = self.rows.get((tenant, session))
+            if row is None or not row.is_live(now) or (player and row.player_id is None):
+                row = Session(tenant, session, expires_at, player)
+            if player and player != row.player_id:
                 return False
-            self.rows[tenant, session] = replace(row, expires_at=expires_at, player_id=player or bound)
+            self.rows[tenant, session] = replace(row, expires_at=expires_at)
             return True
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """See `SessionStore.of_tenant`."""
+        yield [row for (of, _), row in self.rows.items() if of == tenant]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
         """See `SessionStore.keep_alive`."""
@@ -70,10 +93,18 @@ class MemorySessionStore(SessionStore):
                 row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
             return row
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
+    def count(self, tenant: TenantId, now: int) -> int:
+        """See `SessionStore.count`."""
+        return sum(of == tenant and row.is_live(now) for (of, _), row in self.rows.items())
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
         with self.lock:
-            return self.rows.pop((tenant, session), None) is not None
+            row = self.rows.get((tenant, session))
+            if row is None or (player and row.player_id not in {None, player}):
+                return False
+            del self.rows[tenant, session]
+            return True
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """See `SessionStore.forget`."""
@@ -123,6 +154,11 @@ class MemoryLimitStore(LimitStore):
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, count=max(0, row.count - connections))
 
+    def forget(self, tenant: TenantId) -> None:
+        """See `LimitStore.forget`."""
+        with self._lock:
+            self.rows.pop(tenant, None)
+
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
         return self.rows.get(tenant, TenantTotal())
@@ -147,3 +183,12 @@ class MemoryLimitStore(LimitStore):
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        with self._lock:
+            taken = self.minutes[counter.key(now)]
+            if taken and taken + amount > maximum:
+                return False
+            self.minutes[counter.key(now)] += amount
+            return True

@@ -1,14 +1,19 @@
 """A tenant, a session of it, and what is counted of both in a minute."""
 
-from dataclasses import dataclass
+import base64
+import hmac
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, SessionSecret, TenantId
+
+TENANT_SESSIONS = 100_000
+"""How many sessions a tenant may have whose row does not say."""
 
 
 class TenantWire(TypedDict):
-    """A tenant as `GET /tenant` shows it; `sessionTTL` in seconds."""
+    """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
 
     tenantId: str
     connectionsPerSession: int
@@ -17,7 +22,8 @@ class TenantWire(TypedDict):
     tenantPerMinute: int
     sessionTTL: int
     messagesPerMinute: int
-    silo: bool
+    tenantSessions: int
+    postsPerMinute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,9 @@ class Tenant:
         session_per_minute: attempts to connect, of one session.
         messages_per_minute: messages of the tenant, or of one player where players send.
         session_seconds: how long a session lives after its last activity.
-        silo: whether its messages have a queue of their own.
+        tenant_sessions: sessions that live at the same time.
+        posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
+        session_key: hides the ids of its sessions where they are kept; a secret, not to be logged.
     """
 
     tenant_id: TenantId
@@ -42,7 +50,25 @@ class Tenant:
     session_per_minute: int
     messages_per_minute: int
     session_seconds: int
-    silo: bool = False
+    tenant_sessions: int = TENANT_SESSIONS
+    posts_per_minute: int | None = None
+    session_key: str | None = field(default=None, repr=False)
+
+    @property
+    def post_budget(self) -> int:
+        """The posts that its messages to rooms may cause in a minute."""
+        return posts_by_default(self.messages_per_minute) if self.posts_per_minute is None else self.posts_per_minute
+
+    def session_id_of(self, secret: SessionSecret) -> SessionId:
+        """The id under which the session is kept, in rows, keys of limits, messages and logs.
+
+        It is a keyed hash: 43 letters, digits, `_` and `-` that open nothing, and that nobody without the tenant's row
+        can tell from a guess. A tenant that has no key yet keeps the id as it is.
+        """
+        if self.session_key is None:
+            return SessionId(secret)
+        digest = hmac.digest(self.session_key.encode(), secret.encode(), "sha256")
+        return SessionId(base64.urlsafe_b64encode(digest).decode().rstrip("="))
 
     def to_wire(self) -> TenantWire:
         """The tenant with the names of its table."""
@@ -54,8 +80,22 @@ class Tenant:
             "tenantPerMinute": self.tenant_per_minute,
             "sessionTTL": self.session_seconds,
             "messagesPerMinute": self.messages_per_minute,
-            "silo": self.silo,
+            "tenantSessions": self.tenant_sessions,
+            "postsPerMinute": self.post_budget,
         }
+
+
+def posts_by_default(messages_per_minute: int) -> int:
+    """The posts of a tenant for which no number is set: each of its messages to a hundred members."""
+    return 100 * messages_per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A tenant that is being erased, or was: `erased_at`, in epoch seconds, is None until all that it had is gone."""
+
+    tenant_id: TenantId
+    erased_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +107,10 @@ class Session:
     expires_at: int
     player_id: PlayerId | None = None
     connections: frozenset[ConnectionKey] = frozenset()
+
+    def has(self, connection: ConnectionId) -> bool:
+        """Whether the connection is one of the session's: what it sends is nobody's else."""
+        return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
         """Whether the session's time is not over; a row may outlive it by hours."""
@@ -126,14 +170,34 @@ def messages_of_player(tenant: TenantId, player: PlayerId) -> MinuteCounter:
     return MinuteCounter(f"{tenant}:{player}:minutemsg")
 
 
-def messages_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Messages to rooms, of one session that is bound to no player."""
-    return MinuteCounter(f"{tenant}:{session}:sessionmsg")
+def frames_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Frames of one session for rooms and players, whatever became of them."""
+    return MinuteCounter(f"{tenant}:{session}:frames")
 
 
-def throttled_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
-    """Messages of one session that were refused because the tenant had sent too many."""
-    return MinuteCounter(f"{tenant}:{session}:throttledmsg")
+def queued_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Messages of one session to the silo and the pool, whatever became of them."""
+    return MinuteCounter(f"{tenant}:{session}:queued")
+
+
+def others_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Frames of one session that no other route takes: pings, and what makes no sense."""
+    return MinuteCounter(f"{tenant}:{session}:others")
+
+
+def posts_of_session(tenant: TenantId, session: SessionId) -> MinuteCounter:
+    """Posts that one session causes in rooms."""
+    return MinuteCounter(f"{tenant}:{session}:posts")
+
+
+def posts_of_tenant(tenant: TenantId) -> MinuteCounter:
+    """Posts that all sessions of the tenant cause in rooms."""
+    return MinuteCounter(f"{tenant}:posts")
+
+
+def share_of(limit: int, share: float) -> int:
+    """The most that one session gets of its tenant's limit: the share of it, and one at least."""
+    return max(1, int(limit * share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,32 @@ from typing import Protocol
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, Tombstone, TotalSample
 
 
 class TenantStore(Protocol):
-    """The tenants."""
+    """The tenants. One that is being erased, or was, is none: it leaves a tombstone until its id is used again."""
 
-    def get(self, tenant: TenantId) -> Tenant | None:
-        """The tenant; None if there is none of that id."""
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
+        """The tenant, read consistently if that is asked for; None if there is none of that id."""
 
     def everyone(self) -> list[Tenant]:
         """All tenants, in the order of their ids."""
 
-    def put(self, tenant: Tenant) -> None:
-        """Makes the tenant, or replaces the one of the same id."""
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
+        """Makes the tenant, or replaces the one of the same id.
 
-    def delete(self, tenant: TenantId) -> None:
-        """Deletes the tenant; one that is not there is fine."""
+        False, and nothing done, if one of that id is being erased, or was erased at `erased_before` or later.
+        """
+
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """Makes the tenant none for everybody, and says so by a tombstone; False if there is no tenant to be erased."""
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """Notes that the tenant that is being erased has nothing left."""
+
+    def tombstones(self) -> list[Tombstone]:
+        """The tombstones of all tenants, in the order of their ids."""
 
 
 class SessionStore(Protocol):
@@ -36,11 +45,19 @@ class SessionStore(Protocol):
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """Makes the session, or lets it live until `expires_at`; its connections stay.
+        """Makes the session, or lets it live until `expires_at`.
 
         A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
-        expired at `now` is made anew. False, and nothing done, if it is live and bound to another player.
+        expired at `now`, or that is bound only now, is deleted and made anew: the connections that it had are not in
+        the new one, and the removal of its row has them closed. Of any other the connections stay. False, and nothing
+        done, if it is live and bound to another player.
+
+        Raises:
+            TransientError: as always, or because others made and ended the session all the time.
         """
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """All sessions of the tenant, expired ones too, in pages that are read consistently when they are reached."""
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
         """Lets a session that is in use live for `session_seconds` from now; None if it is gone or expired.
@@ -49,8 +66,11 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def delete(self, tenant: TenantId, session: SessionId) -> bool:
-        """Deletes the session; whether it was there."""
+    def count(self, tenant: TenantId, now: int) -> int:
+        """How many live sessions the tenant has, read consistently: all of them are read."""
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
+        """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """Takes connections that are gone out of the session; those or a session that are not there are fine."""
@@ -72,8 +92,9 @@ class LimitStore(Protocol):
     """How much of its limits each tenant has used up.
 
     `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
-    doubt counts as reserved: a total may be too high for a while, never too low. Nor is `count_in_minute`, but a caller
-    may repeat it: an attempt that is counted twice brings a limit of that minute nearer by one, and harms nothing else.
+    doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
+    `take_in_minute`, but a caller may repeat them: what is counted twice brings a limit of that minute nearer, and
+    harms nothing else.
     """
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -81,6 +102,9 @@ class LimitStore(Protocol):
 
     def release(self, tenant: TenantId, connections: int) -> None:
         """Gives reserved connections back; the total does not go below zero."""
+
+    def forget(self, tenant: TenantId) -> None:
+        """Deletes the total of a tenant that has nothing left; one that is not there is fine."""
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""
@@ -98,4 +122,10 @@ class LimitStore(Protocol):
         """Counts so many attempts in the minute of `now`; how many there are in it by now, these included.
 
         Attempts are counted, so the count goes on over any limit.
+        """
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """Takes the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.
+
+        What is refused leaves what there is to smaller amounts. The first amount in a minute is taken whatever it is.
         """

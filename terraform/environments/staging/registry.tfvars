@@ -1,6 +1,7 @@
 # An example: the accounts of dev, staging and production are 222222222222, 333333333333 and 444444444444.
 environment       = "staging"
 account_id        = "333333333333"
+hub_account_id    = "333333333333"
 region            = "eu-central-1"
 github_repository = "example/loudhailer"
 

@@ -28,6 +28,19 @@ resource "aws_lambda_event_source_mapping" "post_message" {
   }
 }
 
+# What is said in large rooms waits in a queue of its own, and its workers are not those of the shards: no broadcast stands
+# behind it. AWS allows no fewer than two.
+resource "aws_lambda_event_source_mapping" "rooms" {
+  event_source_arn        = aws_sqs_queue.work["rooms"].arn
+  function_name           = var.consumers.rooms
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = local.room_workers
+  }
+}
+
 # Outcomes are gathered for a second: nobody waits for them but the report, and ten together cost little more than one.
 resource "aws_lambda_event_source_mapping" "settle" {
   for_each = toset(["outcome", "undelivered"])

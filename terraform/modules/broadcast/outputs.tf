@@ -16,6 +16,11 @@ output "queues" {
   }
 }
 
+output "room_workers" {
+  description = "How many workers the queue `rooms` has at once."
+  value       = local.room_workers
+}
+
 output "shards" {
   description = "URL and ARN of the shard queues, in order."
   value       = [for shard in local.shards : { url = aws_sqs_queue.work[shard].url, arn = aws_sqs_queue.work[shard].arn }]

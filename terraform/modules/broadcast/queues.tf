@@ -8,11 +8,14 @@ locals {
   shards = [for n in range(var.shards.count) : "shard-${n}"]
 
   gathering_seconds = 1
+  room_workers      = 2
 
   consumers = merge(
-    { broadcast = "swarm", partition = "query", outcome = "settle", undelivered = "settle" },
+    { broadcast = "swarm", partition = "query", rooms = "post_message", outcome = "settle", undelivered = "settle" },
     { for shard in local.shards : shard => "post_message" },
   )
+
+  account_root_arn = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
 
   # Its ARN cannot be taken from the queue that carries the policy.
   broadcast_queue_arn = join(":", [

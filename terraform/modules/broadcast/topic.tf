@@ -3,6 +3,42 @@ resource "aws_sns_topic" "broadcast" {
   name = "${var.prefix}-broadcast"
 }
 
+# In place of SNS's default, which lets whoever has the account's rights publish and subscribe. What is on the topic goes to
+# everybody, so the policy names who puts it there: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+resource "aws_sns_topic_policy" "broadcast" {
+  arn = aws_sns_topic.broadcast.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "PublishersMayPublish"
+        Effect    = "Allow"
+        Principal = { AWS = local.account_root_arn }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.broadcast.arn
+        Condition = { ArnEquals = { "aws:PrincipalArn" = var.publisher_role_arns } }
+      },
+      {
+        Sid       = "NobodyElseMay"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.broadcast.arn
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.publisher_role_arns } }
+      },
+      {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.broadcast.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}
+
 resource "aws_sns_topic_subscription" "broadcast" {
   topic_arn            = aws_sns_topic.broadcast.arn
   protocol             = "sqs"

@@ -34,9 +34,23 @@ variable "subscribers" {
   default     = {}
 }
 
+variable "publisher_role_arns" {
+  description = "ARNs of the roles that may put a broadcast on the topic, by their paths and names: they may not be there yet."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.publisher_role_arns) > 0
+    error_message = "publisher_role_arns must name at least one."
+  }
+  validation {
+    condition     = alltrue([for arn in var.publisher_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9/_-]+$", arn))])
+    error_message = "publisher_role_arns must be ARNs of roles, without wildcards."
+  }
+}
+
 variable "consumers" {
-  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message` and `settle`."
-  type        = object({ swarm = string, query = string, post_message = string, settle = string })
+  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message`, `rooms` (what posts for large rooms) and `settle`."
+  type        = object({ swarm = string, query = string, post_message = string, rooms = string, settle = string })
 
   validation {
     condition     = alltrue([for arn in values(var.consumers) : can(regex("^arn:[a-z-]+:lambda:", arn))])

@@ -11,9 +11,11 @@ locals {
     {
       broadcast   = "swarm does not take broadcasts"
       partition   = "query does not take sources"
+      rooms       = "what is said in large rooms is not posted, or more is said than its share of the quota takes"
       outcome     = "settle does not take outcomes: reports lag behind, deliveries do not"
       undelivered = "settle does not take what could not be handled: reports do not end"
       inbox       = "relay_message does not deliver an inbox, or not fast enough"
+      disconnect  = "disconnect does not delete the rows of connections that closed, or not fast enough"
     },
     {
       for name, queue in module.messaging.queues : name =>

@@ -13,6 +13,7 @@ module "connect" {
     CONNECTIONS_TABLE = local.connections.name
     SESSIONS_TABLE    = local.sessions.name
     LIMITS_TABLE      = local.limits.name
+    SESSION_SHARE     = var.session_share
   }
 
   tenant_statements = {
@@ -27,8 +28,9 @@ module "connect" {
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }
+    # A session that floods is removed.
     JoinSession = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }

@@ -8,4 +8,23 @@ module "default_route" {
   memory                  = local.memory.default_route
   reserved_concurrency    = lookup(var.reserved_concurrency, "default_route", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "default_route", null)
+
+  variables = {
+    SESSIONS_TABLE = local.sessions.name
+    LIMITS_TABLE   = local.limits.name
+  }
+
+  tenant_statements = {
+    CountFrames = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.limits.arn]
+      leading_keys = ["{tenantId}:*"]
+    }
+    # A session that floods is removed.
+    EndSession = {
+      actions      = ["dynamodb:DeleteItem"]
+      resources    = [local.sessions.arn]
+      leading_keys = ["{tenantId}"]
+    }
+  }
 }

@@ -11,7 +11,13 @@ module "disconnect" {
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name
-    SESSIONS_TABLE    = local.sessions.name
+  }
+
+  statements = {
+    ReadKeys = {
+      actions   = local.consume
+      resources = [aws_sqs_queue.disconnect.arn]
+    }
   }
 
   tenant_statements = {
@@ -20,11 +26,58 @@ module "disconnect" {
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }
-    # Where the authorizer's context is missing, the session's set says which partition the connection is in.
-    ReadSession = {
-      actions      = ["dynamodb:GetItem"]
-      resources    = [local.sessions.arn]
-      leading_keys = ["{tenantId}"]
-    }
   }
+}
+
+# The keys of connections that closed. What cannot be deleted comes again; a row whose message is given up expires.
+resource "aws_sqs_queue" "disconnect" {
+  name                      = "${var.deployment.prefix}-disconnect"
+  message_retention_seconds = 7200
+  sqs_managed_sse_enabled   = true
+
+  # Six times the function's timeout, as AWS asks for.
+  visibility_timeout_seconds = 6 * local.timeouts.disconnect
+}
+
+# Without a window, so that leaves are told at once. A crowd that ends together takes no more concurrency than this.
+resource "aws_lambda_event_source_mapping" "disconnect" {
+  event_source_arn        = aws_sqs_queue.disconnect.arn
+  function_name           = module.disconnect.alias.arn
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 10
+  }
+}
+
+# API Gateway sends in this role: to this queue, and to no other.
+resource "aws_iam_role" "disconnect_sender" {
+  name                 = "${var.deployment.prefix}-disconnect-sender"
+  path                 = "/${var.deployment.prefix}/"
+  permissions_boundary = var.deployment.permissions_boundary
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "apigateway.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "disconnect_sender" {
+  name = "sender"
+  role = aws_iam_role.disconnect_sender.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "SendKeys"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = [aws_sqs_queue.disconnect.arn]
+    }]
+  })
 }

@@ -18,6 +18,7 @@ module "echo" {
     QUEUE_URL             = each.value.url
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    SESSION_SHARE         = var.session_share
   }
 
   statements = {

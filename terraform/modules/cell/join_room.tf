@@ -14,6 +14,7 @@ module "join_room" {
     SESSIONS_TABLE    = local.sessions.name
     LIMITS_TABLE      = local.limits.name
     CALLBACK_ENDPOINT = module.websocket_api.callback_endpoint
+    SESSION_SHARE     = var.session_share
   }
 
   statements = {
@@ -29,8 +30,9 @@ module "join_room" {
       resources    = [local.limits.arn]
       leading_keys = ["{tenantId}:*"]
     }
+    # A session that floods is removed.
     KeepSessionAlive = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }

@@ -21,6 +21,14 @@ module "broadcast" {
   deletion_protection = var.deletion_protection
   shards              = var.shards
 
+  # `publish` is the control plane's, which is made after the cell; both by their names, so that neither waits.
+  publisher_role_arns = [
+    for name in ["publish", "send_message"] : join(":", [
+      "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
+      "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
+    ])
+  ]
+
   subscribers = {
     for name, subscriber in var.subscribers : name => {
       function_role_arn = local.subscriber_function_role_arns[name]
@@ -40,6 +48,7 @@ module "broadcast" {
     swarm        = module.swarm.alias.arn
     query        = module.query.alias.arn
     post_message = module.post_message.alias.arn
+    rooms        = module.post_message_rooms.alias.arn
     settle       = module.settle.alias.arn
   }
 }
@@ -54,13 +63,13 @@ module "websocket_api" {
   authorizer           = module.authorizer.alias
   throttle             = local.inbound
   queue_routes         = module.messaging.routes
+  disconnect_queue     = { queue_name = aws_sqs_queue.disconnect.name, role_arn = aws_iam_role.disconnect_sender.arn }
 
   routes = {
-    "$connect"    = { alias = module.connect.alias }
-    "$disconnect" = { alias = module.disconnect.alias }
-    "$default"    = { alias = module.default_route.alias, reply = true }
-    joinroom      = { alias = module.join_room.alias, reply = true }
-    sendmessage   = { alias = module.send_message.alias, reply = true }
+    "$connect"  = { alias = module.connect.alias }
+    "$default"  = { alias = module.default_route.alias, reply = true }
+    joinroom    = { alias = module.join_room.alias, reply = true }
+    sendmessage = { alias = module.send_message.alias, reply = true }
   }
 }
 
@@ -94,6 +103,7 @@ locals {
   sessions    = module.tenancy.tables.sessions
   limits      = module.tenancy.tables.limits
   messages    = module.tenancy.tables.messages
+  places      = module.tenancy.tables.places
   broadcasts  = module.broadcast.table
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards
@@ -102,9 +112,10 @@ locals {
   # cause: a frame may be answered with a post to each connection of a session or of a room.
   inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 5 }
 
-  lane_posts_per_second = floor(
-    var.quota.posts_per_second * var.quota.headroom / (var.shards.count * var.shards.concurrency)
-  )
+  # All lanes together keep to the quota: the shards' have what those of large rooms leave.
+  posts_per_second           = var.quota.posts_per_second * var.quota.headroom
+  lane_posts_per_second      = floor(local.posts_per_second * (1 - var.quota.rooms) / (var.shards.count * var.shards.concurrency))
+  room_lane_posts_per_second = max(1, floor(local.posts_per_second * var.quota.rooms / module.broadcast.room_workers))
 
   # What Lambda's pollers do with a queue in the name of the function.
   consume = [

@@ -25,6 +25,7 @@ locals {
     {
       dead-letter-fifo    = module.messaging.dead_letter
       accounting-failure  = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+      disconnect          = { url = aws_sqs_queue.disconnect.url, arn = aws_sqs_queue.disconnect.arn }
       inbox               = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
       inbox-failure       = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
       presence-failure    = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
@@ -53,8 +54,10 @@ locals {
     query         = module.query
     post_message  = module.post_message
     settle        = module.settle
-    reconcile     = module.reconcile
-    end_session   = module.end_session
+
+    post_message-rooms = module.post_message_rooms
+    reconcile          = module.reconcile
+    end_session        = module.end_session
   })
 
   echo = {
@@ -63,7 +66,7 @@ locals {
 }
 
 output "functions" {
-  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>."
+  description = "Name of every function, by its name in the code; that of a silo's consumer by echo-<tenant>, that of large rooms by post_message-rooms."
   value       = { for name, function in local.functions : name => function.name }
 }
 
@@ -77,6 +80,7 @@ output "subscribers" {
       account_id            = subscriber.account_id
       role                  = { arn = aws_iam_role.subscriber[name].arn, external_id = subscriber.external_id }
       shards                = { for n in subscriber.shards : "shard-${n}" => local.shards[n] }
+      callback_endpoint     = module.websocket_api.callback_endpoint
       outcome_queue_url     = local.queues["outcome"].url
       dead_letter_queue_url = local.queues["dead-letter"].url
       lane_posts_per_second = local.lane_posts_per_second

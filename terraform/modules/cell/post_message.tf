@@ -11,6 +11,7 @@ module "post_message" {
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
     LANE_POSTS_PER_SECOND = local.lane_posts_per_second
@@ -38,5 +39,47 @@ module "post_message" {
 # drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 resource "aws_lambda_function_recursion_config" "post_message" {
   function_name  = module.post_message.name
+  recursive_loop = "Allow"
+}
+
+# What is said in large rooms is posted by an instance of its own, at a rate of its own.
+module "post_message_rooms" {
+  source = "../lambda_function"
+
+  name       = "post_message"
+  suffix     = "rooms"
+  package    = var.package
+  deployment = var.deployment
+  timeout    = local.timeouts.post_message
+  memory     = local.memory.post_message
+
+  variables = {
+    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])
+    CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
+    OUTCOME_QUEUE_URL     = local.queues["outcome"].url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_POSTS_PER_SECOND = local.room_lane_posts_per_second
+  }
+
+  statements = {
+    ReadChunks = {
+      actions   = local.consume
+      resources = [local.queues["rooms"].arn]
+    }
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.post_arn]
+    }
+    # Its own queue too: what is left when the time ends goes back.
+    SendOutcomes = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["rooms"].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn]
+    }
+  }
+}
+
+# For the same reason as the other one's.
+resource "aws_lambda_function_recursion_config" "post_message_rooms" {
+  function_name  = module.post_message_rooms.name
   recursive_loop = "Allow"
 }

@@ -14,6 +14,7 @@ module "query" {
     SESSIONS_TABLE        = local.sessions.name
     BROADCASTS_TABLE      = local.broadcasts.name
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     CHUNK_SIZE            = var.chunk_size
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -42,7 +43,7 @@ module "query" {
     }
     SendChunks = {
       actions   = ["sqs:SendMessage"]
-      resources = concat(local.shards[*].arn, [local.queues["dead-letter"].arn])
+      resources = concat(local.shards[*].arn, [local.queues["rooms"].arn, local.queues["dead-letter"].arn])
     }
   }
 }

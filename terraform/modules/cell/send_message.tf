@@ -14,11 +14,14 @@ module "send_message" {
     SESSIONS_TABLE           = local.sessions.name
     LIMITS_TABLE             = local.limits.name
     MESSAGES_TABLE           = local.messages.name
+    PLACES_TABLE             = local.places.name
     BROADCASTS_TABLE         = local.broadcasts.name
     BROADCAST_TOPIC_ARN      = module.broadcast.topic_arn
     CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
     INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
+    MESSAGES_PER_INBOX       = var.messages_per_inbox
+    SESSION_SHARE            = var.session_share
   }
 
   statements = {
@@ -43,15 +46,22 @@ module "send_message" {
       resources    = [local.limits.arn]
       leading_keys = ["{tenantId}:*"]
     }
+    # A session that floods is removed.
     KeepSessionAlive = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }
+    # An inbox that seems full is counted.
     PutIntoInbox = {
-      actions      = ["dynamodb:PutItem"]
+      actions      = ["dynamodb:PutItem", "dynamodb:Query"]
       resources    = [local.messages.arn]
       leading_keys = ["{tenantId}#*"]
+    }
+    TakePlace = {
+      actions      = ["dynamodb:UpdateItem"]
+      resources    = [local.places.arn]
+      leading_keys = ["{tenantId}"]
     }
     # A member whose connection turns out to be gone is removed.
     ReadMembership = {

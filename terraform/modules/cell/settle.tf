@@ -14,6 +14,7 @@ module "settle" {
     CONNECTIONS_TABLE     = local.connections.name
     UNDELIVERED_QUEUE_ARN = local.queues["undelivered"].arn
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    OUTCOME_QUEUE_URL     = local.queues["outcome"].url
   }
 
   statements = {
@@ -31,9 +32,17 @@ module "settle" {
       actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources = [local.connections.arn]
     }
-    KeepDeadLetters = {
+    # Outcomes too: those that there is no time for go back.
+    SendMessages = {
       actions   = ["sqs:SendMessage"]
-      resources = [local.queues["dead-letter"].arn]
+      resources = [local.queues["outcome"].arn, local.queues["dead-letter"].arn]
     }
   }
+}
+
+# It sends outcomes that it has no time for to the queue that it reads; each time one chunk of the batch is settled. Lambda
+# takes that for a loop and would drop them: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "settle" {
+  function_name  = module.settle.name
+  recursive_loop = "Allow"
 }

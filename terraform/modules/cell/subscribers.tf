@@ -2,14 +2,18 @@
 # assumes one of these roles for all it says to the cell: so there is one place per account, with an external id, that gives
 # this away and takes it back.
 
+data "aws_caller_identity" "current" {}
+
 data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
 locals {
   subscriber_function_role_arns = {
-    for name, subscriber in var.subscribers :
-    name => "arn:${data.aws_partition.current.partition}:iam::${subscriber.account_id}:role/${var.deployment.prefix}-post_message"
+    for name, subscriber in var.subscribers : name => join(":", [
+      "arn", data.aws_partition.current.partition, "iam", "", subscriber.account_id,
+      "role/${var.deployment.prefix}/${var.deployment.prefix}-post_message",
+    ])
   }
 }
 
@@ -17,6 +21,7 @@ resource "aws_iam_role" "subscriber" {
   for_each = var.subscribers
 
   name                 = "${var.deployment.prefix}-subscriber-${each.key}"
+  path                 = "/${var.deployment.prefix}/"
   permissions_boundary = var.deployment.permissions_boundary
 
   # The function's role may not be there yet, and AWS refuses a principal that is not: the account is the principal, the

@@ -45,11 +45,12 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, and the share of the rate that posts may use."
+  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that is kept for large rooms."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)
     headroom         = optional(number, 0.98)
+    rooms            = optional(number, 0.1)
   })
   default = {}
 
@@ -60,6 +61,21 @@ variable "quota" {
   validation {
     condition     = var.quota.headroom > 0 && var.quota.headroom <= 1
     error_message = "quota.headroom must be above 0 and at most 1."
+  }
+  validation {
+    condition     = var.quota.rooms >= 0.01 && var.quota.rooms <= 0.5
+    error_message = "quota.rooms must be from 0.01 to 0.5."
+  }
+}
+
+variable "session_share" {
+  description = "The most that one session gets of its tenant's minute: of attempts to connect, messages to the silo and the pool, and posts to rooms."
+  type        = number
+  default     = 0.25
+
+  validation {
+    condition     = var.session_share >= 0.01 && var.session_share <= 1
+    error_message = "session_share must be from 0.01 to 1."
   }
 }
 
@@ -80,7 +96,7 @@ variable "shards" {
   default     = {}
 
   validation {
-    condition     = var.shards.count * var.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom
+    condition     = var.shards.count * var.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
     error_message = "shards.count times shards.concurrency must leave each lane at least one post per second of the quota."
   }
 }
@@ -158,6 +174,17 @@ variable "inbox_lifetime_seconds" {
   validation {
     condition     = var.inbox_lifetime_seconds >= 1 && var.inbox_lifetime_seconds <= 31536000
     error_message = "inbox_lifetime_seconds must be from 1 to 31536000, a year."
+  }
+}
+
+variable "messages_per_inbox" {
+  description = "Direct messages that wait in one inbox at most; who sends another one is told that it is full."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.messages_per_inbox >= 1 && var.messages_per_inbox <= 1000000
+    error_message = "messages_per_inbox must be from 1 to 1000000."
   }
 }
 

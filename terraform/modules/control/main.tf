@@ -17,8 +17,14 @@ locals {
   # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 
+  # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
+  shortest_session_id = var.deployment.environment == "local" ? 1 : 22
+
   # Without jwt no request has claims.
   tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
+
+  # Where tenants are not listed, nobody asks; and the variables of a function have 4 KB together.
+  listed_silos = var.list_tenants ? var.silo_tenants : []
 
   routes = merge({ for key in local.console_routes : key => { alias = module.console[0].alias, auth = "public" } }, {
     "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast, scopes = local.broadcast_scopes }

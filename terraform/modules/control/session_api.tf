@@ -11,10 +11,14 @@ module "session_api" {
   variables = {
     TENANTS_TABLE    = var.tables.tenants.name
     SESSIONS_TABLE   = var.tables.sessions.name
+    PLACES_TABLE     = var.tables.places.name
     BROADCASTS_TABLE = var.tables.broadcasts.name
     WEBSOCKET_URL    = var.websocket_url
     LIST_TENANTS     = var.list_tenants
+    SILO_TENANTS     = jsonencode(local.listed_silos)
     TENANT_CLAIM     = local.tenant_claim
+
+    SHORTEST_SESSION_ID = local.shortest_session_id
   }
 
   statements = {
@@ -23,8 +27,14 @@ module "session_api" {
       resources = [var.tables.tenants.arn]
     }
     KeepSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+      actions = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
       resources = [var.tables.sessions.arn]
+    }
+    TakePlace = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [var.tables.places.arn]
     }
     ReadReports = {
       actions   = ["dynamodb:GetItem", "dynamodb:Query"]

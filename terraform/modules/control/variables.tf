@@ -25,6 +25,7 @@ variable "tables" {
   type = object({
     tenants    = object({ name = string, arn = string })
     sessions   = object({ name = string, arn = string })
+    places     = object({ name = string, arn = string })
     broadcasts = object({ name = string, arn = string })
   })
 }
@@ -86,6 +87,12 @@ variable "list_tenants" {
   description = "GET /tenant lists the tenants, to everyone who may call it: for demonstrations."
   type        = bool
   default     = false
+}
+
+variable "silo_tenants" {
+  description = "Ids of the tenants that have a queue of their own: GET /tenant says so of them."
+  type        = set(string)
+  default     = []
 }
 
 variable "console" {

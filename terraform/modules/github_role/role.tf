@@ -1,6 +1,6 @@
 # A role that a workflow on GitHub takes with the token that GitHub signs for the run: there is no key to keep.
 # The subject says what the run is about: https://docs.github.com/en/actions/reference/security/oidc
-# Its path keeps it out of role/<prefix>-*, which the apply role may change.
+# Its path keeps it out of role/<prefix>/*, which the apply role may change.
 resource "aws_iam_role" "this" {
   name                 = var.name
   path                 = "/ci/"

@@ -1,5 +1,7 @@
+# The path says which roles CI may make and pass on: those of this deployment, whatever else the account has.
 resource "aws_iam_role" "this" {
   name                 = local.function_name
+  path                 = "/${var.deployment.prefix}/"
   permissions_boundary = var.deployment.permissions_boundary
 
   assume_role_policy = jsonencode({

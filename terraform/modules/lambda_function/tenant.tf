@@ -4,6 +4,7 @@
 resource "aws_iam_role" "tenant" {
   count                = length(var.tenant_statements) > 0 ? 1 : 0
   name                 = "${local.function_name}-tenant"
+  path                 = "/${var.deployment.prefix}/"
   permissions_boundary = var.deployment.permissions_boundary
 
   # The tag must be passed on to every further role, so that no chain of roles ends in another tenant; other tags are

@@ -1,6 +1,7 @@
 # API Gateway sends in this role: to these queues, and to no other.
 resource "aws_iam_role" "sender" {
   name                 = "${var.prefix}-websocket-sender"
+  path                 = "/${var.prefix}/"
   permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({

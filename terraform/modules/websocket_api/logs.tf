@@ -14,6 +14,7 @@ resource "aws_api_gateway_account" "this" {
 
 resource "aws_iam_role" "logs" {
   name                 = "${var.prefix}-websocket-logs"
+  path                 = "/${var.prefix}/"
   permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({

@@ -3,10 +3,14 @@ resource "aws_apigatewayv2_deployment" "this" {
   api_id = aws_apigatewayv2_api.this.id
 
   triggers = {
-    functions = sha1(jsonencode({ authorizer = var.authorizer, routes = var.routes, queue_routes = var.queue_routes }))
+    functions = sha1(jsonencode({
+      authorizer = var.authorizer, routes = var.routes, queue_routes = var.queue_routes, disconnect_queue = var.disconnect_queue
+    }))
     code = sha1(join("", [
-      for file in ["authorizer.tf", "queues.tf", "routes.tf", "templates/not_queued.vtl", "templates/send_message.vtl"] :
-      file("${path.module}/${file}")
+      for file in [
+        "authorizer.tf", "disconnect.tf", "queues.tf", "routes.tf",
+        "templates/disconnect.vtl", "templates/not_queued.vtl", "templates/send_message.vtl",
+      ] : file("${path.module}/${file}")
     ]))
   }
 
@@ -17,6 +21,7 @@ resource "aws_apigatewayv2_deployment" "this" {
   depends_on = [
     aws_apigatewayv2_route.this, aws_apigatewayv2_route_response.this,
     aws_apigatewayv2_route_response.queue, aws_apigatewayv2_integration_response.queue,
+    aws_apigatewayv2_route.disconnect, aws_apigatewayv2_integration_response.disconnect,
   ]
 }
 

@@ -38,17 +38,22 @@ variable "routes" {
   }))
 
   validation {
-    condition     = length(setsubtract(["$connect", "$disconnect", "$default"], keys(var.routes))) == 0
-    error_message = "routes must contain $connect, $disconnect and $default."
+    condition     = length(setsubtract(["$connect", "$default"], keys(var.routes))) == 0
+    error_message = "routes must contain $connect and $default."
   }
   validation {
-    condition     = alltrue([for key in keys(var.routes) : can(regex("^(\\$(connect|disconnect|default)|[A-Za-z0-9_-]{1,128})$", key))])
-    error_message = "routes: a key must be $connect, $disconnect, $default, or an action of letters, digits, underscores and dashes."
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(\\$(connect|default)|[A-Za-z0-9_-]{1,128})$", key))])
+    error_message = "routes: a key must be $connect, $default, or an action of letters, digits, underscores and dashes."
   }
   validation {
-    condition     = alltrue([for key, route in var.routes : !route.reply if contains(["$connect", "$disconnect"], key)])
-    error_message = "routes: $connect and $disconnect cannot reply."
+    condition     = alltrue([for key, route in var.routes : !route.reply if key == "$connect"])
+    error_message = "routes: $connect cannot reply."
   }
+}
+
+variable "disconnect_queue" {
+  description = "Name of the queue that `$disconnect` sends to, and the role to send in."
+  type        = object({ queue_name = string, role_arn = string })
 }
 
 variable "queue_routes" {

@@ -39,12 +39,14 @@ module "cell" {
   deletion_protection      = var.deletion_protection
   partitions               = var.partitions
   quota                    = var.quota
+  session_share            = var.session_share
   shards                   = var.shards
   silo_tenants             = var.silo_tenants
   chunk_size               = var.chunk_size
   accounting_window        = var.accounting_window
   message_lifetime_seconds = var.message_lifetime_seconds
   inbox_lifetime_seconds   = var.inbox_lifetime_seconds
+  messages_per_inbox       = var.messages_per_inbox
   timeouts                 = var.timeouts
   memory                   = var.memory
   reserved_concurrency     = local.cell_reserved
@@ -67,6 +69,7 @@ module "control" {
   cors_origins             = var.cors_origins
   throttle                 = var.http_throttle
   list_tenants             = var.list_tenants
+  silo_tenants             = var.silo_tenants
   console                  = var.console
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved

@@ -134,13 +134,20 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, and the share of the rate that posts may use."
+  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that is kept for large rooms."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)
     headroom         = optional(number, 0.98)
+    rooms            = optional(number, 0.1)
   })
   default = {}
+}
+
+variable "session_share" {
+  description = "The most that one session gets of its tenant's minute: of attempts to connect, messages to the silo and the pool, and posts to rooms."
+  type        = number
+  default     = 0.25
 }
 
 variable "silo_tenants" {
@@ -187,6 +194,12 @@ variable "inbox_lifetime_seconds" {
   description = "Seconds that a direct message waits for its receiver."
   type        = number
   default     = 604800
+}
+
+variable "messages_per_inbox" {
+  description = "Direct messages that wait in one inbox at most; who sends another one is told that it is full."
+  type        = number
+  default     = 1000
 }
 
 variable "accounting_window" {

@@ -1,4 +1,4 @@
-# Applies and destroys the stacks hub and subscriber, from the named GitHub environment alone, with its approval. What makes
+# Applies and destroys the account's stack, hub or subscriber, from the named GitHub environment alone, with its approval. What makes
 # this role is out of its own reach: roles in /ci/, the boundary, the OIDC provider, the bucket, the state of this stack.
 
 locals {
@@ -6,20 +6,18 @@ locals {
 
   bounded = { ArnEquals = { "iam:PermissionsBoundary" = [aws_iam_policy.boundary.arn] } }
 
-  states = [for stack in ["hub", "subscriber"] : "${module.state_bucket.arn}/${stack}.tfstate"]
-
   write_state = {
     WriteState = {
       actions   = ["s3:PutObject"]
-      resources = local.states
+      resources = [local.state]
     }
     LockState = {
       actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-      resources = [for state in local.states : "${state}.tflock"]
+      resources = ["${local.state}.tflock"]
     }
     WriteHistory = {
       actions   = ["s3:PutObject"]
-      resources = ["${module.state_bucket.arn}/history/*"]
+      resources = [local.history]
     }
   }
 

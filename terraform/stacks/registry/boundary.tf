@@ -1,5 +1,5 @@
 # The most that a role made by CI can do, whatever its own policy says: what functions do, on what bears the deployment's
-# name. Who may change the code that makes roles can so not make one that does more.
+# name, in this account and in the hub's. Who may change the code that makes roles can so not make one that does more.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 resource "aws_iam_policy" "boundary" {
   name        = "${local.prefix}-boundary"
@@ -15,6 +15,8 @@ resource "aws_iam_policy" "boundary" {
 }
 
 locals {
+  hub_elsewhere = local.stack == "hub" ? [] : [var.hub_account_id]
+
   boundary = {
     Tables = {
       actions = [
@@ -25,16 +27,20 @@ locals {
       ]
       resources = [local.named.table]
     }
-    # A subscriber's functions work on the hub's queues, and take a role of the hub's.
+    # A subscriber's functions read the hub's queues, and take a role of the hub's to send to them.
     Queues = {
       actions = [
         "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage",
       ]
-      resources = ["arn:${local.partition}:sqs:${var.region}:*:${local.prefix}-*"]
+      resources = concat([local.named.queue], [
+        for id in local.hub_elsewhere : "arn:${local.partition}:sqs:${var.region}:${id}:${local.prefix}-shard-*"
+      ])
     }
     Roles = {
-      actions   = ["sts:AssumeRole", "sts:TagSession"]
-      resources = ["arn:${local.partition}:iam::*:role/${local.prefix}-*"]
+      actions = ["sts:AssumeRole", "sts:TagSession"]
+      resources = concat([local.named.role], [
+        for id in local.hub_elsewhere : "arn:${local.partition}:iam::${id}:role/${local.prefix}/${local.prefix}-subscriber-*"
+      ])
     }
     Topics = {
       actions   = ["sns:Publish"]

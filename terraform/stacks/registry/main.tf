@@ -6,8 +6,11 @@ data "aws_partition" "current" {}
 locals {
   prefix       = coalesce(var.prefix, "loudhailer-${var.environment}")
   keeps_images = var.account_id == var.images.account_id
+  stack        = var.account_id == var.hub_account_id ? "hub" : "subscriber"
 
   bucket   = "${local.prefix}-${var.account_id}"
+  state    = "${module.state_bucket.arn}/${local.stack}.tfstate"
+  history  = "${module.state_bucket.arn}/history/${local.stack}.json"
   releases = "arn:${local.partition}:s3:::${var.images.prefix}-${var.images.account_id}/releases/*"
   image    = "arn:${local.partition}:ecr:${var.region}:${var.images.account_id}:repository/${var.images.repository}"
 

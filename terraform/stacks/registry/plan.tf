@@ -1,8 +1,8 @@
-# Plans, for pull requests and on main: reads what the stacks hub and subscriber are made of, and their state. Without the
-# right to write a lock, it plans with -lock=false.
+# Plans, for pull requests and on main: reads what the account's stack, hub or subscriber, is made of, and its state. The
+# state of this stack, registry, is none of it. Without the right to write a lock, it plans with -lock=false.
 
 locals {
-  # What belongs to a deployment, by its name. API Gateway and Lambda's mappings have ids instead of names.
+  # What belongs to a deployment: by its name; a role by its path, where no other role is; APIs and mappings have ids.
   named = { for service, name in {
     alarm           = "cloudwatch:${var.region}:${var.account_id}:alarm:${local.prefix}-*"
     event_rule      = "events:${var.region}:${var.account_id}:rule/${local.prefix}-*"
@@ -10,7 +10,7 @@ locals {
     function_log    = "logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${local.prefix}-*"
     gateway_log     = "logs:${var.region}:${var.account_id}:log-group:/aws/apigateway/${local.prefix}-*"
     queue           = "sqs:${var.region}:${var.account_id}:${local.prefix}-*"
-    role            = "iam::${var.account_id}:role/${local.prefix}-*"
+    role            = "iam::${var.account_id}:role/${local.prefix}/*"
     table           = "dynamodb:${var.region}:${var.account_id}:table/${local.prefix}-*"
     topic           = "sns:${var.region}:${var.account_id}:${local.prefix}-*"
     apis            = "apigateway:${var.region}::/apis"
@@ -29,16 +29,16 @@ locals {
     }
     ReadState = {
       actions   = ["s3:GetObject"]
-      resources = ["${module.state_bucket.arn}/*.tfstate"]
+      resources = [local.state]
     }
     ReadReleases = {
       actions   = ["s3:GetObject"]
       resources = [local.releases]
     }
-    # What each stack ran: a plan without a release is for the one that runs.
+    # What the stack ran: a plan without a release is for the one that runs.
     ReadHistory = {
       actions   = ["s3:GetObject"]
-      resources = ["${module.state_bucket.arn}/history/*"]
+      resources = [local.history]
     }
   }
 

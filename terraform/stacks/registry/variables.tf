@@ -18,6 +18,16 @@ variable "account_id" {
   }
 }
 
+variable "hub_account_id" {
+  description = "The account of the environment's hub: this one; or, for a subscriber, the one whose cell it posts for, and the only other one that its functions may reach."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.hub_account_id))
+    error_message = "hub_account_id must be 12 digits."
+  }
+}
+
 variable "region" {
   description = "The AWS Region of the deployments, and of the images: Lambda runs no image of another Region."
   type        = string
@@ -36,6 +46,10 @@ variable "prefix" {
   validation {
     condition     = var.prefix == null ? true : can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
     error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+  }
+  validation {
+    condition     = var.prefix != "ci"
+    error_message = "prefix must not be ci: CI's own roles lie in that path, and must not change each other."
   }
 }
 

@@ -10,6 +10,7 @@ module "post_message" {
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url)
+    CALLBACK_ENDPOINT     = var.cell.callback_endpoint
     OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
     DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url
     LANE_POSTS_PER_SECOND = var.cell.lane_posts_per_second

@@ -7,6 +7,7 @@ variable "cell" {
     account_id            = string
     role                  = object({ arn = string, external_id = string })
     shards                = map(object({ url = string, arn = string }))
+    callback_endpoint     = string
     outcome_queue_url     = string
     dead_letter_queue_url = string
     lane_posts_per_second = number
@@ -25,7 +26,13 @@ variable "cell" {
   }
   validation {
     condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", var.cell.role.arn))
-    error_message = "cell.role.arn must be the ARN of a role, such as arn:aws:iam::111111111111:role/loudhailer-dev-subscriber-blue."
+    error_message = "cell.role.arn must be the ARN of a role, such as arn:aws:iam::111111111111:role/loudhailer-dev/loudhailer-dev-subscriber-blue."
+  }
+  validation {
+    condition = var.cell.environment == "local" || can(regex(
+      "^https://[a-z0-9]+\\.execute-api\\.${var.cell.region}\\.amazonaws\\.com(\\.cn)?/[A-Za-z0-9_-]+$", var.cell.callback_endpoint
+    ))
+    error_message = "cell.callback_endpoint must be https://<api>.execute-api.${var.cell.region}.amazonaws.com/<stage>, of the cell's own API."
   }
   validation {
     condition     = length(var.cell.shards) > 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
+from loudhailer import codec
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import PartitionMessage
 from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
@@ -152,7 +153,7 @@ def _message(shape: Shape) -> str:
         broadcast_id=_BROADCAST,
         source=0,
         scope=shape.keys,
-        frame=broadcast_frame(_BROADCAST, int(now * 1000), "x" * _FRAME_BYTES),
+        frame=broadcast_frame(_BROADCAST, int(now * 1000), codec.json_text("x" * _FRAME_BYTES)),
         published_at=int(now * 1000),
         expires_at=int(now) + 3600,
     ).to_wire()

@@ -1,14 +1,19 @@
 """IAM, as the local AWS enforces it: what a request is allowed by, and who its caller is."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws
+from tests.support.aws import SECRET
 
 type ClientAs = Callable[..., Any]
 type Keys = dict[str, str]
@@ -64,7 +69,7 @@ def denied(call: Callable[..., object], **request: Any) -> bool:
     try:
         call(**request)
     except ClientError as error:
-        if "AccessDenied" not in error.response["Error"]["Code"]:
+        if error.response["Error"]["Code"] not in {"AccessDenied", "AccessDeniedException", "AuthorizationError"}:
             raise
         return True
     return False
@@ -174,3 +179,123 @@ def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAw
         found.append(is_denied())
     iam.delete_role_policy(RoleName=name, PolicyName="all")
     assert [*found, is_denied()] == [False, True, False, True]
+
+
+def document(*statements: dict[str, Any]) -> str:
+    """A policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.mark.emulator_contract
+def test_a_bucket_policy_can_ask_for_conditional_writes(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html."""
+    bucket, owner = local_aws.name("bucket").lower().replace("_", "-"), local_aws.client("s3")
+    owner.create_bucket(Bucket=bucket)
+    once = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/once/*",
+        "Condition": {"Null": {"s3:if-none-match": "true"}},
+    }
+    owner.put_bucket_policy(Bucket=bucket, Policy=document(once))
+    keys = assume(local_aws.client("sts"), role(local_aws, {"Action": "*", "Resource": "*"}))
+    s3 = client_as("s3", keys)
+    s3.put_object(Bucket=bucket, Key="source", Body=b"1")
+    assert denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1")
+    assert denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1", IfMatch="*")
+    assert denied(s3.create_multipart_upload, Bucket=bucket, Key="once/a")
+    assert denied(s3.copy_object, Bucket=bucket, Key="once/a", CopySource={"Bucket": bucket, "Key": "source"})
+    assert not denied(s3.put_object, Bucket=bucket, Key="once/a", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket=bucket, Key="once/a", Body=b"2", IfNoneMatch="*")
+    assert s3.get_object(Bucket=bucket, Key="once/a")["Body"].read() == b"1"
+
+
+@pytest.mark.emulator_contract
+def test_a_topic_policy_can_name_the_roles_that_publish(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """By `aws:PrincipalArn`, which is the role's ARN with its path: the account's rights do not suffice then."""
+    sns, sts = local_aws.client("sns"), local_aws.client("sts")
+    topic = sns.create_topic(Name=local_aws.name("topic"))["TopicArn"]
+    rights = {"Action": "sns:Publish", "Resource": topic}
+    publisher, other = role(local_aws, rights), role(local_aws, rights)
+    for name, arn in (("named", publisher), ("other", other)):
+        assert not denied(client_as("sns", assume(sts, arn)).publish, TopicArn=topic, Message=name)
+    nobody_else = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [publisher]}},
+    }
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=document(nobody_else))
+    assert not denied(client_as("sns", assume(sts, publisher)).publish, TopicArn=topic, Message="named")
+    assert denied(client_as("sns", assume(sts, other)).publish, TopicArn=topic, Message="other")
+
+
+_SHOW_KEYS = """
+def handler(event, context):
+    import boto3
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    return [os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], account]
+"""
+
+
+def test_the_keys_of_a_functions_role_cannot_be_guessed(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """MiniStack derives them from names alone; they follow from this local AWS's secret now, and are right."""
+    function, _ = local_aws.deploy(_SHOW_KEYS)
+    answer = local_aws.client("lambda").invoke(FunctionName=function, Qualifier="live")
+    access_key, secret, account = json.loads(answer["Payload"].read())
+    assert account == ACCOUNT
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}"
+    for name in (arn, f"{arn}:1", f"{arn}:live"):
+        digest = hashlib.sha256(f"{name}:arn:aws:iam::{ACCOUNT}:role/{function}".encode()).hexdigest()
+        assert access_key != f"ASIA{digest[:16].upper()}"
+        assert secret != hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
+    forged = {"aws_access_key_id": access_key, "aws_secret_access_key": "guessed", "aws_session_token": "guessed"}
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        client_as("sts", forged).get_caller_identity()
+
+
+@pytest.mark.emulator_contract
+@pytest.mark.parametrize("access_key", [ACCOUNT, "222222222222", "test", "AKIAIOSFODNN7EXAMPLE"])
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [("sts", "get_caller_identity"), ("s3", "list_buckets"), ("sqs", "list_queues"), ("lambda", "list_functions")],
+)
+def test_nobody_is_root_without_the_secret(client_as: ClientAs, service: str, call: str, access_key: str) -> None:
+    """Any key was, before."""
+    keys = {"aws_access_key_id": access_key, "aws_secret_access_key": "local"}
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|UnrecognizedClientException"):
+        getattr(client_as(service, keys), call)()
+
+
+@pytest.mark.emulator_contract
+def test_a_presigned_url_works_and_a_changed_one_does_not(local_aws: LocalAws) -> None:
+    """As on AWS: whoever has it may read the object, and nothing else."""
+    s3, bucket = local_aws.client("s3"), local_aws.name("bucket")
+    s3.create_bucket(Bucket=bucket)
+    for key in ("open", "closed"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    signer = boto3.client(
+        "s3",
+        endpoint_url=local_aws.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key=SECRET,
+        config=Config(signature_version="s3v4"),
+    )
+    url = urlsplit(signer.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "open"}))
+    assert got(url.netloc, f"{url.path}?{url.query}") == (200, b"open")
+    assert got(url.netloc, f"{url.path.replace('open', 'closed')}?{url.query}")[0] == 403
+
+
+def got(host: str, target: str) -> tuple[int, bytes]:
+    """The status and the body of an answer to a request that nobody signs any more."""
+    connection = HTTPConnection(host, timeout=10)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

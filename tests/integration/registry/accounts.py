@@ -15,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import LocalAws
-from tools.stack.local_aws import SECRET, local_environment
+from tests.support.aws import SECRET
+from tools.stack.local_aws import local_environment
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
@@ -38,6 +39,16 @@ def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
     claims = {"iss": "https://token.actions.githubusercontent.com", "aud": audience, "sub": subject}
     parts = ({"alg": "RS256", "typ": "JWT"}, claims)
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + ".x"
+
+
+def _keys(answer: Any) -> Keys:
+    """The keys in an answer of STS, as the environment of a process names them."""
+    found = answer["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": found["SessionToken"],
+    }
 
 
 @dataclass(frozen=True)
@@ -63,17 +74,18 @@ class Account:
         """The ARN of the role `plan`, `apply` or `release`."""
         return f"arn:aws:iam::{self.account_id}:role/ci/loudhailer-{self.environment}-{kind}"
 
+    def keys_of(self, role_arn: str) -> Keys:
+        """The keys of a role that the account's administrator takes."""
+        return _keys(self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="run"))
+
     def assume(self, kind: str, subject: str, **claims: str) -> Keys:
         """The keys of a run on GitHub that takes a role."""
         sts = boto3.client("sts", endpoint_url=self.aws.endpoint, region_name=REGION)
-        keys = sts.assume_role_with_web_identity(
-            RoleArn=self.role(kind), RoleSessionName="run", WebIdentityToken=token(subject, **claims)
-        )["Credentials"]
-        return {
-            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": keys["SessionToken"],
-        }
+        return _keys(
+            sts.assume_role_with_web_identity(
+                RoleArn=self.role(kind), RoleSessionName="run", WebIdentityToken=token(subject, **claims)
+            )
+        )
 
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """A client of the service with these keys, or those of the administrator."""
@@ -86,7 +98,7 @@ class Account:
     ) -> subprocess.CompletedProcess[str]:
         """Run Terraform on a stack with these keys, or those of the administrator; it has to end with the code."""
         port = int(self.aws.endpoint.rpartition(":")[2])
-        environment = local_environment(terraform_environment(os.environ), port)
+        environment = local_environment(terraform_environment(os.environ), port, SECRET)
         run = subprocess.run(
             [find_terraform(), *arguments],
             cwd=self.tree / "stacks" / stack,
@@ -138,7 +150,7 @@ def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Acco
 
 
 def are_refused(*calls: Callable[[], Any]) -> None:
-    """IAM allows none of the calls."""
+    """IAM allows none of the calls; SNS has a word of its own for that."""
     for call in calls:
-        with pytest.raises(ClientError, match="AccessDenied"):
+        with pytest.raises(ClientError, match=r"AccessDenied|AuthorizationError"):
             call()

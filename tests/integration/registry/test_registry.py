@@ -4,8 +4,9 @@ The tests are in one file, so that one process makes the accounts.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -29,8 +30,11 @@ TRUST = json.dumps(
         ],
     }
 )
+POLICY_OF_API_LOGS = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 FUNCTION = "loudhailer-dev-post_message"
+TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNTS['dev']}:loudhailer-dev-broadcast"
+PATH = "/loudhailer-dev/"
 TENANTS = "loudhailer-dev-tenants"
 
 
@@ -102,7 +106,9 @@ def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, imag
 def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_keys: Keys, apply_keys: Keys) -> None:
     """The manifest that main wrote is read by the deployment to dev, which sees nothing else of that bucket."""
     key = f"releases/{COMMIT}.json"
-    accounts.production.client("s3", release_keys).put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}')
+    accounts.production.client("s3", release_keys).put_object(
+        Bucket=RELEASES, Key=key, Body=b'{"v":1}', IfNoneMatch="*"
+    )
     s3 = accounts.dev.client("s3", apply_keys)
     assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
     are_refused(
@@ -110,6 +116,44 @@ def test_other_accounts_read_a_release_and_no_state(accounts: Accounts, release_
         lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}"),
         lambda: s3.list_objects_v2(Bucket=RELEASES),
     )
+
+
+def test_a_manifest_is_written_once(accounts: Accounts, release_keys: Keys) -> None:
+    """Whoever could write another one would choose what is deployed: not the release, nor who else may write there."""
+    key = "releases/fedcba9876543210fedcba9876543210fedcba98.json"
+    release = accounts.production.client("s3", release_keys)
+    are_refused(lambda: release.put_object(Bucket=RELEASES, Key=key, Body=b"{}"))
+    release.put_object(Bucket=RELEASES, Key=key, Body=b'{"v":1}', IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        release.put_object(Bucket=RELEASES, Key=key, Body=b"{}", IfNoneMatch="*")
+    with somebody_with(accounts.production, EVERYTHING) as keys:
+        s3 = accounts.production.client("s3", keys)
+        are_refused(
+            lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}"),
+            lambda: s3.put_object(Bucket=RELEASES, Key=key, Body=b"{}", IfMatch="*"),
+            lambda: s3.create_multipart_upload(Bucket=RELEASES, Key=key),
+            lambda: s3.copy_object(
+                Bucket=RELEASES, Key=key, CopySource={"Bucket": RELEASES, "Key": "registry.tfstate"}
+            ),
+            lambda: s3.delete_object(Bucket=RELEASES, Key=key),
+            lambda: s3.delete_object(Bucket=RELEASES, Key=key, VersionId="null"),
+        )
+        assert s3.get_object(Bucket=RELEASES, Key=key)["Body"].read() == b'{"v":1}'
+
+
+@contextmanager
+def somebody_with(account: Account, policy: str) -> Iterator[Keys]:
+    """The keys of a role, for the block, that an administrator has made with this policy."""
+    name, iam = "somebody", account.client("iam")
+    anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account.account_id}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=policy)
+    try:
+        yield account.keys_of(role)
+    finally:
+        iam.delete_role_policy(RoleName=name, PolicyName="policy")
+        iam.delete_role(RoleName=name)
 
 
 def test_a_pull_request_sees_no_changes_in_the_hub_that_ci_applied(hub: Account, plan_keys: Keys) -> None:
@@ -139,7 +183,7 @@ def test_every_role_that_ci_made_is_within_the_boundary(hub: Account) -> None:
         role["RoleName"]
         for page in iam.get_paginator("list_roles").paginate()
         for role in page["Roles"]
-        if role["Path"] == "/" and role["RoleName"].startswith("loudhailer-dev-")
+        if role["Path"] == PATH
     ]
     assert len(roles) > 20
     for name in roles:
@@ -154,11 +198,15 @@ def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
     iam = hub.client("iam", apply_keys)
     role, ci = "loudhailer-dev-swarm", "loudhailer-dev-apply"
     are_refused(
-        lambda: iam.create_role(RoleName="loudhailer-dev-free", AssumeRolePolicyDocument=TRUST),
+        lambda: iam.create_role(RoleName="loudhailer-dev-free", Path=PATH, AssumeRolePolicyDocument=TRUST),
         lambda: iam.create_role(
             RoleName="loudhailer-dev-free",
+            Path=PATH,
             AssumeRolePolicyDocument=TRUST,
             PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess",
+        ),
+        lambda: iam.create_role(
+            RoleName="loudhailer-dev-free", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUNDARY
         ),
         lambda: iam.create_role(
             RoleName="loudhailer-dev-free", Path="/ci/", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUNDARY
@@ -179,26 +227,96 @@ def test_ci_cannot_raise_itself(hub: Account, apply_keys: Keys) -> None:
     )
 
 
-def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(hub: Account, apply_keys: Keys) -> None:
+@pytest.fixture
+def role_of_somebody_else(hub: Account) -> Iterator[str]:
+    """A role of the same account that only happens to bear the deployment's prefix; an administrator made it."""
+    name, iam = "loudhailer-dev-auditor", hub.client("iam")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUNDARY)
+    iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
+    yield name
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
+def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
+    hub: Account, apply_keys: Keys, role_of_somebody_else: str
+) -> None:
+    """Whoever changes its trust, or lets a function run in it, has its rights."""
+    iam, name = hub.client("iam", apply_keys), role_of_somebody_else
+    are_refused(
+        lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST),
+        lambda: iam.update_role(RoleName=name, MaxSessionDuration=7200),
+        lambda: iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING),
+        lambda: iam.delete_role_policy(RoleName=name, PolicyName="everything"),
+        lambda: iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=BOUNDARY),
+        lambda: iam.attach_role_policy(RoleName=name, PolicyArn=POLICY_OF_API_LOGS),
+        lambda: iam.tag_role(RoleName=name, Tags=[{"Key": "a", "Value": "b"}]),
+        lambda: iam.delete_role(RoleName=name),
+    )
+
+
+def test_ci_opens_the_state_and_the_history_of_its_own_stack_alone(
+    hub: Account, plan_keys: Keys, apply_keys: Keys
+) -> None:
+    """The state of the registry says what CI's own roles are made of, and is an administrator's."""
+    hub.client("s3").put_object(Bucket=BUCKET, Key="another.tfstate", Body=b"{}")
+    for keys in (plan_keys, apply_keys):
+        s3 = hub.client("s3", keys)
+        assert json.loads(s3.get_object(Bucket=BUCKET, Key="hub.tfstate")["Body"].read())["version"] == 4
+        reads = [
+            lambda s3=s3, key=key: s3.get_object(Bucket=BUCKET, Key=key)
+            for key in ("registry.tfstate", "another.tfstate", "subscriber.tfstate", "history/subscriber.json")
+        ]
+        are_refused(*reads)
+    s3 = hub.client("s3", apply_keys)
+    are_refused(
+        lambda: s3.put_object(Bucket=BUCKET, Key="subscriber.tfstate", Body=b"{}"),
+        lambda: s3.put_object(Bucket=BUCKET, Key="history/subscriber.json", Body=b"{}"),
+    )
+
+
+@pytest.fixture
+def open_to_all(accounts: Accounts) -> Iterator[tuple[str, str]]:
+    """A queue and a role of another account, named as the deployment's, that let everybody in."""
+    name = "loudhailer-dev-shard-99"
+    sqs, iam = accounts.production.client("sqs"), accounts.production.client("iam")
+    anybody = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    role = iam.create_role(
+        RoleName=name, Path=PATH, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    )["Role"]["Arn"]
+    queue_arn = f"arn:aws:sqs:eu-central-1:{ACCOUNTS['production']}:{name}"
+    anybody = {"Effect": "Allow", "Action": "sqs:SendMessage", "Principal": "*", "Resource": queue_arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    queue = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    yield queue, role
+    sqs.delete_queue(QueueUrl=queue)
+    iam.delete_role(RoleName=name)
+
+
+def test_a_role_that_was_given_everything_can_do_what_functions_do_and_no_more(
+    hub: Account, apply_keys: Keys, open_to_all: tuple[str, str]
+) -> None:
     """The boundary is what counts: a policy that allows everything opens no other service."""
     name = "loudhailer-dev-greedy"
+    queue, role = open_to_all
     admin, iam = hub.client("iam"), hub.client("iam", apply_keys)
     anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNTS["dev"]}}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
-    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, PermissionsBoundary=BOUNDARY)["Role"]
+    made = iam.create_role(RoleName=name, Path=PATH, AssumeRolePolicyDocument=trust, PermissionsBoundary=BOUNDARY)[
+        "Role"
+    ]
     iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=EVERYTHING)
     try:
-        taken: Any = hub.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="greedy")["Credentials"]
-        keys = {
-            "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": taken["SessionToken"],
-        }
+        keys = hub.keys_of(made["Arn"])
         assert hub.client("dynamodb", keys).scan(TableName="loudhailer-dev-sessions")["Count"] == 0
         are_refused(
             lambda: hub.client("iam", keys).list_roles(),
             lambda: hub.client("s3", keys).get_object(Bucket=BUCKET, Key="hub.tfstate"),
             lambda: hub.client("dynamodb", keys).delete_table(TableName="loudhailer-dev-sessions"),
+            lambda: hub.client("sqs", keys).send_message(QueueUrl=queue, MessageBody="x"),
+            lambda: hub.client("sts", keys).assume_role(RoleArn=role, RoleSessionName="greedy"),
+            lambda: hub.client("sns", keys).publish(TopicArn=TOPIC, Message="x"),
         )
     finally:
         admin.delete_role_policy(RoleName=name, PolicyName="everything")

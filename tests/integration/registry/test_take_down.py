@@ -42,6 +42,7 @@ def destroyed(accounts: Accounts, without_subscriber: Account, without_hub: Acco
 def empty(account: Account) -> None:
     """Delete every version of what lies in the bucket, and every image."""
     s3 = account.client("s3")
+    s3.delete_bucket_policy(Bucket=account.bucket)
     versions: Any = s3.list_object_versions(Bucket=account.bucket)
     for version in versions.get("Versions", []) + versions.get("DeleteMarkers", []):
         s3.delete_object(Bucket=account.bucket, Key=version["Key"], VersionId=version["VersionId"])

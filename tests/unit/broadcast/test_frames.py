@@ -20,8 +20,8 @@ WIRE_BYTES = 175 * 1024
 
 def frame_full_of(text: str) -> str:
     """A frame of at most 128 KB, and of nearly that, whose message is the text over and over."""
-    room = MAX_FRAME_BYTES - len(broadcast_frame(BROADCAST, NOW * 1000, "").encode())
-    return broadcast_frame(BROADCAST, NOW * 1000, text * (room // (len(codec.encode(text)) - 2)))
+    room = MAX_FRAME_BYTES - len(broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("")).encode())
+    return broadcast_frame(BROADCAST, NOW * 1000, codec.json_text(text * (room // (len(codec.encode(text)) - 2))))
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_the_shorter_form_is_chosen(text: str) -> None:
 
 def test_plain_text_travels_as_it_is() -> None:
     """An operator can read the message of an ordinary broadcast."""
-    frame = broadcast_frame(BROADCAST, NOW * 1000, "nothing to escape but the frame itself, which is short")
+    frame = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("nothing to escape but the frame, which is short"))
     assert frames.to_wire(frame) == {"data": frame}
 
 
 def test_a_client_sees_the_frame_that_is_documented() -> None:
     """Type, id, time and the message, in this order and without white space."""
-    frame = broadcast_frame(BROADCAST, 1234, {"score": [1, 2]})
+    frame = broadcast_frame(BROADCAST, 1234, codec.json_text({"score": [1, 2]}))
     assert frame == '{"type":"broadcast","id":"broadcast-1","publishedAt":1234,"data":{"score":[1,2]}}'
 
 

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage, Priority
 from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import RoomKey
 from tests.support.broadcasts import (
+    TENANT,
     announcement,
     announcements,
     chunk_message,
@@ -108,6 +112,7 @@ WHOLE: list[Any] = [None, True, -1, 1.5, "1", "", []]
 BITMAP: list[Any] = [None, 1, "?", "_w==", "/w==", []]
 ILLEGAL: dict[str, list[Any]] = {
     "broadcastId": [None, 1, "", "a#b", "x" * 65, []],
+    "priority": [None, 1, "", "high", []],
     "publishedAt": WHOLE,
     "expiresAt": WHOLE,
     "data": [None, 1, "", [], {}],
@@ -132,7 +137,7 @@ ILLEGAL: dict[str, list[Any]] = {
 @each_kind
 def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    fields = json.loads(READERS[kind][1]).keys() - {"v"}
+    fields = json.loads(READERS[kind][1]).keys() - {"v"} | ({"priority"} if kind != "outcome" else set())
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
@@ -145,6 +150,7 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
         ("chunk", {"chunkId": "0"}, "chunkId: must be {source}.{number}"),
         ("chunk", {"v": 2}, "version must be 1"),
         ("outcome", {"account": ""}, "account must be an AWS account id"),
+        ("chunk", {"priority": "high"}, "priority must be normal or low"),
         ("partition", {"partitions": {}}, "partitions must be a list"),
         ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),
         ("announcement", {"publishedAt": -1}, "publishedAt must be a whole number, 0 or more"),
@@ -177,3 +183,34 @@ def test_a_source_has_exactly_one_scope() -> None:
         {"session": ["acme#s1"]},
     ]
     assert accepted("partition", [json.dumps(wire | scope) for scope in scopes]) == []
+
+
+@pytest.mark.parametrize(
+    "message", [announcement(), partition_message(), chunk_message()], ids=["announcement", "partition", "chunk"]
+)
+def test_a_priority_is_written_where_it_is_not_the_normal_one(
+    message: Announcement | PartitionMessage | ChunkMessage,
+) -> None:
+    """A release that does not know of priorities reads and writes what it always did."""
+    assert "priority" not in json.loads(message.to_wire())
+    assert json.loads(replace(message, priority=Priority.LOW).to_wire())["priority"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("message", "group"),
+    [
+        (announcement(InRoom(TENANT, RoomKey("red"))), TENANT),
+        (announcement(), None),
+        (partition_message(InRoom(TENANT, RoomKey("red"))), TENANT),
+        (partition_message(), None),
+        (chunk_message(), TENANT),
+        (replace(chunk_message(), recipients={}), None),
+    ],
+    ids=["announcement", "to-everyone", "source", "of-partitions", "chunk", "empty-chunk"],
+)
+def test_messages_of_a_low_priority_belong_to_their_tenant(
+    message: Announcement | PartitionMessage | ChunkMessage, group: str | None
+) -> None:
+    """Those of a normal one belong to nobody: each waits for itself."""
+    assert replace(message, priority=Priority.LOW).group == group
+    assert message.group is None

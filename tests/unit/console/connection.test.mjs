@@ -7,6 +7,8 @@ import { Connection, Refusal, STATES } from "../../../functions/console/page/con
 
 const MINUTE = 60_000;
 
+let passed = 0; // as the monotonic clock has it
+
 class FakeSocket {
   static all = [];
 
@@ -48,7 +50,7 @@ function start({ url = async () => "wss://example/live", ...options } = {}) {
       onStatus: (status) => told.states.push(status),
       onOpen: () => (told.opened += 1),
     },
-    { WebSocket: FakeSocket, random: () => 1, ...options },
+    { WebSocket: FakeSocket, random: () => 1, elapsed: () => passed, ...options },
   );
   connection.open();
   return { connection, told };
@@ -61,6 +63,7 @@ async function settle() {
 }
 
 async function pass(milliseconds) {
+  passed += milliseconds;
   mock.timers.tick(milliseconds);
   await settle();
 }
@@ -134,6 +137,21 @@ test("a connection that held begins its backoff anew, one that did not goes on w
   await pass(10_000);
   FakeSocket.all[2].drops();
   assert.equal(told.states.at(-1).delay, 1_000);
+});
+
+test("a clock that is set anew changes no backoff", async () => {
+  for (const hours of [-1, 1]) {
+    mock.timers.reset();
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 10 * 60 * MINUTE });
+    FakeSocket.all = [];
+    const { told } = await opened();
+    FakeSocket.all[0].drops();
+    await pass(1_000);
+    FakeSocket.all[1].opens();
+    mock.timers.setTime(Date.now() + hours * 60 * MINUTE);
+    FakeSocket.all[1].drops();
+    assert.equal(told.states.at(-1).delay, 2_000);
+  }
 });
 
 test("the URL is asked for before every attempt, and an error there is one more reason to wait", async () => {

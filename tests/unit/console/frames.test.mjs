@@ -8,6 +8,7 @@ import { kindOf, textOf } from "../../../functions/console/page/frames.js";
 const KINDS = [
   ["broadcast", { type: "broadcast", id: "1", publishedAt: 1, data: "x" }],
   ["said", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1 }],
+  ["said", { action: "sendmessage", roomKey: "r", nickName: "n", content: "c", sentAt: 1, messageId: "1" }],
   ["joined", { action: "joinroom", roomKey: "r", nickName: "n" }],
   ["left", { action: "leaveroom", roomKey: "r", nickName: "n" }],
   ["direct", { message: "m", messageId: "1", srcPlayerId: "p", sentAt: 1 }],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.default_route.default_route import answer
+from functions.default_route.default_route import DefaultRoute
 from functions.echo.echo import Echo, Tenancy
 from functions.echo.post import Post
 from functions.join_room.join_room import JoinRoom
@@ -21,12 +21,16 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection
 from loudhailer.conversation.exchange import Exchange, Part, Respond
-from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.memory import MemoryInboxStore, MemorySentStore
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.queues.consumer import Record
 from loudhailer.rooms.memory import MemoryRoomStore
+from loudhailer.tenancy.attempts import Attempts
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import Session
+from loudhailer.tenancy.posts import PostBudget
 from tests.support.broadcasts import ENDPOINT
 from tests.support.hostile_frames import ROUTES, is_legal
 from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
@@ -50,13 +54,19 @@ def rooms() -> MemoryRoomStore:
     return MemoryRoomStore(connections)
 
 
+def posts() -> PostBudget:
+    """A budget that nothing was taken of."""
+    return PostBudget(MemoryLimitStore(), session_share=1.0, clock=lambda: NOW)
+
+
 def send_message() -> SendMessage:
     """Direct and room messages."""
     broadcasts = MemoryBroadcastStore()
     announce = Announcer(broadcasts, MemoryTopic(), lifetime_seconds=300, clock=lambda: NOW)
+    once = Once(MemorySentStore(), clock=lambda: NOW)
     return SendMessage(
-        Direct(MemoryInboxStore(), lifetime_seconds=600),
-        SayInRoom(rooms(), MemoryOrderedSender(), broadcasts, announce, endpoint=ENDPOINT),
+        Direct(MemoryInboxStore(), MemoryPlaceStore(), once, messages_per_inbox=1_000, lifetime_seconds=600),
+        SayInRoom(rooms(), MemoryOrderedSender(), posts(), broadcasts, announce, once=once, endpoint=ENDPOINT),
     )
 
 
@@ -70,9 +80,9 @@ def handler(route: str) -> Callable[[Any], dict[str, Any]]:
     """What answers the frames of a route."""
     match route:
         case "default":
-            return answer
+            return DefaultRoute(lambda _: Attempts(sessions(), MemoryLimitStore()), clock=lambda: NOW)
         case "joinroom":
-            return exchange(JoinRoom(rooms(), MemoryOrderedSender(), endpoint=ENDPOINT))
+            return exchange(JoinRoom(rooms(), MemoryOrderedSender(), posts(), endpoint=ENDPOINT))
         case _:
             return exchange(send_message())
 
@@ -93,9 +103,9 @@ def test_an_echo_answers_any_frame(text: str) -> None:
     """The sender gets one legal frame, and no record fails."""
     sender = MemoryOrderedSender()
     store, limits = sessions(), MemoryLimitStore()
-    echo = Echo(lambda _: Tenancy(store, limits), Post(sender, ENDPOINT), clock=lambda: NOW)
+    echo = Echo(lambda _: Tenancy(store, limits), Post(sender, ENDPOINT), session_share=1.0, clock=lambda: NOW)
     attributes = CONTEXT | UNBOUND | {"connectionId": KEY.connection_id, "requestId": "r=1"}
-    record = Record("id", "group", text, attributes, 1, "queue")
+    record = Record("id", "group", text, attributes, 1, "queue", NOW)
     assert echo({"group": [record]}, ends=time.monotonic() + 5) == {}
     ((recipient, frame),) = sender.delivered
     assert recipient == KEY.connection_id

@@ -16,6 +16,7 @@ def test_a_caller_is_what_the_authorizer_said_of_its_connection() -> None:
         key=KEY,
         session_seconds=300,
         messages_per_minute=3,
+        posts_per_minute=300,
         request_id="r=1",
         received_at=NOW * 1_000,
         player_id=PLAYER,
@@ -50,3 +51,9 @@ def test_a_refusal_names_the_connection_and_the_request() -> None:
         "connectionId": KEY.connection_id,
         "requestId": "r=1",
     }
+
+
+def test_a_caller_has_the_posts_that_the_authorizer_names() -> None:
+    """One of an earlier release names none: then it is a hundred for each message, as for a tenant without a number."""
+    assert Caller.of(event({}, context={"postsPerMinute": "17"})).posts_per_minute == 17
+    assert Caller.of(event({}, context={"messagesPerMinute": "5"})).posts_per_minute == 500

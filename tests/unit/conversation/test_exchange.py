@@ -11,7 +11,8 @@ from loudhailer.conversation.exchange import Exchange, Frame, Part
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId, SessionId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
-from loudhailer.tenancy.model import Session
+from loudhailer.tenancy.model import Session, frames_of_session, messages_of_player
+from tests.support.bad_json import UNSUPPORTED
 from tests.unit.conversation.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
@@ -25,14 +26,15 @@ class World:
         self.answer: str | Exception | None = "said"
         self.heard: list[tuple[Caller, Frame]] = []
         self.open(SESSION, PLAYER)
+        self.part = Part(self.sessions, self.limits, self._respond)
 
     def open(self, session: SessionId, player: PlayerId | None) -> None:
         """Opens a session that lives for as long as the tenant lets it."""
-        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player)
+        self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player, frozenset({KEY}))
 
     def send(self, frame: object, **context: str | None) -> Any:
         """The frame that answers a client's; None if none does."""
-        exchange = Exchange(lambda _: Part(self.sessions, self.limits, self._respond), clock=lambda: self.now)
+        exchange = Exchange(lambda _: self.part, clock=lambda: self.now)
         response = exchange(event(frame, context=context))
         assert response.pop("statusCode") == 200
         return decode(response["body"]) if response.get("body", "")[:1] == "{" else response.get("body")
@@ -52,6 +54,7 @@ def world() -> World:
 
 TEXTS = {
     "NOT_JSON": "the frame is not a JSON object",
+    "CONNECTION_OVER": "the connection is not recorded any more: connect again",
     "SESSION_OVER": "the session is over",
     "TRY_AGAIN": "this did not work now: try again",
     "UNKNOWN_CALLER": "the connection is not known here: connect again",
@@ -83,6 +86,21 @@ def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
     """Its route never sees it."""
     assert code(world.send(body)) == "NOT_JSON"
     assert world.heard == []
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(world: World, value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    error = world.send(f'{{"message":{value}}}')["error"]
+    assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert world.heard == []
+
+
+def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: World) -> None:
+    """Everything else is decoded."""
+    world.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
+    ((_, frame),) = world.heard
+    assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
 def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World, counted: Counter[str]) -> None:
@@ -127,6 +145,40 @@ def test_without_a_player_the_limit_is_the_sessions(world: World) -> None:
     assert world.send({}) == "said"
 
 
+def test_thirteen_hundred_messages_end_the_session(world: World, counted: Counter[str]) -> None:
+    """At 60 a minute 60 are carried out, 540 are told that they are too many, and the rest is not worth a frame."""
+    answers = Counter(str(world.send({}, messagesPerMinute="60")) for _ in range(1_300))
+    too_many = {"message": "Too Many Requests", "connectionId": KEY.connection_id, "requestId": "r=1"}
+    assert answers == {"said": 60, str(too_many): 540, "None": 700}
+    assert (TENANT, SESSION) not in world.sessions.rows
+    assert world.limits.minutes[frames_of_session(TENANT, SESSION).key(NOW)] == 601
+    assert (counted["SessionFlooded"], counted["FrameThrottled"]) == (1, 1_240)
+
+
+def test_what_a_session_is_refused_does_not_count_for_its_player(world: World) -> None:
+    """The player's other session is let through with what is left."""
+    other = SessionId("session-2")
+    world.open(other, PLAYER)
+    for _ in range(2):
+        world.send({}, sessionId=other)
+    for _ in range(10):
+        world.send({})
+    assert world.limits.minutes[messages_of_player(TENANT, PLAYER).key(NOW)] == 5
+    world.now += 60
+    for _ in range(20):
+        world.send({})
+    assert world.limits.minutes[messages_of_player(TENANT, PLAYER).key(world.now)] == 3
+
+
+def test_a_frame_that_makes_no_sense_counts(world: World) -> None:
+    """It costs as much as any other."""
+    assert [code(world.send("nonsense")) for _ in range(3)] == ["NOT_JSON"] * 3
+    assert world.send({})["message"] == "Too Many Requests"
+    for _ in range(27):
+        world.send("nonsense")
+    assert (TENANT, SESSION) not in world.sessions.rows
+
+
 def test_a_frame_keeps_its_session_alive(world: World) -> None:
     """For as long as the tenant lets it live."""
     world.now += 100
@@ -134,20 +186,27 @@ def test_a_frame_keeps_its_session_alive(world: World) -> None:
     assert world.sessions.rows[TENANT, SESSION].expires_at == world.now + 300
 
 
-@pytest.mark.parametrize("ended", ["deleted", "expired", "taken over"])
+@pytest.mark.parametrize("ended", ["deleted", "expired"])
 def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
-    match ended:
-        case "deleted":
-            world.sessions.rows.clear()
-        case "expired":
-            world.now += 300
-        case _:
-            world.open(SESSION, PlayerId("2"))
+    if ended == "deleted":
+        world.sessions.rows.clear()
+    else:
+        world.now += 300
     before = dict(world.sessions.rows)
     assert code(world.send({})) == "SESSION_OVER"
     assert (world.heard, counted["FrameRefused"]) == ([], 1)
-    assert ended == "taken over" or world.sessions.rows == before
+    assert world.sessions.rows == before
+
+
+@pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
+def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
+    world: World, player: PlayerId | None, counted: Counter[str]
+) -> None:
+    """Whoever has it now: what the old connection sends is not the new session's."""
+    world.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
+    assert code(world.send({})) == "CONNECTION_OVER"
+    assert (world.heard, counted["FrameRefused"]) == ([], 1)
 
 
 def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from functions.relay_message.relay_message import RelayMessage
-from loudhailer.codec import decode
+from loudhailer.codec import decode, json_text
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
@@ -78,7 +78,7 @@ class World:
         """Puts messages behind those that are there."""
         for text in texts:
             at = next(self._times)
-            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), text, ALICE, at, expires_at))
+            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
 
     def wake(self, connection: ConnectionKey | None = None, *, behind: bool = False, seconds: float = 7.0) -> None:
         """Handles a wake, with so many seconds to do it in."""
@@ -106,7 +106,7 @@ class World:
     @property
     def waiting(self) -> list[object]:
         """The messages that are in the inboxes."""
-        return [self.inboxes.rows[key].message for key in sorted(self.inboxes.rows)]
+        return [decode(self.inboxes.rows[key].message) for key in sorted(self.inboxes.rows)]
 
     def _pause(self, seconds: float) -> None:
         self.elapsed += seconds

@@ -8,12 +8,15 @@ import pytest
 
 from functions.send_message.direct import Direct
 from functions.send_message.send_message import SendMessage
-from loudhailer.codec import decode
+from loudhailer.codec import JsonText, decode, decode_object, json_text
 from loudhailer.conversation.caller import Caller
-from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.exchange import PASSED_ON
+from loudhailer.conversation.memory import MemoryInboxStore, MemorySentStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.conversation.once import Once
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import PlayerId
+from loudhailer.places.memory import MemoryPlaceStore
 from tests.support.limits import MAX_MESSAGE_BYTES
 from tests.unit.conversation.events import NOW, PLAYER, TENANT, event
 
@@ -32,13 +35,20 @@ class World:
 
     def __init__(self) -> None:
         self.inboxes = MemoryInboxStore()
-        direct = Direct(self.inboxes, lifetime_seconds=LIFETIME)
+        self.now = NOW
+        once = Once(MemorySentStore(), clock=lambda: self.now)
+        direct = Direct(self.inboxes, MemoryPlaceStore(), once, messages_per_inbox=3, lifetime_seconds=LIFETIME)
         self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
 
     def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:
         """The frame that answers a client's."""
-        answer = self._respond(Caller.of(event({}, **parts)), frame)
-        return None if answer is None else decode(answer)
+        return decode(self.send_text(json_text(frame), **parts))
+
+    def send_text(self, text: str, **parts: Any) -> str:
+        """The frame that answers a client's, as it is sent."""
+        answer = self._respond(Caller.of(event({}, **parts)), decode_object(text, verbatim=PASSED_ON))
+        assert answer is not None
+        return answer
 
     @property
     def stored(self) -> list[DirectMessage]:
@@ -64,8 +74,33 @@ def test_a_direct_message_is_stored_and_acknowledged(world: World, counted: Coun
         "destinationPlayerId": "2",
     }
     inbox = Inbox(TENANT, PlayerId("2"))
-    assert world.stored == [DirectMessage(inbox, expected, "Hello", PLAYER, sent_at, NOW + LIFETIME)]
+    assert world.stored == [DirectMessage(inbox, expected, JsonText('"Hello"'), PLAYER, sent_at, NOW + LIFETIME)]
     assert counted["MessageStored"] == 1
+
+
+def test_a_retry_is_stored_once_and_acknowledged_again(world: World) -> None:
+    """Also when the first one was delivered, and deleted, meanwhile."""
+    frame = SEED_FRAME | {"clientMessageId": "m1"}
+    ack = world.send(frame, request_id="r1", received_at=NOW * 1_000)
+    assert ack["messageId"] == message_id(NOW * 1_000, "r1")
+    assert ack["clientMessageId"] == "m1"
+    assert len(world.stored) == 1
+    world.inboxes.rows.clear()
+    assert world.send(frame, request_id="r2", received_at=NOW * 1_000 + 700) == ack
+    assert world.stored == []
+
+
+def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: World) -> None:
+    """The retry stores the message under the first one's id."""
+    frame = SEED_FRAME | {"clientMessageId": "m1"}
+    world.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.send(frame, request_id="r1", received_at=NOW * 1_000)
+    world.inboxes.down = False
+    world.now += 15
+    ack = world.send(frame, request_id="r2", received_at=NOW * 1_000 + 15_000)
+    assert [(one.message_id, one.sent_at) for one in world.stored] == [(ack["messageId"], NOW * 1_000)]
+    assert ack["messageId"] == message_id(NOW * 1_000, "r1")
 
 
 @pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_MESSAGE_BYTES - 2)])
@@ -73,32 +108,25 @@ def test_a_message_is_any_json(world: World, message: Any) -> None:
     """Up to what a client can send in one frame."""
     ack = world.send({"message": message, "destinationPlayerId": "2"})
     assert ack["message"] == message
-    assert [one.message for one in world.stored] == [message]
+    assert [decode(one.message) for one in world.stored] == [message]
 
 
-def nested(depth: int) -> Any:
-    """A list in a list, so many times."""
-    value: list[Any] = []
-    for _ in range(depth):
-        value = [value]
-    return value
+NESTED = f"{'[' * 1_023}{']' * 1_023}"
 
 
-TOO_LONG, TOO_DEEP = "message: must have at most 32768 bytes as JSON", "message: is nested too deeply"
+@pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
+def test_a_message_is_stored_and_acknowledged_as_it_was_written(world: World, text: str) -> None:
+    """To the last digit and blank: no number becomes another one, no text is spelled anew."""
+    frame = f'{{"action":"sendmessage","message": {text} ,"destinationPlayerId":"2"}}'
+    ack = world.send_text(frame)
+    assert [one.message for one in world.stored] == [text]
+    assert f'"message":{text},' in ack
 
 
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("x" * (MAX_MESSAGE_BYTES - 1), TOO_LONG),
-        ("é" * (MAX_MESSAGE_BYTES // 2), TOO_LONG),
-        (nested(253), TOO_DEEP),
-        (nested(900), TOO_DEEP),
-    ],
-)
-def test_a_message_that_no_frame_could_carry_is_refused(world: World, message: Any, reason: str) -> None:
-    """Too long, or nested too deeply; nothing is stored."""
-    with pytest.raises(InvalidFieldError, match=f"^{reason}$"):
+@pytest.mark.parametrize("message", ["x" * (MAX_MESSAGE_BYTES - 1), "é" * (MAX_MESSAGE_BYTES // 2)], ids=len)
+def test_a_message_that_no_frame_could_carry_is_refused(world: World, message: str) -> None:
+    """It is too long; nothing is stored."""
+    with pytest.raises(InvalidFieldError, match=r"^message: must have at most 32768 bytes as JSON$"):
         world.send({"message": message, "destinationPlayerId": "2"})
     assert world.stored == []
 
@@ -170,3 +198,22 @@ def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str], cou
     assert error == {"code": "NO_DESTINATION", "message": message}
     assert world.stored == []
     assert counted["FrameRefused"] == 1
+
+
+def test_a_full_inbox_takes_no_more(world: World, counted: Counter[str]) -> None:
+    """The sender is told; other inboxes have room, and this one has once what is in it was delivered."""
+
+    def send(number: int, to: str, seconds: int = 0) -> Any:
+        frame = SEED_FRAME | {"destinationPlayerId": to}
+        return world.send(frame, request_id=f"r={number}", received_at=(NOW + seconds) * 1_000)
+
+    assert ["status" in send(number, "2") for number in range(3)] == [True] * 3
+    refused = send(4, "2")
+    assert (refused["error"]["code"], refused["requestId"]) == ("INBOX_FULL", "r=4")
+    assert refused["error"]["message"] == "too many messages wait for destinationPlayerId: try again later"
+    assert "status" in send(5, "3")
+    world.inboxes.delete(world.stored[:1])
+    assert send(6, "2", seconds=9)["error"]["code"] == "INBOX_FULL"
+    assert "status" in send(7, "2", seconds=10)
+    assert len(world.stored) == 4
+    assert counted["InboxFull"] == 2

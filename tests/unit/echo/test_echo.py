@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -15,10 +16,11 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.queues.consumer import Failures, Record
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
-from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant
+from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant, queued_of_session
+from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
 from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW
 
@@ -31,19 +33,22 @@ ONE, TWO, THREE = connection(1), connection(2), connection(3)
 class Stage:
     """Sessions with connections, the function on in-memory twins, and what each connection was told."""
 
-    def __init__(self, ends: dict[ConnectionId, list[Outcome]] | None = None) -> None:
+    def __init__(self, ends: dict[ConnectionId, list[Outcome]] | None = None, *, session_share: float = 1.0) -> None:
         self.sender = MemoryOrderedSender(ends)
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
         self.reached: list[TenantId] = []
         self.down: set[TenantId] = set()
-        self.echo = Echo(self._tenancy_of, Post(self.sender, ENDPOINT), clock=lambda: NOW + 0.5)
+        self.tenancies: dict[TenantId, Tenancy] = {}
+        self.echo = Echo(
+            self._tenancy_of, Post(self.sender, ENDPOINT), session_share=session_share, clock=lambda: NOW + 0.5
+        )
 
     def _tenancy_of(self, tenant: TenantId) -> Tenancy:
         self.reached.append(tenant)
         if tenant in self.down:
             raise TransientError("AssumeRole failed")
-        return Tenancy(self.sessions, self.limits)
+        return self.tenancies.setdefault(tenant, Tenancy(self.sessions, self.limits))
 
     def open(self, name: str, *connections: ConnectionId, tenant: TenantId = TENANT, seconds: int = 200) -> None:
         """A session that lives for so many seconds more."""
@@ -71,6 +76,7 @@ def record(
     sender: ConnectionId = ONE,
     limit: int = 100,
     receives: int = 1,
+    sent_at: int = NOW,
     attributes: Mapping[str, str] | None = None,
 ) -> Record:
     """A record as the route's template makes it; its message id is its text."""
@@ -83,7 +89,9 @@ def record(
         "sessionTTL": str(SESSION_SECONDS),
         "messagesPerMinute": str(limit),
     }
-    return Record(f"id of {text[:40]}", f"{tenant}:{session}", text, made | dict(attributes or {}), receives, QUEUE)
+    return Record(
+        f"id of {text[:40]}", f"{tenant}:{session}", text, made | dict(attributes or {}), receives, QUEUE, sent_at
+    )
 
 
 def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
@@ -91,9 +99,12 @@ def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
     return [record({"action": "PooledSQS", "message": number}, **options) for number in numbers]
 
 
-def envelope(body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT) -> dict[str, Any]:
+def envelope(
+    body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT, sender: ConnectionId = ONE
+) -> dict[str, Any]:
     """What all connections of a session are told of a message."""
-    return {"message": body, "tenantId": tenant, "sessionId": session, "connectionId": recipient, "queue": QUEUE}
+    session_of = {"tenantId": tenant, "sessionId": session}
+    return {"message": body, **session_of, "connectionId": recipient, "queue": QUEUE, "srcConnectionId": sender}
 
 
 def numbers_told(stage: Stage, one: ConnectionId) -> list[int]:
@@ -142,7 +153,7 @@ def test_sessions_do_not_hear_each_other() -> None:
     assert set(stage.reached) == {TENANT, OTHER_TENANT}
 
 
-def test_a_batch_costs_one_count_a_tenant_and_one_read_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_costs_one_count_a_tenant_and_one_count_and_read_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is written for a session that was renewed a moment ago."""
     stage = Stage()
     stage.open("s1", ONE, seconds=SESSION_SECONDS)
@@ -162,9 +173,51 @@ def test_a_batch_costs_one_count_a_tenant_and_one_read_a_session(monkeypatch: py
     monkeypatch.setattr(stage.limits, "count_in_minute", count_in_minute)
     monkeypatch.setattr(stage.sessions, "keep_alive", watched)
     assert stage(*numbered(range(4)), *numbered(range(4, 10), session="s2", sender=TWO)) == {}
-    assert counted == [10]
+    assert counted == [4, 6, 10]
     assert sorted(read) == ["s1", "s2"]
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 10
+
+
+def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
+    """It is told so, and the connections of the new session get nothing of it."""
+    stage = Stage()
+    stage.open("s1", TWO)
+    assert stage(*numbered([1], sender=ONE)) == {}
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "CONNECTION_OVER"
+    assert stage.told(TWO) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"action":"PooledSQS","type":"broadcast","id":"b","publishedAt":1,"data":"pay me"}', "type"),
+        ('{"action":"PooledSQS","action":"sendmessage","roomKey":"r","nickName":"Ann","content":"x"}', "action"),
+        ('{"action":"PooledSQS","messageId":"m","srcPlayerId":"ann","message":"x","sentAt":1}', "messageId"),
+        ('{"action":"PooledSQS","error":{"code":"SESSION_OVER","message":"x"}}', "error"),
+        ('{"action":"PooledSQS","message":"Too Many Requests","connectionId":"a=","requestId":"r"}', "connectionId"),
+    ],
+)
+def test_nobody_speaks_for_the_service(body: str, field: str) -> None:
+    """A frame that others would take for one of the service's is refused, and the sender is told which field it is."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(body)) == {}
+    (frame,) = stage.told(ONE)
+    assert frame["error"]["code"] == "RESERVED_FIELD"
+    assert frame["error"]["message"] == f"{field} would make others take the frame for one of the service's"
+    assert stage.told(TWO) == []
+
+
+def test_an_envelope_says_which_player_sent_the_message() -> None:
+    """As the session is bound, whatever the message says."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    key = (TENANT, SessionId("s1"))
+    stage.sessions.rows[key] = replace(stage.sessions.rows[key], player_id=PlayerId("ann"))
+    assert stage(record({"action": "PooledSQS", "message": {"srcPlayerId": "bob"}}, sender=TWO)) == {}
+    (told,) = [frame for frame in stage.told(TWO) if "queue" in frame]
+    assert (told["srcPlayerId"], told["srcConnectionId"], told["connectionId"]) == ("ann", TWO, TWO)
 
 
 def test_a_message_renews_its_session() -> None:
@@ -229,7 +282,10 @@ def test_the_next_minute_is_another_one() -> None:
 
 
 def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
-    """At ten times the limit it still stands; past it the session is deleted, and its connections are closed for it."""
+    """At ten times the limit it still stands; past it the session is deleted, and its connections are closed for it.
+
+    It is told of what it is refused up to twice the limit.
+    """
     stage = Stage()
     stage.open("s1", ONE)
     for _ in range(2):
@@ -238,8 +294,42 @@ def test_a_session_that_floods_is_ended(counted: Counter[str]) -> None:
     stage(*numbered([20], limit=2))
     assert stage.sessions.rows == {}
     assert len(numbers_told(stage, ONE)) == 2
-    assert len(stage.told(ONE)) == 21
-    assert counted["SessionFlooded"] == 1
+    assert len(stage.told(ONE)) == 4
+    assert (counted["SessionFlooded"], counted["MessageThrottled"]) == (1, 19)
+
+
+def test_a_session_gets_a_share_of_its_tenants_minute() -> None:
+    """A quarter here, however many it sends; the others of the tenant get what is left."""
+    stage = Stage(session_share=0.25)
+    stage.open("s1", ONE)
+    stage.open("s2", TWO)
+    for first in range(0, 300, 10):
+        stage(*numbered(range(first, first + 10), limit=60))
+    assert numbers_told(stage, ONE) == list(range(15))
+    assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 15
+    stage(*numbered([1, 2], session="s2", sender=TWO, limit=60))
+    assert numbers_told(stage, TWO) == [1, 2]
+
+
+def test_thirteen_hundred_messages_end_the_session() -> None:
+    """At 60 a minute 60 are told, and 60 refusals; then nothing is, and past 600 nothing is written either."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    for first in range(0, 1_300, 10):
+        stage(*numbered(range(first, first + 10), limit=60))
+    assert stage.sessions.rows == {}
+    assert len(stage.told(ONE)) == 120
+    assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 610
+
+
+def test_a_backlog_counts_in_the_minute_in_which_it_was_sent() -> None:
+    """A queue that was held up must not refuse what its sessions sent in time, nor what they send now."""
+    stage = Stage()
+    stage.open("s1", ONE)
+    assert stage(*numbered([1, 2], limit=2, sent_at=NOW - 60), *numbered([3, 4], limit=2)) == {}
+    assert numbers_told(stage, ONE) == [1, 2, 3, 4]
+    assert stage(*numbered([5], limit=2, sent_at=NOW - 60)) == {}
+    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
 
 
 def test_another_sessions_flood_ends_nobody_else() -> None:
@@ -380,11 +470,22 @@ def test_what_is_not_a_json_object_is_answered_with_an_error_frame(body: str, co
     assert counted["MessageRefused"] == 1
 
 
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_json_that_is_not_supported_is_answered_with_the_true_reason(value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    stage = Stage()
+    stage.open("s1", ONE, TWO)
+    assert stage(record(f'{{"message":{value}}}')) == {}
+    error = {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
+    assert [frame["error"] for frame in stage.told(ONE)] == [error]
+    assert stage.told(TWO) == []
+
+
 def test_a_message_whose_envelope_would_be_too_long_goes_to_nobody() -> None:
     """The sender is told; half an answer would be worse than none."""
     stage = Stage()
     stage.open("s1", ONE, TWO)
-    assert stage(record({"message": "x" * 131_000}), *numbered([2])) == {}
+    assert stage(record({"action": "PooledSQS", "message": "x" * 131_000}), *numbered([2])) == {}
     error = {"code": "TOO_LONG", "message": "the reply would have more than 131072 bytes"}
     assert [frame["error"] for frame in stage.told(ONE) if "error" in frame] == [error]
     assert numbers_told(stage, TWO) == [2]

@@ -1,6 +1,7 @@
 """Who is let in, and with what context."""
 
 from collections import Counter
+from dataclasses import replace
 from io import StringIO
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from functions.authorizer.authorizer import Authorizer, UnauthorizedError
 from loudhailer.connections.assignment import PartitionAssigner
 from loudhailer.connections.memory import MemoryPartitionStore
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import PlayerId, SessionId, SessionSecret, TenantId
 from loudhailer.tenancy.cache import CachedTenants
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
@@ -40,6 +41,11 @@ def sessions() -> MemorySessionStore:
 @pytest.fixture
 def authorizer(sessions: MemorySessionStore) -> Authorizer:
     """One environment, at the time NOW."""
+    return made_of(MemoryTenantStore(TENANT), sessions)
+
+
+def made_of(tenants: MemoryTenantStore, sessions: MemorySessionStore) -> Authorizer:
+    """One environment on these stores."""
     partitions = PartitionAssigner(
         MemoryPartitionStore(),
         capacity=10,
@@ -47,8 +53,7 @@ def authorizer(sessions: MemorySessionStore) -> Authorizer:
         clock=lambda: NOW,
         random=Random(0),  # noqa: S311  # a test repeats itself
     )
-    tenants = CachedTenants(MemoryTenantStore(TENANT), clock=lambda: NOW)
-    return Authorizer(tenants, sessions, partitions, clock=lambda: NOW)
+    return Authorizer(CachedTenants(tenants, clock=lambda: NOW), sessions, partitions, clock=lambda: NOW)
 
 
 def event(**query: str) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, count
         "tenantPerMinute": 60,
         "sessionTTL": 200,
         "messagesPerMinute": 70,
+        "postsPerMinute": 7000,
         "sessionConnections": 0,
     }
     assert counted == {"HandshakeAllowed": 1, "PartitionOpened": 1}
@@ -153,3 +159,29 @@ def test_a_denial_is_logged_without_the_session(authorizer: Authorizer, log: Str
     authorizer(event(tenantId="acme", sessionId="secret 2"))
     assert len(log.getvalue().splitlines()) == 2
     assert "secret" not in log.getvalue()
+
+
+def test_a_session_is_looked_up_by_its_hidden_id(sessions: MemorySessionStore) -> None:
+    """The client names its session; the context, and all that comes after it, has the keyed hash."""
+    tenant = replace(TENANT, session_key="a key")
+    kept = tenant.session_id_of(SessionSecret("secret"))
+    sessions.renew(ACME, kept, player=None, expires_at=NOW + 1, now=NOW)
+    authorizer = made_of(MemoryTenantStore(tenant), sessions)
+    answer = authorizer(event(tenantId="acme", sessionId="secret"))
+    assert answer["context"]["sessionId"] == kept
+    assert "secret" not in str(answer)
+    for stolen in (kept, "s1"):
+        denied = authorizer(event(tenantId="acme", sessionId=stolen))
+        assert denied["policyDocument"]["Statement"][0]["Effect"] == "Deny"
+
+
+def test_a_new_key_is_known_before_the_tenant_is_read_anew(sessions: MemorySessionStore) -> None:
+    """A session that was put a moment ago is found, though the tenant is remembered for a minute."""
+    store = MemoryTenantStore(TENANT)
+    authorizer = made_of(store, sessions)
+    authorizer(event(tenantId="acme", sessionId="s1"))
+    tenant = replace(TENANT, session_key="a key")
+    store.put(tenant)
+    sessions.renew(ACME, tenant.session_id_of(SessionSecret("new")), player=None, expires_at=NOW + 1, now=NOW)
+    assert "context" in authorizer(event(tenantId="acme", sessionId="new"))
+    assert "context" not in authorizer(event(tenantId="acme", sessionId="other"))

@@ -16,6 +16,7 @@ from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.model import connects_of_tenant
 
 NOW = 1000
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -38,6 +39,7 @@ class World:
             self.register,
             self.connections,
             self.sessions,
+            session_share=0.5,
             clock=lambda: self.now + 0.9,
             pause=self.pauses.append,
             random=Random(0),  # noqa: S311  # a test repeats itself
@@ -80,6 +82,7 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
 
 def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     """Its row, its session and its tenant's total all know it."""
+    world.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 100, now=NOW)
     assert world.handshake(playerId="ann") == {"statusCode": 200}
     key = ConnectionKey(PARTITION, ConnectionId("a="))
     assert world.connections.get(key) == Connection(key, S1, NOW, NOW + 7500, PlayerId("ann"))
@@ -90,11 +93,39 @@ def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     assert counted["ConnectionRecorded"] == 1
 
 
-def test_over_the_tenants_total_is_refused_first(world: World) -> None:
+@pytest.mark.parametrize(
+    ("headers", "chosen"),
+    [
+        ({"Sec-WebSocket-Protocol": ["loudhailer.v1"]}, True),
+        ({"sec-websocket-protocol": ["chat,loudhailer.v1 , a.secret.token"]}, True),
+        ({"SEC-WEBSOCKET-PROTOCOL": ["a.secret.token", "loudhailer.v1"]}, True),
+        ({"Sec-WebSocket-Protocol": ["a.secret.token"]}, False),
+        ({"Sec-WebSocket-Protocol": ["loudhailer.v2, Loudhailer.v1, loudhailer"]}, False),
+        ({"Sec-WebSocket-Protocol": [""]}, False),
+        ({"X-Protocol": ["loudhailer.v1"]}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_one_subprotocol_is_answered_and_nothing_else(
+    world: World, headers: dict[str, list[str]] | None, *, chosen: bool
+) -> None:
+    """A browser that offers any needs one back; a token that a client puts there never comes back."""
+    answer = world.connect({**event(), "multiValueHeaders": headers})
+    assert answer == {"statusCode": 200} | ({"headers": {"Sec-WebSocket-Protocol": "loudhailer.v1"}} if chosen else {})
+
+
+def test_a_refusal_chooses_no_subprotocol(world: World) -> None:
+    """There is no connection that it would be for."""
+    offer = {"multiValueHeaders": {"Sec-WebSocket-Protocol": ["loudhailer.v1"]}}
+    assert world.connect({**event(tenantConnections="0"), **offer}).keys() == {"statusCode", "body"}
+
+
+def test_over_the_tenants_total_is_refused(world: World) -> None:
     """429 names the limit, and nothing is reserved for it."""
     for name in ("a", "b"):
         world.handshake(name)
-    reply = world.handshake("c", tenantConnections="2")
+    reply = world.handshake("c", tenantConnections="2", connectionsPerSession="3")
     assert reply["statusCode"] == 429
     assert decode(reply["body"]) == {"message": "Too Many Requests", "limit": "tenantConnections"}
     assert world.reserved == 2
@@ -111,14 +142,17 @@ def test_over_the_sessions_connections_is_refused(world: World, counted: Counter
     assert counted["ConnectionRefused"] == 1
 
 
-LIMITS = ("tenantConnections", "connectionsPerSession", "tenantPerMinute", "sessionPerMinute")
+LIMITS = ("sessionPerMinute", "connectionsPerSession", "tenantPerMinute", "tenantConnections")
 
 
 @pytest.mark.parametrize("place", range(4), ids=LIMITS)
 def test_limits_refuse_in_their_order(world: World, counted: Counter[str], place: int) -> None:
     """Of those that are reached the first one is named, by the answer and by a metric of its own."""
     world.handshake("a")
-    reply = world.handshake("b", **dict.fromkeys(LIMITS[place:], "1"))
+    reached = dict.fromkeys(LIMITS[place:], "1")
+    if reached.pop("tenantPerMinute", None):
+        world.limits.count_in_minute(connects_of_tenant(ACME), NOW, 50)  # by other sessions
+    reply = world.handshake("b", **reached)
     assert reply["statusCode"] == 429
     assert decode(reply["body"]) == {"message": "Too Many Requests", "limit": LIMITS[place]}
     assert {name for name in counted if name.endswith("Reached")} == {
@@ -138,19 +172,99 @@ def test_attempts_are_limited_by_the_minute(world: World, limit: str) -> None:
     assert statuses == [200, 429, 200]
 
 
-def test_attempts_count_though_they_are_refused(world: World) -> None:
-    """Who floods stays out: the session's attempts count for the tenant, and refused ones like all others."""
+def test_what_a_session_is_refused_counts_for_it_alone(world: World) -> None:
+    """Its attempts all count; the tenant's minute has those that it was let through with."""
     for name in ("a", "b", "c"):
         world.handshake(name, sessionPerMinute="1")
-    assert world.limits.minutes == {"acme:minute:960": 3, "acme:s1:minute:960": 3}
+    assert world.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 3}
 
 
-def test_a_full_session_counts_no_attempt(world: World) -> None:
-    """What an earlier limit refuses does not reach the later ones."""
+def test_what_a_full_session_is_refused_counts_for_it_alone(world: World) -> None:
+    """Its tenant may connect as often as before; what the tenant's total refuses counts for the tenant, too."""
     world.handshake("a")
     world.handshake("b", connectionsPerSession="1")
+    assert world.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 2}
     world.handshake("c", tenantConnections="1")
-    assert world.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 1}
+    assert world.limits.minutes == {"acme:minute:960": 2, "acme:s1:minute:960": 3}
+
+
+def test_one_session_does_not_lock_out_its_tenant(world: World) -> None:
+    """70 attempts of a session that may connect 5 times leave 55 of the tenant's 60; before, they left none."""
+    limits = {"tenantPerMinute": "60", "connectionsPerSession": "100", "tenantConnections": "100"}
+    own = limits | {"sessionPerMinute": "5"}
+    assert Counter(world.handshake(f"a{number}", **own)["statusCode"] for number in range(50)) == {200: 5, 429: 45}
+    others = [SessionId(f"other-{number}") for number in range(60)]
+    for session in others:
+        world.sessions.renew(ACME, session, player=None, expires_at=NOW + 100, now=NOW)
+    statuses = [
+        world.handshake(f"b{number}", **limits, sessionId=session)["statusCode"]
+        for number, session in enumerate(others)
+    ]
+    assert statuses == [200] * 55 + [429] * 5
+
+
+def test_a_session_gets_a_share_of_its_tenants_minute(world: World) -> None:
+    """A half here, whatever it may do by its own limit."""
+    limits = {"tenantPerMinute": "20", "connectionsPerSession": "100", "tenantConnections": "100"}
+    replies = [world.handshake(f"a{number}", **limits) for number in range(11)]
+    assert [reply["statusCode"] for reply in replies] == [200] * 10 + [429]
+    assert decode(replies[-1]["body"])["limit"] == "sessionPerMinute"
+
+
+def test_refused_handshakes_of_a_full_session_cost_little_and_end_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """120 at 5 a minute: looked into while they are within the limit, then one write each, then none."""
+    asked: Counter[str] = Counter()
+
+    def watch(owner: Any, method: str) -> None:
+        asks = getattr(owner, method)
+
+        def ask(*arguments: Any, **named: Any) -> Any:
+            asked[method] += 1
+            return asks(*arguments, **named)
+
+        monkeypatch.setattr(owner, method, ask)
+
+    limits = {"sessionPerMinute": "5", "tenantPerMinute": "60"}
+    for name in ("a", "b"):
+        world.handshake(name, **limits)
+    for owner, methods in {
+        world.limits: ("reserve", "release", "count_in_minute"),
+        world.sessions: ("get", "delete"),
+        world.connections: ("connected_at",),
+        world.register: ("record",),
+    }.items():
+        for method in methods:
+            watch(owner, method)
+    statuses = [
+        world.connect(event(f"c{number}", **limits, sessionConnections="2"))["statusCode"] for number in range(120)
+    ]
+    assert statuses == [429] * 120
+    assert asked == {"count_in_minute": 49, "get": 3, "connected_at": 3, "delete": 1}
+    assert world.sessions.get(ACME, S1) is None
+    assert world.limits.minutes == {"acme:minute:960": 2, "acme:s1:minute:960": 51}
+    assert counted["SessionFlooded"] == 1
+
+
+def test_a_full_session_is_looked_into_ten_times_a_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its limit is, what it is refused stays cheap; the next minute looks again, and who leaves makes room."""
+    reads: list[int] = []
+    connected_at = world.connections.connected_at
+
+    def read(keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
+        reads.append(len(keys))
+        return connected_at(keys)
+
+    monkeypatch.setattr(world.connections, "connected_at", read)
+    for number in range(30):
+        world.handshake(f"a{number}")
+    assert len(reads) == 8
+    world.sessions.forget(ACME, S1, [ConnectionKey(PARTITION, ConnectionId("a0"))])
+    assert world.connect(event("next", sessionConnections="2", tenantPerMinute="200"))["statusCode"] == 200
+    world.now += 60
+    world.handshake("late")
+    assert len(reads) == 9
 
 
 def test_a_connection_that_has_no_row_takes_no_place(world: World, counted: Counter[str]) -> None:
@@ -187,7 +301,7 @@ def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Co
 
 def test_a_large_full_session_is_looked_into_by_chance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal costs one batch of reads at most; sooner or later each dead connection is met."""
-    limits = {"connectionsPerSession": "300", "tenantConnections": "1000", **dict.fromkeys(LIMITS[2:], "9999")}
+    limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "300"}
     for number in range(300):
         world.handshake(f"c{number}", **limits)
     reads: list[int] = []
@@ -199,15 +313,17 @@ def test_a_large_full_session_is_looked_into_by_chance(world: World, monkeypatch
 
     monkeypatch.setattr(world.connections, "connected_at", read)
     world.connections.delete(ConnectionKey(PARTITION, ConnectionId("c7")))
-    statuses = [world.handshake(f"late{number}", **limits)["statusCode"] for number in range(40)]
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
+    statuses = []
+    for number in range(40):
+        world.now += 0 if number % 10 else 60
+        statuses.append(world.handshake(f"late{number}", **limits)["statusCode"])
     assert statuses.count(200) == 1
     assert set(reads) == {100}
 
 
 @pytest.mark.parametrize("store", ["limits.count_in_minute", "sessions.get", "connections.connected_at"])
-def test_a_check_that_fails_gives_the_reservation_back(
-    world: World, monkeypatch: pytest.MonkeyPatch, store: str
-) -> None:
+def test_a_check_that_fails_reserves_nothing(world: World, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
     """Nothing was recorded, for certain; 500: the client tries again."""
 
     def fail(*_: object) -> None:
@@ -302,9 +418,11 @@ def test_a_reservation_that_cannot_be_given_back_does_not_change_the_answer(
     def fail(*_: object) -> None:
         raise TransientError("timed out")
 
+    for name in ("a", "b"):
+        world.handshake(name)
     monkeypatch.setattr(world.limits, "release", fail)
-    assert world.handshake(connectionsPerSession="0")["statusCode"] == 429
-    assert world.reserved == 1
+    assert world.connect(event("c", sessionConnections="0"))["statusCode"] == 429
+    assert world.reserved == 3
     assert counted["ReservationKept"] == 1
 
 

@@ -1,6 +1,7 @@
 """Sessions, tenants and reports over HTTP."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Summary
 from loudhailer.codec import decode
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, SessionSecret, TenantId, nth_partition
+from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Session, Tenant
 
@@ -26,23 +28,31 @@ TENANT = Tenant(
     session_per_minute=5,
     messages_per_minute=70,
     session_seconds=200,
+    tenant_sessions=30,
 )
 
 
 class World:
     """The stores behind one API."""
 
-    def __init__(self, *, list_tenants: bool = True) -> None:
+    def __init__(
+        self, *, list_tenants: bool = True, silo_tenants: Collection[TenantId] = (), shortest_session_id: int = 1
+    ) -> None:
+        self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
+        self.tenants = MemoryTenantStore(TENANT)
         self.api = SessionApi(
-            MemoryTenantStore(TENANT),
+            self.tenants,
             self.sessions,
+            MemoryPlaceStore(),
             self.broadcasts,
             websocket_url="wss://example.test/live",
             list_tenants=list_tenants,
+            silo_tenants=silo_tenants,
             tenant_claim="custom:tenantId",
-            clock=lambda: NOW,
+            shortest_session_id=shortest_session_id,
+            clock=lambda: self.now,
         )
 
     def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
@@ -172,6 +182,83 @@ def test_a_tenants_token_ends_its_session(world: World) -> None:
     assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
+def test_a_session_of_another_subject_is_not_ended(world: World, counted: Counter[str]) -> None:
+    """Whatever the query claims: the token's subject counts, as it does when a session is opened."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    status, body = world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+    for subject in ("", "auth0|ann"):
+        status, body = world.call("DELETE /session", token(subject), tenantId="acme", sessionId="s1")
+        assert (status, body["error"]["field"]) == (400, "sub")
+    assert (world.sessions.rows, counted["SessionDeleted"]) == (before, 0)
+
+
+def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: World) -> None:
+    """Its row stands for a while."""
+    world.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
+    assert world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
+
+
+def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: World) -> None:
+    """As a token may open it."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+
+
+def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> None:
+    """Without a token the query may name a player, and need not."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann") == (200, {})
+
+
+def test_a_new_sessions_id_must_be_a_secret() -> None:
+    """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
+    world = World(shortest_session_id=22)
+    reason = "must have at least 22 random characters"
+    for session in ("s1", "a" * 21):
+        world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
+        status, body = world.call("PUT /session", tenantId="acme", sessionId=session)
+        assert (status, body) == (400, {"error": {"field": "sessionId", "message": reason}})
+        assert world.sessions.rows[ACME, SessionId(session)].expires_at == NOW + 10
+        assert world.call("DELETE /session", tenantId="acme", sessionId=session) == (200, {})
+    assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
+
+
+def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> None:
+    """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
+    for number in range(30):
+        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+    refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
+    assert world.call("PUT /session", tenantId="acme", sessionId="more") == refusal
+    assert world.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
+    assert counted["SessionRefused"] == 1
+    world.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), world.now)
+    world.now += 60
+    assert world.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
+    assert world.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
+    assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
+
+
+@pytest.mark.parametrize("standing", [None, NOW])
+def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
+    world: World, standing: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant was there when the request was read, and is not when the session is made."""
+    if standing is not None:
+        world.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:
     """It lets the session live on, and changes nothing else."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
@@ -203,11 +290,20 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
                     "tenantPerMinute": 60,
                     "sessionTTL": 200,
                     "messagesPerMinute": 70,
+                    "tenantSessions": 30,
+                    "postsPerMinute": 7000,
                     "silo": False,
                 }
             ]
         },
     )
+
+
+def test_a_tenant_with_a_queue_of_its_own_is_listed_with_a_silo() -> None:
+    """Terraform makes the queue and tells the function; no row does."""
+    for silo_tenants, has_silo in (({ACME}, True), ({TenantId("acm")}, False)):
+        _, body = World(silo_tenants=silo_tenants).call("GET /tenant")
+        assert [item["silo"] for item in body["Items"]] == [has_silo]
 
 
 def test_tenants_are_not_listed_in_production() -> None:
@@ -236,3 +332,18 @@ def test_an_unknown_broadcast_is_not_found(world: World) -> None:
     status, body = world.call("GET /broadcast/{id}", id="b 2")
     reason = "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"
     assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})
+
+
+def test_a_session_is_kept_under_a_hidden_id(world: World) -> None:
+    """Made, renewed, refused to others and ended by its own id; the id of the row opens and ends nothing."""
+    tenant = replace(TENANT, session_key="a key")
+    world.tenants.put(tenant)
+    kept = tenant.session_id_of(SessionSecret("s1"))
+    for _ in range(2):
+        assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    assert list(world.sessions.rows) == [(ACME, kept)]
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId=kept) == (400, "Invalid request")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert world.sessions.rows == {}

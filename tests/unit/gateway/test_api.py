@@ -78,7 +78,9 @@ def test_another_route_selection_is_not_served() -> None:
         ('"joinroom"', "$default"),
         ("not JSON", "$default"),
         ("", "$default"),
+        ("[" * 15_000, "$default"),
     ],
+    ids=len,
 )
 def test_a_message_takes_the_route_it_names_or_the_default(message: str, route_key: str) -> None:
     """The routes of the handshake cannot be named."""

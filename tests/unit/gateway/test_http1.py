@@ -70,11 +70,51 @@ def test_what_cannot_be_read_is_refused(data: bytes, status: int) -> None:
     assert caught.value.status == status
 
 
+HANDSHAKE = {
+    b"upgrade": b"WebSocket",
+    b"connection": b"keep-alive, Upgrade",
+    b"sec-websocket-version": b"13",
+    b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def handshake(method: bytes = b"GET", **changed: bytes | None) -> Request:
+    """A handshake with other headers; None leaves one out."""
+    headers = HANDSHAKE | {name.replace("_", "-").encode(): value for name, value in changed.items()}
+    return Request(method, b"/", {name: value for name, value in headers.items() if value is not None}, (), b"")
+
+
 def test_an_upgrade_is_told_from_a_plain_request() -> None:
-    """It takes the Upgrade header and a key."""
-    upgrade = Request(b"GET", b"/", {b"upgrade": b"WebSocket", b"sec-websocket-key": b"k"}, (), b"")
-    assert upgrade.wants_websocket
-    assert not Request(b"GET", b"/", {b"upgrade": b"websocket"}, (), b"").wants_websocket
+    """By the Upgrade header, which may name other protocols too."""
+    assert handshake().wants_websocket
+    assert handshake(upgrade=b"h2c, websocket").wants_websocket
+    assert not handshake(upgrade=b"h2c").wants_websocket
+    assert not handshake(upgrade=None).wants_websocket
+    assert handshake().handshake_fault is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (handshake(sec_websocket_version=None), 426),
+        (handshake(sec_websocket_version=b"8"), 426),
+        (handshake(sec_websocket_version=b"12"), 426),
+        (handshake(sec_websocket_version=b"13, 8"), 426),
+        (handshake(sec_websocket_key=None), 400),
+        (handshake(sec_websocket_key=b""), 400),
+        (handshake(sec_websocket_key=b"k"), 400),
+        (handshake(sec_websocket_key=b"not base64 at all!!!!!!!"), 400),
+        (handshake(sec_websocket_key=b"dG9vIHNob3J0"), 400),
+        (handshake(sec_websocket_key=b"dGhlIHNhbXBsZSBub25jZSBpcyB0b28gbG9uZw=="), 400),
+        (handshake(connection=None), 400),
+        (handshake(connection=b"keep-alive"), 400),
+        (handshake(b"POST"), 400),
+    ],
+)
+def test_what_is_no_handshake_is_refused_by_its_fault(request_: Request, status: int) -> None:
+    """Version, key, Connection and method are all as RFC 6455 has them, or nobody gets in."""
+    assert request_.wants_websocket
+    assert request_.handshake_fault == status
 
 
 def test_an_error_names_its_type_for_the_sdks() -> None:

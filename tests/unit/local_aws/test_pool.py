@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until
 from tools.local_aws.lambda_runtime.pool import PoolExhaustedError, WorkerPool
 from tools.local_aws.lambda_runtime.worker import Function
 
@@ -133,12 +134,31 @@ def test_the_line_is_bounded() -> None:
                 return True
 
         waiting = threads.submit(lease)
-        while not pool._tickets:
+        while not pool._lines:
             threading.Event().wait(0.001)
         with pytest.raises(PoolExhaustedError), pool.lease(_function("a")):
             pass
         held.close()
         assert waiting.result(5)
+
+
+def test_a_full_line_of_one_function_keeps_no_other_from_waiting() -> None:
+    """When a crowd ends together, `disconnect` has a long line; a newcomer's `connect` is not turned away for it."""
+    pool = _pool(per_function=1, total=2, waiting=1)
+    with ThreadPoolExecutor(2) as threads, ExitStack() as held:
+        busy = [held.enter_context(pool.lease(_function(name))) for name in ("disconnect", "connect")]
+
+        def lease(name: str) -> Any:
+            with pool.lease(_function(name)) as worker:
+                return worker
+
+        waiting = [threads.submit(lease, name) for name in ("disconnect", "connect")]
+        wait_until(lambda: sum(map(len, pool._lines.values())) == 2)
+        for name in ("disconnect", "connect"):
+            with pytest.raises(PoolExhaustedError), pool.lease(_function(name)):
+                pytest.fail("its line is full")
+        held.close()
+        assert [each.result(5) for each in waiting] == busy
 
 
 def test_a_function_that_cannot_start_gives_its_place_back() -> None:
@@ -179,7 +199,7 @@ def test_a_closed_pool_ends_everything_and_takes_no_more() -> None:
                     pass
 
             waiting = threads.submit(wait)
-            while not pool._tickets:
+            while not pool._lines:
                 threading.Event().wait(0.001)
             pool.close()
             assert not busy.alive

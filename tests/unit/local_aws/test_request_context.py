@@ -11,7 +11,7 @@ import pytest
 from ministack.core.iam_evaluator import EvalContext
 from ministack.services import iam, lambda_svc
 
-from tools.local_aws.gaps.request_context import context, resource_arn, value_of
+from tools.local_aws.gaps.request_context import context, context_of_s3, resource_arn, value_of
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 MAPPING = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:a1b2"
@@ -101,6 +101,14 @@ def test_a_mapping_that_is_to_be_is_of_the_function_in_the_request() -> None:
     """It has no ARN yet."""
     body = json.dumps({"FunctionName": FUNCTION}).encode()
     assert context("lambda", "lambda:CreateEventSourceMapping", body, {})["lambda:functionarn"] == FUNCTION
+
+
+@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
+def test_a_conditional_write_is_seen(header: str) -> None:
+    """By its header; a read may have the same ones, and policies ask for them of writes."""
+    assert context_of_s3("s3:PutObject", {}, "/bucket/key", {header: "*"}) == {f"s3:{header}": "*"}
+    assert context_of_s3("s3:PutObject", {}, "/bucket/key", {}) == {}
+    assert context_of_s3("s3:GetObject", {}, "/bucket/key", {header: "*"}) == {}
 
 
 def about(resource: str) -> EvalContext:

@@ -113,11 +113,16 @@ class WatchedQueue:
         self._call = call
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """See `Queue.send_all`."""
         for body in bodies:
-            self._call(self._target.send_all, [body], delay_seconds=delay_seconds, attributes=attributes)
+            self._call(self._target.send_all, [body], delay_seconds=delay_seconds, attributes=attributes, group=group)
 
 
 def watched[T](target: T, call: Callable[..., Any]) -> T:

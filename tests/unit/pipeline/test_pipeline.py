@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -83,9 +84,9 @@ class Topic:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    def publish(self, body: str) -> None:
+    def publish(self, body: str, *, group: str | None = None) -> None:
         """See `Topic.publish`."""
-        self._queue.send_all([body])
+        self._queue.send_all([body], group=group)
 
 
 class DelayQueue(MemoryQueue):
@@ -97,11 +98,16 @@ class DelayQueue(MemoryQueue):
         self.waiting: list[tuple[float, str]] = []
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """See `Queue.send_all`."""
         for body in bodies:
-            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes)
+            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
             self.waiting.append((self._clock() + delay_seconds, body))
 
     def take(self, random: Random) -> list[str]:
@@ -126,7 +132,8 @@ class World:
         self.clients = Clients(self.clock)
         self.dead_letters = MemoryQueue()
         self.queues = {
-            name: DelayQueue(self.clock) for name in ("broadcast", "partition", "shard-0", "shard-1", "outcome")
+            name: DelayQueue(self.clock)
+            for name in ("broadcast", "partition", "shard-0", "shard-1", "rooms", "outcome")
         }
         self._wire(Faults(self.random, faults).call)
 
@@ -148,14 +155,20 @@ class World:
             MemorySessionStore(),
             broadcasts,
             shards,
+            queues["rooms"],
             endpoint=ENDPOINT,
             chunk_size=4,
             executor=AtOnce(),
             clock=self.clock,
         )
-        settle = Settle(broadcasts, connections, clock=self.clock)
+        settle = Settle(broadcasts, connections, queues["outcome"], clock=self.clock)
         post_message = PostMessage(
-            self.clients, MemoryOrderedSender(), queues["outcome"], dead_letters, clock=self.clock
+            self.clients,
+            MemoryOrderedSender(),
+            queues["outcome"],
+            dead_letters,
+            endpoint=ENDPOINT,
+            clock=self.clock,
         )
 
         def post_from(shard: Queue) -> Callable[[str], None]:
@@ -166,7 +179,8 @@ class World:
             "partition": lambda batch: consume(batch, query, dead_letters),
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, settle, dead_letters),
+            "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:
@@ -182,7 +196,7 @@ class World:
         """The client publishes until it is answered."""
         while True:
             try:
-                self.publish({"audience": {"all": True}, "message": "hello", "broadcastId": ID})
+                self.publish({"audience": {"all": True}, "message": '"hello"', "broadcastId": ID})
             except (Killed, TransientError):
                 continue
             return

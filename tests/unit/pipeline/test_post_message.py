@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from functions.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
 from loudhailer.broadcast.model import Tally
 from loudhailer.delivery.memory import MemoryOrderedSender, MemorySender
 from loudhailer.delivery.outcome import Outcome
@@ -24,6 +25,7 @@ from tests.support.broadcasts import (
     FRAME,
     LIFETIME,
     NOW,
+    TENANT,
     chunk_message,
     connection,
     outcome,
@@ -57,6 +59,7 @@ class World:
             watched(self.closer, call),
             watched(self.outcomes, call),
             watched(self.dead_letters, call),
+            endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
         post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, ends=time.monotonic() + 5)
@@ -248,7 +251,9 @@ def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None
 def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
     """Nothing is posted and nothing is told."""
     world = World()
-    post_message = PostMessage(world.sender, world.closer, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
     with pytest.raises(MalformedMessageError):
         post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
     assert world.sender.delivered == []
@@ -259,11 +264,41 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
 def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, but its report comes to an end."""
     world = World()
-    post_message = PostMessage(world.sender, world.closer, world.outcomes, world.dead_letters, clock=lambda: NOW)
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
         post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
     assert world.sender.delivered == []
+    assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://attacker.example/live",
+        ENDPOINT.replace("https://", "http://"),
+        ENDPOINT.replace("https://", "https://attacker.example@"),
+        ENDPOINT.replace(".amazonaws.com", ".amazonaws.com.attacker.example"),
+        ENDPOINT.replace("/live", "/other"),
+        f"{ENDPOINT}/",
+        f"{ENDPOINT}?",
+        f"{ENDPOINT}/../../x",
+        ENDPOINT.upper(),
+    ],
+)
+def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: str) -> None:
+    """A forged chunk could have the worker's signed requests sent elsewhere; its report comes to an end."""
+    world = World()
+    post_message = PostMessage(
+        world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
+    )
+    body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
+    with pytest.raises(MalformedMessageError, match="endpoint"):
+        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic() + 5)
+    assert world.sender.calls == []
+    assert world.shard.bodies == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
@@ -324,3 +359,12 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
         ("part of the chunk is given up", "broadcast-1", "0.0", 2, 1, "the gateway refuses the frame", None),
         ("part of the chunk goes back", "broadcast-1", "0.0", 2, 1, None, 2),
     ]
+
+
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, None), (Priority.LOW, TENANT)])
+def test_what_is_left_of_a_chunk_keeps_its_priority(priority: Priority, group: str | None) -> None:
+    """And of a large room, its tenant's group: tenants share the lanes of large rooms."""
+    world = World(ends={1: [Outcome.THROTTLED]})
+    world.run(replace(chunk_message(), priority=priority))
+    assert world.requeued().priority is priority
+    assert world.shard.groups == [group]

@@ -5,6 +5,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from functions.query.query import Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.messages import ChunkMessage, Scope
+from loudhailer.broadcast.messages import ChunkMessage, Priority, Scope
 from loudhailer.broadcast.model import Chunk, Source
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
@@ -67,6 +68,7 @@ class World:
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.shards = [MemoryQueue() for _ in range(SHARDS)]
+        self.rooms = MemoryQueue()
         self.now = float(NOW)
         self.broadcasts.record(summary())
         self.broadcasts.fix_sources(BROADCAST, [Source(number=0, scope=scope, expected=None)])
@@ -91,6 +93,7 @@ class World:
             watched(self.sessions, call),
             watched(self.broadcasts, call),
             [watched(shard, call) for shard in self.shards],
+            watched(self.rooms, call),
             endpoint=ENDPOINT,
             chunk_size=CHUNK_SIZE,
             executor=executor or AtOnce(),
@@ -104,6 +107,10 @@ class World:
     def run(self) -> None:
         """Handles the source's message."""
         self.query()(self.body())
+
+    def say(self) -> None:
+        """Handles the source's message, which a client said."""
+        self.query()(replace(partition_message(self.scope), priority=Priority.LOW).to_wire())
 
     @property
     def sent(self) -> list[ChunkMessage]:
@@ -474,3 +481,28 @@ def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., lis
     world.connect(map(key, range(4)))
     world.run()
     assert logged("message", "broadcast_id", "source", "chunks", "recipients") == [("chunks sent", BROADCAST, 0, 2, 4)]
+
+
+def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
+    """With its priority, and in its tenant's group: no broadcast stands behind it, and no other tenant's room."""
+    world = World(InRoom(TENANT, RoomKey("red")))
+    members = [*map(key, range(CHUNK_SIZE + 1))]
+    world.connect(members)
+    world.connections.rooms |= dict.fromkeys(members, RoomKey("red"))
+    world.say()
+    assert world.sent == []
+    chunks = [ChunkMessage.from_wire(body) for body in world.rooms.bodies]
+    assert sorted(chunk.size for chunk in chunks) == [1, CHUNK_SIZE]
+    assert {chunk.priority for chunk in chunks} == {Priority.LOW}
+    assert world.rooms.groups == [TENANT] * 2
+
+
+def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
+    """It is a broadcast as any other."""
+    world = World(InRoom(TENANT, RoomKey("red")))
+    world.connect([key(0)])
+    world.connections.rooms[key(0)] = RoomKey("red")
+    world.run()
+    assert world.rooms.bodies == []
+    assert [chunk.priority for chunk in world.sent] == [Priority.NORMAL]
+    assert [group for shard in world.shards for group in shard.groups] == [None]

@@ -1,7 +1,7 @@
 """Outcomes are added to tallies, and connections that are gone are deleted."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
+from loudhailer.queues.memory import MemoryQueue
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -42,7 +43,8 @@ class World:
     def __init__(self) -> None:
         self.broadcasts = MemoryBroadcastStore()
         self.connections = MemoryConnectionStore()
-        self.now = float(NOW)
+        self.now, self.ends = float(NOW), NOW + 3_600.0
+        self.queue = MemoryQueue()
         self.broadcasts.record(summary())
         self.broadcasts.fix_sources(BROADCAST, [source()])
         self.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 3))
@@ -58,9 +60,12 @@ class World:
 
     def settle(
         self, call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named)
-    ) -> Settle:
+    ) -> Callable[[Mapping[str, str]], Failures]:
         """A settle whose calls go through `call`."""
-        return Settle(watched(self.broadcasts, call), watched(self.connections, call), clock=lambda: self.now)
+        settle = Settle(
+            watched(self.broadcasts, call), watched(self.connections, call), self.queue, clock=lambda: self.now
+        )
+        return partial(settle, ends=self.ends)
 
     def run(self, *found: OutcomeMessage | str) -> Failures:
         """Handles a batch; messages are named `0`, `1`, ..."""
@@ -133,6 +138,49 @@ def test_a_connection_that_left_by_itself_is_fine() -> None:
     world.connections.rows.clear()
     assert world.run(outcome(gone=0b111)) == {}
     assert sets_of(world.tally()) == (0, 0b111, 0)
+
+
+def test_what_is_settled_is_not_deleted_again() -> None:
+    """A batch that comes again goes on where it ended, or a batch that takes too long would never end."""
+    world = World()
+    deletions: list[int] = []
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if method.__name__ == "delete_older":
+            deletions.append(len(arguments[0]))
+            if len(deletions) == 2:
+                raise TransientError("the time is over")
+        return method(*arguments, **named)
+
+    batch = [outcome(gone=0b111), outcome(gone=0b11, chunk_id="0.1")]
+    settle = world.settle(call)
+    assert settle(bodies(*batch)).keys() == {"1"}
+    assert settle(bodies(*batch)) == {}
+    assert settle(bodies(*batch, outcome(gone=0b111, chunk_id="0.1"))) == {}
+    assert deletions == [3, 2, 2, 1]
+    assert world.connected() == []
+
+
+def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str]) -> None:
+    """One chunk is settled whatever the time; a message that failed for good is not sent again."""
+    world = World()
+    world.ends = world.now
+    first, second = outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")
+    assert world.run(first, second, "not JSON").keys() == {"2"}
+    assert world.queue.bodies == [second.to_wire()]
+    assert (world.connected(), world.tally("0.1")) == ([1, 2, 3, 4, 5], None)
+    assert counted["OutcomeHandedBack"] == 1
+    assert world.run(*world.queue.bodies) == {}
+    assert world.connected() == [1, 2, 5]
+
+
+def test_what_cannot_be_sent_again_comes_again() -> None:
+    """The queue delivers it after its visibility timeout."""
+    world = World()
+    world.ends = world.now
+    world.queue.down = True
+    assert world.run(outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")).keys() == {"1"}
+    assert world.connected() == [1, 2, 3, 4, 5]
 
 
 def test_delivered_and_failed_connections_keep_their_rows() -> None:

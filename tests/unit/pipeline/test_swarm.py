@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from functions.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.broadcast.messages import PartitionMessage
+from loudhailer.broadcast.messages import PartitionMessage, Priority
 from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount
 from loudhailer.errors import MalformedMessageError
@@ -256,3 +257,12 @@ def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[An
     world.run()
     sources = len(world.sent)
     assert logged("message", "broadcast_id", "sources", "sent") == [("sources sent", BROADCAST, sources, sources)]
+
+
+def test_a_source_has_the_priority_of_its_broadcast() -> None:
+    """What is said in a large room stays behind the broadcasts."""
+    world = World()
+    said = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
+    world.swarm()(said.to_wire())
+    assert [PartitionMessage.from_wire(body).priority for body in world.queue.bodies] == [Priority.LOW]
+    assert world.queue.groups == [TENANT]

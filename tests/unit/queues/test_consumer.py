@@ -119,7 +119,9 @@ def test_a_fifo_batch_is_handled_by_group() -> None:
         "x": ["a", "c"],
         "y": ["b"],
     }
-    assert groups["x"][0] == Record("message-0", "x", "a", {"tenantId": "acme"}, 2, "loudhailer-test-pool.fifo")
+    assert groups["x"][0] == Record(
+        "message-0", "x", "a", {"tenantId": "acme"}, 2, "loudhailer-test-pool.fifo", 1_800_000_000
+    )
 
 
 def test_a_failure_takes_the_rest_of_its_group_along_and_nothing_else() -> None:

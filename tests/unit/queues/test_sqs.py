@@ -57,6 +57,14 @@ def test_messages_are_sent_in_full_batches() -> None:
     assert stub.accepted == bodies
 
 
+def test_messages_of_a_group_say_so() -> None:
+    """Others have none: SQS takes each of those for a group of its own."""
+    stub = StubSqs()
+    queue(stub).send_all(["a"], group="acme")
+    queue(stub).send_all(["b"])
+    assert [entry.get("MessageGroupId") for entry in stub.entries] == ["acme", None]
+
+
 def test_only_the_entries_that_failed_are_sent_again() -> None:
     """What was accepted is not sent twice, and the pauses grow."""
     stub = StubSqs([{"b", "c"}, {"c"}])

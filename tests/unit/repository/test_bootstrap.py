@@ -279,6 +279,14 @@ def test_a_cache_that_cannot_be_written_is_replaced(complete: Checkout) -> None:
     assert done.stderr == (
         f"uv's cache {complete.home}/cache cannot be written; .tools/cache in the checkout takes its place.\n"
     )
+    assert complete.run("bash", "-c", "echo $UV_CACHE_DIR", UV_KNOWS_PYTHON="1").stderr == ""
+
+
+def test_variables_that_lead_away_from_the_checkouts_python_are_left_out(complete: Checkout) -> None:
+    """PYTHONHOME is of another Python, UV_PROJECT_ENVIRONMENT of another project."""
+    show = ("bash", "-c", "echo ${PYTHONHOME-unset} ${UV_PROJECT_ENVIRONMENT-unset}")
+    given = {"UV_KNOWS_PYTHON": "1", "PYTHONHOME": "/elsewhere", "UV_PROJECT_ENVIRONMENT": "/other"}
+    assert complete.run(*show, **given).stdout == "unset unset\n"
 
 
 def test_certificates_of_the_system_are_trusted_unless_the_user_says_otherwise(complete: Checkout) -> None:

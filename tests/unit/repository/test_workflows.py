@@ -13,6 +13,15 @@ from tools.release.waves import waves
 
 TARGETS = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
 WORKFLOWS = {path.stem: path for path in sorted(ROOT.glob(".github/workflows/*.yml"))}
+WITHOUT_A_CACHE = {
+    "actions/checkout",
+    "actions/download-artifact",
+    "actions/github-script",
+    "actions/upload-artifact",
+    "aws-actions/amazon-ecr-login",
+    "aws-actions/configure-aws-credentials",
+    "sigstore/cosign-installer",
+}
 PINNED = re.compile(r"^\s*(?:- )?uses: (?P<action>[\w./-]+)@(?P<commit>[0-9a-f]{40}) # v\d+\.\d+\.\d+$")
 
 
@@ -80,6 +89,29 @@ def test_every_action_is_pinned_by_its_commit() -> None:
 def test_no_workflow_has_a_key(name: str) -> None:
     """Roles are taken with the token of the run; a secret could only be a key that lives longer."""
     assert "secrets" not in WORKFLOWS[name].read_text()
+
+
+def test_no_job_saves_or_restores_a_cache() -> None:
+    """A job that holds a token would run what any earlier job, of whatever branch, has put into the cache."""
+    documents = [yaml.safe_load(path.read_text()) for path in ROOT.glob(".github/**/*.yml")]
+    used = [step for document in documents for step in _dictionaries(document) if "uses" in step]
+    assert used
+    assert [step["uses"] for step in used if re.match(r"actions/cache\b", step["uses"])] == []
+    assert [(step["uses"], name) for step in used for name in step.get("with", {}) if "cache" in name] == []
+
+
+def test_no_action_caches_by_itself() -> None:
+    """Setting up a language does, for one. A new action goes onto this list once somebody has looked."""
+    lines = [line for path in ROOT.glob(".github/**/*.yml") for line in path.read_text().splitlines()]
+    assert {match["action"] for match in map(PINNED.match, lines) if match} == WITHOUT_A_CACHE
+
+
+def _dictionaries(document: object) -> Iterator[dict[str, Any]]:
+    """Every mapping in a document, at whatever depth."""
+    if isinstance(document, dict):
+        yield document
+    for value in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from _dictionaries(value)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -185,7 +217,7 @@ def targets(name: str, job: str) -> list[str]:
 
 
 def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it_is_not_well() -> None:
-    """`tests/e2e/test_rollout.py` gives the same commands; each job is on a machine of its own."""
+    """`tests/e2e/test_release.py` gives the same commands; each job is on a machine of its own."""
     assert targets("deploy", "plan") == ["context", "verify", "cell", "context", "plan"]
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
     (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")

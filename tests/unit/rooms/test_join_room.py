@@ -10,10 +10,12 @@ from loudhailer import codec
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import TenantId
 from loudhailer.rooms.model import Membership, NickName
+from loudhailer.tenancy.model import posts_of_tenant
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import SMALL_ROOM
-from tests.unit.rooms.world import BLUE, RED, World, caller
+from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
 
 
 @pytest.fixture
@@ -22,13 +24,17 @@ def world() -> World:
     return World()
 
 
-def join(world: World, one: ConnectionKey, **frame: Any) -> Any:
+def join(world: World, one: ConnectionKey, posts_per_minute: int = 1_000_000, **frame: Any) -> Any:
     """What the one who sends the frame is answered."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
-    return codec.decode(JoinRoom(world.rooms, world.sender, endpoint=ENDPOINT)(caller(one), wire))
+    answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
+        caller(one, posts_per_minute=posts_per_minute), wire
+    )
+    return codec.decode(answer)
 
 
-JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann"}
+ACME = TenantId("acme")
+JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", "connectionId": "ann="}
 
 
 def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Counter[str]) -> None:
@@ -75,7 +81,7 @@ def test_a_join_makes_a_room_large(world: World) -> None:
     assert join(world, ann) == JOINED
     assert len(world.posted) == SMALL_ROOM - 1
     world.sender.delivered.clear()
-    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob"}
+    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob", "connectionId": "bob="}
     assert world.posted == {}
     assert world.rooms.membership(bob) == Membership(RED, NickName("Bob"))
 
@@ -126,3 +132,25 @@ def test_a_bad_field_is_refused_by_its_name(world: World, frame: dict[str, Any],
         join(world, ann, **frame)
     assert refusal.value.field == field
     assert world.rooms.membership(ann) is None
+
+
+def test_a_join_pays_for_its_announcement_and_for_the_leave_behind_it(world: World) -> None:
+    """Two posts to each of the others; a large room is told nothing, so a join of it costs none."""
+    world.join("bob", "cid", "dan")
+    world.crowd(SMALL_ROOM, room=BLUE)
+    ann, eve = world.connect("ann", "eve")
+    join(world, ann)
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 6
+    join(world, eve, roomKey="blue")
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 6
+
+
+def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: World, counted: Counter[str]) -> None:
+    """Whoever joins leaves later, which could not be refused then: a hundred members would be told of it."""
+    world.join("bob", "cid", "dan")
+    ann, eve = world.connect("ann", "eve")
+    assert join(world, ann, posts_per_minute=10) == JOINED
+    refused = {"message": "Too Many Requests", "connectionId": "eve=", "requestId": "request"}
+    assert join(world, eve, posts_per_minute=10, nickName="Eve") == refused
+    assert world.rooms.membership(eve) is None
+    assert (len(world.posted["bob"]), counted["RoomJoined"], counted["PostBudgetReached"]) == (1, 1, 1)

@@ -66,7 +66,7 @@ def record(event: str, one: ConnectionKey, was: Membership | None, now: Membersh
 
 def left(nickname: str, room: RoomKey = RED) -> dict[str, str]:
     """The frame that says so."""
-    return {"action": "leaveroom", "roomKey": room, "nickName": nickname}
+    return {"action": "leaveroom", "roomKey": room, "nickName": nickname, "connectionId": f"{nickname}="}
 
 
 @pytest.fixture

@@ -1,20 +1,29 @@
 """What is said in a room, and who hears it."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from functions.send_message import rooms as say_in_room
 from functions.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
-from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.messages import Announcement, Priority
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.conversation.exchange import PASSED_ON
+from loudhailer.conversation.memory import MemorySentStore
+from loudhailer.conversation.model import Attempt
+from loudhailer.conversation.once import Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import TenantId
+from loudhailer.ids import RoomKey, TenantId
+from loudhailer.rooms.model import Membership, nickname
+from loudhailer.tenancy.model import posts_of_tenant
+from loudhailer.tenancy.posts import PostBudget
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
@@ -28,12 +37,31 @@ class Talk(World):
     def __init__(self) -> None:
         super().__init__()
         self.broadcasts, self.topic = MemoryBroadcastStore(), MemoryTopic()
+        self.sent = MemorySentStore()
+        self.requests = 0
+        self.seconds_later = 0
+        self.said_in: dict[int, SayInRoom] = {}
+        self.caller: dict[str, Any] = {}
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
         """What the one who sends the frame is answered: None, or an error frame."""
+        return self.say_text(
+            one, codec.json_text({"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        )
+
+    def say_text(self, one: ConnectionKey, text: str) -> Any:
+        """What the one who sends a frame of this text is answered."""
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
-        say = SayInRoom(self.rooms, self.sender, self.broadcasts, announce, endpoint=ENDPOINT)
-        answer = say(caller(one), {"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
+        once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
+        say = self.said_in.setdefault(
+            id(self.sender),
+            SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, once=once, endpoint=ENDPOINT),
+        )
+        sender = caller(one, **self.caller)
+        if "clientMessageId" in text:
+            self.requests += 1
+            sender = replace(sender, request_id=f"r{self.requests}")
+        answer = say(sender, codec.decode_object(text, verbatim=PASSED_ON))
         return None if answer is None else codec.decode(answer)
 
     @property
@@ -50,7 +78,8 @@ def talk() -> Talk:
 
 def said(nickname: str, content: str = "hello") -> dict[str, Any]:
     """The frame that the room sees."""
-    return {"action": "sendmessage", "roomKey": "red", "nickName": nickname, "content": content, "sentAt": NOW * 1000}
+    room = {"action": "sendmessage", "roomKey": "red", "nickName": nickname}
+    return room | {"content": content, "sentAt": NOW * 1000, "connectionId": f"{nickname}="}
 
 
 def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Counter[str]) -> None:
@@ -103,6 +132,15 @@ def test_text_is_passed_on_as_it_is(talk: Talk) -> None:
     for text in texts:
         assert talk.say(ann, content=text) is None
     assert [frame["content"] for frame in talk.posted["ann"]] == texts
+
+
+def test_text_is_passed_on_as_it_was_written(talk: Talk) -> None:
+    """With its escapes, which say the same as the characters that they stand for."""
+    (ann,) = talk.join("ann")
+    text = r'"\u00e9\/\ud83d\ude00 18446744073709551616"'
+    assert talk.say_text(ann, f'{{"roomKey":"red","content": {text} }}') is None
+    ((_, frame),) = talk.sender.delivered
+    assert f'"content":{text},'.encode() in frame
 
 
 @pytest.mark.parametrize(
@@ -192,3 +230,142 @@ def test_what_the_topic_did_not_take_is_not_said(talk: Talk) -> None:
     talk.topic.down = True
     with pytest.raises(TransientError):
         talk.say(everyone[0])
+
+
+MESSAGE_ID = f"{NOW * 1000:013d}-r1"
+ACK = {"status": "Message sent!", "messageId": MESSAGE_ID, "roomKey": "red", "clientMessageId": "m1"}
+
+
+def test_what_a_client_gave_an_id_is_acknowledged_and_said_once(talk: Talk) -> None:
+    """A retry over another connection of the session, too; the frame says by which id a duplicate is known."""
+    ann, bob = talk.join("ann", "bob")
+    assert [talk.say(one, clientMessageId="m1") for one in (ann, ann, bob)] == [ACK] * 3
+    heard = [said("ann") | {"messageId": MESSAGE_ID}]
+    assert talk.posted == {"ann": heard, "bob": heard}
+
+
+def test_a_retry_in_a_large_room_makes_no_second_broadcast(talk: Talk) -> None:
+    """It is acknowledged like the first."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    assert [talk.say(everyone[0], clientMessageId="m1") for _ in range(3)] == [ACK] * 3
+    (announcement,) = talk.announced
+    assert codec.decode(announcement.frame) == said("c0000") | {"messageId": MESSAGE_ID}
+
+
+@pytest.mark.parametrize("announced", [False, True], ids=["before the topic has it", "after the topic has it"])
+def test_an_attempt_that_died_in_a_large_room_leaves_one_broadcast(talk: Talk, *, announced: bool) -> None:
+    """The attempt that takes it over finds the broadcast of the first one by its id."""
+    everyone = talk.crowd(SMALL_ROOM + 1)
+    talk.sent.finish = _down  # type: ignore[method-assign]  # it dies here at the latest
+    talk.topic.down = not announced
+    with pytest.raises(TransientError):
+        talk.say(everyone[0], clientMessageId="m1")
+    talk.topic.down = False
+    del talk.sent.finish
+    talk.seconds_later = 15
+    assert talk.say(everyone[0], clientMessageId="m1") == ACK
+    assert len({announcement.broadcast_id for announcement in talk.announced}) == 1
+    assert len(talk.announced) == 1
+
+
+def _down(attempt: Attempt) -> None:  # noqa: ARG001  # as the store has it
+    raise TransientError("the table is down")
+
+
+def test_a_refusal_uses_no_id(talk: Talk) -> None:
+    """One who was not in the room may join it and send the same frame."""
+    (ann,) = talk.connect("ann")
+    assert talk.say(ann, clientMessageId="m1")["error"]["code"] == "NOT_IN_ROOM"
+    talk.rooms.join(ann, Membership(RED, nickname("ann")))
+    assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}
+
+
+TOO_MANY = {"message": "Too Many Requests", "connectionId": "c0000=", "requestId": "request"}
+
+
+def test_seventy_frames_to_a_large_room_keep_to_the_budget(talk: Talk, counted: Counter[str]) -> None:
+    """108 members, 70 frames, 2,160 posts a minute: the tenant says 20 things, however many sessions say them."""
+    members = talk.crowd(108)
+    answers = []
+    for number in range(70):
+        talk.caller = {"session": f"s{number % 7}", "posts_per_minute": 2_160}
+        answers.append(talk.say(members[0]))
+    assert (answers.count(None), answers.count(TOO_MANY)) == (20, 50)
+    assert len(talk.announced) == 20
+    assert talk.limits.minutes[posts_of_tenant(TenantId("acme")).key(NOW)] == 2_160
+    assert counted["RoomMessageSent"] == 20
+
+
+def test_a_session_stops_at_its_share_of_the_posts(talk: Talk) -> None:
+    """A half of 400 here: 20 frames to ten members; another session is let through with the rest."""
+    members = talk.crowd(10)
+    talk.caller = {"posts_per_minute": 400}
+    assert [talk.say(members[0]) for _ in range(21)] == [None] * 20 + [TOO_MANY]
+    talk.caller = {"posts_per_minute": 400, "session": "s2"}
+    assert talk.say(members[0]) is None
+    assert len(talk.posted["c0000"]) == 21
+
+
+def test_what_is_said_in_a_large_room_has_a_low_priority(talk: Talk) -> None:
+    """It is never before anyone's broadcast in the lanes."""
+    talk.say(talk.crowd(SMALL_ROOM + 1)[0])
+    assert [announced.priority for announced in talk.announced] == [Priority.LOW]
+    assert talk.topic.groups == ["acme"]
+
+
+def test_a_large_rooms_size_is_counted_every_ten_seconds(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each count reads the whole room; no further than a session's share of the budget reaches."""
+    counted: list[int] = []
+    size = talk.rooms.size
+
+    def watched(tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        counted.append(limit)
+        return size(tenant, room, limit=limit)
+
+    monkeypatch.setattr(talk.rooms, "size", watched)
+    talk.caller = {"posts_per_minute": 10_000}
+    members = talk.crowd(SMALL_ROOM + 1)
+    for received_at in (NOW, NOW + 9, NOW + 10):
+        talk.caller["received_at"] = received_at * 1_000
+        talk.say(members[0])
+    assert counted == [5_001] * 2
+
+
+def test_the_sizes_of_few_rooms_are_remembered(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or rooms without end would use up the memory: with room for one, the other has to be counted again."""
+    monkeypatch.setattr(say_in_room, "_SIZES", 1)
+    counted: list[RoomKey] = []
+    size = talk.rooms.size
+
+    def watched(tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        counted.append(room)
+        return size(tenant, room, limit=limit)
+
+    monkeypatch.setattr(talk.rooms, "size", watched)
+    (red, *_), (blue, *_) = (
+        talk.join(*(f"{room}{number}" for number in range(SMALL_ROOM + 1)), room=room) for room in (RED, BLUE)
+    )
+    for one, room in ((red, RED), (red, RED), (blue, BLUE), (red, RED)):
+        assert talk.say(one, roomKey=room) is None
+    assert counted == [RED, BLUE, RED]
+
+
+def test_a_room_that_is_larger_than_the_budget_is_spoken_in_once_a_minute(talk: Talk) -> None:
+    """It would be silent for ever otherwise."""
+    members = talk.crowd(SMALL_ROOM + 50)
+    talk.caller = {"posts_per_minute": 100}
+    assert [talk.say(members[0]) for _ in range(3)] == [None, TOO_MANY, TOO_MANY]
+
+
+def test_a_budget_that_is_used_up_uses_no_id(talk: Talk) -> None:
+    """The client may send the frame again in the next minute; what is accepted costs nothing again."""
+    ann, _ = talk.join("ann", "bob")
+    talk.caller = {"posts_per_minute": 4}
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    refused = talk.say(ann, clientMessageId="m1")
+    assert (refused["message"], refused["requestId"]) == ("Too Many Requests", "r2")
+    assert talk.say(ann, clientMessageId="m0") == ACK | {"clientMessageId": "m0"}
+    talk.caller, talk.limits.minutes = {}, Counter()
+    talk.posts = PostBudget(talk.limits, session_share=0.5, clock=lambda: NOW)
+    talk.said_in.clear()
+    assert talk.say(ann, clientMessageId="m1") == ACK | {"messageId": f"{NOW * 1000:013d}-r2"}

@@ -14,6 +14,8 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, RoomKey, SessionId, TenantId, tenant_of
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.rooms.model import Membership, NickName
+from loudhailer.tenancy.memory import MemoryLimitStore
+from loudhailer.tenancy.posts import PostBudget
 
 NOW = 1_800_000_000
 RED, BLUE = RoomKey("red"), RoomKey("blue")
@@ -24,16 +26,19 @@ def key(name: str, tenant: str = "acme") -> ConnectionKey:
     return ConnectionKey(Partition(f"{tenant}#00000"), ConnectionId(f"{name}="))
 
 
-def caller(one: ConnectionKey) -> Caller:
+def caller(
+    one: ConnectionKey, session: str = "s1", posts_per_minute: int = 1_000_000, received_at: int = NOW * 1_000
+) -> Caller:
     """The connection as it sends a frame."""
     return Caller(
         tenant_id=tenant_of(one.partition),
-        session_id=SessionId("s1"),
+        session_id=SessionId(session),
         key=one,
         session_seconds=300,
         messages_per_minute=60,
+        posts_per_minute=posts_per_minute,
         request_id="request",
-        received_at=NOW * 1000,
+        received_at=received_at,
     )
 
 
@@ -67,6 +72,8 @@ class World:
         self.connections = MemoryConnectionStore()
         self.rooms = Rooms(self.connections)
         self.sender = MemoryOrderedSender()
+        self.limits = MemoryLimitStore()
+        self.posts = PostBudget(self.limits, session_share=0.5, clock=lambda: NOW)
 
     def connect(self, *names: str, tenant: str = "acme") -> list[ConnectionKey]:
         """Connections that are in no room."""

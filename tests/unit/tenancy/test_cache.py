@@ -48,7 +48,7 @@ def test_a_deleted_tenant_is_forgotten_within_a_minute() -> None:
     store = MemoryTenantStore(ACME)
     tenants = CachedTenants(store, clock=lambda: now)
     tenants.get(ACME.tenant_id)
-    store.delete(ACME.tenant_id)
+    store.begin_erasing(ACME.tenant_id)
     now = 60
     assert tenants.get(ACME.tenant_id) is None
     assert tenants.get(ACME.tenant_id) is None

@@ -18,15 +18,18 @@ def equipped(computer: Computer) -> Computer:
 
 def test_the_folder_that_the_user_names_is_used(equipped: Computer, tmp_path: Path) -> None:
     """As it is: Terraform checks it with every stack."""
-    provider = equipped.find_provider(TF_PLUGIN_DIR=str(tmp_path))
-    assert (provider.folder, provider.lock) == (tmp_path, equipped.stack / ".terraform.lock.hcl")
+    mirror = hold_provider(tmp_path / "mine")
+    provider = equipped.find_provider(TF_PLUGIN_DIR=str(mirror))
+    assert (provider.folder, provider.lock) == (mirror, equipped.stack / ".terraform.lock.hcl")
     assert equipped.said == []
 
 
-def test_a_folder_that_the_user_names_in_vain_is_one_sentence(equipped: Computer) -> None:
-    """Rather than a search that they did not ask for."""
-    with pytest.raises(OperatorError, match="TF_PLUGIN_DIR names /nowhere, which is no folder"):
-        equipped.find_provider(TF_PLUGIN_DIR="/nowhere")
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_a_folder_that_the_user_names_in_vain_is_one_sentence(equipped: Computer, tmp_path: Path, folder: str) -> None:
+    """Rather than a search that they did not ask for, or an error of Terraform's in every stack."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OperatorError, match=f"TF_PLUGIN_DIR names .*{folder}, which does not hold the AWS provider"):
+        equipped.find_provider(TF_PLUGIN_DIR=str(tmp_path / folder))
 
 
 @pytest.mark.parametrize("place", ["home/.terraform.d/plugins", "opt/mirrors/terraform"])

@@ -105,7 +105,7 @@ def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TerraformStand
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     mirror = folder / "mirror"
-    mirror.mkdir()
+    (mirror / "registry.terraform.io/hashicorp/aws").mkdir(parents=True)
     monkeypatch.setenv("TF_PLUGIN_DIR", str(mirror))
     return TerraformStandIn(folder)
 

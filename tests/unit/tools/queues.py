@@ -94,10 +94,15 @@ class QueueOf(MemoryQueue):
     url: str
 
     def send_all(
-        self, bodies: Iterable[str], *, delay_seconds: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
     ) -> None:
         """See `Queue.send_all`."""
-        assert (delay_seconds, attributes) == (0, None)
+        assert (delay_seconds, attributes, group) == (0, None, None)
         self.sqs.send(self.url, *bodies)
 
 
@@ -110,9 +115,22 @@ class DeploymentStandIn:
     shard_names: tuple[str, ...] = ("shard-0", "shard-1")
 
     @property
+    def chunk_queue_names(self) -> list[str]:
+        """The shards, and the queue of large rooms."""
+        return [*self.shard_names, "rooms"]
+
+    @property
     def queue_urls(self) -> dict[str, str]:
         """The URLs of the queues, which are their names."""
-        names = ("dead-letter", "broadcast", "partition", "outcome", *self.shard_names, "dead-letter-fifo", "pooled")
+        names = (
+            "dead-letter",
+            "broadcast",
+            "partition",
+            "outcome",
+            *self.chunk_queue_names,
+            "dead-letter-fifo",
+            "pooled",
+        )
         return {name: name for name in names}
 
     def client(self, service: str) -> Sqs:

@@ -7,6 +7,7 @@ import pytest
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import PlayerId, RoomKey, SessionId, TenantId
+from tests.support.bad_json import LONE_SURROGATE, NOT_FINITE
 from tools.errors import OperatorError
 from tools.operations.broadcasts import audience_of, described, message_of
 
@@ -58,7 +59,27 @@ def test_a_session_is_described_without_its_whole_id() -> None:
     assert described(OfSession(T, SessionId("012"))) == "session … of tenant t"
 
 
-@pytest.mark.parametrize(("text", "message"), [("hello", "hello"), ('{"a": 1}', {"a": 1}), ("5", 5), ("{", "{")])
-def test_a_message_is_json_or_text(text: str, message: object) -> None:
-    """Both are convenient on a command line."""
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello", '"hello"'),
+        ('{"a": 1}', '{"a": 1}'),
+        ("5", "5"),
+        ("1.10", "1.10"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("{", '"{"'),
+        ("NaN", '"NaN"'),
+        ("-Infinity", '"-Infinity"'),
+    ],
+)
+def test_a_message_is_json_as_it_is_written_or_text(text: str, message: str) -> None:
+    """Both are convenient on a command line; NaN is no JSON, so it is a text."""
     assert message_of(text) == message
+
+
+@pytest.mark.parametrize(("text", "reason"), [("1E400", NOT_FINITE), (r'"\ud800"', LONE_SURROGATE)])
+def test_json_that_no_client_could_read_is_refused(text: str, reason: str) -> None:
+    """The operator is told why, and how to send it as a text."""
+    with pytest.raises(OperatorError, match=reason.split(",", maxsplit=1)[0]) as refused:
+        message_of(text)
+    assert "double quotes" in refused.value.remedy

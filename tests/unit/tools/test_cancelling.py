@@ -112,6 +112,15 @@ def test_every_shard_is_looked_through_to_its_end(
     assert deployment.sqs.bodies("shard-1") == [replace(WAITING, expires_at=CANCELLED).to_wire()] * 25
 
 
+def test_what_is_said_in_a_large_room_can_be_cancelled(
+    deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in another queue than broadcasts do, and stays there."""
+    deployment.sqs.send("rooms", WAITING.to_wire())
+    cancel(deployment, monkeypatch)
+    assert deployment.sqs.bodies("rooms") == [replace(WAITING, expires_at=CANCELLED).to_wire()]
+
+
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is changed."""
     with pytest.raises(OperatorError, match="no such broadcast"):

@@ -1,5 +1,9 @@
 """The commands as an operator meets them when something is missing."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -104,7 +108,7 @@ def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -
     """Its tables may be missing."""
     directory = StackDirectory(home / "local")
     directory.create()
-    save_state(directory.state_file, StackState(1, 2))
+    save_state(directory.state_file, StackState(1, 2, "secret"))
     result = run("tenant", "list")
     assert result.exit_code == 1
     assert "not complete" in result.output
@@ -119,7 +123,7 @@ def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pyt
     directory = StackDirectory(home / "local")
     directory.create()
     outputs = {"http_url": "http://127.0.0.1:1"}
-    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr("tools.client.http.HttpApi.call", refused)
     result = run("broadcast", "hi", "--all")
     assert result.exit_code == 1
@@ -209,7 +213,7 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     directory = StackDirectory(home / "local")
     directory.create()
     outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
-    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr(Stack, "up", lambda *_, **__: False)
     outcomes: list[BaseException | None] = [KeyboardInterrupt(), None]
 
@@ -222,6 +226,28 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     assert "up to date" not in run("up").output
     assert "up to date" in run("up").output
     assert outcomes == []
+
+
+def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new local AWS may be at another port, or name its APIs otherwise; the exit code says that the stack runs."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+
+    def applied(http_url: str) -> StackState:
+        outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2"}
+        return StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
+
+    def up(stack: Stack, *_: object, **__: object) -> bool:
+        save_state(stack.directory.state_file, applied("http://127.0.0.1:1/new"))
+        return False
+
+    save_state(directory.state_file, applied("http://127.0.0.1:1/old"))
+    monkeypatch.setattr(Stack, "up", up)
+    first, second = run("up"), run("up")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "The URLs are no longer those of before." in first.output
+    assert "http://127.0.0.1:1/new" in first.output
+    assert "The URLs" not in second.output
 
 
 @pytest.mark.parametrize("command", ["up", "down", "demo"])
@@ -239,3 +265,67 @@ def test_a_state_directory_that_cannot_be_made_is_one_sentence(
         in result.output
     )
     assert "--state-dir" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["tenant", "list"], ["broadcast", "hi", "--all"], ["logs"], ["redrive"], ["cancel", "b1"]]
+)
+def test_a_state_directory_that_is_a_file_is_not_taken_for_no_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """To start one, which would be the fix for no stack, could not help."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", str(file))
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert f"Error: {file}/local/stack.json cannot be written or read: Not a directory." in result.output
+    assert "Fix: " in result.output
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_whatever_the_system_refuses_a_command_ends_in_a_sentence_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whichever error it is; only a reader who has enough of the output is told nothing."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number), "/some/where")
+
+    monkeypatch.setattr(Stack, "up", refuse)
+    monkeypatch.setattr(Stack, "down", refuse)
+    for command in ("up", "down"):
+        result = run(command)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        told = [] if number == errno.EPIPE else ["Error: ", os.strerror(number), "Fix: "]
+        assert [words for words in told if words not in result.output] == []
+
+
+def test_an_argument_that_is_no_utf_8_is_refused(home: Path) -> None:
+    """Wherever it stands, and whatever it is for; it is shown without breaking the terminal."""
+    for arguments in (["broadcast", "\udcff", "--all"], ["tenant", "put", "a\udcc3"], ["--state-dir", "\udcff", "up"]):
+        result = run(*arguments)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        assert "is not text in UTF-8: " in result.output
+        assert "\\x" in result.output
+    assert not home.exists()
+
+
+def test_a_state_directory_that_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform could not read it."""
+    monkeypatch.setenv("LOUDHAILER_STATE_DIR", "/nowhere/\udcff")
+    result = run("status")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "The state directory is not text in UTF-8: /nowhere/\\xff" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan"]])
+def test_output_that_cannot_be_written_is_a_sentence(arguments: list[str]) -> None:
+    """The disk is full, say, and the output goes to a file."""
+    command = [sys.executable, "-c", "from tools.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    first, second = ended.stderr.splitlines()
+    assert first == "Error: A file or folder cannot be written: No space left on device."
+    assert second.startswith("Fix: Free some space")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.messages import ChunkMessage, Message, message_from_wire
+from loudhailer.broadcast.messages import ChunkMessage, Message, Priority, message_from_wire
 from loudhailer.ids import BroadcastId, ChunkId
 from tests.support.broadcasts import (
     BROADCAST,
@@ -53,9 +53,10 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
         (partition_message((partition(1),), source=1), "partition"),
         (replace(chunk_message(attempt=8), remaining=0b100), "shard-0"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2")), "shard-1"),
+        (replace(chunk_message(), chunk_id=ChunkId("1.2"), priority=Priority.LOW), "rooms"),
         (outcome(delivered=0b111), "outcome"),
     ],
-    ids=["announcement", "source", "chunk", "chunk-of-the-other-shard", "outcome"],
+    ids=["announcement", "source", "chunk", "chunk-of-the-other-shard", "chunk-of-a-large-room", "outcome"],
 )
 def test_a_letter_goes_to_the_queue_of_its_kind(deployment: DeploymentStandIn, letter: Message, queue: str) -> None:
     """With a new time to live, and a chunk with all its attempts; what remains of it is what it was."""

@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         directories[command[command.index("--port") + 1]] = table.directory
         return start(table, name, SLEEP, environment)
 
-    def saved(port: int) -> None:
+    def saved(port: int, _secret: str) -> None:
         directory = directories[str(port)]
         folder = directory.aws_state / "ministack"
         folder.mkdir()
@@ -62,7 +64,7 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProcessTable, "start", started)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
-    monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port: None)
+    monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port, _secret: None)
     monkeypatch.setattr(lifecycle, "save_local_aws", saved)
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
 
@@ -81,6 +83,11 @@ def second(first: Stack, tmp_path: Path) -> Iterator[Stack]:
     stack = replace(first, directory=StackDirectory(tmp_path / "other home" / "local"))
     yield stack
     stack.down()
+
+
+def templates_in(store: TemplateStore) -> list[str]:
+    """The names of all files in the store."""
+    return [path.name for path in store.folder.glob("*")]
 
 
 def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
@@ -104,12 +111,41 @@ def test_the_first_stack_keeps_a_template_that_the_second_starts_from(
     assert not second.up()
 
 
+def test_the_second_of_two_at_once_waits_for_the_template_of_the_first(
+    first: Stack, second: Stack, written: io.StringIO, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is applied once, and both stacks have the same ids."""
+    applies, waits = threading.Event(), threading.Event()
+    apply, wait = Terraform.apply, Stack._wait_for_the_template
+
+    def hold(terraform: Terraform, observe: Callable[[ApplyProgress], None]) -> None:
+        applies.set()
+        assert waits.wait(20)
+        apply(terraform, observe)
+
+    def say(stack: Stack) -> None:
+        wait(stack)
+        waits.set()
+
+    monkeypatch.setattr(Terraform, "apply", hold)
+    monkeypatch.setattr(Stack, "_wait_for_the_template", say)
+    with ThreadPoolExecutor() as threads:
+        earlier = threads.submit(first.up)
+        assert applies.wait(20)
+        later = threads.submit(second.up)
+        assert earlier.result()
+        assert later.result()
+    assert terraform.calls == APPLY
+    assert "waiting for its template" in written.getvalue()
+    assert written.getvalue().count(USED) == 1
+
+
 def test_without_templates_none_is_read_or_written(
     first: Stack, second: Stack, store: TemplateStore, terraform: TerraformStandIn
 ) -> None:
     """Neither the one that is there, nor a new one."""
     replace(first, templates=None).up()
-    assert not store.folder.exists()
+    assert templates_in(store) == []
     first.down()
     first.up()
     before = len(terraform.calls)
@@ -232,7 +268,7 @@ def test_what_goes_on_after_a_failure_is_no_template(
         first.up()
     terraform.succeed("apply")
     assert first.up()
-    assert not store.folder.exists()
+    assert templates_in(store) == []
 
 
 @pytest.mark.parametrize("refusal", ["the local AWS", "the disk"])
@@ -242,11 +278,11 @@ def test_a_template_that_cannot_be_kept_stops_nothing(
     """A line says why."""
     if refusal == "the disk":
         store.folder.write_text("no folder")
-        reason = "File exists"
+        reason = "No template is kept of this stack: File exists.\n"
     else:
         reason = "The table tenants has rows"
 
-        def refuse(_port: int) -> None:
+        def refuse(_port: int, _secret: str) -> None:
             raise OperatorError(f"{reason}.")
 
         monkeypatch.setattr(lifecycle, "save_local_aws", refuse)
@@ -335,7 +371,7 @@ def test_sources_that_change_while_they_are_applied_leave_no_template(
     monkeypatch.setattr(Terraform, "apply", edit)
     assert first.up()
     assert "No template is kept of this stack: Sources have changed while they were applied." in written.getvalue()
-    assert not store.folder.exists()
+    assert templates_in(store) == []
 
 
 def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) -> None:
@@ -345,3 +381,15 @@ def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) 
     zip_key, image_key = (first._template_key(replace(state, engine=engine)) for engine in ("", "unix:///engine"))
     assert zip_key != image_key
     assert [path.stem for path in store.folder.iterdir()] == [zip_key]
+
+
+def test_a_template_carries_no_secret_to_another_stack(first: Stack, second: Stack, store: TemplateStore) -> None:
+    """Whoever knows one stack's would be root in all of them."""
+    first.up()
+    second.up()
+    (path,) = store.folder.glob("*.template")
+    template = Template.from_bytes(path.read_bytes(), path.stem)
+    secret = state_of(first).secret
+    assert not [name for name, content in template.files.items() if secret.encode() in content]
+    assert secret not in json.dumps(template.outputs)
+    assert state_of(second).secret != secret

@@ -4,7 +4,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tools.errors import OperatorError
-from tools.operations.tenants import SAMPLE_TENANTS, TenantChange
+from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, require_silo
 
 ACME = TenantId("acme")
 
@@ -12,7 +12,7 @@ ACME = TenantId("acme")
 def test_a_new_tenant_has_defaults_for_what_is_not_named() -> None:
     """One option is enough to make one."""
     tenant = TenantChange(tenant_connections=77).applied_to(ACME, None)
-    assert (tenant.tenant_id, tenant.tenant_connections, tenant.silo) == (ACME, 77, False)
+    assert (tenant.tenant_id, tenant.tenant_connections) == (ACME, 77)
     assert tenant.session_seconds > 0
 
 
@@ -20,14 +20,19 @@ def test_a_standing_tenant_keeps_what_is_not_named() -> None:
     """`put` must not reset limits that the operator did not speak of."""
     standing = SAMPLE_TENANTS[2]
     changed = TenantChange(messages_per_minute=5).applied_to(standing.tenant_id, standing)
-    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5}
+    assert changed.to_wire() == standing.to_wire() | {"messagesPerMinute": 5, "postsPerMinute": 500}
 
 
-def test_a_silo_can_be_taken_back() -> None:
-    """False is an answer, None is none."""
-    standing = SAMPLE_TENANTS[2]
-    assert TenantChange().applied_to(standing.tenant_id, standing).silo
-    assert not TenantChange(silo=False).applied_to(standing.tenant_id, standing).silo
+@pytest.mark.parametrize("standing", [False, True])
+def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool) -> None:
+    """Terraform makes the queue, so nothing else may promise it; False is an answer, None is none."""
+    require_silo(ACME, wanted=None, standing=standing)
+    require_silo(ACME, wanted=standing, standing=standing)
+    with pytest.raises(OperatorError) as refused:
+        require_silo(ACME, wanted=not standing, standing=standing)
+    assert refused.value.problem.startswith(f"Tenant acme has {'a' if standing else 'no'} silo: ")
+    assert "`silo_tenants`" in refused.value.remedy
+    assert "`loudhailer up`" in refused.value.remedy
 
 
 def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
@@ -42,6 +47,17 @@ def test_every_limit_that_makes_no_sense_is_named_at_once() -> None:
         "connectionsPerSession is more",
     ):
         assert name in caught.value.problem
+
+
+def test_posts_follow_the_messages_unless_they_are_set() -> None:
+    """Their bounds are those of all limits."""
+    tenant = TenantChange(messages_per_minute=50).applied_to(ACME, None)
+    assert tenant.post_budget == 5_000
+    tenant = TenantChange(posts_per_minute=77).applied_to(ACME, tenant)
+    assert (tenant.post_budget, TenantChange(messages_per_minute=1).applied_to(ACME, tenant).post_budget) == (77, 77)
+    assert TenantChange(messages_per_minute=1_000_000_000).applied_to(ACME, None).post_budget == 100_000_000_000
+    with pytest.raises(OperatorError, match="postsPerMinute is 0, must be 1 to"):
+        TenantChange(posts_per_minute=0).applied_to(ACME, None)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1_000_000_001])
@@ -67,4 +83,16 @@ def test_the_samples_are_legal_and_have_the_seeds_limits() -> None:
         for tenant in SAMPLE_TENANTS
     ]
     assert figures == [(60, 5, 2, 10, 200, 60), (120, 10, 5, 100, 300, 600), (180, 30, 10, 1000, 300, 6000)]
-    assert [tenant.silo for tenant in SAMPLE_TENANTS] == [False, False, True]
+
+
+def test_a_new_tenant_has_a_key_of_its_own() -> None:
+    """A standing one keeps its key, or that it has none, until it is given a new one."""
+    one, two = (TenantChange().applied_to(ACME, None).session_key for _ in range(2))
+    assert one
+    assert two
+    assert one != two
+    standing = SAMPLE_TENANTS[0]
+    assert TenantChange().applied_to(standing.tenant_id, standing).session_key is None
+    assert TenantChange(session_key="new").applied_to(standing.tenant_id, standing).session_key == "new"
+    again = keyed(standing)
+    assert keyed(again) is again

@@ -10,9 +10,11 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 Of a FIFO queue, too: a batch may hold messages of several groups, a group is in one batch at a time, and while what has
 failed waits to come again, nothing else of its group does.
 
-MiniStack ignores the window, takes at most 10 messages, stops a mapping for a second after any error, and takes a
-malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a time, so that a slow group
-holds up all others.
+A standard queue that tenants share is fair: see `fair_share`.
+
+MiniStack knows no fair queues, ignores the window, takes at most 10 messages, stops a mapping for a second after any
+error, and takes a malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a time, so
+that a slow group holds up all others.
 
 Patched: nothing more than in `event_sources`; this is what it polls with. The functions below are leaned on.
 """
@@ -28,6 +30,7 @@ from ministack.services import lambda_svc, sqs
 
 from tools.local_aws.batch_response import failed_items
 from tools.local_aws.deliveries import Deliveries
+from tools.local_aws.fair_share import FairShare
 from tools.local_aws.gaps import Gap, cross_account_queues, mapped_function
 from tools.local_aws.gaps.fifo_queues import ready_groups
 from tools.local_aws.options import Options
@@ -71,6 +74,7 @@ class QueueMapping:
         self._esm = esm
         self._deliveries = deliveries
         self._arn: str = esm["EventSourceArn"]
+        self._fair_share = FairShare()
         self._running = 0
         self._gathering = False
 
@@ -95,7 +99,9 @@ class QueueMapping:
         try:
             if self._gathering:
                 await self._gather(messages, since)
+            began = time.monotonic()
             await self._deliver(messages)
+            self._fair_share.took((message.get("group_id") for message in messages), time.monotonic() - began)
         finally:
             self._running -= 1
 
@@ -109,6 +115,8 @@ class QueueMapping:
     def _receive(self, count: int) -> list[Message]:
         messages: list[Message] = []
         while len(messages) < count and (queue := self._queue()):
+            if not queue["is_fifo"]:
+                self._fair_share.arrange(queue["messages"])
             some = sqs._receive_messages_for_esm(queue["url"], min(count - len(messages), _RECEIVED_AT_ONCE))
             if not some:
                 break

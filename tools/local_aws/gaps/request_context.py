@@ -7,6 +7,9 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsident
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 
+`s3:if-none-match` and `s3:if-match` are the headers of a conditional write; parts of an upload have neither.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+
 MiniStack has none of these keys, leaves the path out and the bus in, and takes a request about tags, a rule's targets,
 a subscription or a new function for one about everything.
 
@@ -18,8 +21,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
 
-Patched: `extract_resource_arn` and `request_tag_context`, which read a request, and `_resolve_condition_key`, which
-says what a key's value is.
+Patched: `extract_resource_arn`, `request_tag_context` and `s3_service_context`, which read a request, and
+`_resolve_condition_key`, which says what a key's value is.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
@@ -51,6 +54,7 @@ _ARNS = ("ResourceArn", "ResourceARN", "resourceArn", "SubscriptionArn")
 _SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _STOCK_ARN = iam_actions.extract_resource_arn
 _STOCK_CONTEXT = iam_actions.request_tag_context
+_STOCK_S3_CONTEXT = iam_actions.s3_service_context
 _STOCK_VALUE = iam_evaluator._resolve_condition_key
 
 
@@ -67,6 +71,11 @@ def gap(_options: Options) -> Gap:
                 "ministack.core.iam_actions:request_tag_context",
                 "d46adb816e024778849a7919c64f0d53773c5b181cc759ce69db89215ce77154",
                 context,
+            ),
+            Patch(
+                "ministack.core.iam_actions:s3_service_context",
+                "83e53d14d02c3a916deffcd06258848ee893d7e6110c8110484ae5a8c00ddc69",
+                context_of_s3,
             ),
             Patch(
                 "ministack.core.iam_evaluator:_resolve_condition_key",
@@ -116,6 +125,17 @@ def context(service: str, action: str, body: bytes, params: Any) -> dict[str, An
             keys["iam:policyarn"] = policy
     if action == "lambda:CreateEventSourceMapping":
         keys["lambda:functionarn"] = _fields(body).get("FunctionName", "")
+    return keys
+
+
+def context_of_s3(
+    action: str, query: dict[str, Any] | None, path: str = "", headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What a request to S3 says, by the names of conditions' keys."""
+    keys: dict[str, Any] = _STOCK_S3_CONTEXT(action, query, path, headers)
+    if action == "s3:PutObject":
+        given = headers or {}
+        keys |= {f"s3:{name}": given[name] for name in ("if-match", "if-none-match") if given.get(name)}
     return keys
 
 

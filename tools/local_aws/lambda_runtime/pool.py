@@ -1,5 +1,6 @@
 """The workers of all functions: as many as a laptop can bear, in place of AWS's thousand."""
 
+import itertools
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ class _Ticket:
     """An invocation that waits for a worker; granted either an idle one or the room to start one."""
 
     function: Function
+    number: int
     granted: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
 
@@ -29,7 +31,8 @@ class WorkerPool:
     """Leases workers: idle ones first, new ones up to two caps, then in order of arrival.
 
     `per_function` bounds the processes of one function over all its versions, `total` those of all functions; at
-    `total`, the worker idle for longest makes room.
+    `total`, the worker idle for longest makes room. `waiting` bounds the line of each function: as with AWS's reserved
+    concurrency, one that is called too often keeps no other from being called.
     """
 
     def __init__(
@@ -51,7 +54,8 @@ class WorkerPool:
         self._busy: set[Worker] = set()
         self._retired: set[Worker] = set()
         self._processes: Counter[str] = Counter()  # by function name; a worker about to start counts
-        self._tickets: deque[_Ticket] = deque()
+        self._lines: dict[Function, deque[_Ticket]] = {}  # who waits for what, first come first; none is empty
+        self._numbers = itertools.count()
         self._closed = threading.Event()
 
     @contextmanager
@@ -79,17 +83,18 @@ class WorkerPool:
             ended, self._idle = self._idle, []
             for worker in self._busy:
                 worker.kill()  # its invocation sees the end and releases it
-            for ticket in self._tickets:
+            for ticket in itertools.chain.from_iterable(self._lines.values()):
                 ticket.granted.set()
-            self._tickets.clear()
+            self._lines.clear()
         _close(ended)
 
     def _acquire(self, function: Function) -> Worker:
-        ticket = _Ticket(function)
+        ticket = _Ticket(function, next(self._numbers))
         with self._lock:
-            if self._closed.is_set() or len(self._tickets) >= self._max_waiting:
+            waiting = sum(len(line) for each, line in self._lines.items() if each.name == function.name)
+            if self._closed.is_set() or waiting >= self._max_waiting:
                 raise PoolExhaustedError
-            self._tickets.append(ticket)
+            self._lines.setdefault(function, deque()).append(ticket)
             ended = self._grant()
         _close(ended)
         if not ticket.granted.wait(self._patience) and self._give_up(ticket):
@@ -101,9 +106,12 @@ class WorkerPool:
     def _give_up(self, ticket: _Ticket) -> bool:
         """Leave the line; False when the ticket was granted at the last moment."""
         with self._lock:
-            if ticket not in self._tickets:
+            line = self._lines.get(ticket.function, deque())
+            if ticket not in line:
                 return False
-            self._tickets.remove(ticket)
+            line.remove(ticket)
+            if not line:
+                del self._lines[ticket.function]
             return True
 
     def _start_worker(self, function: Function) -> Worker:
@@ -139,15 +147,17 @@ class WorkerPool:
         """Serve who can be served, in order of arrival; returns the workers that made room or died, to be closed."""
         ended = [worker for worker in self._idle if not worker.alive]
         self._forget_idle(ended)
-        waiting: deque[_Ticket] = deque()
-        saturated: set[Function] = set()
-        for ticket in self._tickets:
-            if ticket.function in saturated or not self._serve(ticket, ended):
-                saturated.add(ticket.function)
-                waiting.append(ticket)
-            else:
-                ticket.granted.set()
-        self._tickets = waiting
+        unsaturated = set(self._lines)
+        while unsaturated:
+            function = min(unsaturated, key=lambda each: self._lines[each][0].number)
+            line = self._lines[function]
+            if not self._serve(line[0], ended):
+                unsaturated.remove(function)
+                continue
+            line.popleft().granted.set()
+            if not line:
+                del self._lines[function]
+                unsaturated.remove(function)
         return ended
 
     def _serve(self, ticket: _Ticket, ended: list[Worker]) -> bool:

@@ -35,10 +35,15 @@ variables {
   prefix   = "loudhailer-test"
   shards   = { count = 3, concurrency = 5 }
   timeouts = { swarm = 60, query = 50, post_message = 10, settle = 30 }
+  publisher_role_arns = [
+    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-publish",
+    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-send_message",
+  ]
   consumers = {
     swarm        = "arn:aws:lambda:us-east-1:111111111111:function:swarm:live"
     query        = "arn:aws:lambda:us-east-1:111111111111:function:query:live"
     post_message = "arn:aws:lambda:us-east-1:111111111111:function:post_message:live"
+    rooms        = "arn:aws:lambda:us-east-1:111111111111:function:post_message-rooms:live"
     settle       = "arn:aws:lambda:us-east-1:111111111111:function:settle:live"
   }
 }
@@ -53,6 +58,7 @@ run "every_stage_of_a_broadcast_has_its_queue" {
       shard-0     = 60
       shard-1     = 60
       shard-2     = 60
+      rooms       = 60
       outcome     = 181
       undelivered = 181
     }
@@ -82,6 +88,50 @@ run "only_the_topic_may_send_to_its_queue" {
     condition     = aws_sns_topic_subscription.broadcast.raw_message_delivery
     error_message = "The queue must get the message as it was published."
   }
+}
+
+run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_sns_topic_policy.broadcast.policy).Statement :
+      statement.Sid => [statement.Effect, statement.Principal, statement.Action, statement.Resource, statement.Condition]
+      } == jsondecode(jsonencode({
+        PublishersMayPublish = [
+          "Allow", { AWS = "arn:aws:iam::111111111111:root" }, "sns:Publish", aws_sns_topic.broadcast.arn,
+          { ArnEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+        ]
+        NobodyElseMay = [
+          "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn,
+          { ArnNotEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+        ]
+        RefusePlainHttp = [
+          "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn, { Bool = { "aws:SecureTransport" = "false" } },
+        ]
+    }))
+    error_message = "The policy must let its publishers publish, nobody else, and allow nothing besides."
+  }
+}
+
+run "a_publisher_that_is_no_role_is_refused" {
+  command = plan
+
+  variables {
+    publisher_role_arns = ["arn:aws:iam::111111111111:role/*"]
+  }
+
+  expect_failures = [var.publisher_role_arns]
+}
+
+run "a_topic_without_publishers_is_refused" {
+  command = plan
+
+  variables {
+    publisher_role_arns = []
+  }
+
+  expect_failures = [var.publisher_role_arns]
 }
 
 run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
@@ -149,6 +199,20 @@ run "shards_keep_their_order_beyond_ten" {
   assert {
     condition     = local.shards[2] == "shard-2" && local.shards[11] == "shard-11" && length(output.shards) == 12
     error_message = "Shards must be in the order of their numbers."
+  }
+}
+
+run "large_rooms_have_two_workers_of_their_own" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.rooms.function_name == var.consumers.rooms
+      && aws_lambda_event_source_mapping.rooms.batch_size == 1
+      && aws_lambda_event_source_mapping.rooms.function_response_types == toset(["ReportBatchItemFailures"])
+      && aws_lambda_event_source_mapping.rooms.scaling_config[0].maximum_concurrency == output.room_workers
+    )
+    error_message = "No more workers may post for large rooms than their rate is divided by."
   }
 }
 

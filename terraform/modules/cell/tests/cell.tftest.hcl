@@ -157,13 +157,14 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
-      join_room     = ["POST/@connections/*"]
-      send_message  = ["POST/@connections/*"]
-      presence      = ["POST/@connections/*"]
-      relay_message = ["POST/@connections/*", "DELETE/@connections/*"]
-      post_message  = ["POST/@connections/*", "DELETE/@connections/*"]
-      echo          = ["POST/@connections/*", "DELETE/@connections/*"]
-      end_session   = ["DELETE/@connections/*"]
+      join_room          = ["POST/@connections/*"]
+      send_message       = ["POST/@connections/*"]
+      presence           = ["POST/@connections/*"]
+      relay_message      = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message       = ["POST/@connections/*", "DELETE/@connections/*"]
+      post_message-rooms = ["POST/@connections/*", "DELETE/@connections/*"]
+      echo               = ["POST/@connections/*", "DELETE/@connections/*"]
+      end_session        = ["DELETE/@connections/*"]
     }
     error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo, end_session and relay_message may close them, and no other function may do anything to any."
   }
@@ -174,7 +175,7 @@ run "tenants_rows_are_reached_in_their_names_alone" {
 
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
-      "connect", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
+      "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
     ])
     error_message = "Functions that act for one tenant at a time must have a role for it, and no others."
   }
@@ -314,8 +315,87 @@ run "lanes_share_the_quota_and_leave_headroom" {
   }
 
   assert {
-    condition     = local.lane_posts_per_second == 490
-    error_message = "Twenty lanes must share 9,800 posts per second."
+    condition     = local.lane_posts_per_second == 441
+    error_message = "Twenty lanes must share 8,820 posts per second."
+  }
+  assert {
+    condition     = local.room_lane_posts_per_second == 490
+    error_message = "The two lanes of large rooms must share the other 980."
+  }
+}
+
+run "all_lanes_together_keep_to_the_quota" {
+  command = plan
+
+  variables {
+    quota  = { posts_per_second = 30000, headroom = 0.9, rooms = 0.3 }
+    shards = { count = 3, concurrency = 4 }
+  }
+
+  assert {
+    condition     = local.lane_posts_per_second * 12 + local.room_lane_posts_per_second * 2 == 27000
+    error_message = "Lanes of shards and of large rooms must share what the quota leaves to posts."
+  }
+}
+
+run "a_small_quota_leaves_large_rooms_a_post_a_second" {
+  command = plan
+
+  variables {
+    quota  = { posts_per_second = 40, rooms = 0.01 }
+    shards = { count = 2 }
+  }
+
+  assert {
+    condition     = local.room_lane_posts_per_second == 1
+    error_message = "A lane without a rate would never post."
+  }
+}
+
+run "large_rooms_are_posted_by_workers_of_their_own" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      for name in ["post_message", "post_message-rooms"] : [
+        for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
+      ]
+    ]) == jsonencode([[local.shards[*].arn], [[local.queues["rooms"].arn]]])
+    error_message = "Neither worker may read the other's queues."
+  }
+}
+
+run "shares_out_of_bounds_are_refused" {
+  command = plan
+
+  variables {
+    session_share = 1.01
+    quota         = { rooms = 0.51 }
+  }
+
+  expect_failures = [var.session_share, var.quota]
+}
+
+run "shares_of_nothing_are_refused" {
+  command = plan
+
+  variables {
+    session_share = 0
+    quota         = { rooms = 0 }
+  }
+
+  expect_failures = [var.session_share, var.quota]
+}
+
+run "a_session_that_floods_can_be_ended_on_every_route" {
+  command = plan
+
+  assert {
+    condition = join(" ", sort([
+      for name, function in local.functions : name
+      if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
+    ])) == "connect default_route echo join_room reconcile send_message"
+    error_message = "Those who count a session's attempts must be able to end it, and few others."
   }
 }
 
@@ -355,11 +435,12 @@ run "what_the_design_does_not_allow_is_refused" {
 
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
+    messages_per_inbox       = 0
   }
 
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
-    var.message_lifetime_seconds, var.inbox_lifetime_seconds,
+    var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
   ]
 }
 
@@ -367,8 +448,17 @@ run "a_worker_may_send_back_what_is_left_of_a_chunk" {
   command = plan
 
   assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
     error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+}
+
+run "settle_may_send_back_outcomes_that_it_has_no_time_for" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
   }
 }
 
@@ -434,7 +524,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       Action    = "sts:AssumeRole"
       Principal = { AWS = "arn:aws:iam::222222222222:root" }
       Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test-post_message" }
+        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test/loudhailer-test-post_message" }
         StringEquals = { "sts:ExternalId" = "blue-1" }
       }
     }]
@@ -461,6 +551,7 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       output.subscribers.blue.region == "us-east-1"
       && output.subscribers.blue.account_id == "222222222222"
       && output.subscribers.blue.role.external_id == "blue-1"
+      && output.subscribers.blue.callback_endpoint == module.websocket_api.callback_endpoint
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
     )
     error_message = "It must be told where it works, as whom, and how fast."
@@ -477,7 +568,7 @@ run "every_queue_of_work_and_of_failures_has_its_alarm" {
 
   assert {
     condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "inbox", "outcome", "partition", "pooled", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
     ])
     error_message = "Every queue of work must be watched, each shard's and each silo's among them."
   }

@@ -32,6 +32,7 @@ variables {
   tables = {
     tenants    = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
     sessions   = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    places     = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
     broadcasts = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
   }
   package = {
@@ -68,6 +69,28 @@ run "session_api_reads_reports_and_writes_none" {
   }
 }
 
+run "a_sessions_id_must_be_a_secret" {
+  command = plan
+
+  assert {
+    condition     = local.shortest_session_id == 22
+    error_message = "Outside the environment local, session ids that can be guessed must be refused."
+  }
+}
+
+run "a_local_sessions_id_may_be_short" {
+  command = plan
+
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "local" }
+  }
+
+  assert {
+    condition     = local.shortest_session_id == 1
+    error_message = "Whoever tries things out may call sessions what they like."
+  }
+}
+
 run "tenants_cannot_be_listed_by_default" {
   command = plan
 
@@ -82,11 +105,17 @@ run "for_a_demonstration_tenants_can_be_listed" {
 
   variables {
     list_tenants = true
+    silo_tenants = ["gold"]
   }
 
   assert {
     condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
     error_message = "With list_tenants, session_api must be allowed to scan the tenants."
+  }
+
+  assert {
+    condition     = jsonencode(local.listed_silos) == jsonencode(["gold"])
+    error_message = "With list_tenants, session_api must know whose silos there are."
   }
 }
 

@@ -70,7 +70,7 @@ run "other_accounts_read_manifests_and_no_state" {
   }
 
   assert {
-    condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement[1] == {
+    condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement[3] == {
       Sid       = "AccountsReadReleases"
       Effect    = "Allow"
       Principal = { AWS = ["arn:aws:iam::222222222222:root", "arn:aws:iam::444444444444:root"] }
@@ -78,6 +78,36 @@ run "other_accounts_read_manifests_and_no_state" {
       Resource  = ["arn:aws:s3:::loudhailer-dev-222222222222/releases/*"]
     }
     error_message = "The accounts must be able to read below releases/, and nowhere else."
+  }
+}
+
+run "manifests_are_written_once_and_kept" {
+  command = plan
+
+  variables {
+    release_readers = { dev = { account_id = "222222222222" } }
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement[1] == {
+      Sid       = "WriteReleasesOnce"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:PutObject"
+      Resource  = ["arn:aws:s3:::loudhailer-dev-222222222222/releases/*"]
+      Condition = { Null = { "s3:if-none-match" = "true" } }
+    }
+    error_message = "Whoever writes a manifest must ask S3 to refuse it if there is one."
+  }
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this.policy).Statement[2] == {
+      Sid       = "KeepReleases"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+      Resource  = ["arn:aws:s3:::loudhailer-dev-222222222222/releases/*"]
+    }
+    error_message = "A manifest that could be deleted could be written anew."
   }
 }
 

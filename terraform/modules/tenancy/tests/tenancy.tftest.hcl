@@ -16,12 +16,14 @@ run "rows_have_the_keys_of_the_design" {
         sessions = aws_dynamodb_table.sessions
         limits   = aws_dynamodb_table.limits
         messages = aws_dynamodb_table.messages
+        places   = aws_dynamodb_table.places
       } : name => compact([table.hash_key, table.range_key])
       } == {
       tenants  = tolist(["tenantId"])
       sessions = tolist(["tenantId", "sessionId"])
       limits   = tolist(["key"])
       messages = tolist(["inbox", "messageId"])
+      places   = tolist(["tenantId", "place"])
     }
     error_message = "The keys must be those of the design."
   }
@@ -32,9 +34,10 @@ run "what_is_forgotten_has_a_time_to_live" {
 
   assert {
     condition = [
-      for table in [aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.messages] : table.ttl[0].attribute_name
-    ] == ["sessionTTL", "itemTTL", "expiresAt"]
-    error_message = "Sessions, limits and messages must expire."
+      for table in [aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.messages, aws_dynamodb_table.places] :
+      table.ttl[0].attribute_name
+    ] == ["sessionTTL", "itemTTL", "expiresAt", "expiresAt"]
+    error_message = "Sessions, limits, messages and places must expire."
   }
 }
 
@@ -66,6 +69,7 @@ run "tables_are_protected_from_deletion" {
     condition = alltrue([
       for table in [
         aws_dynamodb_table.tenants, aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.messages,
+        aws_dynamodb_table.places,
       ] : table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
     ])
     error_message = "Tables must be on demand and protected unless told otherwise."

@@ -39,14 +39,14 @@ variables {
   throttle   = { rate = 2000, burst = 1000 }
   authorizer = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
   routes = {
-    "$connect"    = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
-    "$disconnect" = { alias = { function_name = "disconnect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/disconnect" } }
+    "$connect" = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
     "$default" = {
       alias = { function_name = "default_route", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/default" }
       reply = true
     }
     joinroom = { alias = { function_name = "join_room", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/join" } }
   }
+  disconnect_queue = { queue_name = "loudhailer-test-disconnect", role_arn = "arn:aws:iam::111111111111:role/disconnect-sender" }
   queue_routes = {
     SiloSQS   = { queue_name = "loudhailer-test-silo-{tenantId}.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
     PooledSQS = { queue_name = "loudhailer-test-pooled.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
@@ -86,11 +86,10 @@ run "each_function_may_be_invoked_by_its_own_route_only" {
 
   assert {
     condition = { for key, permission in aws_lambda_permission.this : key => permission.source_arn } == {
-      authorizer    = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/authorizers/auth01"
-      "$connect"    = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/$connect"
-      "$disconnect" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/$disconnect"
-      "$default"    = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/$default"
-      joinroom      = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/joinroom"
+      authorizer = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/authorizers/auth01"
+      "$connect" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/$connect"
+      "$default" = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/$default"
+      joinroom   = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/joinroom"
     }
     error_message = "A permission must name its route exactly."
   }
@@ -177,13 +176,27 @@ run "locally_the_urls_are_the_stand_ins" {
   }
 }
 
-run "an_api_without_disconnect_is_refused" {
+run "the_end_of_a_connection_goes_straight_into_its_queue" {
+  command = plan
+
+  assert {
+    condition     = aws_apigatewayv2_integration.disconnect.integration_uri == "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-disconnect"
+    error_message = "No function may stand between: a crowd that ends together would take its concurrency."
+  }
+  assert {
+    condition     = aws_apigatewayv2_route.disconnect.route_key == "$disconnect"
+    error_message = "The route must be $disconnect."
+  }
+}
+
+run "a_function_behind_disconnect_is_refused" {
   command = plan
 
   variables {
     routes = {
-      "$connect" = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
-      "$default" = { alias = { function_name = "default_route", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/default" } }
+      "$connect"    = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
+      "$default"    = { alias = { function_name = "default_route", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/default" } }
+      "$disconnect" = { alias = { function_name = "disconnect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/disconnect" } }
     }
   }
 

@@ -77,7 +77,7 @@ run "the_hub_of_an_account_is_complete" {
   assert {
     condition = toset(keys(output.functions)) == toset([
       "accounting", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "post_message",
-      "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
+      "post_message-rooms", "presence", "publish", "query", "reconcile", "relay_message", "send_message", "session_api", "settle", "swarm",
     ])
     error_message = "The hub must have every function."
   }

@@ -36,6 +36,7 @@ mock_provider "aws" {
 variables {
   environment       = "dev"
   account_id        = "222222222222"
+  hub_account_id    = "222222222222"
   region            = "eu-central-1"
   prefix            = null
   github_repository = "example/loudhailer"
@@ -68,9 +69,10 @@ run "one_account_keeps_the_images_too" {
   command = plan
 
   variables {
-    environment = "production"
-    account_id  = "444444444444"
-    accounts    = { dev = { account_id = "222222222222" }, production = { account_id = "444444444444" } }
+    environment    = "production"
+    account_id     = "444444444444"
+    hub_account_id = "444444444444"
+    accounts       = { dev = { account_id = "222222222222" }, production = { account_id = "444444444444" } }
   }
 
   assert {
@@ -83,8 +85,9 @@ run "the_map_of_subscribers_can_be_given_as_it_is" {
   command = plan
 
   variables {
-    environment = "production"
-    account_id  = "444444444444"
+    environment    = "production"
+    account_id     = "444444444444"
+    hub_account_id = "444444444444"
     accounts = {
       production = { account_id = "444444444444" }
       canary     = { account_id = "555555555555", external_id = "canary-0123456789", shards = [0] }
@@ -124,11 +127,111 @@ run "what_has_a_name_is_changed_by_its_prefix_alone" {
   }
   assert {
     condition = alltrue([
-      for name in ["alarm", "event_rule", "function", "function_log", "gateway_log", "queue", "role", "table", "topic"] :
+      for name in ["alarm", "event_rule", "function", "function_log", "gateway_log", "queue", "table", "topic"] :
       endswith(local.named[name], "loudhailer-dev-*") && strcontains(local.named[name], ":222222222222:")
     ])
     error_message = "ARNs must be of this account, and begin with the deployment's prefix."
   }
+}
+
+run "roles_are_made_changed_and_passed_on_in_the_path_of_the_deployment_alone" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for statement in local.write_deployment : statement.resources == ["arn:aws:iam::222222222222:role/loudhailer-dev/*"]
+      if anytrue([for action in statement.actions : startswith(action, "iam:")])
+    ])
+    error_message = "Whatever changes or passes on a role must be limited to role/<prefix>/*: others may bear the prefix, too."
+  }
+}
+
+run "a_prefix_that_is_the_path_of_cis_own_roles_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "ci"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+run "each_account_keeps_to_the_state_and_the_history_of_its_own_stack" {
+  command = plan
+
+  assert {
+    condition = toset(flatten(concat(values(local.read_state)[*].resources, values(local.write_state)[*].resources))) == toset([
+      "arn:aws:s3:::loudhailer-dev-222222222222", "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate",
+      "arn:aws:s3:::loudhailer-dev-222222222222/hub.tfstate.tflock",
+      "arn:aws:s3:::loudhailer-dev-222222222222/history/hub.json", local.releases,
+    ])
+    error_message = "The hub's account must open the hub's state and history, and no other object."
+  }
+}
+
+run "a_subscribers_account_keeps_to_the_state_and_the_history_of_its_own_stack" {
+  command = plan
+
+  variables {
+    account_id = "555555555555"
+  }
+
+  assert {
+    condition = alltrue([
+      for resource in flatten([local.read_state.ReadState.resources, local.write_state.WriteState.resources]) :
+      endswith(resource, "/subscriber.tfstate")
+    ])
+    error_message = "A subscriber's account must open the subscriber's state, and no other."
+  }
+  assert {
+    condition     = endswith(one(local.write_state.WriteHistory.resources), "/history/subscriber.json")
+    error_message = "A subscriber's account must write the subscriber's history, and no other."
+  }
+}
+
+run "a_hubs_functions_reach_their_own_account_alone" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for resource in flatten(values(local.boundary)[*].resources) : resource == "*" || strcontains(resource, ":222222222222:")
+    ])
+    error_message = "Every ARN of the boundary must name the account."
+  }
+}
+
+run "a_subscribers_functions_reach_their_own_account_and_the_shards_and_roles_for_them_in_the_hubs" {
+  command = plan
+
+  variables {
+    account_id = "555555555555"
+  }
+
+  assert {
+    condition = [
+      for resource in flatten(values(local.boundary)[*].resources) : resource if resource != "*" && !strcontains(resource, ":555555555555:")
+      ] == [
+      "arn:aws:sqs:eu-central-1:222222222222:loudhailer-dev-shard-*",
+      "arn:aws:iam::222222222222:role/loudhailer-dev/loudhailer-dev-subscriber-*",
+    ]
+    error_message = "The boundary must name its own account, and of the hub's what is for subscribers."
+  }
+  assert {
+    condition = [
+      for sid, statement in local.boundary : sid if contains(statement.resources, "*")
+    ] == ["Logs", "Traces"]
+    error_message = "Only API Gateway's logs and X-Ray, which knows no resource, may stand for all."
+  }
+}
+
+run "an_account_of_a_hub_with_11_digits_is_refused" {
+  command = plan
+
+  variables {
+    hub_account_id = "22222222222"
+  }
+
+  expect_failures = [var.hub_account_id]
 }
 
 run "no_role_is_made_or_given_rights_without_the_boundary" {
@@ -194,9 +297,10 @@ run "an_account_that_pulls_with_an_id_of_11_digits_is_refused" {
   command = plan
 
   variables {
-    environment = "production"
-    account_id  = "444444444444"
-    accounts    = { dev = { account_id = "22222222222" } }
+    environment    = "production"
+    account_id     = "444444444444"
+    hub_account_id = "444444444444"
+    accounts       = { dev = { account_id = "22222222222" } }
   }
 
   expect_failures = [var.accounts]
@@ -216,8 +320,9 @@ run "images_without_an_account_that_pulls_are_refused" {
   command = plan
 
   variables {
-    environment = "production"
-    account_id  = "444444444444"
+    environment    = "production"
+    account_id     = "444444444444"
+    hub_account_id = "444444444444"
   }
 
   expect_failures = [var.accounts]

@@ -20,7 +20,7 @@ variables {
     environment = "dev"
     region      = "us-east-1"
     account_id  = "222222222222"
-    role        = { arn = "arn:aws:iam::111111111111:role/loudhailer-dev-subscriber-blue", external_id = "blue-1" }
+    role        = { arn = "arn:aws:iam::111111111111:role/loudhailer-dev/loudhailer-dev-subscriber-blue", external_id = "blue-1" }
     shards = {
       shard-0 = {
         url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-shard-0"
@@ -31,6 +31,7 @@ variables {
         arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-dev-shard-2"
       }
     }
+    callback_endpoint     = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
     outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
     dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
     lane_posts_per_second = 1633
@@ -155,6 +156,7 @@ run "what_the_hub_does_not_say_is_refused" {
       account_id            = "22222222222"
       role                  = { arn = "loudhailer-dev-subscriber-blue", external_id = "blue-1" }
       shards                = {}
+      callback_endpoint     = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com.attacker.example/live"
       outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
       dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
       lane_posts_per_second = 1633

@@ -1,0 +1,28 @@
+"""What is kept of the places that are taken.
+
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from loudhailer.ids import TenantId
+
+
+class PlaceStore(Protocol):
+    """How many places are taken, by the tenant and the name of what has them."""
+
+    def take(self, tenant: TenantId, name: str, maximum: int, *, expires_at: int) -> bool:
+        """Takes one more place if fewer than the maximum are taken, and keeps the row until then; whether it did."""
+
+    def claim_count(self, tenant: TenantId, name: str, *, now: int, every: int) -> int | None:
+        """How many places are taken, for the one who is to count the rows; None if somebody did `every` seconds ago."""
+
+    def correct(self, tenant: TenantId, name: str, *, seen: int, counted: int) -> None:
+        """Takes the count for what is taken, unless more places were taken since that was seen."""
+
+    def names(self, tenant: TenantId) -> list[str]:
+        """The names of all that has places of the tenant's, read consistently."""
+
+    def delete(self, tenant: TenantId, names: Collection[str]) -> None:
+        """Deletes the rows; those that are not there are fine."""

@@ -1,0 +1,56 @@
+"""A session's attempts are counted before anything else is done for them, and a session that floods is ended.
+
+The session is counted first, and what is too much for it counts for nobody else: no session uses up its tenant's minute
+with what it is refused. Of what its tenant may do in a minute a session gets a share at most, see `share_of`.
+
+Ten times over its limit the session is deleted. The stream of the sessions has `end_session` close its connections.
+"""
+
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.observability import count, logger
+from loudhailer.tenancy.model import MinuteCounter
+from loudhailer.tenancy.port import LimitStore, SessionStore
+
+FLOOD = 10
+"""A session is ended when it has tried more than so many times its limit in a minute."""
+
+_REMEMBERED = 1_000
+
+
+class Attempts:
+    """Counts the attempts of one tenant's sessions."""
+
+    def __init__(self, sessions: SessionStore, limits: LimitStore) -> None:
+        self._sessions = sessions
+        self._limits = limits
+        self._flooded: set[str] = set()
+
+    def count(
+        self, tenant: TenantId, session: SessionId, counter: MinuteCounter, *, limit: int, now: int, times: int = 1
+    ) -> int:
+        """Counts so many attempts of the session in the minute of `now`; how many there are in it by now, or more.
+
+        Past FLOOD times the limit the session is ended. Then it costs this environment no write any more: for the rest
+        of the minute it is told a number that is past it.
+
+        Raises:
+            TransientError: they may be counted or not; or the session floods and may be ended or not.
+        """
+        key = counter.key(now)
+        if key in self._flooded:
+            return FLOOD * limit + times
+        counted = self._limits.count_in_minute(counter, now, times)
+        if counted > FLOOD * limit:
+            self._end(tenant, session, counted)
+            self._remember(key)
+        return counted
+
+    def _end(self, tenant: TenantId, session: SessionId, counted: int) -> None:
+        if self._sessions.delete(tenant, session):
+            count("SessionFlooded")
+            logger.warning("a session that floods is ended", tenant_id=tenant, attempts=counted)
+
+    def _remember(self, key: str) -> None:
+        if len(self._flooded) >= _REMEMBERED:
+            self._flooded.clear()
+        self._flooded.add(key)

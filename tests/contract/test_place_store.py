@@ -1,0 +1,104 @@
+"""What `PlaceStore` promises, kept by the twin and by DynamoDB; and what is built on it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loudhailer.ids import PlayerId, TenantId
+from loudhailer.places.dynamodb import DynamoPlaceStore
+from loudhailer.places.memory import MemoryPlaceStore
+from loudhailer.places.model import inbox_of, player_of, sessions_of, take_place
+from loudhailer.places.port import PlaceStore
+
+ACME, OTHER = TenantId("acme"), TenantId("acme-2")
+HOLDER = inbox_of(ACME, PlayerId("ann"))
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> PlaceStore:
+    """Each of the stores, empty."""
+    if request.param == "memory":
+        return MemoryPlaceStore()
+    return DynamoPlaceStore(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("places"))
+
+
+def take(store: PlaceStore, rows: int, now: int, maximum: int = 3) -> bool:
+    """Whether there is a place where there are so many rows."""
+    return take_place(store, HOLDER, maximum, count=lambda: rows, now=now, expires_at=now + 100)
+
+
+def test_places_are_taken_up_to_the_maximum(store: PlaceStore) -> None:
+    """Each name, and each tenant, has its own; none at all is a maximum too."""
+    assert [store.take(ACME, "sessions", 2, expires_at=9) for _ in range(3)] == [True, True, False]
+    assert store.take(ACME, "inbox#ann", 2, expires_at=9)
+    assert store.take(OTHER, "sessions", 2, expires_at=9)
+    assert not store.take(OTHER, "none", 0, expires_at=9)
+
+
+def test_of_two_hundred_at_once_exactly_the_maximum_get_a_place(store: PlaceStore) -> None:
+    """Whoever comes when all are taken is refused."""
+    with ThreadPoolExecutor(16) as pool:
+        taken = pool.map(lambda _: store.take(ACME, "sessions", 20, expires_at=9), range(200))
+    assert sum(taken) == 20
+
+
+def test_rows_are_counted_by_one_and_not_again_for_a_while(store: PlaceStore) -> None:
+    """Where no place was ever taken there is nothing to count."""
+    assert store.claim_count(ACME, "sessions", now=100, every=10) is None
+    store.take(ACME, "sessions", 5, expires_at=9)
+    assert [store.claim_count(ACME, "sessions", now=now, every=10) for now in (100, 100, 109, 110)] == [
+        1,
+        None,
+        None,
+        1,
+    ]
+
+
+def test_a_count_takes_the_place_of_what_was_taken_when_it_began(store: PlaceStore) -> None:
+    """A place that was taken meanwhile is not lost."""
+    for _ in range(3):
+        store.take(ACME, "sessions", 3, expires_at=9)
+    store.correct(ACME, "sessions", seen=2, counted=0)
+    assert not store.take(ACME, "sessions", 3, expires_at=9)
+    store.correct(ACME, "sessions", seen=3, counted=2)
+    assert [store.take(ACME, "sessions", 3, expires_at=9) for _ in range(2)] == [True, False]
+    store.correct(ACME, "unknown", seen=0, counted=2)
+    assert store.names(ACME) == ["sessions"]
+
+
+def test_the_places_of_a_tenant_are_found_and_deleted(store: PlaceStore) -> None:
+    """Nobody else's are."""
+    for tenant, name in ((ACME, "sessions"), (ACME, HOLDER.name), (OTHER, "sessions")):
+        store.take(tenant, name, 1, expires_at=9)
+    assert sorted(store.names(ACME)) == [HOLDER.name, "sessions"]
+    store.delete(ACME, [HOLDER.name, "sessions", "unknown"])
+    assert (store.names(ACME), store.names(OTHER)) == ([], ["sessions"])
+    assert store.take(ACME, "sessions", 1, expires_at=9)
+
+
+def test_what_went_makes_room_once_it_is_counted(store: PlaceStore) -> None:
+    """Nobody gives a place back: rows go by a TTL too."""
+    assert [take(store, rows, now=100) for rows in range(3)] == [True, True, True]
+    assert take(store, rows=1, now=101)
+    assert take(store, rows=2, now=101)
+    assert not take(store, rows=0, now=102)
+    assert take(store, rows=0, now=111)
+
+
+def test_a_full_holder_is_counted_once_however_many_ask(store: PlaceStore) -> None:
+    """A refusal costs two writes, and no count of all its rows."""
+    counts: list[int] = []
+
+    def count() -> int:
+        counts.append(1)
+        return 3
+
+    for now in (*[100] * 20, 109, 110):
+        take_place(store, HOLDER, 3, count=count, now=now, expires_at=now + 100)
+    assert len(counts) == 2
+
+
+def test_an_inbox_is_named_after_its_player() -> None:
+    """And what is no inbox after none."""
+    assert player_of(HOLDER.name) == "ann"
+    assert player_of(sessions_of(ACME).name) is None

@@ -1,0 +1,108 @@
+"""`SentStore`: the twin and DynamoDB remember what clients may send again."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loudhailer.conversation.dynamodb import DynamoSentStore
+from loudhailer.conversation.memory import MemorySentStore
+from loudhailer.conversation.model import Attempt, Progress, Sent
+from loudhailer.conversation.port import SentStore
+from loudhailer.ids import ClientMessageId, TenantId
+
+NOW = 1_780_000_000
+FIRST = Attempt(TenantId("acme"), "player 1", ClientMessageId("m1"), "a" * 64, "r1=", NOW * 1_000)
+AGAIN = replace(FIRST, request_id="r2=", received_at=NOW * 1_000 + 500)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> SentStore:
+    """Each of the stores, empty."""
+    if request.param == "memory":
+        return MemorySentStore()
+    client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("limits")
+    return DynamoSentStore(client, table)
+
+
+def sent(progress: Progress, first: Attempt = FIRST) -> Sent:
+    """What is known of a message."""
+    return Sent(progress, first.content_hash, first.request_id, first.received_at)
+
+
+def test_the_first_attempt_is_to_carry_the_message_out(store: SentStore) -> None:
+    """Another one meanwhile is not."""
+    assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
+    assert store.begin(AGAIN, now=NOW + 14) == sent(Progress.AT_WORK)
+
+
+def test_the_same_request_again_is_the_same_attempt(store: SentStore) -> None:
+    """The SDK repeats a write whose answer was lost."""
+    assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
+    assert store.begin(FIRST, now=NOW) == sent(Progress.OPEN)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.AT_WORK)
+
+
+def test_what_is_finished_is_accepted(store: SentStore) -> None:
+    """For an hour, and as the first attempt came."""
+    store.begin(FIRST, now=NOW)
+    store.finish(FIRST)
+    assert store.begin(AGAIN, now=NOW + 1) == sent(Progress.ACCEPTED)
+    assert store.begin(AGAIN, now=NOW + 3_599) == sent(Progress.ACCEPTED)
+
+
+def test_an_hour_later_the_id_is_free(store: SentStore) -> None:
+    """Whether or not DynamoDB has got round to the row, finished or not."""
+    store.begin(FIRST, now=NOW)
+    store.finish(FIRST)
+    other = replace(AGAIN, content_hash="b" * 64)
+    assert store.begin(other, now=NOW + 3_600) == sent(Progress.OPEN, other)
+    assert store.begin(FIRST, now=NOW + 3_601) == sent(Progress.AT_WORK, other)
+
+
+def test_an_attempt_that_died_is_taken_over_by_one(store: SentStore) -> None:
+    """After the time that a function may take; the time and the request stay those of the first attempt."""
+    store.begin(FIRST, now=NOW)
+    assert store.begin(AGAIN, now=NOW + 15) == sent(Progress.OPEN)
+    assert store.begin(replace(AGAIN, request_id="r3="), now=NOW + 16) == sent(Progress.AT_WORK)
+    store.finish(AGAIN)
+    assert store.begin(FIRST, now=NOW + 17) == sent(Progress.ACCEPTED)
+
+
+def test_a_released_message_is_open_at_once(store: SentStore) -> None:
+    """As of its first attempt; what is accepted stays so."""
+    store.begin(FIRST, now=NOW)
+    store.release(FIRST)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.OPEN)
+    store.finish(AGAIN)
+    store.release(AGAIN)
+    assert store.begin(AGAIN, now=NOW + 1) == sent(Progress.ACCEPTED)
+
+
+def test_other_content_takes_nothing_over(store: SentStore) -> None:
+    """Its sender is told that the id was used."""
+    store.begin(FIRST, now=NOW)
+    other = replace(AGAIN, content_hash="b" * 64)
+    assert store.begin(other, now=NOW + 20) == sent(Progress.AT_WORK)
+    assert store.begin(AGAIN, now=NOW + 20) == sent(Progress.OPEN)
+    store.finish(AGAIN)
+    assert store.begin(other, now=NOW + 21) == sent(Progress.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"tenant_id": TenantId("acme2")}, {"sender": "player 2"}, {"client_message_id": ClientMessageId("m2")}],
+    ids=["tenant", "sender", "id"],
+)
+def test_another_senders_ids_are_other_ids(store: SentStore, other: dict[str, Any]) -> None:
+    """And so are another tenant's, and another id."""
+    theirs = replace(FIRST, **other)
+    store.begin(FIRST, now=NOW)
+    assert store.begin(theirs, now=NOW) == sent(Progress.OPEN, theirs)
+
+
+def test_finishing_what_is_not_there_is_fine(store: SentStore) -> None:
+    """The row may have expired meanwhile, and none is made."""
+    store.finish(FIRST)
+    assert store.begin(AGAIN, now=NOW) == sent(Progress.OPEN, AGAIN)

@@ -1,0 +1,96 @@
+"""A session's attempts, and its end when it floods."""
+
+from collections import Counter
+
+import pytest
+
+from loudhailer.errors import TransientError
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.tenancy.attempts import Attempts
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
+from loudhailer.tenancy.model import frames_of_session, share_of
+
+ACME, S1 = TenantId("acme"), SessionId("s1")
+NOW = 960
+FRAMES = frames_of_session(ACME, S1)
+
+
+class World:
+    """A session, and attempts that are counted for it."""
+
+    def __init__(self) -> None:
+        self.sessions, self.limits = MemorySessionStore(), MemoryLimitStore()
+        self.sessions.renew(ACME, S1, player=None, expires_at=NOW + 300, now=NOW)
+        self.attempts = Attempts(self.sessions, self.limits)
+
+    def count(self, times: int = 1, now: int = NOW) -> int:
+        """Counts attempts; a flood is more than ten times two."""
+        return self.attempts.count(ACME, S1, FRAMES, limit=2, now=now, times=times)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session stands."""
+        return self.sessions.get(ACME, S1) is not None
+
+
+@pytest.fixture
+def world() -> World:
+    """No attempt yet."""
+    return World()
+
+
+def test_attempts_are_told_how_many_they_are(world: World) -> None:
+    """By the minute; up to ten times the limit the session stands."""
+    assert [world.count() for _ in range(3)] == [1, 2, 3]
+    assert world.count(17) == 20
+    assert world.is_open
+    assert world.count(now=NOW + 60) == 1
+
+
+def test_a_session_that_floods_is_ended_once(world: World, counted: Counter[str]) -> None:
+    """Another environment finds it gone, and does not count it again."""
+    other = Attempts(world.sessions, world.limits)
+    assert world.count(21) == 21
+    assert not world.is_open
+    assert other.count(ACME, S1, FRAMES, limit=2, now=NOW) == 22
+    assert counted["SessionFlooded"] == 1
+
+
+def test_a_session_that_is_ended_costs_no_write_any_more(world: World) -> None:
+    """This environment remembers it until the minute is over; any number it tells is past the flood."""
+    world.count(21)
+    assert (world.count(), world.count(5)) == (21, 25)
+    assert world.limits.minutes == {FRAMES.key(NOW): 21}
+    assert world.count(now=NOW + 60) == 1
+
+
+def test_a_session_that_could_not_be_ended_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is remembered before it is done."""
+
+    def fail(*_: object) -> bool:
+        raise TransientError("a transaction is at work on the row")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.sessions, "delete", fail)
+        with pytest.raises(TransientError):
+            world.count(21)
+    assert world.is_open
+    assert world.count() == 22
+    assert not world.is_open
+
+
+def test_an_environment_remembers_a_thousand_floods(world: World) -> None:
+    """Its memory is bounded; what it has forgotten is counted again."""
+    first = SessionId("x0")
+    for number in range(1_000):
+        session = SessionId(f"x{number}")
+        world.attempts.count(ACME, session, frames_of_session(ACME, session), limit=1, now=NOW, times=11)
+    assert world.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 11
+    world.count(21)
+    assert world.attempts.count(ACME, first, frames_of_session(ACME, first), limit=1, now=NOW) == 12
+
+
+@pytest.mark.parametrize(("limit", "share", "most"), [(60, 0.25, 15), (10, 0.25, 2), (1, 0.01, 1), (7, 1.0, 7)])
+def test_a_share_is_a_whole_number_and_one_at_least(limit: int, share: float, most: int) -> None:
+    """A tenant with a small limit must not lock out all of its sessions."""
+    assert share_of(limit, share) == most

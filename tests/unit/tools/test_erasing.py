@@ -1,0 +1,208 @@
+"""A tenant is erased with all that it has, however often that is interrupted, and nobody else loses anything."""
+
+from dataclasses import replace
+
+import pytest
+
+from loudhailer import codec
+from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.conversation.memory import MemoryInboxStore
+from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, tenant_of
+from loudhailer.places.memory import MemoryPlaceStore
+from loudhailer.places.model import inbox_of, sessions_of
+from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
+from loudhailer.tenancy.model import Session, Tombstone
+from tools.errors import OperatorError
+from tools.operations.erasing import QUIET_SECONDS, Erasing, Stores
+from tools.operations.tenants import REUSE_SECONDS, SAMPLE_TENANTS, TenantChange, put
+
+ACME, OTHER = TenantId("acme"), TenantId("acme-2")
+ANN = PlayerId("ann")
+NOW = 1_000
+
+
+class World:
+    """Two tenants alike, in twins; `end_session` and `accounting` do their work while the command waits."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+        self.tenants = MemoryTenantStore(*(replace(SAMPLE_TENANTS[0], tenant_id=tenant) for tenant in (ACME, OTHER)))
+        self.sessions, self.connections = MemorySessionStore(), MemoryConnectionStore()
+        self.partitions, self.places = MemoryPartitionStore(), MemoryPlaceStore()
+        self.inboxes, self.limits = MemoryInboxStore(), MemoryLimitStore()
+        self.closed: list[ConnectionKey] = []
+        self.accounting_runs = True
+        self.sessions_end = True
+        for tenant in (ACME, OTHER):
+            self.fill(tenant)
+
+    def fill(self, tenant: TenantId) -> None:
+        """Three sessions with two connections each, in two partitions, and messages to a player who is not there."""
+        self.partitions.open(nth_partition(tenant, number) for number in range(2))
+        for number in range(3):
+            name = SessionId(f"s{number}")
+            keys = [self.connect(tenant, f"{number}{letter}", name) for letter in "ab"]
+            self.sessions.rows[tenant, name] = Session(tenant, name, NOW + 100, ANN, frozenset(keys))
+        self.send(tenant, 250)
+        self.places.take(tenant, sessions_of(tenant).name, 9, expires_at=NOW)
+
+    def connect(self, tenant: TenantId, name: str, session: SessionId) -> ConnectionKey:
+        """A connection that is reserved, and counted."""
+        key = ConnectionKey(nth_partition(tenant, len(name) % 2), ConnectionId(name))
+        self.connections.rows[key] = Connection(key, session, NOW, NOW + 7_500, ANN)
+        self.limits.reserve(tenant, 99)
+        self.count(key.partition, 1)
+        return key
+
+    def send(self, tenant: TenantId, messages: int, first: int = 0) -> None:
+        """Messages that wait in the player's inbox."""
+        self.places.take(tenant, inbox_of(tenant, ANN).name, 9_999, expires_at=NOW)
+        for number in range(first, first + messages):
+            name = message_id(number, "r")
+            self.inboxes.put(DirectMessage(Inbox(tenant, ANN), name, codec.json_text("hello"), ANN, number, NOW + 600))
+
+    def count(self, partition: Partition, delta: int) -> None:
+        """What `accounting` does."""
+        row = self.partitions.rows[partition]
+        self.partitions.rows[partition] = replace(row, count=row.count + delta)
+
+    def pause(self, seconds: float) -> None:
+        """Lets time pass for everybody."""
+        self.now += seconds
+        in_sessions = {key for session in self.sessions.rows.values() for key in session.connections}
+        loose = ConnectionId("loose")
+        for key in [key for key in self.connections.rows if key not in in_sessions and key.connection_id != loose]:
+            if self.sessions_end:
+                self.connections.delete(key)
+        if self.accounting_runs:
+            for partition, row in self.partitions.rows.items():
+                gone = row.count - self.connections.size(partition)
+                self.limits.release(tenant_of(partition), gone)
+                self.count(partition, -gone)
+
+    def erase(self) -> Erasing:
+        """Runs the command; what it did."""
+        stores = Stores(
+            tenants=self.tenants,
+            sessions=self.sessions,
+            connections=self.connections,
+            partitions=self.partitions,
+            places=self.places,
+            inboxes=self.inboxes,
+            limits=self.limits,
+            close=self.closed.append,
+        )
+        erasing = Erasing(stores, ACME, clock=lambda: self.now, pause=self.pause)
+        erasing()
+        return erasing
+
+    def rows(self, tenant: TenantId) -> list[object]:
+        """All that the tenant has but its partitions."""
+        return [
+            *(key for key in self.sessions.rows if key[0] == tenant),
+            *(key for key in self.connections.rows if tenant_of(key.partition) == tenant),
+            *(key for key in self.inboxes.rows if key[0].tenant_id == tenant),
+            *self.places.names(tenant),
+            *(key for key in self.limits.rows if key == tenant),
+            *(key for key in self.tenants.rows if key == tenant),
+        ]
+
+
+@pytest.fixture
+def world() -> World:
+    """Two tenants, filled."""
+    return World()
+
+
+def test_all_that_a_tenant_has_is_erased(world: World) -> None:
+    """It is reported by kind; its partitions are retired, and another tenant keeps all."""
+    others = world.rows(OTHER)
+    erased = world.erase().erased
+    assert erased == {"sessions": 3, "connections": 6, "messages": 250, "partitions": 2}
+    assert world.rows(ACME) == []
+    assert all(row.retired_at and not row.count for row in world.partitions.of_tenant(ACME))
+    assert world.rows(OTHER) == others
+    assert not any(row.retired_at for row in world.partitions.of_tenant(OTHER))
+    assert world.tenants.tombstones() == [Tombstone(ACME, int(world.now))]
+
+
+def test_a_connection_that_no_session_knows_is_closed(world: World) -> None:
+    """Nor is `end_session` needed for the others, if it stands still."""
+    loose = world.connect(ACME, "loose", SessionId("none"))
+    assert world.erase().erased["connections"] == 7
+    assert world.closed == [loose]
+
+
+def test_connections_that_are_not_closed_in_time_are_closed_by_the_command(world: World) -> None:
+    """It does not wait for ever."""
+    world.sessions_end = False
+    world.erase()
+    assert len(world.closed) == 6
+    assert world.rows(ACME) == []
+
+
+def test_an_interrupted_command_goes_on_where_it_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile the tenant is none, and cannot be put."""
+    with monkeypatch.context() as crash:
+        crash.setattr(world.inboxes, "down", True)  # the twin's switch
+        with pytest.raises(TransientError):
+            world.erase()
+    assert world.tenants.get(ACME) is None
+    assert world.sessions.count(ACME, NOW) == 0
+    with pytest.raises(OperatorError, match="is being erased") as caught:
+        put(world.tenants, TenantChange(), ACME, now=world.now, at_once=True)
+    assert caught.value.remedy == "Complete that with `loudhailer tenant delete acme`."
+    assert world.erase().erased["messages"] == 250
+    assert world.rows(ACME) == []
+
+
+def test_what_comes_late_is_erased_too(world: World) -> None:
+    """A message that was on its way has the command look through everything once more."""
+    pause, waits = world.pause, 0
+
+    def late(seconds: float) -> None:
+        nonlocal waits
+        pause(seconds)
+        if seconds == QUIET_SECONDS:
+            waits += 1
+            if waits == 1:
+                world.send(ACME, 2, first=900)
+
+    world.pause = late  # type: ignore[method-assign]  # something happens meanwhile
+    assert world.erase().erased["messages"] == 252
+    assert (waits, world.rows(ACME)) == (2, [])
+
+
+def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(world: World) -> None:
+    """The command says what to do, and is done with the rest when it is run again."""
+    world.accounting_runs = False
+    with pytest.raises(OperatorError, match="not all of its connections are counted as gone") as caught:
+        world.erase()
+    assert "run this again" in (caught.value.remedy or "")
+    assert world.tenants.tombstones() == [Tombstone(ACME, None)]
+    world.accounting_runs = True
+    world.erase()
+    assert world.rows(ACME) == []
+
+
+def test_an_unknown_tenant_is_not_erased(world: World) -> None:
+    """Nor is one that was."""
+    world.erase()
+    with pytest.raises(OperatorError, match="There is no tenant acme"):
+        world.erase()
+
+
+def test_the_id_of_an_erased_tenant_rests_a_while(world: World) -> None:
+    """The sentence says how long; then it starts with nothing. Who is in a hurry can have it at once."""
+    world.erase()
+    with pytest.raises(OperatorError, match="broadcasts to it may still be on their way") as caught:
+        put(world.tenants, TenantChange(), ACME, now=world.now + 1, at_once=False)
+    assert caught.value.remedy == f"Wait {REUSE_SECONDS - 1} s, choose another id, or use this one with --at-once."
+    put(world.tenants, TenantChange(tenant_connections=77), ACME, now=world.now + REUSE_SECONDS + 1, at_once=False)
+    assert world.rows(ACME) == [ACME]
+    world.erase()
+    put(world.tenants, TenantChange(), ACME, now=world.now, at_once=True)
+    assert world.rows(ACME) == [ACME]

@@ -1,0 +1,73 @@
+"""How every command of the operator ends: with its result, or with a sentence and an exit code, never a traceback."""
+
+import errno
+import os
+import signal
+import sys
+from typing import Any
+
+import aiohttp
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from typer.core import TyperGroup
+
+from loudhailer.errors import InvalidFieldError, LoudhailerError
+from tools.client.http import ApiError
+from tools.console import Terminal
+from tools.errors import OperatorError, of_the_system
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+class Commands(TyperGroup):
+    """The commands; whatever ends one of them becomes a sentence and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments, and run the command that they name."""
+        try:
+            given = kwargs.get("args", args[0] if args else None)
+            for number, argument in enumerate(sys.argv[1:] if given is None else given, 1):
+                require_text(f"Argument {number}", argument)
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                sys.stdout.flush()
+        except OperatorError as error:
+            Terminal().fail(error)
+        except OSError as error:
+            if error.errno != errno.EPIPE:  # else whoever read the output has enough of it
+                Terminal().fail(of_the_system(error))
+            _give_up_output()
+        sys.exit(1)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # Typer's context is click's
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OperatorError as error:
+            Terminal().fail(error)
+        except InvalidFieldError as error:
+            Terminal().fail(OperatorError(f"{error}."))
+        except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
+            Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
+        except KeyboardInterrupt:
+            Terminal().say("Interrupted.")
+            raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(1)
+
+
+def _give_up_output() -> None:
+    """If what was shown cannot be written, let the end of the process not try it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the process
+
+
+def require_text(name: str, text: str) -> None:
+    """OperatorError if the text has bytes that are no UTF-8: Python carries them, but not AWS, JSON and Terraform."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(text).decode(errors="backslashreplace")
+        raise OperatorError(f"{name} is not text in UTF-8: {shown}", "Write it in UTF-8.") from error

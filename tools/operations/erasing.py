@@ -1,0 +1,198 @@
+"""Erase a tenant: its sessions and connections, its inboxes, what it has used of its limits, and then itself.
+
+From the first moment the tenant is none for every function, and each step may be done again: who runs it once more
+after it was interrupted goes on where it stopped. Sessions are ended a hundred at a time, and the next ones when the
+connections of those are gone, so that nobody else's sessions wait behind them in the stream.
+
+Something may be on its way that was let in before: a session, a message. So everything is looked through once more when
+no function can be at work any more that began before all was gone.
+
+Of the partitions only the connections' counts are the tenant's, and those are 0 in the end: the rows are retired, and
+`reconcile` removes them. A broadcast's rows are the publisher's, and expire within a week.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.conversation.model import Inbox
+from loudhailer.places.model import player_of
+from tools.errors import OperatorError
+from tools.operations.deployment import Deployment
+
+if TYPE_CHECKING:
+    from loudhailer.connections.port import ConnectionStore, PartitionStore
+    from loudhailer.conversation.port import InboxStore
+    from loudhailer.ids import TenantId
+    from loudhailer.places.port import PlaceStore
+    from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+
+QUIET_SECONDS = 10.0
+"""The longest timeout of the functions that make sessions, connections or messages."""
+
+_SESSIONS_AT_ONCE = 100
+_MESSAGES_AT_ONCE = 100
+_CLOSING_SECONDS = 15.0
+_COUNTING_SECONDS = 60.0
+_POLL_SECONDS = 0.25
+_PARALLEL = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """All that a tenant has rows in; `close` closes a connection, and is not troubled if it is closed."""
+
+    tenants: "TenantStore"
+    sessions: "SessionStore"
+    connections: "ConnectionStore"
+    partitions: "PartitionStore"
+    places: "PlaceStore"
+    inboxes: "InboxStore"
+    limits: "LimitStore"
+    close: Callable[[ConnectionKey], None]
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "Stores":
+        """Those of a deployment."""
+        gateway = deployment.gateway
+
+        def close(key: ConnectionKey) -> None:
+            try:
+                gateway.delete_connection(ConnectionId=key.connection_id)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "GoneException":
+                    raise
+
+        return cls(
+            tenants=deployment.tenants,
+            sessions=deployment.sessions,
+            connections=deployment.connections,
+            partitions=deployment.partitions,
+            places=deployment.places,
+            inboxes=deployment.inboxes,
+            limits=deployment.limits,
+            close=close,
+        )
+
+
+@dataclass
+class Erasing:
+    """Erases one tenant.
+
+    Attributes:
+        stores: where it has rows.
+        tenant: the tenant.
+        progressed: is told how much was erased so far, and of what.
+        quiet_seconds: how long a function may be at work that was let in before.
+        erased: how many of each kind are gone.
+    """
+
+    stores: Stores
+    tenant: "TenantId"
+    progressed: Callable[[int, str], None] = lambda _done, _kind: None
+    quiet_seconds: float = QUIET_SECONDS
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+    erased: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self) -> None:
+        """Erase it all.
+
+        Raises:
+            OperatorError: there is no such tenant; or something is left, and the command is to be run again.
+        """
+        if not self.stores.tenants.begin_erasing(self.tenant):
+            raise OperatorError(f"There is no tenant {self.tenant}.", "See `loudhailer tenant list`.")
+        self._look_through()
+        while True:
+            self._await_counted()
+            self.progressed(self.erased.total(), "waiting for what is on its way")
+            self.pause(self.quiet_seconds)
+            if not self._look_through():
+                break
+        self._await_counted()
+        self._retire()
+        self.stores.limits.forget(self.tenant)
+        self.stores.tenants.end_erasing(self.tenant, int(self.clock()))
+
+    def _look_through(self) -> int:
+        """Erase sessions, connections and messages; how many there were."""
+        before = self.erased.total()
+        self._end_sessions()
+        self._close_connections()
+        self._empty_inboxes()
+        return self.erased.total() - before
+
+    def _end_sessions(self) -> None:
+        for page in self.stores.sessions.of_tenant(self.tenant):
+            for sessions in batched(page, _SESSIONS_AT_ONCE, strict=False):
+                for session in sessions:
+                    if self.stores.sessions.delete(self.tenant, session.session_id):
+                        self._note("sessions")
+                self._await_closed({key for session in sessions for key in session.connections})
+
+    def _await_closed(self, keys: Collection[ConnectionKey]) -> None:
+        """Wait until `end_session` has closed the connections; what it leaves is closed later."""
+        until = self.clock() + _CLOSING_SECONDS
+        left = sorted(keys)
+        while left and self.clock() < until:
+            self.progressed(self.erased.total(), f"{len(left)} connections are being closed")
+            self.pause(_POLL_SECONDS)
+            standing = self.stores.connections.connected_at(left)
+            self._note("connections", len(left) - len(standing))
+            left = sorted(standing)
+
+    def _close_connections(self) -> None:
+        """Close the connections that are in no session, and delete their rows."""
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            for keys in self._standing():
+                for _ in pool.map(self._close, keys):
+                    self._note("connections")
+
+    def _standing(self) -> Iterator[list[ConnectionKey]]:
+        for row in self.stores.partitions.of_tenant(self.tenant):
+            for page in self.stores.connections.in_partition(row.partition, after=None, not_expired_at=0):
+                yield [ConnectionKey(row.partition, connection) for connection, _ in page]
+
+    def _close(self, key: ConnectionKey) -> None:
+        self.stores.close(key)
+        self.stores.connections.delete(key)
+
+    def _empty_inboxes(self) -> None:
+        names = self.stores.places.names(self.tenant)
+        for player in filter(None, map(player_of, names)):
+            inbox = Inbox(self.tenant, player)
+            while messages := self.stores.inboxes.oldest(inbox, _MESSAGES_AT_ONCE):
+                self.stores.inboxes.delete(messages)
+                self._note("messages", len(messages))
+        self.stores.places.delete(self.tenant, names)
+
+    def _await_counted(self) -> None:
+        """Wait until `accounting` has counted that all connections are gone."""
+        until = self.clock() + _COUNTING_SECONDS
+        while any(row.count or row.recount for row in self.stores.partitions.of_tenant(self.tenant)):
+            if self.clock() >= until:
+                raise OperatorError(
+                    f"Tenant {self.tenant} is not erased yet: not all of its connections are counted as gone.",
+                    "See that `accounting` runs, and run this again; a count in doubt is repaired within two hours.",
+                )
+            self.progressed(self.erased.total(), "counting connections")
+            self.pause(_POLL_SECONDS)
+
+    def _retire(self) -> None:
+        for row in self.stores.partitions.of_tenant(self.tenant):
+            if row.retired_at is None and self.stores.partitions.retire(
+                row.partition, checkpoint=row.checkpoint, at=int(self.clock())
+            ):
+                self._note("partitions")
+
+    def _note(self, kind: str, number: int = 1) -> None:
+        self.erased[kind] += number
+        self.progressed(self.erased.total(), kind)
