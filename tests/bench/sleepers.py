@@ -23,8 +23,8 @@ SLEEPERS = (0, 2, 10, 100)
 KINDS = ("broadcast", "direct message", "room message", "pooled echo")
 TIMES = 2.0
 
-_RATE = 5
-_SECONDS = 30.0
+_RATE = 2
+_SECONDS = 60.0
 _FILLING_BYTES = 100_000
 _FILLING = 12
 _AWAKE_ROOM, _ASLEEP_ROOM = "lobby", "den"

@@ -14,15 +14,6 @@ from loudhailer.ids import ConnectionId
 from tests.support.lambda_environment import Context
 from tests.support.surroundings import Golden, Surroundings, made
 
-
-class Hurried(Context):
-    """An invocation of `relay_message` that has half a second, beside the 3 s that the function keeps in reserve."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation times out."""
-        return 3_500
-
-
 FUNCTIONS = sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -42,9 +33,9 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
         monkeypatch.setenv(name, value)
     imported: list[str] = []
 
-    def invoke(function: str, event: Any, context: Any = None) -> Any:
+    def invoke(function: str, event: Any) -> Any:
         imported.append(f"functions.{function}.handler")
-        return importlib.import_module(imported[-1]).handler(event, context or Context())
+        return importlib.import_module(imported[-1]).handler(event, Context())
 
     yield invoke
     for module in imported:
@@ -91,7 +82,7 @@ def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings:
     golden = Golden.of("relay_message", surroundings)
     surroundings.fill(golden.rows)
     surroundings.management_api.answers[ConnectionId("Ab1cdEfgHIJKLmn=")] = [429]
-    answer = invoke("relay_message", golden.event, Hurried())
+    answer = invoke("relay_message", golden.event)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "11111111-1111-1111-1111-111111111111"}]}
     surroundings.management_api.answers.clear()
     surroundings.management_api.requests.clear()
