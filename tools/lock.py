@@ -12,6 +12,7 @@ from tools.errors import OperatorError
 
 _TIMEOUT_SECONDS = 900.0
 _POLL_SECONDS = 0.2
+_OWNER_ONLY = 0o700
 
 
 @contextmanager
@@ -41,9 +42,16 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 def _opened(path: Path) -> TextIO:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # the folder was removed in this very moment
+            _make(path.parent)
             return path.open("w")
+
+
+def _make(folder: Path) -> None:
+    """Make the folder, and those that it is in, for nobody but their owner."""
+    if not folder.parent.exists():
+        _make(folder.parent)
+    folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
 
 
 def _acquired(file: TextIO) -> bool:

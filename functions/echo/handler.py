@@ -16,8 +16,7 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume_fifo
-from loudhailer.queues.postpone import postpone
-from loudhailer.queues.sqs import SqsQueue
+from loudhailer.queues.sqs import SqsQueue, postpone
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.scope import PerTenant

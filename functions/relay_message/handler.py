@@ -17,8 +17,7 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
-from loudhailer.queues.postpone import postpone
-from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue
+from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
 from loudhailer.settings import from_env
 from loudhailer.tenancy.scope import PerTenant
 

@@ -17,6 +17,7 @@ from tests.bench.charts import cumulative
 from tests.bench.local_stack import PARTITION_SIZE, RunningStack, running_stack, seeded_connections
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Chart, Section, Table, at_most, median, microseconds, number, times
+from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
 from tools.client.http import HttpApi
 from tools.client.socket import Refusal, Socket, open_socket, socket_url
@@ -89,7 +90,7 @@ class Evening:
         """Real connects, seeded crowds, broadcasts."""
         async with (
             HttpApi(self.running.deployment.http_url) as api,
-            HttpApi(self.running.gateway_url) as gateway,
+            HttpApi(self.running.gateway_url, signed_by_root(self.running.state.secret)) as gateway,
         ):
             connects = await self._connect(api)
             self.running.restart_gateway(rate=self.quota, burst=_BURST)

@@ -58,7 +58,9 @@ class RunningStack:
         command = ["tools.gateway", "--aws-endpoint", local_endpoint(self.state.aws_port), "--account", ACCOUNT]
         command += ["--port", str(self.state.gateway_port)]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
-        environment = local_environment(os.environ, self.state.aws_port) | {"TMPDIR": str(directory.temporary)}
+        environment = local_environment(os.environ, self.state.aws_port, self.state.secret) | {
+            "TMPDIR": str(directory.temporary)
+        }
         process = processes.start(GATEWAY, [sys.executable, "-m", *command], environment)
         await_ready(process, directory.log(GATEWAY), self.state.gateway_port)
 

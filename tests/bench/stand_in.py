@@ -13,11 +13,13 @@ from tests.bench.meter import job, tell
 from tests.support.lambda_environment import ACCOUNT, REGION
 from tools.gateway.__main__ import raise_open_files
 from tools.gateway.api import Api, Stage
+from tools.gateway.callers import RootKeys
 from tools.gateway.faults import Faults
 from tools.gateway.limits import Limits
 from tools.gateway.server import Gateway
 
 API, STAGE = "bench", "live"
+SECRET = "local"
 
 
 class _OneApi:
@@ -28,20 +30,13 @@ class _OneApi:
         return [Api(API, ACCOUNT, REGION, ("action",), {}, {STAGE: Stage(STAGE)})]
 
 
-class _NoAccessKeys:
-    """Locally a root access key is its account's id: nobody needs to be asked."""
-
-    def account_of(self, access_key: str) -> str | None:  # noqa: ARG002  # the port's signature
-        """See `AccessKeys.account_of`."""
-        return None
-
-
 async def _serve(rate: float, burst: int) -> None:
     endless = float("inf")
     gateway = Gateway(
         source=_OneApi(),
-        access_keys=_NoAccessKeys(),
+        signing_keys=RootKeys(SECRET),
         aws_endpoint="",
+        secret=SECRET,
         limits=Limits(rate=rate, burst=burst, connect_rate=endless),
         faults=Faults(),
         drain_seconds=0.0,

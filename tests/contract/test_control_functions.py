@@ -13,7 +13,7 @@ from loudhailer.codec import decode
 from loudhailer.ids import TenantId
 from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.model import Tenant
-from tests.support.aws import ACCOUNT
+from tests.support.aws import ACCOUNT, SECRET
 from tests.support.tables import KEYS, TableKind
 
 FUNCTIONS = ("authorizer", "connect", "disconnect", "default_route", "accounting", "session_api", "reconcile")
@@ -115,7 +115,7 @@ def deployment(
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
     }.items():
         monkeypatch.setenv(name, value)
     DynamoTenantStore(aws("dynamodb"), tables["tenants"]).put(

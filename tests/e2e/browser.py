@@ -116,12 +116,12 @@ type Visit = Callable[..., Awaitable[Visitor]]
 
 
 @asynccontextmanager
-async def running_browser() -> AsyncIterator[Browser]:
-    """The browser that visitors share."""
+async def running_browser(*arguments: str) -> AsyncIterator[Browser]:
+    """The browser that visitors share, started with these arguments."""
     executable = next(filter(None, map(shutil.which, CHROMIUM)))
     async with (
         async_playwright() as playwright,
-        await playwright.chromium.launch(executable_path=executable) as browser,
+        await playwright.chromium.launch(executable_path=executable, args=[*arguments]) as browser,
     ):
         yield browser
 

@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from tests.e2e.system import System
-from tools.stack.local_aws import ACCOUNT, REGION, SECRET
+from tools.stack.local_aws import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -88,7 +88,7 @@ class Account:
         self.endpoint = system.deployment.aws_endpoint
         self._tables: Mapping[str, str] = system.deployment.outputs["tables"]
         self._session = boto3.session.Session(region_name=REGION)
-        self._root: Credentials = {"aws_access_key_id": account, "aws_secret_access_key": SECRET}
+        self._root: Credentials = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
         self.credentials_of = cache(self._credentials_of)
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:

@@ -55,7 +55,7 @@ class Pipeline:
 
     def client(self, service: str, account: str = ACCOUNT) -> Any:
         """A client of one of the local AWS's accounts."""
-        return Deployment(local_endpoint(self.state.aws_port), {}, account).client(service)
+        return Deployment(local_endpoint(self.state.aws_port), self.state.secret, {}, account).client(service)
 
     def prepare(self) -> None:
         """What the stack `registry` makes. The local registry is no account's but one's: each has the images itself."""

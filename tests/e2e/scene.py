@@ -11,6 +11,7 @@ from typing import Any, Self
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenancy.model import Tenant
 from tests.e2e.system import System
+from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
 from tools.client.http import HttpApi
@@ -65,7 +66,7 @@ class Scene:
     def __init__(self, system: System) -> None:
         self.system = system
         self.api = HttpApi(system.deployment.http_url)
-        self._gateway = HttpApi(system.gateway_url)
+        self._gateway = HttpApi(system.gateway_url, signed_by_root(system.state.secret))
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -151,7 +151,7 @@ def test_the_cells_role_is_assumed_by_the_subscribers_function_with_its_external
     assert not blue.assumes(green.role_arn, ExternalId=others_id)
     assert not green.assumes(blue.role_arn, ExternalId=its_id)
     for account in (BLUE, GREEN, STRANGER):
-        root = {"aws_access_key_id": account, "aws_secret_access_key": "local"}
+        root = {"aws_access_key_id": account, "aws_secret_access_key": system.state.secret}
         assert not Account(system, account).assumes(root, blue.role_arn, ExternalId=its_id)
 
 

@@ -1,9 +1,11 @@
 """A new stack starts from the template that the tests' own stack has left, or was started from itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.e2e.scene import Scene
 from tests.e2e.system import System, running_system
@@ -24,6 +26,15 @@ def test_it_has_the_ids_of_the_first_stack_and_other_ports(system: System, secon
     assert second_url.port == second.state.gateway_port != first_url.port
     ports = {urlsplit(url).port for url in second.deployment.queue_urls.values()}
     assert ports == {second.state.aws_port} != {system.state.aws_port}
+
+
+def test_it_has_a_secret_of_its_own(system: System, second: System) -> None:
+    """The first stack's root is nobody in the second, and none of its files holds the first one's secret."""
+    stranger = replace(second.deployment, secret=system.state.secret)
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        stranger.client("dynamodb").list_tables()
+    files = [path for path in second.directory.path.rglob("*") if path.is_file()]
+    assert not [path for path in files if system.state.secret.encode() in path.read_bytes()]
 
 
 def test_terraform_finds_nothing_to_change(second: System) -> None:

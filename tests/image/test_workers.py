@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.aws import ACCOUNT, aws_client
+from tests.support.aws import ACCOUNT, SECRET, aws_client
 from tests.support.waiting import wait_until
 from tools.image.build import Image
 from tools.image.engine import Engine
@@ -78,7 +78,7 @@ def functions(engine: Engine, probe: str, tmp_path_factory: pytest.TempPathFacto
     command += ["--state-dir", str(directory.aws_state), "--engine", engine.address]
     command += ["--workers-per-function", "2"]
     try:
-        process = processes.start("aws", command, local_environment(os.environ, port))
+        process = processes.start("aws", command, local_environment(os.environ, port, SECRET))
         await_ready(process, directory.log("aws"), port)
         endpoint = local_endpoint(port)
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}

@@ -90,7 +90,7 @@ def run(names: list[str], endpoint: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mutmut", "run", *names],
         cwd=PLACE,
-        env=os.environ | {aws.RUNNING: endpoint},
+        env=os.environ | {aws.RUNNING: endpoint, aws.RUNNING_SECRET: aws.SECRET},
         capture_output=True,
         text=True,
         check=False,

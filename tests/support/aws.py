@@ -1,9 +1,10 @@
 """A local AWS as a process of its own, and its clients; a suite that uses the fixtures imports them in its conftest."""
 
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ ACCOUNT = "111111111111"
 RUNNING = "LOUDHAILER_TEST_AWS"
 """The variable with the URL of a local AWS that runs already and is to be used by the contract tests."""
 
+RUNNING_SECRET = "LOUDHAILER_TEST_AWS_SECRET"
+"""The variable with its secret."""
+
+SECRET = os.environ.get(RUNNING_SECRET) or secrets.token_hex(20)
+"""The secret access key of every account's root."""
+
 _STOP_SECONDS = 15
 _ROOT = Path(__file__).parents[2]
 
@@ -32,7 +39,7 @@ def running(directory: Path) -> Iterator[str]:
     command += ["--state-dir", str(directory / "state"), "--ready-file", str(ready_file)]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, cwd=_ROOT) as process,
+        subprocess.Popen(command, stdout=output, stderr=output, cwd=_ROOT, env=with_secret(os.environ)) as process,
     ):
         try:
             wait_until(lambda: ready_file.exists() or process.poll() is not None)
@@ -46,6 +53,11 @@ def running(directory: Path) -> Iterator[str]:
                 process.kill()
 
 
+def with_secret(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a local AWS or a gateway that is to know the secret."""
+    return {**environment, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
 def aws_client(service: str, endpoint: str) -> Any:
     """A client of a service at the endpoint; as AWS, it takes no reserved word in an expression of DynamoDB."""
     client = boto3.client(  # type: ignore[call-overload]  # the caller knows the service's type
@@ -53,7 +65,7 @@ def aws_client(service: str, endpoint: str) -> Any:
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id=ACCOUNT,
-        aws_secret_access_key="local",
+        aws_secret_access_key=SECRET,
         config=Config(max_pool_connections=64),
     )
     client.meta.events.register("provide-client-params.dynamodb", refuse_reserved_words)

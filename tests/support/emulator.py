@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = ("tests/unit/gateway", "tests/unit/local_aws", "tests/integration/gateway", "tests/integration/local_aws")
 """The folders of these tests."""
 
-SOURCES = ("tools/gateway", "tools/local_aws", "tools/errors.py", "tools/image/engine.py")
+SOURCES = ("tools/gateway", "tools/local_aws", "tools/perimeter", "tools/errors.py", "tools/image/engine.py")
 """The emulator, and the modules that it imports."""
 
 WATCHED = (*SOURCES, *TESTS, "tests/support/client_frames.py", "tests/support/waiting.py", "uv.lock")

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import resource
 import signal
 import sys
@@ -16,11 +17,14 @@ import uvloop
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.gateway.api import AwsApiSource
-from tools.gateway.callers import StsAccessKeys
+from tools.gateway.callers import LocalAwsSigningKeys
 from tools.gateway.ceiling import measure
 from tools.gateway.faults import Faults
 from tools.gateway.limits import Limits
 from tools.gateway.server import Gateway
+
+_SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name
+"""Not on the command line, which every user of the machine can read."""
 
 _CEILING_HINT = "this machine may reach less than the quota: `python -m tools.gateway ceiling` measures what it can do"
 
@@ -34,7 +38,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--aws-endpoint", help="where APIs are read and functions invoked")
     parser.add_argument("--account", action="append", default=[], help="an account whose APIs are served; repeatable")
     parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="write the ready line here instead of to stdout")
     parser.add_argument("--sockets", type=int, default=10_000, help="ceiling: connected clients")
@@ -44,6 +47,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.command == "serve" and not (options.aws_endpoint and options.account):
         parser.error("--aws-endpoint and --account are needed to serve")
+    if options.command == "serve" and not os.environ.get(_SECRET):
+        parser.error(f"the environment must hold {_SECRET}, the secret access key of every account's root")
     return options
 
 
@@ -64,13 +69,14 @@ async def serve(options: argparse.Namespace) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stopped.set)
     limits = read_flags(Limits, options)
+    secret, hub = os.environ[_SECRET], options.account[0]
     gateway = Gateway(
-        source=AwsApiSource(options.aws_endpoint, options.region, options.account),
-        access_keys=StsAccessKeys(options.aws_endpoint, options.region, options.account[0]),
+        source=AwsApiSource(options.aws_endpoint, options.region, options.account, secret),
+        signing_keys=LocalAwsSigningKeys(options.aws_endpoint, hub, secret),
         aws_endpoint=options.aws_endpoint,
+        secret=secret,
         limits=limits,
         faults=read_flags(Faults, options),
-        host=options.host,
         port=options.port,
     )
     async with gateway:

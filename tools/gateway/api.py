@@ -189,7 +189,7 @@ class ApiSource(Protocol):
 class AwsApiSource:
     """Reads the WebSocket APIs of several accounts; locally an access key is its account's id."""
 
-    def __init__(self, endpoint: str, region: str, accounts: Iterable[str]) -> None:
+    def __init__(self, endpoint: str, region: str, accounts: Iterable[str], secret: str) -> None:
         self._region = region
         self._clients = {
             account: boto3.client(
@@ -197,7 +197,7 @@ class AwsApiSource:
                 endpoint_url=endpoint,
                 region_name=region,
                 aws_access_key_id=account,
-                aws_secret_access_key=account,
+                aws_secret_access_key=secret,
                 config=_FEW_ATTEMPTS,
             )
             for account in accounts

@@ -1,73 +1,114 @@
-"""Who signed a request: the account behind the access key in a SigV4 `Authorization` header.
+"""Callers of the management API: the account that has signed a request, once the signature is found to be right.
 
-The signature itself is not verified. Locally a root access key is its account's id; for a role's session keys STS is
-asked: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 """
 
 import asyncio
-import re
+import json
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import Protocol
+from urllib.parse import urlsplit
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-_SCOPE = re.compile(
-    rb"AWS4-HMAC-SHA256 +Credential=(?P<key>[A-Za-z0-9]+)/\d{8}/[a-z0-9-]+/execute-api/aws4_request,"
-    rb" *SignedHeaders=[^,]+, *Signature=[0-9a-f]{64}"
+from tools.gateway.http1 import Request
+from tools.local_aws.administration import SIGNING_KEY_PATH
+from tools.perimeter import signature as sigv4
+from tools.perimeter.signature import (
+    Claim,
+    SigningKey,
+    derived_key,
+    is_root,
+    is_valid,
+    read_signature,
+    signed_headers,
 )
-_ACCOUNT_ID = re.compile(r"\d{12}")
+
 NOBODY = ""
 
-
-class AccessKeys(Protocol):
-    """Knows the account of an access key."""
-
-    def account_of(self, access_key: str) -> str | None:
-        """The account, or none for a key that is not valid; may block."""
+_TIMEOUT_SECONDS = 10.0
+_MOST_KEYS = 10_000
 
 
-class StsAccessKeys:
-    """Asks STS."""
+class SigningKeys(Protocol):
+    """Knows what access keys sign with."""
 
-    def __init__(self, endpoint: str, region: str, account: str) -> None:
-        self._client = boto3.client(
-            "sts",
-            endpoint_url=endpoint,
-            region_name=region,
-            aws_access_key_id=account,
-            aws_secret_access_key=account,
-        )
+    def signing_key(self, claim: Claim) -> SigningKey | None:
+        """The key of the claim, or none for an access key that nobody has; may block."""
 
-    def account_of(self, access_key: str) -> str | None:
-        """The account, or none for a key that STS does not know."""
+
+class LocalAwsSigningKeys:
+    """Asks the local AWS."""
+
+    def __init__(self, endpoint: str, account: str, secret: str) -> None:
+        self._url = urlsplit(endpoint)
+        self._endpoint = endpoint.rstrip("/")
+        self._account = account
+        self._secret = secret
+
+    def signing_key(self, claim: Claim) -> SigningKey | None:
+        """The key, or none for an access key that the local AWS has not issued, or that has ended."""
+        body = json.dumps({"credential": f"{claim.access_key}/{claim.scope.decode()}"}).encode()
+        headers = signed_headers("POST", self._endpoint + SIGNING_KEY_PATH, body, self._account, self._secret)
+        connection = HTTPConnection(self._url.netloc, timeout=_TIMEOUT_SECONDS)
         try:
-            return self._client.get_access_key_info(AccessKeyId=access_key)["Account"]
-        except (ClientError, BotoCoreError):
+            connection.request("POST", SIGNING_KEY_PATH, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, HTTPException):
             return None
+        finally:
+            connection.close()
+        if answer.status != HTTPStatus.OK:
+            return None
+        found = json.loads(content)
+        ends = float("inf") if found["expiresAt"] is None else found["expiresAt"]
+        return SigningKey(found["account"], bytes.fromhex(found["key"]), ends)
+
+
+class RootKeys:
+    """Knows the keys of the accounts' roots, and no others."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def signing_key(self, claim: Claim) -> SigningKey | None:
+        """The key; locally the access key of an account's root is the account's id."""
+        if not is_root(claim.access_key):
+            return None
+        return SigningKey(claim.access_key, derived_key(self._secret, claim))
 
 
 class Callers:
-    """Remembers the account of each access key, so that a post costs one look into a dictionary."""
+    """Remembers the signing keys of a day, so that nobody is asked for each post."""
 
-    def __init__(self, access_keys: AccessKeys) -> None:
-        self._access_keys = access_keys
-        self._accounts: dict[str, str] = {}
+    def __init__(self, signing_keys: SigningKeys, service: str = "execute-api") -> None:
+        self._signing_keys = signing_keys
+        self._service = service
+        self._keys: dict[Claim, SigningKey] = {}
 
-    def known(self, authorization: bytes) -> str | None:
-        """The caller's account, NOBODY for a header that is no SigV4 for execute-api, none when STS must be asked."""
-        found = _SCOPE.fullmatch(authorization)
-        if not found:
+    def known(self, request: Request) -> str | None:
+        """The caller's account, NOBODY without the right signature, none if the signing key must be asked for."""
+        target, _, query = request.target.partition(b"?")
+        signature = read_signature(request.headers, query)
+        if signature is None or signature.claim.service != self._service:
             return NOBODY
-        access_key = found["key"].decode()
-        return access_key if _ACCOUNT_ID.fullmatch(access_key) else self._accounts.get(access_key)
+        key = self._keys.get(signature.claim)
+        if key is None:
+            return None
+        signed = sigv4.Request(request.method, target, query, request.headers, request.body)
+        return key.account if key.expires_at > time.time() and is_valid(signature, key.key, signed) else NOBODY
 
-    async def resolve(self, authorization: bytes) -> str:
+    async def resolve(self, request: Request) -> str:
         """The caller's account, or NOBODY."""
-        account = self.known(authorization)
-        if account is None:
-            access_key = _SCOPE.fullmatch(authorization)["key"].decode()  # type: ignore[index]
-            account = await asyncio.to_thread(self._access_keys.account_of, access_key)
-            if account is None:
-                return NOBODY
-            self._accounts[access_key] = account
-        return account
+        account = self.known(request)
+        if account is not None:
+            return account
+        signature = read_signature(request.headers, request.target.partition(b"?")[2])
+        key = None if signature is None else await asyncio.to_thread(self._signing_keys.signing_key, signature.claim)
+        if signature is None or key is None:
+            return NOBODY
+        if len(self._keys) >= _MOST_KEYS:
+            self._keys.clear()
+        self._keys[signature.claim] = key
+        return self.known(request) or NOBODY

@@ -17,19 +17,17 @@ import picows
 import uvloop
 
 from tools.gateway.api import Api, Stage
+from tools.gateway.callers import RootKeys
 from tools.gateway.faults import Faults
 from tools.gateway.limits import Limits
 from tools.gateway.server import Gateway
+from tools.perimeter.signature import new_secret, signed_headers
 
 _ACCOUNT, _API, _STAGE = "111111111111", "ceiling", "live"
 _POSTERS = 64
 _CONNECTING_AT_ONCE = 200
 _PAYLOAD = (
     b'{"type":"broadcast","id":"ceiling","publishedAt":1700000000000,"data":{"text":"how many of these a second?"}}'
-)
-_AUTHORIZATION = (
-    f"AWS4-HMAC-SHA256 Credential={_ACCOUNT}/20260101/us-east-1/execute-api/aws4_request, "
-    f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
 )
 
 
@@ -38,11 +36,6 @@ class _OneApi:
 
     def load(self) -> Iterable[Api]:
         return [Api(_API, _ACCOUNT, "us-east-1", ("action",), {}, {_STAGE: Stage(_STAGE)})]
-
-
-class _NoAccessKeys:
-    def account_of(self, access_key: str) -> str | None:  # noqa: ARG002 - the port's signature
-        return None
 
 
 class _Listener(picows.WSListener):
@@ -82,28 +75,30 @@ def measure(sockets: int, seconds: float) -> dict[str, Any]:
     """Connect `sockets` clients, post to them one after the other for `seconds`, and count."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run_gateway, args=(theirs,), daemon=True)
+    secret = new_secret()
+    process = context.Process(target=_run_gateway, args=(theirs, secret), daemon=True)
     process.start()
     try:
-        return uvloop.run(_drive(ours.recv(), sockets, seconds))
+        return uvloop.run(_drive(ours.recv(), secret, sockets, seconds))
     finally:
         ours.send("stop")
         process.join(10)
 
 
-def _run_gateway(pipe: Pipe) -> None:
+def _run_gateway(pipe: Pipe, secret: str) -> None:
     from tools.gateway.__main__ import raise_open_files  # noqa: PLC0415 - __main__ imports this module
 
     raise_open_files()
-    uvloop.run(_serve(pipe))
+    uvloop.run(_serve(pipe, secret))
 
 
-async def _serve(pipe: Pipe) -> None:
+async def _serve(pipe: Pipe, secret: str) -> None:
     endless = float("inf")
     gateway = Gateway(
         source=_OneApi(),
-        access_keys=_NoAccessKeys(),
+        signing_keys=RootKeys(secret),
         aws_endpoint="",
+        secret=secret,
         limits=Limits(rate=endless, connect_rate=endless),
         faults=Faults(),
         drain_seconds=0.0,
@@ -113,12 +108,12 @@ async def _serve(pipe: Pipe) -> None:
         await asyncio.to_thread(pipe.recv)
 
 
-async def _drive(port: int, sockets: int, seconds: float) -> dict[str, Any]:
+async def _drive(port: int, secret: str, sockets: int, seconds: float) -> dict[str, Any]:
     started = time.monotonic()
     gate = asyncio.Semaphore(_CONNECTING_AT_ONCE)
     await asyncio.gather(*(_connect(port, gate) for _ in range(sockets)))
     connected = time.monotonic()
-    requests = [_request(port, connection_id) for connection_id in await _connection_ids(port)]
+    requests = [_request(port, secret, connection_id) for connection_id in await _connection_ids(port, secret)]
     loop = asyncio.get_running_loop()
     posters = [
         (await loop.create_connection(lambda start=start: _Poster(requests, start), "127.0.0.1", port))[1]  # type: ignore[misc]
@@ -142,18 +137,17 @@ async def _connect(port: int, gate: asyncio.Semaphore) -> None:
         await picows.ws_connect(_Listener, f"ws://127.0.0.1:{port}/{_API}/{_STAGE}", websocket_handshake_timeout=30)
 
 
-async def _connection_ids(port: int) -> list[str]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{port}/_gateway/connections") as answer,
-    ):
+async def _connection_ids(port: int, secret: str) -> list[str]:
+    url = f"http://127.0.0.1:{port}/_gateway/connections"
+    headers = signed_headers("GET", url, b"", _ACCOUNT, secret)
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
         ids: list[str] = (await answer.json())["connection_ids"]
     return ids
 
 
-def _request(port: int, connection_id: str) -> bytes:
-    return (
-        f"POST /{_API}/{_STAGE}/@connections/{quote(connection_id, safe='')} HTTP/1.1\r\n"
-        f"Host: 127.0.0.1:{port}\r\nX-Amz-Date: 20260101T000000Z\r\nAuthorization: {_AUTHORIZATION}\r\n"
-        f"Content-Length: {len(_PAYLOAD)}\r\n\r\n"
-    ).encode() + _PAYLOAD
+def _request(port: int, secret: str, connection_id: str) -> bytes:
+    host, path = f"127.0.0.1:{port}", f"/{_API}/{_STAGE}/@connections/{quote(connection_id, safe='')}"
+    headers = signed_headers("POST", f"http://{host}{path}", _PAYLOAD, _ACCOUNT, secret, service="execute-api")
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"Host: {host}", f"Content-Length: {len(_PAYLOAD)}"]
+    return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode() + _PAYLOAD

@@ -1,5 +1,7 @@
 """The stand-in's own endpoints under `/_gateway/`, for tests and operators; AWS has nothing like them.
 
+Only an account's root may use them: requests are signed with the stack's secret, see `tools.perimeter.signature`.
+
 - `GET /_gateway/stats`: what has been counted, and how many connections there are
 - `GET /_gateway/connections`: the ids of the open connections
 - `POST /_gateway/reload`: read the APIs again
@@ -15,20 +17,33 @@ from http import HTTPStatus
 from typing import Any
 
 from tools.gateway.api import Directory
+from tools.gateway.callers import Callers
 from tools.gateway.connection import Connection, Connections, State
 from tools.gateway.counters import Counters
 from tools.gateway.faults import FaultInjector, Faults
-from tools.gateway.http1 import Request, json_response
+from tools.gateway.http1 import Request, error_response, json_response
 
 PREFIX = b"/_gateway/"
+
+_FORBIDDEN = error_response(
+    HTTPStatus.FORBIDDEN,
+    "ForbiddenException",
+    "The request is not signed with the stack's secret, which is in its state directory, in stack.json.",
+)
 
 
 class Control:
     """Answers the control endpoints."""
 
     def __init__(
-        self, faults: FaultInjector, counters: Counters, directory: Directory, connections: Connections
+        self,
+        callers: Callers,
+        faults: FaultInjector,
+        counters: Counters,
+        directory: Directory,
+        connections: Connections,
     ) -> None:
+        self._callers = callers
         self._faults = faults
         self._counters = counters
         self._directory = directory
@@ -44,6 +59,8 @@ class Control:
 
     async def handle(self, request: Request) -> bytes:
         """Answer one request."""
+        if not await self._callers.resolve(request):
+            return _FORBIDDEN
         endpoint = self._endpoints.get((request.method, request.target.removeprefix(PREFIX)))
         if endpoint is None:
             return json_response(HTTPStatus.NOT_FOUND, {"message": "no such endpoint"})

@@ -52,8 +52,9 @@ class Invoker(Protocol):
 class LambdaInvoker:
     """Calls functions as their own account; locally an access key is its account's id."""
 
-    def __init__(self, endpoint: str, concurrency: int, counters: Counters) -> None:
+    def __init__(self, endpoint: str, secret: str, concurrency: int, counters: Counters) -> None:
         self._endpoint = endpoint.rstrip("/")
+        self._secret = secret
         self._counters = counters
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=_KEEPALIVE_SECONDS)
@@ -80,7 +81,7 @@ class LambdaInvoker:
         if function.qualifier:
             url += f"?Qualifier={quote(function.qualifier, safe='')}"
         request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
-        SigV4Auth(Credentials(function.account, function.account), "lambda", function.region).add_auth(request)
+        SigV4Auth(Credentials(function.account, self._secret), "lambda", function.region).add_auth(request)
         async with self._session.post(url, data=body, headers=dict(request.headers.items())) as answer:
             content = await answer.read()
             if answer.status == HTTPStatus.TOO_MANY_REQUESTS:

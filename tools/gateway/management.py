@@ -94,21 +94,20 @@ class Management:
     def _admit(self, request: Request, client: Client) -> None:
         """Find the deployment and the caller; answer at once if both are known."""
         _, api_id, stage, _, quoted_id = request.target.decode("latin-1").split("/", 4)
-        authorization = request.headers.get(b"authorization")
-        if authorization is None:
+        if b"authorization" not in request.headers:
             self._respond(request, client, HTTPStatus.FORBIDDEN, _MISSING_TOKEN)
             return
         deployment = self._directory.find(api_id, stage)
-        account = self._callers.known(authorization)
+        account = self._callers.known(request)
         if deployment is None or account is None:
-            client.wait_for(self._look_up(request, client, authorization))
+            client.wait_for(self._look_up(request, client))
         else:
             self._authorize(request, client, deployment, account, quoted_id)
 
-    async def _look_up(self, request: Request, client: Client, authorization: bytes) -> None:
+    async def _look_up(self, request: Request, client: Client) -> None:
         _, api_id, stage, _, quoted_id = request.target.decode("latin-1").split("/", 4)
         deployment = await self._directory.resolve(api_id, stage)
-        account = await self._callers.resolve(authorization)
+        account = await self._callers.resolve(request)
         self._authorize(request, client, deployment, account, quoted_id)
 
     def _authorize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import ipaddress
+import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from tools.gateway import control, management
 from tools.gateway.api import LOG, ApiSource, Directory
 from tools.gateway.authorization import Refusal
-from tools.gateway.callers import AccessKeys, Callers
+from tools.gateway.callers import Callers, RootKeys, SigningKeys
 from tools.gateway.connection import Connection, Connections
 from tools.gateway.counters import Counters
 from tools.gateway.events import Handshake
@@ -25,15 +25,19 @@ from tools.gateway.invocation import LambdaInvoker
 from tools.gateway.lifecycle import Accepted, Lifecycle
 from tools.gateway.limits import AccountBuckets, CloseCode, Limits
 from tools.gateway.service import ServiceIntegration, StsRoleSessions
+from tools.perimeter.pages import PageFilter
+from tools.perimeter.signature import ADMINISTRATION
 
+_HOST = "127.0.0.1"
 _BACKLOG = 4_096
 _SWEEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a protocol hands its requests to."""
+    """What a protocol hands its requests to, and the filter that they pass first."""
 
+    pages: PageFilter
     lifecycle: Lifecycle
     management: management.Management
     control: control.Control
@@ -113,9 +117,19 @@ class ClientProtocol(asyncio.Protocol):
 
     def _dispatch(self, request: Request) -> None:
         segments = request.target.split(b"/", 4)
-        if len(segments) == 5 and segments[3] in management.SEGMENTS:
+        is_command = len(segments) == 5 and segments[3] in management.SEGMENTS
+        is_order = request.target.startswith(control.PREFIX)
+        # A page of any origin may open a WebSocket, as with API Gateway; an authorizer decides about the origin.
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-control-access.html
+        pages = self._parts.pages
+        refusal = pages.host_refusal(request.headers)
+        if refusal is None and (is_command or is_order):
+            refusal = pages.page_refusal(request.headers)
+        if refusal is not None:
+            self._refuse(HTTPStatus.FORBIDDEN, error_response(HTTPStatus.FORBIDDEN, "ForbiddenException", refusal))
+        elif is_command:
             self._parts.management.handle(request, self)
-        elif request.target.startswith(control.PREFIX):
+        elif is_order:
             self.wait_for(self._control(request))
         elif request.wants_websocket and (fault := request.handshake_fault) is not None:
             headers = [("Content-Type", "text/plain"), ("Sec-WebSocket-Version", WEBSOCKET_VERSION)]
@@ -126,10 +140,7 @@ class ClientProtocol(asyncio.Protocol):
             self.respond(error_response(HTTPStatus.UPGRADE_REQUIRED, "BadRequestException", "Upgrade Required"))
 
     async def _control(self, request: Request) -> None:
-        if ipaddress.ip_address(self._transport.get_extra_info("peername")[0]).is_loopback:
-            self.respond(await self._parts.control.handle(request))
-        else:
-            self.respond(error_response(HTTPStatus.FORBIDDEN, "ForbiddenException", "only from this machine"))
+        self.respond(await self._parts.control.handle(request))
 
     async def _upgrade(self, request: Request) -> None:
         path, _, query = request.target.decode("latin-1").partition("?")
@@ -173,20 +184,20 @@ class Gateway:
         self,
         *,
         source: ApiSource,
-        access_keys: AccessKeys,
+        signing_keys: SigningKeys,
         aws_endpoint: str,
+        secret: str,
         limits: Limits,
         faults: Faults,
-        host: str = "127.0.0.1",
         port: int = 0,
         drain_seconds: float = 2.0,
     ) -> None:
         self._source = source
-        self._access_keys = access_keys
+        self._signing_keys = signing_keys
         self._aws_endpoint = aws_endpoint
+        self._secret = secret
         self._limits = limits
         self._faults = faults
-        self._host = host
         self._port = port
         self._drain_seconds = drain_seconds
 
@@ -202,9 +213,10 @@ class Gateway:
         directory = Directory(self._source, clock)
         await directory.reload()
         self._connections = Connections()
-        self._invoker = LambdaInvoker(self._aws_endpoint, limits.invocations, counters)
+        self._invoker = LambdaInvoker(self._aws_endpoint, self._secret, limits.invocations, counters)
         requests = AccountBuckets(limits.rate, limits.burst, clock)
-        self._services = ServiceIntegration(self._aws_endpoint, StsRoleSessions(self._aws_endpoint), limits.invocations)
+        roles = StsRoleSessions(self._aws_endpoint, self._secret)
+        self._services = ServiceIntegration(self._aws_endpoint, roles, limits.invocations)
         kinds: dict[str, IntegrationKind] = {"AWS_PROXY": LambdaProxy(self._invoker), "AWS": self._services}
         integrations = Integrations(kinds, limits.integration_seconds)
         self._lifecycle = Lifecycle(
@@ -225,12 +237,16 @@ class Gateway:
             directory=directory,
             connections=self._connections,
             requests=requests,
-            callers=Callers(self._access_keys),
+            callers=Callers(self._signing_keys),
         )
-        controls = control.Control(faults, counters, directory, self._connections)
-        parts = Parts(self._lifecycle, commands, controls, counters)
+        orders = control.Control(
+            Callers(RootKeys(self._secret), ADMINISTRATION), faults, counters, directory, self._connections
+        )
+        listener = socket.create_server((_HOST, self._port), backlog=_BACKLOG)
+        pages = PageFilter(listener.getsockname()[1])
+        parts = Parts(pages, self._lifecycle, commands, orders, counters)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientProtocol(parts), self._host, self._port, backlog=_BACKLOG)
+        self._server = await loop.create_server(lambda: ClientProtocol(parts), sock=listener, backlog=_BACKLOG)
         self._sweeper = loop.create_task(self._sweep())
         return self
 

@@ -50,8 +50,9 @@ class _Session:
 class StsRoleSessions:
     """Assumes roles through STS, in the name of the service; a session is kept until shortly before its end."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, secret: str) -> None:
         self._endpoint = endpoint
+        self._secret = secret
         self._sessions: dict[str, _Session] = {}
 
     async def credentials(self, role_arn: str, region: str) -> Credentials:
@@ -68,7 +69,7 @@ class StsRoleSessions:
             endpoint_url=self._endpoint,
             region_name=region,
             aws_access_key_id=account,
-            aws_secret_access_key=account,
+            aws_secret_access_key=self._secret,
         )
         made = sts.assume_role(RoleArn=role_arn, RoleSessionName=_PRINCIPAL)["Credentials"]
         keys = Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])

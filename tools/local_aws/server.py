@@ -21,6 +21,7 @@ import uvloop
 
 from tools.local_aws import patching
 from tools.local_aws.administration import Administration
+from tools.local_aws.guard import Guard
 from tools.local_aws.options import Options
 from tools.local_aws.repeated_requests import RepeatedRequests
 
@@ -90,8 +91,7 @@ def _set_environment(options: Options) -> None:
         MINISTACK_ACCOUNT_ID=options.account,
         MINISTACK_REGION=options.region,
         AWS_ACCESS_KEY_ID=options.account,
-        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106 (MiniStack takes any)
-        AWS_SESSION_TOKEN="local",  # noqa: S106
+        AWS_SECRET_ACCESS_KEY=options.secret,  # of presigned URLs
         AUTH="true",  # IAM is enforced
         PERSIST_STATE="1",
         STATE_DIR=str(options.state_dir / "ministack"),
@@ -130,7 +130,14 @@ def _not_started(name: str) -> Iterator[None]:
 
 async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
     save = importlib.import_module("tools.local_aws.gaps.saved_state").save
-    application = Administration(RepeatedRequests(importlib.import_module("ministack.app").app), save)
+    signing_key = importlib.import_module("tools.local_aws.gaps.credentials").signing_keys(options.secret)
+    services = RepeatedRequests(importlib.import_module("ministack.app").app)
+    application = Guard(
+        Administration(services, save, signing_key),
+        options.port,
+        signing_key,
+        trusts_web_identities=options.trust_web_identities,
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,7 +1,7 @@
 """A running stack as an operator reaches it: its outputs, its tables, its AWS clients."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
 from tools.errors import OperatorError
-from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint
+from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
 if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
@@ -36,6 +36,7 @@ class Deployment:
     """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
 
     aws_endpoint: str
+    secret: str = field(repr=False)
     outputs: dict[str, Any]
     account: str = ACCOUNT
 
@@ -46,7 +47,7 @@ class Deployment:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
         if state.applied is None:
             raise OperatorError("The stack's resources are not complete.", "Complete them with `loudhailer up`.")
-        return cls(local_endpoint(state.aws_port), state.applied.outputs)
+        return cls(local_endpoint(state.aws_port), state.secret, state.applied.outputs)
 
     @property
     def http_url(self) -> str:
@@ -137,7 +138,7 @@ class Deployment:
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A client of one of the AWS services that the stack runs on."""
         return boto3.session.Session(
-            aws_access_key_id=self.account, aws_secret_access_key=SECRET, region_name=REGION
+            aws_access_key_id=self.account, aws_secret_access_key=self.secret, region_name=REGION
         ).client(service, endpoint_url=endpoint or self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
 
     def _table(self, name: str) -> str:

@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from tools.errors import OperatorError
-from tools.stack.local_aws import ACCOUNT, REGION, SECRET, local_endpoint, local_environment
+from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint, local_environment
 
 if TYPE_CHECKING:
     from tools.stack.lifecycle import Stack
@@ -47,21 +47,21 @@ class Cloud:
     def local(cls, stack: "Stack") -> "Cloud":
         """The hub's account of a local stack that is up."""
         state = _state(stack)
-        cloud = cls._local_account(ACCOUNT, state.aws_port, stack.directory.hub.state)
+        cloud = cls._local_account(ACCOUNT, state, stack.directory.hub.state)
         return replace(cloud, variables=stack.terraform_variables(state))
 
     @classmethod
     def local_subscriber(cls, stack: "Stack", account_id: str) -> "Cloud":
         """Another account of a local stack that is up; its Terraform state goes when that AWS goes."""
         terraform_state = stack.directory.aws_state / f"{account_id}.tfstate"
-        return cls._local_account(account_id, _state(stack).aws_port, terraform_state)
+        return cls._local_account(account_id, _state(stack), terraform_state)
 
     @classmethod
-    def _local_account(cls, account_id: str, aws_port: int, terraform_state: Path) -> "Cloud":
+    def _local_account(cls, account_id: str, state: "StackState", terraform_state: Path) -> "Cloud":
         return cls(
-            session=boto3.Session(aws_access_key_id=account_id, aws_secret_access_key=SECRET, region_name=REGION),
-            environment={**local_environment(os.environ, aws_port), "AWS_ACCESS_KEY_ID": account_id},
-            endpoint=local_endpoint(aws_port),
+            session=boto3.Session(aws_access_key_id=account_id, aws_secret_access_key=state.secret, region_name=REGION),
+            environment=local_environment(os.environ, state.aws_port, state.secret, account_id),
+            endpoint=local_endpoint(state.aws_port),
             backend={"path": str(terraform_state)},
         )
 

@@ -11,6 +11,7 @@ from tools.lock import held
 _LOCK = "lock"
 _LOGS = "logs"
 _SUBSCRIBERS = "subscribers"
+_OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,16 @@ class StackDirectory:
 
     def create(self) -> None:
         """Make the directory and the folders that are written to."""
-        for folder in (self.path, self.path / _LOGS, self.aws_state, self.temporary):
+        self._make()
+        for folder in (self.path / _LOGS, self.aws_state, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _make(self) -> None:
+        """Make the directory, which nobody but its owner may look into: it holds the stack's secret."""
+        if not self.path.parent.exists():
+            self.path.parent.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        self.path.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+        self.path.chmod(_OWNER_ONLY)
 
     def forget_cloud(self) -> None:
         """Remove what described a local AWS that is no more."""

@@ -20,6 +20,7 @@ from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
 from tools.operations.deployment import Deployment
+from tools.perimeter.signature import new_secret
 from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
@@ -184,7 +185,7 @@ class Stack:
         return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
 
     def _terraform(self, state: StackState, working: WorkingCopy, account: str) -> Terraform:
-        environment = terraform_environment(local_environment(os.environ, state.aws_port, account))
+        environment = terraform_environment(local_environment(os.environ, state.aws_port, state.secret, account))
         return Terraform(self.project, working, {**environment, **self.processes.mark(TERRAFORM)})
 
     def _zip(self) -> tuple[str, dict[str, Any]]:
@@ -237,6 +238,7 @@ class Stack:
         state = StackState(
             aws_port=ports.aws or free_port(aws_port),
             gateway_port=ports.gateway or free_port(gateway_port),
+            secret=remembered.secret if remembered else new_secret(),
             engine=engine.address if engine else "",
         )
         key = None if self.templates is None else self._template_key(state)
@@ -256,19 +258,20 @@ class Stack:
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address, "--workers", str(_CONTAINERS)]
-        aws = self._start_process(AWS, command, state.aws_port, state.aws_port)
+        aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)
         port = ports.gateway or free_port(state.gateway_port)
         command = ["tools.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
-        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state.aws_port)
+        self._start_process(GATEWAY, [*command, "--port", str(port)], port, state)
         return self._saved(replace(state, gateway_port=port))
 
-    def _start_process(self, name: str, module: list[str], port: int, aws_port: int) -> psutil.Process:
+    def _start_process(self, name: str, module: list[str], port: int, state: StackState) -> psutil.Process:
         with self.terminal.step(f"Starting {name} on port {port}"):
-            environment = local_environment(os.environ, aws_port) | {"TMPDIR": str(self.directory.temporary)}
+            environment = local_environment(os.environ, state.aws_port, state.secret)
+            environment["TMPDIR"] = str(self.directory.temporary)
             process = self.processes.start(name, [sys.executable, "-m", *module], environment)
             await_ready(process, self.directory.log(name), port)
         return process
@@ -333,7 +336,7 @@ class Stack:
         try:
             if key != self._template_key(state):
                 raise OperatorError("Sources have changed while they were applied.")  # noqa: TRY301 - one way to say why
-            save_local_aws(state.aws_port)
+            save_local_aws(state.aws_port, state.secret)
             self.templates.keep(Template.taken(self.directory, self._place(state), key, code, outputs))
         except (OperatorError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -370,14 +373,14 @@ class Stack:
             # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
             self._saved(replace(state, applying=False))
             raise
-        reload_gateway(state.gateway_port)
+        reload_gateway(state.gateway_port, state.secret)
         applied = Applied(wanted, outputs)
         self._saved(replace(state, applying=False, applied=applied))
         return applied
 
     def _led_to_the_newest(self, state: StackState, terraform: Terraform, account: str) -> dict[str, Any]:
         """Lead all invocations to the functions that were applied; what Terraform says of the stack."""
-        deployment = Deployment(local_endpoint(state.aws_port), terraform.outputs(), account)
+        deployment = Deployment(local_endpoint(state.aws_port), state.secret, terraform.outputs(), account)
         traffic = Traffic(deployment.client("lambda"), deployment.functions.values())
         traffic.finish(traffic.pending())
         return deployment.outputs

@@ -6,7 +6,6 @@ ACCOUNT = "111111111111"
 """The hub's. An account's id as the access key makes the caller that account's root."""
 
 REGION = "us-east-1"
-SECRET = "local"  # noqa: S105 - the local AWS asks for a secret key and accepts any
 
 _KEPT_VARIABLES = {"AWS_CA_BUNDLE"}
 _LOOPBACK = "127.0.0.1,localhost"
@@ -17,8 +16,13 @@ def local_endpoint(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def local_environment(environment: Mapping[str, str], aws_port: int, account: str = ACCOUNT) -> dict[str, str]:
-    """The environment of an account, with every AWS variable replaced, so that no call can leave this machine."""
+def local_environment(
+    environment: Mapping[str, str], aws_port: int, secret: str, account: str = ACCOUNT
+) -> dict[str, str]:
+    """The environment of an account, with every AWS variable replaced, so that no call can leave this machine.
+
+    `secret` is the stack's: the secret access key of every account's root.
+    """
     kept = {
         name: value for name, value in environment.items() if not name.startswith("AWS_") or name in _KEPT_VARIABLES
     }
@@ -27,7 +31,7 @@ def local_environment(environment: Mapping[str, str], aws_port: int, account: st
         **kept,
         "AWS_ENDPOINT_URL": local_endpoint(aws_port),
         "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",

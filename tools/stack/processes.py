@@ -21,7 +21,9 @@ import psutil
 
 from tools.errors import OperatorError
 from tools.local_aws.administration import SAVE_PATH
+from tools.perimeter.signature import signed_headers
 from tools.stack.directory import StackDirectory
+from tools.stack.local_aws import ACCOUNT, local_endpoint
 
 MARK = "LOUDHAILER_PROCESS"
 HOST = "127.0.0.1"
@@ -114,31 +116,33 @@ def answers(port: int) -> bool:
         return False
 
 
-def reload_gateway(port: int) -> None:
+def reload_gateway(port: int, secret: str) -> None:
     """Let the gateway read the APIs again, after Terraform changed them."""
     try:
-        status, _ = _posted(port, "/_gateway/reload")
+        status, _ = _posted(port, "/_gateway/reload", secret)
     except OSError as error:
         raise OperatorError(f"The gateway does not answer: {error}.", "Start it again with `loudhailer up`.") from error
     if status != HTTPStatus.OK:
         raise OperatorError(f"The gateway could not read the APIs: it answered {status}.", "Look at its log.")
 
 
-def save_local_aws(port: int) -> None:
+def save_local_aws(port: int, secret: str) -> None:
     """Let the local AWS write its state into its state directory; OperatorError if it does not."""
     try:
-        status, reason = _posted(port, SAVE_PATH)
+        status, reason = _posted(port, SAVE_PATH, secret)
     except OSError as error:
         raise OperatorError(f"The local AWS does not answer: {error}.") from error
     if status != HTTPStatus.NO_CONTENT:
         raise OperatorError(reason)
 
 
-def _posted(port: int, path: str) -> tuple[int, str]:
-    """The status and the body with which a process answers an order."""
+def _posted(port: int, path: str, secret: str) -> tuple[int, str]:
+    """The status and the body with which a process answers an order of the hub's root."""
     connection = HTTPConnection(HOST, port, timeout=_READY_TIMEOUT_SECONDS)
+    body = b"{}"
     try:
-        connection.request("POST", path, "{}")
+        headers = signed_headers("POST", local_endpoint(port) + path, body, ACCOUNT, secret)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-_VERSION = 1
+_VERSION = 2
+_OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class StackState:
     Attributes:
         aws_port: where the local AWS listens.
         gateway_port: where the gateway stand-in listens.
+        secret: the secret access key of every account's root; random, and known to nobody else.
         engine: the container engine that the local AWS was given; empty when it needs none.
         aws_identity: process id and start time of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
@@ -47,6 +50,7 @@ class StackState:
 
     aws_port: int
     gateway_port: int
+    secret: str = field(repr=False)
     aws_identity: str = ""
     engine: str = ""
     applying: bool = False
@@ -67,14 +71,22 @@ def load_state(path: Path) -> StackState | None:
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
     ports: tuple[object, ...] = (state.aws_port, state.gateway_port)
+    secret: object = state.secret
+    if not isinstance(secret, str) or not secret:
+        return None
     return state if all(isinstance(port, int) and 0 < port < 65536 for port in ports) else None
 
 
 def save_state(path: Path, state: StackState) -> None:
-    """Write the state so that a crash leaves the old one or the new one, never a mixture."""
+    """Write the state for its owner alone, and so that a crash leaves the old one or the new one, never a mixture."""
     temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "x", opener=_private) as file:
         json.dump({"version": _VERSION, **asdict(state)}, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _OWNER_ONLY)

@@ -1,11 +1,12 @@
 """The queues on SQS."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from loudhailer.aws import calling
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
 from loudhailer.queues.batching import batches, refuse_illegal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
 _ATTEMPTS = 4
+_LONGEST_POSTPONEMENT_SECONDS = 60
 
 
 class _Batches:
@@ -93,3 +95,39 @@ class SqsFifoQueue(_Batches):
                     for index, message in enumerate(batch)
                 ]
             )
+
+
+def postpone(client: "SQSClient", url: str, event: Mapping[str, Any], response: Mapping[str, Any]) -> None:
+    """Has the messages that failed come again after 2 s, 4 s, 8 s and so on, not after the queue's visibility timeout.
+
+    A group of a FIFO queue stands still while any of its messages is invisible, so their order holds. If the call
+    fails, the visibility timeout it is.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
+
+    Args:
+        client: the client.
+        url: the queue's URL.
+        event: the function's event, of one batch and so of ten messages at most.
+        response: the partial batch response to it.
+    """
+    failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+    records: Sequence[Mapping[str, Any]] = [record for record in event["Records"] if record["messageId"] in failed]
+    if not records:
+        return
+    try:
+        with calling("ChangeMessageVisibilityBatch"):
+            client.change_message_visibility_batch(
+                QueueUrl=url,
+                Entries=[
+                    {
+                        "Id": str(number),
+                        "ReceiptHandle": record["receiptHandle"],
+                        "VisibilityTimeout": min(
+                            2 ** int(record["attributes"]["ApproximateReceiveCount"]), _LONGEST_POSTPONEMENT_SECONDS
+                        ),
+                    }
+                    for number, record in enumerate(records)
+                ],
+            )
+    except TransientError:
+        logger.exception("messages that failed come again later than they should", message_ids=sorted(failed))

@@ -8,6 +8,7 @@ from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials
 from tests.bench.meter import Meter, divert_prints, job
+from tests.bench.stand_in import SECRET
 from tests.support.lambda_environment import ACCOUNT, REGION
 
 _CHUNK = 500
@@ -18,7 +19,7 @@ def main() -> None:
     """Post."""
     given = job()
     divert_prints()
-    credentials = Credentials(ACCOUNT, "local")
+    credentials = Credentials(ACCOUNT, SECRET)
     sender = CurlSender(Lane(given["rate"], time.monotonic()), lambda: credentials, REGION)
     chunks = cycle(batched(given["connections"], _CHUNK, strict=False))
     payload = given["payload"].encode()

@@ -1,22 +1,17 @@
 """Fixtures of the gateway's integration tests."""
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.gateway.local_api import LocalApi, RunningGateway, ministack, running_gateway
+from tests.integration.gateway.local_api import LocalApi, RunningGateway, running_gateway
+from tests.integration.local_aws.running import LocalAws
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApi]:
-    """MiniStack with the probe's API."""
-    notes = tmp_path_factory.mktemp("notes")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("ministack")
-    with ministack(port, folder) as endpoint:
-        yield LocalApi.create(endpoint, notes)
+def api(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> LocalApi:
+    """The local AWS with the probe's API."""
+    return LocalApi.create(local_aws.endpoint, tmp_path_factory.mktemp("notes"))
 
 
 @pytest.fixture(scope="session")

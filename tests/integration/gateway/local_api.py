@@ -1,4 +1,4 @@
-"""The world of the gateway's integration tests: MiniStack with a function and an API, gateways, clients."""
+"""The world of the gateway's integration tests: the local AWS with a function and an API, gateways, clients."""
 
 import asyncio
 import io
@@ -19,6 +19,8 @@ import aiohttp
 import boto3
 from botocore.config import Config
 
+from tests.support.aws import SECRET, with_secret
+from tests.support.orders import signed_by_root
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,21 +31,23 @@ ACCOUNT, OTHER_ACCOUNT, REGION, STAGE = "111111111111", "222222222222", "us-east
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
-def client(service: str, endpoint: str, access_key: str = ACCOUNT, config: Config = ONE_ATTEMPT) -> Any:
-    """A boto3 client that tries once."""
+def client(
+    service: str, endpoint: str, access_key: str = ACCOUNT, config: Config = ONE_ATTEMPT, secret: str = SECRET
+) -> Any:
+    """A boto3 client that tries once, with the keys of an account's root or others."""
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=endpoint,
         region_name=REGION,
         aws_access_key_id=access_key,
-        aws_secret_access_key="test",
+        aws_secret_access_key=secret,
         config=config,
     )
 
 
 @dataclass(frozen=True)
 class LocalApi:
-    """A WebSocket API in MiniStack whose routes all lead to the probe function."""
+    """A WebSocket API in the local AWS whose routes all lead to the probe function."""
 
     endpoint: str
     api_id: str
@@ -51,7 +55,8 @@ class LocalApi:
 
     @classmethod
     def create(cls, endpoint: str, notes: Path) -> "LocalApi":
-        """Make the function with its alias, and the API around it."""
+        """Make the function with its role and its alias, and the API around it."""
+        add_role(endpoint, "probe", {"Service": "lambda.amazonaws.com"})
         function = f"{_create_function(endpoint, notes)}:{STAGE}"
         uri = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations"
         api = cls(endpoint, _create_api(endpoint), notes)
@@ -116,6 +121,22 @@ class LocalApi:
         return wait_until(lambda: next(iter(self.events(connection_id, "$disconnect")), None))
 
 
+def add_role(
+    endpoint: str, name: str, principal: dict[str, str], *statements: dict[str, Any], account: str = ACCOUNT
+) -> str:
+    """Make a role that the principal may assume, and that may do what the statements say; its ARN."""
+    iam = client("iam", endpoint, account)
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="tests", PolicyDocument=_policy(*statements))
+    return str(role)
+
+
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
 def _create_function(endpoint: str, notes: Path) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as package:
@@ -166,22 +187,31 @@ class RunningGateway:
         """Where clients connect; every identity source is given."""
         return f"ws://127.0.0.1:{self.port}/{self.api.api_id}/{STAGE}?{urlencode({'tenantId': 'tenant'} | query)}"
 
-    def management(self, access_key: str = ACCOUNT, config: Config = ONE_ATTEMPT) -> "ApiGatewayManagementApiClient":
+    def management(
+        self, access_key: str = ACCOUNT, config: Config = ONE_ATTEMPT, secret: str = SECRET
+    ) -> "ApiGatewayManagementApiClient":
         """The management API as functions call it."""
         management: ApiGatewayManagementApiClient = client(
-            "apigatewaymanagementapi", self.management_url, access_key, config
+            "apigatewaymanagementapi", self.management_url, access_key, config, secret
         )
         return management
 
     async def control(self, path: str, content: Any = None) -> Any:
         """Ask a control endpoint; with content by POST."""
-        method = "GET" if content is None else "POST"
+        body = b"" if content is None else json.dumps(content).encode()
+        status, answer = await self.order("GET" if content is None else "POST", path, body)
+        assert status == 200, answer
+        return answer
+
+    async def order(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
+        """Send a request to a control endpoint; status and answer."""
+        url = f"{self.url}{path}"
+        headers = signed_by_root(SECRET)(method, url, body)
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, f"{self.url}{path}", json=content) as got,
+            session.request(method, url, data=body, headers=headers) as got,
         ):
-            assert got.status == 200, await got.text()
-            return await got.json()
+            return got.status, await got.json()
 
     @asynccontextmanager
     async def connected(self, **query: str) -> AsyncIterator["ConnectedClient"]:
@@ -233,42 +263,12 @@ class ConnectedClient:
 
 
 @contextmanager
-def ministack(port: int, folder: Path) -> Iterator[str]:
-    """MiniStack as it comes, in a process of its own."""
-    environment = os.environ | {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",
-        "TMPDIR": str(folder),
-    }
-    endpoint = f"http://127.0.0.1:{port}"
-    with (folder / "ministack.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log)
-        try:
-            wait_until(lambda: _answers(endpoint))
-            yield endpoint
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _answers(endpoint: str) -> bool | None:
-    try:
-        client("sts", endpoint).get_caller_identity()
-    except Exception:  # noqa: BLE001 - whatever it is, it is not up yet
-        return None
-    return True
-
-
-@contextmanager
 def running_gateway(api: LocalApi, *flags: str, accounts: tuple[str, ...] = (ACCOUNT,)) -> Iterator[RunningGateway]:
     """A gateway process with these flags; it must end by SIGTERM with status 0."""
     command = [sys.executable, "-m", "tools.gateway", "--aws-endpoint", api.endpoint, *flags]
     for account in accounts:
         command += ["--account", account]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=with_secret(os.environ))
     try:
         assert process.stdout is not None
         with process.stdout:

@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
 
-import aiohttp
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
@@ -68,26 +66,18 @@ async def test_a_connection_can_be_held_back_after_connect_has_answered(api: Loc
 
 async def test_faults_can_be_read_and_bad_ones_are_refused(gateway: RunningGateway) -> None:
     """With the field's name; nothing changes."""
-    async with aiohttp.ClientSession() as session:
-        url = f"{gateway.url}/_gateway/faults"
-        bodies: list[Any] = [{"eror_rate": 1}, {"error_rate": 2}, [], "x"]
-        for bad in bodies:
-            async with session.post(url, json=bad) as answer:
-                assert answer.status == 400
-                assert (await answer.json())["message"]
-        async with session.post(url, data=b"{") as answer:
-            assert answer.status == 400
+    for bad in (b'{"eror_rate": 1}', b'{"error_rate": 2}', b"[]", b'"x"', b"{"):
+        status, answer = await gateway.order("POST", "/_gateway/faults", bad)
+        assert status == 400
+        assert answer["message"]
     assert (await gateway.control("/_gateway/faults"))["error_rate"] == 0
 
 
 async def test_an_unknown_control_endpoint_is_404(gateway: RunningGateway) -> None:
     """And a close without a choice is a 400."""
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"{gateway.url}/_gateway/nothing") as answer:
-            assert answer.status == 404
-        for bad in ({}, {"count": "all"}, {"count": 1, "code": "x"}):
-            async with session.post(f"{gateway.url}/_gateway/close", json=bad) as answer:
-                assert answer.status == 400
+    assert (await gateway.order("GET", "/_gateway/nothing"))[0] == 404
+    for bad in (b"{}", b'{"count": "all"}', b'{"count": 1, "code": "x"}'):
+        assert (await gateway.order("POST", "/_gateway/close", bad))[0] == 400
 
 
 @pytest.mark.emulator_contract

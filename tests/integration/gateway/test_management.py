@@ -12,20 +12,26 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from yarl import URL
 
 from tests.integration.gateway.local_api import (
+    ACCOUNT,
     OTHER_ACCOUNT,
+    REGION,
     LocalApi,
     RunningGateway,
+    add_role,
     client,
     running_gateway,
 )
+from tests.support.aws import SECRET
 from tests.support.waiting import wait_until
+from tools.perimeter.signature import signed_headers
 
-HEADERS = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=111111111111/20260101/us-east-1/execute-api/aws4_request, "
-    f"SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
-}
+
+def signed(url: str, body: bytes) -> dict[str, str]:
+    """The headers of a post that the account's root sends."""
+    return signed_headers("POST", url, body, ACCOUNT, SECRET, service="execute-api", region=REGION)
 
 
 @pytest.mark.emulator_contract
@@ -45,7 +51,7 @@ async def test_an_id_is_understood_quoted_or_not(gateway: RunningGateway) -> Non
     async with gateway.connected() as connected, aiohttp.ClientSession() as session:
         for path in (quote(connected.connection_id, safe=""), connected.connection_id):
             url = f"{gateway.management_url}/@connections/{path}"
-            async with session.post(url, data=b"x", headers=HEADERS) as answer:
+            async with session.post(URL(url, encoded=True), data=b"x", headers=signed(url, b"x")) as answer:
                 assert (answer.status, await answer.read()) == (200, b"")
             assert await connected.socket.receive_str(timeout=10) == "x"
 
@@ -151,15 +157,16 @@ async def test_another_accounts_command_is_403(gateway: RunningGateway) -> None:
 
 
 async def test_a_roles_session_may_post_to_its_own_account(gateway: RunningGateway) -> None:
-    """STS knows the account of a session's key: the way of the subscriber accounts."""
+    """The local AWS knows a session's key and its account: the way of the subscriber accounts."""
+    root = {"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"}
     async with gateway.connected() as connected:
         outcomes = {}
         for account in ("111111111111", OTHER_ACCOUNT):
-            role = f"arn:aws:iam::{account}:role/subscriber"
+            role = add_role(gateway.api.endpoint, "subscriber", root, account=account)
             credentials = client("sts", gateway.api.endpoint, OTHER_ACCOUNT).assume_role(
                 RoleArn=role, RoleSessionName="subscriber"
             )["Credentials"]
-            management = gateway.management(credentials["AccessKeyId"])
+            management = gateway.management(credentials["AccessKeyId"], secret=credentials["SecretAccessKey"])
             try:
                 management.post_to_connection(ConnectionId=connected.connection_id, Data=account.encode())
                 outcomes[account] = 200
@@ -180,7 +187,8 @@ async def test_a_client_that_does_not_read_makes_its_posts_429(api: LocalApi) ->
                 slow.connect(("127.0.0.1", gateway.port))
                 target = gateway.websocket_url().split(str(gateway.port), 1)[1]
                 slow.sendall(
-                    f"GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\n"
+                    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
                 )
                 slow.recv(1_024)
@@ -222,8 +230,9 @@ async def test_pipelined_posts_are_answered_in_order(gateway: RunningGateway) ->
     async with gateway.connected() as connected:
         for api_id in (gateway.api.api_id, "nowhere2", gateway.api.api_id):
             target = f"/{api_id}/live/@connections/{quote(connected.connection_id, safe='')}"
-            head = f"POST {target} HTTP/1.1\r\nAuthorization: {HEADERS['Authorization']}\r\nContent-Length: 1\r\n\r\n"
-            writer.write(head.encode() + b"x")
+            headers = signed(gateway.url + target, b"x") | {"Host": f"127.0.0.1:{gateway.port}", "Content-Length": "1"}
+            lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+            writer.write("\r\n".join(lines).encode() + b"x")
         statuses: list[int] = []
         while len(statuses) < 3:
             head_of_answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)

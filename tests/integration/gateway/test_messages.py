@@ -131,7 +131,7 @@ async def test_a_message_over_128_kb_in_small_frames_closes_with_1009(gateway: R
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     target = gateway.websocket_url().split(str(gateway.port), 1)[1]
     writer.write(
-        f"GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
@@ -183,7 +183,7 @@ async def test_a_message_right_behind_the_handshake_is_not_lost(gateway: Running
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     target = gateway.websocket_url().split(str(gateway.port), 1)[1]
     request = (
-        f"GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     writer.write(request.encode() + client_frame(1, b'{"action":"missing"}'))

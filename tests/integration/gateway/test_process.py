@@ -1,6 +1,7 @@
 """The gateway as a process: several accounts, the ready file, a missing AWS, its own ceiling."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.integration.gateway.local_api import OTHER_ACCOUNT, LocalApi, client, running_gateway
+from tests.support.aws import with_secret
 from tests.support.waiting import wait_until
 
 
@@ -41,7 +43,7 @@ def test_the_ready_line_can_go_to_a_file(api: LocalApi, tmp_path: Path) -> None:
     """It is there whole, or not at all."""
     ready = tmp_path / "ready.json"
     command = [sys.executable, "-m", "tools.gateway", "--aws-endpoint", api.endpoint, "--account", "111111111111"]
-    process = subprocess.Popen([*command, "--ready-file", str(ready)])
+    process = subprocess.Popen([*command, "--ready-file", str(ready)], env=with_secret(os.environ))
     try:
         wait_until(ready.exists)
         assert json.loads(ready.read_text())["port"] > 0
@@ -53,7 +55,8 @@ def test_the_ready_line_can_go_to_a_file(api: LocalApi, tmp_path: Path) -> None:
 def test_without_an_aws_the_gateway_says_so_and_ends() -> None:
     """In one line that names the endpoint."""
     command = [sys.executable, "-m", "tools.gateway", "--aws-endpoint", "http://127.0.0.1:9", "--account", "1" * 12]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environment = with_secret(os.environ)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
     assert ended.returncode == 1
     assert "http://127.0.0.1:9" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gateway.local_api import ACCOUNT, REGION, LocalApi, RunningGateway, client, running_gateway
+from tests.integration.gateway.local_api import (
+    ACCOUNT,
+    REGION,
+    LocalApi,
+    RunningGateway,
+    add_role,
+    client,
+    running_gateway,
+)
 from tests.integration.local_aws.running import launched
 
 TEMPLATES = Path(__file__).parents[3] / "terraform" / "modules" / "websocket_api" / "templates"
@@ -89,18 +97,6 @@ def add_queue_route(api: LocalApi, key: str, queue: str) -> None:
     api.add_answering_route(key, integration)
 
 
-def add_role(endpoint: str, name: str, service: str, *queues: str) -> None:
-    """A role that a service may assume, and in which it may send to these queues."""
-    iam = client("iam", endpoint)
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
-    arns = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}.fifo" for queue in queues]
-    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arns}
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-    if queues:
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [send]})
-        iam.put_role_policy(RoleName=name, PolicyName="send", PolicyDocument=policy)
-
-
 @pytest.fixture(scope="module")
 def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
     """The local AWS, its queues, and a gateway that takes the largest message as one frame.
@@ -108,8 +104,9 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
     The role may send to every queue but `silo-closed`.
     """
     with launched(tmp_path_factory.mktemp("local-aws")) as aws:
-        add_role(aws.endpoint, "probe", "lambda.amazonaws.com")
-        add_role(aws.endpoint, "sender", "apigateway.amazonaws.com", "pooled", "silo-gold", "silo-small")
+        arns = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}.fifo" for queue in ("pooled", "silo-gold", "silo-small")]
+        send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arns}
+        add_role(aws.endpoint, "sender", {"Service": "apigateway.amazonaws.com"}, send)
         api = LocalApi.create(aws.endpoint, tmp_path_factory.mktemp("notes"))
         sqs = client("sqs", aws.endpoint)
         for queue, size in SIZES.items():

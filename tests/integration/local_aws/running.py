@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.support.aws import SECRET, with_secret
 from tests.support.waiting import wait_until
 
 ACCOUNT = "111111111111"
@@ -68,7 +70,7 @@ class LocalAws:
             endpoint_url=self.endpoint,
             region_name="us-east-1",
             aws_access_key_id=ACCOUNT,
-            aws_secret_access_key="local",
+            aws_secret_access_key=SECRET,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -164,7 +166,7 @@ def launched(
         ],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=with_secret(os.environ if environment is None else environment),
     )
     with process:
         try:

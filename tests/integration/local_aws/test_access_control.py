@@ -1,14 +1,19 @@
 """IAM, as the local AWS enforces it: what a request is allowed by, and who its caller is."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws
+from tests.support.aws import SECRET
 
 type ClientAs = Callable[..., Any]
 type Keys = dict[str, str]
@@ -226,3 +231,71 @@ def test_a_topic_policy_can_name_the_roles_that_publish(local_aws: LocalAws, cli
     sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=document(nobody_else))
     assert not denied(client_as("sns", assume(sts, publisher)).publish, TopicArn=topic, Message="named")
     assert denied(client_as("sns", assume(sts, other)).publish, TopicArn=topic, Message="other")
+
+
+_SHOW_KEYS = """
+def handler(event, context):
+    import boto3
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    return [os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], account]
+"""
+
+
+def test_the_keys_of_a_functions_role_cannot_be_guessed(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """MiniStack derives them from names alone; they follow from this local AWS's secret now, and are right."""
+    function, _ = local_aws.deploy(_SHOW_KEYS)
+    answer = local_aws.client("lambda").invoke(FunctionName=function, Qualifier="live")
+    access_key, secret, account = json.loads(answer["Payload"].read())
+    assert account == ACCOUNT
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}"
+    for name in (arn, f"{arn}:1", f"{arn}:live"):
+        digest = hashlib.sha256(f"{name}:arn:aws:iam::{ACCOUNT}:role/{function}".encode()).hexdigest()
+        assert access_key != f"ASIA{digest[:16].upper()}"
+        assert secret != hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
+    forged = {"aws_access_key_id": access_key, "aws_secret_access_key": "guessed", "aws_session_token": "guessed"}
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        client_as("sts", forged).get_caller_identity()
+
+
+@pytest.mark.emulator_contract
+@pytest.mark.parametrize("access_key", [ACCOUNT, "222222222222", "test", "AKIAIOSFODNN7EXAMPLE"])
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [("sts", "get_caller_identity"), ("s3", "list_buckets"), ("sqs", "list_queues"), ("lambda", "list_functions")],
+)
+def test_nobody_is_root_without_the_secret(client_as: ClientAs, service: str, call: str, access_key: str) -> None:
+    """Any key was, before."""
+    keys = {"aws_access_key_id": access_key, "aws_secret_access_key": "local"}
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|UnrecognizedClientException"):
+        getattr(client_as(service, keys), call)()
+
+
+@pytest.mark.emulator_contract
+def test_a_presigned_url_works_and_a_changed_one_does_not(local_aws: LocalAws) -> None:
+    """As on AWS: whoever has it may read the object, and nothing else."""
+    s3, bucket = local_aws.client("s3"), local_aws.name("bucket")
+    s3.create_bucket(Bucket=bucket)
+    for key in ("open", "closed"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    signer = boto3.client(
+        "s3",
+        endpoint_url=local_aws.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key=SECRET,
+        config=Config(signature_version="s3v4"),
+    )
+    url = urlsplit(signer.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "open"}))
+    assert got(url.netloc, f"{url.path}?{url.query}") == (200, b"open")
+    assert got(url.netloc, f"{url.path.replace('open', 'closed')}?{url.query}")[0] == 403
+
+
+def got(host: str, target: str) -> tuple[int, bytes]:
+    """The status and the body of an answer to a request that nobody signs any more."""
+    connection = HTTPConnection(host, timeout=10)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

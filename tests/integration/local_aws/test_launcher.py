@@ -11,13 +11,15 @@ import psutil
 import pytest
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws, launched
+from tests.support.aws import with_secret
 
 
 def _refusal(folder: Path, port: int, environment: dict[str, str] | None = None) -> str:
     """What a launcher that does not start says."""
     arguments = ["--port", str(port), "--state-dir", str(folder), "--account", ACCOUNT]
     command = [sys.executable, "-m", "tools.local_aws", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, check=False)
+    with_it = with_secret(os.environ if environment is None else environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, env=with_it, check=False)
     assert ended.returncode == 1
     assert ended.stdout == ""
     return ended.stderr

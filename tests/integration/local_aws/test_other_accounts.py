@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws, Notebook, package
+from tests.support.aws import SECRET
 from tests.support.waiting import wait_until
 
 READER = "222222222222"
@@ -54,7 +55,7 @@ class Reader:
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         """A client of the reader's account."""
-        session: Any = boto3.session.Session(aws_access_key_id=READER, aws_secret_access_key="local")
+        session: Any = boto3.session.Session(aws_access_key_id=READER, aws_secret_access_key=SECRET)
         return session.client(service, endpoint_url=self.local_aws.endpoint, region_name=region)
 
     def give_role(self, *actions: str) -> None:

@@ -81,6 +81,38 @@ def test_batches_run_side_by_side_up_to_the_maximum_concurrency(local_aws: Local
     assert _most_at_once(notebook.await_entries(12)) == 2
 
 
+@pytest.mark.emulator_contract
+def test_a_quiet_tenants_message_comes_before_those_of_a_noisy_one(local_aws: LocalAws) -> None:
+    """A message group is a tenant, also where a topic hands the message on."""
+    function, notebook = local_aws.deploy("""
+def handler(event, context):
+    record = event["Records"][0]
+    note([record["body"], record["attributes"].get("MessageGroupId")])
+    time.sleep(0.2)
+""")
+    url, arn = local_aws.queue()
+    sns = local_aws.client("sns")
+    topic = sns.create_topic(Name=local_aws.name("topic"))["TopicArn"]
+    may_send = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may_send]})
+    local_aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    for number in range(20):
+        sns.publish(TopicArn=topic, Message=f"noise {number}", MessageGroupId="noisy")
+    local_aws.connect(arn, function, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+    notebook.await_entries(3)
+    sns.publish(TopicArn=topic, Message="hush", MessageGroupId="quiet")
+    handled = notebook.await_entries(21)
+    assert sorted(group for _, group in handled) == ["noisy"] * 20 + ["quiet"]
+    assert handled.index(["hush", "quiet"]) < 18  # in their order it would be among the last two
+
+
 def test_several_queues_of_one_function_are_read_in_parallel(local_aws: LocalAws) -> None:
     """Three queues keep three workers busy."""
     function, notebook = local_aws.deploy(_SLOW)

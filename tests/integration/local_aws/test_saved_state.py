@@ -1,5 +1,6 @@
 """The local AWS saves its state on request, whole and unused, and starts with all of it or not at all."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws, launched
+from tests.support.aws import SECRET, with_secret
 from tools.errors import OperatorError
 from tools.stack.processes import save_local_aws
 
@@ -40,7 +42,7 @@ def test_another_local_aws_goes_on_with_what_was_saved(tmp_path: Path) -> None:
         for source in (queue, stream):
             local_aws.connect(source, function)
         port = _port(local_aws)
-        save_local_aws(port)
+        save_local_aws(port, SECRET)
         shutil.copytree(first / "state" / "ministack", second / "state" / "ministack")
         shutil.copytree(first / "state" / "s3", second / "state" / "s3")
         local_aws.process.kill()
@@ -58,7 +60,7 @@ def test_what_functions_have_logged_is_not_saved(tmp_path: Path) -> None:
     with launched(tmp_path) as local_aws:
         function, _ = local_aws.deploy("def handler(event, context):\n    print('a secret')\n")
         local_aws.client("lambda").invoke(FunctionName=function, Qualifier="live")
-        save_local_aws(_port(local_aws))
+        save_local_aws(_port(local_aws), SECRET)
         saved = (tmp_path / "state" / "ministack" / "cloudwatch_logs.json").read_text()
         assert f"/aws/lambda/{function}" in saved
         assert "a secret" not in saved
@@ -73,17 +75,17 @@ def test_a_local_aws_in_use_is_not_saved(tmp_path: Path) -> None:
         table, _ = local_aws.table()
         _put(local_aws, table, "a")
         with pytest.raises(OperatorError, match=f"The table {table} has rows"):
-            save_local_aws(port)
+            save_local_aws(port, SECRET)
         local_aws.client("dynamodb").delete_item(TableName=table, Key={"partition": {"S": "p"}, "id": {"S": "a"}})
         with pytest.raises(OperatorError, match="A stream has records"):
-            save_local_aws(port)
+            save_local_aws(port, SECRET)
         local_aws.client("dynamodb").delete_table(TableName=table)
         queue_url, _ = local_aws.queue()
         local_aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody="a")
         with pytest.raises(OperatorError, match=f"The queue {queue_url.rpartition('/')[2]} has messages"):
-            save_local_aws(port)
+            save_local_aws(port, SECRET)
         local_aws.client("sqs").purge_queue(QueueUrl=queue_url)
-        save_local_aws(port)
+        save_local_aws(port, SECRET)
 
 
 def test_a_state_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_a_state_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         local_aws.queue()
         (tmp_path / "state" / "ministack").write_text("no folder")
         with pytest.raises(OperatorError, match="The state cannot be written"):
-            save_local_aws(_port(local_aws))
+            save_local_aws(_port(local_aws), SECRET)
         assert len(local_aws.client("sqs").list_queues()["QueueUrls"]) == 1
         (tmp_path / "state" / "ministack").unlink()
 
@@ -112,7 +114,8 @@ def test_a_state_that_cannot_be_restored_ends_the_start(tmp_path: Path, service:
     saved.write_text(content)
     arguments = ["--port", "0", "--state-dir", str(tmp_path / "state"), "--account", ACCOUNT]
     command = [sys.executable, "-m", "tools.local_aws", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    environment = with_secret(os.environ)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, check=False)
     assert ended.returncode != 0
     assert ended.stdout == ""
     assert f"The saved state of {service} cannot be restored" in ended.stderr

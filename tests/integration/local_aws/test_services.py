@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import ACCOUNT, LocalAws
+from tests.support.aws import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +211,7 @@ def test_an_alarm_is_described_in_xml_as_it_was_set(local_aws: LocalAws) -> None
     body = urllib.parse.urlencode(query).encode()
     request = AWSRequest("POST", local_aws.endpoint, data=body)
     request.headers["Content-Type"] = "application/x-www-form-urlencoded"
-    SigV4Auth(Credentials(ACCOUNT, "local"), "monitoring", "us-east-1").add_auth(request)
+    SigV4Auth(Credentials(ACCOUNT, SECRET), "monitoring", "us-east-1").add_auth(request)
     signed = urllib.request.Request(local_aws.endpoint, body, dict(request.headers.items()))  # noqa: S310
     with urllib.request.urlopen(signed) as response:  # noqa: S310 (http on the loopback interface)
         answer = ET.fromstring(response.read())  # noqa: S314 (the local AWS's own)

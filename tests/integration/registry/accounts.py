@@ -15,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.integration.local_aws.running import LocalAws
-from tools.stack.local_aws import SECRET, local_environment
+from tests.support.aws import SECRET
+from tools.stack.local_aws import local_environment
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
@@ -97,7 +98,7 @@ class Account:
     ) -> subprocess.CompletedProcess[str]:
         """Run Terraform on a stack with these keys, or those of the administrator; it has to end with the code."""
         port = int(self.aws.endpoint.rpartition(":")[2])
-        environment = local_environment(terraform_environment(os.environ), port)
+        environment = local_environment(terraform_environment(os.environ), port, SECRET)
         run = subprocess.run(
             [find_terraform(), *arguments],
             cwd=self.tree / "stacks" / stack,

@@ -29,7 +29,7 @@ class Accounts:
 @pytest.fixture(scope="session")
 def local_aws_of_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A launcher of their own."""
-    with launched(tmp_path_factory.mktemp("accounts")) as running:
+    with launched(tmp_path_factory.mktemp("accounts"), "--trust-web-identities") as running:
         yield running
 
 

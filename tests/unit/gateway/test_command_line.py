@@ -9,6 +9,13 @@ from tools.gateway.__main__ import announce, parse, read_flags, ready_line
 from tools.gateway.faults import Faults
 from tools.gateway.limits import Limits
 
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts the gateway gives it the secret."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
 NEEDED = ["--aws-endpoint", "http://127.0.0.1:1", "--account", "111111111111"]
 
 
@@ -42,6 +49,24 @@ def test_serving_needs_an_endpoint_and_an_account(capsys: pytest.CaptureFixture[
         parse([])
     assert "--aws-endpoint" in capsys.readouterr().err
     assert parse(["ceiling", "--sockets", "5"]).sockets == 5
+
+
+def test_serving_needs_the_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody could be told from root without it."""
+    for environment in ({}, {"AWS_SECRET_ACCESS_KEY": ""}):
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit):
+            parse(NEEDED)
+        assert "AWS_SECRET_ACCESS_KEY" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--host", "--bind"])
+def test_no_flag_binds_it_to_another_interface(flag: str) -> None:
+    """Its connections and orders are for this machine."""
+    with pytest.raises(SystemExit):
+        parse([*NEEDED, flag, "192.0.2.1"])
 
 
 def test_the_ready_line_says_the_port_and_the_limit_that_applies(tmp_path: Path) -> None:

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.unit.gateway.stand_ins import FakeTransport
+from tools.gateway.authorization import UNAUTHORIZED, Refusal
 from tools.gateway.counters import Counters
+from tools.gateway.events import Handshake
 from tools.gateway.http1 import Request, response
 from tools.gateway.management import Client, Management
 from tools.gateway.server import ClientProtocol, Parts
+from tools.perimeter.pages import PageFilter
 
 if TYPE_CHECKING:
     from tools.gateway.control import Control
     from tools.gateway.lifecycle import Lifecycle
+
+
+HOST = "Host: 127.0.0.1:8000"
 
 
 class FakeManagement:
@@ -43,22 +49,32 @@ class FakeControl:
         return response(200, body=b"controlled")
 
 
-def connected(
-    peer: str = "127.0.0.1", error: Exception | None = None
-) -> tuple[ClientProtocol, FakeTransport, FakeManagement]:
+class FakeLifecycle:
+    """Refuses every handshake that it hears of."""
+
+    async def connect(self, _api_id: str, _stage: str, _handshake: Handshake) -> Refusal:
+        """Refuse it."""
+        return UNAUTHORIZED
+
+
+def connected(error: Exception | None = None) -> tuple[ClientProtocol, FakeTransport, FakeManagement]:
     """A protocol with a client."""
     management = FakeManagement()
     parts = Parts(
-        cast("Lifecycle", None), cast("Management", management), cast("Control", FakeControl(error)), Counters()
+        PageFilter(8_000),
+        cast("Lifecycle", FakeLifecycle()),
+        cast("Management", management),
+        cast("Control", FakeControl(error)),
+        Counters(),
     )
-    protocol, transport = ClientProtocol(parts), FakeTransport(peer)
+    protocol, transport = ClientProtocol(parts), FakeTransport()
     protocol.connection_made(transport)
     return protocol, transport, management
 
 
 def post(connection_id: str, *headers: str) -> bytes:
     """A post."""
-    return "\r\n".join([f"POST /a/live/@connections/{connection_id} HTTP/1.1", *headers, "", ""]).encode()
+    return "\r\n".join([f"POST /a/live/@connections/{connection_id} HTTP/1.1", HOST, *headers, "", ""]).encode()
 
 
 def test_pipelined_requests_are_handled_one_after_the_other() -> None:
@@ -117,7 +133,15 @@ def test_a_handshake_with_a_fault_is_refused_and_counted(header: bytes, status: 
     """No API is asked; the answer says which version there is."""
     protocol, transport, _ = connected()
     good = [b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"]
-    lines = [b"GET /a/live HTTP/1.1", *good, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", header, b"", b""]
+    lines = [
+        b"GET /a/live HTTP/1.1",
+        HOST.encode(),
+        *good,
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        header,
+        b"",
+        b"",
+    ]
     protocol.data_received(b"\r\n".join(lines))
     answer = bytes(transport.written)
     assert answer.startswith(b"HTTP/1.1 " + status)
@@ -125,22 +149,64 @@ def test_a_handshake_with_a_fault_is_refused_and_counted(header: bytes, status: 
     assert transport.is_closing()
 
 
-@pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", b"200"), ("::1", b"200"), ("192.0.2.1", b"403")])
-async def test_only_this_machine_may_control(peer: str, status: bytes) -> None:
-    """Whatever address the gateway is bound to."""
-    assert (await controlled(peer)).startswith(b"HTTP/1.1 " + status)
+ORDER, COMMAND = "POST /_gateway/faults", "POST /a/live/@connections/1"
+HANDSHAKE = "GET /a/live"
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+@pytest.mark.parametrize("first", [ORDER, COMMAND, HANDSHAKE])
+@pytest.mark.parametrize("host", ["Host: attacker.example:8000", "Host: 127.0.0.1:8001", "X-Host: 127.0.0.1:8000"])
+async def test_a_request_to_another_host_is_refused(first: str, host: str) -> None:
+    """So a page whose own name leads to this machine (DNS rebinding) gets nothing, not even a WebSocket."""
+    assert (await answered(first, host, *UPGRADE)).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize("first", [ORDER, COMMAND])
+@pytest.mark.parametrize(
+    "header",
+    ["Origin: https://attacker.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"],
+)
+async def test_orders_and_commands_of_another_origins_page_are_refused(first: str, header: str) -> None:
+    """Before anybody looks at their signature."""
+    answer = await answered(first, HOST, header)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"another origin" in answer
+
+
+@pytest.mark.emulator_contract
+async def test_a_page_of_any_origin_may_open_a_websocket() -> None:
+    """As with API Gateway, which leaves the origin to the authorizer: here it is asked, and refuses."""
+    origin = ("Origin: https://attacker.example", "Sec-Fetch-Site: cross-site")
+    assert (await answered(HANDSHAKE, HOST, *origin, *UPGRADE)).startswith(b"HTTP/1.1 401 ")
+
+
+async def answered(first: str, *headers: str) -> bytes:
+    """The answer to a request with these headers."""
+    protocol, transport, management = connected()
+    protocol.data_received("\r\n".join([f"{first} HTTP/1.1", *headers, "", ""]).encode())
+    if management.waiting:
+        management.answer(b"")
+    task: Any = protocol._task
+    if task is not None:
+        await task
+    return transport.written
 
 
 async def test_a_request_that_breaks_the_gateway_is_answered_500(caplog: pytest.LogCaptureFixture) -> None:
     """Its client must not wait for ever; the log has the trace."""
-    assert (await controlled("127.0.0.1", ConnectionError("AWS is away"))).startswith(b"HTTP/1.1 500 ")
+    assert (await controlled(ConnectionError("AWS is away"))).startswith(b"HTTP/1.1 500 ")
     assert "AWS is away" in caplog.text
 
 
-async def controlled(peer: str, error: Exception | None = None) -> bytes:
+async def controlled(error: Exception | None = None) -> bytes:
     """The answer to a control request."""
-    protocol, transport, _ = connected(peer, error)
-    protocol.data_received(b"GET /_gateway/stats HTTP/1.1\r\n\r\n")
+    protocol, transport, _ = connected(error)
+    protocol.data_received(f"GET /_gateway/stats HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
     task: Any = protocol._task
     await task
     return transport.written

@@ -1,12 +1,14 @@
-"""One path of the local AWS is its own; everything else is AWS's."""
+"""Two paths of the local AWS are its own; everything else is AWS's."""
 
 import errno
+import json
 import os
 from typing import Any
 
 import pytest
 
-from tools.local_aws.administration import SAVE_PATH, Administration, NotSavedError
+from tools.local_aws.administration import SAVE_PATH, SIGNING_KEY_PATH, Administration, NotSavedError
+from tools.perimeter.signature import Claim, SigningKey
 
 SAVE = {"type": "http", "method": "POST", "path": SAVE_PATH}
 
@@ -30,7 +32,15 @@ class Recorder:
             raise self._error
 
 
-async def answer_of(recorder: Recorder, scope: dict[str, Any]) -> tuple[int, bytes] | None:
+def signing_key(claim: Claim) -> SigningKey | None:
+    """Know one session's key, and the root's."""
+    ends = {"ASIAKNOWN": 1_800_000_000.0, "111111111111": float("inf")}
+    if claim.access_key not in ends:
+        return None
+    return SigningKey("111111111111", claim.scope, ends[claim.access_key])
+
+
+async def answer_of(recorder: Recorder, scope: dict[str, Any], content: bytes = b"{}") -> tuple[int, bytes] | None:
     """The status and the body that a request is answered with; None if the application behind has it."""
     sent: list[dict[str, Any]] = []
 
@@ -38,9 +48,9 @@ async def answer_of(recorder: Recorder, scope: dict[str, Any]) -> tuple[int, byt
         sent.append(message)
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"{}"}
+        return {"type": "http.request", "body": content}
 
-    await Administration(recorder, recorder.save)(scope, receive, send)
+    await Administration(recorder, recorder.save, signing_key)(scope, receive, send)
     if not sent:
         return None
     start, body = sent
@@ -84,3 +94,36 @@ async def test_everything_else_is_for_the_services(scope: dict[str, Any]) -> Non
     assert await answer_of(recorder, scope) is None
     assert recorder.scopes == [scope]
     assert recorder.saved == 0
+
+
+ASK = {**SAVE, "path": SIGNING_KEY_PATH}
+
+
+@pytest.mark.parametrize(("access_key", "ends"), [("ASIAKNOWN", 1_800_000_000.0), ("111111111111", None)])
+async def test_the_gateway_is_told_what_an_access_key_signs_with(access_key: str, ends: float | None) -> None:
+    """For a day, a Region and a service: the secret access key itself stays here."""
+    scope = "20260101/us-east-1/execute-api/aws4_request"
+    answer = await answer_of(Recorder(), ASK, json.dumps({"credential": f"{access_key}/{scope}"}).encode())
+    assert answer is not None
+    assert answer[0] == 200
+    assert json.loads(answer[1]) == {"account": "111111111111", "key": scope.encode().hex(), "expiresAt": ends}
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b'{"credential": "ASIANOBODY/20260101/us-east-1/execute-api/aws4_request"}', 404),
+        (b'{"credential": "ASIAKNOWN/20260101/us-east-1/execute-api"}', 400),
+        (b'{"credential": ""}', 400),
+        (b'{"credential": 5}', 400),
+        (b"{}", 400),
+        (b"[]", 400),
+        (b"{", 400),
+        (b"\xff", 400),
+    ],
+)
+async def test_a_key_that_nobody_has_and_a_malformed_question_get_none(content: bytes, status: int) -> None:
+    """Nor do they end the local AWS."""
+    answer = await answer_of(Recorder(), ASK, content)
+    assert answer is not None
+    assert answer[0] == status

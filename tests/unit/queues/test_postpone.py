@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from loudhailer.queues.postpone import postpone
+from loudhailer.queues.sqs import postpone
 
 URL = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-inbox.fifo"
 

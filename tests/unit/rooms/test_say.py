@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.send_message import rooms as say_in_room
 from functions.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
@@ -327,6 +328,25 @@ def test_a_large_rooms_size_is_counted_every_ten_seconds(talk: Talk, monkeypatch
         talk.caller["received_at"] = received_at * 1_000
         talk.say(members[0])
     assert counted == [5_001] * 2
+
+
+def test_the_sizes_of_few_rooms_are_remembered(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or rooms without end would use up the memory: with room for one, the other has to be counted again."""
+    monkeypatch.setattr(say_in_room, "_SIZES", 1)
+    counted: list[RoomKey] = []
+    size = talk.rooms.size
+
+    def watched(tenant: TenantId, room: RoomKey, *, limit: int) -> int:
+        counted.append(room)
+        return size(tenant, room, limit=limit)
+
+    monkeypatch.setattr(talk.rooms, "size", watched)
+    (red, *_), (blue, *_) = (
+        talk.join(*(f"{room}{number}" for number in range(SMALL_ROOM + 1)), room=room) for room in (RED, BLUE)
+    )
+    for one, room in ((red, RED), (red, RED), (blue, BLUE), (red, RED)):
+        assert talk.say(one, roomKey=room) is None
+    assert counted == [RED, BLUE, RED]
 
 
 def test_a_room_that_is_larger_than_the_budget_is_spoken_in_once_a_minute(talk: Talk) -> None:

@@ -108,7 +108,7 @@ def test_a_stack_whose_apply_failed_is_not_taken_for_a_running_one(home: Path) -
     """Its tables may be missing."""
     directory = StackDirectory(home / "local")
     directory.create()
-    save_state(directory.state_file, StackState(1, 2))
+    save_state(directory.state_file, StackState(1, 2, "secret"))
     result = run("tenant", "list")
     assert result.exit_code == 1
     assert "not complete" in result.output
@@ -123,7 +123,7 @@ def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pyt
     directory = StackDirectory(home / "local")
     directory.create()
     outputs = {"http_url": "http://127.0.0.1:1"}
-    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr("tools.client.http.HttpApi.call", refused)
     result = run("broadcast", "hi", "--all")
     assert result.exit_code == 1
@@ -213,7 +213,7 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     directory = StackDirectory(home / "local")
     directory.create()
     outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
-    save_state(directory.state_file, StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs)))
+    save_state(directory.state_file, StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs)))
     monkeypatch.setattr(Stack, "up", lambda *_, **__: False)
     outcomes: list[BaseException | None] = [KeyboardInterrupt(), None]
 

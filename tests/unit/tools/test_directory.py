@@ -1,5 +1,6 @@
 """The stack's directory and its lock."""
 
+import stat
 import threading
 
 from tools.stack.directory import StackDirectory
@@ -101,3 +102,18 @@ def test_forgetting_the_cloud_keeps_logs_and_removes_what_described_it(directory
     assert logs.exists()
     assert [name for name in names if (directory.path / name).exists()] == []
     assert directory.aws_state.is_dir()
+
+
+def test_nobody_but_its_owner_may_look_into_the_directory(directory: StackDirectory) -> None:
+    """It holds the stack's secret; one that an earlier release has made is closed, too."""
+    directory.path.mkdir(parents=True)
+    directory.path.chmod(0o755)
+    directory.create()
+    assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+
+
+def test_the_lock_comes_with_a_closed_directory(directory: StackDirectory) -> None:
+    """A command takes it before it makes anything else; so is the state directory around it, if it is new."""
+    with directory.locked():
+        assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(directory.path.parent.stat().st_mode) == 0o700

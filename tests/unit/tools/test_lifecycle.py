@@ -4,9 +4,11 @@ import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,7 +48,7 @@ def stack(
     monkeypatch.setattr(ProcessTable, "start", lambda table, name, _command, env: start(table, name, SLEEP, env))
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
-    monkeypatch.setattr(lifecycle, "reload_gateway", RELOADED.append)
+    monkeypatch.setattr(lifecycle, "reload_gateway", lambda port, _secret: RELOADED.append(port))
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
     stack = Stack(project, directory, terminal)
     yield stack
@@ -371,3 +373,46 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert second != first
     assert stack.up()
     assert process_of(stack, AWS) == second
+
+
+def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their environment, which no other user can read; it stays the same as long as the stack is there."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the operator's own")
+    stack.up()
+    state = state_of(stack)
+    assert len(state.secret) == 40
+    for name in (AWS, GATEWAY):
+        process = process_of(stack, name)
+        assert process.environ()["AWS_SECRET_ACCESS_KEY"] == state.secret
+        assert state.secret not in " ".join(process.cmdline())
+    assert stack.terraform(state).environment["AWS_SECRET_ACCESS_KEY"] == state.secret
+    process_of(stack, AWS).kill()
+    stack.up()
+    assert state_of(stack).secret == state.secret
+    other = replace(stack, directory=StackDirectory(tmp_path / "other home" / "local"))
+    other.up()
+    try:
+        assert state_of(other).secret != state.secret
+    finally:
+        other.down()
+
+
+def test_a_stack_of_a_release_without_secrets_is_started_anew(stack: Stack) -> None:
+    """Its processes would let anybody in."""
+    stack.up()
+    before, path = process_of(stack, AWS).pid, stack.directory.state_file
+    document = json.loads(path.read_text())
+    del document["secret"]
+    path.write_text(json.dumps({**document, "version": 1}))
+    assert stack.up()
+    assert process_of(stack, AWS).pid != before
+    assert len(state_of(stack).secret) == 40
+
+
+def test_the_state_directory_is_its_owners_alone(stack: Stack) -> None:
+    """It holds the secret, what the local AWS keeps and the logs."""
+    stack.up()
+    assert stat.S_IMODE(stack.directory.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(stack.directory.state_file.stat().st_mode) == 0o600

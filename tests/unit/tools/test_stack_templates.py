@@ -51,7 +51,7 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         directories[command[command.index("--port") + 1]] = table.directory
         return start(table, name, SLEEP, environment)
 
-    def saved(port: int) -> None:
+    def saved(port: int, _secret: str) -> None:
         directory = directories[str(port)]
         folder = directory.aws_state / "ministack"
         folder.mkdir()
@@ -64,7 +64,7 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProcessTable, "start", started)
     monkeypatch.setattr(lifecycle, "await_ready", lambda *_: None)
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
-    monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port: None)
+    monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port, _secret: None)
     monkeypatch.setattr(lifecycle, "save_local_aws", saved)
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
 
@@ -282,7 +282,7 @@ def test_a_template_that_cannot_be_kept_stops_nothing(
     else:
         reason = "The table tenants has rows"
 
-        def refuse(_port: int) -> None:
+        def refuse(_port: int, _secret: str) -> None:
             raise OperatorError(f"{reason}.")
 
         monkeypatch.setattr(lifecycle, "save_local_aws", refuse)
@@ -381,3 +381,15 @@ def test_an_image_has_a_template_of_its_own(first: Stack, store: TemplateStore) 
     zip_key, image_key = (first._template_key(replace(state, engine=engine)) for engine in ("", "unix:///engine"))
     assert zip_key != image_key
     assert [path.stem for path in store.folder.iterdir()] == [zip_key]
+
+
+def test_a_template_carries_no_secret_to_another_stack(first: Stack, second: Stack, store: TemplateStore) -> None:
+    """Whoever knows one stack's would be root in all of them."""
+    first.up()
+    second.up()
+    (path,) = store.folder.glob("*.template")
+    template = Template.from_bytes(path.read_bytes(), path.stem)
+    secret = state_of(first).secret
+    assert not [name for name, content in template.files.items() if secret.encode() in content]
+    assert secret not in json.dumps(template.outputs)
+    assert state_of(second).secret != secret

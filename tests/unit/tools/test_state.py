@@ -1,6 +1,7 @@
 """The state file: whatever a crash left in it, the next command copes."""
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ import pytest
 from tools.stack.state import Applied, Fingerprint, StackState, load_state, save_state
 
 APPLIED = Applied(Fingerprint("code", "terraform", "variables"), {"http_url": "http://127.0.0.1:1"})
-STATE = StackState(aws_port=4566, gateway_port=8001, aws_identity="12@34.50", applying=False, applied=APPLIED)
+STATE = StackState(4566, 8001, "secret", aws_identity="12@34.50", applying=False, applied=APPLIED)
 
 
-@pytest.mark.parametrize("state", [STATE, StackState(1, 2), StackState(1, 2, "3@4", applying=True)])
+@pytest.mark.parametrize("state", [STATE, StackState(1, 2, "s"), StackState(1, 2, "s", "3@4", applying=True)])
 def test_what_is_saved_is_loaded(tmp_path: Path, state: StackState) -> None:
     """Nothing is lost between two commands."""
     save_state(tmp_path / "stack.json", state)
@@ -40,12 +41,15 @@ def test_a_file_cut_anywhere_is_no_state(tmp_path: Path) -> None:
         "[]",
         "\x00\x01",
         "{}",
+        '{"version": 1, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": null}',
+        '{"version": 2, "aws_port": "1", "gateway_port": 2, "secret": "s", "applied": null}',
+        '{"version": 2, "aws_port": 70000, "gateway_port": 2, "secret": "s", "applied": null}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": null, "unknown": 1}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": {"fingerprint": {}}}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "s", "applied": []}',
         '{"version": 2, "aws_port": 1, "gateway_port": 2, "applied": null}',
-        '{"version": 1, "aws_port": "1", "gateway_port": 2, "applied": null}',
-        '{"version": 1, "aws_port": 70000, "gateway_port": 2, "applied": null}',
-        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": null, "unknown": 1}',
-        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": {"fingerprint": {}}}',
-        '{"version": 1, "aws_port": 1, "gateway_port": 2, "applied": []}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": "", "applied": null}',
+        '{"version": 2, "aws_port": 1, "gateway_port": 2, "secret": 5, "applied": null}',
     ],
 )
 def test_a_file_of_another_shape_is_no_state(tmp_path: Path, text: str) -> None:
@@ -68,3 +72,17 @@ def test_a_fingerprint_names_what_has_changed() -> None:
     earlier = APPLIED.fingerprint
     assert Fingerprint("code", "terraform", "variables").changed_since(earlier) == []
     assert Fingerprint("new", "terraform", "new").changed_since(earlier) == ["functions", "variables"]
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It holds the secret of every account's root, and a crash may have left another program's file in the way."""
+    path = tmp_path / "stack.json"
+    path.with_suffix(".new").write_text("left by a crash")
+    save_state(path, STATE)
+    save_state(path, STATE)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_secret_is_not_in_the_text_of_the_state() -> None:
+    """It would get into logs and messages of failed tests."""
+    assert "secret" not in repr(STATE)

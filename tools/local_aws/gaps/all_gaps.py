@@ -2,6 +2,7 @@
 
 from tools.local_aws.gaps import (
     alarms,
+    credentials,
     cross_account_queues,
     event_sources,
     expression_parsing,
@@ -26,6 +27,7 @@ from tools.local_aws.gaps import (
 )
 
 GAPS = (
+    credentials.gap,
     lambda_workers.gap,
     weighted_aliases.gap,
     reserved_concurrency.gap,

@@ -25,6 +25,7 @@ from typing import Any
 from tools.errors import OperatorError
 from tools.image.engine import Engine
 from tools.local_aws.lambda_runtime.worker import INIT_SECONDS, Function, Image, Invocation, Outcome, exited, timed_out
+from tools.perimeter.pages import PageFilter
 
 _HOST = "127.0.0.1"
 _API = "/2018-06-01/runtime"
@@ -34,6 +35,9 @@ _KILL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _CLIENTS = ("HOME", "PATH")
 """What the engine's client needs of the launcher's environment."""
+
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""What the container gets from the client's environment: every user of the machine can read a command line."""
 
 type Answer = dict[str, Any]
 
@@ -54,6 +58,7 @@ class RuntimeApi:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
         self._invocations: queue.Queue[tuple[Invocation, float] | None] = queue.Queue()
         self._server = _Server((_HOST, 0), self._handler())
+        self._pages = PageFilter(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -79,6 +84,17 @@ class RuntimeApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def parse_request(self) -> bool:
+                """Read a request, and refuse one that a web page has sent."""
+                if not super().parse_request():
+                    return False
+                headers = {name.lower().encode(): value.encode() for name, value in self.headers.items()}
+                refusal = api._pages.host_refusal(headers) or api._pages.page_refusal(headers)
+                if refusal is None:
+                    return True
+                self.send_error(HTTPStatus.FORBIDDEN, explain=refusal)
+                return False
 
             def do_GET(self) -> None:
                 """The next invocation, once there is one."""
@@ -137,7 +153,11 @@ class ContainerWorker:
         self._api = RuntimeApi()
         self._client = subprocess.Popen(
             [engine.client, "run", *self._options(), image.reference, *image.command],
-            env={"DOCKER_HOST": engine.address, **{name: os.environ[name] for name in _CLIENTS if name in os.environ}},
+            env={
+                "DOCKER_HOST": engine.address,
+                **{name: os.environ[name] for name in _CLIENTS if name in os.environ},
+                **{name: value for name, value in function.environment if name in _KEYS},
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -205,7 +225,7 @@ class ContainerWorker:
             *(f"--name={self._name}", f"--label=loudhailer={environment['AWS_ENDPOINT_URL']}"),
             *("--read-only", "--tmpfs=/tmp:size=512m,mode=1777", f"--user={user}:{user}"),
             *("--cap-drop=ALL", "--security-opt=no-new-privileges", f"--ulimit=nofile={_DESCRIPTORS}:{_DESCRIPTORS}"),
-            *(f"--env={name}={value}" for name, value in environment.items()),
+            *(f"--env={name}" if name in _KEYS else f"--env={name}={value}" for name, value in environment.items()),
         ]
 
     def _answer(self, seconds: float) -> Answer | None:
