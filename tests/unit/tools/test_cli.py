@@ -235,7 +235,7 @@ def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.Monkey
 
     def applied(http_url: str) -> StackState:
         outputs = {"http_url": http_url, "websocket_url": "ws://127.0.0.1:2"}
-        return StackState(1, 2, applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
+        return StackState(1, 2, "secret", applied=Applied(Fingerprint("", "", ""), outputs), seeded=True)
 
     def up(stack: Stack, *_: object, **__: object) -> bool:
         save_state(stack.directory.state_file, applied("http://127.0.0.1:1/new"))
