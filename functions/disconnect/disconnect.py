@@ -34,11 +34,11 @@ class Disconnect:
         return {"batchItemFailures": again}
 
     def _delete(self, body: str) -> None:
-        partition, _, connection = body.partition(" ")
+        partition, _, connection = body.rpartition(" ")
         try:
             key = ConnectionKey(ids.partition(partition), ids.connection_id(connection))
         except InvalidFieldError:
             count("DisconnectWithoutContext")
-            logger.warning("a connection's partition is not known, and its row is left to expire")
+            logger.warning("a row cannot be found and is left to expire", connection_id=connection)
         else:
             self._connections_of(ids.tenant_of(key.partition)).delete(key)

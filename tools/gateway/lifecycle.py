@@ -32,6 +32,8 @@ TOO_MANY_REQUESTS = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsExcept
 
 _DISCONNECT_TRIES = 5
 _DISCONNECT_RETRY_SECONDS = 0.2
+_DISCONNECTS_AT_ONCE = 8
+"""API Gateway has machines for a crowd that ends together; here it must not keep newcomers waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Lifecycle:
         self._connects = AccountBuckets(limits.connect_rate, limits.connect_burst, clock)
         self._invoker = invoker
         self._integrations = integrations
+        self._disconnecting = asyncio.Semaphore(_DISCONNECTS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._quiet = asyncio.Event()
         self._stopped = False
@@ -209,7 +212,8 @@ class Lifecycle:
         with_authorizer = not self._faults.current.drop_authorizer_context
         event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
         for attempt in range(1, _DISCONNECT_TRIES + 1):
-            reply = await self._integrations.call(integration, event)
+            async with self._disconnecting:
+                reply = await self._integrations.call(integration, event)
             if not (isinstance(reply, Failure) and reply.again):
                 break
             await asyncio.sleep(_DISCONNECT_RETRY_SECONDS * attempt)

@@ -129,6 +129,29 @@ async def test_disconnect_is_given_up_after_some_tries() -> None:
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
 
 
+async def test_the_ends_of_a_crowd_are_told_a_few_at_a_time() -> None:
+    """All at once they would be ahead of every newcomer in the line for the local AWS."""
+
+    class Counting(FakeKind):
+        at_once = most = 0
+
+        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            await asyncio.sleep(0)
+            self.at_once -= 1
+            return await super().call(integration, event, timeout_seconds)
+
+    kind = Counting()
+    world = World(kind, "$disconnect")
+    accepted = [await world.connect() for _ in range(50)]
+    for each in accepted:
+        assert isinstance(each, Accepted)
+        each.connection.lose()
+    await world.lifecycle.drain()
+    assert (world.counters.disconnects_delivered, kind.most) == (50, 8)
+
+
 async def test_a_failed_disconnect_is_not_repeated() -> None:
     """The function has run."""
     kind = FakeKind(FAILED)
