@@ -14,6 +14,7 @@ from tests.bench.local_stack import RunningStack, running_stack, seeded_connecti
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section, Table, at_most, median, number, times
 from tests.bench.visitors import put_tenant
+from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
 from tools.client.http import HttpApi
 from tools.client.socket import Refusal
@@ -44,7 +45,10 @@ class _Audiences:
     stale: dict[int, list[float]] = field(default_factory=lambda: {size: [] for size in SIZES})
 
     async def run(self, say: Callable[[int, str], None]) -> None:
-        async with HttpApi(self.running.deployment.http_url) as api, HttpApi(self.running.gateway_url) as gateway:
+        async with (
+            HttpApi(self.running.deployment.http_url) as api,
+            HttpApi(self.running.gateway_url, signed_by_root(self.running.state.secret)) as gateway,
+        ):
             await gateway.call("POST", "/_gateway/faults", document={"skip_connect": True, "drop_disconnect": 1.0})
             await self._broadcast(api, await self._opened(gateway, SIZES[0]))
             for round_ in range(_ROUNDS):

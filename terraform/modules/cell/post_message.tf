@@ -68,7 +68,7 @@ module "post_message_rooms" {
     }
     Post = {
       actions   = ["execute-api:ManageConnections"]
-      resources = [module.websocket_api.post_arn]
+      resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]
     }
     # Its own queue too: what is left when the time ends goes back.
     SendOutcomes = {
