@@ -9,7 +9,7 @@ from tests.e2e.scene import Guest, Scene
 from tests.e2e.system import log_events
 from tests.support.waiting import eventually
 
-READERS = 6
+READERS = 20
 FIFTH_OF_A_BUFFER = "x" * 100_000
 """Twelve of these are more than may wait for a client that does not read, in the gateway and in the network."""
 
