@@ -166,7 +166,7 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       echo               = ["POST/@connections/*", "DELETE/@connections/*"]
       end_session        = ["DELETE/@connections/*"]
     }
-    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo, end_session and relay_message may close them, and no other function may do anything to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo and end_session may close them, and no other function may do anything to any."
   }
 }
 
