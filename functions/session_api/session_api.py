@@ -109,7 +109,7 @@ class SessionApi:
         expires_at = now + tenant.session_seconds
         key = (named.tenant, tenant.session_id_of(named.secret))
         standing = self._sessions.get(*key)
-        if standing is None and not self._has_place(tenant, now):
+        if (standing is None or not standing.is_live(now)) and not self._has_place(tenant, now):
             return _over_limit("tenantSessions")
         if not self._sessions.renew(*key, player=named.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
