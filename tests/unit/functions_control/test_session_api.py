@@ -268,6 +268,23 @@ def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
     assert world.sessions.rows == {}
 
 
+def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        world.sessions.rows.clear()
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
 def test_a_second_put_leaves_who_is_connected(world: World) -> None:
     """It lets the session live on, and changes nothing else."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
