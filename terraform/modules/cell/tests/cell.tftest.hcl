@@ -444,6 +444,16 @@ run "what_the_design_does_not_allow_is_refused" {
   ]
 }
 
+run "two_attempts_of_a_message_are_never_at_work_together" {
+  command = plan
+
+  variables {
+    timeouts = { send_message = 15 }
+  }
+
+  expect_failures = [var.timeouts]
+}
+
 run "a_worker_may_send_back_what_is_left_of_a_chunk" {
   command = plan
 
