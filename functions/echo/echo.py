@@ -10,7 +10,8 @@ tenant. A session that floods is ended, and before that no longer told.
 
 A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
 by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
-puts into its messages, which both kinds of frames carry. It is counted again too: minutes count attempts.
+puts into its messages, which both kinds of frames carry. It is not counted again: who has said it once within the limit
+must not be refused because somebody else in the session does not read.
 """
 
 from collections import defaultdict
@@ -104,7 +105,7 @@ class Echo:
         for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
             within: list[Message] = []
             for of_session in _by(_session_of, of_minute):
-                for number, message in self._numbered(tenancy, of_session):
+                for number, message in _numbered(of_session, self._counted(tenancy, of_session)):
                     limit = message.messages_per_minute
                     if number <= share_of(limit, self._session_share):
                         within.append(message)
@@ -114,24 +115,23 @@ class Echo:
                         )
             if within:
                 of_tenant = messages_of_tenant(within[0].tenant_id)
-                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
-                for number, message in enumerate(within, counted - len(within) + 1):
+                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, _new(within))
+                for number, message in _numbered(within, counted):
                     fits = number <= message.messages_per_minute
                     ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
         return ruled
 
-    def _numbered(self, tenancy: Tenancy, messages: Sequence[Message]) -> Iterable[tuple[int, Message]]:
-        """Counts a session's messages; each with its number among all that the session has sent in the minute."""
+    def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
+        """Counts a session's messages; how many it has sent in the minute by now, or more."""
         one = messages[0]
-        counted = tenancy.attempts.count(
+        return tenancy.attempts.count(
             one.tenant_id,
             one.session_id,
             queued_of_session(one.tenant_id, one.session_id),
             limit=one.messages_per_minute,
             now=one.sent_at,
-            times=len(messages),
+            times=_new(messages),
         )
-        return enumerate(messages, counted - len(messages) + 1)
 
     def _answer(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> list[Letter]:
         """The frames that answer a session's messages, in their order."""
@@ -155,6 +155,19 @@ class Echo:
 
 def _session_of(message: Message) -> SessionId:
     return message.session_id
+
+
+def _new(messages: Sequence[Message]) -> int:
+    """How many of the messages are to be counted: those that come for the first time."""
+    return sum(message.is_new for message in messages)
+
+
+def _numbered(messages: Sequence[Message], counted: int) -> Iterator[tuple[int, Message]]:
+    """Each message with its number, where so many are counted with these; one that comes again has the last one's."""
+    number = counted - _new(messages)
+    for message in messages:
+        number += message.is_new
+        yield max(number, 1), message
 
 
 def _by[K: Hashable](key: Callable[[Message], K], messages: Iterable[Message]) -> Iterable[Sequence[Message]]:

@@ -32,6 +32,11 @@ class Message:
     messages_per_minute: int
     sent_at: int
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it comes for the first time, as far as SQS knows."""
+        return self.record.receives == 1
+
     @classmethod
     def of(cls, record: Record) -> Self:
         """The message of a record; InvalidFieldError if an attribute is missing or illegal."""

@@ -60,7 +60,8 @@ class Direct:
         inbox = Inbox(caller.tenant_id, destination)
 
         def store(first: Caller) -> str | None:
-            if not self._has_room(inbox, first.received_at // 1_000):
+            # As of now: an inbox that was counted for an earlier attempt would never be counted again for its like.
+            if not self._has_room(inbox, caller.received_at // 1_000):
                 count("InboxFull")
                 return _refused(caller, "INBOX_FULL", "too many messages wait for destinationPlayerId: try again later")
             self._inboxes.put(

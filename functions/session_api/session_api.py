@@ -109,13 +109,13 @@ class SessionApi:
         expires_at = now + tenant.session_seconds
         key = (named.tenant, tenant.session_id_of(named.secret))
         standing = self._sessions.get(*key)
-        if standing is None and not self._has_place(tenant, now):
+        if (standing is None or not standing.is_live(now)) and not self._has_place(tenant, now):
             return _over_limit("tenantSessions")
         if not self._sessions.renew(*key, player=named.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
-        is_renewed = standing is not None and standing.is_live(now) and named.player in {None, standing.player_id}
-        if not is_renewed and self._tenants.get(named.tenant, consistent=True) is None:
+        if self._tenants.get(named.tenant, consistent=True) is None:
             # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
+            # So may be one that lived: the renewal makes anew what was deleted after it was read.
             self._sessions.delete(*key)
             return _reply(400, _INVALID)
         count("SessionRenewed")

@@ -168,6 +168,14 @@ def test_what_fits_is_taken_and_what_does_not_takes_nothing(store: LimitStore) -
     assert store.take_in_minute(counter, 180, 100, maximum=100)
 
 
+def test_what_is_given_back_can_be_taken_again(store: LimitStore) -> None:
+    """It is no longer the first amount of the minute, though, and must fit."""
+    counter = posts_of_tenant(ACME)
+    assert store.take_in_minute(counter, 120, 101, maximum=100)
+    assert store.count_in_minute(counter, 120, times=-101) == 0
+    assert [store.take_in_minute(counter, 120, amount, maximum=100) for amount in (101, 100, 1)] == [False, True, False]
+
+
 def test_the_first_amount_of_a_minute_is_taken_whatever_it_is(store: LimitStore) -> None:
     """Nothing fits behind it."""
     counter = posts_of_tenant(ACME)

@@ -187,8 +187,8 @@ class MemoryLimitStore(LimitStore):
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """See `LimitStore.take_in_minute`."""
         with self._lock:
-            taken = self.minutes[counter.key(now)]
-            if taken and taken + amount > maximum:
+            key = counter.key(now)
+            if key in self.minutes and self.minutes[key] + amount > maximum:
                 return False
-            self.minutes[counter.key(now)] += amount
+            self.minutes[key] += amount
             return True

@@ -37,19 +37,29 @@ class PostBudget:
         if minute_of(now) != self._minute:
             self._minute = minute_of(now)
             self._refused.clear()
-        if posts == 0 or (
-            self._take(posts_of_session(tenant, session), now, posts, self.share(budget))
-            and self._take(posts_of_tenant(tenant), now, posts, budget)
-        ):
+        own, common = posts_of_session(tenant, session), posts_of_tenant(tenant)
+        if posts == 0 or self._take_of_both(own, common, now, posts, budget):
             return True
         count("PostBudgetReached")
         return False
 
+    def _take_of_both(self, own: MinuteCounter, common: MinuteCounter, now: int, posts: int, budget: int) -> bool:
+        """Takes posts of the session's counter and of its tenant's, or of neither."""
+        if self._is_refused(common, posts) or not self._take(own, now, posts, self.share(budget)):
+            return False
+        if self._take(common, now, posts, budget):
+            return True
+        self._limits.count_in_minute(own, now, -posts)  # given back
+        return False
+
     def _take(self, counter: MinuteCounter, now: int, posts: int, maximum: int) -> bool:
         """Takes posts of a counter; what did not fit once in a minute does not later: that costs no write again."""
-        if posts >= self._refused.get(counter, posts + 1):
+        if self._is_refused(counter, posts):
             return False
         if self._limits.take_in_minute(counter, now, posts, maximum=maximum):
             return True
         self._refused[counter] = posts
         return False
+
+    def _is_refused(self, counter: MinuteCounter, posts: int) -> bool:
+        return posts >= self._refused.get(counter, posts + 1)

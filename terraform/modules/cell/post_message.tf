@@ -66,6 +66,7 @@ module "post_message_rooms" {
       actions   = local.consume
       resources = [local.queues["rooms"].arn]
     }
+    # Closing too, for the same reason as the other one's.
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]

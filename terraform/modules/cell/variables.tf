@@ -212,6 +212,10 @@ variable "timeouts" {
     condition     = lookup(var.timeouts, "post_message", 10) <= 10
     error_message = "timeouts: post_message must have at most 10 seconds; what is left then goes back to its shard."
   }
+  validation {
+    condition     = lookup(var.timeouts, "send_message", 10) < 15
+    error_message = "timeouts: send_message must have less than 15 seconds; then a message is open to its client's next attempt."
+  }
 }
 
 variable "memory" {

@@ -217,3 +217,14 @@ def test_a_full_inbox_takes_no_more(world: World, counted: Counter[str]) -> None
     assert "status" in send(7, "2", seconds=10)
     assert len(world.stored) == 4
     assert counted["InboxFull"] == 2
+
+
+def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(world: World) -> None:
+    """The client sends it again under its id, and the inbox is counted as of then."""
+    again = SEED_FRAME | {"clientMessageId": "m1"}
+    for number in range(3):
+        world.send(SEED_FRAME, request_id=f"r{number}", received_at=NOW * 1_000)
+    assert world.send(again, request_id="r3", received_at=NOW * 1_000)["error"]["code"] == "INBOX_FULL"
+    world.inboxes.rows.clear()
+    assert "status" in world.send(again, request_id="r4", received_at=(NOW + 60) * 1_000)
+    assert [one.message_id for one in world.stored] == [message_id(NOW * 1_000, "r3")]

@@ -386,6 +386,29 @@ def test_other_sessions_are_answered_while_one_cannot_be() -> None:
     assert numbers_told(stage, TWO) == [3, 4]
 
 
+def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
+    """A session that keeps to its share gets all it said to whoever was slow, or that connection is closed: no gap."""
+    stage = Stage({TWO: [Outcome.SLOW] * 3 + [Outcome.DELIVERED]}, session_share=0.25)
+    stage.open("s1", ONE, TWO)
+    for receives in range(1, DELIVERIES_TO_THE_SLOW):
+        assert len(stage(*numbered(range(8), limit=40, receives=receives))) == 1
+    assert stage(*numbered(range(8), limit=40, receives=DELIVERIES_TO_THE_SLOW)) == {}
+    assert stage.sender.closed == [TWO]
+    assert numbers_told(stage, ONE) == list(range(8)) * DELIVERIES_TO_THE_SLOW
+    assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 8
+
+
+def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:
+    """A session over its share stays over it: also its connection that does not read earns it nothing."""
+    stage = Stage({ONE: [Outcome.DELIVERED] * 2 + [Outcome.SLOW, Outcome.DELIVERED]}, session_share=0.25)
+    stage.open("s1", ONE)
+    records = numbered([1, 2, 3], limit=8)
+    assert list(stage(*records)) == [records[2].message_id]
+    assert stage(*numbered([3], limit=8, receives=2)) == {}
+    assert numbers_told(stage, ONE) == [1, 2]
+    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+
+
 @pytest.mark.parametrize(
     ("outcome", "receives"),
     [(Outcome.THROTTLED, DELIVERIES), (Outcome.FAILED, DELIVERIES), (Outcome.SLOW, DELIVERIES_TO_THE_SLOW)],
@@ -529,6 +552,7 @@ def test_no_id_of_a_session_is_logged(log: StringIO) -> None:
     stage.open(secret, ONE)
     stage(
         *numbered(range(3), session=secret, limit=0, receives=DELIVERIES),
+        *numbered([3], session=secret, limit=0),
         record("bad", session=secret, attributes={"tenantId": ""}),
     )
     stage(record("bad", session=secret))

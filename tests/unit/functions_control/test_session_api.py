@@ -241,6 +241,15 @@ def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> N
     assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
 
 
+def test_a_session_that_is_over_takes_a_place_to_live_again(world: World) -> None:
+    """Its row may stand for days: a tenant must not have as many sessions more as it has such rows."""
+    for number in range(30):
+        world.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
+        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+    refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
+    assert world.call("PUT /session", tenantId="acme", sessionId="old1") == refusal
+
+
 @pytest.mark.parametrize("standing", [None, NOW])
 def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
     world: World, standing: int | None, monkeypatch: pytest.MonkeyPatch
@@ -252,6 +261,23 @@ def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
 
     def erased_meanwhile(*key: Any, **values: Any) -> bool:
         world.tenants.begin_erasing(ACME)
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        world.sessions.rows.clear()
         return renew(*key, **values)
 
     monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)

@@ -75,6 +75,13 @@ def test_what_was_refused_costs_no_write_again(world: World) -> None:
     assert world.take(ANN, 10) == [True]
 
 
+def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(world: World) -> None:
+    """What is left of the tenant's budget is still the session's to use."""
+    world.take(BOB, 50)
+    world.take(CID, 40)
+    assert world.take(ANN, 30, 20, 25, 10) == [False, False, False, True]
+
+
 def test_no_posts_cost_nothing(world: World) -> None:
     """A join of an empty room is told to nobody."""
     assert world.take(ANN, 0) == [True]

@@ -166,7 +166,7 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       echo               = ["POST/@connections/*", "DELETE/@connections/*"]
       end_session        = ["DELETE/@connections/*"]
     }
-    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, echo, end_session and relay_message may close them, and no other function may do anything to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo and end_session may close them, and no other function may do anything to any."
   }
 }
 
@@ -442,6 +442,16 @@ run "what_the_design_does_not_allow_is_refused" {
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
   ]
+}
+
+run "two_attempts_of_a_message_are_never_at_work_together" {
+  command = plan
+
+  variables {
+    timeouts = { send_message = 15 }
+  }
+
+  expect_failures = [var.timeouts]
 }
 
 run "a_worker_may_send_back_what_is_left_of_a_chunk" {
