@@ -47,12 +47,12 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client wants to send another request on this socket."""
+        """Tell whether the client wants to send another request on this socket."""
         return b"connection" not in self.headers or b"close" not in self._tokens(b"connection")
 
     @property
     def wants_websocket(self) -> bool:
-        """Whether the client asks for a WebSocket, rightly or not."""
+        """Tell whether the client asks for a WebSocket, rightly or not."""
         return b"websocket" in self._tokens(b"upgrade")
 
     @property

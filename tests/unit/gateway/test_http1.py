@@ -103,7 +103,7 @@ def handshake(method: bytes = b"GET", **changed: bytes | None) -> Request:
 
 
 def test_an_upgrade_is_told_from_a_plain_request() -> None:
-    """By the Upgrade header, which may name other protocols too."""
+    """The Upgrade header tells, which may name other protocols too."""
     assert handshake().wants_websocket
     assert handshake(upgrade=b"h2c, websocket").wants_websocket
     assert not handshake(upgrade=b"h2c").wants_websocket

@@ -42,7 +42,7 @@ class Behind:
 
 
 class Answer:
-    """What a client gets."""
+    """The answer as a client gets it."""
 
     def __init__(self, messages: list[dict[str, Any]]) -> None:
         self.status: int = messages[0]["status"]

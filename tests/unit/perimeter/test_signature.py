@@ -55,7 +55,7 @@ def signed(
 
 
 def passes(request: Request, secret: str = SECRET) -> bool:
-    """Whether a server that knows the secret lets the request in."""
+    """Tell whether a server that knows the secret lets the request in."""
     signature = read_signature(request.headers, request.query)
     return signature is not None and is_valid(signature, derived_key(secret, signature.claim), request)
 
