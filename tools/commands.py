@@ -1,4 +1,4 @@
-"""How every command of the operator ends: with its result, or with a sentence and an exit code, never a traceback."""
+"""The end of every command of the operator: its result, or a sentence and an exit code, never a traceback."""
 
 import errno
 import os

@@ -66,13 +66,13 @@ _SYSTEM = {
         "Look at `loudhailer status` and at your network, then try again.",
     ),
 }
-"""By the number of an error: what is wrong, and what helps."""
+"""The problem and the remedy, by the number of an error."""
 
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 def of_the_system(error: OSError) -> OperatorError:
-    """What the operating system refused, and what helps."""
+    """Return an error that says what the operating system refused, and what helps."""
     number, reason, name = error.errno, error.strerror or str(error), error.filename
     if isinstance(error, shutil.Error):  # its first part: https://docs.python.org/3/library/shutil.html#shutil.Error
         _, name, text = error.args[0][0]

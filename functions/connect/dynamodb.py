@@ -18,7 +18,7 @@ _LIVE = "sessionTTL > :now"
 _HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
-"""Who was let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
+"""A client let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
 
 _REFUSED = "ConditionalCheckFailed"
 

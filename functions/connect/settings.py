@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, Share, TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions and limits are kept, and as whom they are reached.
+    """The tables of connections, sessions and limits, and the role that reaches them.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.

@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where sessions and limits are kept, and as whom they are reached."""
+    """The tables of sessions and limits, and the role that reaches them."""
 
     sessions_table: TableName
     limits_table: TableName

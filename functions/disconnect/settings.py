@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections are kept, and as whom they are reached."""
+    """The table of connections, and the role that reaches it."""
 
     connections_table: TableName
     tenant_role_arn: Arn

@@ -39,7 +39,7 @@ _ANSWERED = 2
 
 
 class _Ruling(Enum):
-    """What becomes of a message."""
+    """The fate of a message."""
 
     LET_THROUGH = auto()
     REFUSED = auto()

@@ -24,7 +24,7 @@ from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Record
 
 DELIVERIES = {Outcome.SLOW: 3, Outcome.THROTTLED: 4, Outcome.FAILED: 4}
-"""Of a record, until the connections that do not take its frame are closed, by what became of it then."""
+"""The deliveries of a record until the connections that do not take its frame are closed, by the last outcome."""
 
 _CLOSE_SECONDS = 1.0
 

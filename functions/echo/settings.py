@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where sessions and limits are kept, as whom they are reached, the queue, where to post and where poison goes.
+    """The tables of sessions and limits, their role, the queue, the endpoint of posts and the dead-letter queue.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.

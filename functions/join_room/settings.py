@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions and limits are kept, as whom they are reached, and where posts go.
+    """The tables of connections, sessions and limits, the role that reaches them, and the endpoint of posts.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.

@@ -38,7 +38,7 @@ class _Leave(NamedTuple):
 
     @property
     def speaker(self) -> Speaker:
-        """Who has left, as others see it."""
+        """The member that has left, as others see it."""
         return Speaker(self.key.connection_id, self.player)
 
 

@@ -80,7 +80,7 @@ class _Posted:
 
     @property
     def slow(self) -> set[ConnectionKey]:
-        """Who was refused what another one took."""
+        """The connections that were refused a frame which another connection took."""
         another = len(self.refused) < len(self.taken)
         return {key for key, outcome in self.refused.items() if another and outcome in _REFUSED}
 

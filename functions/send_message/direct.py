@@ -17,7 +17,7 @@ from loudhailer.places.model import inbox_of, take_place
 from loudhailer.places.port import PlaceStore
 
 MAX_MESSAGE_BYTES = 32 * 1024
-"""Of the message as its sender wrote it: what a client can send in one frame.
+"""The size of a message as its sender wrote it, at most: a client can send so much in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 

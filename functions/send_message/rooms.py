@@ -42,7 +42,7 @@ MAX_CONTENT = 4_096
 """Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
 
 POST_SECONDS = 3.0
-"""How long members whose posts fail are tried again; one that refuses only a few times, see `Throttling`."""
+"""The time in which failed posts are tried again; a member that refuses gets a few tries only, see `Throttling`."""
 
 _SIZE_SECONDS = 10
 _SIZES = 1_000
@@ -50,7 +50,7 @@ _SIZES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a member says, and where; if its client may send it again, what is made of it keeps its ids."""
+    """A member's message and its room; the ids are kept for a client that sends it again."""
 
     room: RoomKey
     nickname: NickName
@@ -127,7 +127,7 @@ class SayInRoom:
         return None
 
     def _size(self, caller: Caller, room: RoomKey) -> int:
-        """How many are in a large room, as it was at most ten seconds ago; no further than the budget reaches."""
+        """The number of members of a large room, at most ten seconds old; counted only as far as the budget reaches."""
         now = caller.received_at // 1_000
         size, at = self._sizes.get(room, (0, 0))
         if now - at >= _SIZE_SECONDS:
@@ -169,7 +169,7 @@ class SayInRoom:
 
 
 def _content(frame: Frame) -> JsonText | None:
-    """What is said, as the frame has it; None if it is blank."""
+    """The content of the frame as its client wrote it; None if it is blank."""
     written: JsonText = frame.get("content", "null")
     text = codec.decode(written)
     if not isinstance(text, str) or len(text) > MAX_CONTENT:

@@ -8,7 +8,7 @@ from loudhailer.settings import Flag, TableName, Tenants, Url, integer, matching
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where rows are kept and clients connect, who may be listed and has a silo, and the claim that holds the tenant.
+    """Tables, the URL for clients, the tenants that may be listed and have a silo, and the claim with the tenant.
 
     Attributes:
         silo_tenants: those that Terraform made a queue for; none where tenants are not listed.

@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where broadcasts and connections are kept, and the queues of outcomes and of what could not be handled."""
+    """The tables of broadcasts and connections, the queue of outcomes and the dead-letter queue."""
 
     broadcasts_table: TableName
     connections_table: TableName

@@ -39,7 +39,7 @@ class UnsupportedJsonError(NotJsonError):
 
 
 MAX_DEPTH = 1_024
-"""How deep a value may be nested: https://github.com/ijl/orjson#deserialize."""
+"""The levels of nesting that a value may have: https://github.com/ijl/orjson#deserialize."""
 
 _NOT_FINITE = "has a number beyond the range of double precision, such as 1E400"
 _LONE_SURROGATE = "has an escape that is half of a surrogate pair, such as \\ud800"

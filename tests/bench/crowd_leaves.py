@@ -39,7 +39,7 @@ type Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class _Evening:
-    """What newcomers saw before and after the crowd ended, and when its last row was gone."""
+    """The newcomers' figures before and after the crowd ended, and the time until its last row was gone."""
 
     at_rest: Times = field(default_factory=Times)
     meanwhile: Times = field(default_factory=Times)

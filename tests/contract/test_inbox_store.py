@@ -137,7 +137,7 @@ def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Ca
 
 
 def test_messages_are_counted(store: InboxStore) -> None:
-    """Of one inbox, expired ones too."""
+    """Only one inbox counts, and its expired messages do, too."""
     assert store.count(INBOX, 10) == 0
     for number in range(3):
         store.put(direct(number))

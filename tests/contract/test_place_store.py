@@ -1,4 +1,4 @@
-"""What `PlaceStore` promises, kept by the twin and by DynamoDB; and what is built on it."""
+"""The promises of `PlaceStore`, kept by the twin and by DynamoDB, and the rules that are built on them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,7 +23,7 @@ def store(request: pytest.FixtureRequest) -> PlaceStore:
 
 
 def take(store: PlaceStore, rows: int, now: int, maximum: int = 3) -> bool:
-    """Whether there is a place where there are so many rows."""
+    """Take a place beside so many rows; tell whether there was one."""
     return take_place(store, HOLDER, maximum, count=lambda: rows, now=now, expires_at=now + 100)
 
 
@@ -43,7 +43,7 @@ def test_of_two_hundred_at_once_exactly_the_maximum_get_a_place(store: PlaceStor
 
 
 def test_rows_are_counted_by_one_and_not_again_for_a_while(store: PlaceStore) -> None:
-    """Where no place was ever taken there is nothing to count."""
+    """Nothing is to be counted before the first place is taken."""
     assert store.claim_count(ACME, "sessions", now=100, every=10) is None
     store.take(ACME, "sessions", 5, expires_at=9)
     assert [store.claim_count(ACME, "sessions", now=now, every=10) for now in (100, 100, 109, 110)] == [

@@ -26,7 +26,7 @@ def store(request: pytest.FixtureRequest) -> SentStore:
 
 
 def sent(progress: Progress, first: Attempt = FIRST) -> Sent:
-    """What is known of a message."""
+    """The store's answer about a message."""
     return Sent(progress, first.content_hash, first.request_id, first.received_at)
 
 
@@ -53,7 +53,7 @@ def test_what_is_finished_is_accepted(store: SentStore) -> None:
 
 
 def test_an_hour_later_the_id_is_free(store: SentStore) -> None:
-    """Whether or not DynamoDB has got round to the row, finished or not."""
+    """DynamoDB may not have deleted the row yet, and the message may be finished or not."""
     store.begin(FIRST, now=NOW)
     store.finish(FIRST)
     other = replace(AGAIN, content_hash="b" * 64)

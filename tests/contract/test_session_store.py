@@ -99,7 +99,7 @@ def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) ->
 
 
 def test_a_session_that_is_bound_later_is_made_anew(case: Case) -> None:
-    """Who connected before there was a player is not in the player's session."""
+    """A client that connected before there was a player is not in the player's session."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
     case.add(FIRST)
     assert case.store.renew(ACME, S1, player=ANN, expires_at=210, now=10)
@@ -260,7 +260,7 @@ def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
 
 
 def test_live_sessions_are_counted(case: Case) -> None:
-    """Those of one tenant; a session whose end is now is over."""
+    """Only one tenant's sessions count, and a session that ends now is over."""
     for name, expires_at in (("over", 200), ("live", 201), ("longer", 300)):
         case.store.renew(ACME, SessionId(name), player=None, expires_at=expires_at, now=0)
     case.store.renew(TenantId("acme-2"), S1, player=None, expires_at=300, now=0)

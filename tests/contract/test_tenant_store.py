@@ -98,7 +98,7 @@ def test_the_id_of_an_erased_tenant_rests(store: TenantStore) -> None:
 
 
 def test_the_id_of_an_erased_tenant_can_be_used_at_once(store: TenantStore) -> None:
-    """By whoever does not ask since when it rests."""
+    """A put that does not ask for a time of rest succeeds."""
     store.put(ACME)
     store.begin_erasing(ACME.tenant_id)
     store.end_erasing(ACME.tenant_id, 500)

@@ -157,7 +157,7 @@ async def test_what_a_client_says_arrives_as_it_was_written(scene: Scene) -> Non
 
 
 async def test_json_that_is_not_supported_is_refused_for_the_true_reason(scene: Scene) -> None:
-    """By every route that reads frames, and by `POST /broadcast`; the sender stays connected."""
+    """Every route that reads frames refuses it, as `POST /broadcast` does, and the sender stays connected."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     url = f"{scene.system.deployment.http_url}/broadcast"
     for value, reason in [case for case in UNSUPPORTED if len(case[0]) < FRAME_BYTES - 100]:

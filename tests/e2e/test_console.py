@@ -115,7 +115,7 @@ async def test_a_broadcast_moves_the_count_and_the_plot_and_its_report_ends(scen
 async def test_a_device_whose_clock_is_wrong_shows_the_latency_all_the_same(
     scene: Scene, browser: Browser, hours: int
 ) -> None:
-    """By the server's time; a difference of the two clocks would be an hour."""
+    """The page takes the server's time; a difference of the two clocks would be an hour."""
     tenant = scene.tenant()
     async with visits(browser, scene) as visit:
         ann = await visit()

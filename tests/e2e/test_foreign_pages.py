@@ -104,7 +104,7 @@ async def assert_nothing_happened(scene: Scene) -> None:
 
 
 async def answers(page: Page, requests: list[list[str]]) -> tuple[list[dict[str, Any]], list[int]]:
-    """What the page sees of the answers, and the statuses of all answers that the browser got."""
+    """The answers as the page sees them, and the statuses of all answers that the browser got."""
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status))
     return [await page.evaluate(_REQUEST, request) for request in requests], statuses

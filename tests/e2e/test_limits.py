@@ -181,7 +181,7 @@ async def test_what_one_session_is_refused_leaves_its_tenant_alone(scene: Scene)
 
 
 def is_open(scene: Scene, session: Session) -> bool:
-    """Whether the session's row is there."""
+    """Tell whether the session's row is there."""
     store = DynamoSessionStore(scene.system.dynamodb, scene.system.table("sessions"))
     return store.get(session.tenant, session.kept_as(scene.system)) is not None
 

@@ -46,7 +46,7 @@ def everywhere(pipeline: Pipeline, first: str) -> str:
 
 
 def rolled_out(pipeline: Pipeline, digest: str) -> dict[str, str]:
-    """What the workflow `subscribers` does: wave after wave, until one fails; who was reached, and what was wrong."""
+    """Do as the workflow `subscribers`: wave after wave, until one fails. Return who was reached, and the error."""
     commit = pipeline.released(digest)
     reached: dict[str, str] = {}
     for wave in json.loads(pipeline.done("waves", "local")):
@@ -57,7 +57,7 @@ def rolled_out(pipeline: Pipeline, digest: str) -> dict[str, str]:
 
 
 def deployed(pipeline: Pipeline, name: str, commit: str) -> str:
-    """What the workflow `deploy` does for a subscriber, each job on a machine of its own; what was wrong."""
+    """Do as the workflow `deploy` for a subscriber, each job on a machine of its own; return the error."""
     subscriber = ("--subscriber", name)
     pipeline.done("cell", "local", *subscriber)
     plan = pipeline.planned(commit, *subscriber)
@@ -73,7 +73,7 @@ def deployed(pipeline: Pipeline, name: str, commit: str) -> str:
 
 
 def on_a_fresh_machine(home: Path, name: str) -> None:
-    """Of all that a job had there is the plan, which it handed on."""
+    """Remove all that a job had but the plan, which it handed on."""
     kept = shutil.move(home / name / "plan", home / "plan")
     shutil.rmtree(home / name)
     (home / f"cell-{name}.json").unlink()
@@ -81,7 +81,7 @@ def on_a_fresh_machine(home: Path, name: str) -> None:
 
 
 def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:
-    """Whether a subscriber delivers, and has not drifted."""
+    """Tell whether a subscriber delivers, and has not drifted."""
     well = pipeline.done("health", "local", "--subscriber", name)
     drift = pipeline.done("drift", "local", "--subscriber", name)
     return f"{name} of local is well" in well and "is as it should be" in drift

@@ -39,7 +39,7 @@ class OfSomebody(dict[str, str]):
     __hash__ = None
 
     def __eq__(self, other: object) -> bool:
-        """Whether the frames are alike but for who they are about."""
+        """Compare all fields but those of the author."""
         fields = other if isinstance(other, dict) else {}
         return dict(self) == {name: fields[name] for name in fields if name not in {"connectionId", "playerId"}}
 

@@ -26,7 +26,7 @@ def metrics(scene: Scene, function: str, since: float) -> Counter[str]:
 
 
 async def heard(guest: Guest, frame: dict[str, Any]) -> Any:
-    """What a guest is answered to a frame that it sends."""
+    """The answer to a frame that a guest sends."""
     guest.send_json(frame)
     return await guest.frame()
 

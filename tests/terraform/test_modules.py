@@ -8,6 +8,7 @@ import pytest
 from tests.terraform.running import SOURCE, copied, initialise, passed_runs, terraform
 
 MODULES = sorted(path.parent.name for path in SOURCE.glob("modules/*/versions.tf"))
+_ROLE = r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}'
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,34 @@ def test_every_module_keeps_its_promises(tree: Path, module: str) -> None:
     assert passed_runs(tree / "modules" / module), f"{module} has no tests"
 
 
+def roles() -> dict[str, str]:
+    """The blocks of all roles but that of GitHub's workflows, by file and name."""
+    return {
+        f"{path.relative_to(SOURCE)}: {name}": block
+        for path in SOURCE.glob("*/*/*.tf")
+        if path.parent.name != "github_role"
+        for name, block in re.findall(_ROLE, path.read_text(), re.MULTILINE | re.DOTALL)
+    }
+
+
 def test_every_role_of_a_deployment_has_the_boundary() -> None:
     """CI cannot make a role without it, as only an apply in AWS would tell."""
-    for path in SOURCE.glob("*/*/*.tf"):
-        roles = re.findall(r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
-        unbounded = [name for name, block in roles if "  permissions_boundary " not in block]
-        assert unbounded == [] or path.parent.name == "github_role", path
+    found = roles()
+    assert len(found) == len(_roles_by_word())
+    assert [name for name, block in found.items() if "  permissions_boundary " not in block] == []
 
 
 def test_every_role_of_a_deployment_lies_in_its_own_path() -> None:
     """CI may pass on, and change the trust of, nothing else: a role that happens to bear the prefix is not its own."""
-    for path in SOURCE.glob("*/*/*.tf"):
-        roles = re.findall(r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
-        own = re.compile(r'^  path += "/\$\{var\.(deployment\.)?prefix\}/"$', re.MULTILINE)
-        elsewhere = [name for name, block in roles if not own.search(block)]
-        assert elsewhere == [] or path.parent.name == "github_role", path
+    found = roles()
+    own = re.compile(r'^  path += "/\$\{var\.(deployment\.)?prefix\}/"$', re.MULTILINE)
+    assert len(found) == len(_roles_by_word())
+    assert [name for name, block in found.items() if not own.search(block)] == []
+
+
+def _roles_by_word() -> list[str]:
+    """Each mention of a role's type: more than one, and none that the pattern of `roles` overlooks."""
+    texts = (path.read_text() for path in SOURCE.glob("*/*/*.tf") if path.parent.name != "github_role")
+    found = [match for text in texts for match in re.findall(r'resource +"aws_iam_role" ', text)]
+    assert len(found) > 1
+    return found

@@ -145,6 +145,7 @@ class Connection:
             self._move(State.CLOSING)
             self.ended = (code, reason)
             self._write(encode_close(code, ""))
+            asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.abort)  # it may never read the answer
         if self._transport is not None:
             self._transport.close()
 

@@ -14,7 +14,9 @@ from typing import Any
 _HEAD_END = b"\r\n\r\n"
 _HEAD_BYTES = 64 * 1024
 _BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own payload limit
+_LENGTH_DIGITS = 20
 _KEY_BYTES = 16
+_VERSION = b"HTTP/1.1"
 
 WEBSOCKET_VERSION = "13"
 """The one there is: https://www.rfc-editor.org/rfc/rfc6455#section-4.1."""
@@ -45,12 +47,12 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client wants to send another request on this socket."""
-        return self.headers.get(b"connection", b"").lower() != b"close"
+        """Tell whether the client wants to send another request on this socket."""
+        return b"connection" not in self.headers or b"close" not in self._tokens(b"connection")
 
     @property
     def wants_websocket(self) -> bool:
-        """Whether the client asks for a WebSocket, rightly or not."""
+        """Tell whether the client asks for a WebSocket, rightly or not."""
         return b"websocket" in self._tokens(b"upgrade")
 
     @property
@@ -95,17 +97,19 @@ class RequestReader:
             return None
         first, *lines = buffer[:end].split(b"\r\n")
         try:
-            method, target, _version = first.split(b" ")
-            headers = {}
-            for line in lines:
-                name, value = line.split(b":", 1)
-                headers[name.lower()] = value.strip()
-            size = int(headers.get(b"content-length", 0))
+            method, target, version = first.split(b" ")
+            headers = _headers(lines)
         except ValueError as error:
             raise BadRequest(HTTPStatus.BAD_REQUEST) from error
+        if version != _VERSION:
+            raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
         if b"transfer-encoding" in headers:
             raise BadRequest(HTTPStatus.LENGTH_REQUIRED)
-        if not 0 <= size <= _BODY_BYTES:
+        size = int(length[:_LENGTH_DIGITS])
+        if size > _BODY_BYTES:
             raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         start = end + len(_HEAD_END)
         if len(buffer) < start + size:
@@ -117,6 +121,22 @@ class RequestReader:
         """What came after the last request: a client's first frames, once it is upgraded."""
         rest, self._buffer = self._buffer, b""
         return rest
+
+
+def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
+    """Read header lines; values of a header that comes again are joined, so that none hides behind another.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-5.2; a space before the colon is an error:
+    https://www.rfc-editor.org/rfc/rfc9112#section-5.1. ValueError for a line that is no header.
+    """
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        name, value = line.split(b":", 1)
+        if not name or name != name.strip():
+            raise ValueError(name)
+        name, value = name.lower(), value.strip()
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
 
 
 def response(status: int, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> bytes:

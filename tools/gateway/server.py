@@ -35,7 +35,7 @@ _SWEEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a protocol hands its requests to, and the filter that they pass first."""
+    """The parts that answer the requests of a protocol, and the filter that requests pass first."""
 
     pages: PageFilter
     lifecycle: Lifecycle

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from html import escape
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from tools.perimeter.pages import PageFilter
 from tools.perimeter.signature import Claim, Request, Signature, SigningKey, is_root, is_valid, read_signature
@@ -120,7 +120,7 @@ class Guard:
 
 def _claims_a_signature(headers: dict[bytes, bytes], query: bytes) -> bool:
     """Tell whether MiniStack might take the request for a signed one, whatever the form of the signature."""
-    names = query.lower()
+    names = unquote_to_bytes(query).lower()  # names may come quoted
     return headers.get(b"authorization", b"").startswith(b"AWS") or b"x-amz-" in names or b"awsaccesskeyid" in names
 
 

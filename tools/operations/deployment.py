@@ -70,7 +70,7 @@ class Deployment:
         return dict(self.outputs["queue_urls"])
 
     def has_silo(self, tenant: "TenantId") -> bool:
-        """Whether a tenant has a queue of its own."""
+        """Tell whether a tenant has a queue of its own."""
         return f"silo-{tenant}" in self.queue_urls
 
     @property

@@ -60,7 +60,7 @@ class Stores:
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Stores":
-        """Those of a deployment."""
+        """The stores of a deployment."""
         gateway = deployment.gateway
 
         def close(key: ConnectionKey) -> None:

@@ -9,8 +9,8 @@ from loudhailer.tenancy.port import TenantStore
 from tools.errors import OperatorError
 
 REUSE_SECONDS = 400
-"""How long the id of an erased tenant rests: a broadcast to it may be on its way for 300 s, unless the deployment says
-otherwise, and functions remember a tenant for 60 s."""
+"""The time that the id of an erased tenant rests: a broadcast to it may be on its way for 300 s, unless the deployment
+says otherwise, and functions remember a tenant for 60 s."""
 
 _LARGEST = 1_000_000_000
 _NEW = Tenant(

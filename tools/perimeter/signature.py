@@ -38,6 +38,10 @@ _WEEK_SECONDS: Final = 604_800
 
 _UNRESERVED: Final = "-_.~"
 _UNSIGNED: Final = b"UNSIGNED-PAYLOAD"
+_OF_AWS: Final = b"x-amz-"
+_COVERED: Final = (b"x-amz-date", b"x-amz-content-sha256")
+"""Signed in any case: the one is in the text that is signed, the other is the last line of the canonical request."""
+
 _ROOT: Final = re.compile(r"\d{12}")
 
 
@@ -169,12 +173,14 @@ def is_valid(signature: Signature, key: bytes, request: Request) -> bool:
 
 
 def _canonical_request(signature: Signature, request: Request) -> bytes | None:
-    """The request as it is signed; None if its host is not signed, or its body is not what it claims."""
+    """The request as it is signed; None if its host or a header of AWS's is not signed, or its body is another one."""
     headers, is_s3 = request.headers, signature.claim.service == "s3"
     names = _names(signature.signed_headers)
     payload = _payload(signature, request)
     if b"host" not in names or payload is None:
         return None
+    if any(name.startswith(_OF_AWS) and name not in names and name not in _COVERED for name in headers):
+        return None  # a presigned URL of S3 would run any action that `x-amz-target` names
     lines = [
         request.method,
         request.path if is_s3 else _canonical_path(request.path),

@@ -21,7 +21,7 @@ from tools.planner.prices import CONNECTS_PER_SECOND
 
 _HEADROOM = Decimal("0.98")
 _BROADCASTS = Decimal("0.9")
-"""What large rooms leave to broadcasts of the posts: `quota.rooms` of Terraform's."""
+"""The part of all posts that large rooms leave to broadcasts: `quota.rooms` in Terraform."""
 _WORKERS_A_SHARD = 2
 _CHUNK_SIZE = 500
 _PARTITION_SIZE = 1_000

@@ -36,7 +36,7 @@ class Priority(StrEnum):
 
     NORMAL = "normal"
     LOW = "low"
-    """What a client says in a large room: it has lanes of its own, and is never before anyone's broadcast.
+    """A client's message to a large room: it has lanes of its own, and never goes before anyone's broadcast.
 
     Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
     """

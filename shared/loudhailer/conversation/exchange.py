@@ -23,7 +23,7 @@ from loudhailer.tenancy.model import frames_of_session, messages_of_player
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 type Frame = Mapping[str, Any]
-"""What a client sent: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+"""A client's frame: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
 
 PASSED_ON = frozenset({"message", "content"})
 """The members that others get as their sender wrote them."""

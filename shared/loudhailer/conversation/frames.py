@@ -68,7 +68,7 @@ def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: 
 
 
 class Speaker(NamedTuple):
-    """Who does something in a room, as the authorizer says: a nickname anybody may choose, but not this."""
+    """The author of a frame in a room, as the authorizer says; a client chooses its nickname, but not these."""
 
     connection_id: ConnectionId
     player_id: PlayerId | None
@@ -115,10 +115,10 @@ _OWN_FIELDS = (
 
 
 def looks_like_ours(frame: Mapping[str, Any], actions: Collection[str]) -> str | None:
-    """What makes a frame that a client wrote look like one of the service's; None if nothing does.
+    """Return the field that makes a client's frame look like one of the service's; None if no field does.
 
     `actions` are those that led the frame here. A field of the same name may stand in it twice: API Gateway may have
-    read the first one, and whoever reads the frame reads the last.
+    read the first one, and a reader of the frame takes the last.
     """
     if frame.get("action") not in actions:
         return "action"

@@ -15,10 +15,10 @@ from loudhailer.queues.port import FifoMessage
 VERSION = 1
 
 ATTEMPT_SECONDS = 15
-"""How long a message is left to the attempt that began it: longer than `send_message` may take."""
+"""The time that a message is left to the attempt that began it: longer than `send_message` may take."""
 
 REMEMBERED_SECONDS = 3_600
-"""How long a message that a client gave an id is known by it."""
+"""The time that a message with a client's id is known by this id."""
 
 MessageId = NewType("MessageId", str)
 """`{received_at:013d}-{request id}`; sorts by the time."""
@@ -102,7 +102,7 @@ class Attempt:
 
 
 class Progress(Enum):
-    """How far a message has come when another attempt of it begins."""
+    """The progress of a message at the moment when another attempt of it begins."""
 
     OPEN = "the attempt is to carry it out"
     AT_WORK = "another attempt may be at work"

@@ -1,4 +1,4 @@
-"""What the use cases need of the players' inboxes, and of the messages that clients may send again.
+"""The stores of the players' inboxes, and of the messages that clients may send again.
 
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
@@ -22,7 +22,7 @@ class InboxStore(Protocol):
         """
 
     def count(self, inbox: Inbox, limit: int) -> int:
-        """How many messages the inbox has, expired ones too, read consistently; at least `limit` if it has so many."""
+        """The number of messages in the inbox, expired ones too, read consistently; counted up to `limit` at least."""
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""
@@ -32,7 +32,7 @@ class SentStore(Protocol):
     """The messages that clients gave an id, for an hour from their first attempt on."""
 
     def begin(self, attempt: Attempt, *, now: int) -> Sent:
-        """How far the message has come, as of its first attempt; `now` in epoch seconds.
+        """The progress of the message since its first attempt; `now` in epoch seconds.
 
         It is open to one request alone, and for 15 seconds: longer than a function may take. Then, if it was not
         finished, it is open to the next one with the same content.

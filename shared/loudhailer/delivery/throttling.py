@@ -33,7 +33,7 @@ FEW_TRIES = 3
 """The same where others' work waits, and where the post is brought again: about 0.15 s."""
 
 REST_SECONDS = 1.0
-"""How long a connection that was handed on is left alone: it is brought again after a second at the earliest."""
+"""The time that a connection which was handed on is left alone: it is brought again after a second at the earliest."""
 
 _IMPROBABLE = 1 / 300
 """Two further refusals while the account lets in 19 of 20. Posts that are misjudged are brought again."""
@@ -42,14 +42,14 @@ _LIKELY = 1 / 2
 """A connection with a better chance was refused while as many others were refused as let in, or more."""
 
 _HALF_LIFE_SECONDS = 0.5
-"""What counts is what the account does at the moment: a bucket of 5,000 is full again after half a second."""
+"""Answers count for so long, since the account changes quickly: a bucket of 5,000 is full again after half a second."""
 
 _SMALLEST_SHARE = 0.03
 """Throttles are applied on a best-effort basis, so a single further refusal is never proof:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html"""
 
 _PRIOR_REFUSALS = 0.1
-"""What the share begins with, and comes back to when answers are old: it is 1 as long as nobody is let in."""
+"""The share begins with these refusals, and comes back to them when answers are old: it is 1 until a post is let in."""
 
 _MEMORY_SECONDS = 60.0
 """A slow client is asked again within 16 seconds: a connection that is not for so long has no posts."""
@@ -62,7 +62,7 @@ _DOUBLINGS = 3
 
 
 def pause_before(another_try: int) -> float:
-    """How many seconds a post waits for another try, counted from 1; jitter spreads posts that were tried together."""
+    """The seconds that a post waits for another try, counted from 1; jitter spreads posts that were tried together."""
     doublings = min(another_try - 1, _DOUBLINGS)
     return _FIRST_PAUSE_SECONDS * float(2**doublings) * random.uniform(0.5, 1.5)  # noqa: S311  # jitter
 
@@ -93,7 +93,7 @@ class _Suspect:
 
 
 class Throttling:
-    """What the answers to one process's posts say of the account, and of the clients.
+    """A judgement of the account and of the clients, from the answers to the posts of one process.
 
     Times are those of any clock that does not go back, in seconds.
     """

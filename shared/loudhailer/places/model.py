@@ -14,7 +14,7 @@ from loudhailer.places.port import PlaceStore
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What holds rows of a tenant.
+    """An owner of rows of a tenant: its sessions, or one inbox.
 
     Attributes:
         tenant: the tenant.

@@ -1,4 +1,4 @@
-"""What is kept of the places that are taken.
+"""The store of the places that are taken.
 
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
@@ -10,13 +10,13 @@ from loudhailer.ids import TenantId
 
 
 class PlaceStore(Protocol):
-    """How many places are taken, by the tenant and the name of what has them."""
+    """The numbers of places that are taken, by the tenant and the name of the holder."""
 
     def take(self, tenant: TenantId, name: str, maximum: int, *, expires_at: int) -> bool:
         """Takes one more place if fewer than the maximum are taken, and keeps the row until then; whether it did."""
 
     def claim_count(self, tenant: TenantId, name: str, *, now: int, every: int) -> int | None:
-        """How many places are taken, for the one who is to count the rows; None if somebody did `every` seconds ago."""
+        """The number of places taken, if the caller is to count the rows; None if somebody did `every` seconds ago."""
 
     def correct(self, tenant: TenantId, name: str, *, seen: int, counted: int) -> None:
         """Takes the count for what is taken, unless more places were taken since that was seen."""

@@ -80,13 +80,13 @@ def nickname(value: object, field: str = "nickName") -> NickName:
 
 
 def _is_seen(name: str, place: int) -> bool:
-    """Whether an invisible character changes what is seen: a joiner within an emoji, or within a word that joins."""
+    """Tell whether an invisible character changes the picture: a joiner in an emoji, or in a word that joins."""
     before, after = name[place - 1 : place], name[place + 1 : place + 2]
     return name[place] in _JOINERS and _joins(before) and _joins(after)
 
 
 def _joins(one: str) -> bool:
-    """Whether a neighbour looks different beside a joiner: a symbol, or a letter of Arabic and Indic scripts."""
+    """Tell whether a neighbour looks different beside a joiner: a symbol, or a letter of Arabic and Indic scripts."""
     if not one or one in _JOINERS:
         return False
     kind = unicodedata.category(one)

@@ -34,7 +34,7 @@ class RoomStore(Protocol):
         """The connections in the room, at most `limit`, in any order, by an index: it may lag behind the rows."""
 
     def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
-        """How many connections are in the room, at most `limit`, by the same index."""
+        """The number of connections in the room, at most `limit`, by the same index."""
 
     def remove(self, key: ConnectionKey) -> None:
         """Deletes the row of a connection that is gone; one that is not there is fine."""

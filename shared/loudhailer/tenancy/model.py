@@ -9,7 +9,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, SessionSecret, TenantId
 
 TENANT_SESSIONS = 100_000
-"""How many sessions a tenant may have whose row does not say."""
+"""The sessions that a tenant may have if its row does not say."""
 
 
 class TenantWire(TypedDict):
@@ -109,7 +109,7 @@ class Session:
     connections: frozenset[ConnectionKey] = frozenset()
 
     def has(self, connection: ConnectionId) -> bool:
-        """Whether the connection is one of the session's: what it sends is nobody's else."""
+        """Tell whether the connection belongs to the session, so that its frames are the session's."""
         return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:

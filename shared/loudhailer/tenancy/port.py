@@ -67,7 +67,7 @@ class SessionStore(Protocol):
         """
 
     def count(self, tenant: TenantId, now: int) -> int:
-        """How many live sessions the tenant has, read consistently: all of them are read."""
+        """The number of live sessions of the tenant, read consistently: all of them are read."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """Deletes the session, with a player only if it is bound to nobody else; whether it did."""

@@ -1,4 +1,4 @@
-"""What is said in rooms is posted within a budget: a tenant's posts in a minute, frames x members.
+"""The budget of a tenant's posts to rooms in a minute: frames x members.
 
 The session's posts are taken first, of its share of the tenant's, and stop there. What does not fit takes nothing, so
 that it leaves what there is to smaller rooms. The first frame of a minute always fits: a room that is larger than the

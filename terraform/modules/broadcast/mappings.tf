@@ -28,7 +28,7 @@ resource "aws_lambda_event_source_mapping" "post_message" {
   }
 }
 
-# What is said in large rooms waits in a queue of its own, and its workers are not those of the shards: no broadcast stands
+# Messages to large rooms wait in a queue of their own, and its workers are not those of the shards: no broadcast stands
 # behind it. AWS allows no fewer than two.
 resource "aws_lambda_event_source_mapping" "rooms" {
   event_source_arn        = aws_sqs_queue.work["rooms"].arn

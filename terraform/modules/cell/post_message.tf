@@ -42,7 +42,7 @@ resource "aws_lambda_function_recursion_config" "post_message" {
   recursive_loop = "Allow"
 }
 
-# What is said in large rooms is posted by an instance of its own, at a rate of its own.
+# Messages to large rooms are posted by an instance of their own, at a rate of their own.
 module "post_message_rooms" {
   source = "../lambda_function"
 

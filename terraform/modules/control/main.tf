@@ -23,7 +23,7 @@ locals {
   # Without jwt no request has claims.
   tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
 
-  # Where tenants are not listed, nobody asks; and the variables of a function have 4 KB together.
+  # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
   listed_silos = var.list_tenants ? var.silo_tenants : []
 
   routes = merge({ for key in local.console_routes : key => { alias = module.console[0].alias, auth = "public" } }, {

@@ -1,4 +1,4 @@
-# How many sessions a tenant, and how many messages an inbox holds. Not recovered to a point in time: what is taken is
+# The numbers of sessions of a tenant and of messages of an inbox. Not recovered to a point in time: all of it can be
 # counted again.
 resource "aws_dynamodb_table" "places" {
   #checkov:skip=CKV_AWS_28:numbers of rows of other tables: whoever reaches a limit has them counted

@@ -2,7 +2,7 @@
 # state of this stack, registry, is none of it. Without the right to write a lock, it plans with -lock=false.
 
 locals {
-  # What belongs to a deployment: by its name; a role by its path, where no other role is; APIs and mappings have ids.
+  # The resources of a deployment, by their names; its roles by their path; APIs and mappings have ids.
   named = { for service, name in {
     alarm           = "cloudwatch:${var.region}:${var.account_id}:alarm:${local.prefix}-*"
     event_rule      = "events:${var.region}:${var.account_id}:rule/${local.prefix}-*"
@@ -35,7 +35,7 @@ locals {
       actions   = ["s3:GetObject"]
       resources = [local.releases]
     }
-    # What the stack ran: a plan without a release is for the one that runs.
+    # The stack's history of releases: a plan without a release is for the one that runs.
     ReadHistory = {
       actions   = ["s3:GetObject"]
       resources = [local.history]

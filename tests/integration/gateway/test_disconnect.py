@@ -44,6 +44,24 @@ async def test_a_lost_network_is_told_as_1006(gateway: RunningGateway) -> None:
     assert context["disconnectStatusCode"] == 1006
 
 
+async def test_a_socket_that_is_half_closed_ends(gateway: RunningGateway) -> None:
+    """A client that shuts down its side and keeps the other one open is told to `$disconnect` as lost."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    target = gateway.websocket_url().split(str(gateway.port), 1)[1]
+    before = set((await gateway.control("/_gateway/connections"))["connection_ids"])
+    writer.write(
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    (connection_id,) = set((await gateway.control("/_gateway/connections"))["connection_ids"]) - before
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await writer.wait_closed()
+    assert gateway.api.disconnect_event(connection_id)["requestContext"]["disconnectStatusCode"] == 1006
+
+
 async def test_connections_can_be_closed_by_number_and_with_a_code(api: LocalApi) -> None:
     """So that a test can make half of a crowd leave."""
     with running_gateway(api) as gateway:

@@ -178,6 +178,30 @@ async def test_an_old_connection_is_closed_with_1001_however_busy(api: LocalApi)
             assert await client.close_code() == 1001
 
 
+async def test_compression_is_not_agreed_on(gateway: RunningGateway) -> None:
+    """A client may offer permessage-deflate; one that compresses without an agreement is closed with 1002."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    target = gateway.websocket_url().split(str(gateway.port), 1)[1]
+    writer.write(
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.1 101")
+    assert b"sec-websocket-extensions" not in head
+    writer.write(client_frame(1, b'{"action":"missing"}'))
+    assert b"Internal server error" in await asyncio.wait_for(reader.readuntil(b"}"), 10)
+    compressed = bytearray(client_frame(1, b"\xaaV*\xce\x04\x00"))
+    compressed[0] |= 0x40  # the first reserved bit, which the extension defines
+    writer.write(compressed)
+    close = await asyncio.wait_for(reader.readexactly(4), 10)
+    writer.close()
+    await writer.wait_closed()
+    assert close[0] == 0x88
+    assert int.from_bytes(close[2:4], "big") == 1002
+
+
 async def test_a_message_right_behind_the_handshake_is_not_lost(gateway: RunningGateway) -> None:
     """It may come in the same packet as the request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

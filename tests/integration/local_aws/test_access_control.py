@@ -214,7 +214,7 @@ def test_a_bucket_policy_can_ask_for_conditional_writes(local_aws: LocalAws, cli
 
 @pytest.mark.emulator_contract
 def test_a_topic_policy_can_name_the_roles_that_publish(local_aws: LocalAws, client_as: ClientAs) -> None:
-    """By `aws:PrincipalArn`, which is the role's ARN with its path: the account's rights do not suffice then."""
+    """The condition is `aws:PrincipalArn`, the role's ARN with its path: the account's rights do not suffice then."""
     sns, sts = local_aws.client("sns"), local_aws.client("sts")
     topic = sns.create_topic(Name=local_aws.name("topic"))["TopicArn"]
     rights = {"Action": "sns:Publish", "Resource": topic}

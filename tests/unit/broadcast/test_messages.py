@@ -211,6 +211,6 @@ def test_a_priority_is_written_where_it_is_not_the_normal_one(
 def test_messages_of_a_low_priority_belong_to_their_tenant(
     message: Announcement | PartitionMessage | ChunkMessage, group: str | None
 ) -> None:
-    """Those of a normal one belong to nobody: each waits for itself."""
+    """Messages of a normal priority have no group: each waits for itself."""
     assert replace(message, priority=Priority.LOW).group == group
     assert message.group is None

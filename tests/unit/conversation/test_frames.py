@@ -95,5 +95,5 @@ def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -
     "more", [{}, {"message": OWN[0]}, {"type": "chat", "id": 7, "data": [1], "code": "X"}], ids=str
 )
 def test_any_other_frame_is_the_clients(more: dict[str, object]) -> None:
-    """What is within its fields is of no account."""
+    """The content of its fields does not matter."""
     assert looks_like_ours({"action": "PooledSQS", **more}, {"PooledSQS", "SiloSQS"}) is None

@@ -89,7 +89,7 @@ def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, end
 
 
 def test_credentials_that_have_expired_are_no_reason_to_give_up() -> None:
-    """What is answered with 403 goes back to its shard, and succeeds when the credentials are good again."""
+    """A chunk answered with 403 goes back to its shard, and succeeds when the credentials are good again."""
     with running({connection(place): [403, 403, 403, 403, 200] for place in range(3)}) as api:
         worker = Worker(api.endpoint)
         worker.post(chunk_message(3), 10)

@@ -216,7 +216,7 @@ class Gateway:
         self._quota, self._burst, self._tokens, self._now = quota, burst, burst, 0.0
 
     def lets_in(self, now: float) -> bool:
-        """Whether there is a token."""
+        """Take a token; tell whether there was one."""
         self._tokens = min(self._burst, self._tokens + (now - self._now) * self._quota)
         self._now = now
         if self._tokens < 1:

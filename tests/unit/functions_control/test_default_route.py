@@ -1,4 +1,4 @@
-"""What a client is told about a frame that no route takes, and what becomes of one that sends too many."""
+"""The answer to a frame that no route takes, and the end of a session that sends too many."""
 
 from collections import Counter
 from typing import Any
@@ -49,7 +49,7 @@ class World:
         return self.limits.minutes[others_of_session(TENANT, SESSION).key(self.now)]
 
     def is_open(self, session: SessionId = SESSION) -> bool:
-        """Whether a session stands."""
+        """Tell whether the session stands."""
         return self.sessions.get(TENANT, session) is not None
 
 
@@ -145,7 +145,7 @@ def test_nonsense_floods_as_well(world: World) -> None:
 
 
 def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: World) -> None:
-    """What was counted before does not stand in its way."""
+    """The counts of the minute before do not matter."""
     world.send(PING, 700)
     world.open(SESSION)
     assert world.send(PING) == [{"statusCode": 200}]

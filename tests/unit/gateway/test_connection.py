@@ -93,6 +93,16 @@ def test_a_clients_close_is_answered_and_reported() -> None:
     assert client.ends == [(1001, "bye")]
 
 
+def test_a_client_that_closes_and_does_not_read_is_dropped(loop: FakeLoop) -> None:
+    """The answer to its close frame may wait in a full buffer for ever; the socket does not."""
+    client = Client().opened()
+    client.connection.receive(client_frame(8, b"\x03\xe9bye"))
+    ((seconds, drop),) = loop.timers
+    assert seconds == 5.0
+    drop()
+    assert client.transport.aborted
+
+
 def test_nothing_is_read_after_a_close_frame() -> None:
     """A message behind it is no message."""
     client = Client().opened()

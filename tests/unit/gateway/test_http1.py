@@ -41,6 +41,15 @@ def test_raw_headers_keep_case_order_and_repetition() -> None:
     assert request.raw_headers() == [("Host", "h"), ("X-Twice", "1"), ("x-twice", "2")]
 
 
+def test_a_header_that_comes_again_hides_nothing() -> None:
+    """A foreign Host or Origin stays visible beside the server's own, whichever comes first."""
+    reader = RequestReader()
+    reader.feed(b"GET / HTTP/1.1\r\nHost: attacker.example\r\nhost: 127.0.0.1\r\n\r\n")
+    request = reader.next()
+    assert request is not None
+    assert request.headers == {b"host": b"attacker.example,127.0.0.1"}
+
+
 def test_what_follows_an_upgrade_is_left_for_the_frames() -> None:
     """A client may send its first frame with its handshake."""
     reader = RequestReader()
@@ -55,7 +64,16 @@ def test_what_follows_an_upgrade_is_left_for_the_frames() -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1_0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413),
+        (b"GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n: h\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: 1\r\n Host: h\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\nHost: h\r\n\r\n", 505),
+        (b"GET / HTTP/2\r\nHost: h\r\n\r\n", 505),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000, 431),
@@ -85,7 +103,7 @@ def handshake(method: bytes = b"GET", **changed: bytes | None) -> Request:
 
 
 def test_an_upgrade_is_told_from_a_plain_request() -> None:
-    """By the Upgrade header, which may name other protocols too."""
+    """The Upgrade header tells, which may name other protocols too."""
     assert handshake().wants_websocket
     assert handshake(upgrade=b"h2c, websocket").wants_websocket
     assert not handshake(upgrade=b"h2c").wants_websocket
@@ -115,6 +133,14 @@ def test_what_is_no_handshake_is_refused_by_its_fault(request_: Request, status:
     """Version, key, Connection and method are all as RFC 6455 has them, or nobody gets in."""
     assert request_.wants_websocket
     assert request_.handshake_fault == status
+
+
+@pytest.mark.parametrize(
+    ("connection", "keeps"), [(None, True), (b"keep-alive", True), (b"Close", False), (b"TE, close", False)]
+)
+def test_a_socket_is_kept_unless_the_client_says_close(connection: bytes | None, *, keeps: bool) -> None:
+    """The word may stand among others."""
+    assert handshake(connection=connection).keeps_alive is keeps
 
 
 def test_an_error_names_its_type_for_the_sdks() -> None:

@@ -122,27 +122,19 @@ def test_what_is_no_request_is_answered_400_and_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "status"),
+    ("right", "wrong", "status"),
     [
-        (b"Sec-WebSocket-Version: 8", b"426 Upgrade Required"),
-        (b"Sec-WebSocket-Key: short", b"400 Bad Request"),
-        (b"Connection: close", b"400 Bad Request"),
+        (b"Version: 13", b"Version: 8", b"426 Upgrade Required"),
+        (b"Key: dGhlIHNhbXBsZSBub25jZQ==", b"Key: short", b"400 Bad Request"),
+        (b"Connection: Upgrade", b"Connection: close", b"400 Bad Request"),
     ],
 )
-def test_a_handshake_with_a_fault_is_refused_and_counted(header: bytes, status: bytes) -> None:
+def test_a_handshake_with_a_fault_is_refused_and_counted(right: bytes, wrong: bytes, status: bytes) -> None:
     """No API is asked; the answer says which version there is."""
     protocol, transport, _ = connected()
-    good = [b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"]
-    lines = [
-        b"GET /a/live HTTP/1.1",
-        HOST.encode(),
-        *good,
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        header,
-        b"",
-        b"",
-    ]
-    protocol.data_received(b"\r\n".join(lines))
+    good = "\r\n".join(["GET /a/live HTTP/1.1", HOST, *UPGRADE, "", ""]).encode()
+    assert right in good
+    protocol.data_received(good.replace(right, wrong))
     answer = bytes(transport.written)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"\r\nSec-WebSocket-Version: 13\r\n" in answer
@@ -160,7 +152,19 @@ UPGRADE = (
 
 
 @pytest.mark.parametrize("first", [ORDER, COMMAND, HANDSHAKE])
-@pytest.mark.parametrize("host", ["Host: attacker.example:8000", "Host: 127.0.0.1:8001", "X-Host: 127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "Host: attacker.example:8000",
+        "Host: 127.0.0.1:8001",
+        "Host: [::1]:8000",
+        "X-Host: 127.0.0.1:8000",
+        "X-Forwarded-Host: 127.0.0.1:8000",
+        f"Host: attacker.example:8000\r\n{HOST}",
+        f"{HOST}\r\nHost: attacker.example:8000",
+        "Host: attacker.example:8000\r\nX-Forwarded-Host: 127.0.0.1:8000",
+    ],
+)
 async def test_a_request_to_another_host_is_refused(first: str, host: str) -> None:
     """So a page whose own name leads to this machine (DNS rebinding) gets nothing, not even a WebSocket."""
     assert (await answered(first, host, *UPGRADE)).startswith(b"HTTP/1.1 403 ")
@@ -169,7 +173,14 @@ async def test_a_request_to_another_host_is_refused(first: str, host: str) -> No
 @pytest.mark.parametrize("first", [ORDER, COMMAND])
 @pytest.mark.parametrize(
     "header",
-    ["Origin: https://attacker.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"],
+    [
+        "Origin: https://attacker.example",
+        "Origin: null",
+        "Origin: https://attacker.example\r\nOrigin: http://127.0.0.1:8000",
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Site: same-origin",
+    ],
 )
 async def test_orders_and_commands_of_another_origins_page_are_refused(first: str, header: str) -> None:
     """Before anybody looks at their signature."""

@@ -42,7 +42,7 @@ class Behind:
 
 
 class Answer:
-    """What a client gets."""
+    """The answer as a client gets it."""
 
     def __init__(self, messages: list[dict[str, Any]]) -> None:
         self.status: int = messages[0]["status"]
@@ -125,6 +125,10 @@ async def test_a_request_with_the_right_signature_gets_its_answer(keys: tuple[st
         "/_aws/execute-api",
         "/_aws/execute-api/d692b3e7/live/@connections/Ab%3D",
         "/restapis/d692b3e7/live/_user_request_/session",
+        "//_aws/execute-api/d692b3e7/live/session",
+        "/_AWS/execute-api/d692b3e7/live/session",
+        "/./_aws/execute-api/d692b3e7/live/session",
+        "/x/../_aws/execute-api/d692b3e7/live/session",
     ],
 )
 async def test_a_request_without_the_right_signature_is_refused(
@@ -146,7 +150,20 @@ async def test_orders_are_the_roots_alone(path: str) -> None:
     assert (await ask(path, keys=(ROOT, SECRET))).status == 200
 
 
-@pytest.mark.parametrize("host", ["attacker.example:4566", "127.0.0.1", "127.0.0.1:4567", "api.localhost:4566"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "attacker.example:4566",
+        "127.0.0.1",
+        "127.0.0.1:4567",
+        "api.localhost:4566",
+        "LOCALHOST:4566",
+        "[::1]:4566",
+        "127.0.0.1:4566.attacker.example",
+        "attacker.example,127.0.0.1:4566",
+        "",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", HTTP_API, "/_ministack/reset"])
 async def test_a_request_to_another_host_is_refused(host: str, path: str) -> None:
     """Even with the right keys, and even to the HTTP API: a page whose name leads here could read the answers."""
@@ -199,6 +216,9 @@ async def test_a_wrong_signature_is_refused_by_the_http_api_too() -> None:
         ("?X-Amz-Credential=111111111111/20260101/us-east-1/execute-api/aws4_request", ""),
         ("?x-amz-credential=111111111111/20260101/us-east-1/execute-api/aws4_request", "Bearer token"),
         ("?AWSAccessKeyId=111111111111&Signature=x&Expires=1", ""),
+        ("?%58-Amz-Credential=111111111111/20260101/us-east-1/execute-api/aws4_request", ""),
+        ("?X%2DAmz%2dCredential=111111111111/20260101/us-east-1/execute-api/aws4_request", ""),
+        ("?AWSAccess%4beyId=111111111111&Signature=x&Expires=1", ""),
     ],
 )
 async def test_a_signature_of_another_form_is_refused_by_the_http_api_too(query: str, authorization: str) -> None:

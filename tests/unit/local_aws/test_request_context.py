@@ -105,7 +105,7 @@ def test_a_mapping_that_is_to_be_is_of_the_function_in_the_request() -> None:
 
 @pytest.mark.parametrize("header", ["if-match", "if-none-match"])
 def test_a_conditional_write_is_seen(header: str) -> None:
-    """By its header; a read may have the same ones, and policies ask for them of writes."""
+    """Its header shows it; a read may have the same header, and policies ask for it of writes."""
     assert context_of_s3("s3:PutObject", {}, "/bucket/key", {header: "*"}) == {f"s3:{header}": "*"}
     assert context_of_s3("s3:PutObject", {}, "/bucket/key", {}) == {}
     assert context_of_s3("s3:GetObject", {}, "/bucket/key", {header: "*"}) == {}

@@ -55,7 +55,7 @@ def signed(
 
 
 def passes(request: Request, secret: str = SECRET) -> bool:
-    """Whether a server that knows the secret lets the request in."""
+    """Tell whether a server that knows the secret lets the request in."""
     signature = read_signature(request.headers, request.query)
     return signature is not None and is_valid(signature, derived_key(secret, signature.claim), request)
 
@@ -190,6 +190,24 @@ def test_a_presigned_url_is_valid_until_it_says(monkeypatch: pytest.MonkeyPatch,
     assert passes(good)
     monkeypatch.setattr("time.time", lambda: now + 2_100)
     assert not passes(good)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"x-amz-target",
+        b"x-amz-copy-source",
+        b"x-amz-security-token",
+        b"x-amz-acl",
+    ],
+)
+def test_a_header_of_awss_that_is_not_signed_is_refused(header: bytes) -> None:
+    """MiniStack routes by `x-amz-target` first, so that a presigned URL of S3 would run any action of any service."""
+    presigned = AWSRequest("POST", f"http://{HOST}/bucket/key", {}, None)
+    S3SigV4QueryAuth(Credentials(ACCOUNT, SECRET), "s3", REGION, expires=60).add_auth(presigned)
+    for good in (arrived(presigned, b"{}"), arrived(signed(), b"{}")):
+        assert passes(good)
+        assert not passes(good._replace(headers={**good.headers, header: b"DynamoDB_20120810.Scan"}))
 
 
 @pytest.mark.parametrize("seconds", [b"", b"x", b"-1", b"604801", b"\xc2\xb2"])

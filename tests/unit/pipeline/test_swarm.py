@@ -260,7 +260,7 @@ def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[An
 
 
 def test_a_source_has_the_priority_of_its_broadcast() -> None:
-    """What is said in a large room stays behind the broadcasts."""
+    """A message to a large room stays behind the broadcasts."""
     world = World()
     said = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
     world.swarm()(said.to_wire())

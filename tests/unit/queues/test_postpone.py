@@ -1,4 +1,4 @@
-"""How soon messages that failed come again, with a stub in place of the client."""
+"""The pause before a failed message comes again, with a stub in place of the client."""
 
 from typing import Any
 

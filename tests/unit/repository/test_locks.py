@@ -1,4 +1,4 @@
-"""What is installed is named by a lock, with its hash: nothing else comes from a package index and runs here."""
+"""Everything that is installed is named by a lock, with its hash: nothing else from a package index runs here."""
 
 import json
 import re

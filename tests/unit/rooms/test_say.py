@@ -50,7 +50,7 @@ class Talk(World):
         )
 
     def say_text(self, one: ConnectionKey, text: str) -> Any:
-        """What the one who sends a frame of this text is answered."""
+        """The answer to a frame of this text."""
         announce = Announcer(self.broadcasts, self.topic, lifetime_seconds=LIFETIME, clock=lambda: NOW)
         once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
         say = self.said_in.setdefault(

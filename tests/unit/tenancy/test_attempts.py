@@ -29,7 +29,7 @@ class World:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session stands."""
+        """Tell whether the session stands."""
         return self.sessions.get(ACME, S1) is not None
 
 
@@ -40,7 +40,7 @@ def world() -> World:
 
 
 def test_attempts_are_told_how_many_they_are(world: World) -> None:
-    """By the minute; up to ten times the limit the session stands."""
+    """Each minute begins at one; up to ten times the limit the session stands."""
     assert [world.count() for _ in range(3)] == [1, 2, 3]
     assert world.count(17) == 20
     assert world.is_open

@@ -44,7 +44,7 @@ def world() -> World:
 
 
 def test_a_session_stops_at_its_share(world: World, counted: Counter[str]) -> None:
-    """What it is refused takes nothing from its tenant."""
+    """Refused posts take nothing from its tenant."""
     assert world.take(ANN, 30, 20, 1) == [True, True, False]
     assert world.take(BOB, 50) == [True]
     assert world.take(CID, 1) == [False]

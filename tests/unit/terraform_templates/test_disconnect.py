@@ -1,4 +1,4 @@
-"""What the template of `$disconnect` sends to SQS, rendered by an engine that nobody here wrote (airspeed)."""
+"""The message that the template of `$disconnect` sends to SQS, rendered by a foreign engine (airspeed)."""
 
 from pathlib import Path
 from typing import Any

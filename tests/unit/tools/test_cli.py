@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -226,6 +227,33 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
     assert "up to date" not in run("up").output
     assert "up to date" in run("up").output
     assert outcomes == []
+
+
+def test_of_two_ups_at_once_one_waits_for_the_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`up` holds the stack's lock from its first step to its last."""
+    directory = StackDirectory(home / "local")
+    directory.create()
+    outputs = {"http_url": "http://127.0.0.1:1", "websocket_url": "ws://127.0.0.1:2"}
+    applied = Applied(Fingerprint("", "", ""), outputs)
+    save_state(directory.state_file, StackState(1, 2, "secret", applied=applied, seeded=True))
+    waits, order = threading.Event(), []
+
+    def other_up() -> None:
+        with StackDirectory(home / "local").locked(waits.set):
+            order.append("other")
+
+    other = threading.Thread(target=other_up)
+
+    def up(*_: object, **__: object) -> bool:
+        other.start()
+        assert waits.wait(10)
+        order.append("this")
+        return False
+
+    monkeypatch.setattr(Stack, "up", up)
+    assert run("up").exit_code == 0
+    other.join(10)
+    assert order == ["this", "other"]
 
 
 def test_up_says_when_the_urls_are_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

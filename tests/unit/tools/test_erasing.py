@@ -65,7 +65,7 @@ class World:
             self.inboxes.put(DirectMessage(Inbox(tenant, ANN), name, codec.json_text("hello"), ANN, number, NOW + 600))
 
     def count(self, partition: Partition, delta: int) -> None:
-        """What `accounting` does."""
+        """Count as `accounting` does."""
         row = self.partitions.rows[partition]
         self.partitions.rows[partition] = replace(row, count=row.count + delta)
 

@@ -1,4 +1,4 @@
-"""What an operator is told when the operating system refuses something."""
+"""The operator's message when the operating system refuses something."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ from tools.toolchain.__main__ import main as toolchain
     ],
 )
 def test_each_error_has_its_fix(number: int, problem: str, remedy: str) -> None:
-    """By its number, with the file that it is about."""
+    """The error's number decides, and the message names the file."""
     told = of_the_system(OSError(number, os.strerror(number), "/a/b"))
     assert (told.problem, told.remedy[: len(remedy)]) == (problem, remedy)
 

@@ -1,8 +1,10 @@
 """`up` and `down` over every kind of remains; the processes are `sleep`, Terraform is a stand-in."""
 
 import io
+import itertools
 import json
 import os
+import pkgutil
 import shutil
 import stat
 from collections.abc import Iterator
@@ -277,6 +279,56 @@ def test_an_interrupted_apply_is_started_over(
 def interrupt(*_: object) -> None:
     """What Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("tools.stack.lifecycle.build_package", 1),
+        ("tools.stack.processes.ProcessTable.start", 1),
+        ("tools.stack.processes.ProcessTable.start", 2),
+        ("tools.stack.terraform.Terraform.outputs", 1),
+        ("tools.stack.lifecycle.reload_gateway", 1),
+        *[("tools.stack.lifecycle.save_state", number) for number in range(1, 5)],
+    ],
+)
+def test_whatever_an_interrupt_stops_the_next_up_finishes(
+    stack: Stack, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """Ctrl-C between any two steps of `up` leaves nothing in the way, and no process of the first try runs on."""
+    owner, _, name = step.rpartition(".")
+    real = getattr(pkgutil.resolve_name(owner), name)
+    calls = itertools.count(1)
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stack.up()
+    stack.up()
+    assert state_of(stack).applied is not None
+    assert not state_of(stack).applying
+    assert terraform.calls[-1] == "output"
+    kept = {process_of(stack, AWS).pid, process_of(stack, GATEWAY).pid}
+    assert {process.pid for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE} == kept
+    assert not stack.up()
+
+
+def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformStandIn, tmp_path: Path) -> None:
+    """Of the checkout and of the state directory, as a person's name in a home directory has them."""
+    project = Project(stack.project.root.rename(tmp_path / "Jürgen Groß \N{GRINNING FACE}"))
+    elsewhere = replace(stack, project=project, directory=StackDirectory(tmp_path / "Zustände für mich" / "local"))
+    try:
+        assert elsewhere.up()
+        assert terraform.calls == APPLY
+        assert not elsewhere.up()
+    finally:
+        assert elsewhere.down()
+    assert not elsewhere.directory.path.exists()
 
 
 def test_a_failed_apply_goes_on_where_it_stopped(stack: Stack, terraform: TerraformStandIn) -> None:

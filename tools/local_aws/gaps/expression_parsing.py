@@ -83,7 +83,7 @@ class _LastStatement:
         self._last: tuple[str, Any, Any] = ("", None, None)
 
     def parse(self, statement: str, parameters: Any) -> Any:
-        """What the statement parses to. Parameters are compared by identity, which a batch keeps."""
+        """The parsed statement. Parameters are compared by identity, which a batch keeps."""
         last_statement, last_parameters, parsed = self._last
         if statement != last_statement or parameters is not last_parameters or not parameters:
             parsed = _stock_parse_partiql(statement, parameters)

@@ -131,7 +131,7 @@ def context(service: str, action: str, body: bytes, params: Any) -> dict[str, An
 def context_of_s3(
     action: str, query: dict[str, Any] | None, path: str = "", headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a request to S3 says, by the names of conditions' keys."""
+    """The context of a request to S3, by the names of conditions' keys."""
     keys: dict[str, Any] = _STOCK_S3_CONTEXT(action, query, path, headers)
     if action == "s3:PutObject":
         given = headers or {}

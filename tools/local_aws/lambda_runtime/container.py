@@ -37,7 +37,7 @@ _CLIENTS = ("HOME", "PATH")
 """What the engine's client needs of the launcher's environment."""
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""What the container gets from the client's environment: every user of the machine can read a command line."""
+"""The container gets these from the client's environment: every user of the machine can read a command line."""
 
 type Answer = dict[str, Any]
 
