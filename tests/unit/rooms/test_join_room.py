@@ -12,7 +12,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import TenantId
 from loudhailer.rooms.model import Membership, NickName
-from loudhailer.tenancy.model import posts_of_tenant
+from loudhailer.tenancy.model import posts_by_default, posts_of_tenant
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import SMALL_ROOM
 from tests.unit.rooms.world import BLUE, NOW, RED, World, caller
@@ -24,11 +24,11 @@ def world() -> World:
     return World()
 
 
-def join(world: World, one: ConnectionKey, posts_per_minute: int = 1_000_000, **frame: Any) -> Any:
+def join(world: World, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any) -> Any:
     """What the one who sends the frame is answered."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
     answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
-        caller(one, posts_per_minute=posts_per_minute), wire
+        caller(one, session, posts_per_minute=posts_per_minute), wire
     )
     return codec.decode(answer)
 
@@ -134,23 +134,34 @@ def test_a_bad_field_is_refused_by_its_name(world: World, frame: dict[str, Any],
     assert world.rooms.membership(ann) is None
 
 
-def test_a_join_pays_for_its_announcement_and_for_the_leave_behind_it(world: World) -> None:
-    """Two posts to each of the others; a large room is told nothing, so a join of it costs none."""
+def test_a_join_pays_for_its_announcement(world: World) -> None:
+    """A post to each of the others; a large room is told nothing, so a join of it costs none."""
     world.join("bob", "cid", "dan")
     world.crowd(SMALL_ROOM, room=BLUE)
     ann, eve = world.connect("ann", "eve")
     join(world, ann)
-    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 6
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
     join(world, eve, roomKey="blue")
-    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 6
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
+
+
+def test_a_room_fills_within_the_default_budget_of_posts(world: World) -> None:
+    """A hundred members who join in one minute, five of each session, where a tenant has sixty messages a minute."""
+    crowd = world.connect(*(f"member-{number}" for number in range(SMALL_ROOM)))
+    budget = posts_by_default(60)
+    answers = [
+        join(world, one, posts_per_minute=budget, session=f"s{number // 5}", nickName=f"Member {number}")
+        for number, one in enumerate(crowd)
+    ]
+    assert [answer["action"] for answer in answers] == ["joinroom"] * SMALL_ROOM
 
 
 def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: World, counted: Counter[str]) -> None:
-    """Whoever joins leaves later, which could not be refused then: a hundred members would be told of it."""
+    """Each of a hundred members would be told of it."""
     world.join("bob", "cid", "dan")
     ann, eve = world.connect("ann", "eve")
-    assert join(world, ann, posts_per_minute=10) == JOINED
+    assert join(world, ann, posts_per_minute=5) == JOINED
     refused = {"message": "Too Many Requests", "connectionId": "eve=", "requestId": "request"}
-    assert join(world, eve, posts_per_minute=10, nickName="Eve") == refused
+    assert join(world, eve, posts_per_minute=5, nickName="Eve") == refused
     assert world.rooms.membership(eve) is None
     assert (len(world.posted["bob"]), counted["RoomJoined"], counted["PostBudgetReached"]) == (1, 1, 1)
