@@ -1,4 +1,4 @@
-"""Clients that do not read: nobody waits for them, and the metrics tell them from the account's quota."""
+"""Clients that do not read: nobody waits for them, and a metric says that they are the cause."""
 
 import json
 import time
@@ -64,7 +64,4 @@ async def test_another_tenant_waits_for_no_client_that_does_not_read(scene: Scen
 
     reports = [await scene.api.call("GET", f"/broadcast/{one}") for one in broadcasts]
     assert any(report["inFlight"] for report in reports)
-    counted = await eventually(
-        lambda: metrics(scene, "post_message", began), lambda counted: counted["ClientBufferFull"]
-    )
-    assert counted["PostThrottled"] == 0
+    await eventually(lambda: metrics(scene, "post_message", began)["ClientBufferFull"])
