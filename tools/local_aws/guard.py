@@ -11,6 +11,7 @@ No answer but an HTTP API's own tells a browser to show it to other origins' pag
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from html import escape
 from http import HTTPStatus
@@ -26,7 +27,9 @@ type _Send = Callable[[_Message], Awaitable[None]]
 type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 type SigningKeys = Callable[[Claim], SigningKey | None]
 
-_HTTP_APIS: Final = "/_aws/execute-api/"
+_HTTP_APIS: Final = re.compile(r"/_aws/execute-api/[a-z0-9]+/")
+"""The id and the slash are needed: MiniStack takes any other path for one of a service, S3 or STS say."""
+
 _CONNECTIONS: Final = "/@connections/"
 _ORDERS: Final = "/_"
 _OF_AWS: Final = "/_aws/"
@@ -77,7 +80,7 @@ class Guard:
             return
         headers = _joined(scope["headers"])
         signature = read_signature(headers, scope["query_string"])
-        is_public = scope["path"].startswith(_HTTP_APIS) and _CONNECTIONS not in scope["path"]
+        is_public = _HTTP_APIS.match(scope["path"]) is not None and _CONNECTIONS not in scope["path"]
         try:
             self._refuse_pages(headers, is_public=is_public)
             if not is_public or signature is not None or _claims_a_signature(headers, scope["query_string"]):

@@ -25,30 +25,45 @@ def api() -> Iterator[RuntimeApi]:
     api.close()
 
 
-def status(api: RuntimeApi, headers: dict[str, str]) -> int:
-    """The status of an answer to a request for the next invocation."""
+def status(api: RuntimeApi, *headers: tuple[str, str]) -> int:
+    """The status of an answer to a request for the next invocation; the server's own host is named last."""
     connection = HTTPConnection(api.address, timeout=10)
     try:
-        connection.request("GET", _NEXT, headers=headers)
+        connection.putrequest("GET", _NEXT, skip_host=True)
+        for name, value in (*headers, ("Host", api.address)):
+            connection.putheader(name, value)
+        connection.endheaders()
         return connection.getresponse().status
     finally:
         connection.close()
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "header",
     [
-        {"Host": "attacker.example"},
-        {"Origin": "https://attacker.example"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
+        ("Host", "attacker.example"),
+        ("host", "attacker.example"),
+        ("Origin", "https://attacker.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
     ],
 )
-def test_a_web_page_does_not_get_an_invocation(api: RuntimeApi, headers: dict[str, str]) -> None:
+def test_a_web_page_does_not_get_an_invocation(api: RuntimeApi, header: tuple[str, str]) -> None:
     """Nor does it take it away from the runtime."""
-    assert status(api, headers) == 403
+    assert status(api, header) == 403
     assert api.answers.empty()
-    assert status(api, {}) == 200
+    assert status(api) == 200
+
+
+def test_a_name_that_leads_to_this_machine_does_not_get_an_invocation(api: RuntimeApi) -> None:
+    """The page's own name is in the Host header (DNS rebinding)."""
+    connection = HTTPConnection(api.address, timeout=10)
+    try:
+        connection.request("GET", _NEXT, headers={"Host": "attacker.example"})
+        assert connection.getresponse().status == 403
+    finally:
+        connection.close()
+    assert api.answers.empty()
 
 
 _CLIENT = """\

@@ -123,6 +123,11 @@ async def test_a_request_with_the_right_signature_gets_its_answer(keys: tuple[st
         "/_local_aws/save",
         "/_aws/sqs/messages",
         "/_aws/execute-api",
+        "/_aws/execute-api/",
+        "/_aws/execute-api/d692b3e7",
+        "/_aws/execute-api//session",
+        "/_aws/execute-api/../bucket/key",
+        "/_aws/execute-api/%2e%2e/x",
         "/_aws/execute-api/d692b3e7/live/@connections/Ab%3D",
         "/restapis/d692b3e7/live/_user_request_/session",
         "//_aws/execute-api/d692b3e7/live/session",
@@ -182,7 +187,9 @@ async def test_a_request_to_another_host_is_refused(host: str, path: str) -> Non
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
-@pytest.mark.parametrize("path", ["/", "/_ministack/reset", "/_local_aws/save", "/2015-03-31/functions"])
+@pytest.mark.parametrize(
+    "path", ["/", "/_ministack/reset", "/_local_aws/save", "/2015-03-31/functions", "/_aws/execute-api//session"]
+)
 async def test_a_page_of_another_origin_is_refused(path: str, method: str, headers: dict[str, str]) -> None:
     """Before its signature is looked at; a preflight request is not answered, either."""
     behind = Behind()

@@ -89,7 +89,9 @@ class RuntimeApi:
                 """Read a request, and refuse one that a web page has sent."""
                 if not super().parse_request():
                     return False
-                headers = {name.lower().encode(): value.encode() for name, value in self.headers.items()}
+                headers = {
+                    name.lower().encode(): ",".join(self.headers.get_all(name, ())).encode() for name in self.headers
+                }
                 refusal = api._pages.host_refusal(headers) or api._pages.page_refusal(headers)
                 if refusal is None:
                     return True
