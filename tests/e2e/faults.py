@@ -44,13 +44,18 @@ class Workers:
                 worker.kill()
         return len(found)
 
-    async def kill_when(self, happened: Callable[[], object]) -> None:
-        """Kill all as soon as something has happened, before they do anything more; until then they run slowly."""
-        await asyncio.to_thread(self._kill_when, happened)
+    async def kill_when(self, happened: Callable[[], object]) -> asyncio.Task[None]:
+        """Kill all as soon as something has happened, before they do anything more; until then they run slowly.
 
-    def _kill_when(self, happened: Callable[[], object]) -> None:
+        They are known, and run slowly, once the task is there that ends with their death: looking for them among all
+        processes takes longer than some of what they do.
+        """
+        workers = await asyncio.to_thread(self._find)
+        return asyncio.create_task(asyncio.to_thread(self._kill_when, happened, workers))
+
+    def _kill_when(self, happened: Callable[[], object], workers: list[psutil.Process]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        workers, looked = self._find(), time.monotonic()
+        looked = time.monotonic()
         try:
             while not happened():
                 if time.monotonic() - looked > _LOOK_SECONDS:

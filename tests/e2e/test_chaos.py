@@ -94,7 +94,7 @@ class Chaos:
         ends = time.monotonic() + _WRITE_SECONDS
         broadcast_id = self._invariants.announced()
         has_written = self._write_of(function, broadcast_id)
-        kill = asyncio.create_task(self._workers[function].kill_when(lambda: has_written() or time.monotonic() > ends))
+        kill = await self._workers[function].kill_when(lambda: has_written() or time.monotonic() > ends)
         await self._invariants.publish(self._random.random(), broadcast_id)
         if function == "accounting":
             await self._join()

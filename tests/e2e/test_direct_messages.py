@@ -308,9 +308,7 @@ async def test_a_relay_that_dies_once_it_has_posted_loses_nothing_and_changes_no
     await acknowledged(sender, ["first"])
     assert await messages(receiver, 1) == ["first"]
     with visible_again_after(scene.system, 5, "inbox"):
-        dying = asyncio.create_task(
-            Workers(scene.system, "relay_message").kill_when(lambda: not receiver._messages.empty())
-        )
+        dying = await Workers(scene.system, "relay_message").kill_when(lambda: not receiver._messages.empty())
         await acknowledged(sender, "abc")
         await dying
         found, _ = await distinct(receiver, 3)
@@ -325,7 +323,7 @@ async def test_a_presence_that_dies_after_it_woke_an_inbox_brings_no_double(scen
     await acknowledged(sender, ["first"])
     assert await messages(receiver, 1) == ["first"]
     with paused(scene.system, "inbox"):
-        dying = asyncio.create_task(Workers(scene.system, "presence").kill_when(lambda: scene.system.waiting("inbox")))
+        dying = await Workers(scene.system, "presence").kill_when(lambda: scene.system.waiting("inbox"))
         await acknowledged(sender, "a")
         await dying
     assert await messages(receiver, 1) == ["a"]

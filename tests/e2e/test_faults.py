@@ -100,9 +100,7 @@ async def test_a_worker_killed_in_the_middle_of_a_chunk(scene: Scene) -> None:
     async with Invariants(scene) as invariants:
         await invariants.join(crowd)
         broadcast_id = invariants.announced()
-        kill = asyncio.create_task(
-            Workers(scene.system, "post_message").kill_when(lambda: invariants.got(broadcast_id))
-        )
+        kill = await Workers(scene.system, "post_message").kill_when(lambda: invariants.got(broadcast_id))
         await invariants.publish(broadcast_id=broadcast_id)
         await kill
         await asyncio.sleep(0.5)
@@ -189,7 +187,7 @@ async def test_the_stream_consumer_killed_between_its_write_and_its_answer(scene
             (now,) = scene.system.deployment.partitions.of_tenant(invariants.tenant)
             return now.checkpoint != partition.checkpoint
 
-        kill = asyncio.create_task(Workers(scene.system, "accounting").kill_when(written))
+        kill = await Workers(scene.system, "accounting").kill_when(written)
         await invariants.crowd.leave(everyone[:20])
         await kill
         await invariants.join(10)
@@ -226,9 +224,7 @@ async def test_swarm_killed_half_way(scene: Scene) -> None:
         await invariants.join(CROWD)
         await with_workers(scene)
         broadcast_id = invariants.announced()
-        kill = asyncio.create_task(
-            Workers(scene.system, "swarm").kill_when(lambda: scene.system.broadcasts.sources(broadcast_id))
-        )
+        kill = await Workers(scene.system, "swarm").kill_when(lambda: scene.system.broadcasts.sources(broadcast_id))
         await invariants.publish(broadcast_id=broadcast_id)
         await kill
         assert invariants.got(broadcast_id) == 0
@@ -244,8 +240,8 @@ async def test_query_killed_half_way(scene: Scene) -> None:
         await scene.counted(invariants.tenant, CROWD + ghosts)
         await with_workers(scene)
         broadcast_id = invariants.announced()
-        kill = asyncio.create_task(
-            Workers(scene.system, "query").kill_when(lambda: scene.system.broadcasts.chunk_sizes(broadcast_id, 0))
+        kill = await Workers(scene.system, "query").kill_when(
+            lambda: scene.system.broadcasts.chunk_sizes(broadcast_id, 0)
         )
         await invariants.publish(broadcast_id=broadcast_id)
         await kill
