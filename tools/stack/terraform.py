@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,8 @@ class Terraform:
         self._require_initialised()
         progress = ApplyProgress()
         log = self.working.log
-        process = self._start(command, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")
-        with process, log.open("a") as file:
+        arguments = ("-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}")
+        with self._running(command, *arguments) as process, log.open("a") as file:
             try:
                 for line in process.stdout or ():
                     file.write(line)
@@ -167,7 +168,7 @@ class Terraform:
 
     def _run(self, *arguments: str) -> str:
         log = self.working.log
-        with self._start(*arguments) as process:
+        with self._running(*arguments) as process:
             try:
                 output, _ = process.communicate()
             except BaseException:
@@ -179,18 +180,24 @@ class Terraform:
             raise _failed(arguments[0], output, log)
         return output
 
-    def _start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [find_terraform(self.environment), *arguments],
-            cwd=self.working.root,
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # Ctrl-C is for us alone: Terraform would wait for its 25-second resources.
-            start_new_session=True,
-        )
+    @contextmanager
+    def _running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command for the block; a provider that is killed leaves its socket in a folder that goes then."""
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+            subprocess.Popen(
+                [find_terraform(self.environment), *arguments],
+                cwd=self.working.root,
+                env={**self.environment, "TMPDIR": temporary},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # Ctrl-C is for us alone: Terraform would wait for its 25-second resources.
+                start_new_session=True,
+            ) as process,
+        ):
+            yield process
 
 
 def zip_hash(digest: str) -> str:
