@@ -158,7 +158,7 @@ def _session_of(message: Message) -> SessionId:
 
 
 def _new(messages: Sequence[Message]) -> int:
-    """How many of the messages are to be counted: those that come for the first time."""
+    """The number of messages that count: each counts at its first delivery."""
     return sum(message.is_new for message in messages)
 
 

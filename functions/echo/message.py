@@ -34,7 +34,7 @@ class Message:
 
     @property
     def is_new(self) -> bool:
-        """Whether it comes for the first time, as far as SQS knows."""
+        """True if SQS delivers the message for the first time."""
         return self.record.receives == 1
 
     @classmethod

@@ -76,7 +76,7 @@ def test_what_was_refused_costs_no_write_again(world: World) -> None:
 
 
 def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(world: World) -> None:
-    """What is left of the tenant's budget is still the session's to use."""
+    """A frame that the tenant's budget refuses leaves the session's share as it was."""
     world.take(BOB, 50)
     world.take(CID, 40)
     assert world.take(ANN, 30, 20, 25, 10) == [False, False, False, True]

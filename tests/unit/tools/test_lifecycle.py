@@ -325,7 +325,7 @@ def test_whatever_an_interrupt_stops_the_next_up_finishes(
 
 
 def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformStandIn, tmp_path: Path) -> None:
-    """Of the checkout and of the state directory, as a person's name in a home directory has them."""
+    """The checkout and the state directory lie below a home that is named after a person."""
     project = Project(stack.project.root.rename(tmp_path / "Jürgen Groß \N{GRINNING FACE}"))
     elsewhere = replace(stack, project=project, directory=StackDirectory(tmp_path / "Zustände für mich" / "local"))
     try:
