@@ -123,7 +123,7 @@ variables {
   }
 }
 
-run "only_those_write_connections_whose_work_it_is" {
+run "every_function_may_do_its_work_and_no_more" {
   command = plan
 
   assert {
@@ -143,11 +143,6 @@ run "only_those_write_connections_whose_work_it_is" {
     }
     error_message = "Only connect may record a connection, and only join_room change it; only connect, disconnect, end_session, reconcile, send_message and settle may delete one."
   }
-}
-
-run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
-  command = plan
-
   assert {
     condition = {
       for name, function in local.functions : name => [
@@ -168,11 +163,6 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
     }
     error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo and end_session may close them, and no other function may do anything to any."
   }
-}
-
-run "tenants_rows_are_reached_in_their_names_alone" {
-  command = plan
-
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
       "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
@@ -197,11 +187,6 @@ run "tenants_rows_are_reached_in_their_names_alone" {
     ]))
     error_message = "No tenant may reach broadcasts."
   }
-}
-
-run "no_function_may_do_everything_or_on_everything" {
-  command = plan
-
   assert {
     condition = !anytrue(flatten([
       for function in local.functions : [
@@ -211,9 +196,24 @@ run "no_function_may_do_everything_or_on_everything" {
     ]))
     error_message = "Actions and resources must be exact."
   }
+  assert {
+    condition = join(" ", sort([
+      for name, function in local.functions : name
+      if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
+    ])) == "connect default_route echo join_room reconcile send_message"
+    error_message = "Those who count a session's attempts must be able to end it, and few others."
+  }
+  assert {
+    condition = jsonencode([
+      for name in ["post_message", "post_message-rooms"] : [
+        for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
+      ]
+    ]) == jsonencode([[local.shards[*].arn], [[local.queues["rooms"].arn]]])
+    error_message = "Neither worker may read the other's queues."
+  }
 }
 
-run "changes_of_a_partition_are_counted_in_order" {
+run "records_and_messages_are_read_in_order_and_none_is_lost" {
   command = plan
 
   assert {
@@ -233,11 +233,6 @@ run "changes_of_a_partition_are_counted_in_order" {
     condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
     error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
   }
-}
-
-run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
-  command = plan
-
   assert {
     condition = {
       for table, mapping in aws_lambda_event_source_mapping.presence : table => [
@@ -261,11 +256,6 @@ run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
     ])
     error_message = "No record may wait for others or be lost without a trace."
   }
-}
-
-run "one_inbox_delays_no_other" {
-  command = plan
-
   assert {
     condition = (
       aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
@@ -286,11 +276,6 @@ run "one_inbox_delays_no_other" {
     condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
     error_message = "Lambda must not take a wake that is handed on for a loop."
   }
-}
-
-run "removed_sessions_alone_are_read_and_none_is_lost" {
-  command = plan
-
   assert {
     condition = (
       [for filter in one(aws_lambda_event_source_mapping.end_session.filter_criteria).filter : jsondecode(filter.pattern)] == [{ eventName = ["REMOVE"] }]
@@ -303,6 +288,14 @@ run "removed_sessions_alone_are_read_and_none_is_lost" {
   assert {
     condition     = aws_lambda_event_source_mapping.end_session.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.end_session_failure.arn
     error_message = "Sessions whose connections cannot be closed must be told."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
   }
 }
 
@@ -352,19 +345,6 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   }
 }
 
-run "large_rooms_are_posted_by_workers_of_their_own" {
-  command = plan
-
-  assert {
-    condition = jsonencode([
-      for name in ["post_message", "post_message-rooms"] : [
-        for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
-      ]
-    ]) == jsonencode([[local.shards[*].arn], [[local.queues["rooms"].arn]]])
-    error_message = "Neither worker may read the other's queues."
-  }
-}
-
 run "shares_out_of_bounds_are_refused" {
   command = plan
 
@@ -385,18 +365,6 @@ run "shares_of_nothing_are_refused" {
   }
 
   expect_failures = [var.session_share, var.quota]
-}
-
-run "a_session_that_floods_can_be_ended_on_every_route" {
-  command = plan
-
-  assert {
-    condition = join(" ", sort([
-      for name, function in local.functions : name
-      if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
-    ])) == "connect default_route echo join_room reconcile send_message"
-    error_message = "Those who count a session's attempts must be able to end it, and few others."
-  }
 }
 
 run "clients_may_use_a_fifth_of_the_quota" {
@@ -452,24 +420,6 @@ run "two_attempts_of_a_message_are_never_at_work_together" {
   }
 
   expect_failures = [var.timeouts]
-}
-
-run "a_worker_may_send_back_what_is_left_of_a_chunk" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
-    error_message = "Lambda must not take the way back to the shard for a loop."
-  }
-}
-
-run "settle_may_send_back_outcomes_that_it_has_no_time_for" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
-    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
-  }
 }
 
 run "every_silo_has_a_consumer_of_its_own" {
@@ -618,6 +568,10 @@ run "every_reader_of_a_stream_has_its_alarm" {
 run "an_account_id_of_11_digits_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "22222222222", external_id = "blue-1", shards = [0] } }
   }
@@ -627,6 +581,10 @@ run "an_account_id_of_11_digits_is_refused" {
 
 run "a_shard_that_two_subscribers_claim_is_refused" {
   command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
 
   variables {
     subscribers = {
@@ -641,6 +599,10 @@ run "a_shard_that_two_subscribers_claim_is_refused" {
 run "a_shard_that_does_not_exist_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     shards      = { count = 2 }
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
@@ -652,6 +614,10 @@ run "a_shard_that_does_not_exist_is_refused" {
 run "a_shard_between_two_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0.5] } }
   }
@@ -662,6 +628,10 @@ run "a_shard_between_two_is_refused" {
 run "a_subscriber_without_a_shard_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [] } }
   }
@@ -671,6 +641,10 @@ run "a_subscriber_without_a_shard_is_refused" {
 
 run "an_account_that_subscribes_twice_is_refused" {
   command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
 
   variables {
     subscribers = {
@@ -684,6 +658,10 @@ run "an_account_that_subscribes_twice_is_refused" {
 
 run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
 
   variables {
     subscribers = {

@@ -170,6 +170,10 @@ run "malformed_names_are_refused" {
 run "a_tag_in_place_of_a_digest_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -184,6 +188,10 @@ run "a_tag_in_place_of_a_digest_is_refused" {
 
 run "a_short_digest_is_refused" {
   command = plan
+
+  plan_options {
+    target = [module.package]
+  }
 
   variables {
     package = {
@@ -200,6 +208,10 @@ run "a_short_digest_is_refused" {
 run "an_image_in_another_region_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -215,6 +227,10 @@ run "an_image_in_another_region_is_refused" {
 run "a_repository_of_an_account_with_11_digits_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -229,6 +245,10 @@ run "a_repository_of_an_account_with_11_digits_is_refused" {
 
 run "a_repository_with_a_tag_is_refused" {
   command = plan
+
+  plan_options {
+    target = [module.package]
+  }
 
   variables {
     package = {
