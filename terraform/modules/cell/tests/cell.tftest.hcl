@@ -345,26 +345,16 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   }
 }
 
-run "shares_out_of_bounds_are_refused" {
-  command = plan
-
-  variables {
-    session_share = 1.01
-    quota         = { rooms = 0.51 }
-  }
-
-  expect_failures = [var.session_share, var.quota]
-}
-
-run "shares_of_nothing_are_refused" {
+run "shares_of_nothing_are_refused_and_so_are_two_attempts_of_a_message_at_once" {
   command = plan
 
   variables {
     session_share = 0
+    timeouts      = { send_message = 15 }
     quota         = { rooms = 0 }
   }
 
-  expect_failures = [var.session_share, var.quota]
+  expect_failures = [var.session_share, var.quota, var.timeouts]
 }
 
 run "clients_may_use_a_fifth_of_the_quota" {
@@ -400,6 +390,9 @@ run "what_the_design_does_not_allow_is_refused" {
     reserved_concurrency = { post-message = 16 }    # no function has this name
     partitions           = { max_partitions = 1e5 } # a partition's number has five digits
     accounting_window    = 60
+    silo_tenants         = ["a-tenant-with-an-id-of-thirty-seven-characters"] # its consumer's name would be too long
+    session_share        = 1.01
+    quota                = { rooms = 0.51 }
 
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
@@ -409,43 +402,8 @@ run "what_the_design_does_not_allow_is_refused" {
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
+    var.silo_tenants, var.session_share, var.quota,
   ]
-}
-
-run "two_attempts_of_a_message_are_never_at_work_together" {
-  command = plan
-
-  variables {
-    timeouts = { send_message = 15 }
-  }
-
-  expect_failures = [var.timeouts]
-}
-
-run "every_silo_has_a_consumer_of_its_own" {
-  command = plan
-
-  variables {
-    silo_tenants = ["gold"]
-  }
-
-  assert {
-    condition = { for name, function in output.functions : name => function if startswith(name, "echo") } == {
-      echo        = "loudhailer-test-echo"
-      "echo-gold" = "loudhailer-test-echo-gold"
-    }
-    error_message = "The pool and each silo must have a consumer."
-  }
-}
-
-run "a_silo_whose_consumer_would_have_too_long_a_name_is_refused" {
-  command = plan
-
-  variables {
-    silo_tenants = ["a-tenant-with-an-id-of-thirty-seven-characters"]
-  }
-
-  expect_failures = [var.silo_tenants]
 }
 
 run "a_subscribers_roles_are_bounded_here_and_there" {
@@ -515,32 +473,6 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
     )
     error_message = "It must be told where it works, as whom, and how fast."
-  }
-}
-
-run "every_queue_of_work_and_of_failures_has_its_alarm" {
-  command = plan
-
-  variables {
-    shards       = { count = 3 }
-    silo_tenants = ["gold"]
-  }
-
-  assert {
-    condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
-    ])
-    error_message = "Every queue of work must be watched, each shard's and each silo's among them."
-  }
-  assert {
-    condition     = toset(concat(keys(module.waiting_alarm), keys(module.failure_alarm))) == toset(keys(local.all_queues))
-    error_message = "No queue may be left unwatched."
-  }
-  assert {
-    condition = toset(keys(module.failure_alarm)) == toset([
-      for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
-    ])
-    error_message = "Every queue of failures must be watched."
   }
 }
 
@@ -671,4 +603,37 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   }
 
   expect_failures = [var.subscribers]
+}
+
+run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
+  command = plan
+
+  variables {
+    shards       = { count = 3 }
+    silo_tenants = ["gold"]
+  }
+
+  assert {
+    condition = toset(keys(module.waiting_alarm)) == toset([
+      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+    ])
+    error_message = "Every queue of work must be watched, each shard's and each silo's among them."
+  }
+  assert {
+    condition     = toset(concat(keys(module.waiting_alarm), keys(module.failure_alarm))) == toset(keys(local.all_queues))
+    error_message = "No queue may be left unwatched."
+  }
+  assert {
+    condition = toset(keys(module.failure_alarm)) == toset([
+      for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
+    ])
+    error_message = "Every queue of failures must be watched."
+  }
+  assert {
+    condition = { for name, function in output.functions : name => function if startswith(name, "echo") } == {
+      echo        = "loudhailer-test-echo"
+      "echo-gold" = "loudhailer-test-echo-gold"
+    }
+    error_message = "The pool and each silo must have a consumer."
+  }
 }
