@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,14 +17,13 @@ from tools.console import shortened
 from tools.errors import OperatorError
 from tools.stack.directory import WorkingCopy
 from tools.stack.project import Project, files_below, fingerprint_of
-from tools.toolchain.provider import LOCK, REMEDY, find_provider
+from tools.toolchain.provider import LOCK, REMEDY, find_provider, forget_hashes
 from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
 SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
 """What a change of the infrastructure can lie in."""
 
-_HASHES = re.compile(r"^  hashes += \[\n(?:    .*\n)*  \]\n", re.MULTILINE)
 _INTERRUPT_GRACE_SECONDS = 3.0
 _PARALLELISM = 50
 _LONGEST_PROBLEM = 1_000
@@ -121,9 +119,7 @@ class Terraform:
             f"-backend-config=path={self.working.state}",
             f"-plugin-dir={provider.folder}",
         )
-        # It has compared the provider with the lock. With hashes there, each command would read its 700 MB again.
-        lock = self.working.root / LOCK
-        lock.write_text(_HASHES.sub("", lock.read_text()))
+        forget_hashes(self.working.root / LOCK)
 
     def apply(self, observe: Callable[[ApplyProgress], None]) -> None:
         """Make the resources; `observe` is called after every line."""
