@@ -319,6 +319,19 @@ def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
     assert report.cancelled
 
 
+def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore) -> None:
+    """And nothing else changes; its report says so; one that does not exist is not made."""
+    store.record(summary())
+    store.mark_expired(BROADCAST)
+    assert store.summary(BROADCAST) == replace(summary(), expired=True)
+    assert (report := store.report(BROADCAST)) is not None
+    assert report.expired
+    store.mark_expired(BROADCAST, expired=False)
+    assert store.summary(BROADCAST) == summary()
+    store.mark_expired(UNKNOWN)
+    assert store.summary(UNKNOWN) is None
+
+
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
     """From accepted to finished, and beyond: what is delivered later counts as well."""
     store.record(summary())

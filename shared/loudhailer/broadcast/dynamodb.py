@@ -2,7 +2,7 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced cancelled? sources? expected? swarmedAt?` |
+| `summary` | `audience contentHash publishedAt announced cancelled? expired? sources? expected? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
@@ -66,6 +66,11 @@ class DynamoBroadcastStore(BroadcastStore):
         """See `BroadcastStore.cancel`."""
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
+    def mark_expired(self, broadcast_id: BroadcastId, *, expired: bool = True) -> None:
+        """See `BroadcastStore.mark_expired`."""
+        changes, values = ("SET expired = :yes", {":yes": {"BOOL": True}}) if expired else ("REMOVE expired", {})
+        self._update(broadcast_id, "summary", changes, _EXISTS, values)
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         item = self._get(broadcast_id, "summary")
@@ -78,6 +83,7 @@ class DynamoBroadcastStore(BroadcastStore):
             published_at=int(item["publishedAt"]["N"]),
             announced=item["announced"]["BOOL"],
             cancelled="cancelled" in item,
+            expired="expired" in item,
             sources=_number(item, "sources"),
             expected=_number(item, "expected"),
             swarmed_at=_number(item, "swarmedAt"),

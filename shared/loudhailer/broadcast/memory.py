@@ -37,6 +37,11 @@ class MemoryBroadcastStore(BroadcastStore):
         self._summaries[broadcast_id] = replace(summary, cancelled=True)
         return True
 
+    def mark_expired(self, broadcast_id: BroadcastId, *, expired: bool = True) -> None:
+        """See `BroadcastStore.mark_expired`."""
+        if summary := self._summaries.get(broadcast_id):
+            self._summaries[broadcast_id] = replace(summary, expired=expired)
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         return self._summaries.get(broadcast_id)

@@ -23,6 +23,7 @@ class Summary:
         published_at: epoch milliseconds.
         announced: the topic has taken it.
         cancelled: nobody is to be sent it any more.
+        expired: its lifetime ended before it was sent to everyone.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
         swarmed_at: epoch milliseconds; when its sources were complete.
@@ -34,6 +35,7 @@ class Summary:
     published_at: int
     announced: bool = False
     cancelled: bool = False
+    expired: bool = False
     sources: int | None = None
     expected: int | None = None
     swarmed_at: int | None = None

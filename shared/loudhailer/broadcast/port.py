@@ -27,6 +27,9 @@ class BroadcastStore(Protocol):
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Notes that nobody is to be sent it any more; False if there is no such broadcast."""
 
+    def mark_expired(self, broadcast_id: BroadcastId, *, expired: bool = True) -> None:
+        """Notes that its lifetime ended before it was sent to everyone, or takes that back."""
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """The summary; None if there is no such broadcast."""
 
