@@ -288,12 +288,13 @@ class Reconcile:
     def retire_partitions(self, run: _Run) -> None:
         """Deletes partitions that stay empty, a tenant's first excepted.
 
-        First it is marked, so that authorizers assign nothing to it any more; it goes when they all must know that, and
-        those that were assigned before are seen.
+        First it is marked, so that authorizers assign nothing to it any more. It goes when they all must know that, when
+        those that were assigned before are seen, and when no change of it can come again: its checkpoint goes with it,
+        and the same partition, opened anew, would count its past.
         """
         for row in run.in_turn(run.partitions.values()):
             if row.retired_at is not None:
-                self._part_with(row, run.now)
+                self._part_with(run, row, row.retired_at)
             elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
                 self._watch(run, row)
 
@@ -308,14 +309,19 @@ class Reconcile:
         ):
             count("PartitionRetired")
 
-    def _part_with(self, row: PartitionCount, now: int) -> None:
+    def _part_with(self, run: _Run, row: PartitionCount, retired_at: int) -> None:
+        sample = row.sample
         if row.count != 0:
             self._partitions.reinstate(row.partition)
         elif self._connections.size(row.partition) > 0:
             self._partitions.reinstate(row.partition)
             self._partitions.mark_for_recount(row.partition)
-        elif now - (row.retired_at or now) >= _RETIRED_SECONDS and self._partitions.remove(
-            row.partition, checkpoint=row.checkpoint
+        elif sample is None or sample.checkpoint != row.checkpoint:
+            self._keep_sample(run, row, 0)
+        elif (
+            run.now - retired_at >= _RETIRED_SECONDS
+            and run.now - sample.at >= SETTLED_SECONDS
+            and self._partitions.remove(row.partition, checkpoint=row.checkpoint)
         ):
             count("PartitionRemoved")
 

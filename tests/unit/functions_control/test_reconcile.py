@@ -449,17 +449,29 @@ def test_a_total_that_is_right_is_not_written(world: World) -> None:
 
 
 def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, counted: Counter[str]) -> None:
-    """After ten minutes nothing is assigned to it, five minutes later it goes; a tenant's first stays."""
+    """After ten minutes nothing is assigned to it; it goes when no change of it can come again. A tenant's first stays."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.run(10)
     assert world.partitions.rows[SECOND].retired_at is None
     world.run()
     assert world.partitions.rows[SECOND].retired_at == world.now
-    world.run(4)
+    world.run(SETTLED - 11)
     assert SECOND in world.partitions.rows
     world.run()
     assert world.partitions.everywhere() == [PartitionCount(FIRST)]
     assert (counted["PartitionRetired"], counted["PartitionRemoved"]) == (1, 1)
+
+
+def test_a_retired_partition_whose_last_change_is_young_is_kept(world: World) -> None:
+    """The change may come again for an hour: without its checkpoint, the partition opened anew would count it twice."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    world.run(11)
+    assert world.partitions.rows[SECOND].retired_at is not None
+    world.account(SECOND, 0, changes=2)
+    world.run(SETTLED)
+    assert SECOND in world.partitions.rows
+    world.run(2)
+    assert SECOND not in world.partitions.rows
 
 
 def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: World, counted: Counter[str]) -> None:
