@@ -71,9 +71,7 @@ class Swarm:
         expected = None
         if isinstance(announcement.audience, Everyone | OfTenant):
             expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
-        return self._complete(
-            announcement.broadcast_id, self._broadcasts.sources(announcement.broadcast_id), expected
-        )
+        return self._complete(announcement.broadcast_id, self._broadcasts.sources(announcement.broadcast_id), expected)
 
     def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
         if isinstance(audience, OfTenant):

@@ -157,7 +157,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
     ("GetItem", lambda client: limits(client).total(ACME)),
     ("UpdateItem", lambda client: limits(client).keep_samples(ACME, [])),
-    ("UpdateItem", lambda client: limits(client).take_off(ACME, 1, seen=[])),
+    ("UpdateItem", lambda client: limits(client).repair(ACME, -1, seen=[])),
     ("UpdateItem", lambda client: limits(client).count_in_minute(COUNTER, 0)),
     ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
     ("PutItem", lambda client: broadcasts(client).record(summary())),

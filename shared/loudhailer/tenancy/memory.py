@@ -145,7 +145,7 @@ class MemoryLimitStore(LimitStore):
             row = self.rows.get(tenant, TenantTotal())
             if row.count >= maximum:
                 return False
-            self.rows[tenant] = replace(row, count=row.count + 1)
+            self.rows[tenant] = replace(row, count=row.count + 1, reserved=row.reserved + 1)
             return True
 
     def release(self, tenant: TenantId, connections: int) -> None:
@@ -169,13 +169,13 @@ class MemoryLimitStore(LimitStore):
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, samples=tuple(samples))
 
-    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
-        """See `LimitStore.take_off`."""
+    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+        """See `LimitStore.repair`."""
         with self._lock:
             row = self.rows.get(tenant)
-            if row is None or row.count < connections or row.samples != tuple(seen):
+            if row is None or row.count + difference < 0 or row.samples != tuple(seen):
                 return False
-            self.rows[tenant] = TenantTotal(row.count - connections)
+            self.rows[tenant] = TenantTotal(row.count + difference, row.reserved)
             return True
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
