@@ -491,7 +491,7 @@ def _samples_to_value(samples: Sequence[TotalSample]) -> Item:
     return {"L": [{"M": {name: {"N": str(number)} for name, number in sample._asdict().items()}} for sample in samples]}
 
 
-def _samples_from_value(value: Item) -> tuple[TotalSample, ...]:
+def _samples_from_value(value: Any) -> tuple[TotalSample, ...]:
     """The samples; none if a release that knew others has written them: the next one begins anew."""
     try:
         return tuple(
