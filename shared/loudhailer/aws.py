@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -126,6 +127,11 @@ def holds(action: str, write: Callable[[], object]) -> bool:
             return False
         raise TransientError(f"{action} failed: {error}") from error
     return True
+
+
+def new_nonce() -> str:
+    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
+    return uuid.uuid4().hex
 
 
 def get_rows(

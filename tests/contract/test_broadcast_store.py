@@ -13,6 +13,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -35,14 +36,13 @@ UNKNOWN = BroadcastId("broadcast-3")
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> BroadcastStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryBroadcastStore()
-    aws: Callable[[str], Any] = request.getfixturevalue("aws")
     table: Callable[[TableKind], str] = request.getfixturevalue("table")
-    return DynamoBroadcastStore(aws("dynamodb"), table("broadcasts"), clock=lambda: NOW)
+    return DynamoBroadcastStore(dynamodb_of(request), table("broadcasts"), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize(

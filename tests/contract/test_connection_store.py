@@ -13,6 +13,7 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.aws import aws_client
 
 ACME = TenantId("acme")
@@ -75,13 +76,13 @@ def _dynamodb(client: Any, table: str, reader: Any = None) -> Case:
     return Case(DynamoConnectionStore(reader or client, table), add, join)
 
 
-@pytest.fixture(params=["memory", "dynamodb", "dynamodb, parsed fast"])
+@pytest.fixture(params=["memory", *ADAPTERS, "dynamodb, parsed fast"])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter, then the adapter as `query` has it."""
     if request.param == "memory":
         return _memory()
-    client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("connections")
-    if request.param == "dynamodb":
+    client, table = dynamodb_of(request), request.getfixturevalue("table")("connections")
+    if request.param in ADAPTERS:
         return _dynamodb(client, table)
     return _dynamodb(client, table, parse_pages_fast(aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))))
 

@@ -251,6 +251,27 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
 
 
+def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
+    """Of its counter alone; what is counted is none of its business."""
+    counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
+    assert store.refused_from(counter, 120) is None
+    store.count_in_minute(counter, 120)
+    assert store.refused_from(counter, 120) is None
+    store.refuse_from(counter, 150, "005")
+    store.refuse_from(counter, 179, "004")
+    assert store.refused_from(counter, 121) == "005"
+    assert (store.refused_from(counter, 180), store.refused_from(other, 120)) == (None, None)
+    assert store.count_in_minute(counter, 130) == 2
+
+
+def test_a_noted_refusal_goes_with_its_minute(aws: Any, table: Any) -> None:
+    """As the count does, even if that was never written."""
+    client, name = aws("dynamodb"), table("limits")
+    DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")
+    (row,) = client.scan(TableName=name)["Items"]
+    assert row == {"key": {"S": "acme:s1:queued:120"}, "refusedFrom": {"S": "005"}, "itemTTL": {"N": "181"}}
+
+
 def test_a_total_is_forgotten(store: LimitStore) -> None:
     """Once more is fine; a release that comes late makes no new one."""
     store.reserve(ACME, 5)

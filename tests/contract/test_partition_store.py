@@ -9,6 +9,7 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import PartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -16,14 +17,12 @@ ABSENT = nth_partition(ACME, 9)
 EARLIER, LATER = "1".zfill(40), "2".zfill(40)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> PartitionStore:
     """The twin, then the adapter."""
     if request.param == "memory":
         return MemoryPartitionStore()
-    return DynamoPartitionStore(
-        request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("partitions")
-    )
+    return DynamoPartitionStore(dynamodb_of(request), request.getfixturevalue("table")("partitions"))
 
 
 def only(store: PartitionStore) -> PartitionCount:

@@ -13,6 +13,7 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.port import SessionStore
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -51,12 +52,12 @@ def _dynamodb(client: Any, table: str) -> Case:
     return Case(DynamoSessionStore(client, table), add)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter."""
     if request.param == "memory":
         return _memory()
-    return _dynamodb(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("sessions"))
+    return _dynamodb(dynamodb_of(request), request.getfixturevalue("table")("sessions"))
 
 
 def test_a_session_is_made_and_lives_on(case: Case) -> None:

@@ -4,7 +4,7 @@ connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? ro
 and `playerIndexKey`, `roomIndexKey` for the sparse indexes `player` and `room`.
 
 partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint changes`, and `recount retiredAt lastSample`
-while `reconcile` is at work on it.
+while `reconcile` is at work on it. `writtenBy` names the last conditional update.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,8 +14,10 @@ from http import HTTPStatus
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -285,7 +287,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
         """See `PartitionStore.advance`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
             _AT_CHECKPOINT,
@@ -304,7 +306,7 @@ class DynamoPartitionStore(PartitionStore):
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
         """See `PartitionStore.keep_sample`."""
         mark = _IS_MARKED if recount else _NOT_MARKED
-        return self._update(
+        return self._update_once(
             partition,
             "SET lastSample = :sample",
             f"{_AT_CHECKPOINT} AND {mark}",
@@ -313,7 +315,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
         """See `PartitionStore.correct`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET connectionCount = :count REMOVE recount, lastSample",
             f"lastSample = :sample AND {_AT_CHECKPOINT}",
@@ -327,7 +329,7 @@ class DynamoPartitionStore(PartitionStore):
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
         """See `PartitionStore.retire`."""
         values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
-        return self._update(partition, "SET retiredAt = :at", _EMPTY, values)
+        return self._update_once(partition, "SET retiredAt = :at", _EMPTY, values)
 
     def reinstate(self, partition: Partition) -> None:
         """See `PartitionStore.reinstate`."""
@@ -366,6 +368,29 @@ class DynamoPartitionStore(PartitionStore):
         if values:
             request["ExpressionAttributeValues"] = values
         return holds("UpdateItem", partial(self._client.update_item, **request))
+
+    def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
+        """Carries out an update that begins with SET; False if its condition did not hold, so that nothing was written.
+
+        The SDK repeats a write whose answer was lost, and then the condition fails because of the first attempt: the
+        row says which update was the last one.
+        """
+        writer = {"S": new_nonce()}
+        try:
+            with calling("UpdateItem"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_partition_key(partition),
+                    UpdateExpression=changes.replace("SET ", "SET writtenBy = :writer, ", 1),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={**values, ":writer": writer},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            standing: Item = error.response.get("Item", {})  # type: ignore[assignment]  # the stubs do not know it
+            return standing.get("writtenBy") == writer
+        return True
 
 
 def _partition_key(partition: Partition) -> Item:

@@ -450,6 +450,23 @@ class DynamoLimitStore(LimitStore):
 
         return self._repeated_if_throttled(add)
 
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """See `LimitStore.refuse_from`."""
+        self._update(
+            counter.key(now),
+            "SET refusedFrom = :sequence, itemTTL = :ttl",
+            "attribute_not_exists(refusedFrom)",
+            {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
+        )
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """See `LimitStore.refused_from`."""
+        with calling("GetItem"):
+            item = self._client.get_item(
+                TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
+            ).get("Item", {})
+        return item["refusedFrom"]["S"] if "refusedFrom" in item else None
+
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """See `LimitStore.take_in_minute`."""
         left = {":left": {"N": str(maximum - amount)}}
@@ -484,7 +501,11 @@ class DynamoLimitStore(LimitStore):
 
 
 def _counted(times: int, now: int) -> Item:
-    return {":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}, ":times": {"N": str(times)}}
+    return {":ttl": _minute_ttl(now), ":times": {"N": str(times)}}
+
+
+def _minute_ttl(now: int) -> Item:
+    return {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}
 
 
 def _samples_to_value(samples: Sequence[TotalSample]) -> Item:

@@ -137,6 +137,7 @@ class MemoryLimitStore(LimitStore):
     def __init__(self) -> None:
         self.rows: dict[TenantId, TenantTotal] = {}
         self.minutes: Counter[str] = Counter()
+        self.refused: dict[str, str] = {}
         self._lock = Lock()
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -183,6 +184,14 @@ class MemoryLimitStore(LimitStore):
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
+
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """See `LimitStore.refuse_from`."""
+        self.refused.setdefault(counter.key(now), sequence)
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """See `LimitStore.refused_from`."""
+        return self.refused.get(counter.key(now))
 
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """See `LimitStore.take_in_minute`."""

@@ -124,6 +124,12 @@ class LimitStore(Protocol):
         Attempts are counted, so the count goes on over any limit.
         """
 
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """Notes the first message that is refused in the minute of `now`; one that is noted already stands."""
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """The first message that was refused in the minute of `now`, read consistently; None if none is noted."""
+
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """Takes the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.
 
