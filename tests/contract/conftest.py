@@ -20,6 +20,9 @@ REPEATED = "dynamodb, each write repeated"
 
 ADAPTERS = ["dynamodb", REPEATED]
 
+NOT_REPEATED = ["memory", "dynamodb"]
+"""For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it."""
+
 
 def dynamodb_of(request: pytest.FixtureRequest) -> Any:
     """The client for the fixture's parameter."""

@@ -326,9 +326,10 @@ def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore)
     assert store.summary(BROADCAST) == replace(summary(), expired=True)
     assert (report := store.report(BROADCAST)) is not None
     assert report.expired
-    store.mark_expired(BROADCAST, expired=False)
+    store.live_again(BROADCAST)
     assert store.summary(BROADCAST) == summary()
     store.mark_expired(UNKNOWN)
+    store.live_again(UNKNOWN)
     assert store.summary(UNKNOWN) is None
 
 
@@ -384,16 +385,24 @@ def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
     assert store.chunk_sizes(BROADCAST, 0) == [3, 2]
 
 
-def test_every_row_expires_a_week_after_it_was_written(
+def test_the_summary_outlives_the_rows_that_are_written_after_it(
     aws: Callable[[str], Any], table: Callable[[TableKind], str]
 ) -> None:
-    """In epoch seconds, as DynamoDB's TTL wants it."""
+    """In epoch seconds, as DynamoDB's TTL wants it; what is sent again begins anew."""
     name = table("broadcasts")
-    store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: NOW)
+    now = NOW
+    store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: now)
     store.record(summary())
     store.fix_sources(BROADCAST, [Source(number=0, scope=(partition(0),), expected=1)])
     store.fix_chunk(BROADCAST, chunk())
     store.replace_tally(KEY, None, Tally(size=3))
     rows = aws("dynamodb").scan(TableName=name)["Items"]
     assert sorted(row["part"]["S"] for row in rows) == ["chunk#0.0", "source#0", "summary", "tally#0.0"]
-    assert {row["expiresAt"]["N"] for row in rows} == {str(NOW + KEPT_SECONDS)}
+    expiries = {row["part"]["S"]: int(row["expiresAt"]["N"]) - NOW for row in rows}
+    assert expiries == {"summary": 2 * KEPT_SECONDS} | dict.fromkeys(
+        ("chunk#0.0", "source#0", "tally#0.0"), KEPT_SECONDS
+    )
+    now += 1_000
+    store.live_again(BROADCAST)
+    (standing,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
+    assert int(standing["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS

@@ -9,7 +9,7 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import PartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -157,6 +157,7 @@ def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
     assert only(store) == PartitionCount(FIRST, recount=True)
 
 
+@pytest.mark.parametrize("store", NOT_REPEATED, indirect=True)
 def test_an_empty_partition_is_retired_then_removed(store: PartitionStore) -> None:
     """In two steps, of which the second needs the first."""
     store.open([FIRST])

@@ -54,7 +54,8 @@ def case(request: pytest.FixtureRequest) -> Case:
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1]),
-            DynamoLimitStore(client, table("limits"), pause=sleep),
+            # Its client tries each call once.
+            DynamoLimitStore(request.getfixturevalue("aws")("dynamodb"), table("limits"), pause=sleep),
         )
     made.sessions.renew(ACME, S1, player=None, expires_at=200, now=0)
     return made

@@ -13,7 +13,7 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.port import SessionStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
 from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -195,6 +195,7 @@ def test_deleting_wins_over_two_hundred_messages_at_once(case: Case) -> None:
     assert case.store.keep_alive(ACME, S1, session_seconds=200, now=100) is None
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_a_session_is_deleted_once(case: Case) -> None:
     """The second time says that there was none."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
@@ -203,6 +204,7 @@ def test_a_session_is_deleted_once(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_a_session_is_deleted_by_its_player(case: Case) -> None:
     """Not by another one; what is bound to nobody, anybody may delete."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
@@ -248,6 +250,7 @@ def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
     assert [session for session in sessions if case.store.get(ACME, session)] == sessions[:30]
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_expired_sessions_are_found_and_deleted(case: Case) -> None:
     """One that was renewed since it was found stays."""
     for name, expires_at in (("over", 200), ("renewed", 200), ("live", 201)):

@@ -166,6 +166,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
     ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),
+    ("UpdateItem", lambda client: broadcasts(client).live_again(BROADCAST)),
     ("GetItem", lambda client: broadcasts(client).summary(BROADCAST)),
     ("TransactWriteItems", lambda client: broadcasts(client).fix_sources(BROADCAST, [source()])),
     ("Query", lambda client: broadcasts(client).sources(BROADCAST)),

@@ -14,10 +14,8 @@ from http import HTTPStatus
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce
+from loudhailer.aws import AS_IT_STANDS, CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -370,27 +368,18 @@ class DynamoPartitionStore(PartitionStore):
         return holds("UpdateItem", partial(self._client.update_item, **request))
 
     def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
-        """Carries out an update that begins with SET; False if its condition did not hold, so that nothing was written.
-
-        The SDK repeats a write whose answer was lost, and then the condition fails because of the first attempt: the
-        row says which update was the last one.
-        """
+        """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
         writer = {"S": new_nonce()}
-        try:
-            with calling("UpdateItem"):
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_partition_key(partition),
-                    UpdateExpression=changes.replace("SET ", "SET writtenBy = :writer, ", 1),
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues={**values, ":writer": writer},
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-        except ClientError as error:
-            # `calling` lets no other pass than that of a condition that does not hold.
-            standing: Item = error.response.get("Item", {})  # type: ignore[assignment]  # the stubs do not know it
-            return standing.get("writtenBy") == writer
-        return True
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_partition_key(partition),
+            UpdateExpression=changes.replace("SET ", "SET writtenBy = :writer, ", 1),
+            ConditionExpression=condition,
+            ExpressionAttributeValues={**values, ":writer": writer},
+            **AS_IT_STANDS,
+        )
+        return holds("UpdateItem", update, has_made=lambda row: row.get("writtenBy") == writer)
 
 
 def _partition_key(partition: Partition) -> Item:
