@@ -117,7 +117,7 @@ def is_refused(error: ClientError) -> bool:
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
 
 
-AS_IT_STANDS = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 """What a write asks for that is to be known by the row it has made, see `holds`."""
 
 

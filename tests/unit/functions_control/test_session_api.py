@@ -304,7 +304,7 @@ def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
 
 @pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
 def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, str]
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
 ) -> None:
     """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", **player)
