@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +126,22 @@ def holds(action: str, write: Callable[[], object]) -> bool:
             return False
         raise TransientError(f"{action} failed: {error}") from error
     return True
+
+
+def update_if(
+    client: Any, table: str, key: dict[str, Any], changes: str, condition: str, *, values: dict[str, Any] | None = None
+) -> bool:
+    """Changes one row by an UpdateItem; False if the condition does not hold, so that nothing was written."""
+    named = {"ExpressionAttributeValues": values} if values else {}
+    update = partial(
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression=changes,
+        ConditionExpression=condition,
+        **named,
+    )
+    return holds("UpdateItem", update)
 
 
 def get_rows(

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, get_rows, holds
+from loudhailer.aws import calling, get_rows, holds, update_if
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
@@ -256,16 +256,7 @@ class DynamoBroadcastStore(BroadcastStore):
         return holds("PutItem", put)
 
     def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
-        named: Any = {"ExpressionAttributeValues": values} if values else {}
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key=_key(broadcast_id, part),
-            UpdateExpression=changes,
-            ConditionExpression=condition,
-            **named,
-        )
-        return holds("UpdateItem", update)
+        return update_if(self._client, self._table, _key(broadcast_id, part), changes, condition, values=values)
 
     def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))

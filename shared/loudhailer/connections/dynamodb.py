@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, update_if
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -357,15 +357,7 @@ class DynamoPartitionStore(PartitionStore):
         holds("PutItem", put)
 
     def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
-        request: Item = {
-            "TableName": self._table,
-            "Key": _partition_key(partition),
-            "UpdateExpression": changes,
-            "ConditionExpression": condition,
-        }
-        if values:
-            request["ExpressionAttributeValues"] = values
-        return holds("UpdateItem", partial(self._client.update_item, **request))
+        return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
 
 
 def _partition_key(partition: Partition) -> Item:

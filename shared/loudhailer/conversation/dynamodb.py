@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.aws import calling, delete_rows, holds, update_if
 from loudhailer.codec import JsonText
 from loudhailer.conversation.model import (
     ATTEMPT_SECONDS,
@@ -152,30 +152,20 @@ class DynamoSentStore(SentStore):
             return Progress.OPEN
         if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
             return Progress.AT_WORK
-        taken = self._update(
-            attempt,
-            UpdateExpression="SET takenUntil = :until",
-            ConditionExpression="takenUntil = :seen",
-            ExpressionAttributeValues={":seen": known["takenUntil"], ":until": until},
-        )
+        seen = {":seen": known["takenUntil"], ":until": until}
+        taken = self._update(attempt, "SET takenUntil = :until", "takenUntil = :seen", seen)
         return Progress.OPEN if taken else Progress.AT_WORK
 
     def release(self, attempt: Attempt) -> None:
         """See `SentStore.release`."""
-        self._update(
-            attempt,
-            UpdateExpression="SET takenUntil = :now",
-            ConditionExpression="attribute_exists(takenUntil)",
-            ExpressionAttributeValues={":now": {"N": "0"}},
-        )
+        self._update(attempt, "SET takenUntil = :now", "attribute_exists(takenUntil)", {":now": {"N": "0"}})
 
     def finish(self, attempt: Attempt) -> None:
         """See `SentStore.finish`."""
-        self._update(attempt, UpdateExpression="REMOVE takenUntil", ConditionExpression="attribute_exists(takenUntil)")
+        self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
 
-    def _update(self, attempt: Attempt, **update: Any) -> bool:
-        call = partial(self._client.update_item, TableName=self._table, Key=_sent_key(attempt), **update)
-        return holds("UpdateItem", call)
+    def _update(self, attempt: Attempt, changes: str, condition: str, values: Item | None = None) -> bool:
+        return update_if(self._client, self._table, _sent_key(attempt), changes, condition, values=values)
 
 
 def _sent_key(attempt: Attempt) -> Item:
