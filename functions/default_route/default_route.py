@@ -15,7 +15,7 @@ from typing import Any
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.frames import ACTIONS, error_frame
-from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.attempts import COUNTED_TOGETHER, Attempts, AttemptsByTens
@@ -78,12 +78,12 @@ def _answer(event: Mapping[str, Any]) -> str:
     )
 
 
-def _fault(body: str) -> tuple[str, str] | None:
+def _fault(body: str) -> tuple[ErrorCode, str] | None:
     """What is wrong with the frame; None if it is a ping."""
     try:
         frame = codec.decode_object(body)
     except codec.NotJsonError as error:
         return error.code, f"the frame {error}"
     if not isinstance(frame.get("action"), str):
-        return "NO_ACTION", "the frame has no action"
-    return None if frame["action"] == "ping" else ("UNKNOWN_ACTION", "the frame's action is unknown")
+        return ErrorCode.NO_ACTION, "the frame has no action"
+    return None if frame["action"] == "ping" else (ErrorCode.UNKNOWN_ACTION, "the frame's action is unknown")
