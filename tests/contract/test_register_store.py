@@ -17,6 +17,7 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
@@ -150,6 +151,7 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
         case.register,
         case.connections,
         case.sessions,
+        look_up=lambda connections: [Outcome.DELIVERED] * len(connections),
         session_share=1.0,
         clock=lambda: 100,
         pause=sleep,

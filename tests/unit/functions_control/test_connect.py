@@ -13,10 +13,12 @@ from functions.connect.port import Entry
 from loudhailer.codec import decode
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import connects_of_tenant
+from tests.support.limits import YOUNG_SECONDS
 
 NOW = 1000
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -34,16 +36,27 @@ class World:
         self.sessions.renew(ACME, S1, player=None, expires_at=NOW + 100, now=NOW)
         self.register = MemoryRegister(self.connections, self.sessions)
         self.pauses: list[float] = []
+        self.closed: set[str] = set()
+        self.failing = False
+        self.looked_up: list[ConnectionId] = []
         self.connect = Connect(
             self.limits,
             self.register,
             self.connections,
             self.sessions,
+            look_up=self._look_up,
             session_share=0.5,
             clock=lambda: self.now + 0.9,
             pause=self.pauses.append,
             random=Random(0),  # noqa: S311  # a test repeats itself
         )
+
+    def _look_up(self, connections: Sequence[ConnectionId]) -> list[Outcome]:
+        """API Gateway, which knows all connections but those in `closed`; `failing` is its answer to everything."""
+        self.looked_up += connections
+        if self.failing:
+            return [Outcome.FAILED] * len(connections)
+        return [Outcome.GONE if one in self.closed else Outcome.DELIVERED for one in connections]
 
     def handshake(self, connection: str = "a=", **context: object) -> dict[str, Any]:
         """The answer to a client that the authorizer has let in a moment ago."""
@@ -289,6 +302,57 @@ def test_a_connection_whose_time_is_over_takes_no_place(world: World) -> None:
     assert world.handshake("c")["statusCode"] == 429
     world.now = NOW + 7500
     assert world.handshake("c")["statusCode"] == 200
+
+
+def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(world: World, counted: Counter[str]) -> None:
+    """The rows stand for two hours, and API Gateway does not know the connections: they are deleted, and make room."""
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.closed = {"a", "b"}
+    world.now = NOW + YOUNG_SECONDS + 1
+    answers = [world.handshake(name, tenantConnections="9")["statusCode"] for name in ("c", "d", "e")]
+    assert answers == [200, 200, 429]
+    assert {key.connection_id for key in world.connections.rows} == {"c", "d"}
+    session = world.sessions.get(ACME, S1)
+    assert session is not None
+    assert session.connections == set(world.connections.rows)
+    assert counted["StaleConnectionDeleted"] == 2
+
+
+def test_of_a_young_connection_api_gateway_is_not_asked(world: World) -> None:
+    """Its handshake may not be over: it would be taken for gone."""
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.closed = {"a", "b"}
+    world.now = NOW + YOUNG_SECONDS
+    assert world.handshake("c")["statusCode"] == 429
+    assert (world.looked_up, len(world.connections.rows)) == ([], 2)
+
+
+def test_a_connection_that_api_gateway_does_not_answer_for_is_open(world: World) -> None:
+    """An error says nothing about the connection: it keeps its row and its place."""
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.failing, world.now = True, NOW + YOUNG_SECONDS + 1
+    assert world.handshake("c")["statusCode"] == 429
+    assert (sorted(world.looked_up), len(world.connections.rows)) == (["a", "b"], 2)
+
+
+def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(world: World) -> None:
+    """For ten connections an attempt, ten times a minute, whatever the session's limit: the quota is that of posts."""
+    limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "50"}
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
+    for number in range(50):
+        world.handshake(f"c{number}", **limits)
+    world.now += 120
+    for number in range(12):
+        assert world.handshake(f"late{number}", **limits)["statusCode"] == 429
+    assert len(world.looked_up) == 100
+    world.now += 60
+    world.connections.delete(ConnectionKey(PARTITION, ConnectionId("c7")))
+    assert world.handshake("last", **limits)["statusCode"] == 200
+    assert len(world.looked_up) == 100
 
 
 def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Counter[str]) -> None:
