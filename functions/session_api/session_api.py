@@ -99,7 +99,7 @@ class SessionApi:
             return named
         if len(named.secret) < self._shortest_session_id:
             return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         return self._open(named, tenant)
@@ -136,7 +136,7 @@ class SessionApi:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         key = (named.tenant, tenant.session_id_of(named.secret))
