@@ -2,7 +2,8 @@
 
 Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
 are answered until then. Clients that ping now and then shall cost nothing, so an environment counts a session's frames
-by tens, and up to nine in a minute not at all. What cannot be counted for now is answered all the same.
+by tens, and up to nine in a minute not at all; where a session may send fewer than ten messages, by so many as it may.
+What cannot be counted for now is answered all the same.
 
 API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
 own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
@@ -23,7 +24,7 @@ from loudhailer.tenancy.attempts import FLOOD, Attempts
 from loudhailer.tenancy.model import minute_of, others_of_session
 
 _COUNTED_TOGETHER = 10
-"""Frames of a session that one environment counts by one write."""
+"""Frames of a session that one environment counts by one write, at most."""
 
 _PONG = codec.encode_text({"action": "pong"})
 
@@ -60,14 +61,15 @@ class DefaultRoute:
             self._flooding.clear()
         key = tenant, session = caller.tenant_id, caller.session_id
         self._seen[key] += 1
-        if key not in self._flooding and self._seen[key] % _COUNTED_TOGETHER == 0:
-            limit = caller.messages_per_minute
+        limit = caller.messages_per_minute
+        together = max(1, min(_COUNTED_TOGETHER, limit))
+        if key not in self._flooding and self._seen[key] % together == 0:
             try:
                 tried = self._attempts_of(tenant).count(
-                    tenant, session, others_of_session(tenant, session), limit=limit, now=now, times=_COUNTED_TOGETHER
+                    tenant, session, others_of_session(tenant, session), limit=limit, now=now, times=together
                 )
             except TransientError:
-                count("FrameUncounted", _COUNTED_TOGETHER)
+                count("FrameUncounted", together)
                 logger.exception("frames are answered without being counted")
                 return False
             if tried > FLOOD * limit:
