@@ -32,6 +32,7 @@ from loudhailer import codec, ids
 from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import Lookup
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.attempts import Attempts
@@ -53,6 +54,9 @@ _LOOKED_AT = 100
 
 _ASKED = 10
 """Connections of a full session that API Gateway is asked for: each takes a request of the account's quota of posts."""
+
+_ASKING_SECONDS = 1.0
+"""A connection that API Gateway does not answer for in this time counts as open."""
 
 _LOOKS = 10
 """Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
@@ -117,11 +121,7 @@ class _Handshake:
 
 
 class Connect:
-    """Answers one `$connect`.
-
-    `look_up` asks API Gateway for connections: DELIVERED is open, GONE is gone. `session_share` is what a session gets
-    of its tenant's minute at most.
-    """
+    """Answers one `$connect`; `session_share` is what a session gets of its tenant's minute at most."""
 
     def __init__(
         self,
@@ -129,8 +129,9 @@ class Connect:
         register: Register,
         connections: ConnectionStore,
         sessions: SessionStore,
+        gateway: Lookup,
         *,
-        look_up: Callable[[Sequence[ids.ConnectionId]], list[Outcome]],
+        endpoint: str,
         session_share: float,
         clock: Callable[[], float],
         pause: Callable[[float], None],
@@ -141,7 +142,8 @@ class Connect:
         self._connections = connections
         self._sessions = sessions
         self._attempts = Attempts(sessions, limits)
-        self._look_up = look_up
+        self._gateway = gateway
+        self._endpoint = endpoint
         self._session_share = session_share
         self._clock = clock
         self._pause = pause
@@ -238,7 +240,8 @@ class Connect:
 
     def _closed(self, connections: Sequence[ConnectionKey]) -> list[ConnectionKey]:
         """Those of the connections that API Gateway does not know any more; their rows are deleted."""
-        outcomes = self._look_up([key.connection_id for key in connections]) if connections else []
+        asked = [key.connection_id for key in connections]
+        outcomes = self._gateway.look_up(self._endpoint, asked, seconds=_ASKING_SECONDS)
         closed = [key for key, outcome in zip(connections, outcomes, strict=True) if outcome is Outcome.GONE]
         for key in closed:
             self._connections.delete(key)

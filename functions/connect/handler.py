@@ -2,10 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
-from functools import cache
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -14,34 +12,15 @@ from functions.connect.dynamodb import DynamoRegister
 from functions.connect.settings import Settings
 from loudhailer import ids
 from loudhailer.connections.dynamodb import DynamoConnectionStore
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
-if TYPE_CHECKING:
-    from loudhailer.delivery.ordered import CurlOrderedSender
-
 settings = from_env(Settings, os.environ)
-
-
-LOOKUP_SECONDS = 1.0
-"""The time that API Gateway is asked in, for a full session's connections; what is not answered counts as open."""
-
-
-@cache
-def sender() -> "CurlOrderedSender":
-    """Asks for connections. Made, and libcurl imported, when the first session is full: few are."""
-    from loudhailer.delivery.credentials import own_credentials  # noqa: PLC0415
-    from loudhailer.delivery.ordered import CurlOrderedSender  # noqa: PLC0415
-
-    return CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
-
-
-def look_up(connections: Sequence[ids.ConnectionId]) -> list[Outcome]:
-    """Asks API Gateway for the connections."""
-    return sender().look_up(settings.callback_endpoint, connections, seconds=LOOKUP_SECONDS)
+gateway = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 
 
 def connect_of(client: ClientOf) -> Connect:
@@ -52,7 +31,8 @@ def connect_of(client: ClientOf) -> Connect:
         DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
         DynamoConnectionStore(dynamodb, settings.connections_table),
         DynamoSessionStore(dynamodb, settings.sessions_table),
-        look_up=look_up,
+        gateway,
+        endpoint=settings.callback_endpoint,
         session_share=settings.session_share,
         clock=time.time,
         pause=time.sleep,

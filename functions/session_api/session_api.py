@@ -127,7 +127,7 @@ class SessionApi:
             self._places,
             sessions_of(key),
             tenant.tenant_sessions,
-            count=lambda: self._sessions.count(key, now),
+            rows=lambda: self._sessions.count(key, now),
             now=now,
             expires_at=now + _PLACES_KEPT_SECONDS,
         )

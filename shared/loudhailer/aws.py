@@ -130,6 +130,17 @@ def holds(action: str, write: Callable[[], object]) -> bool:
     return True
 
 
+def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
+    """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
+    left = iter(pages)
+    while True:
+        with calling(action):
+            page = next(left, None)
+        if page is None:
+            return
+        yield page
+
+
 def get_rows(
     client: Any,
     table: str,

@@ -106,6 +106,7 @@ def deployment(
         "TENANT_ROLE_ARN": tenant_role(aws("iam"), f"{tables['limits']}-tenant"),
         "CONNECTIONS_PER_PARTITION": "10",
         "MAX_PARTITIONS": "5",
+        "CALLBACK_ENDPOINT": "https://abcdefghij.execute-api.us-east-1.amazonaws.com/live",
         "SESSION_SHARE": "0.25",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
         "LIST_TENANTS": "true",

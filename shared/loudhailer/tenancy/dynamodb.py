@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds, paged
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -143,12 +143,7 @@ class DynamoTenantStore(TenantStore):
         return sorted(found, key=attrgetter("tenant_id"))
 
     def _rows(self) -> Iterator[Item]:
-        pages = iter(self._client.get_paginator("scan").paginate(TableName=self._table))
-        while True:
-            with calling("Scan"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
             yield from page["Items"]
 
 
@@ -212,19 +207,13 @@ class DynamoSessionStore(SessionStore):
 
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
         """See `SessionStore.of_tenant`."""
-        pages = iter(
-            self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="tenantId = :tenant",
-                ExpressionAttributeValues={":tenant": {"S": tenant}},
-                ConsistentRead=True,
-            )
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ConsistentRead=True,
         )
-        while True:
-            with calling("Query"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Query", pages):
             yield [_session_from_item(item) for item in page["Items"]]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -255,7 +244,7 @@ class DynamoSessionStore(SessionStore):
             raise
         return _session_from_item(item)
 
-    def count(self, tenant: TenantId, now: int) -> int:
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         """See `SessionStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -265,8 +254,7 @@ class DynamoSessionStore(SessionStore):
             Select="COUNT",
             ConsistentRead=True,
         )
-        with calling("Query"):
-            return sum(page["Count"] for page in pages)
+        return (page["Count"] for page in paged("Query", pages))
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
@@ -301,21 +289,15 @@ class DynamoSessionStore(SessionStore):
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""
         for place in range(_SEGMENTS):
-            pages = iter(
-                self._client.get_paginator("scan").paginate(
-                    TableName=self._table,
-                    Segment=(now // 60 + place) % _SEGMENTS,
-                    TotalSegments=_SEGMENTS,
-                    FilterExpression=_EXPIRED,
-                    ProjectionExpression="tenantId, sessionId",
-                    ExpressionAttributeValues={":now": {"N": str(now)}},
-                )
+            pages = self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                Segment=(now // 60 + place) % _SEGMENTS,
+                TotalSegments=_SEGMENTS,
+                FilterExpression=_EXPIRED,
+                ProjectionExpression="tenantId, sessionId",
+                ExpressionAttributeValues={":now": {"N": str(now)}},
             )
-            while True:
-                with calling("Scan"):
-                    page = next(pages, None)
-                if page is None:
-                    break
+            for page in paged("Scan", pages):
                 yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:

@@ -66,8 +66,8 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def count(self, tenant: TenantId, now: int) -> int:
-        """The number of live sessions of the tenant, read consistently: all of them are read."""
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """The numbers of the tenant's live sessions in each page of them, read consistently, when it is reached."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
