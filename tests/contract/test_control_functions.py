@@ -114,6 +114,7 @@ def deployment(
         "SILO_TENANTS": "[]",
         "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": SECRET,
