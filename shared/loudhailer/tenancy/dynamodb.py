@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds, paged
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, delete_rows, holds, paged
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -58,6 +58,9 @@ _NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
 
 _SEGMENTS = 16
 """Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+
+_OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
+"""The keys of a tenant's rows lead with its id, in which there is no colon."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 
@@ -383,8 +386,16 @@ class DynamoLimitStore(LimitStore):
 
     def forget(self, tenant: TenantId) -> None:
         """See `LimitStore.forget`."""
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key={"key": {"S": tenant}})
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression=_OF_TENANT,
+            ProjectionExpression="#key",
+            ExpressionAttributeNames={"#key": "key"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":others": {"S": f"{tenant}:"}},
+            ConsistentRead=True,
+        )
+        for page in paged("Scan", pages):
+            delete_rows(self._client, self._table, page["Items"], pause=self._pause)
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""

@@ -158,6 +158,8 @@ class MemoryLimitStore(LimitStore):
         """See `LimitStore.forget`."""
         with self._lock:
             self.rows.pop(tenant, None)
+            for key in [key for key in self.minutes if key.startswith(f"{tenant}:")]:
+                del self.minutes[key]
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""

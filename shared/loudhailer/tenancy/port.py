@@ -104,7 +104,10 @@ class LimitStore(Protocol):
         """Gives reserved connections back; the total does not go below zero."""
 
     def forget(self, tenant: TenantId) -> None:
-        """Deletes the total of a tenant that has nothing left; one that is not there is fine."""
+        """Deletes all rows of a tenant that has nothing left: its total, its counts, the ids of its clients' messages.
+
+        All tenants' rows are read: it is for an operator who erases a tenant.
+        """
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""
