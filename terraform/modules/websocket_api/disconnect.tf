@@ -2,6 +2,9 @@
 # that takes the account's concurrency from those who connect, and what Lambda throttles is lost. API Gateway calls
 # `$disconnect` once, as well as it can:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+#
+# A message's group is its tenant, so that the queue is fair. The template puts a word before the id: SQS refuses an empty group,
+# and the authorizer's context is not promised here.
 
 resource "aws_apigatewayv2_integration" "disconnect" {
   api_id                        = aws_apigatewayv2_api.this.id

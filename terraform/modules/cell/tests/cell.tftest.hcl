@@ -138,10 +138,10 @@ run "only_those_write_connections_whose_work_it_is" {
       } == {
       PutItem        = "connect"
       UpdateItem     = "join_room"
-      DeleteItem     = "connect disconnect end_session reconcile send_message settle"
+      DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
     }
-    error_message = "Only connect may record a connection, and only join_room change it; only connect, disconnect, end_session, reconcile, send_message and settle may delete one."
+    error_message = "Only connect may record a connection, only join_room change it; and only those delete one that learn of its end."
   }
 }
 
@@ -157,6 +157,7 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
+      connect            = ["GET/@connections/*"]
       join_room          = ["POST/@connections/*"]
       send_message       = ["POST/@connections/*"]
       presence           = ["POST/@connections/*"]

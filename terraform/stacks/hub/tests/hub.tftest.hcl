@@ -85,6 +85,12 @@ run "the_hub_of_an_account_is_complete" {
     condition     = output.tables.connections == "loudhailer-dev-connections"
     error_message = "Names must begin with loudhailer-<environment>."
   }
+  assert {
+    condition = output.message_lifetime_seconds == 300 && alltrue([
+      for name in ["connect", "default_route", "echo", "join_room", "send_message", "session_api"] : output.timeouts[name] > 0
+    ])
+    error_message = "The operator's commands must know how long functions and broadcasts may be at work."
+  }
 }
 
 # `make infrastructure` plans this run, and lets checkov judge every policy in it.
