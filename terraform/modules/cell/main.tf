@@ -62,8 +62,10 @@ module "websocket_api" {
   log_retention_days   = var.deployment.log_retention_days
   authorizer           = module.authorizer.alias
   throttle             = local.inbound
-  queue_routes         = module.messaging.routes
-  disconnect_queue     = { queue_name = aws_sqs_queue.disconnect.name, role_arn = aws_iam_role.disconnect_sender.arn }
+
+  queue_routes = merge(module.messaging.routes, {
+    "$disconnect" = { queue_name = aws_sqs_queue.disconnect.name, queue_arns = [aws_sqs_queue.disconnect.arn] }
+  })
 
   routes = {
     "$connect"  = { alias = module.connect.alias }
