@@ -96,6 +96,9 @@ locals {
   }
   timeouts = merge(local.default_timeouts, var.timeouts)
 
+  # What has a concurrency of its own: the workers of large rooms are another function than those of the shards.
+  function_names = concat(keys(local.default_timeouts), ["post_message-rooms"])
+
   # A sender is busy with signatures and TLS: it gets a whole vCPU.
   memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)
 
