@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -116,32 +117,58 @@ def is_refused(error: ClientError) -> bool:
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
 
 
-def holds(action: str, write: Callable[[], object]) -> bool:
-    """Carries out a conditional write; False if its condition did not hold, so that nothing was written."""
+AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+"""What a write asks for that is to be known by the row it has made, see `holds`."""
+
+
+def holds(
+    action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] | None = None
+) -> bool:
+    """Carries out a conditional write; False if its condition did not hold, so that nothing was written.
+
+    The SDK repeats a write whose answer was lost, and then the condition may fail because of the first attempt.
+    `has_made` tells by the row, which a write with AS_IT_STANDS gets, whether this write has made it.
+    """
     try:
         with calling(action):
             write()
     except ClientError as error:
         if is_refused(error):
-            return False
+            standing: Any = error.response.get("Item")  # the stubs do not know it
+            return has_made is not None and standing is not None and has_made(standing)
         raise TransientError(f"{action} failed: {error}") from error
     return True
 
 
 def update_if(
-    client: Any, table: str, key: dict[str, Any], changes: str, condition: str, *, values: dict[str, Any] | None = None
+    client: Any,
+    table: str,
+    key: dict[str, Any],
+    changes: str,
+    condition: str,
+    *,
+    values: dict[str, Any] | None = None,
+    has_made: Callable[[dict[str, Any]], bool] | None = None,
 ) -> bool:
-    """Changes one row by an UpdateItem; False if the condition does not hold, so that nothing was written."""
-    named = {"ExpressionAttributeValues": values} if values else {}
+    """Changes one row by an UpdateItem; False if the condition does not hold, so that nothing was written.
+
+    For `has_made` see `holds`.
+    """
     update = partial(
         client.update_item,
         TableName=table,
         Key=key,
         UpdateExpression=changes,
         ConditionExpression=condition,
-        **named,
+        **({"ExpressionAttributeValues": values} if values else {}),
+        **(AS_IT_STANDS if has_made else {}),
     )
-    return holds("UpdateItem", update)
+    return holds("UpdateItem", update, has_made=has_made)
+
+
+def new_nonce() -> str:
+    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
+    return uuid.uuid4().hex
 
 
 def get_rows(

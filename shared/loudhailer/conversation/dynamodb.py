@@ -4,10 +4,11 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 `sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL).
 
 limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
-`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `itemTTL`.
+`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `takenBy` with the id of
+the request that took it over, `itemTTL`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -152,8 +153,14 @@ class DynamoSentStore(SentStore):
             return Progress.OPEN
         if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
             return Progress.AT_WORK
-        seen = {":seen": known["takenUntil"], ":until": until}
-        taken = self._update(attempt, "SET takenUntil = :until", "takenUntil = :seen", seen)
+        mine = {"S": attempt.request_id}
+        taken = self._update(
+            attempt,
+            "SET takenUntil = :until, takenBy = :mine",
+            "takenUntil = :seen",
+            {":seen": known["takenUntil"], ":until": until, ":mine": mine},
+            has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine,
+        )
         return Progress.OPEN if taken else Progress.AT_WORK
 
     def release(self, attempt: Attempt) -> None:
@@ -164,8 +171,17 @@ class DynamoSentStore(SentStore):
         """See `SentStore.finish`."""
         self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
 
-    def _update(self, attempt: Attempt, changes: str, condition: str, values: Item | None = None) -> bool:
-        return update_if(self._client, self._table, _sent_key(attempt), changes, condition, values=values)
+    def _update(
+        self,
+        attempt: Attempt,
+        changes: str,
+        condition: str,
+        values: Item | None = None,
+        *,
+        has_made: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        key = _sent_key(attempt)
+        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
 
 def _sent_key(attempt: Attempt) -> Item:
