@@ -382,6 +382,33 @@ run "more_lanes_than_posts_are_refused" {
   expect_failures = [var.shards]
 }
 
+run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
+  command = plan
+
+  variables {
+    reserved_concurrency    = { post_message = 16, post_message-rooms = 2 }
+    provisioned_concurrency = { post_message-rooms = 1 }
+  }
+
+  assert {
+    condition = (
+      jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
+      && jsonencode(module.post_message_rooms.concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+    )
+    error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
+  }
+}
+
+run "fewer_than_the_two_workers_of_large_rooms_are_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { post_message-rooms = 1 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
 run "what_the_design_does_not_allow_is_refused" {
   command = plan
 
