@@ -38,7 +38,7 @@ module "join_room" {
     }
     # A member whose connection turns out to be gone is removed.
     Join = {
-      actions      = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }
