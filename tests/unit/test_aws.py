@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from loudhailer import aws
-from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused
+from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused, update_if
 from loudhailer.errors import TransientError
 from tests.support.limits import BATCH_ATTEMPTS
 from tests.unit.sdk_wire import FUNCTION
@@ -221,3 +221,25 @@ def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.Mo
     assert (config.tcp_keepalive, config.parameter_validation, config.user_agent) == (True, False, "loudhailer")
     assert aws.client("sqs").meta.config.retries == {"mode": "standard", "total_max_attempts": 5}
     assert aws.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])
+def test_an_update_of_a_row_names_values_only_if_there_are_any(values: dict[str, Any] | None) -> None:
+    """DynamoDB refuses ExpressionAttributeValues that are empty."""
+    calls: list[dict[str, Any]] = []
+
+    class Stub:
+        """Notes what it is asked for."""
+
+        def update_item(self, **request: Any) -> None:
+            """The condition holds."""
+            calls.append(request)
+
+    assert update_if(Stub(), TABLE, {"k": {"N": "1"}}, "REMOVE a", "attribute_exists(k)", values=values)
+    expected = {
+        "TableName": TABLE,
+        "Key": {"k": {"N": "1"}},
+        "UpdateExpression": "REMOVE a",
+        "ConditionExpression": "attribute_exists(k)",
+    }
+    assert calls == [expected | ({"ExpressionAttributeValues": values} if values else {})]
