@@ -1,9 +1,8 @@
 """A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
 
 Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
-are answered until then. Clients that ping now and then shall cost nothing, so an environment counts a session's frames
-by tens, and up to nine in a minute not at all; where a session may send fewer than ten messages, by so many as it may.
-What cannot be counted for now is answered all the same.
+are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens, or by the
+session's limit if that is lower. Frames that cannot be counted are answered all the same.
 
 API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
 own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.

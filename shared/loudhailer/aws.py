@@ -168,11 +168,6 @@ def update_if(
     return holds("UpdateItem", update, has_made=has_made)
 
 
-def new_nonce() -> str:
-    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
-    return uuid.uuid4().hex
-
-
 def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
     """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
     left = iter(pages)
@@ -182,6 +177,11 @@ def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
         if page is None:
             return
         yield page
+
+
+def new_nonce() -> str:
+    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
+    return uuid.uuid4().hex
 
 
 def get_rows(

@@ -253,6 +253,25 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
 
 
+def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
+    """An id that is used again starts empty: a message under an id of the former tenant's client is a new one."""
+    client, name = aws("dynamodb"), table("limits")
+    store, sent = DynamoLimitStore(client, name, pause=never), DynamoSentStore(client, name)
+    for tenant in (ACME, OTHER):
+        store.reserve(tenant, 5)
+        for number in range(30):
+            store.count_in_minute(connects_of_session(tenant, SessionId(f"s{number}")), 179)
+        attempt = Attempt(tenant, "player 1", ClientMessageId("m1"), "hash", "r1", 1)
+        sent.begin(attempt, now=100)
+        sent.finish(attempt)
+    store.forget(ACME)
+    left = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
+    assert left == {OTHER}
+    assert sent.begin(Attempt(ACME, "player 1", ClientMessageId("m1"), "other", "r2", 2), now=101).progress is (
+        Progress.OPEN
+    )
+
+
 def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
     """Of its counter alone; what is counted is none of its business."""
     counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
@@ -272,25 +291,6 @@ def test_a_noted_refusal_goes_with_its_minute(aws: Any, table: Any) -> None:
     DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")
     (row,) = client.scan(TableName=name)["Items"]
     assert row == {"key": {"S": "acme:s1:queued:120"}, "refusedFrom": {"S": "005"}, "itemTTL": {"N": "181"}}
-
-
-def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
-    """An id that is used again starts empty: a message under an id of the former tenant's client is a new one."""
-    client, name = aws("dynamodb"), table("limits")
-    store, sent = DynamoLimitStore(client, name, pause=never), DynamoSentStore(client, name)
-    for tenant in (ACME, OTHER):
-        store.reserve(tenant, 5)
-        for number in range(30):
-            store.count_in_minute(connects_of_session(tenant, SessionId(f"s{number}")), 179)
-        attempt = Attempt(tenant, "player 1", ClientMessageId("m1"), "hash", "r1", 1)
-        sent.begin(attempt, now=100)
-        sent.finish(attempt)
-    store.forget(ACME)
-    left = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
-    assert left == {OTHER}
-    assert sent.begin(Attempt(ACME, "player 1", ClientMessageId("m1"), "other", "r2", 2), now=101).progress is (
-        Progress.OPEN
-    )
 
 
 def test_a_total_is_forgotten(store: LimitStore) -> None:

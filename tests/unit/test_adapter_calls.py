@@ -120,6 +120,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("DeleteItem", lambda client: connections(client).delete(KEY)),
     ("BatchExecuteStatement", lambda client: connections(client).delete_older([KEY], 0)),
     ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
+    ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
     ("Query", lambda client: partitions(client).of_tenant(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
     ("PutItem", lambda client: partitions(client).open([FIRST])),

@@ -18,7 +18,6 @@ FLOOD = 10
 """A session is ended when it has tried more than so many times its limit in a minute."""
 
 _COUNTED_TOGETHER = 10
-"""Attempts of a session that `AttemptsByTens` counts by one write."""
 
 _REMEMBERED = 1_000
 
@@ -62,16 +61,11 @@ class Attempts:
         self._flooded.add(key)
 
 
-def counted_together(limit: int) -> int:
-    """The number of attempts that one write counts, for a session that may try so many in a minute."""
-    return max(1, min(_COUNTED_TOGETHER, limit))
-
-
 class AttemptsByTens:
     """Counts what sessions send now and then, and shall cost nothing as long as they do.
 
-    An environment counts a session's attempts by tens, and up to nine in a minute not at all; where the session may try
-    fewer than ten, by so many as it may.
+    An environment counts a session's attempts by tens, and up to nine in a minute not at all; by so many as the limit,
+    if that is lower.
     """
 
     def __init__(self, attempts_of: Callable[[TenantId], Attempts]) -> None:
@@ -84,7 +78,7 @@ class AttemptsByTens:
         """Count an attempt; tell whether the session has tried more than FLOOD times the limit in the minute of `now`.
 
         Raises:
-            TransientError: so many attempts as are counted together may be counted or not.
+            TransientError: the attempts since the last count may be counted or not.
         """
         if minute_of(now) != self._minute:
             self._minute = minute_of(now)
@@ -92,9 +86,14 @@ class AttemptsByTens:
             self._flooding.clear()
         key = tenant, session
         self._seen[key] += 1
-        times = counted_together(limit)
-        if key not in self._flooding and self._seen[key] % times == 0:
+        together = counted_together(limit)
+        if key not in self._flooding and self._seen[key] % together == 0:
             attempts = self._attempts_of(tenant)
-            if attempts.count(tenant, session, counter, limit=limit, now=now, times=times) > FLOOD * limit:
+            if attempts.count(tenant, session, counter, limit=limit, now=now, times=together) > FLOOD * limit:
                 self._flooding.add(key)
         return key in self._flooding
+
+
+def counted_together(limit: int) -> int:
+    """The attempts that `AttemptsByTens` counts by one write, where a session has so many in a minute."""
+    return max(1, min(_COUNTED_TOGETHER, limit))

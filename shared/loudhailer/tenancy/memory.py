@@ -159,8 +159,9 @@ class MemoryLimitStore(LimitStore):
         """See `LimitStore.forget`."""
         with self._lock:
             self.rows.pop(tenant, None)
-            for key in [key for key in self.minutes if key.startswith(f"{tenant}:")]:
-                del self.minutes[key]
+            for of_minutes in (self.minutes, self.refused):
+                for key in [key for key in of_minutes if key.startswith(f"{tenant}:")]:
+                    del of_minutes[key]
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
