@@ -34,7 +34,7 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 # File by file, in this order, the longest first. The fast suites keep two cores busy; the slow ones wait for Terraform's
 # provider a lot.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
-FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
+FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract tests/simulation
 SLOW := --numprocesses=4 tests/e2e tests/integration tests/terraform
 DAILY := -m 'not nightly' --emulator-if-changed
 
@@ -51,6 +51,10 @@ test-fast: setup ## The tests to run while working: the logic, the repository, e
 test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and all of the emulator's.
 	$(PYTEST) $(FAST)
 	$(PYTEST) $(SLOW)
+
+.PHONY: simulation
+simulation: setup ## A thousand runs of the whole system in one process, with every fault; SEED=31 explains one, SEEDS=50000 runs more.
+	$(RUN) python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
