@@ -37,7 +37,7 @@ from functions.settle.settle import Settle
 from functions.settle.undelivered import GiveUp
 from functions.swarm import swarm
 from functions.swarm.swarm import Swarm
-from loudhailer import ids
+from loudhailer import aws, ids
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
@@ -402,6 +402,7 @@ def wire(world: World) -> None:
         (post, "time", clock),
         (ids, "time", clock),
         (ids, "uuid", _Ids(world)),
+        (aws, "uuid", _Ids(world)),
         (connections, "ThreadPoolExecutor", lambda _: executor),
         (tenancy, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", 4),

@@ -203,6 +203,7 @@ class Queue:
                 "ApproximateReceiveCount": str(message.receives),
                 "SentTimestamp": str(int(message.sent_at * 1000)),
                 "MessageGroupId": message.group,
+                "SequenceNumber": f"{message.number:020d}",
             },
             "messageAttributes": {name: {"stringValue": value} for name, value in message.attributes.items()},
         }

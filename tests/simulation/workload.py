@@ -293,6 +293,8 @@ class Workload:
 
     def _send_again(self, message: Any) -> None:
         world = self._world
+        if not isinstance(message, OutcomeMessage):
+            self._broadcasts.live_again(message.broadcast_id)
         changes = {"expires_at": int(world.scheduler.now) + 300}
         match message:
             case Announcement():

@@ -16,7 +16,6 @@ from loudhailer.broadcast.messages import (
     message_from_wire,
 )
 from loudhailer.errors import MalformedMessageError
-from tests.simulation.known import LATE_BROADCASTS
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ class Broadcasts(Observer):
                 dispatched += len(recipients)
                 left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
                 holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
-        if known.cancelled or (self._is_late(known) and LATE_BROADCASTS not in self.world.known):
+        if known.cancelled or "expired" in summary:
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
         expected = int(summary["expected"]["N"]) if "expected" in summary else None
@@ -209,10 +208,6 @@ class Broadcasts(Observer):
             invariant=OVERLOOKED,
             text=f"{broadcast} overlooks {missing} and reports {expected} expected, {dispatched} dispatched",
         )
-
-    @staticmethod
-    def _is_late(known: _Broadcast) -> bool:
-        return known.completed_at is None or known.completed_at - known.published_at >= LIFETIME_SECONDS - _LAG_SECONDS
 
     def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
         """Who was in the audience from before it was published until all was dispatched."""
