@@ -1,12 +1,14 @@
 """The faults of a run: their kinds, how often each strikes, and the dice.
 
-Each fault that strikes has a number. A run with the same seed that leaves some numbers out is how a failing run is made
+Each fault that strikes has a name. A run of the same seed that leaves some of them out is how a failing run is made
 shorter, see `shrinking.py`.
 """
 
 from collections.abc import Collection, Mapping
 from random import Random
 from typing import NamedTuple
+
+from tests.simulation.scheduler import Scheduler
 
 LOST_REQUEST = "a request is lost before it has an effect"
 LOST_ANSWER = "a call has its effect, and its answer is lost"
@@ -57,53 +59,52 @@ RATES: Mapping[str, float] = {
 
 
 class Fault(NamedTuple):
-    """A fault that has struck."""
+    """A fault that has struck; its name says on which occasion."""
 
-    number: int
+    name: str
     kind: str
     at: float
 
 
 class Dice:
-    """Decide where faults strike; those of some kinds, and some numbers, may be left out."""
+    """Decide where faults strike; those of kinds that are silent, and some names, are left out."""
 
     def __init__(
         self,
-        seed: object,
+        scheduler: Scheduler,
         kinds: Collection[str],
         *,
         silent: Collection[str] = (),
-        left_out: Collection[int] = (),
+        left_out: Collection[str] = (),
     ) -> None:
-        self._random = Random(f"faults {seed}")  # noqa: S311  # a run is to be repeated
+        self._scheduler = scheduler
         self.rates = {kind: RATES[kind] for kind in kinds}
         self._silent = silent
         self._left_out = left_out
-        self._number = 0
         self.fired: list[Fault] = []
         self.off = False
 
-    def first_of(self, kinds: tuple[str, ...], now: float) -> str | None:
-        """The fault that strikes on this occasion, one of these kinds at most; the generator is asked once."""
+    def first_of(self, kinds: tuple[str, ...]) -> str | None:
+        """The fault that strikes on this occasion, one of these kinds at most; chance is asked once."""
         if self.off:
             return None
-        at = self._random.random()
+        at = self._scheduler.chance.random.random()
         for kind in kinds:
             rate = self.rates.get(kind, 0.0)
             if at < rate:
-                return kind if self._strikes(kind, now) else None
+                return kind if self._strikes(kind) else None
             at -= rate
         return None
 
-    def strikes(self, kind: str, now: float) -> bool:
+    def strikes(self, kind: str) -> bool:
         """Tell whether a fault of the kind strikes on this occasion."""
-        return self.first_of((kind,), now) is not None
+        return self.first_of((kind,)) is not None
 
-    def _strikes(self, kind: str, now: float) -> bool:
-        self._number += 1
-        if kind in self._silent or self._number in self._left_out:
+    def _strikes(self, kind: str) -> bool:
+        name = self._scheduler.chance.child_key(kind)
+        if kind in self._silent or name in self._left_out:
             return False
-        self.fired.append(Fault(self._number, kind, now))
+        self.fired.append(Fault(name, kind, self._scheduler.now))
         return True
 
 

@@ -88,7 +88,7 @@ class Gateway:
         """Carry out a handshake, in a task of its own."""
         world = self._world
         self.clients[client.connection] = client
-        if world.dice.strikes(faults.GOES_EARLY, world.scheduler.now):
+        if world.dice.strikes(faults.GOES_EARLY):
             world.scheduler.after(world.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
         world.scheduler.start(lambda: self._handshake(client))
 
@@ -127,7 +127,7 @@ class Gateway:
         now = world.scheduler.now
         world.say(f"{client} {why}")
         client.state, client.closed_at = "closed", now
-        if "partition" in client.context and not world.dice.strikes(faults.NO_DISCONNECT, now):
+        if "partition" in client.context and not world.dice.strikes(faults.NO_DISCONNECT):
             world.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
 
     def frame(self, client: Client, frame: Mapping[str, Any]) -> None:
@@ -308,7 +308,7 @@ class _Request:
         world.calls += 1
         world.scheduler.sleep(world.latency())
         now, random = world.scheduler.now, world.scheduler.random
-        fault = world.dice.first_of(_POST_FAULTS, now)
+        fault = world.dice.first_of(_POST_FAULTS)
         if world.trace is not None:
             what = "close" if self.frame is None else "post to"
             world.say(f"{what} {self.connection}{'' if fault is None else ': ' + fault}")

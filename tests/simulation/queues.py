@@ -29,6 +29,7 @@ class Message:
     attributes: Mapping[str, str] = field(default_factory=dict)
     receives: int = 0
     receipt: int = 0
+    key: str = ""
 
     @property
     def message_id(self) -> str:
@@ -86,9 +87,10 @@ class Queue:
             if now - self._seen.get((group, deduplication), -_DEDUPLICATED_SECONDS) < _DEDUPLICATED_SECONDS:
                 return
             self._seen[group, deduplication] = now
-        if not self.is_fifo and self._world.dice.strikes(faults.LATE_MESSAGE, now):
+        if not self.is_fifo and self._world.dice.strikes(faults.LATE_MESSAGE):
             delay += self._world.scheduler.random.choice((1.0, 5.0, 40.0))
         message = Message(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message.key = self._world.scheduler.chance.child_key(self.name)
         self.messages[message.number] = message
         self._world.watch.message_sent(self, message)
         self._look(message.visible_at + self._window)
@@ -133,6 +135,13 @@ class Queue:
         if now < self._due:
             return
         self._due = float("inf")
+        if not self.messages:
+            return
+        first = next(iter(self.messages.values()))
+        self._world.scheduler.on_behalf_of(f"{first.key} {first.receives}", self._hand_out_all)
+
+    def _hand_out_all(self) -> None:
+        now = self._world.scheduler.now
         self._expire(now)
         while self._working < self._concurrency and (batch := self._batch(now)):
             self._hand_out(batch)
@@ -175,7 +184,7 @@ class Queue:
     def _hand_out(self, batch: Sequence[Message]) -> None:
         world = self._world
         now = world.scheduler.now
-        if not self.is_fifo and world.dice.strikes(faults.DUPLICATE, now):
+        if not self.is_fifo and world.dice.strikes(faults.DUPLICATE):
             for message in batch:
                 message.visible_at = now + world.scheduler.random.choice((0.0, 0.2, 3.0))
         event = {"Records": [self._record(message) for message in batch]}
@@ -191,7 +200,7 @@ class Queue:
                         self.delete(message.number)
             self._look(world.scheduler.now)
 
-        world.invoke(self.reader or "", event, done)
+        world.invoke(self.reader or "", event, done, key=f"{batch[0].key} {batch[0].receives}")
 
     def _record(self, message: Message) -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
 from tests.simulation.world import World
@@ -31,7 +32,7 @@ class Scenario:
     plan: Plan
     kinds: frozenset[str]
     silent: frozenset[str] = frozenset()
-    left_out: Collection[int] = ()
+    left_out: Collection[str] = ()
     calls: int = CALLS
     known: frozenset[str] = frozenset()
 
@@ -55,8 +56,9 @@ class Outcome:
 
 def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
-    dice = Dice(scenario.seed, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    world = World(scenario.seed, dice, scenario.known)
+    scheduler = Scheduler(scenario.seed)
+    dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
+    world = World(scheduler, dice, scenario.known)
     world.trace = [] if trace else None
     world.watch.observers = [observer(world) for observer in OBSERVERS]
     functions.wire(world)

@@ -1,14 +1,20 @@
 """The one scheduler of a run: it owns the time, and who goes on next.
 
 A task is a greenlet. It runs alone until it sleeps or waits, which it does before each call; then the next one in the
-order of time goes on. Latencies come from the run's generator, so the same seed gives the same order.
+order of time goes on.
+
+Chance is asked on behalf of something: an operation, a message, an invocation. Each has a key, which its origin
+decides, and a generator of its own. So a run from which something is left out is much the same in the rest, and a
+failing one can be made short.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from heapq import heappop, heappush
 from random import Random
 from typing import Any, cast
+from zlib import crc32
 
 from greenlet import getcurrent, greenlet
 
@@ -16,8 +22,31 @@ BEGIN = 1_800_000_000.0
 """When a run begins, in epoch seconds: the first second of a minute."""
 
 
+_LONGEST_KEY = 60
+
+
 class KilledError(BaseException):
     """The task ends here and now; no `except Exception` of the code that it runs sees this."""
+
+
+class Chance:
+    """What decides on behalf of something: its key, and the generator that the key and the seed make."""
+
+    def __init__(self, seed: str, key: str) -> None:
+        self.key = key
+        self.random = Random(f"{seed} {key}")  # noqa: S311  # a run is to be repeated
+        self._seed = seed
+        self._children: Counter[str] = Counter()
+
+    def child_key(self, name: str) -> str:
+        """The key of the next thing of this name that comes of it."""
+        self._children[name] += 1
+        key = f"{self.key}/{name}{self._children[name]}"
+        return key if len(key) < _LONGEST_KEY else f"{crc32(key.encode()):08x}"
+
+    def of(self, key: str) -> "Chance":
+        """What decides on behalf of something else."""
+        return Chance(self._seed, key)
 
 
 class Task:
@@ -27,6 +56,7 @@ class Task:
         self.owner = owner
         self.killed = False
         self.waits = False
+        self.chance = scheduler.chance
         self._scheduler = scheduler
         self._work = work
         self.greenlet = greenlet(self._run)
@@ -40,11 +70,8 @@ class Task:
         """Let it run until it sleeps again; called by the scheduler alone."""
         if self.greenlet.dead:
             return
-        before, self._scheduler.task = self._scheduler.task, self
         self.waits = False
-        self.greenlet.parent = getcurrent()
-        self.greenlet.switch()
-        self._scheduler.task = before
+        self._switch()
 
     def kill(self) -> None:
         """End it where it stands; from within itself, at its next sleep."""
@@ -53,10 +80,15 @@ class Task:
             return
         if not self.greenlet:  # it has not begun
             self._work = lambda: None
-        before, self._scheduler.task = self._scheduler.task, self
+        self._switch()
+
+    def _switch(self) -> None:
+        scheduler = self._scheduler
+        before, scheduler.task = scheduler.task, self
+        chance, scheduler.chance = scheduler.chance, self.chance
         self.greenlet.parent = getcurrent()
         self.greenlet.switch()
-        self._scheduler.task = before
+        scheduler.task, scheduler.chance = before, chance
 
     def _run(self) -> None:
         try:
@@ -70,12 +102,23 @@ class Scheduler:
     """The time, the tasks and the generator of one run."""
 
     def __init__(self, seed: object) -> None:
-        self.random = Random(f"schedule {seed}")  # noqa: S311  # a run is to be repeated
+        self.chance = Chance(str(seed), "world")
         self.now = BEGIN
         self.task: Task | None = None
         self._hub = getcurrent()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._number = 0
+
+    @property
+    def random(self) -> Random:
+        """The generator of whatever is at work."""
+        return self.chance.random
+
+    def on_behalf_of(self, key: str, action: Callable[[], None]) -> None:
+        """Do something with the chance of a key."""
+        before, self.chance = self.chance, self.chance.of(key)
+        action()
+        self.chance = before
 
     def time(self) -> float:
         """The time, as `time.time` tells it."""

@@ -96,5 +96,5 @@ class _Search:
 
     def _fewer_faults(self) -> None:
         for fault in list(self.best.faults):
-            if fault.number in {one.number for one in self.best.faults}:
-                self._try(replace(self.best.scenario, left_out={*self.best.scenario.left_out, fault.number}))
+            if fault.name in {one.name for one in self.best.faults}:
+                self._try(replace(self.best.scenario, left_out={*self.best.scenario.left_out, fault.name}))

@@ -25,12 +25,12 @@ STALLS = (5.0, 60.0, 400.0, 4_000.0)
 
 @dataclass
 class Record:
-    """A change of a row; `is_over` once no function will be given it any more."""
+    """A change of a row."""
 
     sequence: int
     write: Write
     at: float
-    is_over: bool = False
+    key: str
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class Mapping:
         shard = self._shards[crc32(record.write.key[0].encode()) % _SHARDS]
         shard.records.append(record)
         now = self._world.scheduler.now
-        if self._world.dice.strikes(faults.STREAM_STALLS, now):
+        if self._world.dice.strikes(faults.STREAM_STALLS):
             self._stalled_until = max(self._stalled_until, now + self._world.scheduler.random.choice(self._stalls))
         self._look(shard, now + self._window)
 
@@ -121,6 +121,7 @@ class Mapping:
             {"Records": [self._event(record) for record in batch]},
             lambda answer: self._done(shard, batch, answer),
             batch,
+            key=f"{batch[0].key} {self.function} {shard.retries}",
         )
 
     def _done(self, shard: _Shard, batch: list[Record], answer: Any) -> None:

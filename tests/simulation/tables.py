@@ -138,7 +138,7 @@ class Replicas:
             entry = None if write.new is None or new is None else {**table.key_of(write.new), attribute: {"S": new}}
             for replica in self._replicas:
                 lag = world.scheduler.random.random() * 0.2
-                if world.dice.strikes(faults.INDEX_LAGS, world.scheduler.now):
+                if world.dice.strikes(faults.INDEX_LAGS):
                     lag = world.scheduler.random.choice((1.0, 5.0, 20.0))
                 replica.put(world.scheduler.now + lag, (index, old, new, write.key, entry))
 

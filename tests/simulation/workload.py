@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,12 @@ type Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that happens at a time, in seconds from the beginning."""
+    """Something that happens at a time, in seconds from the beginning; the number is its own in its plan."""
 
     at: float
     kind: str
     arguments: Arguments
+    number: int = 0
 
     def __str__(self) -> str:
         return f"{self.at:10.3f}  {self.kind} {' '.join(f'{name}={one}' for name, one in self.arguments.items())}"
@@ -105,7 +107,9 @@ class _Planner:
                 next_minute += 60.0 if self._now - next_minute < 300 else (self._now - next_minute) / 5
             kind = random.choices(kinds, shares)[0]
             operations.append(Operation(round(self._now, 3), kind, self._arguments(kind)))
-        return Plan(tenants, sorted(operations, key=lambda one: one.at), heals=random.random() < 0.4)
+        operations.sort(key=lambda one: one.at)
+        numbered = [replace(operation, number=number) for number, operation in enumerate(operations)]
+        return Plan(tenants, numbered, heals=random.random() < 0.4)
 
     def _weights(self) -> dict[str, float]:
         random = self._random
@@ -200,7 +204,7 @@ class Workload:
         """Carry it out until so many calls are made, then bring everything to rest, and heal it if the plan says so."""
         scheduler = self._world.scheduler
         for operation in self._plan.operations:
-            scheduler.at(BEGIN + operation.at, lambda one=operation: self._do(one))  # type: ignore[misc]
+            scheduler.at(BEGIN + operation.at, partial(self._do, operation))
         end = self._plan.operations[-1].at if self._plan.operations else 0.0
         scheduler.run(until=lambda: self._world.calls >= calls, latest=BEGIN + end + 1)
         self._stopped = True
@@ -218,7 +222,7 @@ class Workload:
 
     def _report_all(self) -> None:
         for broadcast in list(self._audiences):
-            self._do(Operation(0.0, "report", {"broadcast": broadcast}), anyway=True)
+            self._do(Operation(0.0, "report", {"broadcast": broadcast}, -len(broadcast)), anyway=True)
         self._bring_to_rest()
 
     def _heal(self) -> None:
@@ -232,8 +236,12 @@ class Workload:
     def _do(self, operation: Operation, *, anyway: bool = False) -> None:
         if self._stopped and not anyway:
             return
+        key = f"{operation.kind} {operation.number}"
+        self._world.scheduler.on_behalf_of(key, partial(self._carry_out, operation))
+
+    def _carry_out(self, operation: Operation) -> None:
         self._world.say(f"--- {operation.kind} {dict(operation.arguments)}")
-        if self._world.dice.strikes(faults.TIME_JUMPS, self._world.scheduler.now):
+        if self._world.dice.strikes(faults.TIME_JUMPS):
             self._world.jump(self._world.scheduler.random.choice((60.0, 400.0, 4_000.0)))
         carry_out: Callable[..., None] = getattr(self, f"_{operation.kind}")
         carry_out(**operation.arguments)

@@ -99,8 +99,8 @@ class Invocation:
 class World:
     """Everything of one run."""
 
-    def __init__(self, seed: object, dice: Dice, faults_known: Collection[str] = ()) -> None:
-        self.scheduler = Scheduler(seed)
+    def __init__(self, scheduler: Scheduler, dice: Dice, faults_known: Collection[str] = ()) -> None:
+        self.scheduler = scheduler
         self.dice = dice
         self.known = faults_known
         self.numbers = count(1)
@@ -228,9 +228,8 @@ class World:
         """
         self.calls += 1
         self.scheduler.sleep(self.latency())
-        now = self.scheduler.now
-        fault = self.dice.first_of(_READ_FAULTS if reads else _WRITE_FAULTS, now)
-        if size > 1 and not reads and fault is None and self.dice.strikes(faults.KILLED_WITHIN, now):
+        fault = self.dice.first_of(_READ_FAULTS if reads else _WRITE_FAULTS)
+        if size > 1 and not reads and fault is None and self.dice.strikes(faults.KILLED_WITHIN):
             fault = faults.KILLED_WITHIN
         if self.trace is not None:
             self.say(f"{name}{'' if fault is None else ': ' + fault}")
@@ -307,9 +306,22 @@ class World:
             invocation.notes["done"](None)
 
     def invoke(
-        self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.Record] = ()
+        self,
+        function: str,
+        event: Any,
+        done: Callable[[Any], None],
+        batch: Sequence[streams.Record] = (),
+        *,
+        key: str | None = None,
     ) -> None:
-        """Run a function for an event; `done` gets its answer, or None if it was killed or failed."""
+        """Run a function for an event; `done` gets its answer, or None if it was killed or failed.
+
+        The key says of what the event has come, see `Chance`.
+        """
+        key = key or self.scheduler.chance.child_key(function)
+        self.scheduler.on_behalf_of(key, lambda: self._invoke(function, event, done, batch))
+
+    def _invoke(self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.Record]) -> None:
         now = self.scheduler.now
         environment = self._environment(function)
         invocation = Invocation(next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch)
@@ -357,7 +369,7 @@ class World:
         if idle and (len(standing) >= _ENVIRONMENTS or random.random() < 0.8):
             found = random.choice(idle)
         else:
-            skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW, self.scheduler.now) else 0.0
+            skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
             found = Environment(self, function, skew, random.randrange(2))
             found.handle = self.make(found)
             standing.append(found)
@@ -370,7 +382,7 @@ class World:
             self.replicas.written(self.tables.tables[write.table], write)
             mappings = self.mappings.get(write.table)
             if mappings and write.old != write.new:
-                record = streams.Record(next(self._sequence), write, now)
+                record = streams.Record(next(self._sequence), write, now, self.scheduler.chance.child_key(write.table))
                 self.watch.record_made(record)
                 for mapping in mappings:
                     mapping.put(record)
