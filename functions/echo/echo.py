@@ -10,8 +10,8 @@ tenant. A session that floods is ended, and before that no longer told.
 
 A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
 by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
-puts into its messages, which both kinds of frames carry. It is not counted again: who has said it once within the limit
-must not be refused because somebody else in the session does not read.
+puts into its messages, which both kinds of frames carry. It is not counted again, and its fate is what it was: the
+first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in.
 """
 
 from collections import defaultdict
@@ -29,13 +29,23 @@ from loudhailer.ids import SessionId, TenantId
 from loudhailer.observability import count
 from loudhailer.queues.consumer import Failures, Groups
 from loudhailer.tenancy.attempts import Attempts
-from loudhailer.tenancy.model import Session, messages_of_tenant, minute_of, queued_of_session, share_of
+from loudhailer.tenancy.model import (
+    MinuteCounter,
+    Session,
+    messages_of_tenant,
+    minute_of,
+    queued_of_session,
+    share_of,
+)
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 _ACTIONS = ("SiloSQS", "PooledSQS")
 
 _ANSWERED = 2
 """So many times the tenant's limit a session is told of what it is refused: each answer is a post."""
+
+
+_REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
@@ -54,6 +64,22 @@ class Tenancy:
         self.sessions = sessions
         self.limits = limits
         self.attempts = Attempts(sessions, limits)
+        self._noted: set[str] = set()
+
+    def note_refusal(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> None:
+        """Notes the first message of a session that is refused in a minute, before anybody is told.
+
+        Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
+        """
+        for message in messages:
+            if ruled[message.record.message_id] is not _Ruling.LET_THROUGH:
+                key = _counter_of(message).key(message.sent_at)
+                if key not in self._noted:
+                    self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
+                    if len(self._noted) >= _REMEMBERED:
+                        self._noted.clear()
+                    self._noted.add(key)
+                return
 
 
 class Echo:
@@ -105,9 +131,13 @@ class Echo:
         for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
             within: list[Message] = []
             for of_session in _by(_session_of, of_minute):
-                for number, message in _numbered(of_session, self._counted(tenancy, of_session)):
+                counted = self._counted(tenancy, of_session)
+                refused_from = _refused_from(tenancy, of_session)
+                for number, message in _numbered(of_session, counted):
                     limit = message.messages_per_minute
-                    if number <= share_of(limit, self._session_share):
+                    if not message.is_new and (refused_from is None or message.record.sequence < refused_from):
+                        ruled[message.record.message_id] = _Ruling.LET_THROUGH
+                    elif message.is_new and number <= share_of(limit, self._session_share):
                         within.append(message)
                     else:
                         ruled[message.record.message_id] = (
@@ -115,10 +145,12 @@ class Echo:
                         )
             if within:
                 of_tenant = messages_of_tenant(within[0].tenant_id)
-                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, _new(within))
+                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
                 for number, message in _numbered(within, counted):
                     fits = number <= message.messages_per_minute
                     ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
+            for of_session in _by(_session_of, of_minute):
+                tenancy.note_refusal([each for each in of_session if each.is_new], ruled)
         return ruled
 
     def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
@@ -127,7 +159,7 @@ class Echo:
         return tenancy.attempts.count(
             one.tenant_id,
             one.session_id,
-            queued_of_session(one.tenant_id, one.session_id),
+            _counter_of(one),
             limit=one.messages_per_minute,
             now=one.sent_at,
             times=_new(messages),
@@ -151,6 +183,17 @@ class Echo:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _counter_of(message: Message) -> MinuteCounter:
+    return queued_of_session(message.tenant_id, message.session_id)
+
+
+def _refused_from(tenancy: Tenancy, messages: Sequence[Message]) -> str | None:
+    """The first message of the session that was refused in the minute; None if that does not matter, or none was."""
+    if all(message.is_new for message in messages):
+        return None
+    return tenancy.limits.refused_from(_counter_of(messages[0]), messages[0].sent_at)
 
 
 def _session_of(message: Message) -> SessionId:

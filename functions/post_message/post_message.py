@@ -75,7 +75,7 @@ class PostMessage:
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
-                self._give_up(chunk, account, "the broadcast expired")
+                self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
             found = self._post(chunk, ends - time.monotonic())
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
@@ -139,11 +139,11 @@ class PostMessage:
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 
-    def _give_up(self, chunk: ChunkMessage, account: str, reason: str) -> None:
+    def _give_up(self, chunk: ChunkMessage, account: str, reason: str, *, expired: bool = False) -> None:
         """Settles what remains as failed, and keeps it with its ids where an operator finds it."""
         logger.error("part of the chunk is given up", remaining=chunk.remaining.bit_count(), reason=reason)
         self._dead_letters.send_all([chunk.to_wire()], attributes={"reason": reason})
-        self._tell(chunk, account, failed=chunk.remaining)
+        self._tell(chunk, account, failed=chunk.remaining, expired=expired)
 
     def _tell(
         self,
@@ -153,6 +153,7 @@ class PostMessage:
         delivered: Bitmap = 0,
         gone: Bitmap = 0,
         failed: Bitmap = 0,
+        expired: bool = False,
     ) -> None:
         if not (delivered or gone or failed):
             return
@@ -164,6 +165,7 @@ class PostMessage:
             delivered=delivered,
             gone=gone,
             failed=failed,
+            expired=expired,
         )
         self._outcomes.send_all([outcome.to_wire()])
         count("PostDelivered", delivered.bit_count())

@@ -130,6 +130,8 @@ class Query:
             yield standing
         if message.expires_at <= self._clock():
             count("SourceExpired")
+            if message.expires_at != CANCELLED:
+                self._broadcasts.mark_expired(message.broadcast_id)
             logger.warning("the broadcast was over before all recipients were found")
             return
         pages = self._pages(message.scope, last)

@@ -140,10 +140,12 @@ class SessionApi:
         if tenant is None:
             return _reply(400, _INVALID)
         key = (named.tenant, tenant.session_id_of(named.secret))
-        if not self._sessions.delete(*key, named.player):
-            standing = self._sessions.get(*key)
-            is_live = standing is not None and standing.is_live(self._clock())
-            return _BOUND_TO_ANOTHER if is_live else _reply(400, _INVALID)
+        standing = self._sessions.get(*key)
+        if standing is None:
+            return _reply(400, _INVALID)
+        if not self._sessions.delete(*key, named.player) and (left := self._sessions.get(*key)) is not None:
+            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else _reply(400, _INVALID)
+        # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
         count("SessionDeleted")
         return _reply(200, {})
 

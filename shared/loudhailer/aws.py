@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -123,16 +124,32 @@ def is_refused(error: ClientError) -> bool:
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
 
 
-def holds(action: str, write: Callable[[], object]) -> bool:
-    """Carries out a conditional write; False if its condition did not hold, so that nothing was written."""
+AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+"""What a write asks for that is to be known by the row it has made, see `holds`."""
+
+
+def holds(
+    action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] = lambda _: False
+) -> bool:
+    """Carries out a conditional write; False if its condition did not hold, so that nothing was written.
+
+    The SDK repeats a write whose answer was lost, and then the condition may fail because of the first attempt.
+    `has_made` tells by the row, which a write with AS_IT_STANDS gets, whether this write has made it.
+    """
     try:
         with calling(action):
             write()
     except ClientError as error:
         if is_refused(error):
-            return False
+            standing: Any = error.response.get("Item")  # the stubs do not know it
+            return standing is not None and has_made(standing)
         raise TransientError(f"{action} failed: {error}") from error
     return True
+
+
+def new_nonce() -> str:
+    """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
+    return uuid.uuid4().hex
 
 
 def get_rows(

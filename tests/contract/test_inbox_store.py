@@ -14,6 +14,7 @@ from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, TenantId
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.tables import TableKind
 
 NOW = 1_780_000_000
@@ -28,14 +29,13 @@ def direct(number: int, message: object = "Hello", inbox: Inbox = INBOX) -> Dire
     return DirectMessage(inbox, message_id(at, f"r/{number}+="), json_text(message), PlayerId("1"), at, NOW + 600)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> InboxStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryInboxStore()
-    aws: Callable[[str], Any] = request.getfixturevalue("aws")
     table: Callable[[TableKind], str] = request.getfixturevalue("table")
-    return DynamoInboxStore(aws("dynamodb"), table("messages"))
+    return DynamoInboxStore(dynamodb_of(request), table("messages"))
 
 
 def test_an_inbox_that_nobody_wrote_to_is_empty(store: InboxStore) -> None:

@@ -119,6 +119,7 @@ def outcome(
     delivered: Bitmap = 0,
     gone: Bitmap = 0,
     failed: Bitmap = 0,
+    expired: bool = False,
     chunk_id: str = "0.0",
     account: str = ACCOUNT,
 ) -> OutcomeMessage:
@@ -131,6 +132,7 @@ def outcome(
         delivered=delivered,
         gone=gone,
         failed=failed,
+        expired=expired,
     )
 
 
@@ -227,5 +229,6 @@ def outcomes(draw: st.DrawFn, size: int | None = None) -> OutcomeMessage:
         delivered=draw(bits),
         gone=draw(bits),
         failed=draw(bits),
+        expired=draw(st.booleans()),
         account=draw(st.sampled_from([ACCOUNT, OTHER_ACCOUNT])),
     )

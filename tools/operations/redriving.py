@@ -113,6 +113,8 @@ class Redrive:
 
     def _send(self, message: Message) -> None:
         expires_at = int(self._clock()) + LIFETIME_SECONDS
+        if not isinstance(message, OutcomeMessage):
+            self._broadcasts.live_again(message.broadcast_id)
         match message:
             case Announcement():
                 self._reopen_empty(message.broadcast_id)

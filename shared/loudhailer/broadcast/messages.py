@@ -187,7 +187,10 @@ class ChunkMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeMessage:
-    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come."""
+    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+
+    `expired` says that some failed because the broadcast's lifetime was over.
+    """
 
     broadcast_id: BroadcastId
     chunk_id: ChunkId
@@ -196,21 +199,22 @@ class OutcomeMessage:
     delivered: Bitmap
     gone: Bitmap
     failed: Bitmap
+    expired: bool = False
 
     def to_wire(self) -> str:
         """The outcome queue's message."""
-        return codec.encode_text(
-            {
-                "v": VERSION,
-                "broadcastId": self.broadcast_id,
-                "chunkId": self.chunk_id,
-                "size": self.size,
-                "account": self.account,
-                "delivered": bitmaps.to_wire(self.delivered, self.size),
-                "gone": bitmaps.to_wire(self.gone, self.size),
-                "failed": bitmaps.to_wire(self.failed, self.size),
-            }
-        )
+        wire: dict[str, Any] = {
+            "v": VERSION,
+            "broadcastId": self.broadcast_id,
+            "chunkId": self.chunk_id,
+            "size": self.size,
+            "account": self.account,
+            "delivered": bitmaps.to_wire(self.delivered, self.size),
+            "gone": bitmaps.to_wire(self.gone, self.size),
+            "failed": bitmaps.to_wire(self.failed, self.size),
+        }
+        # Left out where it says nothing, as the priority is.
+        return codec.encode_text({**wire, "expired": True} if self.expired else wire)
 
     @staticmethod
     def from_wire(body: str) -> "OutcomeMessage":
@@ -359,6 +363,7 @@ def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
         delivered=bitmaps.from_wire(wire.get("delivered"), size),
         gone=bitmaps.from_wire(wire.get("gone"), size),
         failed=bitmaps.from_wire(wire.get("failed"), size),
+        expired=_flag(wire, "expired"),
     )
 
 
@@ -370,6 +375,13 @@ def _read[T](body: str, read: Callable[[dict[str, Any]], T]) -> T:
         return read(wire)
     except (codec.NotJsonError, InvalidFieldError) as error:
         raise MalformedMessageError(str(error)) from error
+
+
+def _flag(wire: dict[str, Any], field: str) -> bool:
+    value = wire.get(field, False)
+    if not isinstance(value, bool):
+        raise MalformedMessageError(f"{field} must be true or false")
+    return value
 
 
 def _whole(wire: dict[str, Any], field: str, *, minimum: int = 0) -> int:

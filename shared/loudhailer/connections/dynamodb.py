@@ -4,7 +4,7 @@ connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? ro
 and `playerIndexKey`, `roomIndexKey` for the sparse indexes `player` and `room`.
 
 partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint changes`, and `recount retiredAt lastSample`
-while `reconcile` is at work on it.
+while `reconcile` is at work on it. `writtenBy` names the last conditional update.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds
+from loudhailer.aws import AS_IT_STANDS, CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -285,7 +285,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
         """See `PartitionStore.advance`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
             _AT_CHECKPOINT,
@@ -304,7 +304,7 @@ class DynamoPartitionStore(PartitionStore):
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
         """See `PartitionStore.keep_sample`."""
         mark = _IS_MARKED if recount else _NOT_MARKED
-        return self._update(
+        return self._update_once(
             partition,
             "SET lastSample = :sample",
             f"{_AT_CHECKPOINT} AND {mark}",
@@ -313,7 +313,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
         """See `PartitionStore.correct`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET connectionCount = :count REMOVE recount, lastSample",
             f"lastSample = :sample AND {_AT_CHECKPOINT}",
@@ -327,7 +327,7 @@ class DynamoPartitionStore(PartitionStore):
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
         """See `PartitionStore.retire`."""
         values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
-        return self._update(partition, "SET retiredAt = :at", _EMPTY, values)
+        return self._update_once(partition, "SET retiredAt = :at", _EMPTY, values)
 
     def reinstate(self, partition: Partition) -> None:
         """See `PartitionStore.reinstate`."""
@@ -366,6 +366,20 @@ class DynamoPartitionStore(PartitionStore):
         if values:
             request["ExpressionAttributeValues"] = values
         return holds("UpdateItem", partial(self._client.update_item, **request))
+
+    def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
+        """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
+        writer = {"S": new_nonce()}
+        update = partial(
+            self._client.update_item,
+            TableName=self._table,
+            Key=_partition_key(partition),
+            UpdateExpression=changes.replace("SET ", "SET writtenBy = :writer, ", 1),
+            ConditionExpression=condition,
+            ExpressionAttributeValues={**values, ":writer": writer},
+            **AS_IT_STANDS,
+        )
+        return holds("UpdateItem", update, has_made=lambda row: row.get("writtenBy") == writer)
 
 
 def _partition_key(partition: Partition) -> Item:

@@ -4,7 +4,8 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 `sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL).
 
 limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
-`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `itemTTL`.
+`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `takenBy` with the id of
+the request that took it over, `itemTTL`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.aws import AS_IT_STANDS, calling, delete_rows, holds
 from loudhailer.codec import JsonText
 from loudhailer.conversation.model import (
     ATTEMPT_SECONDS,
@@ -154,9 +155,14 @@ class DynamoSentStore(SentStore):
             return Progress.AT_WORK
         taken = self._update(
             attempt,
-            UpdateExpression="SET takenUntil = :until",
+            UpdateExpression="SET takenUntil = :until, takenBy = :request",
             ConditionExpression="takenUntil = :seen",
-            ExpressionAttributeValues={":seen": known["takenUntil"], ":until": until},
+            ExpressionAttributeValues={
+                ":seen": known["takenUntil"],
+                ":until": until,
+                ":request": {"S": attempt.request_id},
+            },
+            **AS_IT_STANDS,
         )
         return Progress.OPEN if taken else Progress.AT_WORK
 
@@ -175,7 +181,8 @@ class DynamoSentStore(SentStore):
 
     def _update(self, attempt: Attempt, **update: Any) -> bool:
         call = partial(self._client.update_item, TableName=self._table, Key=_sent_key(attempt), **update)
-        return holds("UpdateItem", call)
+        mine = {"S": attempt.request_id}
+        return holds("UpdateItem", call, has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine)
 
 
 def _sent_key(attempt: Attempt) -> Item:

@@ -387,7 +387,7 @@ class DynamoLimitStore(LimitStore):
         """See `LimitStore.reserve`."""
         return maximum > 0 and self._update(
             tenant,
-            "ADD itemCount :one",
+            "ADD itemCount :one, reserved :one",
             "attribute_not_exists(itemCount) OR itemCount < :maximum",
             {":one": {"N": "1"}, ":maximum": {"N": str(maximum)}},
         )
@@ -410,10 +410,10 @@ class DynamoLimitStore(LimitStore):
             item = self._client.get_item(TableName=self._table, Key={"key": {"S": tenant}}, ConsistentRead=True).get(
                 "Item", {}
             )
-        samples = item.get("samples", {"L": []})["L"]
         return TenantTotal(
             count=int(item.get("itemCount", {"N": "0"})["N"]),
-            samples=tuple(TotalSample(*(int(number["N"]) for number in sample["L"])) for sample in samples),
+            reserved=int(item.get("reserved", {"N": "0"})["N"]),
+            samples=_samples_from_value(item.get("samples", {"L": []})),
         )
 
     def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
@@ -421,15 +421,15 @@ class DynamoLimitStore(LimitStore):
         values = {":samples": _samples_to_value(samples)}
         self._update(tenant, "SET samples = :samples", "attribute_exists(itemCount)", values)
 
-    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
-        """See `LimitStore.take_off`."""
+    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+        """See `LimitStore.repair`."""
         return self._update(
             tenant,
-            "REMOVE samples ADD itemCount :less",
-            "itemCount >= :k AND samples = :seen",
+            "REMOVE samples ADD itemCount :difference",
+            "itemCount >= :least AND samples = :seen",
             {
-                ":k": {"N": str(connections)},
-                ":less": {"N": str(-connections)},
+                ":difference": {"N": str(difference)},
+                ":least": {"N": str(max(0, -difference))},
                 ":seen": _samples_to_value(seen),
             },
         )
@@ -449,6 +449,23 @@ class DynamoLimitStore(LimitStore):
             return int(answer["Attributes"]["itemCount"]["N"])
 
         return self._repeated_if_throttled(add)
+
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """See `LimitStore.refuse_from`."""
+        self._update(
+            counter.key(now),
+            "SET refusedFrom = :sequence, itemTTL = :ttl",
+            "attribute_not_exists(refusedFrom)",
+            {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
+        )
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """See `LimitStore.refused_from`."""
+        with calling("GetItem"):
+            item = self._client.get_item(
+                TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
+            ).get("Item", {})
+        return item["refusedFrom"]["S"] if "refusedFrom" in item else None
 
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """See `LimitStore.take_in_minute`."""
@@ -484,11 +501,25 @@ class DynamoLimitStore(LimitStore):
 
 
 def _counted(times: int, now: int) -> Item:
-    return {":ttl": {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}, ":times": {"N": str(times)}}
+    return {":ttl": _minute_ttl(now), ":times": {"N": str(times)}}
+
+
+def _minute_ttl(now: int) -> Item:
+    return {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}
 
 
 def _samples_to_value(samples: Sequence[TotalSample]) -> Item:
-    return {"L": [{"L": [{"N": str(number)} for number in sample]} for sample in samples]}
+    return {"L": [{"M": {name: {"N": str(number)} for name, number in sample._asdict().items()}} for sample in samples]}
+
+
+def _samples_from_value(value: Any) -> tuple[TotalSample, ...]:
+    """The samples; none if a release that knew others has written them: the next one begins anew."""
+    try:
+        return tuple(
+            TotalSample(**{name: int(number["N"]) for name, number in sample["M"].items()}) for sample in value["L"]
+        )
+    except (KeyError, TypeError):
+        return ()
 
 
 def _code_of(error: TransientError) -> str | None:

@@ -39,7 +39,7 @@ module "echo" {
 
   tenant_statements = {
     CountMessages = {
-      actions      = ["dynamodb:UpdateItem"]
+      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.limits.arn]
       leading_keys = ["{tenantId}:*"]
     }

@@ -37,7 +37,7 @@ module "join_room" {
       leading_keys = ["{tenantId}"]
     }
     Join = {
-      actions      = ["dynamodb:UpdateItem"]
+      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }

@@ -77,6 +77,7 @@ def record(
     limit: int = 100,
     receives: int = 1,
     sent_at: int = NOW,
+    sequence: int = 0,
     attributes: Mapping[str, str] | None = None,
 ) -> Record:
     """A record as the route's template makes it; its message id is its text."""
@@ -90,13 +91,20 @@ def record(
         "messagesPerMinute": str(limit),
     }
     return Record(
-        f"id of {text[:40]}", f"{tenant}:{session}", text, made | dict(attributes or {}), receives, QUEUE, sent_at
+        f"id of {text[:40]}",
+        f"{tenant}:{session}",
+        text,
+        made | dict(attributes or {}),
+        receives,
+        QUEUE,
+        sent_at,
+        f"{sequence:020}",
     )
 
 
 def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
-    """A record for each number."""
-    return [record({"action": "PooledSQS", "message": number}, **options) for number in numbers]
+    """A record for each number, which is its place in the queue, too."""
+    return [record({"action": "PooledSQS", "message": number}, sequence=number, **options) for number in numbers]
 
 
 def envelope(
@@ -396,6 +404,54 @@ def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
     assert stage.sender.closed == [TWO]
     assert numbers_told(stage, ONE) == list(range(8)) * DELIVERIES_TO_THE_SLOW
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 8
+
+
+def test_what_was_let_through_is_not_refused_for_what_was_said_after_it() -> None:
+    """A batch goes over the limit and one connection is slow: all of it comes again, and each meets the same fate."""
+    stage = Stage({TWO: [Outcome.SLOW] * 2 + [Outcome.DELIVERED]}, session_share=0.25)
+    stage.open("s1", ONE, TWO)
+    for receives in (1, 2):
+        assert stage(*numbered(range(6), limit=16, receives=receives))
+    assert stage(*numbered(range(3), limit=16, receives=3)) == {}
+    assert stage(*numbered(range(3, 6), limit=16, receives=3), *numbered([6], limit=16)) == {}
+    assert numbers_told(stage, TWO) == [0, 1, 2, 3]
+    assert set(numbers_told(stage, ONE)) == {0, 1, 2, 3}
+    assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 7
+
+
+def test_what_its_tenants_limit_refused_is_not_let_through_when_it_comes_again() -> None:
+    """Others have used the tenant's minute up: what is refused for that is noted for the session, too."""
+    stage = Stage({ONE: [Outcome.DELIVERED, Outcome.SLOW, Outcome.DELIVERED]})
+    stage.open("s1", ONE)
+    stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW, 7)
+    records = numbered([1, 2], limit=8)
+    assert list(stage(*records)) == [records[1].message_id]
+    assert stage(*numbered([2], limit=8, receives=2)) == {}
+    assert numbers_told(stage, ONE) == [1]
+    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+
+
+def test_the_first_refusal_of_a_minute_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a session that is over its limit write nothing more than their count."""
+    stage = Stage(session_share=0.25)
+    stage.open("s1", ONE)
+    noted: list[str] = []
+    monkeypatch.setattr(stage.limits, "refuse_from", lambda _counter, _now, sequence: noted.append(sequence))
+    for first in range(0, 12, 3):
+        assert stage(*numbered(range(first, first + 3), limit=16)) == {}
+    assert noted == [f"{4:020}"]
+
+
+def test_only_so_many_refusals_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that lives for hours does not grow; what it has forgotten it notes again, which does no harm."""
+    monkeypatch.setattr("functions.echo.echo._REMEMBERED", 2)
+    stage = Stage(session_share=0.25)
+    noted: list[str] = []
+    monkeypatch.setattr(stage.limits, "refuse_from", lambda counter, _now, _sequence: noted.append(counter.name))
+    for name in ("s1", "s2", "s3", "s3", "s1"):
+        assert stage(*numbered([1, 2], limit=4, session=name)) == {}
+    sessions = [queued_of_session(TENANT, SessionId(name)).name for name in ("s1", "s2", "s3", "s1")]
+    assert noted == sessions
 
 
 def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:

@@ -223,7 +223,7 @@ def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]
     world.now = float(NOW + LIFETIME)
     world.run(chunk_message(3, remaining=0b110, attempt=2))
     assert world.sender.delivered == []
-    assert world.outcomes.bodies == [outcome(3, failed=0b110).to_wire()]
+    assert world.outcomes.bodies == [outcome(3, failed=0b110, expired=True).to_wire()]
     assert world.dead_letters.attributes == [{"reason": "the broadcast expired"}]
     assert counted["ChunkExpired"] == 1
 

@@ -449,6 +449,14 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
     assert 0 < standing < 3
     assert len(world.dispatched()) == CHUNK_SIZE * standing
     assert counted["SourceExpired"] == 1
+    assert is_marked_as_expired(world)
+
+
+def is_marked_as_expired(world: World) -> bool:
+    """Whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
+    report = world.broadcasts.report(BROADCAST)
+    assert report is not None
+    return report.expired
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
@@ -460,6 +468,7 @@ def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -
     world.run()
     assert world.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
     assert [message.expires_at for message in world.sent] == [CANCELLED]
+    assert not is_marked_as_expired(world)
 
 
 @pytest.mark.parametrize(
