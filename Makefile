@@ -141,6 +141,7 @@ dockerfiles: ## Dockerfiles.
 .PHONY: infrastructure
 infrastructure: setup ## Terraform's security, by checkov; an exception stands in its resource, with the reason.
 	$(CHECKOV) --framework terraform --directory terraform --skip-path /tests/ --skip-download --compact --quiet
+	$(RUN) python -m tools.policies
 
 .PHONY: format
 format: setup ## Rewrite Python and Terraform in their style.

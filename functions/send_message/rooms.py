@@ -31,7 +31,7 @@ from loudhailer.conversation.model import message_id
 from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
-from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId, RoomKey, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, NickName
@@ -104,7 +104,7 @@ class SayInRoom:
         membership = self._rooms.membership(caller.key)
         if membership is None or membership.room != room:
             count("FrameRefused")
-            return caller.refusal("NOT_IN_ROOM", "join the room before you speak in it")
+            return caller.refusal(ErrorCode.NOT_IN_ROOM, "join the room before you speak in it")
         said = _Said(room, membership.nickname, content, may_come_again=CLIENT_MESSAGE_ID in frame)
         first, refusal = self._once(caller, frame, lambda first: self._say(caller, first, said))
         if refusal or not said.may_come_again:

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import batched
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -129,7 +129,7 @@ AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"
 
 
 def holds(
-    action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] = lambda _: False
+    action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] | None = None
 ) -> bool:
     """Carries out a conditional write; False if its condition did not hold, so that nothing was written.
 
@@ -142,9 +142,35 @@ def holds(
     except ClientError as error:
         if is_refused(error):
             standing: Any = error.response.get("Item")  # the stubs do not know it
-            return standing is not None and has_made(standing)
+            return has_made is not None and standing is not None and has_made(standing)
         raise TransientError(f"{action} failed: {error}") from error
     return True
+
+
+def update_if(
+    client: Any,
+    table: str,
+    key: dict[str, Any],
+    changes: str,
+    condition: str,
+    *,
+    values: dict[str, Any] | None = None,
+    has_made: Callable[[dict[str, Any]], bool] | None = None,
+) -> bool:
+    """Changes one row by an UpdateItem; False if the condition does not hold, so that nothing was written.
+
+    For `has_made` see `holds`.
+    """
+    update = partial(
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression=changes,
+        ConditionExpression=condition,
+        **({"ExpressionAttributeValues": values} if values else {}),
+        **(AS_IT_STANDS if has_made else {}),
+    )
+    return holds("UpdateItem", update, has_made=has_made)
 
 
 def new_nonce() -> str:

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from loudhailer import aws
-from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused
+from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused, update_if
 from loudhailer.errors import TransientError
 from tests.support.limits import BATCH_ATTEMPTS
 from tests.unit.sdk_wire import FUNCTION
@@ -253,3 +253,25 @@ def test_a_late_client_may_have_another_maker() -> None:
     late = LateClient("dynamodb", lambda service: {"dynamodb": [3, 1]}[service])
     late.sort()
     assert late.pop() == 3
+
+
+@pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])
+def test_an_update_of_a_row_names_values_only_if_there_are_any(values: dict[str, Any] | None) -> None:
+    """DynamoDB refuses ExpressionAttributeValues that are empty."""
+    calls: list[dict[str, Any]] = []
+
+    class Stub:
+        """Notes what it is asked for."""
+
+        def update_item(self, **request: Any) -> None:
+            """The condition holds."""
+            calls.append(request)
+
+    assert update_if(Stub(), TABLE, {"k": {"N": "1"}}, "REMOVE a", "attribute_exists(k)", values=values)
+    expected = {
+        "TableName": TABLE,
+        "Key": {"k": {"N": "1"}},
+        "UpdateExpression": "REMOVE a",
+        "ConditionExpression": "attribute_exists(k)",
+    }
+    assert calls == [expected | ({"ExpressionAttributeValues": values} if values else {})]

@@ -6,13 +6,19 @@ with what it is refused. Of what its tenant may do in a minute a session gets a 
 Ten times over its limit the session is deleted. The stream of the sessions has `end_session` close its connections.
 """
 
+from collections import Counter
+from collections.abc import Callable
+
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.model import MinuteCounter
+from loudhailer.tenancy.model import MinuteCounter, minute_of
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 FLOOD = 10
 """A session is ended when it has tried more than so many times its limit in a minute."""
+
+COUNTED_TOGETHER = 10
+"""Attempts of a session that `AttemptsByTens` counts by one write."""
 
 _REMEMBERED = 1_000
 
@@ -54,3 +60,34 @@ class Attempts:
         if len(self._flooded) >= _REMEMBERED:
             self._flooded.clear()
         self._flooded.add(key)
+
+
+class AttemptsByTens:
+    """Counts what sessions send now and then, and shall cost nothing as long as they do.
+
+    An environment counts a session's attempts by tens, and up to nine in a minute not at all.
+    """
+
+    def __init__(self, attempts_of: Callable[[TenantId], Attempts]) -> None:
+        self._attempts_of = attempts_of
+        self._minute = 0
+        self._seen: Counter[tuple[TenantId, SessionId]] = Counter()
+        self._flooding: set[tuple[TenantId, SessionId]] = set()
+
+    def floods(self, tenant: TenantId, session: SessionId, counter: MinuteCounter, *, limit: int, now: int) -> bool:
+        """Count an attempt; tell whether the session has tried more than FLOOD times the limit in the minute of `now`.
+
+        Raises:
+            TransientError: ten attempts may be counted or not.
+        """
+        if minute_of(now) != self._minute:
+            self._minute = minute_of(now)
+            self._seen.clear()
+            self._flooding.clear()
+        key = tenant, session
+        self._seen[key] += 1
+        if key not in self._flooding and self._seen[key] % COUNTED_TOGETHER == 0:
+            attempts = self._attempts_of(tenant)
+            if attempts.count(tenant, session, counter, limit=limit, now=now, times=COUNTED_TOGETHER) > FLOOD * limit:
+                self._flooding.add(key)
+        return key in self._flooding

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds, update_if
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -113,15 +113,11 @@ class DynamoTenantStore(TenantStore):
 
     def begin_erasing(self, tenant: TenantId) -> bool:
         """See `TenantStore.begin_erasing`."""
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key={"tenantId": {"S": tenant}},
-            UpdateExpression="SET erasing = :yes",
-            ConditionExpression=f"{_EXISTS} AND attribute_not_exists(erasedAt)",
-            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
+        key = {"tenantId": {"S": tenant}}
+        return update_if(
+            self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
         )
-        return holds("UpdateItem", update)
 
     def end_erasing(self, tenant: TenantId, now: int) -> None:
         """See `TenantStore.end_erasing`."""
@@ -330,17 +326,7 @@ class DynamoSessionStore(SessionStore):
         return holds("PutItem", put)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
-        return holds(
-            "UpdateItem",
-            partial(
-                self._client.update_item,
-                TableName=self._table,
-                Key=session_key(tenant, session),
-                UpdateExpression=changes,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            ),
-        )
+        return update_if(self._client, self._table, session_key(tenant, session), changes, condition, values=values)
 
     def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
         request: Item = {
@@ -478,15 +464,9 @@ class DynamoLimitStore(LimitStore):
         )
 
     def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key={"key": {"S": key}},
-            UpdateExpression=changes,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=values,
-        )
-        return self._repeated_if_throttled(partial(holds, "UpdateItem", update))
+        row = {"key": {"S": key}}
+        update = partial(update_if, self._client, self._table, row, changes, condition, values=values)
+        return self._repeated_if_throttled(update)
 
     def _repeated_if_throttled[T](self, update: Callable[[], T]) -> T:
         for attempt in range(_ATTEMPTS):

@@ -87,6 +87,21 @@ run "the_hub_of_an_account_is_complete" {
   }
 }
 
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+
+  variables {
+    console     = { enabled = true }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+  }
+
+  assert {
+    condition     = contains(keys(output.functions), "console") && length(output.subscribers) == 1
+    error_message = "What is optional must be there too, with its roles."
+  }
+}
+
 run "the_local_hub_runs_a_zip_and_has_local_urls" {
   command = plan
 

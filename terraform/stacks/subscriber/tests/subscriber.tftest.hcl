@@ -69,6 +69,16 @@ run "its_function_reads_its_shards_and_assumes_the_cells_role_and_may_do_nothing
   }
 }
 
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(output.functions)) == toset(["post_message"])
+    error_message = "The subscriber must have one function, and so one role."
+  }
+}
+
 run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cells_lanes" {
   command = plan
 
