@@ -38,6 +38,8 @@ cell = {
   outcome_queue_url     = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-outcome"
   dead_letter_queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-dead-letter"
   lane_posts_per_second = 612
+  lane_shares           = { normal = 0.9, low = 0.1 }
+  lanes_table           = "loudhailer-dev-lanes"
   concurrency           = 2
   timeout               = 10
 }

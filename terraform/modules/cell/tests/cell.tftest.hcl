@@ -113,6 +113,14 @@ override_resource {
   }
 }
 
+override_resource {
+  target          = module.broadcast.aws_dynamodb_table.lanes
+  override_during = plan
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111111111111:table/lanes"
+  }
+}
+
 variables {
   deployment = { prefix = "loudhailer-test", environment = "test" }
   package = {
@@ -138,10 +146,10 @@ run "every_function_may_do_its_work_and_no_more" {
       } == {
       PutItem        = "connect"
       UpdateItem     = "join_room"
-      DeleteItem     = "connect disconnect end_session reconcile send_message settle"
+      DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
     }
-    error_message = "Only connect may record a connection, and only join_room change it; only connect, disconnect, end_session, reconcile, send_message and settle may delete one."
+    error_message = "Only connect may record a connection, only join_room change it; and only those delete one that learn of its end."
   }
   assert {
     condition = {
@@ -152,6 +160,7 @@ run "every_function_may_do_its_work_and_no_more" {
       ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
+      connect            = ["GET/@connections/*"]
       join_room          = ["POST/@connections/*"]
       send_message       = ["POST/@connections/*"]
       presence           = ["POST/@connections/*"]
@@ -317,6 +326,24 @@ run "lanes_share_the_quota_and_leave_headroom" {
   }
 }
 
+run "lanes_are_marked_by_those_who_post_and_by_query_and_reached_by_nobody_else" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, function in local.functions : name => flatten([
+        for statement in function.statements : statement.Action if contains(statement.Resource, local.lanes.arn)
+      ])
+      if anytrue([for statement in function.statements : contains(statement.Resource, local.lanes.arn)])
+      } == {
+      query              = ["dynamodb:UpdateItem"]
+      post_message       = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      post_message-rooms = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    }
+    error_message = "query marks lanes, workers read the marks too, and nobody else has any business there."
+  }
+}
+
 run "all_lanes_together_keep_to_the_quota" {
   command = plan
 
@@ -328,6 +355,10 @@ run "all_lanes_together_keep_to_the_quota" {
   assert {
     condition     = local.lane_posts_per_second * 12 + local.room_lane_posts_per_second * 2 == 27000
     error_message = "Lanes of shards and of large rooms must share what the quota leaves to posts."
+  }
+  assert {
+    condition     = local.lane_shares == { normal = 0.7, low = 0.3 }
+    error_message = "Each kind of lanes must know what share is its own."
   }
 }
 
@@ -379,6 +410,33 @@ run "more_lanes_than_posts_are_refused" {
   }
 
   expect_failures = [var.shards]
+}
+
+run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
+  command = plan
+
+  variables {
+    reserved_concurrency    = { post_message = 16, post_message-rooms = 2 }
+    provisioned_concurrency = { post_message-rooms = 1 }
+  }
+
+  assert {
+    condition = (
+      jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
+      && jsonencode(module.post_message_rooms.concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+    )
+    error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
+  }
+}
+
+run "fewer_than_the_two_workers_of_large_rooms_are_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { post_message-rooms = 1 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
 }
 
 run "what_the_design_does_not_allow_is_refused" {
@@ -454,11 +512,13 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && local.subscriber_policies.blue.Statement[0].Resource == [
         for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
       ]
-      && local.subscriber_policies.blue.Statement[1].Action == ["sqs:SendMessage"]
-      && length(local.subscriber_policies.blue.Statement[1].Resource) == 4
-      && length(local.subscriber_policies.blue.Statement) == 2
+      && local.subscriber_policies.blue.Statement[1].Action == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      && local.subscriber_policies.blue.Statement[1].Resource == [local.lanes.arn]
+      && local.subscriber_policies.blue.Statement[2].Action == ["sqs:SendMessage"]
+      && length(local.subscriber_policies.blue.Statement[2].Resource) == 4
+      && length(local.subscriber_policies.blue.Statement) == 3
     )
-    error_message = "It must be let post, and send to its two shards, to the outcomes and the dead letters, and nothing else."
+    error_message = "It must be let post, mark its lanes, and send to its two shards, to the outcomes and the dead letters, and nothing else."
   }
   assert {
     condition     = output.subscribers.blue.permissions_boundary == null && toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
@@ -471,8 +531,10 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && output.subscribers.blue.role.external_id == "blue-1"
       && output.subscribers.blue.callback_endpoint == module.websocket_api.callback_endpoint
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
+      && jsonencode(output.subscribers.blue.lane_shares) == jsonencode(local.lane_shares)
+      && output.subscribers.blue.lanes_table == local.lanes.name
     )
-    error_message = "It must be told where it works, as whom, and how fast."
+    error_message = "It must be told where it works, as whom, how fast, and where lanes are marked."
   }
 }
 

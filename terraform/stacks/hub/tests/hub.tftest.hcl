@@ -90,8 +90,29 @@ run "the_hub_of_an_account_is_complete" {
     error_message = "Names must begin with loudhailer-<environment>."
   }
   assert {
+    condition = output.message_lifetime_seconds == 300 && alltrue([
+      for name in ["connect", "default_route", "echo", "join_room", "send_message", "session_api"] : output.timeouts[name] > 0
+    ])
+    error_message = "The operator's commands must know how long functions and broadcasts may be at work."
+  }
+  assert {
     condition     = length(output.subscribers) == 1 && output.subscribers.blue.account_id == "222222222222"
     error_message = "The stack of each subscriber must find its part by its name."
+  }
+}
+
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+
+  variables {
+    console     = { enabled = true }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+  }
+
+  assert {
+    condition     = contains(keys(output.functions), "console") && length(output.subscribers) == 1
+    error_message = "What is optional must be there too, with its roles."
   }
 }
 
