@@ -48,12 +48,11 @@ class DefaultRoute:
         """Counts a frame; whether its session is known to have sent far too many in this minute."""
         tenant, session = caller.tenant_id, caller.session_id
         counter = others_of_session(tenant, session)
+        limit = caller.messages_per_minute
         try:
-            return self._attempts.floods(
-                tenant, session, counter, limit=caller.messages_per_minute, now=int(self._clock())
-            )
+            return self._attempts.floods(tenant, session, counter, limit=limit, now=int(self._clock()))
         except TransientError:
-            count("FrameUncounted", counted_together(caller.messages_per_minute))
+            count("FrameUncounted", counted_together(limit))
             logger.exception("frames are answered without being counted")
             return False
 

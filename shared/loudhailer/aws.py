@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import batched
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -41,13 +42,18 @@ BATCH_ATTEMPTS = 6
 _SQS_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.05
 
+_making = Lock()
+"""A session is used by one thread at a time; clients are for all of them.
+https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions"""
 
-def client(service: str, *, attempts: int = 5) -> Any:
+
+def client(service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
     """A client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
 
-    One attempt is for calls that must not be carried out twice.
+    One attempt is for calls that must not be carried out twice; `seconds` for those whose answer is of no use later.
     """
-    return _session().client(service, config=config(attempts))  # type: ignore[call-overload]  # the caller knows its type
+    with _making:
+        return _session().client(service, config=config(attempts, seconds))  # type: ignore[call-overload]  # the caller knows its type
 
 
 @cache
@@ -60,7 +66,7 @@ def _session() -> "boto3.Session":
     return boto3.Session(botocore_session=SdkSession())
 
 
-def config(attempts: int) -> "Config":
+def config(attempts: int, seconds: float | None = None) -> "Config":
     """How every client is made.
 
     The SDK composes its User-Agent anew for each request, and checks parameters that AWS checks again: without the two
@@ -69,8 +75,8 @@ def config(attempts: int) -> "Config":
     from botocore.config import Config  # noqa: PLC0415  # late, as above
 
     return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        connect_timeout=seconds or CONNECT_SECONDS,
+        read_timeout=seconds or READ_SECONDS,
         max_pool_connections=POOLED_CONNECTIONS,
         tcp_keepalive=True,
         user_agent="loudhailer",
@@ -80,15 +86,16 @@ def config(attempts: int) -> "Config":
 
 
 class LateClient:
-    """A client of an AWS service that is made when it is first used."""
+    """A client of an AWS service that is made when it is first used; by `client`, unless another maker is given."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, make: Callable[[str], Any] | None = None) -> None:
         self._service = service
+        self._make = make
 
     def __getattr__(self, name: str) -> Any:
         """The client's attribute; looked up here once only, since it is kept."""
         if "_client" not in self.__dict__:
-            self.__dict__["_client"] = client(self._service)
+            self.__dict__["_client"] = (self._make or client)(self._service)
         attribute = getattr(self.__dict__["_client"], name)
         setattr(self, name, attribute)
         return attribute

@@ -16,6 +16,7 @@ from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
 from loudhailer.errors import TransientError
 from loudhailer.ids import ChunkId, ClientMessageId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
@@ -99,6 +100,11 @@ def places(client: Any) -> DynamoPlaceStore:
     return DynamoPlaceStore(client, "table")
 
 
+def lanes(client: Any) -> DynamoLaneStore:
+    """The store of lanes."""
+    return DynamoLaneStore(client, "table")
+
+
 def inboxes(client: Any) -> DynamoInboxStore:
     """The store of inboxes."""
     return DynamoInboxStore(client, "table")
@@ -154,6 +160,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: places(client).correct(ACME, "sessions", seen=1, counted=1)),
     ("Query", lambda client: places(client).names(ACME)),
     ("BatchWriteItem", lambda client: places(client).delete(ACME, ["sessions"])),
+    ("UpdateItem", lambda client: lanes(client).mark("normal", 1)),
+    ("GetItem", lambda client: lanes(client).marks()),
     ("UpdateItem", lambda client: limits(client).reserve(ACME, 1)),
     ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
     ("GetItem", lambda client: limits(client).total(ACME)),

@@ -62,9 +62,8 @@ module "echo" {
 module "messaging" {
   source = "../messaging"
 
-  prefix               = var.deployment.prefix
-  permissions_boundary = var.deployment.permissions_boundary
-  silo_tenants         = var.silo_tenants
-  timeout              = local.timeouts.echo
-  consumers            = { for name, function in module.echo : name => function.alias.arn }
+  prefix       = var.deployment.prefix
+  silo_tenants = var.silo_tenants
+  timeout      = local.timeouts.echo
+  consumers    = { for name, function in module.echo : name => function.alias.arn }
 }

@@ -22,6 +22,7 @@ from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
+from loudhailer.lanes.memory import MemoryLaneStore
 from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.memory import MemoryQueue
 from loudhailer.queues.port import Queue
@@ -161,6 +162,7 @@ class World:
             broadcasts,
             shards,
             queues["rooms"],
+            lanes=watched(MemoryLaneStore(), call),
             endpoint=ENDPOINT,
             chunk_size=4,
             executor=AtOnce(),

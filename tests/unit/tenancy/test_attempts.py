@@ -105,6 +105,14 @@ def test_attempts_by_tens_are_counted_at_each_tenth(world: World) -> None:
     assert world.limits.minutes == {FRAMES.key(NOW): 10}
 
 
+@pytest.mark.parametrize("limit", [1, 2, 9])
+def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(world: World, limit: int) -> None:
+    """It is not ended before it has tried more than ten times its limit."""
+    by_tens = AttemptsByTens(lambda _: world.attempts)
+    told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
+    assert told.index(True) == 11 * limit - 1
+
+
 def test_attempts_by_tens_flood_until_the_minute_is_over(world: World) -> None:
     """The count that is past the limit ends the session, and all that follow are told so without a write.
 
