@@ -31,7 +31,9 @@ MAX_ATTEMPTS = 8
 CLOSED_AT_ATTEMPT = 6
 """From this attempt on, a connection whose client does not read is closed: 31 s after the first one."""
 
-_LONGEST_DELAY_SECONDS = 16
+_DOUBLINGS = 4
+"""From 1 s on: what goes back waits 16 s at most."""
+
 _CLOSE_SECONDS = 1.0
 
 
@@ -94,7 +96,7 @@ class PostMessage:
             self._try_again(replace(chunk, remaining=found[Outcome.FAILED] | opening), shard, account)
             self._try_again(replace(chunk, remaining=slow), shard, account)
             throttled = replace(chunk, remaining=found[Outcome.THROTTLED], throttled=chunk.throttled + 1)
-            self._send_back(throttled, shard, delay=min(2**chunk.throttled, _LONGEST_DELAY_SECONDS))
+            self._send_back(throttled, shard, delay=2 ** min(chunk.throttled, _DOUBLINGS))
             self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)
 
     def _read(self, body: str) -> ChunkMessage:
@@ -138,7 +140,7 @@ class PostMessage:
     def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str) -> None:
         """Sends the part back as another attempt, or gives it up after the last one."""
         if chunk.attempt < MAX_ATTEMPTS:
-            delay = min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
+            delay = 2 ** min(chunk.attempt - 1, _DOUBLINGS)
             self._send_back(replace(chunk, attempt=chunk.attempt + 1, throttled=0), shard, delay=delay)
         elif chunk.remaining:
             self._give_up(chunk, account, "the attempts are used up")

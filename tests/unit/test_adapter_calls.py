@@ -201,6 +201,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
     ("Query", lambda client: list(inboxes(client).count(MESSAGE.inbox))),
     ("Query", lambda client: inboxes(client).has(MESSAGE.inbox, MESSAGE.message_id)),
+    ("UpdateItem", lambda client: inboxes(client).note_taken(MESSAGE, [KEY.connection_id])),
     ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
     ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
     ("UpdateItem", lambda client: sent(client).release(ATTEMPT)),
