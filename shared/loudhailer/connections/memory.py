@@ -66,12 +66,10 @@ class MemoryConnectionStore(ConnectionStore):
         """See `ConnectionStore.delete`."""
         self.rows.pop(key, None)
 
-    def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
-        """See `ConnectionStore.delete_older`."""
-        older = [key for key in keys if key in self.rows and self.rows[key].connected_at < connected_before]
-        for key in older:
+    def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
+        """See `ConnectionStore.delete_all`."""
+        for key in keys:
             self.delete(key)
-        return len(older)
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""
