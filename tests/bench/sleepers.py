@@ -1,4 +1,4 @@
-"""Benchmark 10: a tenant's latencies while clients of another one do not read, to its latencies without them."""
+"""Benchmark 12: a tenant's latencies while clients of another one do not read, to its latencies without them."""
 
 import asyncio
 import itertools
