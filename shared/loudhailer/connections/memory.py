@@ -71,6 +71,14 @@ class MemoryConnectionStore(ConnectionStore):
         for key in keys:
             self.delete(key)
 
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        row = self.rows.get(key)
+        if row is None or row.connected_at >= connected_before:
+            return False
+        self.delete(key)
+        return True
+
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""
         row = self.rows.get(key)
