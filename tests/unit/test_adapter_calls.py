@@ -124,7 +124,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Query", lambda client: connections(client).size_and_expired(FIRST, 0)),
     ("Query", lambda client: connections(client).size(FIRST)),
     ("DeleteItem", lambda client: connections(client).delete(KEY)),
-    ("BatchExecuteStatement", lambda client: connections(client).delete_older([KEY], 0)),
+    ("BatchExecuteStatement", lambda client: connections(client).delete_all([KEY])),
     ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
     ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
     ("Query", lambda client: partitions(client).of_tenant(ACME)),

@@ -150,6 +150,33 @@ def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
     assert denied(dynamodb.execute_statement, Statement=update["Statement"].replace(table, "another"))
 
 
+@pytest.mark.emulator_contract
+def test_a_statement_of_partiql_reaches_the_rows_of_its_key_alone(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html: its LeadingKeys."""
+    table, _ = local_aws.table()
+    deletes = role(
+        local_aws,
+        {
+            "Action": "dynamodb:PartiQLDelete",
+            "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}",
+            "Condition": {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "a#*"},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        },
+    )
+    dynamodb = client_as("dynamodb", assume(local_aws.client("sts"), deletes))
+    text = f'DELETE FROM "{table}" WHERE "partition" = ? AND id = ?'
+    own, neighbour, other = (
+        {"Statement": text, "Parameters": [{"S": key}, {"S": "x"}]} for key in ("a#1", "a#2", "b#1")
+    )
+    either = {"Statement": f'DELETE FROM "{table}" WHERE "partition" = \'a#1\' OR "partition" = \'b#1\''}
+    assert not denied(dynamodb.batch_execute_statement, Statements=[own, neighbour])
+    assert denied(dynamodb.batch_execute_statement, Statements=[own, other])
+    assert denied(dynamodb.batch_execute_statement, Statements=[own, either])
+    assert denied(dynamodb.execute_statement, **other)
+
+
 def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client_as: ClientAs) -> None:
     """Batches have no actions of their own."""
     url, arn = local_aws.queue()

@@ -28,7 +28,7 @@ from tools.local_aws.gaps import Gap
 from tools.local_aws.options import Options
 from tools.local_aws.passed_roles import PassedRole, passed_roles
 from tools.local_aws.patching import Patch
-from tools.local_aws.request_actions import action_of_batch, lambda_action, statements
+from tools.local_aws.request_actions import action_of_batch, each_statement, lambda_action, statement_action
 
 _PARTIQL = ("dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction")
 _STOCK_EXTRACT = iam_actions.extract_iam_action
@@ -118,7 +118,10 @@ def _checks(iam_action: str, body: bytes, region: str, account_id: str) -> list[
         checks: list[tuple[str, str]] = _STOCK_CHECKS(iam_action, body, region, account_id)
         return checks
     try:
-        found = dict.fromkeys(statements(json.loads(body)))
-    except (AttributeError, TypeError, ValueError):
+        found = dict.fromkeys(statement_action(each["Statement"]) for each in each_statement(json.loads(body)))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return []
-    return [(action, iam_actions._dynamodb_table_arn(table, region, account_id)) for action, table in found]
+    return [
+        (action, iam_actions._dynamodb_table_arn(f"{table}/index/{index}" if index else table, region, account_id))
+        for action, table, index in found
+    ]
