@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import batched
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loudhailer.errors import TransientError
+from loudhailer.observability import logger
 
 if TYPE_CHECKING:
     import boto3
@@ -38,6 +39,7 @@ _KEYS_A_WRITE = 25
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 
 BATCH_ATTEMPTS = 6
+_SQS_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.05
 
 _making = Lock()
@@ -173,6 +175,17 @@ def update_if(
     return holds("UpdateItem", update, has_made=has_made)
 
 
+def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
+    """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
+    left = iter(pages)
+    while True:
+        with calling(action):
+            page = next(left, None)
+        if page is None:
+            return
+        yield page
+
+
 def new_nonce() -> str:
     """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
     return uuid.uuid4().hex
@@ -230,3 +243,36 @@ def _attempts(
         if not request:
             return
     raise TransientError(f"{action} left rows unprocessed in {BATCH_ATTEMPTS} attempts")
+
+
+def call_in_batch(
+    action: str,
+    call: Callable[..., Any],
+    url: str,
+    entries: Iterable[Mapping[str, Any]],
+    *,
+    pause: Callable[[float], None],
+) -> None:
+    """Carries out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
+
+    The client retries failed calls by itself. What is the sender's fault fails again, so it is not repeated.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html
+
+    Raises:
+        TransientError: the call failed, or some of the entries did after the retries; the others are done.
+    """
+    pending = {entry["Id"]: entry for entry in entries}
+    wanted = len(pending)
+    for attempt in range(_SQS_ATTEMPTS):
+        if attempt:
+            pause(0.05 * 2**attempt)
+        with calling(action):
+            answer = call(QueueUrl=url, Entries=list(pending.values()))
+        failed = answer.get("Failed", [])
+        if not failed:
+            return
+        logger.warning("entries of a batch failed", action=action, codes=sorted({entry["Code"] for entry in failed}))
+        pending = {entry["Id"]: pending[entry["Id"]] for entry in failed}
+        if all(entry["SenderFault"] for entry in failed):
+            break
+    raise TransientError(f"{action} failed for {len(pending)} of {wanted} messages")

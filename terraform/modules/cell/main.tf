@@ -62,8 +62,10 @@ module "websocket_api" {
   log_retention_days   = var.deployment.log_retention_days
   authorizer           = module.authorizer.alias
   throttle             = local.inbound
-  queue_routes         = module.messaging.routes
-  disconnect_queue     = { queue_name = aws_sqs_queue.disconnect.name, role_arn = aws_iam_role.disconnect_sender.arn }
+
+  queue_routes = merge(module.messaging.routes, {
+    "$disconnect" = { queue_name = aws_sqs_queue.disconnect.name, queue_arns = [aws_sqs_queue.disconnect.arn] }
+  })
 
   routes = {
     "$connect"  = { alias = module.connect.alias }
@@ -93,6 +95,9 @@ locals {
     echo          = 10
   }
   timeouts = merge(local.default_timeouts, var.timeouts)
+
+  # What has a concurrency of its own: the workers of large rooms are another function than those of the shards.
+  function_names = concat(keys(local.default_timeouts), ["post_message-rooms"])
 
   # A sender is busy with signatures and TLS: it gets a whole vCPU.
   memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)

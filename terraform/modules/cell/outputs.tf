@@ -34,6 +34,11 @@ locals {
   )
 }
 
+output "timeouts" {
+  description = "Timeout of every function in seconds, by its name in the code."
+  value       = local.timeouts
+}
+
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
   value       = local.all_queues

@@ -53,12 +53,14 @@ resource "aws_lambda_function_recursion_config" "post_message" {
 module "post_message_rooms" {
   source = "../lambda_function"
 
-  name       = "post_message"
-  suffix     = "rooms"
-  package    = var.package
-  deployment = var.deployment
-  timeout    = local.timeouts.post_message
-  memory     = local.memory.post_message
+  name                    = "post_message"
+  suffix                  = "rooms"
+  package                 = var.package
+  deployment              = var.deployment
+  timeout                 = local.timeouts.post_message
+  memory                  = local.memory.post_message
+  reserved_concurrency    = lookup(var.reserved_concurrency, "post_message-rooms", null)
+  provisioned_concurrency = lookup(var.provisioned_concurrency, "post_message-rooms", null)
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])

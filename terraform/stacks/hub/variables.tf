@@ -221,7 +221,7 @@ variable "memory" {
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrency reserved for a function, by function."
+  description = "Concurrency reserved for a function, by function: post_message for the shards, post_message-rooms for large rooms."
   type        = map(number)
   default     = {}
 }
