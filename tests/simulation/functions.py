@@ -49,6 +49,7 @@ from loudhailer.conversation.exchange import Exchange, Part
 from loudhailer.conversation.model import Wake
 from loudhailer.conversation.once import Once
 from loudhailer.ids import TenantId
+from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.queues.consumer import consume, consume_fifo, consume_together
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
@@ -264,6 +265,7 @@ def _query(parts: Parts) -> Handle:
         parts.broadcasts,
         [parts.queue(shard) for shard in SHARDS[: 2 + parts.release]],
         parts.queue("rooms"),
+        lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
         endpoint=ENDPOINT,
         chunk_size=(2, 3)[parts.release],
         executor=parts.executor,
