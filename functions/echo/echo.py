@@ -10,8 +10,8 @@ tenant. A session that floods is ended, and before that no longer told.
 
 A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
 by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
-puts into its messages, which both kinds of frames carry. It is not counted again: who has said it once within the limit
-must not be refused because somebody else in the session does not read.
+puts into its messages, which both kinds of frames carry. It is not counted again, and its fate is what it was: the
+first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in.
 """
 
 from collections import defaultdict
@@ -23,19 +23,30 @@ from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
+from loudhailer.connections.port import ConnectionStore
 from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
-from loudhailer.errors import PermanentError
+from loudhailer.errors import ErrorCode, PermanentError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.observability import count
 from loudhailer.queues.consumer import Failures, Groups
 from loudhailer.tenancy.attempts import Attempts
-from loudhailer.tenancy.model import Session, messages_of_tenant, minute_of, queued_of_session, share_of
+from loudhailer.tenancy.model import (
+    MinuteCounter,
+    Session,
+    messages_of_tenant,
+    minute_of,
+    queued_of_session,
+    share_of,
+)
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
 _ACTIONS = ("SiloSQS", "PooledSQS")
 
 _ANSWERED = 2
 """So many times the tenant's limit a session is told of what it is refused: each answer is a post."""
+
+
+_REMEMBERED = 1_000
 
 
 class _Ruling(Enum):
@@ -48,12 +59,29 @@ class _Ruling(Enum):
 
 
 class Tenancy:
-    """A tenant's sessions and limits, reached as the tenant."""
+    """A tenant's sessions, limits and connections, reached as the tenant."""
 
-    def __init__(self, sessions: SessionStore, limits: LimitStore) -> None:
+    def __init__(self, sessions: SessionStore, limits: LimitStore, connections: ConnectionStore) -> None:
         self.sessions = sessions
         self.limits = limits
+        self.connections = connections
         self.attempts = Attempts(sessions, limits)
+        self._noted: set[str] = set()
+
+    def note_refusal(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> None:
+        """Notes the first message of a session that is refused in a minute, before anybody is told.
+
+        Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
+        """
+        for message in messages:
+            if ruled[message.record.message_id] is not _Ruling.LET_THROUGH:
+                key = _counter_of(message).key(message.sent_at)
+                if key not in self._noted:
+                    self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
+                    if len(self._noted) >= _REMEMBERED:
+                        self._noted.clear()
+                    self._noted.add(key)
+                return
 
 
 class Echo:
@@ -105,9 +133,13 @@ class Echo:
         for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
             within: list[Message] = []
             for of_session in _by(_session_of, of_minute):
-                for number, message in _numbered(of_session, self._counted(tenancy, of_session)):
+                counted = self._counted(tenancy, of_session)
+                refused_from = _refused_from(tenancy, of_session)
+                for number, message in _numbered(of_session, counted):
                     limit = message.messages_per_minute
-                    if number <= share_of(limit, self._session_share):
+                    if not message.is_new and (refused_from is None or message.record.sequence < refused_from):
+                        ruled[message.record.message_id] = _Ruling.LET_THROUGH
+                    elif message.is_new and number <= share_of(limit, self._session_share):
                         within.append(message)
                     else:
                         ruled[message.record.message_id] = (
@@ -115,10 +147,12 @@ class Echo:
                         )
             if within:
                 of_tenant = messages_of_tenant(within[0].tenant_id)
-                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, _new(within))
+                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
                 for number, message in _numbered(within, counted):
                     fits = number <= message.messages_per_minute
                     ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
+            for of_session in _by(_session_of, of_minute):
+                tenancy.note_refusal([each for each in of_session if each.is_new], ruled)
         return ruled
 
     def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
@@ -127,7 +161,7 @@ class Echo:
         return tenancy.attempts.count(
             one.tenant_id,
             one.session_id,
-            queued_of_session(one.tenant_id, one.session_id),
+            _counter_of(one),
             limit=one.messages_per_minute,
             now=one.sent_at,
             times=_new(messages),
@@ -151,6 +185,17 @@ class Echo:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _counter_of(message: Message) -> MinuteCounter:
+    return queued_of_session(message.tenant_id, message.session_id)
+
+
+def _refused_from(tenancy: Tenancy, messages: Sequence[Message]) -> str | None:
+    """The first message of the session that was refused in the minute; None if that does not matter, or none was."""
+    if all(message.is_new for message in messages):
+        return None
+    return tenancy.limits.refused_from(_counter_of(messages[0]), messages[0].sent_at)
 
 
 def _session_of(message: Message) -> SessionId:
@@ -184,7 +229,7 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
         frame = throttle_frame(message.connection_id, message.request_id)
         yield Letter(message.connection_id, frame.encode(), message.record)
     elif session is None:
-        yield _refusal(message, SESSION_OVER, "the session is over")
+        yield _refusal(message, *SESSION_OVER)
     elif not session.has(message.connection_id):
         yield _refusal(message, *CONNECTION_OVER)
     else:
@@ -199,12 +244,15 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         yield _refusal(message, error.code, f"the frame {error}")
         return
     if field := looks_like_ours(frame, _ACTIONS):
-        yield _refusal(message, "RESERVED_FIELD", f"{field} would make others take the frame for one of the service's")
+        yield _refusal(
+            message, ErrorCode.RESERVED_FIELD, f"{field} would make others take the frame for one of the service's"
+        )
         return
     source: dict[str, str] = {"srcConnectionId": message.connection_id}
     if session.player_id is not None:
         source["srcPlayerId"] = session.player_id
-    recipients = sorted(key.connection_id for key in session.connections)
+    keys = {key.connection_id: key for key in session.connections}
+    recipients = sorted(keys)
     envelopes = {
         recipient: codec.encode(
             {
@@ -219,15 +267,15 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         for recipient in recipients
     }
     if any(len(envelope) > MAX_FRAME_BYTES for envelope in envelopes.values()):
-        yield _refusal(message, "TOO_LONG", f"the reply would have more than {MAX_FRAME_BYTES} bytes")
+        yield _refusal(message, ErrorCode.TOO_LONG, f"the reply would have more than {MAX_FRAME_BYTES} bytes")
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
-    yield from (Letter(one, raw, message.record) for one in recipients if one != message.connection_id)
-    yield from (Letter(one, envelope, message.record) for one, envelope in envelopes.items())
+    yield from (Letter(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
-def _refusal(message: Message, code: str, text: str) -> Letter:
+def _refusal(message: Message, code: ErrorCode, text: str) -> Letter:
     count("MessageRefused")
     frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
     return Letter(message.connection_id, frame.encode(), message.record)

@@ -1,14 +1,15 @@
 """What has expired is deleted, and what crashes and lost records left wrong is repaired, a little every minute.
 
-Each step stands alone: one that fails is logged and counted, the others go on, and the run fails at its end. All writes
-are conditional on what was read, so that two runs at once, or one that is cut short, do no harm. Each step has its time
-and begins at another place each minute, so that what one run leaves over comes first in another.
+Each step stands alone, and each tenant, partition and session within it: one that fails is logged and counted, the
+others go on, and the run fails at its end. All writes are conditional on what was read, so that two runs at once, or
+one that is cut short, do no harm. Each step has its time and begins at another place each minute, so that what one run
+leaves over comes first in another.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from zlib import crc32
 
@@ -18,7 +19,7 @@ from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import Partition, TenantId, number_of, tenant_of
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.model import TenantTotal, TotalSample
+from loudhailer.tenancy.model import Tenant, TenantTotal, TotalSample
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 SETTLED_SECONDS = 3_900
@@ -40,6 +41,9 @@ _RETIRED_SECONDS = 300
 
 _SAMPLES = 4
 """Samples of a tenant's total: the excess must be certain in the three minutes between them."""
+
+_SAMPLES_BELOW = 2
+"""Samples of a total that is lower than the counts, before its rows are read."""
 
 _SHARE = 0.1
 """Of a run's time, what is kept for each of the steps that follow."""
@@ -169,11 +173,12 @@ class Reconcile:
 
     def delete_expired_sessions(self, run: _Run) -> None:
         """Deletes the sessions whose time is over; TTL would, but hours later."""
-        deleted = 0
-        for page in run.while_time(self._sessions.expired(run.now)):
-            for tenant, session in run.while_time(page):
-                deleted += self._sessions.delete_if_expired(tenant, session, run.now)
-        count("ExpiredSessionDeleted", deleted)
+        pages = run.while_time(self._sessions.expired(run.now))
+        _each(
+            (expired for page in pages for expired in run.while_time(page)),
+            lambda expired: self._sessions.delete_if_expired(*expired, run.now),
+            tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
+        )
 
     def sweep_partitions(self, run: _Run) -> None:
         """Deletes the connections whose `$disconnect` was lost, and compares the counts with the rows.
@@ -186,14 +191,17 @@ class Reconcile:
             for row in run.partitions.values()
             if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
         ]
-        deleted = 0
-        for row in run.in_turn(due):
-            size, expired = self._connections.size_and_expired(row.partition, run.now)
-            if not row.recount:
-                self._compare(run, row, size)
-            for key in run.while_time(expired):
-                deleted += self._connections.delete_if_expired(key, run.now)
-        count("ExpiredConnectionDeleted", deleted)
+        _each(
+            run.in_turn(due),
+            partial(self._sweep, run),
+            tell=lambda deleted: count("ExpiredConnectionDeleted", deleted),
+        )
+
+    def _sweep(self, run: _Run, row: PartitionCount) -> int:
+        size, expired = self._connections.size_and_expired(row.partition, run.now)
+        if not row.recount:
+            self._compare(run, row, size)
+        return sum(self._connections.delete_if_expired(key, run.now) for key in run.while_time(expired))
 
     def _compare(self, run: _Run, row: PartitionCount, size: int) -> None:
         """Notes that a count and its rows differ, and corrects it if its checkpoint has stood still since."""
@@ -210,20 +218,23 @@ class Reconcile:
         The messages go when all are marked. If the time is over before, they come again, and what was marked since they
         were sent is not marked once more: that would have its recount begin anew.
         """
-        marked = 0
+        marked: list[Partition] = []
+
+        def mark(row: PartitionCount) -> None:
+            self._partitions.mark_for_recount(row.partition)
+            run.partitions[row.partition] = replace(row, recount=True, sample=None)
+            marked.append(row.partition)
+
         while not run.is_over() and (failures := self._failures.receive()):
             last = max(failure.sent_at for failure in failures)
             old = [row for row in run.partitions.values() if not row.recount or (row.sample and row.sample.at <= last)]
-            for row in run.while_time(old):
-                self._partitions.mark_for_recount(row.partition)
-                run.partitions[row.partition] = replace(row, recount=True, sample=None)
-                marked += 1
+            _each(run.while_time(old), mark)
             if run.is_over():
                 break
             self._failures.delete(failures)
         if marked:
             count("AccountingGaveUp")
-            logger.error("changes were given up; every partition is counted again", partitions=marked)
+            logger.error("changes were given up; every partition is counted again", partitions=len(marked))
 
     def recount(self, run: _Run) -> None:
         """Repairs the counts that are marked, and marks those that cannot be right.
@@ -231,13 +242,15 @@ class Reconcile:
         Rows may be counted whose records are still to come, or no longer be there: the number of rows is the count only
         when whatever was on its way at that time is counted or given up.
         """
-        for row in run.in_turn(run.partitions.values()):
-            if row.count < 0 and not row.recount:
-                self._partitions.mark_for_recount(row.partition)
-            elif row.recount and (row.sample is None or row.sample.checkpoint != row.checkpoint):
-                self._keep_sample(run, row, self._connections.size(row.partition))
-            elif row.recount:
-                self._correct_if_settled(run, row)
+        _each(run.in_turn(run.partitions.values()), partial(self._recount, run))
+
+    def _recount(self, run: _Run, row: PartitionCount) -> None:
+        if row.count < 0 and not row.recount:
+            self._partitions.mark_for_recount(row.partition)
+        elif row.recount and (row.sample is None or row.sample.checkpoint != row.checkpoint):
+            self._keep_sample(run, row, self._connections.size(row.partition))
+        elif row.recount:
+            self._correct_if_settled(run, row)
 
     def _keep_sample(self, run: _Run, row: PartitionCount, size: int) -> None:
         sample = Sample(size, row.checkpoint, run.now)
@@ -254,48 +267,78 @@ class Reconcile:
     def repair_totals(self, run: _Run) -> None:
         """Takes off the tenants' totals what was certainly too much in three minutes running, and has no row.
 
-        The rows of a tenant are read only if there seems to be an excess: that is a query for each of its partitions. A
-        tenant with a count in doubt waits for its recount.
+        A total that is lower than its tenant's rows is raised. The rows of a tenant are read only if its total seems to
+        be wrong: that is a query for each of its partitions. A tenant with a count in doubt waits for its recount.
         """
         of_tenants = _by_tenant(run.partitions.values())
         suspects: list[_Suspect] = []
-        for tenant in run.in_turn(self._tenants.everyone()):
+
+        def look_at(tenant: Tenant) -> None:
             key, counts = tenant.tenant_id, of_tenants[tenant.tenant_id]
             total = self._limits.total(key)
             if total.samples and run.now - total.samples[-1].at < _APART_SECONDS:
-                continue
+                return
             samples = _with_another(total, counts, run.now)
             if _certain_excess(samples) > 0:
                 sizes = {row.partition: self._connections.size(row.partition) for row in run.while_time(counts)}
                 suspects.append(_Suspect(key, counts, total, samples, sizes))
+            elif _seems_too_low(samples):
+                self._raise(key, counts, total.samples, samples)
             elif samples != total.samples:
                 self._limits.keep_samples(key, samples)
-        if suspects:
-            self._pause(_COUNTED_SECONDS)
-            self._take_off(suspects)
 
-    def _take_off(self, suspects: Sequence[_Suspect]) -> None:
-        of_tenants = _by_tenant(self._partitions.everywhere())
-        for suspect in suspects:
-            key, total = suspect.tenant_id, suspect.total
-            excess = suspect.excess({row.partition: row for row in of_tenants[key]})
-            if excess <= 0:
-                self._limits.keep_samples(key, suspect.samples)
-            elif self._limits.take_off(key, excess, seen=total.samples):
-                count("TotalRepaired", excess)
-                logger.warning("total was too high", tenant_id=key, total=total.count, excess=excess)
+        try:
+            _each(run.in_turn(self._tenants.everyone()), look_at)
+        finally:
+            if suspects:
+                self._pause(_COUNTED_SECONDS)
+                later = _by_tenant(self._partitions.everywhere())
+                _each(suspects, lambda suspect: self._lower(suspect, later[suspect.tenant_id]))
+
+    def _lower(self, suspect: _Suspect, counts: Sequence[PartitionCount]) -> None:
+        key, total = suspect.tenant_id, suspect.total
+        excess = suspect.excess({row.partition: row for row in counts})
+        if excess <= 0:
+            self._limits.keep_samples(key, suspect.samples)
+        elif self._limits.repair(key, -excess, seen=total.samples):
+            count("TotalRepaired", excess)
+            logger.warning("total was too high", tenant_id=key, total=total.count, excess=excess)
+
+    def _raise(
+        self,
+        key: TenantId,
+        counts: Sequence[PartitionCount],
+        seen: Sequence[TotalSample],
+        samples: Sequence[TotalSample],
+    ) -> None:
+        """Adds what is missing in a total to it, if anything is.
+
+        A row is reserved before it is put, and released after it is gone: each row that is found was reserved when the
+        total was first read, or has been since. Whatever comes and goes meanwhile, more rows than that are missing.
+        """
+        before = self._limits.total(key)
+        rows = sum(self._connections.size(row.partition) for row in counts)
+        missing = rows - before.count - (self._limits.total(key).reserved - before.reserved)
+        if missing <= 0:
+            self._limits.keep_samples(key, samples)
+        elif self._limits.repair(key, missing, seen=seen):
+            count("TotalRaised", missing)
+            logger.warning("total was too low", tenant_id=key, total=before.count, missing=missing)
 
     def retire_partitions(self, run: _Run) -> None:
         """Deletes partitions that stay empty, a tenant's first excepted.
 
-        First it is marked, so that authorizers assign nothing to it any more; it goes when they all must know that, and
-        those that were assigned before are seen.
+        First it is marked, so that authorizers assign nothing to it any more. It goes when they all must know that,
+        when those that were assigned before are seen, and when no change of it can come again: its checkpoint goes with
+        it, and the same partition, opened anew, would count its past.
         """
-        for row in run.in_turn(run.partitions.values()):
-            if row.retired_at is not None:
-                self._part_with(row, run.now)
-            elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
-                self._watch(run, row)
+        _each(run.in_turn(run.partitions.values()), partial(self._retire, run))
+
+    def _retire(self, run: _Run, row: PartitionCount) -> None:
+        if row.retired_at is not None:
+            self._part_with(run, row, row.retired_at)
+        elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
+            self._watch(run, row)
 
     def _watch(self, run: _Run, row: PartitionCount) -> None:
         sample = row.sample
@@ -308,14 +351,19 @@ class Reconcile:
         ):
             count("PartitionRetired")
 
-    def _part_with(self, row: PartitionCount, now: int) -> None:
+    def _part_with(self, run: _Run, row: PartitionCount, retired_at: int) -> None:
+        sample = row.sample
         if row.count != 0:
             self._partitions.reinstate(row.partition)
         elif self._connections.size(row.partition) > 0:
             self._partitions.reinstate(row.partition)
             self._partitions.mark_for_recount(row.partition)
-        elif now - (row.retired_at or now) >= _RETIRED_SECONDS and self._partitions.remove(
-            row.partition, checkpoint=row.checkpoint
+        elif sample is None or sample.checkpoint != row.checkpoint:
+            self._keep_sample(run, row, 0)
+        elif (
+            run.now - retired_at >= _RETIRED_SECONDS
+            and run.now - sample.at >= SETTLED_SECONDS
+            and self._partitions.remove(row.partition, checkpoint=row.checkpoint)
         ):
             count("PartitionRemoved")
 
@@ -327,6 +375,33 @@ class Reconcile:
         count("PartitionsInDoubt", sum(row.recount for row in rows))
 
 
+def _each[T](
+    items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
+) -> None:
+    """Does the work for each of the items; one that fails does not stop the others.
+
+    Args:
+        items: what there is to do.
+        work: does one of them, and returns how many things it has changed.
+        tell: is told how many things were changed in all.
+
+    Raises:
+        TransientError: some failed; the log has the first one's error.
+    """
+    failed = changed = 0
+    for item in items:
+        try:
+            changed += work(item) or 0
+        except Exception:  # noqa: BLE001  # whatever it is, the other items go on
+            count("ReconcileItemFailed")
+            if not failed:
+                logger.exception("item failed, and perhaps others after it", item=str(item))
+            failed += 1
+    tell(changed)
+    if failed:
+        raise TransientError(f"{failed} failed")
+
+
 def _by_tenant(rows: Iterable[PartitionCount]) -> defaultdict[TenantId, list[PartitionCount]]:
     found: defaultdict[TenantId, list[PartitionCount]] = defaultdict(list)
     for row in rows:
@@ -335,27 +410,33 @@ def _by_tenant(rows: Iterable[PartitionCount]) -> defaultdict[TenantId, list[Par
 
 
 def _with_another(total: TenantTotal, counts: Sequence[PartitionCount], now: int) -> tuple[TotalSample, ...]:
-    """The total's samples with one of now; none if there is no excess, or a count that may be wrong."""
+    """The total's samples with one of now; none if it agrees with the counts, or one of these may be wrong."""
     excess = total.count - sum(row.count for row in counts)
-    if excess <= 0 or any(row.recount or row.count < 0 for row in counts):
+    if excess == 0 or any(row.recount or row.count < 0 for row in counts):
         return ()
-    seen = TotalSample(excess, len(counts), sum(row.changes for row in counts), now)
-    return (*total.samples, seen)[-_SAMPLES:]
+    seen = TotalSample(excess, len(counts), sum(row.changes for row in counts), total.reserved, now)
+    alike = [sample for sample in total.samples if (sample.excess > 0) == (excess > 0)]
+    return (*alike, seen)[-_SAMPLES:]
+
+
+def _seems_too_low(samples: tuple[TotalSample, ...]) -> bool:
+    """Whether the total was lower than the counts at each of the samples, and there are enough of them."""
+    return len(samples) >= _SAMPLES_BELOW and samples[-1].excess < 0
 
 
 def _certain_excess(samples: tuple[TotalSample, ...]) -> int:
     """By how much a total was too high all the time that the samples cover; 0 if they say nothing yet.
 
     A connection is reserved before it is counted, so a total is rightly ahead of the counts by those on their way. If
-    `accounting` keeps up they are counted before the next sample: no more were on their way than changes were counted
-    in between. A minute in which some were reserved and nothing was counted says nothing.
+    `accounting` keeps up, those of one sample are counted or given up before the next: no more are on their way than
+    were reserved in between, or counted. A minute in which some were reserved and nothing was counted says nothing.
     """
     if len(samples) < _SAMPLES:
         return 0
     certain = []
     for earlier, later in pairwise(samples):
-        counted = later.changes - earlier.changes
-        if earlier.partitions != later.partitions or (counted == 0 and earlier.excess != later.excess):
+        counted, reserved = later.changes - earlier.changes, later.reserved - earlier.reserved
+        if earlier.partitions != later.partitions or (counted == 0 and (reserved or earlier.excess != later.excess)):
             return 0
-        certain.append(earlier.excess - counted)
+        certain.append(min(earlier.excess - counted, later.excess - reserved))
     return min(certain)

@@ -99,7 +99,7 @@ class SessionApi:
             return named
         if len(named.secret) < self._shortest_session_id:
             return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         return self._open(named, tenant)
@@ -127,7 +127,7 @@ class SessionApi:
             self._places,
             sessions_of(key),
             tenant.tenant_sessions,
-            count=lambda: self._sessions.count(key, now),
+            rows=lambda: self._sessions.count(key, now),
             now=now,
             expires_at=now + _PLACES_KEPT_SECONDS,
         )
@@ -136,14 +136,16 @@ class SessionApi:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         key = (named.tenant, tenant.session_id_of(named.secret))
-        if not self._sessions.delete(*key, named.player):
-            standing = self._sessions.get(*key)
-            is_live = standing is not None and standing.is_live(self._clock())
-            return _BOUND_TO_ANOTHER if is_live else _reply(400, _INVALID)
+        standing = self._sessions.get(*key)
+        if standing is None:
+            return _reply(400, _INVALID)
+        if not self._sessions.delete(*key, named.player) and (left := self._sessions.get(*key)) is not None:
+            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else _reply(400, _INVALID)
+        # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
         count("SessionDeleted")
         return _reply(200, {})
 

@@ -24,6 +24,9 @@ from loudhailer.queues.port import Queue
 
 _CONFLICTS = 5
 
+_OTHER_SIZE = "the chunk is of another size"
+_OTHER_CHUNK = "the chunk is not one of its broadcast's"
+
 
 class Settle:
     """Settles a batch of outcomes; `queue` is the one that they come from."""
@@ -61,10 +64,15 @@ class Settle:
             if place and self._clock() >= ends:
                 left += of_chunk
                 continue
+            fitting = of_chunk
             try:
-                self._settle(key, list(of_chunk.values()), standing.get(key))
+                size = self._size(key, of_chunk.values(), standing.get(key))
+                fitting = {message_id: outcome for message_id, outcome in of_chunk.items() if outcome.size == size}
+                failures |= dict.fromkeys(of_chunk.keys() - fitting.keys(), PermanentError(_OTHER_SIZE))
+                if fitting:
+                    self._settle(key, list(fitting.values()), standing.get(key))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other chunks are settled
-                failures |= dict.fromkeys(of_chunk, error)
+                failures |= dict.fromkeys(fitting, error)
         return failures | self._hand_back(bodies, left)
 
     def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
@@ -85,6 +93,18 @@ class Settle:
         for key, outcome in by_key.items():
             self._settle(key, [outcome], standing.get(key))
 
+    def _size(self, key: TallyKey, outcomes: Collection[OutcomeMessage], standing: Tally | None) -> int:
+        """The chunk's size; its row is read only if nothing is settled yet and the outcomes do not agree."""
+        if standing is not None:
+            return standing.size
+        sizes = {outcome.size for outcome in outcomes}
+        if len(sizes) == 1:
+            return sizes.pop()
+        chunk = self._broadcasts.chunk(key.broadcast_id, key.chunk_id)
+        if chunk is None:
+            raise PermanentError(_OTHER_CHUNK)
+        return chunk.size
+
     def _settle(self, key: TallyKey, outcomes: Sequence[OutcomeMessage], old: Tally | None) -> None:
         gone = 0
         for outcome in outcomes:
@@ -95,18 +115,21 @@ class Settle:
         for _ in range(_CONFLICTS):
             new = old or Tally(size=outcomes[0].size)
             if any(outcome.size != new.size for outcome in outcomes):
-                raise PermanentError("the chunk is of another size")
+                raise PermanentError(_OTHER_SIZE)
             for outcome in outcomes:
                 new = new.after(outcome, int(self._clock() * 1000))
             if new == old or self._broadcasts.replace_tally(key, old, new):
-                return
+                break
             old = self._broadcasts.tallies_of([key]).get(key)
-        raise TransientError("the tally was changed by others again and again")
+        else:
+            raise TransientError("the tally was changed by others again and again")
+        if any(outcome.expired for outcome in outcomes):
+            self._broadcasts.mark_expired(key.broadcast_id)
 
     def _delete(self, key: TallyKey, gone: Bitmap) -> None:
         chunk = self._broadcasts.chunk(key.broadcast_id, key.chunk_id)
         if chunk is None or gone.bit_length() > chunk.size:
-            raise PermanentError("the chunk is not one of its broadcast's")
+            raise PermanentError(_OTHER_CHUNK)
         connections = [
             ConnectionKey(partition, connection)
             for partition, found in chunk.recipients.items()

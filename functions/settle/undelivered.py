@@ -65,9 +65,10 @@ class GiveUp:
             logger.error("message given up", kind=type(message).__name__)
 
     def _end_broadcast(self, broadcast_id: BroadcastId) -> None:
-        for source in self._broadcasts.sources(broadcast_id):
-            self._end_source(broadcast_id, source.number)
+        # Those read here are all there are: what `swarm` fixes meanwhile is no part of the broadcast any more.
         sources = self._broadcasts.sources(broadcast_id)
+        for source in sources:
+            self._end_source(broadcast_id, source.number)
         self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now())
 
     def _end_source(self, broadcast_id: BroadcastId, number: int) -> None:

@@ -48,20 +48,35 @@ class Swarm:
     def _fixed_sources(self, announcement: Announcement) -> list[Source]:
         broadcast_id = announcement.broadcast_id
         summary = self._broadcasts.summary(broadcast_id)
-        if announcement.expires_at <= self._clock() or (summary is not None and summary.cancelled):
-            count("BroadcastExpired")
-            logger.warning("the broadcast was over before it was planned to the end")
-            return self._complete(broadcast_id)
         if summary is not None and summary.sources is not None:
             return self._broadcasts.sources(broadcast_id)[: summary.sources]
+        is_cancelled = summary is not None and summary.cancelled
+        if is_cancelled or announcement.expires_at <= self._clock():
+            return self._cut_short(announcement, is_cancelled=is_cancelled)
         match announcement.audience:
-            case Everyone():
-                self._fix_partitions(broadcast_id, self._partitions.everywhere())
-            case OfTenant(tenant):
-                self._fix_partitions(broadcast_id, self._partitions.of_tenant(tenant))
             case InRoom() | OfPlayer() | OfSession() as scope:
                 self._broadcasts.fix_sources(broadcast_id, [Source(number=0, scope=scope, expected=None)])
-        return self._complete(broadcast_id)
+            case Everyone() | OfTenant() as audience:
+                self._fix_partitions(broadcast_id, self._counts(audience))
+        sources = self._broadcasts.sources(broadcast_id)
+        counted = [source.expected for source in sources if source.expected is not None]
+        return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
+
+    def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
+        """Takes the sources that stand for all of them; the counts say how many recipients there would have been."""
+        logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
+        if not is_cancelled:
+            count("BroadcastExpired")
+            self._broadcasts.mark_expired(announcement.broadcast_id)
+        expected = None
+        if isinstance(announcement.audience, Everyone | OfTenant):
+            expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
+        return self._complete(announcement.broadcast_id, self._broadcasts.sources(announcement.broadcast_id), expected)
+
+    def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
+        if isinstance(audience, OfTenant):
+            return self._partitions.of_tenant(audience.tenant)
+        return self._partitions.everywhere()
 
     def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
         expected = {known.partition: known.count for known in counts}
@@ -75,10 +90,7 @@ class Swarm:
                 if not self._broadcasts.fix_sources(broadcast_id, group):
                     break
 
-    def _complete(self, broadcast_id: BroadcastId) -> list[Source]:
-        sources = self._broadcasts.sources(broadcast_id)
-        counted = [source.expected for source in sources if source.expected is not None]
-        expected = sum(counted) if len(counted) == len(sources) else None
+    def _complete(self, broadcast_id: BroadcastId, sources: list[Source], expected: int | None) -> list[Source]:
         self._broadcasts.complete_sources(broadcast_id, len(sources), expected, int(self._clock() * 1000))
         # Another swarm that knew other partitions may have completed them first: its sources are all there are.
         summary = self._broadcasts.summary(broadcast_id)

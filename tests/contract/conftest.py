@@ -1,6 +1,7 @@
 """A local AWS for the contract tests: the same suite runs on the in-memory twin and on the real adapter.
 
-`aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table.
+`aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table. `dynamodb_of(request)` is a
+client for a parameter of a fixture, one of `ADAPTERS`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,10 +10,24 @@ from typing import Any
 import pytest
 
 from loudhailer import aws as clients
-from tests.support.aws import aws, aws_endpoint
+from tests.support.aws import RepeatedWrites, aws, aws_endpoint
 from tests.support.tables import TableKind, create_table
 
 __all__ = ["aws", "aws_endpoint"]
+
+REPEATED = "dynamodb, each write repeated"
+"""The adapter on a client that carries each write out twice: an answer was lost, and the SDK tried again."""
+
+ADAPTERS = ["dynamodb", REPEATED]
+
+NOT_REPEATED = ["memory", "dynamodb"]
+"""For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it."""
+
+
+def dynamodb_of(request: pytest.FixtureRequest) -> Any:
+    """The client for the fixture's parameter."""
+    client = request.getfixturevalue("aws")("dynamodb")
+    return RepeatedWrites(client) if request.param == REPEATED else client
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -35,14 +36,13 @@ UNKNOWN = BroadcastId("broadcast-3")
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> BroadcastStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryBroadcastStore()
-    aws: Callable[[str], Any] = request.getfixturevalue("aws")
     table: Callable[[TableKind], str] = request.getfixturevalue("table")
-    return DynamoBroadcastStore(aws("dynamodb"), table("broadcasts"), clock=lambda: NOW)
+    return DynamoBroadcastStore(dynamodb_of(request), table("broadcasts"), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +319,20 @@ def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
     assert report.cancelled
 
 
+def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore) -> None:
+    """And nothing else changes; its report says so; one that does not exist is not made."""
+    store.record(summary())
+    store.mark_expired(BROADCAST)
+    assert store.summary(BROADCAST) == replace(summary(), expired=True)
+    assert (report := store.report(BROADCAST)) is not None
+    assert report.expired
+    store.live_again(BROADCAST)
+    assert store.summary(BROADCAST) == summary()
+    store.mark_expired(UNKNOWN)
+    store.live_again(UNKNOWN)
+    assert store.summary(UNKNOWN) is None
+
+
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
     """From accepted to finished, and beyond: what is delivered later counts as well."""
     store.record(summary())
@@ -371,16 +385,24 @@ def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
     assert store.chunk_sizes(BROADCAST, 0) == [3, 2]
 
 
-def test_every_row_expires_a_week_after_it_was_written(
+def test_the_summary_outlives_the_rows_that_are_written_after_it(
     aws: Callable[[str], Any], table: Callable[[TableKind], str]
 ) -> None:
-    """In epoch seconds, as DynamoDB's TTL wants it."""
+    """In epoch seconds, as DynamoDB's TTL wants it; what is sent again begins anew."""
     name = table("broadcasts")
-    store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: NOW)
+    now = NOW
+    store = DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: now)
     store.record(summary())
     store.fix_sources(BROADCAST, [Source(number=0, scope=(partition(0),), expected=1)])
     store.fix_chunk(BROADCAST, chunk())
     store.replace_tally(KEY, None, Tally(size=3))
     rows = aws("dynamodb").scan(TableName=name)["Items"]
     assert sorted(row["part"]["S"] for row in rows) == ["chunk#0.0", "source#0", "summary", "tally#0.0"]
-    assert {row["expiresAt"]["N"] for row in rows} == {str(NOW + KEPT_SECONDS)}
+    expiries = {row["part"]["S"]: int(row["expiresAt"]["N"]) - NOW for row in rows}
+    assert expiries == {"summary": 2 * KEPT_SECONDS} | dict.fromkeys(
+        ("chunk#0.0", "source#0", "tally#0.0"), KEPT_SECONDS
+    )
+    now += 1_000
+    store.live_again(BROADCAST)
+    (standing,) = [row for row in aws("dynamodb").scan(TableName=name)["Items"] if row["part"]["S"] == "summary"]
+    assert int(standing["expiresAt"]["N"]) == now + 2 * KEPT_SECONDS

@@ -13,6 +13,7 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
 from tests.support.aws import aws_client
 
 ACME = TenantId("acme")
@@ -75,13 +76,13 @@ def _dynamodb(client: Any, table: str, reader: Any = None) -> Case:
     return Case(DynamoConnectionStore(reader or client, table), add, join)
 
 
-@pytest.fixture(params=["memory", "dynamodb", "dynamodb, parsed fast"])
+@pytest.fixture(params=["memory", *ADAPTERS, "dynamodb, parsed fast"])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter, then the adapter as `query` has it."""
     if request.param == "memory":
         return _memory()
-    client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("connections")
-    if request.param == "dynamodb":
+    client, table = dynamodb_of(request), request.getfixturevalue("table")("connections")
+    if request.param in ADAPTERS:
         return _dynamodb(client, table)
     return _dynamodb(client, table, parse_pages_fast(aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))))
 
@@ -179,6 +180,7 @@ def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
     assert case.store.get(key("b")) is not None
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_only_older_connections_are_deleted(case: Case) -> None:
     """Those that connected at that time or later are too young, the others go, however many; absent ones are none."""
     names = [f"a{number:02}" for number in range(60)]
@@ -206,6 +208,17 @@ def test_stale_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[
     assert calls == {"BatchExecuteStatement": 9}
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
+def test_a_single_connection_is_deleted_if_it_is_older(case: Case) -> None:
+    """It connected before the time; a younger one stays, and one that is absent is none."""
+    case.add(connection("a", connected_at=100))
+    assert not case.store.delete_if_older(key("a"), 100)
+    assert case.store.delete_if_older(key("a"), 101)
+    assert not case.store.delete_if_older(key("a"), 101)
+    assert case.store.get(key("a")) is None
+
+
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_only_an_expired_connection_is_swept(case: Case) -> None:
     """What is listed as expired is deleted on condition that it still is."""
     case.add(connection("over", expires_at=500))

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.conversation.dynamodb import DynamoSentStore
+from loudhailer.conversation.model import Attempt, Progress
+from loudhailer.ids import ClientMessageId, PlayerId, SessionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from loudhailer.tenancy.memory import MemoryLimitStore
 from loudhailer.tenancy.model import (
@@ -23,7 +25,7 @@ from loudhailer.tenancy.model import (
 )
 from loudhailer.tenancy.port import LimitStore
 
-ACME = TenantId("acme")
+ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 
 
 def never(_: float) -> None:
@@ -45,7 +47,7 @@ def test_a_total_is_reserved_up_to_its_maximum(store: LimitStore) -> None:
     """Then it is refused, until one is given back."""
     assert [store.reserve(ACME, 2) for _ in range(3)] == [True, True, False]
     store.release(ACME, 1)
-    assert store.total(ACME) == TenantTotal(1)
+    assert store.total(ACME).count == 1
     assert store.reserve(ACME, 2)
 
 
@@ -59,12 +61,12 @@ def test_a_total_does_not_go_below_zero(store: LimitStore) -> None:
     """More released than reserved leaves nothing reserved; a tenant without a total stays without."""
     store.reserve(ACME, 5)
     store.release(ACME, 3)
-    assert store.total(ACME) == TenantTotal(0)
+    assert store.total(ACME).count == 0
     store.release(TenantId("nobody"), 1)
     assert store.total(TenantId("nobody")) == TenantTotal()
     store.reserve(ACME, 5)
     store.release(ACME, 1)
-    assert store.total(ACME) == TenantTotal(0)
+    assert store.total(ACME).count == 0
 
 
 @pytest.mark.parametrize("meanwhile", [2, 3])
@@ -89,7 +91,7 @@ def test_a_total_that_rises_while_it_is_released_is_not_lost(aws: Any, table: An
 
     slow: Any = Slow()
     DynamoLimitStore(slow, name, pause=never).release(ACME, 2)
-    assert rival.total(ACME) == TenantTotal(meanwhile)
+    assert rival.total(ACME).count == meanwhile
 
 
 def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) -> None:
@@ -97,31 +99,71 @@ def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) ->
     with ThreadPoolExecutor(32) as pool:
         reserved = sum(pool.map(lambda _: store.reserve(ACME, 50), range(200)))
     assert reserved == 50
-    assert store.total(ACME) == TenantTotal(50)
+    assert store.total(ACME).count == 50
 
 
-def test_an_excess_is_taken_off_with_its_samples(store: LimitStore) -> None:
-    """A total that is lower by now is left alone, and one of which another run has noted something else."""
+def test_every_reservation_is_counted(store: LimitStore) -> None:
+    """Those that are given back, too; one that is refused is none."""
+    for _ in range(3):
+        store.reserve(ACME, 2)
+    store.release(ACME, 2)
+    store.reserve(ACME, 2)
+    assert store.total(ACME) == TenantTotal(1, reserved=3)
+
+
+SAMPLES = (TotalSample(3, 1, 10, 5, 60), TotalSample(-2, 2, 12, 7, 120))
+
+
+def test_a_total_is_repaired_and_its_samples_are_forgotten(store: LimitStore) -> None:
+    """One that would fall below zero is left alone, and one of which another run has noted something else."""
     for _ in range(5):
         store.reserve(ACME, 10)
-    samples = (TotalSample(3, 1, 10, 60), TotalSample(-2, 2, 12, 120))
-    store.keep_samples(ACME, samples)
-    assert store.total(ACME) == TenantTotal(5, samples)
-    assert not store.take_off(ACME, 6, seen=samples)
-    assert not store.take_off(ACME, 3, seen=samples[:1])
-    assert store.total(ACME) == TenantTotal(5, samples)
-    assert store.take_off(ACME, 3, seen=samples)
-    assert not store.take_off(ACME, 1, seen=samples)
-    assert store.total(ACME) == TenantTotal(2)
-    store.keep_samples(ACME, samples)
-    assert store.take_off(ACME, 2, seen=samples)
-    assert store.total(ACME) == TenantTotal(0)
+    store.keep_samples(ACME, SAMPLES)
+    assert store.total(ACME) == TenantTotal(5, 5, SAMPLES)
+    assert not store.repair(ACME, -6, seen=SAMPLES)
+    assert not store.repair(ACME, -3, seen=SAMPLES[:1])
+    assert store.total(ACME) == TenantTotal(5, 5, SAMPLES)
+    assert store.repair(ACME, -3, seen=SAMPLES)
+    assert not store.repair(ACME, -1, seen=SAMPLES)
+    assert store.total(ACME) == TenantTotal(2, 5)
+    store.keep_samples(ACME, SAMPLES)
+    assert store.repair(ACME, -2, seen=SAMPLES)
+    assert store.total(ACME) == TenantTotal(0, 5)
+    store.keep_samples(ACME, SAMPLES)
+    assert store.repair(ACME, 4, seen=SAMPLES)
+    assert not store.repair(ACME, 4, seen=SAMPLES)
+    assert store.total(ACME) == TenantTotal(4, 5)
 
 
 def test_samples_do_not_make_a_total(store: LimitStore) -> None:
     """A tenant that never had a connection has no row."""
-    store.keep_samples(ACME, (TotalSample(1, 1, 1, 60),))
+    store.keep_samples(ACME, SAMPLES)
     assert store.total(ACME) == TenantTotal()
+    assert not store.repair(ACME, 1, seen=SAMPLES)
+    assert store.total(ACME) == TenantTotal()
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        {"L": [{"L": [{"N": "3"}, {"N": "1"}, {"N": "10"}, {"N": "60"}]}]},
+        {"L": [{"M": {"excess": {"N": "3"}, "at": {"N": "60"}}}]},
+        {"L": [{"M": {"weight": {"N": "3"}}}]},
+    ],
+    ids=["a list of numbers", "fewer fields", "other fields"],
+)
+def test_samples_of_another_release_are_begun_anew(aws: Any, table: Any, samples: dict[str, Any]) -> None:
+    """The total is read all the same, and repaired once there are samples that this release understands."""
+    client, name = aws("dynamodb"), table("limits")
+    client.put_item(
+        TableName=name, Item={"key": {"S": ACME}, "itemCount": {"N": "5"}, "samples": samples, "reserved": {"N": "9"}}
+    )
+    store = DynamoLimitStore(client, name, pause=never)
+    assert store.total(ACME) == TenantTotal(5, 9)
+    assert not store.repair(ACME, -1, seen=())
+    store.keep_samples(ACME, SAMPLES)
+    assert store.repair(ACME, -1, seen=SAMPLES)
+    assert store.total(ACME) == TenantTotal(4, 9)
 
 
 def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:
@@ -209,6 +251,46 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
         store.count_in_minute(counter, 179)
     rows = {row.pop("key")["S"]: row for row in client.scan(TableName=name)["Items"]}
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
+
+
+def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
+    """An id that is used again starts empty: a message under an id of the former tenant's client is a new one."""
+    client, name = aws("dynamodb"), table("limits")
+    store, sent = DynamoLimitStore(client, name, pause=never), DynamoSentStore(client, name)
+    for tenant in (ACME, OTHER):
+        store.reserve(tenant, 5)
+        for number in range(30):
+            store.count_in_minute(connects_of_session(tenant, SessionId(f"s{number}")), 179)
+        attempt = Attempt(tenant, "player 1", ClientMessageId("m1"), "hash", "r1", 1)
+        sent.begin(attempt, now=100)
+        sent.finish(attempt)
+    store.forget(ACME)
+    left = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
+    assert left == {OTHER}
+    assert sent.begin(Attempt(ACME, "player 1", ClientMessageId("m1"), "other", "r2", 2), now=101).progress is (
+        Progress.OPEN
+    )
+
+
+def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
+    """Of its counter alone; what is counted is none of its business."""
+    counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
+    assert store.refused_from(counter, 120) is None
+    store.count_in_minute(counter, 120)
+    assert store.refused_from(counter, 120) is None
+    store.refuse_from(counter, 150, "005")
+    store.refuse_from(counter, 179, "004")
+    assert store.refused_from(counter, 121) == "005"
+    assert (store.refused_from(counter, 180), store.refused_from(other, 120)) == (None, None)
+    assert store.count_in_minute(counter, 130) == 2
+
+
+def test_a_noted_refusal_goes_with_its_minute(aws: Any, table: Any) -> None:
+    """As the count does, even if that was never written."""
+    client, name = aws("dynamodb"), table("limits")
+    DynamoLimitStore(client, name, pause=never).refuse_from(queued_of_session(ACME, SessionId("s1")), 150, "005")
+    (row,) = client.scan(TableName=name)["Items"]
+    assert row == {"key": {"S": "acme:s1:queued:120"}, "refusedFrom": {"S": "005"}, "itemTTL": {"N": "181"}}
 
 
 def test_a_total_is_forgotten(store: LimitStore) -> None:

@@ -9,6 +9,7 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import PartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -16,14 +17,12 @@ ABSENT = nth_partition(ACME, 9)
 EARLIER, LATER = "1".zfill(40), "2".zfill(40)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> PartitionStore:
     """The twin, then the adapter."""
     if request.param == "memory":
         return MemoryPartitionStore()
-    return DynamoPartitionStore(
-        request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("partitions")
-    )
+    return DynamoPartitionStore(dynamodb_of(request), request.getfixturevalue("table")("partitions"))
 
 
 def only(store: PartitionStore) -> PartitionCount:
@@ -158,6 +157,7 @@ def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
     assert only(store) == PartitionCount(FIRST, recount=True)
 
 
+@pytest.mark.parametrize("store", NOT_REPEATED, indirect=True)
 def test_an_empty_partition_is_retired_then_removed(store: PartitionStore) -> None:
     """In two steps, of which the second needs the first."""
     store.open([FIRST])

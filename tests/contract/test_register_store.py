@@ -17,10 +17,13 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.port import LimitStore, SessionStore
+from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.support.broadcasts import ENDPOINT
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")
@@ -40,20 +43,21 @@ class Case:
         return self.register.record(connection, connections_per_session=limit, session_expires_at=500)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twins, then the adapters, with a session s1 that lives until 200."""
     if request.param == "memory":
         connections, sessions = MemoryConnectionStore(), MemorySessionStore()
         made = Case(MemoryRegister(connections, sessions), connections, sessions, MemoryLimitStore())
     else:
-        client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")
+        client, table = dynamodb_of(request), request.getfixturevalue("table")
         names = table("connections"), table("sessions")
         made = Case(
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1]),
-            DynamoLimitStore(client, table("limits"), pause=sleep),
+            # Its client tries each call once.
+            DynamoLimitStore(request.getfixturevalue("aws")("dynamodb"), table("limits"), pause=sleep),
         )
     made.sessions.renew(ACME, S1, player=None, expires_at=200, now=0)
     return made
@@ -150,6 +154,8 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
         case.register,
         case.connections,
         case.sessions,
+        MemoryOrderedSender(),
+        endpoint=ENDPOINT,
         session_share=1.0,
         clock=lambda: 100,
         pause=sleep,

@@ -15,7 +15,8 @@ from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined, RoomStore
-from tests.support.aws import aws_client
+from tests.contract.conftest import ADAPTERS, REPEATED
+from tests.support.aws import RepeatedWrites, aws_client
 
 ACME, ACME2 = TenantId("acme"), TenantId("acme2")
 RED, BLUE = RoomKey("red"), RoomKey("blue")
@@ -47,7 +48,7 @@ class Case:
         return sorted(self.rooms.members(tenant, room, limit=limit))
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter, whose pages are short."""
     if request.param == "memory":
@@ -60,8 +61,9 @@ def case(request: pytest.FixtureRequest) -> Case:
         params["Limit"] = min(PAGE, params.get("Limit", PAGE))
 
     client.meta.events.register("provide-client-params.dynamodb.Query", shorten)
+    store: Any = RepeatedWrites(client) if request.param == REPEATED else client
     return Case(
-        DynamoRoomStore(client, table),
+        DynamoRoomStore(store, table),
         DynamoConnectionStore(client, table),
         lambda row: client.put_item(TableName=table, Item=connection_to_item(row)) and None,
     )

@@ -9,6 +9,7 @@ from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant, Tombstone
 from loudhailer.tenancy.port import TenantStore
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 
 ACME = Tenant(
     TenantId("acme"),
@@ -21,12 +22,12 @@ ACME = Tenant(
 )
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> TenantStore:
     """The twin, then the adapter."""
     if request.param == "memory":
         return MemoryTenantStore()
-    return DynamoTenantStore(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("tenants"))
+    return DynamoTenantStore(dynamodb_of(request), request.getfixturevalue("table")("tenants"))
 
 
 def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:

@@ -95,6 +95,7 @@ def chunk_message(
     young_until: int = NOW + 30,
     remaining: Bitmap | None = None,
     attempt: int = 1,
+    throttled: int = 0,
     expires_at: int = NOW + LIFETIME,
 ) -> ChunkMessage:
     """What `query` sends to `post_message`."""
@@ -110,6 +111,7 @@ def chunk_message(
         frame=frame,
         published_at=NOW * 1000,
         expires_at=expires_at,
+        throttled=throttled,
     )
 
 
@@ -119,6 +121,7 @@ def outcome(
     delivered: Bitmap = 0,
     gone: Bitmap = 0,
     failed: Bitmap = 0,
+    expired: bool = False,
     chunk_id: str = "0.0",
     account: str = ACCOUNT,
 ) -> OutcomeMessage:
@@ -131,6 +134,7 @@ def outcome(
         delivered=delivered,
         gone=gone,
         failed=failed,
+        expired=expired,
     )
 
 
@@ -214,6 +218,7 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         published_at=draw(milliseconds),
         expires_at=draw(milliseconds),
         priority=draw(st.sampled_from(Priority)),
+        throttled=draw(st.integers(0, 99)),
     )
 
 
@@ -227,5 +232,6 @@ def outcomes(draw: st.DrawFn, size: int | None = None) -> OutcomeMessage:
         delivered=draw(bits),
         gone=draw(bits),
         failed=draw(bits),
+        expired=draw(st.booleans()),
         account=draw(st.sampled_from([ACCOUNT, OTHER_ACCOUNT])),
     )

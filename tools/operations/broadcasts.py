@@ -68,5 +68,6 @@ def report_table(report: Report) -> Table:
     table = Table("status", "expected", "dispatched", "delivered", "gone", "failed", "in flight", "seconds")
     numbers = (report.dispatched, report.delivered, report.gone, report.failed, report.in_flight)
     expected = "?" if report.expected is None else str(report.expected)
-    table.add_row(report.status, expected, *map(str, numbers), seconds)
+    status = f"{report.status}, expired" if report.expired else report.status
+    table.add_row(status, expected, *map(str, numbers), seconds)
     return table

@@ -2,12 +2,13 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced cancelled? sources? expected? swarmedAt?` |
+| `summary` | `audience contentHash publishedAt announced cancelled? expired? sources? expected? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 
-Every row expires a week after it was written. What is structured and never searched is JSON in one attribute.
+Every row expires a week after it was written, the summary after two. What is structured and never searched is JSON in
+one attribute.
 """
 
 import time
@@ -16,11 +17,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, get_rows, holds
+from loudhailer.aws import calling, get_rows, holds, update_if
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
-from loudhailer.broadcast.model import KEPT_SECONDS, Chunk, Source, Summary, Tally, TallyKey, end_of_source
+from loudhailer.broadcast.model import (
+    KEPT_SECONDS,
+    SUMMARY_KEPT_SECONDS,
+    Chunk,
+    Source,
+    Summary,
+    Tally,
+    TallyKey,
+    end_of_source,
+)
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId
@@ -51,7 +61,8 @@ class DynamoBroadcastStore(BroadcastStore):
             "publishedAt": {"N": str(summary.published_at)},
             "announced": {"BOOL": summary.announced},
         }
-        if self._put_new(self._row(summary.broadcast_id, "summary", item)):
+        row = self._row(summary.broadcast_id, "summary", item)
+        if self._put_new(row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}):
             return summary
         standing = self.summary(summary.broadcast_id)
         if standing is None:
@@ -66,6 +77,15 @@ class DynamoBroadcastStore(BroadcastStore):
         """See `BroadcastStore.cancel`."""
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.mark_expired`."""
+        self._update(broadcast_id, "summary", "SET expired = :yes", _EXISTS, {":yes": {"BOOL": True}})
+
+    def live_again(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.live_again`."""
+        values = {":expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
+        self._update(broadcast_id, "summary", "SET expiresAt = :expiresAt REMOVE expired", _EXISTS, values)
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         item = self._get(broadcast_id, "summary")
@@ -78,6 +98,7 @@ class DynamoBroadcastStore(BroadcastStore):
             published_at=int(item["publishedAt"]["N"]),
             announced=item["announced"]["BOOL"],
             cancelled="cancelled" in item,
+            expired="expired" in item,
             sources=_number(item, "sources"),
             expected=_number(item, "expected"),
             swarmed_at=_number(item, "swarmedAt"),
@@ -226,10 +247,11 @@ class DynamoBroadcastStore(BroadcastStore):
         return self._update(
             key.broadcast_id,
             f"tally#{key.chunk_id}",
-            "SET chunkSize = :chunkSize, delivered = :delivered, gone = :gone, failed = :failed,"
+            has_made=lambda row: _tally_from_item(row) == new,
+            changes="SET chunkSize = :chunkSize, delivered = :delivered, gone = :gone, failed = :failed,"
             " byAccount = :byAccount, settledAt = :settledAt, expiresAt = :expiresAt",
-            condition,
-            values,
+            condition=condition,
+            values=values,
         )
 
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
@@ -248,24 +270,25 @@ class DynamoBroadcastStore(BroadcastStore):
         }
         return self._row(broadcast_id, f"chunk#{chunk.chunk_id}", item)
 
-    def _expiry(self) -> dict[str, str]:
-        return {"N": str(int(self._clock()) + KEPT_SECONDS)}
+    def _expiry(self, kept_seconds: int = KEPT_SECONDS) -> dict[str, str]:
+        return {"N": str(int(self._clock()) + kept_seconds)}
 
     def _put_new(self, row: Item) -> bool:
         put = partial(self._client.put_item, TableName=self._table, Item=row, ConditionExpression=_IS_NEW)
         return holds("PutItem", put)
 
-    def _update(self, broadcast_id: BroadcastId, part: str, changes: str, condition: str, values: Item) -> bool:
-        named: Any = {"ExpressionAttributeValues": values} if values else {}
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key=_key(broadcast_id, part),
-            UpdateExpression=changes,
-            ConditionExpression=condition,
-            **named,
-        )
-        return holds("UpdateItem", update)
+    def _update(
+        self,
+        broadcast_id: BroadcastId,
+        part: str,
+        changes: str,
+        condition: str,
+        values: Item,
+        *,
+        has_made: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        key = _key(broadcast_id, part)
+        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
     def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))

@@ -37,6 +37,16 @@ class MemoryBroadcastStore(BroadcastStore):
         self._summaries[broadcast_id] = replace(summary, cancelled=True)
         return True
 
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.mark_expired`."""
+        if summary := self._summaries.get(broadcast_id):
+            self._summaries[broadcast_id] = replace(summary, expired=True)
+
+    def live_again(self, broadcast_id: BroadcastId) -> None:
+        """See `BroadcastStore.live_again`."""
+        if summary := self._summaries.get(broadcast_id):
+            self._summaries[broadcast_id] = replace(summary, expired=False)
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
         return self._summaries.get(broadcast_id)

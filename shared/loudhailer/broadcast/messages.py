@@ -132,7 +132,8 @@ class ChunkMessage:
         young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
         young_until: epoch seconds; from then on nobody of the chunk is young.
         remaining: those that are still to be sent it.
-        attempt: 1 for the first.
+        attempt: 1 for the first; what the connections themselves refused so often is given up.
+        throttled: how often in a row the account refused it since; that is no attempt.
         frame: the text that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
@@ -151,6 +152,7 @@ class ChunkMessage:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
+    throttled: int = 0
 
     @property
     def size(self) -> int:
@@ -177,6 +179,8 @@ class ChunkMessage:
         }
         if self.remaining != bitmaps.full(size):
             wire["remaining"] = bitmaps.to_wire(self.remaining, size)
+        if self.throttled:
+            wire["throttled"] = self.throttled
         return codec.encode_text(wire)
 
     @staticmethod
@@ -187,7 +191,10 @@ class ChunkMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeMessage:
-    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come."""
+    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+
+    `expired` says that some failed because the broadcast's lifetime was over.
+    """
 
     broadcast_id: BroadcastId
     chunk_id: ChunkId
@@ -196,21 +203,22 @@ class OutcomeMessage:
     delivered: Bitmap
     gone: Bitmap
     failed: Bitmap
+    expired: bool = False
 
     def to_wire(self) -> str:
         """The outcome queue's message."""
-        return codec.encode_text(
-            {
-                "v": VERSION,
-                "broadcastId": self.broadcast_id,
-                "chunkId": self.chunk_id,
-                "size": self.size,
-                "account": self.account,
-                "delivered": bitmaps.to_wire(self.delivered, self.size),
-                "gone": bitmaps.to_wire(self.gone, self.size),
-                "failed": bitmaps.to_wire(self.failed, self.size),
-            }
-        )
+        wire: dict[str, Any] = {
+            "v": VERSION,
+            "broadcastId": self.broadcast_id,
+            "chunkId": self.chunk_id,
+            "size": self.size,
+            "account": self.account,
+            "delivered": bitmaps.to_wire(self.delivered, self.size),
+            "gone": bitmaps.to_wire(self.gone, self.size),
+            "failed": bitmaps.to_wire(self.failed, self.size),
+        }
+        # Left out where it says nothing, as the priority is.
+        return codec.encode_text({**wire, "expired": True} if self.expired else wire)
 
     @staticmethod
     def from_wire(body: str) -> "OutcomeMessage":
@@ -343,6 +351,7 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         young_until=_whole(wire, "youngUntil"),
         remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
         attempt=_whole(wire, "attempt", minimum=1),
+        throttled=_whole(wire, "throttled") if "throttled" in wire else 0,
     )
 
 
@@ -359,6 +368,7 @@ def _read_outcome(wire: dict[str, Any]) -> OutcomeMessage:
         delivered=bitmaps.from_wire(wire.get("delivered"), size),
         gone=bitmaps.from_wire(wire.get("gone"), size),
         failed=bitmaps.from_wire(wire.get("failed"), size),
+        expired=_flag(wire, "expired"),
     )
 
 
@@ -370,6 +380,13 @@ def _read[T](body: str, read: Callable[[dict[str, Any]], T]) -> T:
         return read(wire)
     except (codec.NotJsonError, InvalidFieldError) as error:
         raise MalformedMessageError(str(error)) from error
+
+
+def _flag(wire: dict[str, Any], field: str) -> bool:
+    value = wire.get(field, False)
+    if not isinstance(value, bool):
+        raise MalformedMessageError(f"{field} must be true or false")
+    return value
 
 
 def _whole(wire: dict[str, Any], field: str, *, minimum: int = 0) -> int:

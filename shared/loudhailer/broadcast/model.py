@@ -11,6 +11,11 @@ from loudhailer.ids import BroadcastId, ChunkId
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a broadcast's rows answer who got what."""
 
+SUMMARY_KEPT_SECONDS = 2 * KEPT_SECONDS
+"""How long the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other rows of a
+broadcast may be left, its id must not begin another one.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -23,6 +28,7 @@ class Summary:
         published_at: epoch milliseconds.
         announced: the topic has taken it.
         cancelled: nobody is to be sent it any more.
+        expired: its lifetime ended before it was sent to everyone.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
         swarmed_at: epoch milliseconds; when its sources were complete.
@@ -34,6 +40,7 @@ class Summary:
     published_at: int
     announced: bool = False
     cancelled: bool = False
+    expired: bool = False
     sources: int | None = None
     expected: int | None = None
     swarmed_at: int | None = None

@@ -27,6 +27,12 @@ class BroadcastStore(Protocol):
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Notes that nobody is to be sent it any more; False if there is no such broadcast."""
 
+    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+        """Notes that its lifetime ended before it was sent to everyone."""
+
+    def live_again(self, broadcast_id: BroadcastId) -> None:
+        """Takes that back, for messages that are sent once more; the summary then stands as long as a new one."""
+
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """The summary; None if there is no such broadcast."""
 

@@ -25,6 +25,8 @@ class Report:
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
         cancelled: an operator has ended it; who was not sent it by then has failed.
+        expired: its lifetime ended before it was sent to everyone: the recipients who were found by then and not sent
+            it have failed, and `expected` less `dispatched` is how many were not looked for.
     """
 
     status: Status
@@ -37,6 +39,7 @@ class Report:
     finished_at: int | None
     by_account: Mapping[str, int]
     cancelled: bool = False
+    expired: bool = False
 
     @property
     def in_flight(self) -> int:
@@ -57,6 +60,7 @@ class Report:
             "finishedAt": self.finished_at,
             "byAccount": dict(self.by_account),
             "cancelled": self.cancelled,
+            "expired": self.expired,
         }
 
     @staticmethod
@@ -73,6 +77,7 @@ class Report:
             finished_at=wire["finishedAt"],
             by_account=wire["byAccount"],
             cancelled=wire["cancelled"],
+            expired=wire["expired"],
         )
 
 
@@ -103,4 +108,5 @@ def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tall
         finished_at=max(end for end in ends if end is not None) if finished else None,
         by_account=by_account,
         cancelled=summary.cancelled,
+        expired=summary.expired,
     )

@@ -4,7 +4,7 @@ connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? ro
 and `playerIndexKey`, `roomIndexKey` for the sparse indexes `player` and `room`.
 
 partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint changes`, and `recount retiredAt lastSample`
-while `reconcile` is at work on it.
+while `reconcile` is at work on it. `writtenBy` names the last conditional update.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -200,8 +200,12 @@ class DynamoConnectionStore(ConnectionStore):
                 if answer.get("Error", {}).get("Code") in {None, CONDITION_FAILED}:
                     deleted += "Item" in answer
                 else:
-                    deleted += self._delete_if("connectedAt < :time", key, connected_before)
+                    deleted += self.delete_if_older(key, connected_before)
         return deleted
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        return self._delete_if("connectedAt < :time", key, connected_before)
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""
@@ -285,7 +289,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
         """See `PartitionStore.advance`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
             _AT_CHECKPOINT,
@@ -304,7 +308,7 @@ class DynamoPartitionStore(PartitionStore):
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
         """See `PartitionStore.keep_sample`."""
         mark = _IS_MARKED if recount else _NOT_MARKED
-        return self._update(
+        return self._update_once(
             partition,
             "SET lastSample = :sample",
             f"{_AT_CHECKPOINT} AND {mark}",
@@ -313,7 +317,7 @@ class DynamoPartitionStore(PartitionStore):
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
         """See `PartitionStore.correct`."""
-        return self._update(
+        return self._update_once(
             partition,
             "SET connectionCount = :count REMOVE recount, lastSample",
             f"lastSample = :sample AND {_AT_CHECKPOINT}",
@@ -327,7 +331,7 @@ class DynamoPartitionStore(PartitionStore):
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
         """See `PartitionStore.retire`."""
         values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
-        return self._update(partition, "SET retiredAt = :at", _EMPTY, values)
+        return self._update_once(partition, "SET retiredAt = :at", _EMPTY, values)
 
     def reinstate(self, partition: Partition) -> None:
         """See `PartitionStore.reinstate`."""
@@ -357,15 +361,20 @@ class DynamoPartitionStore(PartitionStore):
         holds("PutItem", put)
 
     def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
-        request: Item = {
-            "TableName": self._table,
-            "Key": _partition_key(partition),
-            "UpdateExpression": changes,
-            "ConditionExpression": condition,
-        }
-        if values:
-            request["ExpressionAttributeValues"] = values
-        return holds("UpdateItem", partial(self._client.update_item, **request))
+        return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
+
+    def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
+        """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
+        writer = {"S": new_nonce()}
+        return update_if(
+            self._client,
+            self._table,
+            _partition_key(partition),
+            changes.replace("SET ", "SET writtenBy = :writer, ", 1),
+            condition,
+            values={**values, ":writer": writer},
+            has_made=lambda row: row.get("writtenBy") == writer,
+        )
 
 
 def _partition_key(partition: Partition) -> Item:

@@ -17,6 +17,9 @@ from loudhailer.queues.port import Queue
 
 MAX_REASON_CHARACTERS = 256
 
+_SEQUENCE_DIGITS = 20
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html (its response elements)"""
+
 type Failures = Mapping[str, Exception]
 """The messages that were not handled, by their ids, and why."""
 
@@ -33,6 +36,7 @@ class Record:
         receives: how often it has been delivered, this time included, as far as SQS knows.
         queue: the name of the queue.
         sent_at: when SQS took it, in epoch seconds.
+        sequence: its place in its group: these texts ascend.
     """
 
     message_id: str
@@ -42,6 +46,7 @@ class Record:
     receives: int
     queue: str
     sent_at: int
+    sequence: str
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -61,6 +66,7 @@ class Record:
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             queue=record["eventSourceARN"].rpartition(":")[2],
             sent_at=int(record["attributes"]["SentTimestamp"]) // 1_000,
+            sequence=record["attributes"]["SequenceNumber"].zfill(_SEQUENCE_DIGITS),
         )
 
 

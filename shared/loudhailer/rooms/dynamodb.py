@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from loudhailer.aws import calling
 from loudhailer.connections.dynamodb import key_from_item, key_to_item
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.errors import TransientError
 from loudhailer.ids import RoomKey, TenantId, tenant_of
 from loudhailer.rooms.model import Membership, membership_of
 from loudhailer.rooms.port import Joined, RoomStore
@@ -16,7 +17,12 @@ from loudhailer.rooms.port import Joined, RoomStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_EXISTS = "attribute_exists(connectionId)"
+type Item = dict[str, Any]
+
+_IN_NO_ROOM = "attribute_exists(connectionId) AND attribute_not_exists(roomKey)"
+_IN_ROOM = "roomKey = :formerRoom AND nickName = :formerName"
+
+_ATTEMPTS = 5
 
 
 class DynamoRoomStore(RoomStore):
@@ -27,25 +33,41 @@ class DynamoRoomStore(RoomStore):
         self._table = table
 
     def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
-        """See `RoomStore.join`."""
-        try:
-            with calling("UpdateItem"):
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=key_to_item(key),
-                    UpdateExpression="SET roomKey = :room, nickName = :nickname, roomIndexKey = :index",
-                    ConditionExpression=_EXISTS,
-                    ExpressionAttributeValues={
-                        ":room": {"S": membership.room},
-                        ":nickname": {"S": membership.nickname},
-                        ":index": {"S": _index_key(tenant_of(key.partition), membership.room)},
-                    },
-                    ReturnValues="UPDATED_OLD",
-                )
-        except ClientError:
-            # `calling` lets no other pass than that of a condition that does not hold.
-            return None
-        return Joined(membership_of(answer.get("Attributes", {})))
+        """See `RoomStore.join`.
+
+        The former room is read first, and stands in the condition: an update whose answer was lost is repeated by the
+        SDK, and would tell the new room as the former one.
+        """
+        values: Item = {
+            ":room": {"S": membership.room},
+            ":nickname": {"S": membership.nickname},
+            ":index": {"S": _index_key(tenant_of(key.partition), membership.room)},
+        }
+        for _ in range(_ATTEMPTS):
+            former = self.membership(key)
+            condition, seen = _IN_NO_ROOM, values
+            if former is not None:
+                condition = _IN_ROOM
+                seen = values | {":formerRoom": {"S": former.room}, ":formerName": {"S": former.nickname}}
+            try:
+                with calling("UpdateItem"):
+                    self._client.update_item(
+                        TableName=self._table,
+                        Key=key_to_item(key),
+                        UpdateExpression="SET roomKey = :room, nickName = :nickname, roomIndexKey = :index",
+                        ConditionExpression=condition,
+                        ExpressionAttributeValues=seen,
+                        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    )
+            except ClientError as error:
+                # `calling` lets no other pass than that of a condition that does not hold.
+                standing: Item | None = error.response.get("Item")  # type: ignore[assignment]  # not in the stubs
+                if standing is None:
+                    return None
+                if membership_of(standing) != membership:
+                    continue
+            return Joined(former)
+        raise TransientError(f"other frames of the connection changed its room in {_ATTEMPTS} attempts")
 
     def membership(self, key: ConnectionKey) -> Membership | None:
         """See `RoomStore.membership`."""

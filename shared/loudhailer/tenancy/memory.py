@@ -93,9 +93,9 @@ class MemorySessionStore(SessionStore):
                 row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
             return row
 
-    def count(self, tenant: TenantId, now: int) -> int:
-        """See `SessionStore.count`."""
-        return sum(of == tenant and row.is_live(now) for (of, _), row in self.rows.items())
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """See `SessionStore.count`: each session is a page."""
+        return (int(row.is_live(now)) for (of, _), row in self.rows.items() if of == tenant)
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
@@ -137,6 +137,7 @@ class MemoryLimitStore(LimitStore):
     def __init__(self) -> None:
         self.rows: dict[TenantId, TenantTotal] = {}
         self.minutes: Counter[str] = Counter()
+        self.refused: dict[str, str] = {}
         self._lock = Lock()
 
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
@@ -145,7 +146,7 @@ class MemoryLimitStore(LimitStore):
             row = self.rows.get(tenant, TenantTotal())
             if row.count >= maximum:
                 return False
-            self.rows[tenant] = replace(row, count=row.count + 1)
+            self.rows[tenant] = replace(row, count=row.count + 1, reserved=row.reserved + 1)
             return True
 
     def release(self, tenant: TenantId, connections: int) -> None:
@@ -158,6 +159,9 @@ class MemoryLimitStore(LimitStore):
         """See `LimitStore.forget`."""
         with self._lock:
             self.rows.pop(tenant, None)
+            for of_minutes in (self.minutes, self.refused):
+                for key in [key for key in of_minutes if key.startswith(f"{tenant}:")]:
+                    del of_minutes[key]
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
@@ -169,13 +173,13 @@ class MemoryLimitStore(LimitStore):
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, samples=tuple(samples))
 
-    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
-        """See `LimitStore.take_off`."""
+    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+        """See `LimitStore.repair`."""
         with self._lock:
             row = self.rows.get(tenant)
-            if row is None or row.count < connections or row.samples != tuple(seen):
+            if row is None or row.count + difference < 0 or row.samples != tuple(seen):
                 return False
-            self.rows[tenant] = TenantTotal(row.count - connections)
+            self.rows[tenant] = TenantTotal(row.count + difference, row.reserved)
             return True
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
@@ -183,6 +187,14 @@ class MemoryLimitStore(LimitStore):
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
+
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """See `LimitStore.refuse_from`."""
+        self.refused.setdefault(counter.key(now), sequence)
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """See `LimitStore.refused_from`."""
+        return self.refused.get(counter.key(now))
 
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """See `LimitStore.take_in_minute`."""

@@ -122,11 +122,20 @@ class Session:
 
 
 class TotalSample(NamedTuple):
-    """By how many a tenant's total exceeded its partitions' counts, and how many changes they had counted by then."""
+    """A tenant's total beside its partitions' counts, at one time.
+
+    Attributes:
+        excess: by how much the total exceeded the sum of the counts; negative if it was lower.
+        partitions: how many partitions the tenant had.
+        changes: how many changes of their rows had been counted by then.
+        reserved: how many reservations had been made by then.
+        at: epoch seconds.
+    """
 
     excess: int
     partitions: int
     changes: int
+    reserved: int
     at: int
 
 
@@ -202,7 +211,14 @@ def share_of(limit: int, share: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TenantTotal:
-    """How many connections are reserved for a tenant, and what `reconcile` last saw of it, oldest first."""
+    """A tenant's total.
+
+    Attributes:
+        count: how many connections are reserved for it now.
+        reserved: how many reservations were ever made, those that were given back included.
+        samples: `reconcile`'s last looks at it, oldest first.
+    """
 
     count: int = 0
+    reserved: int = 0
     samples: tuple[TotalSample, ...] = ()

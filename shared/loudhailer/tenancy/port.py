@@ -66,8 +66,8 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def count(self, tenant: TenantId, now: int) -> int:
-        """The number of live sessions of the tenant, read consistently: all of them are read."""
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """The numbers of the tenant's live sessions in each page of them, read consistently, when it is reached."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
@@ -91,7 +91,7 @@ class SessionStore(Protocol):
 class LimitStore(Protocol):
     """How much of its limits each tenant has used up.
 
-    `reserve`, `release` and `take_off` are not repeated when it is unknown whether they were carried out. What is in
+    `reserve`, `release` and `repair` are not repeated when it is unknown whether they were carried out. What is in
     doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
     `take_in_minute`, but a caller may repeat them: what is counted twice brings a limit of that minute nearer, and
     harms nothing else.
@@ -104,7 +104,10 @@ class LimitStore(Protocol):
         """Gives reserved connections back; the total does not go below zero."""
 
     def forget(self, tenant: TenantId) -> None:
-        """Deletes the total of a tenant that has nothing left; one that is not there is fine."""
+        """Deletes all rows of a tenant that has nothing left: its total, its counts, the ids of its clients' messages.
+
+        All tenants' rows are read: it is for an operator who erases a tenant.
+        """
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""
@@ -112,10 +115,10 @@ class LimitStore(Protocol):
     def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
         """Keeps the samples in place of the older ones; a tenant with no total yet is fine."""
 
-    def take_off(self, tenant: TenantId, connections: int, *, seen: Sequence[TotalSample]) -> bool:
-        """Lowers the total and forgets the samples.
+    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+        """Adds the difference to the total, or takes it off if it is negative, and forgets the samples.
 
-        False, and nothing done, if it is lower than that, or if the samples are not those that were seen.
+        False, and nothing done, if that would be below zero, or if the samples are not those that were seen.
         """
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
@@ -123,6 +126,12 @@ class LimitStore(Protocol):
 
         Attempts are counted, so the count goes on over any limit.
         """
+
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """Notes the first message that is refused in the minute of `now`; one that is noted already stands."""
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """The first message that was refused in the minute of `now`, read consistently; None if none is noted."""
 
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
         """Takes the amount of what the maximum leaves in the minute of `now`; False, and nothing taken, if it is more.

@@ -39,10 +39,14 @@ locals {
 resource "aws_sqs_queue" "work" {
   for_each = local.consumers
 
-  name                      = "${var.prefix}-${each.key}"
-  message_retention_seconds = 86400
-  sqs_managed_sse_enabled   = true
-  policy                    = each.key == "broadcast" ? local.topic_may_send : null
+  name                    = "${var.prefix}-${each.key}"
+  sqs_managed_sse_enabled = true
+
+  # Longer than a report is kept: while somebody can ask for it, nothing that it counts on is lost because nobody read a
+  # queue. Shorter than in the dead-letter queue, where a message keeps the time at which it was first sent.
+  message_retention_seconds = 691200
+
+  policy = each.key == "broadcast" ? local.topic_may_send : null
 
   # Six times the function's timeout, and the gathering, as AWS asks for: a batch that Lambda throttles is retried while
   # it is invisible.

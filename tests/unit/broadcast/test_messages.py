@@ -131,13 +131,14 @@ ILLEGAL: dict[str, list[Any]] = {
     "delivered": BITMAP,
     "gone": BITMAP,
     "failed": BITMAP,
+    "expired": [None, 1, "", "true", []],
 }
 
 
 @each_kind
 def test_an_illegal_field_is_malformed(kind: str) -> None:
     """A value of another type, or outside its field's grammar, is refused."""
-    fields = json.loads(READERS[kind][1]).keys() - {"v"} | ({"priority"} if kind != "outcome" else set())
+    fields = json.loads(READERS[kind][1]).keys() - {"v"} | {"expired" if kind == "outcome" else "priority"}
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
@@ -150,6 +151,7 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
         ("chunk", {"chunkId": "0"}, "chunkId: must be {source}.{number}"),
         ("chunk", {"v": 2}, "version must be 1"),
         ("outcome", {"account": ""}, "account must be an AWS account id"),
+        ("outcome", {"expired": 1}, "expired must be true or false"),
         ("chunk", {"priority": "high"}, "priority must be normal or low"),
         ("partition", {"partitions": {}}, "partitions must be a list"),
         ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),

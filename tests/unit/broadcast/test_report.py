@@ -169,5 +169,6 @@ def test_the_body_of_a_report_has_the_documented_fields() -> None:
         "finishedAt": None,
         "byAccount": {ACCOUNT: 5},
         "cancelled": False,
+        "expired": False,
     }
     assert Report.from_wire(wire) == report

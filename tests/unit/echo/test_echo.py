@@ -12,7 +12,8 @@ import pytest
 
 from functions.echo.echo import Echo, Tenancy
 from functions.echo.post import Post
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import PermanentError, TransientError
@@ -22,7 +23,7 @@ from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant, queued_of_session
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
-from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW
+from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW, YOUNG_SECONDS
 
 TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
 QUEUE = "loudhailer-test-pool.fifo"
@@ -37,24 +38,26 @@ class Stage:
         self.sender = MemoryOrderedSender(ends)
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
+        self.connections = MemoryConnectionStore()
         self.reached: list[TenantId] = []
         self.down: set[TenantId] = set()
         self.tenancies: dict[TenantId, Tenancy] = {}
-        self.echo = Echo(
-            self._tenancy_of, Post(self.sender, ENDPOINT), session_share=session_share, clock=lambda: NOW + 0.5
-        )
+        post = Post(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
+        self.echo = Echo(self._tenancy_of, post, session_share=session_share, clock=lambda: NOW + 0.5)
 
     def _tenancy_of(self, tenant: TenantId) -> Tenancy:
         self.reached.append(tenant)
         if tenant in self.down:
             raise TransientError("AssumeRole failed")
-        return self.tenancies.setdefault(tenant, Tenancy(self.sessions, self.limits))
+        return self.tenancies.setdefault(tenant, Tenancy(self.sessions, self.limits, self.connections))
 
     def open(self, name: str, *connections: ConnectionId, tenant: TenantId = TENANT, seconds: int = 200) -> None:
         """A session that lives for so many seconds more."""
         session = SessionId(name)
         keys = frozenset(ConnectionKey(nth_partition(tenant, 0), connection) for connection in connections)
         self.sessions.rows[tenant, session] = Session(tenant, session, NOW + seconds, connections=keys)
+        for key in keys:
+            self.connections.rows[key] = Connection(key, session, NOW - 1_000, NOW + 7_000)
 
     def __call__(self, *records: Record, seconds: float = 5) -> Failures:
         """The function's answer to a batch."""
@@ -77,6 +80,7 @@ def record(
     limit: int = 100,
     receives: int = 1,
     sent_at: int = NOW,
+    sequence: int = 0,
     attributes: Mapping[str, str] | None = None,
 ) -> Record:
     """A record as the route's template makes it; its message id is its text."""
@@ -90,13 +94,20 @@ def record(
         "messagesPerMinute": str(limit),
     }
     return Record(
-        f"id of {text[:40]}", f"{tenant}:{session}", text, made | dict(attributes or {}), receives, QUEUE, sent_at
+        f"id of {text[:40]}",
+        f"{tenant}:{session}",
+        text,
+        made | dict(attributes or {}),
+        receives,
+        QUEUE,
+        sent_at,
+        f"{sequence:020}",
     )
 
 
 def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
-    """A record for each number."""
-    return [record({"action": "PooledSQS", "message": number}, **options) for number in numbers]
+    """A record for each number, which is its place in the queue, too."""
+    return [record({"action": "PooledSQS", "message": number}, sequence=number, **options) for number in numbers]
 
 
 def envelope(
@@ -353,6 +364,38 @@ def test_a_connection_that_is_gone_holds_nobody_up(counted: Counter[str]) -> Non
     assert counted["ReplyGone"] == 5
 
 
+def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost: it would keep its session's place for two hours. Others, and a young one, stay."""
+    stage = Stage({TWO: [Outcome.GONE], THREE: [Outcome.GONE]})
+    stage.open("s1", ONE, TWO, THREE)
+    young = ConnectionKey(nth_partition(TENANT, 0), THREE)
+    stage.connections.rows[young] = replace(stage.connections.rows[young], connected_at=NOW - YOUNG_SECONDS)
+    assert stage(*numbered([1, 2])) == {}
+    assert {key.connection_id for key in stage.connections.rows} == {ONE, THREE}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
+def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
+    """It refused frames until then."""
+    stage = Stage({TWO: [Outcome.SLOW, Outcome.GONE]})
+    stage.open("s1", ONE, TWO)
+    assert stage(*numbered([1], receives=DELIVERIES_TO_THE_SLOW)) == {}
+    assert {key.connection_id for key in stage.connections.rows} == {ONE}
+
+
+def test_a_stale_row_that_cannot_be_deleted_fails_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next message meets it again."""
+    stage = Stage({TWO: [Outcome.GONE]})
+    stage.open("s1", ONE, TWO)
+
+    def fail(*_: object) -> bool:
+        raise TransientError("the table is down")
+
+    monkeypatch.setattr(stage.connections, "delete_if_older", fail)
+    assert stage(*numbered([1])) == {}
+    assert numbers_told(stage, ONE) == [1]
+
+
 def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> None:
     """The connection gets what comes behind it."""
     stage = Stage({ONE: [Outcome.DELIVERED, Outcome.REJECTED, Outcome.DELIVERED]})
@@ -396,6 +439,54 @@ def test_what_comes_again_is_not_refused_for_having_come_before() -> None:
     assert stage.sender.closed == [TWO]
     assert numbers_told(stage, ONE) == list(range(8)) * DELIVERIES_TO_THE_SLOW
     assert stage.limits.minutes[messages_of_tenant(TENANT).key(NOW)] == 8
+
+
+def test_what_was_let_through_is_not_refused_for_what_was_said_after_it() -> None:
+    """A batch goes over the limit and one connection is slow: all of it comes again, and each meets the same fate."""
+    stage = Stage({TWO: [Outcome.SLOW] * 2 + [Outcome.DELIVERED]}, session_share=0.25)
+    stage.open("s1", ONE, TWO)
+    for receives in (1, 2):
+        assert stage(*numbered(range(6), limit=16, receives=receives))
+    assert stage(*numbered(range(3), limit=16, receives=3)) == {}
+    assert stage(*numbered(range(3, 6), limit=16, receives=3), *numbered([6], limit=16)) == {}
+    assert numbers_told(stage, TWO) == [0, 1, 2, 3]
+    assert set(numbers_told(stage, ONE)) == {0, 1, 2, 3}
+    assert stage.limits.minutes[queued_of_session(TENANT, SessionId("s1")).key(NOW)] == 7
+
+
+def test_what_its_tenants_limit_refused_is_not_let_through_when_it_comes_again() -> None:
+    """Others have used the tenant's minute up: what is refused for that is noted for the session, too."""
+    stage = Stage({ONE: [Outcome.DELIVERED, Outcome.SLOW, Outcome.DELIVERED]})
+    stage.open("s1", ONE)
+    stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW, 7)
+    records = numbered([1, 2], limit=8)
+    assert list(stage(*records)) == [records[1].message_id]
+    assert stage(*numbered([2], limit=8, receives=2)) == {}
+    assert numbers_told(stage, ONE) == [1]
+    assert stage.told(ONE)[-1]["message"] == "Too Many Requests"
+
+
+def test_the_first_refusal_of_a_minute_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a session that is over its limit write nothing more than their count."""
+    stage = Stage(session_share=0.25)
+    stage.open("s1", ONE)
+    noted: list[str] = []
+    monkeypatch.setattr(stage.limits, "refuse_from", lambda _counter, _now, sequence: noted.append(sequence))
+    for first in range(0, 12, 3):
+        assert stage(*numbered(range(first, first + 3), limit=16)) == {}
+    assert noted == [f"{4:020}"]
+
+
+def test_only_so_many_refusals_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that lives for hours does not grow; what it has forgotten it notes again, which does no harm."""
+    monkeypatch.setattr("functions.echo.echo._REMEMBERED", 2)
+    stage = Stage(session_share=0.25)
+    noted: list[str] = []
+    monkeypatch.setattr(stage.limits, "refuse_from", lambda counter, _now, _sequence: noted.append(counter.name))
+    for name in ("s1", "s2", "s3", "s3", "s1"):
+        assert stage(*numbered([1, 2], limit=4, session=name)) == {}
+    sessions = [queued_of_session(TENANT, SessionId(name)).name for name in ("s1", "s2", "s3", "s1")]
+    assert noted == sessions
 
 
 def test_what_was_refused_is_not_let_through_when_it_comes_again() -> None:

@@ -1,5 +1,6 @@
 """What expired goes, what went wrong is repaired, and one step's failure is its own."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,6 +30,7 @@ class World:
     def __init__(self) -> None:
         self.now = 600_000.0
         self.partitions = MemoryPartitionStore()
+        self.tenants = MemoryTenantStore(Tenant(ACME, 1000, 9, 9, 9, 9, 9))
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
@@ -36,7 +38,7 @@ class World:
         self.stream: list[tuple[Partition, int]] = []
         self.meanwhile: Callable[[], None] = lambda: None
         self.reconcile = Reconcile(
-            tenants=MemoryTenantStore(Tenant(ACME, 1000, 9, 9, 9, 9, 9)),
+            tenants=self.tenants,
             sessions=self.sessions,
             connections=self.connections,
             partitions=self.partitions,
@@ -372,7 +374,7 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> Non
         world.connect(name)
     world.reserve(4)
     world.run(SETTLED)
-    assert world.limits.total(ACME) == TenantTotal(4)
+    assert world.limits.total(ACME).count == 4
     world.run(5)
     assert world.limits.total(ACME).count == 3
 
@@ -449,17 +451,29 @@ def test_a_total_that_is_right_is_not_written(world: World) -> None:
 
 
 def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, counted: Counter[str]) -> None:
-    """After ten minutes nothing is assigned to it, five minutes later it goes; a tenant's first stays."""
+    """After ten minutes nothing is assigned to it; it goes when no change of it can come again. The first one stays."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.run(10)
     assert world.partitions.rows[SECOND].retired_at is None
     world.run()
     assert world.partitions.rows[SECOND].retired_at == world.now
-    world.run(4)
+    world.run(SETTLED - 11)
     assert SECOND in world.partitions.rows
     world.run()
     assert world.partitions.everywhere() == [PartitionCount(FIRST)]
     assert (counted["PartitionRetired"], counted["PartitionRemoved"]) == (1, 1)
+
+
+def test_a_retired_partition_whose_last_change_is_young_is_kept(world: World) -> None:
+    """The change may come again for an hour: without its checkpoint, the partition opened anew would count it twice."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    world.run(11)
+    assert world.partitions.rows[SECOND].retired_at is not None
+    world.account(SECOND, 0, changes=2)
+    world.run(SETTLED)
+    assert SECOND in world.partitions.rows
+    world.run(2)
+    assert SECOND not in world.partitions.rows
 
 
 def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: World, counted: Counter[str]) -> None:
@@ -488,6 +502,167 @@ def test_a_retired_partition_that_got_connections_is_reinstated(world: World) ->
     world.connect("b", third)
     world.run(SETTLED + 3)
     assert world.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
+
+
+def test_attempts_that_are_under_way_at_every_look_are_no_excess(world: World) -> None:
+    """Twenty at a time, each refused in the end: at each look others are reserved, and little else is counted."""
+    world.put(PartitionCount(FIRST))
+    for number in range(10):
+        world.join(f"stays{number}")
+    world.catch_up()
+    world.reserve(20)
+    for number in range(20):
+        world.leave(world.join(f"goes{number}"))
+        world.run()
+        world.limits.release(ACME, 20)
+        world.reserve(20)
+        world.catch_up()
+    assert world.limits.total(ACME).count == 30
+
+
+def test_a_total_that_is_too_low_is_raised(world: World, counted: Counter[str]) -> None:
+    """To the number of rows, in the second minute."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    for number in range(7):
+        world.join(f"c{number}", SECOND if number % 2 else FIRST)
+    world.catch_up()
+    world.limits.release(ACME, 5)
+    world.run()
+    assert world.limits.total(ACME).count == 2
+    world.run()
+    assert world.limits.total(ACME).count == 7
+    assert counted["TotalRaised"] == 5
+    world.run(10)
+    assert (world.limits.total(ACME).count, world.limits.total(ACME).samples) == (7, ())
+    assert counted["TotalRaised"] == 5
+
+
+def test_a_total_is_raised_by_what_is_missing_while_others_come_and_go(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """Between two reads of the total, some connect, whose rows are found or not, and some leave."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    keys = [world.join(f"c{number}", SECOND if number % 2 else FIRST) for number in range(20)]
+    world.catch_up()
+    world.limits.release(ACME, 6)
+    size, names = world.connections.size, iter(range(1000))
+
+    def busy(partition: Partition) -> int:
+        for _ in range(3):
+            world.join(f"late{next(names)}", partition)
+        found = size(partition)
+        world.join(f"late{next(names)}", partition)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "size", busy)
+        world.run(2)
+    for key in keys[:5]:
+        world.leave(key)
+    world.catch_up()
+    world.run(9)
+    assert world.limits.total(ACME).count == len(world.connections.rows)
+    assert counted["TotalRaised"] == 6
+
+
+def test_connections_that_leave_while_the_rows_are_read_raise_no_total(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The total is lower than the rows that were found, and right."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    keys = [world.join(f"c{number}", SECOND if number % 2 else FIRST) for number in range(20)]
+    world.catch_up()
+    world.limits.release(ACME, 1)
+    size = world.connections.size
+
+    def leaving(partition: Partition) -> int:
+        found = size(partition)
+        for key in [key for key in keys[:8] if key in world.connections.rows]:
+            world.leave(key)
+        world.catch_up()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "size", leaving)
+        world.run(2)
+    world.run(9)
+    assert world.limits.total(ACME).count == len(world.connections.rows) == 12
+
+
+def test_a_total_below_counts_that_are_too_high_is_not_raised(world: World) -> None:
+    """The rows say how many there are."""
+    world.put(PartitionCount(FIRST, 9))
+    for number in range(4):
+        world.connect(f"c{number}")
+    world.reserve(4)
+    world.run(9)
+    assert world.limits.total(ACME).count == 4
+
+
+def test_a_total_that_another_run_has_raised_is_not_raised_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """The samples are gone then."""
+    world.put(PartitionCount(FIRST))
+    for number in range(4):
+        world.join(f"c{number}")
+    world.catch_up()
+    world.limits.release(ACME, 3)
+    world.run()
+    size = world.connections.size
+
+    def while_another_run_raises(partition: Partition) -> int:
+        world.limits.rows[ACME] = replace(world.limits.rows[ACME], samples=())
+        return size(partition)
+
+    monkeypatch.setattr(world.connections, "size", while_another_run_raises)
+    world.run()
+    assert world.limits.total(ACME).count == 1
+    assert counted["TotalRaised"] == 0
+
+
+@pytest.mark.parametrize(
+    ("store", "method"),
+    [
+        ("sessions", "delete_if_expired"),
+        ("connections", "size_and_expired"),
+        ("connections", "size"),
+        ("partitions", "mark_for_recount"),
+        ("limits", "total"),
+        ("limits", "repair"),
+    ],
+)
+def test_one_that_cannot_be_repaired_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], store: str, method: str
+) -> None:
+    """A session, a partition or a tenant of which a call fails, for whatever reason, every time."""
+    other = TenantId("other")
+    world.tenants.put(Tenant(other, 1000, 9, 9, 9, 9, 9))
+    theirs = nth_partition(other, 0)
+    world.put(PartitionCount(FIRST, -1), PartitionCount(theirs, -1))
+    for partition, tenant in ((FIRST, ACME), (theirs, other)):
+        world.connect("over", partition, lives=1)
+        world.sessions.renew(tenant, S1, player=None, expires_at=1, now=0)
+    call = getattr(getattr(world, store), method)
+
+    def failing(first: object, *arguments: object, **named: object) -> object:
+        if ACME in str(first):
+            raise RuntimeError("a row that makes no sense")
+        return call(first, *arguments, **named)
+
+    monkeypatch.setattr(getattr(world, store), method, failing)
+    for _ in range(SETTLED + 9):
+        with contextlib.suppress(TransientError):
+            world.run()
+        if world.now == 600_000 + 60 * 3:
+            for _ in range(5):
+                world.limits.reserve(ACME, 1000)
+                world.limits.reserve(other, 1000)
+    assert counted["ReconcileItemFailed"] > 0
+    assert (other, S1) not in world.sessions.rows
+    assert ConnectionKey(theirs, ConnectionId("over")) not in world.connections.rows
+    assert world.partitions.rows[theirs].count == 0
+    assert world.limits.total(other).count == 0
 
 
 def test_the_size_of_the_crowd_is_measured(world: World, counted: Counter[str]) -> None:

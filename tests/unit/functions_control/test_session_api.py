@@ -302,6 +302,35 @@ def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
     assert counted["SessionDeleted"] == 1
 
 
+@pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
+def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
+) -> None:
+    """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", **player)
+    delete = world.sessions.delete
+    monkeypatch.setattr(world.sessions, "delete", lambda *named: delete(*named) and delete(*named))
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", **player) == (200, {})
+    assert counted["SessionDeleted"] == 1
+
+
+def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was nobody's when it was looked at."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    delete = world.sessions.delete
+
+    def after_another(*named: Any) -> bool:
+        world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], player_id=PlayerId("bob"))
+        return delete(*named)
+
+    monkeypatch.setattr(world.sessions, "delete", after_another)
+    status, _ = world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert status == 409
+    assert world.sessions.rows[ACME, S1].player_id == "bob"
+
+
 def test_tenants_are_listed_with_their_limits(world: World) -> None:
     """By the names of their table."""
     assert world.call("GET /tenant") == (

@@ -309,6 +309,36 @@ def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
     assert world.tally() == Tally(size=first, delivered=0b1, by_account={ACCOUNT: 1}, settled_at=NOW * 1000)
 
 
+@pytest.mark.parametrize("wrong", [2, 5])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_outcome_of_another_size_fails_alone(wrong: int, place: int) -> None:
+    """Nothing is settled of the chunk yet: its row says which outcomes of a batch are its own."""
+    world = World()
+    batch = [outcome(3, delivered=0b1), outcome(3, failed=0b10)]
+    batch.insert(place, outcome(wrong, delivered=0b10))
+    failures = world.run(*batch)
+    assert list(failures) == [str(place)]
+    assert isinstance(failures[str(place)], PermanentError)
+    assert sets_of(world.tally()) == (0b1, 0, 0b10)
+
+
+def test_outcomes_of_two_sizes_and_no_chunk_fail() -> None:
+    """Nobody can say which of them is right."""
+    world = World()
+    failures = world.run(outcome(3, failed=0b1, chunk_id="9.9"), outcome(2, failed=0b1, chunk_id="9.9"))
+    assert [type(error) for error in failures.values()] == [PermanentError, PermanentError]
+
+
+def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
+    """The report says why those connections failed."""
+    world = World()
+    assert world.run(outcome(3, failed=0b1)) == {}
+    assert (before := world.broadcasts.report(BROADCAST)) is not None
+    assert world.run(outcome(3, failed=0b110, expired=True)) == {}
+    assert (after := world.broadcasts.report(BROADCAST)) is not None
+    assert (before.expired, after.expired) == (False, True)
+
+
 def test_a_deletion_is_logged_with_its_chunk(logged: Callable[..., list[Any]]) -> None:
     """And how many rows there were."""
     World().run(outcome(gone=0b011))

@@ -77,7 +77,8 @@ class World:
         assert {message.source: message.scope for message in self.sent} == {
             source.number: source.scope for source in sources
         }
-        assert head.expected == sum(source.expected or 0 for source in sources)
+        counted = sum(source.expected or 0 for source in sources)
+        assert head.expected == (sum(row.count for row in self.partitions.rows.values()) if head.expired else counted)
         return [key for source in sources if isinstance(source.scope, tuple) for key in source.scope]
 
 
@@ -203,16 +204,48 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     assert report.status == "finished"
 
 
-def test_an_expired_broadcast_is_planned_no_further_and_finishes(counted: Counter[str]) -> None:
-    """What was not planned in time is nobody's; the report does not wait for it."""
-    world = World(SEVEN)
+@pytest.mark.parametrize(
+    ("audience", "expected"),
+    [
+        (Everyone(), sum(SEVEN.values()) + 5),
+        (OfTenant(TENANT), sum(SEVEN.values())),
+        (InRoom(TENANT, RoomKey("hall")), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_broadcast_that_expires_unplanned_says_so(
+    counted: Counter[str], audience: Audience, expected: int | None
+) -> None:
+    """The report finishes, is marked as expired, and has the known number of recipients, never 0 for want of a plan."""
+    world = World({**SEVEN, partition(0, "other"): 5})
     world.now += LIFETIME
-    world.run()
+    world.run(audience)
     report = world.broadcasts.report(BROADCAST)
     assert world.sent == []
     assert report is not None
-    assert report.status == "finished"
+    assert (report.status, report.expired, report.expected) == ("finished", True, expected)
     assert counted["BroadcastExpired"] == 1
+
+
+def test_a_count_that_is_in_doubt_takes_nothing_off_what_was_expected() -> None:
+    """A partition's count may be below zero until it is counted again."""
+    world = World({partition(0): 7, partition(1): -2})
+    world.now += LIFETIME
+    world.run()
+    report = world.broadcasts.report(BROADCAST)
+    assert report is not None
+    assert report.expected == 7
+
+
+def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_delivery() -> None:
+    """The announcement comes again after its lifetime: the sources are sent again, and `query` judges each."""
+    world = World(SEVEN)
+    world.run()
+    world.now += LIFETIME
+    world.run()
+    report = world.broadcasts.report(BROADCAST)
+    assert report is not None
+    assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
 
 
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
@@ -232,7 +265,8 @@ def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
     report = world.broadcasts.report(BROADCAST)
     assert world.sent == []
     assert report is not None
-    assert (report.status, report.cancelled) == ("finished", True)
+    assert (report.status, report.cancelled, report.expired) == ("finished", True, False)
+    assert report.expected == sum(SEVEN.values())
 
 
 def test_a_malformed_announcement_is_a_permanent_error() -> None:

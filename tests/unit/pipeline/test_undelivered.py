@@ -14,6 +14,7 @@ from loudhailer.broadcast.model import Source
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.errors import MalformedMessageError, TransientError
+from loudhailer.ids import BroadcastId
 from loudhailer.queues.memory import MemoryQueue
 from tests.support.broadcasts import (
     BROADCAST,
@@ -111,6 +112,20 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     report = world.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 8, 8, None)
     assert report.finished_at == NOW * 1000
+
+
+def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> None:
+    """A swarm goes on beside it; a report with a source that nobody ends would never finish."""
+    world = World()
+    sizes = world.broadcasts.chunk_sizes
+
+    def meanwhile(broadcast_id: BroadcastId, source: int) -> list[int]:
+        world.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=(partition(2),), expected=1)])
+        return sizes(broadcast_id, source)
+
+    world.broadcasts.chunk_sizes = meanwhile  # type: ignore[method-assign]
+    world.give_up(announcement().to_wire())
+    assert world.report().status == "finished"
 
 
 def test_an_outcome_is_tried_once_more_and_not_kept() -> None:

@@ -120,7 +120,14 @@ def test_a_fifo_batch_is_handled_by_group() -> None:
         "y": ["b"],
     }
     assert groups["x"][0] == Record(
-        "message-0", "x", "a", {"tenantId": "acme"}, 2, "loudhailer-test-pool.fifo", 1_800_000_000
+        "message-0",
+        "x",
+        "a",
+        {"tenantId": "acme"},
+        2,
+        "loudhailer-test-pool.fifo",
+        1_800_000_000,
+        "18849496460467696128",
     )
 
 

@@ -128,6 +128,7 @@ class Deployment:
                 "finishedAt": 2_000 if account else None,
                 "byAccount": {account: 1} if account else {},
                 "cancelled": False,
+                "expired": False,
             }
         )
 

@@ -22,6 +22,7 @@ def report(status: str, delivered: int) -> dict[str, Any]:
         "finishedAt": 2 if status == "finished" else None,
         "byAccount": {},
         "cancelled": False,
+        "expired": False,
     }
 
 

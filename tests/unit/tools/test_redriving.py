@@ -91,6 +91,28 @@ def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentSta
     assert [each.dispatched for each in deployment.broadcasts.sources(BROADCAST)] == [3, None]
 
 
+@pytest.mark.parametrize(
+    ("letter", "is_expired"),
+    [
+        (announcement().to_wire(), False),
+        (partition_message((partition(0),)).to_wire(), False),
+        (chunk_message().to_wire(), False),
+        (outcome(failed=1).to_wire(), True),
+    ],
+    ids=["announcement", "source", "chunk", "outcome"],
+)
+def test_what_is_sent_again_with_a_new_lifetime_is_not_expired_any_more(
+    deployment: DeploymentStandIn, letter: str, *, is_expired: bool
+) -> None:
+    """An outcome is no new attempt, so it says nothing of that."""
+    deployment.broadcasts.mark_expired(BROADCAST)
+    deployment.sqs.send(LETTERS, letter)
+    redrive(deployment)
+    standing = deployment.broadcasts.summary(BROADCAST)
+    assert standing is not None
+    assert standing.expired == is_expired
+
+
 def test_what_cannot_be_sent_again_stays_and_the_reason_is_told(deployment: DeploymentStandIn) -> None:
     """Garbage, another release's, and those of broadcasts that are forgotten or were cancelled."""
     deployment.broadcasts.record(summary(broadcast_id="ended"))
