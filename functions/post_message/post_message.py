@@ -4,8 +4,9 @@ What is still to do when the time is over, or may work later, goes back to the c
 bitmap of what remains. The rest goes to `settle`. Both are in their queues before the message is acknowledged: a worker
 that dies in between has the whole chunk delivered again, and the same outcomes, told twice, are the same outcomes.
 
-Connections whose clients do not read go back apart from the rest, so that nobody waits for them. One that has taken
-nothing for half a minute is closed: its client knows then that it missed something, and costs nobody anything.
+Connections that are refused go back apart from the rest, in a group of their own, so that nobody waits for them. One
+that has taken nothing for half a minute is closed: its client knows then that it missed something, and costs nobody
+anything.
 
 An attempt is one that a connection itself has failed. What was not sent for want of time goes back at once, and what
 the account refused goes back later each time: neither counts, and the broadcast's lifetime ends both.
@@ -34,6 +35,9 @@ CLOSED_AT_ATTEMPT = 6
 _DOUBLINGS = 4
 """From 1 s on: what goes back waits 16 s at most."""
 
+_REFUSED = "refused"
+"""The group of what was answered 429, whosever broadcast it is. Once it takes a tenth of the workers' time, the queue
+delivers all that is new before it: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
 _CLOSE_SECONDS = 1.0
 
 
@@ -94,9 +98,9 @@ class PostMessage:
                 slow &= ~self._close(chunk, slow, account)
             opening = found[Outcome.GONE] & ~gone
             self._try_again(replace(chunk, remaining=found[Outcome.FAILED] | opening), shard, account)
-            self._try_again(replace(chunk, remaining=slow), shard, account)
+            self._try_again(replace(chunk, remaining=slow), shard, account, refused=True)
             throttled = replace(chunk, remaining=found[Outcome.THROTTLED], throttled=chunk.throttled + 1)
-            self._send_back(throttled, shard, delay=2 ** min(chunk.throttled, _DOUBLINGS))
+            self._send_back(throttled, shard, delay=2 ** min(chunk.throttled, _DOUBLINGS), refused=True)
             self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)
 
     def _read(self, body: str) -> ChunkMessage:
@@ -137,18 +141,20 @@ class PostMessage:
         self._tell(chunk, account, failed=over)
         return over
 
-    def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str) -> None:
+    def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str, *, refused: bool = False) -> None:
         """Sends the part back as another attempt, or gives it up after the last one."""
         if chunk.attempt < MAX_ATTEMPTS:
             delay = 2 ** min(chunk.attempt - 1, _DOUBLINGS)
-            self._send_back(replace(chunk, attempt=chunk.attempt + 1, throttled=0), shard, delay=delay)
+            again = replace(chunk, attempt=chunk.attempt + 1, throttled=0)
+            self._send_back(again, shard, delay=delay, refused=refused)
         elif chunk.remaining:
             self._give_up(chunk, account, "the attempts are used up")
 
-    def _send_back(self, chunk: ChunkMessage, shard: Queue, *, delay: int) -> None:
+    def _send_back(self, chunk: ChunkMessage, shard: Queue, *, delay: int, refused: bool = False) -> None:
         if not chunk.remaining:
             return
-        shard.send_all([chunk.to_wire()], delay_seconds=delay, group=chunk.group)
+        group = chunk.group or (_REFUSED if refused else None)
+        shard.send_all([chunk.to_wire()], delay_seconds=delay, group=group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

@@ -66,6 +66,26 @@ def test_another_version_never_gets_that_worker() -> None:
         assert second is not first
 
 
+def test_a_busy_worker_is_waited_for_before_another_is_started() -> None:
+    """Whoever comes by chance at the same time gets the one that is there."""
+    pool = _pool(hesitation=5.0)
+    with ThreadPoolExecutor(1) as threads:
+        with pool.lease(_function("a")) as first:
+            waiting = threads.submit(lambda: pool.lease(_function("a")).__enter__())
+            wait_until(lambda: bool(pool._lines))
+        assert waiting.result() is first
+
+
+def test_a_worker_that_stays_busy_gets_company() -> None:
+    """And a function that has none is not kept waiting at all."""
+    pool = _pool(hesitation=0.01)
+    with pool.lease(_function("a")) as first, pool.lease(_function("a")) as second:
+        assert second is not first
+    eager = _pool(hesitation=60.0)
+    with eager.lease(_function("a")), eager.lease(_function("b")) as other:
+        assert other.function.name == "b"
+
+
 def test_a_function_has_no_more_workers_than_its_cap() -> None:
     """The third waits until one of two is free, and gets that one."""
     pool = _pool(per_function=2)

@@ -360,6 +360,18 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
 
+@pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, "refused"), (Priority.LOW, TENANT)])
+@pytest.mark.parametrize("outcome", [Outcome.SLOW, Outcome.THROTTLED])
+def test_what_was_refused_stands_behind_what_is_new(outcome: Outcome, priority: Priority, group: str) -> None:
+    """It has a group of its own, which the queue puts behind others once it takes much of the workers' time."""
+    world = World({0: [outcome], 1: [Outcome.FAILED]})
+    world.run(replace(chunk_message(3), priority=priority))
+    groups = dict(
+        zip([ChunkMessage.from_wire(body).remaining for body in world.shard.bodies], world.shard.groups, strict=True)
+    )
+    assert groups == {0b001: group, 0b010: TENANT if priority is Priority.LOW else None}
+
+
 @pytest.mark.parametrize("queue", ["outcomes", "shard", "dead_letters"])
 def test_a_queue_that_is_down_has_the_chunk_delivered_again(queue: str) -> None:
     """The message is not acknowledged."""
@@ -422,7 +434,7 @@ def test_every_line_of_a_chunk_names_the_broadcast_the_chunk_and_the_attempt(
 @pytest.mark.parametrize(("priority", "group"), [(Priority.NORMAL, None), (Priority.LOW, TENANT)])
 def test_what_is_left_of_a_chunk_keeps_its_priority(priority: Priority, group: str | None) -> None:
     """And of a large room, its tenant's group: tenants share the lanes of large rooms."""
-    world = World(ends={1: [Outcome.THROTTLED]})
+    world = World(ends={1: [Outcome.FAILED]})
     world.run(replace(chunk_message(), priority=priority))
     assert world.requeued().priority is priority
     assert world.shard.groups == [group]

@@ -14,8 +14,9 @@ it ends the process when a handler raises; it waits 50 ms for the log of a handl
 cannot tell when a log is complete; it opens a log stream for every single invocation.
 
 Patched: how a function that is an image or a zip for Python is run (`_execute_function_dispatch`), and what ends
-workers when a function is changed or deleted. Other runtimes are left to MiniStack. When all workers are busy,
-invocations wait in line; only when the line is too long or too slow do they get the 429 that AWS gives at the
+workers when a function is changed or deleted. Other runtimes are left to MiniStack. When a
+function's workers are busy, invocations wait a moment for one before another is started; when all may be, they wait in
+line; only when the line is too long or too slow do they get the 429 that AWS gives at the
 account's concurrency. A function of package type Image runs in a container of the engine that the launcher is given,
 under the same rules; MiniStack would find an engine by itself, and publish a port of each container. An image whose
 code lies unpacked in `images_dir`, under its digest, needs no engine: it is run as a zip is.
@@ -46,6 +47,9 @@ from tools.local_aws.lambda_runtime.worker import Function, Image, Invocation, O
 from tools.local_aws.options import Options
 from tools.local_aws.patching import Patch
 
+_HESITATION_SECONDS = 0.2
+"""A start of a worker takes about as long on a machine that has nothing else to do."""
+
 _STOCK_DISPATCH = lambda_svc._execute_function_dispatch
 
 
@@ -53,7 +57,7 @@ def gap(options: Options) -> Gap:
     """Run functions in a pool of workers of the launcher's own."""
     held = ExitStack()
     engine = held.enter_context(engine_at(options.engine)) if options.engine else None
-    pool = WorkerPool(options.workers_per_function, options.workers, _starter(engine))
+    pool = WorkerPool(options.workers_per_function, options.workers, _starter(engine), hesitation=_HESITATION_SECONDS)
     packages = _Packages(options.scratch_dir / "code")
     endpoint = f"http://127.0.0.1:{options.port}"
 

@@ -19,10 +19,14 @@ class PoolExhaustedError(Exception):
 
 @dataclass(eq=False)
 class _Ticket:
-    """An invocation that waits for a worker; granted either an idle one or the room to start one."""
+    """An invocation that waits for a worker; granted either an idle one or the room to start one.
+
+    While it hesitates, it takes a new one only if its function has none at all.
+    """
 
     function: Function
     number: int
+    hesitates: bool
     granted: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
 
@@ -30,6 +34,9 @@ class _Ticket:
 class WorkerPool:
     """Leases workers: idle ones first, new ones up to two caps, then in order of arrival.
 
+    An invocation whose function has workers that are all busy waits `hesitation` seconds for one of them before it has
+    another one started. A start takes longer, and its work is taken from all that runs on the machine; invocations that
+    were at the same time by chance would leave the machine with nothing but starts.
     `per_function` bounds the processes of one function over all its versions, `total` those of all functions; at
     `total`, the worker idle for longest makes room. `waiting` bounds the line of each function: as with AWS's reserved
     concurrency, one that is called too often keeps no other from being called.
@@ -41,11 +48,13 @@ class WorkerPool:
         total: int,
         start: Callable[[Function], Worker],
         *,
+        hesitation: float = 0.0,
         patience: float = _PATIENCE_SECONDS,
         waiting: int = _WAITING,
     ) -> None:
         self._per_function = per_function
         self._total = total
+        self._hesitation = hesitation
         self._patience = patience
         self._max_waiting = waiting
         self._start = start
@@ -89,7 +98,7 @@ class WorkerPool:
         _close(ended)
 
     def _acquire(self, function: Function) -> Worker:
-        ticket = _Ticket(function, next(self._numbers))
+        ticket = _Ticket(function, next(self._numbers), hesitates=self._hesitation > 0)
         with self._lock:
             waiting = sum(len(line) for each, line in self._lines.items() if each.name == function.name)
             if self._closed.is_set() or waiting >= self._max_waiting:
@@ -97,6 +106,11 @@ class WorkerPool:
             self._lines.setdefault(function, deque()).append(ticket)
             ended = self._grant()
         _close(ended)
+        if ticket.hesitates and not ticket.granted.wait(self._hesitation):
+            with self._lock:
+                ticket.hesitates = False
+                ended = self._grant()
+            _close(ended)
         if not ticket.granted.wait(self._patience) and self._give_up(ticket):
             raise PoolExhaustedError
         if ticket.worker is not None:
@@ -169,6 +183,8 @@ class WorkerPool:
             ticket.worker = idle
             return True
         name = function.name
+        if ticket.hesitates and any(worker.function == function for worker in self._busy):
+            return False
         if self._processes[name] >= self._per_function:
             outdated = next((worker for worker in self._idle if worker.function.name == name), None)
         elif self._processes.total() >= self._total:
