@@ -1,29 +1,25 @@
 """A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
 
 Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
-are answered until then. Clients that ping now and then shall cost nothing, so an environment counts a session's frames
-by tens, and up to nine in a minute not at all. What cannot be counted for now is answered all the same.
+are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens, or by the
+session's limit if that is lower. Frames that cannot be counted are answered all the same.
 
 API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
 own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.frames import ACTIONS, error_frame
-from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import SessionId, TenantId
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
+from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.attempts import FLOOD, Attempts
-from loudhailer.tenancy.model import minute_of, others_of_session
-
-_COUNTED_TOGETHER = 10
-"""Frames of a session that one environment counts by one write."""
+from loudhailer.tenancy.attempts import Attempts, AttemptsByTens, counted_together
+from loudhailer.tenancy.model import others_of_session
 
 _PONG = codec.encode_text({"action": "pong"})
 
@@ -32,11 +28,8 @@ class DefaultRoute:
     """Answers the frames that no other route takes."""
 
     def __init__(self, attempts_of: Callable[[TenantId], Attempts], *, clock: Callable[[], float]) -> None:
-        self._attempts_of = attempts_of
+        self._attempts = AttemptsByTens(attempts_of)
         self._clock = clock
-        self._minute = 0
-        self._seen: Counter[tuple[TenantId, SessionId]] = Counter()
-        self._flooding: set[tuple[TenantId, SessionId]] = set()
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The frame that answers a `$default` event, as the body of the route's response. Never raises."""
@@ -53,26 +46,15 @@ class DefaultRoute:
 
     def _floods(self, caller: Caller) -> bool:
         """Counts a frame; whether its session is known to have sent far too many in this minute."""
-        now = int(self._clock())
-        if minute_of(now) != self._minute:
-            self._minute = minute_of(now)
-            self._seen.clear()
-            self._flooding.clear()
-        key = tenant, session = caller.tenant_id, caller.session_id
-        self._seen[key] += 1
-        if key not in self._flooding and self._seen[key] % _COUNTED_TOGETHER == 0:
-            limit = caller.messages_per_minute
-            try:
-                tried = self._attempts_of(tenant).count(
-                    tenant, session, others_of_session(tenant, session), limit=limit, now=now, times=_COUNTED_TOGETHER
-                )
-            except TransientError:
-                count("FrameUncounted", _COUNTED_TOGETHER)
-                logger.exception("frames are answered without being counted")
-                return False
-            if tried > FLOOD * limit:
-                self._flooding.add(key)
-        return key in self._flooding
+        tenant, session = caller.tenant_id, caller.session_id
+        counter = others_of_session(tenant, session)
+        limit = caller.messages_per_minute
+        try:
+            return self._attempts.floods(tenant, session, counter, limit=limit, now=int(self._clock()))
+        except TransientError:
+            count("FrameUncounted", counted_together(limit))
+            logger.exception("frames are answered without being counted")
+            return False
 
 
 def _reply(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,12 +77,12 @@ def _answer(event: Mapping[str, Any]) -> str:
     )
 
 
-def _fault(body: str) -> tuple[str, str] | None:
+def _fault(body: str) -> tuple[ErrorCode, str] | None:
     """What is wrong with the frame; None if it is a ping."""
     try:
         frame = codec.decode_object(body)
     except codec.NotJsonError as error:
         return error.code, f"the frame {error}"
     if not isinstance(frame.get("action"), str):
-        return "NO_ACTION", "the frame has no action"
-    return None if frame["action"] == "ping" else ("UNKNOWN_ACTION", "the frame's action is unknown")
+        return ErrorCode.NO_ACTION, "the frame has no action"
+    return None if frame["action"] == "ping" else (ErrorCode.UNKNOWN_ACTION, "the frame's action is unknown")

@@ -23,8 +23,9 @@ from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
+from loudhailer.connections.port import ConnectionStore
 from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
-from loudhailer.errors import PermanentError
+from loudhailer.errors import ErrorCode, PermanentError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.observability import count
 from loudhailer.queues.consumer import Failures, Groups
@@ -58,11 +59,12 @@ class _Ruling(Enum):
 
 
 class Tenancy:
-    """A tenant's sessions and limits, reached as the tenant."""
+    """A tenant's sessions, limits and connections, reached as the tenant."""
 
-    def __init__(self, sessions: SessionStore, limits: LimitStore) -> None:
+    def __init__(self, sessions: SessionStore, limits: LimitStore, connections: ConnectionStore) -> None:
         self.sessions = sessions
         self.limits = limits
+        self.connections = connections
         self.attempts = Attempts(sessions, limits)
         self._noted: set[str] = set()
 
@@ -227,7 +229,7 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
         frame = throttle_frame(message.connection_id, message.request_id)
         yield Letter(message.connection_id, frame.encode(), message.record)
     elif session is None:
-        yield _refusal(message, SESSION_OVER, "the session is over")
+        yield _refusal(message, *SESSION_OVER)
     elif not session.has(message.connection_id):
         yield _refusal(message, *CONNECTION_OVER)
     else:
@@ -242,12 +244,15 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         yield _refusal(message, error.code, f"the frame {error}")
         return
     if field := looks_like_ours(frame, _ACTIONS):
-        yield _refusal(message, "RESERVED_FIELD", f"{field} would make others take the frame for one of the service's")
+        yield _refusal(
+            message, ErrorCode.RESERVED_FIELD, f"{field} would make others take the frame for one of the service's"
+        )
         return
     source: dict[str, str] = {"srcConnectionId": message.connection_id}
     if session.player_id is not None:
         source["srcPlayerId"] = session.player_id
-    recipients = sorted(key.connection_id for key in session.connections)
+    keys = {key.connection_id: key for key in session.connections}
+    recipients = sorted(keys)
     envelopes = {
         recipient: codec.encode(
             {
@@ -262,15 +267,15 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         for recipient in recipients
     }
     if any(len(envelope) > MAX_FRAME_BYTES for envelope in envelopes.values()):
-        yield _refusal(message, "TOO_LONG", f"the reply would have more than {MAX_FRAME_BYTES} bytes")
+        yield _refusal(message, ErrorCode.TOO_LONG, f"the reply would have more than {MAX_FRAME_BYTES} bytes")
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
-    yield from (Letter(one, raw, message.record) for one in recipients if one != message.connection_id)
-    yield from (Letter(one, envelope, message.record) for one, envelope in envelopes.items())
+    yield from (Letter(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
-def _refusal(message: Message, code: str, text: str) -> Letter:
+def _refusal(message: Message, code: ErrorCode, text: str) -> Letter:
     count("MessageRefused")
     frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
     return Letter(message.connection_id, frame.encode(), message.record)

@@ -11,7 +11,7 @@ from loudhailer.conversation.frames import ack_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.conversation.port import InboxStore
-from loudhailer.errors import InvalidFieldError
+from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.observability import count
 from loudhailer.places.model import inbox_of, take_place
 from loudhailer.places.port import PlaceStore
@@ -52,22 +52,28 @@ class Direct:
         """
         source = caller.player_id
         if source is None:
-            return _refused(caller, "NO_PLAYER", "the session is bound to no player")
+            return _refused(caller, ErrorCode.NO_PLAYER, "the session is bound to no player")
         if frame.get("playerId", source) != source:
-            return _refused(caller, "OTHER_PLAYER", "the session is bound to another player than playerId")
+            return _refused(caller, ErrorCode.OTHER_PLAYER, "the session is bound to another player than playerId")
         destination = ids.player_id(frame["destinationPlayerId"], "destinationPlayerId")
         message = _message_of(frame)
         inbox = Inbox(caller.tenant_id, destination)
 
         def store(first: Caller) -> str | None:
+            stored_as = message_id(first.received_at, first.request_id)
+            if first != caller and self._inboxes.has(inbox, stored_as):
+                # An earlier attempt put it there, took a place for it, and could not say so.
+                return None
             # As of now: an inbox that was counted for an earlier attempt would never be counted again for its like.
             if not self._has_room(inbox, caller.received_at // 1_000):
                 count("InboxFull")
-                return _refused(caller, "INBOX_FULL", "too many messages wait for destinationPlayerId: try again later")
+                return _refused(
+                    caller, ErrorCode.INBOX_FULL, "too many messages wait for destinationPlayerId: try again later"
+                )
             self._inboxes.put(
                 DirectMessage(
                     inbox=inbox,
-                    message_id=message_id(first.received_at, first.request_id),
+                    message_id=stored_as,
                     message=message,
                     source=source,
                     sent_at=first.received_at,
@@ -86,7 +92,7 @@ class Direct:
             self._places,
             inbox_of(*inbox),
             self._messages_per_inbox,
-            count=lambda: self._inboxes.count(inbox, self._messages_per_inbox),
+            rows=lambda: self._inboxes.count(inbox),
             now=now,
             expires_at=now + self._lifetime_seconds,
         )
@@ -102,6 +108,6 @@ def _message_of(frame: Frame) -> JsonText:
     return message
 
 
-def _refused(caller: Caller, code: str, message: str) -> str:
+def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
     count("FrameRefused")
     return caller.refusal(code, message)

@@ -6,6 +6,7 @@ room. A frame that names both, or neither, is refused.
 
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame, Respond
+from loudhailer.errors import ErrorCode
 from loudhailer.observability import count
 
 
@@ -20,5 +21,7 @@ class SendMessage:
         named = [field for field in self._by_field if field in frame]
         if len(named) != 1:
             count("FrameRefused")
-            return caller.refusal("NO_DESTINATION", "the frame must have destinationPlayerId or roomKey, and not both")
+            return caller.refusal(
+                ErrorCode.NO_DESTINATION, "the frame must have destinationPlayerId or roomKey, and not both"
+            )
         return self._by_field[named[0]](caller, frame)

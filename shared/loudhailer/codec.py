@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NewType
 
 import orjson
 
-from loudhailer.errors import PermanentError
+from loudhailer.errors import ErrorCode, PermanentError
 
 JsonText = NewType("JsonText", str)
 """A JSON value as its sender wrote it, known to be JSON that `decode` reads."""
@@ -26,7 +26,7 @@ class NotJsonError(PermanentError):
         code: what an error frame calls it.
     """
 
-    code: ClassVar[str] = "NOT_JSON"
+    code: ClassVar[ErrorCode] = ErrorCode.NOT_JSON
 
 
 class UnsupportedJsonError(NotJsonError):
@@ -35,7 +35,7 @@ class UnsupportedJsonError(NotJsonError):
     https://www.rfc-editor.org/rfc/rfc8259#section-9 on numbers and nesting, #section-8.2 on lone surrogates
     """
 
-    code = "UNSUPPORTED_JSON"
+    code = ErrorCode.UNSUPPORTED_JSON
 
 
 MAX_DEPTH = 1_024

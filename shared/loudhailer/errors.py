@@ -10,6 +10,30 @@
 What daily operation brings (a connection that is gone, a limit that is reached) is a value, not an error.
 """
 
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """The codes of the frames that tell a client what is wrong with its own; README says what to do about each."""
+
+    NOT_JSON = "NOT_JSON"
+    UNSUPPORTED_JSON = "UNSUPPORTED_JSON"
+    INVALID_FIELD = "INVALID_FIELD"
+    NO_ACTION = "NO_ACTION"
+    UNKNOWN_ACTION = "UNKNOWN_ACTION"
+    NO_DESTINATION = "NO_DESTINATION"
+    RESERVED_FIELD = "RESERVED_FIELD"
+    TOO_LONG = "TOO_LONG"
+    NO_PLAYER = "NO_PLAYER"
+    OTHER_PLAYER = "OTHER_PLAYER"
+    NOT_IN_ROOM = "NOT_IN_ROOM"
+    INBOX_FULL = "INBOX_FULL"
+    NOT_QUEUED = "NOT_QUEUED"  # a mapping template of API Gateway answers it
+    TRY_AGAIN = "TRY_AGAIN"
+    CONNECTION_OVER = "CONNECTION_OVER"
+    SESSION_OVER = "SESSION_OVER"
+    UNKNOWN_CALLER = "UNKNOWN_CALLER"
+
 
 class LoudhailerError(Exception):
     """Root of every error that Loudhailer raises on purpose."""

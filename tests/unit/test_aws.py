@@ -1,13 +1,15 @@
 """Outcomes of calls of AWS: conditions that do not hold, conflicts, and batches that are left unprocessed in part."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from loudhailer import aws
-from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused
+from loudhailer.aws import LateClient, calling, delete_rows, get_rows, holds, is_refused, update_if
 from loudhailer.errors import TransientError
 from tests.support.limits import BATCH_ATTEMPTS
 from tests.unit.sdk_wire import FUNCTION
@@ -219,5 +221,57 @@ def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.Mo
     assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 32)
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert (config.tcp_keepalive, config.parameter_validation, config.user_agent) == (True, False, "loudhailer")
+    hasty: Any = aws.config(1, 0.5)
+    assert (hasty.connect_timeout, hasty.read_timeout) == (0.5, 0.5)
+    assert aws.client("sqs", seconds=0.5).meta.config.read_timeout == 0.5
     assert aws.client("sqs").meta.config.retries == {"mode": "standard", "total_max_attempts": 5}
     assert aws.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1
+
+
+def test_two_threads_do_not_make_clients_of_one_session_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is not for two threads; its clients are."""
+    making: list[int] = []
+    most: list[int] = []
+
+    class Session:
+        def client(self, service: str, config: object) -> str:
+            del config
+            making.append(1)
+            most.append(len(making))
+            Event().wait(0.01)
+            making.pop()
+            return service
+
+    monkeypatch.setattr(aws, "_session", Session)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(aws.client, ["sqs", "dynamodb"] * 2)) == ["sqs", "dynamodb"] * 2
+    assert set(most) == {1}
+
+
+def test_a_late_client_may_have_another_maker() -> None:
+    """A subscriber's are made in the role of the cell."""
+    late = LateClient("dynamodb", lambda service: {"dynamodb": [3, 1]}[service])
+    late.sort()
+    assert late.pop() == 3
+
+
+@pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])
+def test_an_update_of_a_row_names_values_only_if_there_are_any(values: dict[str, Any] | None) -> None:
+    """DynamoDB refuses ExpressionAttributeValues that are empty."""
+    calls: list[dict[str, Any]] = []
+
+    class Stub:
+        """Notes what it is asked for."""
+
+        def update_item(self, **request: Any) -> None:
+            """The condition holds."""
+            calls.append(request)
+
+    assert update_if(Stub(), TABLE, {"k": {"N": "1"}}, "REMOVE a", "attribute_exists(k)", values=values)
+    expected = {
+        "TableName": TABLE,
+        "Key": {"k": {"N": "1"}},
+        "UpdateExpression": "REMOVE a",
+        "ConditionExpression": "attribute_exists(k)",
+    }
+    assert calls == [expected | ({"ExpressionAttributeValues": values} if values else {})]

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import AS_IT_STANDS, calling, get_rows, holds
+from loudhailer.aws import calling, get_rows, holds, update_if
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
@@ -285,19 +285,10 @@ class DynamoBroadcastStore(BroadcastStore):
         condition: str,
         values: Item,
         *,
-        has_made: Callable[[Item], bool] = lambda _: False,
+        has_made: Callable[[Item], bool] | None = None,
     ) -> bool:
-        named: Any = {"ExpressionAttributeValues": values} if values else {}
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key=_key(broadcast_id, part),
-            UpdateExpression=changes,
-            ConditionExpression=condition,
-            **named,
-            **AS_IT_STANDS,
-        )
-        return holds("UpdateItem", update, has_made=has_made)
+        key = _key(broadcast_id, part)
+        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
     def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))

@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import AS_IT_STANDS, CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -200,8 +200,12 @@ class DynamoConnectionStore(ConnectionStore):
                 if answer.get("Error", {}).get("Code") in {None, CONDITION_FAILED}:
                     deleted += "Item" in answer
                 else:
-                    deleted += self._delete_if("connectedAt < :time", key, connected_before)
+                    deleted += self.delete_if_older(key, connected_before)
         return deleted
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        return self._delete_if("connectedAt < :time", key, connected_before)
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""
@@ -357,29 +361,20 @@ class DynamoPartitionStore(PartitionStore):
         holds("PutItem", put)
 
     def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
-        request: Item = {
-            "TableName": self._table,
-            "Key": _partition_key(partition),
-            "UpdateExpression": changes,
-            "ConditionExpression": condition,
-        }
-        if values:
-            request["ExpressionAttributeValues"] = values
-        return holds("UpdateItem", partial(self._client.update_item, **request))
+        return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
 
     def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
         """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
         writer = {"S": new_nonce()}
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key=_partition_key(partition),
-            UpdateExpression=changes.replace("SET ", "SET writtenBy = :writer, ", 1),
-            ConditionExpression=condition,
-            ExpressionAttributeValues={**values, ":writer": writer},
-            **AS_IT_STANDS,
+        return update_if(
+            self._client,
+            self._table,
+            _partition_key(partition),
+            changes.replace("SET ", "SET writtenBy = :writer, ", 1),
+            condition,
+            values={**values, ":writer": writer},
+            has_made=lambda row: row.get("writtenBy") == writer,
         )
-        return holds("UpdateItem", update, has_made=lambda row: row.get("writtenBy") == writer)
 
 
 def _partition_key(partition: Partition) -> Item:

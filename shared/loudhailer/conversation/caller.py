@@ -7,7 +7,7 @@ from typing import Any, Self
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.frames import Speaker, error_frame
-from loudhailer.errors import InvalidFieldError
+from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.tenancy.model import posts_by_default
 
 
@@ -67,7 +67,7 @@ class Caller:
         """The caller as others see it."""
         return Speaker(self.key.connection_id, self.player_id)
 
-    def refusal(self, code: str, message: str, actions: Sequence[str] | None = None) -> str:
+    def refusal(self, code: ErrorCode, message: str, actions: Sequence[str] | None = None) -> str:
         """The frame that tells the caller what is wrong with its frame."""
         return error_frame(
             code, message, connection_id=self.key.connection_id, request_id=self.request_id, actions=actions

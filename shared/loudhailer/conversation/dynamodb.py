@@ -8,13 +8,13 @@ limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an
 the request that took it over, `itemTTL`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import AS_IT_STANDS, calling, delete_rows, holds
+from loudhailer.aws import calling, delete_rows, holds, paged, update_if
 from loudhailer.codec import JsonText
 from loudhailer.conversation.model import (
     ATTEMPT_SECONDS,
@@ -70,8 +70,8 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
-    def count(self, inbox: Inbox, limit: int) -> int:
-        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """See `InboxStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="inbox = :inbox",
@@ -79,13 +79,19 @@ class DynamoInboxStore(InboxStore):
             Select="COUNT",
             ConsistentRead=True,
         )
-        found = 0
+        return (page["Count"] for page in paged("Query", pages))
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """See `InboxStore.has`."""
         with calling("Query"):
-            for page in pages:
-                found += page["Count"]
-                if found >= limit:
-                    break
-        return found
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="inbox = :inbox AND messageId = :message",
+                ExpressionAttributeValues={":inbox": {"S": inbox.key}, ":message": {"S": message_id}},
+                Select="COUNT",
+                ConsistentRead=True,
+            )
+        return page["Count"] > 0
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
@@ -153,36 +159,35 @@ class DynamoSentStore(SentStore):
             return Progress.OPEN
         if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
             return Progress.AT_WORK
+        mine = {"S": attempt.request_id}
         taken = self._update(
             attempt,
-            UpdateExpression="SET takenUntil = :until, takenBy = :request",
-            ConditionExpression="takenUntil = :seen",
-            ExpressionAttributeValues={
-                ":seen": known["takenUntil"],
-                ":until": until,
-                ":request": {"S": attempt.request_id},
-            },
-            **AS_IT_STANDS,
+            "SET takenUntil = :until, takenBy = :mine",
+            "takenUntil = :seen",
+            {":seen": known["takenUntil"], ":until": until, ":mine": mine},
+            has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine,
         )
         return Progress.OPEN if taken else Progress.AT_WORK
 
     def release(self, attempt: Attempt) -> None:
         """See `SentStore.release`."""
-        self._update(
-            attempt,
-            UpdateExpression="SET takenUntil = :now",
-            ConditionExpression="attribute_exists(takenUntil)",
-            ExpressionAttributeValues={":now": {"N": "0"}},
-        )
+        self._update(attempt, "SET takenUntil = :now", "attribute_exists(takenUntil)", {":now": {"N": "0"}})
 
     def finish(self, attempt: Attempt) -> None:
         """See `SentStore.finish`."""
-        self._update(attempt, UpdateExpression="REMOVE takenUntil", ConditionExpression="attribute_exists(takenUntil)")
+        self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
 
-    def _update(self, attempt: Attempt, **update: Any) -> bool:
-        call = partial(self._client.update_item, TableName=self._table, Key=_sent_key(attempt), **update)
-        mine = {"S": attempt.request_id}
-        return holds("UpdateItem", call, has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine)
+    def _update(
+        self,
+        attempt: Attempt,
+        changes: str,
+        condition: str,
+        values: Item | None = None,
+        *,
+        has_made: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        key = _sent_key(attempt)
+        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
 
 def _sent_key(attempt: Attempt) -> Item:

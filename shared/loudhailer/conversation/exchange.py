@@ -15,7 +15,7 @@ from typing import Any
 from loudhailer import codec
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
-from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.attempts import FLOOD, Attempts
@@ -61,7 +61,7 @@ class Exchange:
             logger.error("the event does not say who calls", reason=str(error))
             request = event["requestContext"]
             body: str | None = error_frame(
-                "UNKNOWN_CALLER",
+                ErrorCode.UNKNOWN_CALLER,
                 "the connection is not known here: connect again",
                 connection_id=request["connectionId"],
                 request_id=request["requestId"],
@@ -86,21 +86,19 @@ class Exchange:
                 caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
             )
             if session is None or caller.key not in session.connections:
-                return _refused(
-                    caller, *((SESSION_OVER, "the session is over") if session is None else CONNECTION_OVER)
-                )
+                return _refused(caller, *(SESSION_OVER if session is None else CONNECTION_OVER))
             return part.respond(caller, frame)
         except codec.NotJsonError as error:
             return _refused(caller, error.code, f"the frame {error}")
         except InvalidFieldError as error:
-            return _refused(caller, "INVALID_FIELD", str(error))
+            return _refused(caller, ErrorCode.INVALID_FIELD, str(error))
         except TransientError:
             count("FrameFailed")
             logger.exception("frame not carried out")
-            return caller.refusal("TRY_AGAIN", "this did not work now: try again")
+            return caller.refusal(ErrorCode.TRY_AGAIN, "this did not work now: try again")
 
 
-def _refused(caller: Caller, code: str, message: str) -> str:
+def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
     count("FrameRefused")
     return caller.refusal(code, message)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from loudhailer import codec
 from loudhailer.codec import JsonText
+from loudhailer.errors import ErrorCode
 from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
@@ -13,15 +14,20 @@ ACTIONS = ("joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping")
 
 _ACCEPTED = "Message sent!"
 
-SESSION_OVER = "SESSION_OVER"
-"""The error code of a frame whose session ended while its connection was open."""
+SESSION_OVER = (ErrorCode.SESSION_OVER, "the session is over")
+"""The error code and text of a frame whose session ended while its connection was open."""
 
-CONNECTION_OVER = ("CONNECTION_OVER", "the connection is not recorded any more: connect again")
+CONNECTION_OVER = (ErrorCode.CONNECTION_OVER, "the connection is not recorded any more: connect again")
 """The error code and text of a frame whose connection is not one of its session's, or has no row."""
 
 
 def error_frame(
-    code: str, message: str, *, connection_id: str | None, request_id: str | None, actions: Sequence[str] | None = None
+    code: ErrorCode,
+    message: str,
+    *,
+    connection_id: str | None,
+    request_id: str | None,
+    actions: Sequence[str] | None = None,
 ) -> str:
     """Tells a client what is wrong with its frame; `actions` are the legal ones, where that helps."""
     error: dict[str, Any] = {"code": code, "message": message}

@@ -1,12 +1,11 @@
 """The places on DynamoDB: PK `tenantId`, SK `place`; `taken`, `countedAt?` and `expiresAt` (epoch seconds, TTL)."""
 
 from collections.abc import Collection
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling, delete_rows, holds
+from loudhailer.aws import calling, delete_rows, update_if
 from loudhailer.ids import TenantId
 from loudhailer.places.port import PlaceStore
 
@@ -77,17 +76,7 @@ class DynamoPlaceStore(PlaceStore):
         delete_rows(self._client, self._table, (_key(tenant, name) for name in names))
 
     def _update(self, tenant: TenantId, name: str, changes: str, condition: str, values: Item) -> bool:
-        return holds(
-            "UpdateItem",
-            partial(
-                self._client.update_item,
-                TableName=self._table,
-                Key=_key(tenant, name),
-                UpdateExpression=changes,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            ),
-        )
+        return update_if(self._client, self._table, _key(tenant, name), changes, condition, values=values)
 
 
 def _key(tenant: TenantId, name: str) -> Item:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, delete_rows, holds, paged, update_if
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -58,6 +58,9 @@ _NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
 
 _SEGMENTS = 16
 """Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+
+_OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
+"""The keys of a tenant's rows lead with its id, in which there is no colon."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 
@@ -113,15 +116,11 @@ class DynamoTenantStore(TenantStore):
 
     def begin_erasing(self, tenant: TenantId) -> bool:
         """See `TenantStore.begin_erasing`."""
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key={"tenantId": {"S": tenant}},
-            UpdateExpression="SET erasing = :yes",
-            ConditionExpression=f"{_EXISTS} AND attribute_not_exists(erasedAt)",
-            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
+        key = {"tenantId": {"S": tenant}}
+        return update_if(
+            self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
         )
-        return holds("UpdateItem", update)
 
     def end_erasing(self, tenant: TenantId, now: int) -> None:
         """See `TenantStore.end_erasing`."""
@@ -143,12 +142,7 @@ class DynamoTenantStore(TenantStore):
         return sorted(found, key=attrgetter("tenant_id"))
 
     def _rows(self) -> Iterator[Item]:
-        pages = iter(self._client.get_paginator("scan").paginate(TableName=self._table))
-        while True:
-            with calling("Scan"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
             yield from page["Items"]
 
 
@@ -212,19 +206,13 @@ class DynamoSessionStore(SessionStore):
 
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
         """See `SessionStore.of_tenant`."""
-        pages = iter(
-            self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="tenantId = :tenant",
-                ExpressionAttributeValues={":tenant": {"S": tenant}},
-                ConsistentRead=True,
-            )
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ConsistentRead=True,
         )
-        while True:
-            with calling("Query"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Query", pages):
             yield [_session_from_item(item) for item in page["Items"]]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -255,7 +243,7 @@ class DynamoSessionStore(SessionStore):
             raise
         return _session_from_item(item)
 
-    def count(self, tenant: TenantId, now: int) -> int:
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         """See `SessionStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -265,8 +253,7 @@ class DynamoSessionStore(SessionStore):
             Select="COUNT",
             ConsistentRead=True,
         )
-        with calling("Query"):
-            return sum(page["Count"] for page in pages)
+        return (page["Count"] for page in paged("Query", pages))
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
@@ -301,21 +288,15 @@ class DynamoSessionStore(SessionStore):
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""
         for place in range(_SEGMENTS):
-            pages = iter(
-                self._client.get_paginator("scan").paginate(
-                    TableName=self._table,
-                    Segment=(now // 60 + place) % _SEGMENTS,
-                    TotalSegments=_SEGMENTS,
-                    FilterExpression=_EXPIRED,
-                    ProjectionExpression="tenantId, sessionId",
-                    ExpressionAttributeValues={":now": {"N": str(now)}},
-                )
+            pages = self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                Segment=(now // 60 + place) % _SEGMENTS,
+                TotalSegments=_SEGMENTS,
+                FilterExpression=_EXPIRED,
+                ProjectionExpression="tenantId, sessionId",
+                ExpressionAttributeValues={":now": {"N": str(now)}},
             )
-            while True:
-                with calling("Scan"):
-                    page = next(pages, None)
-                if page is None:
-                    break
+            for page in paged("Scan", pages):
                 yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
@@ -330,17 +311,7 @@ class DynamoSessionStore(SessionStore):
         return holds("PutItem", put)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
-        return holds(
-            "UpdateItem",
-            partial(
-                self._client.update_item,
-                TableName=self._table,
-                Key=session_key(tenant, session),
-                UpdateExpression=changes,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            ),
-        )
+        return update_if(self._client, self._table, session_key(tenant, session), changes, condition, values=values)
 
     def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
         request: Item = {
@@ -401,8 +372,16 @@ class DynamoLimitStore(LimitStore):
 
     def forget(self, tenant: TenantId) -> None:
         """See `LimitStore.forget`."""
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key={"key": {"S": tenant}})
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression=_OF_TENANT,
+            ProjectionExpression="#key",
+            ExpressionAttributeNames={"#key": "key"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":others": {"S": f"{tenant}:"}},
+            ConsistentRead=True,
+        )
+        for page in paged("Scan", pages):
+            delete_rows(self._client, self._table, page["Items"], pause=self._pause)
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""
@@ -478,15 +457,9 @@ class DynamoLimitStore(LimitStore):
         )
 
     def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
-        update = partial(
-            self._client.update_item,
-            TableName=self._table,
-            Key={"key": {"S": key}},
-            UpdateExpression=changes,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=values,
-        )
-        return self._repeated_if_throttled(partial(holds, "UpdateItem", update))
+        row = {"key": {"S": key}}
+        update = partial(update_if, self._client, self._table, row, changes, condition, values=values)
+        return self._repeated_if_throttled(update)
 
     def _repeated_if_throttled[T](self, update: Callable[[], T]) -> T:
         for attempt in range(_ATTEMPTS):

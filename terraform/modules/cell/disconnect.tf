@@ -50,34 +50,3 @@ resource "aws_lambda_event_source_mapping" "disconnect" {
     maximum_concurrency = 10
   }
 }
-
-# API Gateway sends in this role: to this queue, and to no other.
-resource "aws_iam_role" "disconnect_sender" {
-  name                 = "${var.deployment.prefix}-disconnect-sender"
-  path                 = "/${var.deployment.prefix}/"
-  permissions_boundary = var.deployment.permissions_boundary
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "apigateway.amazonaws.com" }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "disconnect_sender" {
-  name = "sender"
-  role = aws_iam_role.disconnect_sender.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "SendKeys"
-      Effect   = "Allow"
-      Action   = ["sqs:SendMessage"]
-      Resource = [aws_sqs_queue.disconnect.arn]
-    }]
-  })
-}

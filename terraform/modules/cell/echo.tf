@@ -13,6 +13,7 @@ module "echo" {
   provisioned_concurrency = lookup(var.provisioned_concurrency, "echo", null)
 
   variables = {
+    CONNECTIONS_TABLE     = local.connections.name
     SESSIONS_TABLE        = local.sessions.name
     LIMITS_TABLE          = local.limits.name
     QUEUE_URL             = each.value.url
@@ -49,15 +50,20 @@ module "echo" {
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }
+    # The row of a connection that is gone is deleted.
+    DeleteStaleConnection = {
+      actions      = ["dynamodb:DeleteItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
   }
 }
 
 module "messaging" {
   source = "../messaging"
 
-  prefix               = var.deployment.prefix
-  permissions_boundary = var.deployment.permissions_boundary
-  silo_tenants         = var.silo_tenants
-  timeout              = local.timeouts.echo
-  consumers            = { for name, function in module.echo : name => function.alias.arn }
+  prefix       = var.deployment.prefix
+  silo_tenants = var.silo_tenants
+  timeout      = local.timeouts.echo
+  consumers    = { for name, function in module.echo : name => function.alias.arn }
 }

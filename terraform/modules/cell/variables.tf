@@ -45,7 +45,7 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that is kept for large rooms."
+  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)
@@ -235,8 +235,13 @@ variable "reserved_concurrency" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.reserved_concurrency), keys(local.default_timeouts))) == 0
-    error_message = "reserved_concurrency: the keys must be names of the cell's functions."
+    condition     = length(setsubtract(keys(var.reserved_concurrency), local.function_names)) == 0
+    error_message = "reserved_concurrency: the keys must be names of the cell's functions, such as post_message and post_message-rooms."
+  }
+  # The queue of large rooms has two workers, and AWS allows no fewer.
+  validation {
+    condition     = lookup(var.reserved_concurrency, "post_message-rooms", 2) >= 2
+    error_message = "reserved_concurrency: post_message-rooms must be at least 2: its queue calls it that often at the same time."
   }
 }
 
@@ -246,8 +251,8 @@ variable "provisioned_concurrency" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.provisioned_concurrency), keys(local.default_timeouts))) == 0
-    error_message = "provisioned_concurrency: the keys must be names of the cell's functions."
+    condition     = length(setsubtract(keys(var.provisioned_concurrency), local.function_names)) == 0
+    error_message = "provisioned_concurrency: the keys must be names of the cell's functions, such as post_message and post_message-rooms."
   }
 }
 

@@ -18,6 +18,11 @@ output "alias" {
   }
 }
 
+output "concurrency" {
+  description = "How many invocations at the same time are reserved for the function, and how many environments kept warm; null: none."
+  value       = { reserved = var.reserved_concurrency, provisioned = var.provisioned_concurrency }
+}
+
 output "role" {
   description = "The execution role's name and ARN, and the policy that says what it may do."
   value       = { name = aws_iam_role.this.name, arn = aws_iam_role.this.arn, policy = local.policy }

@@ -12,9 +12,12 @@ output "dead_letter" {
 }
 
 output "routes" {
-  description = "Name of the queue behind each route, where {tenantId} stands for the tenant's id, and the role API Gateway sends in."
+  description = "Name of the queue behind each route, where {tenantId} stands for the tenant's id, and the ARNs of all that it may mean."
   value = {
-    SiloSQS   = { queue_name = "${var.prefix}-silo-{tenantId}.fifo", role_arn = aws_iam_role.sender.arn }
-    PooledSQS = { queue_name = "${var.prefix}-pooled.fifo", role_arn = aws_iam_role.sender.arn }
+    SiloSQS = {
+      queue_name = "${var.prefix}-silo-{tenantId}.fifo"
+      queue_arns = [for name, queue in aws_sqs_queue.this : queue.arn if name != "pooled"]
+    }
+    PooledSQS = { queue_name = aws_sqs_queue.this["pooled"].name, queue_arns = [aws_sqs_queue.this["pooled"].arn] }
   }
 }

@@ -8,12 +8,6 @@ variable "prefix" {
   }
 }
 
-variable "permissions_boundary" {
-  description = "ARN of the policy that bounds every role; null: none does."
-  type        = string
-  default     = null
-}
-
 variable "silo_tenants" {
   description = "Ids of the tenants that have a queue and a consumer of their own."
   type        = set(string)

@@ -1,5 +1,11 @@
-# Routes that put what a client sends straight into a FIFO queue: no function stands between, whose start could let a frame
-# overtake another.
+# Routes that go straight into a queue, with no function between. A frame must not be overtaken by another because a function
+# started slowly. And a function behind `$disconnect` would be called once for each connection: when a crowd ends together, that
+# takes the account's concurrency from those who connect, and what Lambda throttles is lost. API Gateway calls `$disconnect`
+# once, as well as it can:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+#
+# A message's group is its session, or of `$disconnect` its tenant: so that queue is fair. Its template puts a word before the
+# id: SQS refuses an empty group, and the authorizer's context is not promised there.
 
 data "aws_caller_identity" "current" {}
 
@@ -14,7 +20,11 @@ locals {
 
   # The templates have a line for each parameter, and SQS takes them as one.
   send_message = replace(file("${path.module}/templates/send_message.vtl"), "\n", "")
+  disconnect   = replace(file("${path.module}/templates/disconnect.vtl"), "\n", "")
   not_queued   = trimspace(file("${path.module}/templates/not_queued.vtl"))
+
+  # Whoever has disconnected gets no answer.
+  answered = setsubtract(keys(var.queue_routes), ["$disconnect"])
 }
 
 resource "aws_apigatewayv2_integration" "queue" {
@@ -24,11 +34,11 @@ resource "aws_apigatewayv2_integration" "queue" {
   integration_type              = "AWS"
   integration_method            = "POST"
   integration_uri               = "${local.sqs_path}/${each.value.queue_name}"
-  credentials_arn               = each.value.role_arn
+  credentials_arn               = aws_iam_role.sender[each.key].arn
   timeout_milliseconds          = 5000
   passthrough_behavior          = "NEVER"
   template_selection_expression = "\\$default"
-  request_templates             = { "$default" = local.send_message }
+  request_templates             = { "$default" = each.key == "$disconnect" ? local.disconnect : local.send_message }
 
   request_parameters = merge(
     { "integration.request.header.Content-Type" = "'application/x-www-form-urlencoded'" },
@@ -44,11 +54,11 @@ resource "aws_apigatewayv2_route" "queue" {
   route_key = each.key
   target    = "integrations/${aws_apigatewayv2_integration.queue[each.key].id}"
 
-  route_response_selection_expression = "$default"
+  route_response_selection_expression = contains(local.answered, each.key) ? "$default" : null
 }
 
 resource "aws_apigatewayv2_route_response" "queue" {
-  for_each = var.queue_routes
+  for_each = local.answered
 
   api_id             = aws_apigatewayv2_api.this.id
   route_id           = aws_apigatewayv2_route.queue[each.key].id
@@ -64,10 +74,26 @@ resource "aws_apigatewayv2_integration_response" "queue" {
   api_id                        = aws_apigatewayv2_api.this.id
   integration_id                = aws_apigatewayv2_integration.queue[each.key].id
   integration_response_key      = "$default"
-  template_selection_expression = "$integration.response.statuscode"
+  template_selection_expression = contains(local.answered, each.key) ? "$integration.response.statuscode" : null
 
-  response_templates = {
+  response_templates = contains(local.answered, each.key) ? {
     "200"      = "## queued"
     "$default" = local.not_queued
-  }
+  } : null
+}
+
+# An API has one route of a key: those that were made for `$disconnect` alone stay.
+moved {
+  from = aws_apigatewayv2_integration.disconnect
+  to   = aws_apigatewayv2_integration.queue["$disconnect"]
+}
+
+moved {
+  from = aws_apigatewayv2_integration_response.disconnect
+  to   = aws_apigatewayv2_integration_response.queue["$disconnect"]
+}
+
+moved {
+  from = aws_apigatewayv2_route.disconnect
+  to   = aws_apigatewayv2_route.queue["$disconnect"]
 }

@@ -4,11 +4,11 @@ resource "aws_apigatewayv2_deployment" "this" {
 
   triggers = {
     functions = sha1(jsonencode({
-      authorizer = var.authorizer, routes = var.routes, queue_routes = var.queue_routes, disconnect_queue = var.disconnect_queue
+      authorizer = var.authorizer, routes = var.routes, queue_routes = var.queue_routes
     }))
     code = sha1(join("", [
       for file in [
-        "authorizer.tf", "disconnect.tf", "queues.tf", "routes.tf",
+        "authorizer.tf", "queues.tf", "routes.tf", "sender.tf",
         "templates/disconnect.vtl", "templates/not_queued.vtl", "templates/send_message.vtl",
       ] : file("${path.module}/${file}")
     ]))
@@ -21,7 +21,7 @@ resource "aws_apigatewayv2_deployment" "this" {
   depends_on = [
     aws_apigatewayv2_route.this, aws_apigatewayv2_route_response.this,
     aws_apigatewayv2_route_response.queue, aws_apigatewayv2_integration_response.queue,
-    aws_apigatewayv2_route.disconnect, aws_apigatewayv2_integration_response.disconnect,
+    aws_apigatewayv2_route.queue, aws_iam_role_policy.sender,
   ]
 }
 

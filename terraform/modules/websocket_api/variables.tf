@@ -51,23 +51,32 @@ variable "routes" {
   }
 }
 
-variable "disconnect_queue" {
-  description = "Name of the queue that `$disconnect` sends to, and the role to send in."
-  type        = object({ queue_name = string, role_arn = string })
-}
-
 variable "queue_routes" {
-  description = "FIFO queue that each route sends to, {tenantId} in its name standing for the client's tenant, and the role to send in."
-  type        = map(object({ queue_name = string, role_arn = string }))
-  default     = {}
+  description = "Queue that each route sends to: its name, where {tenantId} stands for the client's tenant, and the ARNs of all that it may mean."
+  type        = map(object({ queue_name = string, queue_arns = list(string) }))
 
   validation {
-    condition     = alltrue([for key in keys(var.queue_routes) : can(regex("^[A-Za-z0-9_-]{1,128}$", key)) && !contains(keys(var.routes), key)])
-    error_message = "queue_routes: a key must be an action of letters, digits, underscores and dashes that routes do not have."
+    condition     = contains(keys(var.queue_routes), "$disconnect")
+    error_message = "queue_routes must contain $disconnect."
   }
   validation {
-    condition     = alltrue([for route in var.queue_routes : can(regex("^[A-Za-z0-9_-]+(\\{tenantId\\})?[A-Za-z0-9_-]*\\.fifo$", route.queue_name))])
-    error_message = "queue_routes: a queue's name must be letters, digits, underscores, dashes and at most one {tenantId}, and end with .fifo."
+    condition = alltrue([
+      for key in keys(var.queue_routes) :
+      can(regex("^(\\$disconnect|[A-Za-z0-9_-]{1,64})$", key)) && !contains(keys(var.routes), key)
+    ])
+    error_message = "queue_routes: a key must be $disconnect, or an action of up to 64 letters, digits, underscores and dashes that routes do not have."
+  }
+  validation {
+    condition     = alltrue([for key in keys(var.queue_routes) : length("${var.prefix}-send-${trimprefix(key, "$")}") <= 64])
+    error_message = "queue_routes: the role's name, <prefix>-send-<route>, must not be longer than 64 characters."
+  }
+  validation {
+    condition = alltrue([
+      for key, route in var.queue_routes :
+      can(regex("^[A-Za-z0-9_-]+(\\{tenantId\\})?[A-Za-z0-9_-]*(\\.fifo)?$", route.queue_name))
+      && endswith(route.queue_name, ".fifo") == (key != "$disconnect")
+    ])
+    error_message = "queue_routes: a queue's name must be letters, digits, underscores, dashes and at most one {tenantId}, and end with .fifo but for $disconnect."
   }
 }
 

@@ -134,7 +134,7 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that is kept for large rooms."
+  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)
@@ -221,7 +221,7 @@ variable "memory" {
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrency reserved for a function, by function."
+  description = "Concurrency reserved for a function, by function: post_message for the shards, post_message-rooms for large rooms."
   type        = map(number)
   default     = {}
 }

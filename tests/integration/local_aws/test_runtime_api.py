@@ -66,6 +66,21 @@ def test_a_name_that_leads_to_this_machine_does_not_get_an_invocation(api: Runti
     assert api.answers.empty()
 
 
+def test_an_answer_of_any_size_is_not_read(api: RuntimeApi) -> None:
+    """AWS ends an invocation whose answer is larger than it takes; a stranger could fill the memory with it."""
+    connection = HTTPConnection(api.address, timeout=10)
+    try:
+        connection.putrequest("POST", "/2018-06-01/runtime/invocation/request/response")
+        connection.putheader("Content-Length", "6291557")
+        connection.endheaders()
+        assert connection.getresponse().status == 413
+    finally:
+        connection.close()
+    answer = api.answers.get(timeout=10)
+    assert answer is not None
+    assert answer["error"]["errorType"] == "Function.ResponseSizeTooLarge"
+
+
 _CLIENT = """\
 #!{python}
 import json, os, pathlib, sys

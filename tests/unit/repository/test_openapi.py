@@ -1,5 +1,6 @@
 """`docs/openapi.yaml` describes what Terraform deploys and what the functions answer."""
 
+import ast
 import json
 import re
 from typing import Any
@@ -80,3 +81,29 @@ def test_the_grammars_of_ids_are_those_of_the_code() -> None:
     schemas = DESCRIPTION["components"]["schemas"]
     for schema, name in {"Name": "_NAME", "PlayerId": "_HANDLE", "RoomKey": "_HANDLE"}.items():
         assert f'{name} = re.compile(r"{schemas[schema]["pattern"].strip("^$")}")' in code
+
+
+GATEWAYS_OWN = {"401", "403", "429"}
+"""Statuses that API Gateway answers by itself: its authorizers' and its throttle's."""
+
+
+def statuses_of(function: str) -> set[str]:
+    """The statuses in a function's code."""
+    return {
+        str(node.value)
+        for path in (ROOT / "functions" / function).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and type(node.value) is int and 200 <= node.value < 600
+    }
+
+
+@pytest.mark.parametrize("function", ["console", "publish", "session_api"])
+def test_the_statuses_that_a_function_answers_are_described_and_no_others(function: str) -> None:
+    """Those of its routes together; some of them API Gateway answers as well."""
+    described_ones = {
+        status
+        for route, operation in operations()
+        if deployed()[route] == function
+        for status in operation["responses"]
+    }
+    assert described_ones - GATEWAYS_OWN <= statuses_of(function) <= described_ones

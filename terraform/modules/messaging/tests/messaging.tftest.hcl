@@ -7,10 +7,6 @@ mock_provider "aws" {
       url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
     }
   }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/sender" }
-  }
 }
 
 override_resource {
@@ -101,31 +97,22 @@ run "every_queue_has_its_own_consumer_and_only_what_failed_is_tried_again" {
   }
 }
 
-run "api_gateway_may_send_to_these_queues_and_do_nothing_else" {
+run "a_route_names_its_queue_and_all_that_it_may_mean" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.sender.policy).Statement == [{
-      Sid    = "SendFrames"
-      Effect = "Allow"
-      Action = ["sqs:SendMessage"]
-      Resource = [
-        "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo",
-        "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-silo-gold.fifo",
-      ]
-    }]
-    error_message = "The role must be allowed to send to the queues of the silos and the pool, and nothing else."
-  }
-  assert {
-    condition     = jsondecode(aws_iam_role.sender.assume_role_policy).Statement[0].Principal == { Service = "apigateway.amazonaws.com" }
-    error_message = "Only API Gateway may take the role."
-  }
-  assert {
-    condition = { for key, route in output.routes : key => route.queue_name } == {
-      SiloSQS   = "loudhailer-test-silo-{tenantId}.fifo"
-      PooledSQS = "loudhailer-test-pooled.fifo"
+    condition = output.routes.SiloSQS == {
+      queue_name = "loudhailer-test-silo-{tenantId}.fifo"
+      queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-silo-gold.fifo"]
     }
-    error_message = "A silo's queue must be chosen by the tenant's id."
+    error_message = "A silo's queue must be chosen by the tenant's id, and be none but a silo's."
+  }
+  assert {
+    condition = output.routes.PooledSQS == {
+      queue_name = "loudhailer-test-pooled.fifo"
+      queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo"]
+    }
+    error_message = "The pool's route must lead to the pool, and to no silo."
   }
 }
 

@@ -18,7 +18,7 @@ mock_provider "aws" {
   }
 
   mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/logs" }
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
   }
 
   mock_data "aws_partition" {
@@ -46,10 +46,13 @@ variables {
     }
     joinroom = { alias = { function_name = "join_room", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/join" } }
   }
-  disconnect_queue = { queue_name = "loudhailer-test-disconnect", role_arn = "arn:aws:iam::111111111111:role/disconnect-sender" }
   queue_routes = {
-    SiloSQS   = { queue_name = "loudhailer-test-silo-{tenantId}.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
-    PooledSQS = { queue_name = "loudhailer-test-pooled.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
+    "$disconnect" = { queue_name = "loudhailer-test-disconnect", queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-disconnect"] }
+    SiloSQS = {
+      queue_name = "loudhailer-test-silo-{tenantId}.fifo"
+      queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-silo-gold.fifo"]
+    }
+    PooledSQS = { queue_name = "loudhailer-test-pooled.fifo", queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-pooled.fifo"] }
   }
 }
 
@@ -158,6 +161,11 @@ run "in_aws_the_urls_are_the_apis_own" {
     error_message = "Posts must go to the same host over HTTPS."
   }
   assert {
+    condition     = output.look_up_arn == "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
+    error_message = "Looking up must be allowed on the stage's connections, and by that method alone."
+  }
+
+  assert {
     condition     = output.post_arn == "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
     error_message = "Posting must be allowed on this API's connections, and on nothing else."
   }
@@ -176,16 +184,54 @@ run "locally_the_urls_are_the_stand_ins" {
   }
 }
 
-run "the_end_of_a_connection_goes_straight_into_its_queue" {
+run "the_end_of_a_connection_goes_straight_into_its_queue_and_is_not_answered" {
   command = plan
 
   assert {
-    condition     = aws_apigatewayv2_integration.disconnect.integration_uri == "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-disconnect"
+    condition     = aws_apigatewayv2_integration.queue["$disconnect"].integration_uri == "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-disconnect"
     error_message = "No function may stand between: a crowd that ends together would take its concurrency."
   }
   assert {
-    condition     = aws_apigatewayv2_route.disconnect.route_key == "$disconnect"
-    error_message = "The route must be $disconnect."
+    condition     = aws_apigatewayv2_integration.queue["$disconnect"].request_templates["$default"] == local.disconnect
+    error_message = "The message must be the key of the connection."
+  }
+  assert {
+    condition     = aws_apigatewayv2_route.queue["$disconnect"].route_response_selection_expression == null
+    error_message = "Nobody is there to be answered."
+  }
+}
+
+run "each_queue_route_sends_in_a_role_that_may_send_to_its_queues_and_do_nothing_else" {
+  command = plan
+
+  assert {
+    condition = { for key, policy in aws_iam_role_policy.sender : key => jsonencode(jsondecode(policy.policy).Statement) } == {
+      for key, route in var.queue_routes :
+      key => jsonencode([{ Sid = "Send", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = route.queue_arns }])
+    }
+    error_message = "A role must be allowed to send to the queues of its route, and nothing else."
+  }
+  assert {
+    condition = alltrue([
+      for role in aws_iam_role.sender : jsondecode(role.assume_role_policy).Statement[0].Principal == { Service = "apigateway.amazonaws.com" }
+    ])
+    error_message = "Only API Gateway may take the role."
+  }
+}
+
+run "without_a_silo_its_role_may_do_nothing" {
+  command = plan
+
+  variables {
+    queue_routes = {
+      "$disconnect" = { queue_name = "loudhailer-test-disconnect", queue_arns = ["arn:aws:sqs:us-east-1:111111111111:loudhailer-test-disconnect"] }
+      SiloSQS       = { queue_name = "loudhailer-test-silo-{tenantId}.fifo", queue_arns = [] }
+    }
+  }
+
+  assert {
+    condition     = keys(aws_iam_role_policy.sender) == ["$disconnect"] && keys(aws_iam_role.sender) == ["$disconnect", "SiloSQS"]
+    error_message = "IAM would refuse a statement without a resource."
   }
 }
 
@@ -218,7 +264,7 @@ run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
   command = plan
 
   assert {
-    condition = { for key, integration in aws_apigatewayv2_integration.queue : key => integration.integration_uri } == {
+    condition = { for key, integration in aws_apigatewayv2_integration.queue : key => integration.integration_uri if key != "$disconnect" } == {
       SiloSQS   = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-silo-{tenantId}.fifo"
       PooledSQS = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/loudhailer-test-pooled.fifo"
     }
@@ -226,8 +272,9 @@ run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
   }
   assert {
     condition = { for key, integration in aws_apigatewayv2_integration.queue : key => lookup(integration.request_parameters, "integration.request.path.tenantId", "") } == {
-      SiloSQS   = "context.authorizer.tenantId"
-      PooledSQS = ""
+      "$disconnect" = ""
+      SiloSQS       = "context.authorizer.tenantId"
+      PooledSQS     = ""
     }
     error_message = "The silo must be that of the tenant whom the authorizer has let in."
   }
@@ -235,7 +282,7 @@ run "a_frame_goes_straight_into_the_queue_of_its_tenant" {
     condition = alltrue([
       for integration in aws_apigatewayv2_integration.queue :
       integration.integration_type == "AWS" && integration.passthrough_behavior == "NEVER"
-      && integration.credentials_arn == "arn:aws:iam::111111111111:role/sender"
+      && integration.credentials_arn == "arn:aws:iam::111111111111:role/mock"
       && integration.request_parameters["integration.request.header.Content-Type"] == "'application/x-www-form-urlencoded'"
       && integration.template_selection_expression == "\\$default"
     ])
@@ -268,7 +315,7 @@ run "only_a_failed_send_is_answered" {
 
   assert {
     condition = alltrue([
-      for response in aws_apigatewayv2_integration_response.queue :
+      for key, response in aws_apigatewayv2_integration_response.queue : key == "$disconnect" ? true :
       response.integration_response_key == "$default" && response.template_selection_expression == "$integration.response.statuscode"
       && response.response_templates["200"] == "## queued"
     ])
@@ -276,7 +323,7 @@ run "only_a_failed_send_is_answered" {
   }
   assert {
     condition = alltrue([
-      for response in aws_apigatewayv2_integration_response.queue : jsondecode(response.response_templates["$default"]).error.code == "NOT_QUEUED"
+      for key, response in aws_apigatewayv2_integration_response.queue : key == "$disconnect" ? true : jsondecode(response.response_templates["$default"]).error.code == "NOT_QUEUED"
     ])
     error_message = "A message that is not queued must be answered with an error frame."
   }
@@ -291,9 +338,20 @@ run "a_queue_that_is_not_fifo_and_a_route_that_exists_are_refused" {
 
   variables {
     queue_routes = {
-      joinroom  = { queue_name = "loudhailer-test-pooled.fifo", role_arn = "arn:aws:iam::111111111111:role/sender" }
-      PooledSQS = { queue_name = "loudhailer-test-pooled", role_arn = "arn:aws:iam::111111111111:role/sender" }
+      "$disconnect" = { queue_name = "loudhailer-test-disconnect", queue_arns = [] }
+      joinroom      = { queue_name = "loudhailer-test-pooled.fifo", queue_arns = [] }
+      PooledSQS     = { queue_name = "loudhailer-test-pooled", queue_arns = [] }
     }
+  }
+
+  expect_failures = [var.queue_routes]
+}
+
+run "an_end_of_connections_that_goes_nowhere_is_refused" {
+  command = plan
+
+  variables {
+    queue_routes = {}
   }
 
   expect_failures = [var.queue_routes]

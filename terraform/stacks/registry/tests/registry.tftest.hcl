@@ -81,6 +81,23 @@ run "one_account_keeps_the_images_too" {
   }
 }
 
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+
+  variables {
+    environment    = "production"
+    account_id     = "444444444444"
+    hub_account_id = "444444444444"
+    accounts       = { dev = { account_id = "222222222222" }, production = { account_id = "444444444444" } }
+  }
+
+  assert {
+    condition     = output.plan_role_arn != null && output.apply_role_arn != null && output.release_role_arn != null
+    error_message = "The account that keeps the images must have all three roles."
+  }
+}
+
 run "the_map_of_subscribers_can_be_given_as_it_is" {
   command = plan
 

@@ -35,6 +35,8 @@ variables {
     outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
     dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
     lane_posts_per_second = 1633
+    lane_shares           = { normal = 0.9, low = 0.1 }
+    lanes_table           = "loudhailer-dev-lanes"
     concurrency           = 2
     timeout               = 10
   }
@@ -64,6 +66,16 @@ run "its_function_reads_its_shards_and_assumes_the_cells_role_and_may_do_nothing
     # The cell's role trusts this name.
     condition     = output.functions == { post_message = "loudhailer-dev-post_message" }
     error_message = "The function and its role must have the name that the cell trusts."
+  }
+}
+
+# `make infrastructure` plans this run, and lets checkov judge every policy in it.
+run "the_stack_with_all_its_roles" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(output.functions)) == toset(["post_message"])
+    error_message = "The subscriber must have one function, and so one role."
   }
 }
 
@@ -160,6 +172,8 @@ run "what_the_hub_does_not_say_is_refused" {
       outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
       dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
       lane_posts_per_second = 1633
+      lane_shares           = { normal = 1 }
+      lanes_table           = "loudhailer-dev-lanes"
       concurrency           = 2
       timeout               = 10
       permissions_boundary  = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"

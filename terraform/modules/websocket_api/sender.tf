@@ -1,6 +1,8 @@
-# API Gateway sends in this role: to these queues, and to no other.
+# API Gateway sends to the queues of a route in a role of that route's own.
 resource "aws_iam_role" "sender" {
-  name                 = "${var.prefix}-websocket-sender"
+  for_each = var.queue_routes
+
+  name                 = "${var.prefix}-send-${trimprefix(each.key, "$")}"
   path                 = "/${var.prefix}/"
   permissions_boundary = var.permissions_boundary
 
@@ -14,17 +16,20 @@ resource "aws_iam_role" "sender" {
   })
 }
 
+# IAM refuses a statement without a resource, and without a silo no queue is there to send to.
 resource "aws_iam_role_policy" "sender" {
+  for_each = { for key, route in var.queue_routes : key => route if length(route.queue_arns) > 0 }
+
   name = "sender"
-  role = aws_iam_role.sender.id
+  role = aws_iam_role.sender[each.key].id
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid      = "SendFrames"
+      Sid      = "Send"
       Effect   = "Allow"
       Action   = ["sqs:SendMessage"]
-      Resource = values(aws_sqs_queue.this)[*].arn
+      Resource = each.value.queue_arns
     }]
   })
 }
