@@ -267,7 +267,6 @@ def _query(parts: Parts) -> Handle:
         parts.broadcasts,
         [parts.queue(shard) for shard in SHARDS[: 2 + parts.release]],
         parts.queue("rooms"),
-        lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
         endpoint=ENDPOINT,
         chunk_size=(2, 3)[parts.release],
         lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
