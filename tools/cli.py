@@ -387,7 +387,8 @@ def put_tenant(
     tenant_id = ids.tenant_id(tenant)
     deployment = workplace.deployment()
     require_silo(tenant_id, wanted=silo, standing=deployment.has_silo(tenant_id))
-    put(deployment.tenants, change, tenant_id, now=time.time(), at_once=at_once)
+    rest = deployment.rest_seconds
+    put(deployment.tenants, change, tenant_id, now=time.time(), rest_seconds=rest, at_once=at_once)
     workplace.terminal.say(f"Tenant {tenant_id} is put.")
 
 
@@ -396,9 +397,15 @@ def delete_tenant(context: typer.Context, tenant: str) -> None:
     """End a tenant's sessions and erase all that it has; run it again if it was interrupted."""
     workplace: Workplace = context.obj
     tenant_id = ids.tenant_id(tenant)
-    stores = Stores.of(workplace.deployment())
+    deployment = workplace.deployment()
+    stores = Stores.of(deployment)
     with workplace.terminal.bar(f"Erasing {tenant_id}") as bar:
-        erasing = Erasing(stores, tenant_id, lambda done, kind: bar.update(done, None, kind))
+        erasing = Erasing(
+            stores,
+            tenant_id,
+            lambda done, kind: bar.update(done, None, kind),
+            quiet_seconds=deployment.quiet_seconds,
+        )
         erasing()
     table = Table("erased", "number")
     for kind, number in sorted(erasing.erased.items()):

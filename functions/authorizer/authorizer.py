@@ -74,7 +74,7 @@ class Authorizer:
         if tenant is None:
             raise _Denied("the tenant is unknown")
         session = self._sessions.get(tenant_id, tenant.session_id_of(secret))
-        if session is None:
+        if session is None and tenant.session_key is not None:
             # It may be kept under a key that the tenant has got since it was remembered.
             again = self._tenants.reread(tenant_id)
             if again is not None and again.session_key != tenant.session_key:

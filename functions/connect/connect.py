@@ -3,7 +3,8 @@
 In the order of refusal:
 
 1. the session's attempts in this minute, counted whatever becomes of them; it gets a share of the tenant's at most;
-2. the session's connections, as the authorizer has just seen them; if it was full, it is read again;
+2. the session's connections, as the authorizer has just seen them; if it was full, it is read again, and those of them
+   that are gone are taken out: by their rows, or because API Gateway does not know them;
 3. the tenant's attempts in this minute: those that its sessions were let through with;
 4. the tenant's total: one connection is reserved;
 5. the session's connections again, in the transaction that records the connection: this is what holds in a race. If it
@@ -20,7 +21,7 @@ here only if the connection certainly is not recorded; otherwise `accounting` re
 `reconcile` takes it off.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -28,8 +29,10 @@ from typing import Any, Self
 
 from functions.connect.port import Entry, Register
 from loudhailer import codec, ids
-from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
+from loudhailer.connections.model import CONNECTION_SECONDS, YOUNG_SECONDS, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import Lookup
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.attempts import Attempts
@@ -48,6 +51,12 @@ _LONGEST_PAUSE_SECONDS = 0.1
 
 _LOOKED_AT = 100
 """Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
+
+_ASKED = 10
+"""Connections of a full session that API Gateway is asked for: each takes a request of the account's quota of posts."""
+
+_ASKING_SECONDS = 1.0
+"""A connection that API Gateway does not answer for in this time counts as open."""
 
 _LOOKS = 10
 """Attempts in a minute at which a full session's connections are looked up; at later ones the session is read alone."""
@@ -120,7 +129,9 @@ class Connect:
         register: Register,
         connections: ConnectionStore,
         sessions: SessionStore,
+        gateway: Lookup,
         *,
+        endpoint: str,
         session_share: float,
         clock: Callable[[], float],
         pause: Callable[[float], None],
@@ -131,6 +142,8 @@ class Connect:
         self._connections = connections
         self._sessions = sessions
         self._attempts = Attempts(sessions, limits)
+        self._gateway = gateway
+        self._endpoint = endpoint
         self._session_share = session_share
         self._clock = clock
         self._pause = pause
@@ -199,26 +212,41 @@ class Connect:
         if connection.key in session.connections:
             return Entry.RECORDED_BEFORE
         missing = len(session.connections) - handshake.connections_per_session + 1
-        if missing > 0 and not (closely and self._heal(session, connection.connected_at) >= missing):
+        if missing > 0 and not (closely and self._heal(session, missing, connection.connected_at) >= missing):
             return _Limit.SESSION_CONNECTIONS
         return None
 
-    def _heal(self, session: Session, now: int) -> int:
+    def _heal(self, session: Session, missing: int, now: int) -> int:
         """Takes connections that do not stand any more out of a full session; how many those were.
 
         They left traces because `accounting` gave their records up. A connection's row and its place in the session are
         written together, so what has a place and no row is gone, and what has an old row is over. Of a large session a
-        hundred are looked at, chosen by chance, so that a refusal stays cheap.
+        hundred are looked at, chosen by chance, so that a refusal stays cheap. If that is not enough, API Gateway is
+        asked for some that have a row: a `$disconnect` that got lost leaves one.
         """
         looked_at = self._random.sample(sorted(session.connections), min(_LOOKED_AT, len(session.connections)))
         made_at = self._connections.connected_at(looked_at)
         oldest = now - CONNECTION_SECONDS
         gone = [key for key in looked_at if made_at.get(key, oldest) <= oldest]
+        if len(gone) < missing:
+            # Of a younger one a 410 says nothing: its handshake may not be over.
+            standing = [key for key in looked_at if oldest < made_at.get(key, oldest) < now - YOUNG_SECONDS]
+            gone += self._closed(standing[:_ASKED])
         if gone:
             self._sessions.forget(session.tenant_id, session.session_id, gone)
             count("SessionHealed", len(gone))
             logger.warning("connections that are gone were still in their session", connections=len(gone))
         return len(gone)
+
+    def _closed(self, connections: Sequence[ConnectionKey]) -> list[ConnectionKey]:
+        """Those of the connections that API Gateway does not know any more; their rows are deleted."""
+        asked = [key.connection_id for key in connections]
+        outcomes = self._gateway.look_up(self._endpoint, asked, seconds=_ASKING_SECONDS)
+        closed = [key for key, outcome in zip(connections, outcomes, strict=True) if outcome is Outcome.GONE]
+        for key in closed:
+            self._connections.delete(key)
+        count("StaleConnectionDeleted", len(closed))
+        return closed
 
     def _record(self, handshake: _Handshake) -> Entry:
         try:

@@ -12,12 +12,15 @@ from functions.connect.dynamodb import DynamoRegister
 from functions.connect.settings import Settings
 from loudhailer import ids
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
+gateway = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 
 
 def connect_of(client: ClientOf) -> Connect:
@@ -28,6 +31,8 @@ def connect_of(client: ClientOf) -> Connect:
         DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
         DynamoConnectionStore(dynamodb, settings.connections_table),
         DynamoSessionStore(dynamodb, settings.sessions_table),
+        gateway,
+        endpoint=settings.callback_endpoint,
         session_share=settings.session_share,
         clock=time.time,
         pause=time.sleep,

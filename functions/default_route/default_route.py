@@ -1,8 +1,8 @@
 """A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
 
 Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
-are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens. Frames that
-cannot be counted are answered all the same.
+are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens, or by the
+session's limit if that is lower. Frames that cannot be counted are answered all the same.
 
 API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
 own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
@@ -18,7 +18,7 @@ from loudhailer.conversation.frames import ACTIONS, error_frame
 from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
 from loudhailer.ids import TenantId
 from loudhailer.observability import count, logger
-from loudhailer.tenancy.attempts import COUNTED_TOGETHER, Attempts, AttemptsByTens
+from loudhailer.tenancy.attempts import Attempts, AttemptsByTens, counted_together
 from loudhailer.tenancy.model import others_of_session
 
 _PONG = codec.encode_text({"action": "pong"})
@@ -48,12 +48,11 @@ class DefaultRoute:
         """Counts a frame; whether its session is known to have sent far too many in this minute."""
         tenant, session = caller.tenant_id, caller.session_id
         counter = others_of_session(tenant, session)
+        limit = caller.messages_per_minute
         try:
-            return self._attempts.floods(
-                tenant, session, counter, limit=caller.messages_per_minute, now=int(self._clock())
-            )
+            return self._attempts.floods(tenant, session, counter, limit=limit, now=int(self._clock()))
         except TransientError:
-            count("FrameUncounted", COUNTED_TOGETHER)
+            count("FrameUncounted", counted_together(limit))
             logger.exception("frames are answered without being counted")
             return False
 

@@ -23,6 +23,7 @@ from functions.echo.post import Letter, Post
 from loudhailer import codec
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
+from loudhailer.connections.port import ConnectionStore
 from loudhailer.conversation.frames import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
 from loudhailer.errors import ErrorCode, PermanentError
 from loudhailer.ids import SessionId, TenantId
@@ -58,11 +59,12 @@ class _Ruling(Enum):
 
 
 class Tenancy:
-    """A tenant's sessions and limits, reached as the tenant."""
+    """A tenant's sessions, limits and connections, reached as the tenant."""
 
-    def __init__(self, sessions: SessionStore, limits: LimitStore) -> None:
+    def __init__(self, sessions: SessionStore, limits: LimitStore, connections: ConnectionStore) -> None:
         self.sessions = sessions
         self.limits = limits
+        self.connections = connections
         self.attempts = Attempts(sessions, limits)
         self._noted: set[str] = set()
 
@@ -249,7 +251,8 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
     source: dict[str, str] = {"srcConnectionId": message.connection_id}
     if session.player_id is not None:
         source["srcPlayerId"] = session.player_id
-    recipients = sorted(key.connection_id for key in session.connections)
+    keys = {key.connection_id: key for key in session.connections}
+    recipients = sorted(keys)
     envelopes = {
         recipient: codec.encode(
             {
@@ -268,8 +271,8 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
-    yield from (Letter(one, raw, message.record) for one in recipients if one != message.connection_id)
-    yield from (Letter(one, envelope, message.record) for one, envelope in envelopes.items())
+    yield from (Letter(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
 def _refusal(message: Message, code: ErrorCode, text: str) -> Letter:

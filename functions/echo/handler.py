@@ -11,6 +11,7 @@ from functions.echo.echo import Echo, Tenancy
 from functions.echo.post import Post
 from functions.echo.settings import Settings
 from loudhailer.aws import LateClient
+from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.throttling import FEW_TRIES
@@ -29,13 +30,19 @@ tenancies = PerTenant(
     lambda client: Tenancy(
         DynamoSessionStore(client("dynamodb"), settings.sessions_table),
         DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+        DynamoConnectionStore(client("dynamodb"), settings.connections_table),
     ),
     role_arn=settings.tenant_role_arn,
 )
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
 echo = Echo(
     tenancies.of,
-    Post(sender, settings.callback_endpoint),
+    Post(
+        sender,
+        lambda tenant: tenancies.of(tenant).connections,
+        endpoint=settings.callback_endpoint,
+        clock=time.time,
+    ),
     session_share=settings.session_share,
     clock=time.time,
 )

@@ -8,18 +8,22 @@ A connection that takes nothing in the end is closed: one whose client does not 
 at the fourth, the last but one that SQS makes. Its client connects anew and knows that it missed something; with a gap
 in the middle, or after SQS has moved the record away, nobody would know.
 
-A connection that is gone, or a frame that the gateway will never take, holds nothing up.
+A connection that is gone, or a frame that the gateway will never take, holds nothing up. The row of one that is gone is
+deleted, once it is not young, whatever became of its `$disconnect`.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.connections.stale import delete_gone
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId
+from loudhailer.ids import ConnectionId, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Record
 
@@ -30,32 +34,45 @@ _CLOSE_SECONDS = 1.0
 
 
 class Letter(NamedTuple):
-    """A frame on its way to a connection, and the record that it is sent for."""
+    """A frame on its way to a connection, and the record that it is sent for; the key of the connection, if known."""
 
     to: ConnectionId
     frame: bytes
     record: Record
+    key: ConnectionKey | None = None
 
 
 class Post:
-    """Delivers letters."""
+    """Delivers letters; `connections_of` gives the rows of a tenant's connections."""
 
-    def __init__(self, sender: OrderedSender, endpoint: str) -> None:
+    def __init__(
+        self,
+        sender: OrderedSender,
+        connections_of: Callable[[TenantId], ConnectionStore],
+        *,
+        endpoint: str,
+        clock: Callable[[], float],
+    ) -> None:
         self._sender = sender
+        self._connections_of = connections_of
         self._endpoint = endpoint
+        self._clock = clock
 
     def deliver(self, letters: Iterable[Letter], *, ends: float) -> dict[str, TransientError]:
         """Posts the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
         by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
         for letter in letters:
             by_connection[letter.to].append(letter)
-        stuck = self._post(by_connection, ends)
+        gone: set[ConnectionId] = set()
+        stuck = self._post(by_connection, ends, gone)
         refusing = [
             connection
             for connection, (letter, outcome) in stuck.items()
             if outcome in DELIVERIES and letter.record.receives >= DELIVERIES[outcome]
         ]
-        closed = self._close(refusing)
+        closed = self._close(refusing, gone)
+        keys = (letter.key for connection in sorted(gone) for letter in by_connection[connection][:1])
+        delete_gone(self._connections_of, filter(None, keys), now=self._clock())
         return {
             letter.record.message_id: TransientError(f"a frame was not posted: {outcome.name}")
             for connection, (letter, outcome) in stuck.items()
@@ -63,9 +80,9 @@ class Post:
         }
 
     def _post(
-        self, waiting: Mapping[ConnectionId, Sequence[Letter]], ends: float
+        self, waiting: Mapping[ConnectionId, Sequence[Letter]], ends: float, gone: set[ConnectionId]
     ) -> dict[ConnectionId, tuple[Letter, Outcome]]:
-        """The first letter of each connection that may be posted later, and what became of it."""
+        """The first letter of each connection that may be posted later, and what became of it; adds to `gone`."""
         stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         while waiting:
             frames = {connection: [letter.frame for letter in letters] for connection, letters in waiting.items()}
@@ -79,6 +96,7 @@ class Post:
                 match outcomes[connection][taken]:
                     case Outcome.GONE:
                         count("ReplyGone", len(letters) - taken)
+                        gone.add(connection)
                     case Outcome.REJECTED:
                         count("ReplyRejected")
                         logger.error("the gateway refuses a frame", connection_id=connection)
@@ -88,13 +106,13 @@ class Post:
             waiting = {connection: letters for connection, letters in behind.items() if letters}
         return stuck
 
-    def _close(self, connections: Sequence[ConnectionId]) -> set[ConnectionId]:
-        """Closes connections; those that are closed now, or were before."""
-        outcomes = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
+    def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
+        """Closes connections; those that are closed now, or were before, which are added to `gone`."""
+        answers = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        outcomes = dict(zip(connections, answers, strict=True))
+        gone.update(connection for connection, outcome in outcomes.items() if outcome is Outcome.GONE)
         closed = {
-            connection
-            for connection, outcome in zip(connections, outcomes, strict=True)
-            if outcome in {Outcome.DELIVERED, Outcome.GONE}
+            connection for connection, outcome in outcomes.items() if outcome in {Outcome.DELIVERED, Outcome.GONE}
         }
         if closed:
             count("ConnectionClosed", len(closed))

@@ -7,12 +7,13 @@ from loudhailer.settings import Arn, Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables of sessions and limits, their role, the queue, the endpoint of posts and the dead-letter queue.
+    """The tables of connections, sessions and limits, their role, the queues, and the endpoint of posts.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.
     """
 
+    connections_table: TableName
     sessions_table: TableName
     limits_table: TableName
     tenant_role_arn: Arn

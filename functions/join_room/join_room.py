@@ -14,12 +14,14 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.frames import CONNECTION_OVER, joined_frame, throttle_frame
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
 from loudhailer.ids import RoomKey
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, nickname
 from loudhailer.rooms.port import RoomStore
+from loudhailer.rooms.stale import remove_gone
 from loudhailer.tenancy.posts import PostBudget
 
 POST_SECONDS = 1.0
@@ -52,7 +54,8 @@ class JoinRoom:
         if joined.former != membership:
             count("RoomJoined")
             frames = {key.connection_id: [announcement.encode()] for key in others}
-            self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+            remove_gone(self._rooms, [key for key in others if outcomes[key.connection_id] == [Outcome.GONE]])
         return announcement
 
     def _others_in(self, caller: Caller, room: RoomKey) -> set[ConnectionKey]:

@@ -12,8 +12,6 @@ from loudhailer.aws import client, config
 from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.sdk import SdkSession, assumed_role
 
-_ATTEMPTS = 5
-
 
 class CellRole:
     """Credentials of the role, and clients that sign with them.
@@ -33,6 +31,6 @@ class CellRole:
         frozen: Any = self._held.get_frozen_credentials()  # the stubs doubt that there are any
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
         """A client of an AWS service, as `loudhailer.aws.client` makes them, in the role."""
-        return self._session.client(service, config=config(_ATTEMPTS))  # type: ignore[call-overload]  # the caller knows its type
+        return self._session.client(service, config=config(attempts, seconds))  # type: ignore[call-overload]  # the caller knows its type

@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from functions.post_message.settings import Settings
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.lanes.dynamodb import DynamoLaneStore
+from loudhailer.lanes.lending import Lending
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsQueue
@@ -26,7 +29,9 @@ worker = identity(settings)
 shards = {url.rpartition("/")[2]: SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
 outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
 dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
-lane = Lane(settings.lane_posts_per_second, time.monotonic())
+marks = DynamoLaneStore(worker.dynamodb, settings.lanes_table)
+lending = Lending(settings.lane_kind, settings.lane_shares, marks, ThreadPoolExecutor(1))
+lane = Lane(settings.lane_posts_per_second, time.monotonic(), lending.factor)
 post_message = PostMessage(
     CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]),
     CurlOrderedSender(worker.credentials, os.environ["AWS_REGION"]),

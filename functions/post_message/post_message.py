@@ -6,6 +6,9 @@ that dies in between has the whole chunk delivered again, and the same outcomes,
 
 Connections whose clients do not read go back apart from the rest, so that nobody waits for them. One that has taken
 nothing for half a minute is closed: its client knows then that it missed something, and costs nobody anything.
+
+An attempt is one that a connection itself has failed. What was not sent for want of time goes back at once, and what
+the account refused goes back later each time: neither counts, and the broadcast's lifetime ends both.
 """
 
 import time
@@ -23,10 +26,10 @@ from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 
 MAX_ATTEMPTS = 8
-"""Deliveries of one chunk, requeued ones included, until the rest of it is given up."""
+"""Attempts of a chunk's connections until they are given up."""
 
 CLOSED_AT_ATTEMPT = 6
-"""From this delivery of a chunk on, a connection whose client does not read is closed: 31 s after the first one."""
+"""From this attempt on, a connection whose client does not read is closed: 31 s after the first one."""
 
 _LONGEST_DELAY_SECONDS = 16
 _CLOSE_SECONDS = 1.0
@@ -85,15 +88,14 @@ class PostMessage:
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
             slow = found[Outcome.SLOW]
-            others = chunk.remaining & ~delivered & ~gone & ~rejected & ~slow
             if slow and chunk.attempt >= CLOSED_AT_ATTEMPT:
                 slow &= ~self._close(chunk, slow, account)
-            for left in filter(None, (others, slow)):
-                part = replace(chunk, remaining=left)
-                if chunk.attempt < MAX_ATTEMPTS:
-                    self._requeue(part, shard, at_once=left == found[Outcome.UNSENT])
-                else:
-                    self._give_up(part, account, "the attempts are used up")
+            opening = found[Outcome.GONE] & ~gone
+            self._try_again(replace(chunk, remaining=found[Outcome.FAILED] | opening), shard, account)
+            self._try_again(replace(chunk, remaining=slow), shard, account)
+            throttled = replace(chunk, remaining=found[Outcome.THROTTLED], throttled=chunk.throttled + 1)
+            self._send_back(throttled, shard, delay=min(2**chunk.throttled, _LONGEST_DELAY_SECONDS))
+            self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)
 
     def _read(self, body: str) -> ChunkMessage:
         """The chunk; MalformedMessageError if it is for another API than the cell's own.
@@ -133,9 +135,18 @@ class PostMessage:
         self._tell(chunk, account, failed=over)
         return over
 
-    def _requeue(self, chunk: ChunkMessage, shard: Queue, *, at_once: bool) -> None:
-        delay = 0 if at_once else min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
-        shard.send_all([replace(chunk, attempt=chunk.attempt + 1).to_wire()], delay_seconds=delay, group=chunk.group)
+    def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str) -> None:
+        """Sends the part back as another attempt, or gives it up after the last one."""
+        if chunk.attempt < MAX_ATTEMPTS:
+            delay = min(2 ** (chunk.attempt - 1), _LONGEST_DELAY_SECONDS)
+            self._send_back(replace(chunk, attempt=chunk.attempt + 1, throttled=0), shard, delay=delay)
+        elif chunk.remaining:
+            self._give_up(chunk, account, "the attempts are used up")
+
+    def _send_back(self, chunk: ChunkMessage, shard: Queue, *, delay: int) -> None:
+        if not chunk.remaining:
+            return
+        shard.send_all([chunk.to_wire()], delay_seconds=delay, group=chunk.group)
         count("PostRequeued", chunk.remaining.bit_count())
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 

@@ -8,17 +8,20 @@ in large rooms, see `SMALL_ROOM`. Nothing that goes wrong here keeps the stream 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.frames import Speaker, left_frame
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
+from loudhailer.rooms.stale import remove_gone
 
 NEWS_SECONDS = 60
 """A leave that is older is not told any more: the stream was held up, or is being read again."""
@@ -66,13 +69,21 @@ class Leaves:
         for leave in leaves:
             by_room[ids.tenant_of(leave.key.partition), leave.membership.room].append(leave)
         frames: defaultdict[ConnectionId, list[bytes]] = defaultdict(list)
+        members: dict[ConnectionId, ConnectionKey] = {}
         for (tenant, room), left in by_room.items():
             announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in left]
             for member in self._members(tenant, room, {leave.key for leave in left}, ends):
                 if now_in.get(member, room) == room:
                     frames[member.connection_id] += announcements
+                    members[member.connection_id] = member
         if frames:
-            self._sender.post_in_order(self._endpoint, frames, seconds=ends - self._clock())
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - self._clock())
+            self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], ends)
+
+    def _remove(self, gone: Iterable[ConnectionKey], ends: float) -> None:
+        """Removes members that are gone, as far as there is time; the next frame to the room meets the others."""
+        for member in takewhile(lambda _: self._clock() < ends, gone):
+            remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
 
     def _members(
         self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], ends: float

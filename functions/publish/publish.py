@@ -26,6 +26,9 @@ class Tenants(Protocol):
     def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
 
+    def reread(self, tenant: TenantId) -> Tenant | None:
+        """The tenant as it is now, or None."""
+
 
 class UnknownTenantError(InvalidFieldError):
     """The audience names a tenant that does not exist."""
@@ -96,7 +99,9 @@ class Publish:
         audience = audiences.from_wire(request["audience"])
         if isinstance(audience, Everyone):
             return audience
-        tenant = self._tenants.get(audience.tenant)
+        of_session = isinstance(audience, OfSession)
+        # With a key that the tenant has no more, nobody would be found.
+        tenant = self._tenants.reread(audience.tenant) if of_session else self._tenants.get(audience.tenant)
         if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
         if isinstance(audience, OfSession):

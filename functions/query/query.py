@@ -1,6 +1,7 @@
 """A source's recipients are found and fixed in chunks, and each chunk becomes a message to a shard.
 
-What is said in a large room has a queue and lanes of its own, so that no broadcast ever stands behind it.
+What is said in a large room has a queue and lanes of its own, so that no broadcast ever stands behind it. The lanes
+that are to post are marked before the first chunk is sent: others that borrow their share of the quota give it back.
 
 A chunk's row is put before its message is sent, in key order. A second query of the same source, after a crash or
 beside this one, takes the chunks that stand, goes on behind the last of them, and sends again what may not have been
@@ -10,6 +11,7 @@ sent: the same connections in the same chunks, so that an outcome means the same
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -24,12 +26,16 @@ from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.ids import ChunkId, ConnectionId, Partition
+from loudhailer.lanes.port import LaneStore
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import Queue
 from loudhailer.tenancy.port import SessionStore
 
 _PARTITIONS_AHEAD = 4
 """Partitions whose first page is read before it is needed: memory is bounded by as many pages, of 1 MB at most."""
+
+_MARKED_WITHIN_SECONDS = 0.25
+"""No chunk waits longer for the mark of its lanes."""
 
 type Recipient = tuple[Partition, ConnectionId, int]
 """A connection's key, and when it was made: recipients sort as chunks do."""
@@ -48,6 +54,7 @@ class Query:
         shards: Sequence[Queue],
         rooms: Queue,
         *,
+        lanes: LaneStore,
         endpoint: str,
         chunk_size: int,
         executor: Executor,
@@ -56,6 +63,7 @@ class Query:
         self._connections = connections
         self._sessions = sessions
         self._broadcasts = broadcasts
+        self._lanes = lanes
         self._shards = shards
         self._rooms = rooms
         self._endpoint = endpoint
@@ -67,6 +75,7 @@ class Query:
         """Handles one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
         message = PartitionMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
+            marked = self._executor.submit(self._mark, message.priority)
             if self._is_complete(message):
                 logger.info("the source was sent before")
                 return
@@ -76,12 +85,21 @@ class Query:
             shards = [self._rooms] if message.priority is Priority.LOW else self._shards
             outbox = Outbox(shards, self._executor, group=message.group)
             chunks, dispatched = 0, 0
+            with suppress(TimeoutError):
+                marked.result(_MARKED_WITHIN_SECONDS)
             for chunk in self._chunks(message):
                 shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
                 outbox.put(shard, self._message(message, chunk))
                 chunks, dispatched = chunks + 1, dispatched + chunk.size
             outbox.flush()
             self._complete(message, chunks, dispatched)
+
+    def _mark(self, priority: Priority) -> None:
+        """Marks the lanes that the chunks are for; where that fails, they mark themselves once they post."""
+        try:
+            self._lanes.mark(priority, int(self._clock() * 1000))
+        except TransientError as error:
+            logger.warning("the lanes could not be marked", error=str(error))
 
     def _is_complete(self, message: PartitionMessage) -> bool:
         source = self._broadcasts.source(message.broadcast_id, message.source)

@@ -8,11 +8,12 @@ from loudhailer.settings import TableName, Url, Urls, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions and broadcasts are kept, where chunks go, and how large they are."""
+    """Where connections, sessions, broadcasts and lanes' marks are kept, where chunks go, and how large they are."""
 
     connections_table: TableName
     sessions_table: TableName
     broadcasts_table: TableName
+    lanes_table: TableName
     shard_queue_urls: Urls
     room_queue_url: Url
     callback_endpoint: Url

@@ -177,7 +177,7 @@ class Reconcile:
         _each(
             (expired for page in pages for expired in run.while_time(page)),
             lambda expired: self._sessions.delete_if_expired(*expired, run.now),
-            counted="ExpiredSessionDeleted",
+            tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
         )
 
     def sweep_partitions(self, run: _Run) -> None:
@@ -191,7 +191,11 @@ class Reconcile:
             for row in run.partitions.values()
             if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
         ]
-        _each(run.in_turn(due), partial(self._sweep, run), counted="ExpiredConnectionDeleted")
+        _each(
+            run.in_turn(due),
+            partial(self._sweep, run),
+            tell=lambda deleted: count("ExpiredConnectionDeleted", deleted),
+        )
 
     def _sweep(self, run: _Run, row: PartitionCount) -> int:
         size, expired = self._connections.size_and_expired(row.partition, run.now)
@@ -371,13 +375,15 @@ class Reconcile:
         count("PartitionsInDoubt", sum(row.recount for row in rows))
 
 
-def _each[T](items: Iterable[T], work: Callable[[T], int | None], *, counted: str | None = None) -> None:
+def _each[T](
+    items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
+) -> None:
     """Does the work for each of the items; one that fails does not stop the others.
 
     Args:
         items: what there is to do.
         work: does one of them, and returns how many things it has changed.
-        counted: the metric that counts these things.
+        tell: is told how many things were changed in all.
 
     Raises:
         TransientError: some failed; the log has the first one's error.
@@ -391,8 +397,7 @@ def _each[T](items: Iterable[T], work: Callable[[T], int | None], *, counted: st
             if not failed:
                 logger.exception("item failed, and perhaps others after it", item=str(item))
             failed += 1
-    if counted:
-        count(counted, changed)
+    tell(changed)
     if failed:
         raise TransientError(f"{failed} failed")
 

@@ -1,10 +1,11 @@
 """The queue of given-up changes on SQS."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from functions.reconcile.port import Failure, FailureQueue
-from loudhailer.aws import calling
+from loudhailer.aws import call_in_batch, calling
 from loudhailer.queues.port import MAX_BATCH_ENTRIES
 
 if TYPE_CHECKING:
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 class SqsFailureQueue(FailureQueue):
     """Reads one SQS queue, without waiting for more."""
 
-    def __init__(self, client: "SQSClient", url: str) -> None:
+    def __init__(self, client: "SQSClient", url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._url = url
+        self._pause = pause
 
     def receive(self) -> list[Failure]:
         """See `FailureQueue.receive`."""
@@ -33,10 +35,5 @@ class SqsFailureQueue(FailureQueue):
 
     def delete(self, failures: Sequence[Failure]) -> None:
         """See `FailureQueue.delete`; one that is not deleted comes again and has the partitions recounted once more."""
-        with calling("DeleteMessageBatch"):
-            self._client.delete_message_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": str(index), "ReceiptHandle": failure.receipt} for index, failure in enumerate(failures)
-                ],
-            )
+        entries = [{"Id": str(index), "ReceiptHandle": failure.receipt} for index, failure in enumerate(failures)]
+        call_in_batch("DeleteMessageBatch", self._client.delete_message_batch, self._url, entries, pause=self._pause)

@@ -21,15 +21,17 @@ message stays lying between a wake for it and a wake for the connection:
 - a connection's wake is through only when the index knows the connection, so that the wake of any later message, which
   has the index alone, finds it. Beside another connection that is there, it misses what is delivered until then.
 
-If nobody takes any, the wake fails, and SQS brings it again after a while.
+A connection that is gone for good has its row deleted. If nobody takes any, the wake fails, and SQS brings it again
+after a while.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.connections.stale import delete_gone
 from loudhailer.conversation.frames import direct_frame
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake
 from loudhailer.conversation.port import InboxStore
@@ -97,10 +99,14 @@ class _Posted:
         return {key for key in there if not self.taken[key]} if any(self.taken.values()) else set()
 
     @property
+    def gone(self) -> set[ConnectionKey]:
+        """Who is gone."""
+        return {key for key, outcome in self.refused.items() if outcome is Outcome.GONE and key not in self.opening}
+
+    @property
     def done(self) -> int:
         """How many messages are done with: who is there, and not left behind, took them all; if nobody is, anybody."""
-        gone = {key for key, outcome in self.refused.items() if outcome is Outcome.GONE and key not in self.opening}
-        others = [taken for key, taken in self.taken.items() if key not in gone | self.behind]
+        others = [taken for key, taken in self.taken.items() if key not in self.gone | self.behind]
         return min(others, default=max(self.taken.values(), default=0))
 
 
@@ -160,6 +166,7 @@ class RelayMessage:
             if self._monotonic() + needed >= ends:
                 return False
             posted = self._post(connections, messages, ends)
+            self._delete_gone(posted.gone)
             self._leave_behind(posted.behind, wake, wake_id)
             left |= posted.behind
             self._inboxes.delete(messages[: posted.done])
@@ -255,8 +262,13 @@ class RelayMessage:
         if closed := [key.connection_id for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED]:
             count("ConnectionClosed", len(closed))
             logger.warning("connections that were left behind are closed", connection_ids=closed)
-        opening = self._opening([key for key, outcome in outcomes.items() if outcome is Outcome.GONE])
+        gone = [key for key, outcome in outcomes.items() if outcome is Outcome.GONE]
+        opening = self._opening(gone)
+        self._delete_gone(key for key in gone if key not in opening)
         return {key: outcome for key, outcome in outcomes.items() if outcome in _FOR_NOW or key in opening}
+
+    def _delete_gone(self, gone: Iterable[ConnectionKey]) -> None:
+        delete_gone(lambda _: self._connections, gone, now=self._clock())
 
     def _opening(self, gone: Sequence[ConnectionKey]) -> set[ConnectionKey]:
         """Those of the connections whose handshake may not be over: they have a row, and it is young."""

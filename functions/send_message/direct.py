@@ -60,6 +60,10 @@ class Direct:
         inbox = Inbox(caller.tenant_id, destination)
 
         def store(first: Caller) -> str | None:
+            stored_as = message_id(first.received_at, first.request_id)
+            if first != caller and self._inboxes.has(inbox, stored_as):
+                # An earlier attempt put it there, took a place for it, and could not say so.
+                return None
             # As of now: an inbox that was counted for an earlier attempt would never be counted again for its like.
             if not self._has_room(inbox, caller.received_at // 1_000):
                 count("InboxFull")
@@ -69,7 +73,7 @@ class Direct:
             self._inboxes.put(
                 DirectMessage(
                     inbox=inbox,
-                    message_id=message_id(first.received_at, first.request_id),
+                    message_id=stored_as,
                     message=message,
                     source=source,
                     sent_at=first.received_at,
@@ -88,7 +92,7 @@ class Direct:
             self._places,
             inbox_of(*inbox),
             self._messages_per_inbox,
-            count=lambda: self._inboxes.count(inbox, self._messages_per_inbox),
+            rows=lambda: self._inboxes.count(inbox),
             now=now,
             expires_at=now + self._lifetime_seconds,
         )

@@ -8,8 +8,7 @@ uses lanes of its own, behind those of broadcasts.
 What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
 
 Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
-may miss what is said in it. A member's handshake was over when it joined, so a 410 is believed at once: its row is
-deleted, and the stream makes a leave of that, as of every other way to go.
+may miss what is said in it. One that is gone is removed: see `loudhailer/rooms/stale.py`.
 """
 
 import hashlib
@@ -31,11 +30,12 @@ from loudhailer.conversation.model import message_id
 from loudhailer.conversation.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
-from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
+from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.ids import BroadcastId, RoomKey, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, NickName
 from loudhailer.rooms.port import RoomStore
+from loudhailer.rooms.stale import remove_gone
 from loudhailer.tenancy.posts import PostBudget
 
 MAX_CONTENT = 4_096
@@ -143,18 +143,10 @@ class SayInRoom:
         outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
         for connection, (outcome,) in outcomes.items():
             if outcome is Outcome.GONE:
-                self._remove(keys[connection])
+                remove_gone(self._rooms, [keys[connection]])
             elif outcome is not Outcome.DELIVERED:
                 count("RoomPostFailed")
                 logger.warning("a member did not get what was said", member=connection, outcome=outcome.name)
-
-    def _remove(self, member: ConnectionKey) -> None:
-        try:
-            self._rooms.remove(member)
-        except TransientError:  # the others have heard it: that must not be said to have failed
-            logger.exception("a stale connection is left", member=member.connection_id)
-        else:
-            count("StaleConnectionDeleted")
 
     def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
         summary = Summary(

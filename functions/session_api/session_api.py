@@ -99,7 +99,7 @@ class SessionApi:
             return named
         if len(named.secret) < self._shortest_session_id:
             return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         return self._open(named, tenant)
@@ -127,7 +127,7 @@ class SessionApi:
             self._places,
             sessions_of(key),
             tenant.tenant_sessions,
-            count=lambda: self._sessions.count(key, now),
+            rows=lambda: self._sessions.count(key, now),
             now=now,
             expires_at=now + _PLACES_KEPT_SECONDS,
         )
@@ -136,7 +136,7 @@ class SessionApi:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
-        tenant = self._tenants.get(named.tenant)
+        tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return _reply(400, _INVALID)
         key = (named.tenant, tenant.session_id_of(named.secret))

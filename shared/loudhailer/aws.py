@@ -3,15 +3,17 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import batched
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loudhailer.errors import TransientError
+from loudhailer.observability import logger
 
 if TYPE_CHECKING:
     import boto3
@@ -37,15 +39,21 @@ _KEYS_A_WRITE = 25
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 
 BATCH_ATTEMPTS = 6
+_SQS_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.05
 
+_making = Lock()
+"""A session is used by one thread at a time; clients are for all of them.
+https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions"""
 
-def client(service: str, *, attempts: int = 5) -> Any:
+
+def client(service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:
     """A client of an AWS service in the function's Region, with short timeouts and the SDK's standard retries.
 
-    One attempt is for calls that must not be carried out twice.
+    One attempt is for calls that must not be carried out twice; `seconds` for those whose answer is of no use later.
     """
-    return _session().client(service, config=config(attempts))  # type: ignore[call-overload]  # the caller knows its type
+    with _making:
+        return _session().client(service, config=config(attempts, seconds))  # type: ignore[call-overload]  # the caller knows its type
 
 
 @cache
@@ -58,7 +66,7 @@ def _session() -> "boto3.Session":
     return boto3.Session(botocore_session=SdkSession())
 
 
-def config(attempts: int) -> "Config":
+def config(attempts: int, seconds: float | None = None) -> "Config":
     """How every client is made.
 
     The SDK composes its User-Agent anew for each request, and checks parameters that AWS checks again: without the two
@@ -67,8 +75,8 @@ def config(attempts: int) -> "Config":
     from botocore.config import Config  # noqa: PLC0415  # late, as above
 
     return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        connect_timeout=seconds or CONNECT_SECONDS,
+        read_timeout=seconds or READ_SECONDS,
         max_pool_connections=POOLED_CONNECTIONS,
         tcp_keepalive=True,
         user_agent="loudhailer",
@@ -78,15 +86,16 @@ def config(attempts: int) -> "Config":
 
 
 class LateClient:
-    """A client of an AWS service that is made when it is first used."""
+    """A client of an AWS service that is made when it is first used; by `client`, unless another maker is given."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, make: Callable[[str], Any] | None = None) -> None:
         self._service = service
+        self._make = make
 
     def __getattr__(self, name: str) -> Any:
         """The client's attribute; looked up here once only, since it is kept."""
         if "_client" not in self.__dict__:
-            self.__dict__["_client"] = client(self._service)
+            self.__dict__["_client"] = (self._make or client)(self._service)
         attribute = getattr(self.__dict__["_client"], name)
         setattr(self, name, attribute)
         return attribute
@@ -166,6 +175,17 @@ def update_if(
     return holds("UpdateItem", update, has_made=has_made)
 
 
+def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
+    """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
+    left = iter(pages)
+    while True:
+        with calling(action):
+            page = next(left, None)
+        if page is None:
+            return
+        yield page
+
+
 def new_nonce() -> str:
     """A name for one write, by which a repeated one knows its first attempt; 32 hex digits."""
     return uuid.uuid4().hex
@@ -223,3 +243,36 @@ def _attempts(
         if not request:
             return
     raise TransientError(f"{action} left rows unprocessed in {BATCH_ATTEMPTS} attempts")
+
+
+def call_in_batch(
+    action: str,
+    call: Callable[..., Any],
+    url: str,
+    entries: Iterable[Mapping[str, Any]],
+    *,
+    pause: Callable[[float], None],
+) -> None:
+    """Carries out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
+
+    The client retries failed calls by itself. What is the sender's fault fails again, so it is not repeated.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html
+
+    Raises:
+        TransientError: the call failed, or some of the entries did after the retries; the others are done.
+    """
+    pending = {entry["Id"]: entry for entry in entries}
+    wanted = len(pending)
+    for attempt in range(_SQS_ATTEMPTS):
+        if attempt:
+            pause(0.05 * 2**attempt)
+        with calling(action):
+            answer = call(QueueUrl=url, Entries=list(pending.values()))
+        failed = answer.get("Failed", [])
+        if not failed:
+            return
+        logger.warning("entries of a batch failed", action=action, codes=sorted({entry["Code"] for entry in failed}))
+        pending = {entry["Id"]: pending[entry["Id"]] for entry in failed}
+        if all(entry["SenderFault"] for entry in failed):
+            break
+    raise TransientError(f"{action} failed for {len(pending)} of {wanted} messages")

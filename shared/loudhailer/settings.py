@@ -4,6 +4,7 @@ A field `chunk_size: Annotated[int, integer(1, 500)]` is read from `CHUNK_SIZE`.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_type_hints
@@ -79,6 +80,20 @@ def _tenants(text: str) -> tuple[ids.TenantId, ...]:
         raise ValueError("must be a JSON list of tenants' ids") from error
 
 
+def _shares(text: str) -> dict[str, float]:
+    try:
+        shares = codec.decode(text)
+    except codec.NotJsonError:
+        shares = None
+    if not isinstance(shares, dict) or not all(
+        isinstance(share, int | float) and 0 < share <= 1 for share in shares.values()
+    ):
+        raise ValueError("must be a JSON object of shares above 0")
+    if not math.isclose(sum(shares.values()), 1):
+        raise ValueError("must be shares that are 1 together")
+    return shares
+
+
 TableName = Annotated[str, matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a DynamoDB table")]
 Arn = Annotated[str, matching(r"arn:aws[a-z-]*:\S+", "an ARN")]
 Url = Annotated[str, _url]
@@ -86,6 +101,7 @@ Urls = Annotated[tuple[str, ...], _urls]
 Flag = Annotated[bool, _flag]
 Tenants = Annotated[tuple[ids.TenantId, ...], _tenants]
 Share = Annotated[float, decimal(0.01, 1)]
+Shares = Annotated[Mapping[str, float], _shares]
 
 
 def _parser(hint: Any) -> Parser[Any]:

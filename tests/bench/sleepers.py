@@ -1,11 +1,13 @@
-"""Benchmark 10: a tenant's latencies while clients of another one do not read, to its latencies without them."""
+"""Benchmark 10: a tenant's latencies while clients of another one do not read, to those while they do."""
 
 import asyncio
 import itertools
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import uvloop
@@ -16,26 +18,32 @@ from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.results import Section, Table, at_most, times
 from tests.bench.visitors import open_session, put_tenant
+from tests.support.orders import signed_by_root
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Socket, open_socket
 
-SLEEPERS = (0, 2, 10, 100)
+SIZES = (2, 10, 100)
 KINDS = ("broadcast", "direct message", "room message", "pooled echo")
 TIMES = 2.0
 
-_RATE = 2
-_SECONDS = 60.0
-_FILLING_BYTES = 100_000
-_FILLING = 12
-_AWAKE_ROOM, _ASLEEP_ROOM = "lobby", "den"
+_RATE = 8
+_SECONDS = 65.0
+_WARM_UP_SECONDS = 10.0
+_SETTLING_SECONDS = 5.0
+_STAY_SECONDS = 40.0
+_OPENED_A_SECOND = 8.0
+_AWAKE_ROOM, _CROWD_ROOM = "lobby", "den"
 
 _METHOD = f"""\
 Two players of a tenant send each other {_RATE} of each kind a second for {_SECONDS:.0f} s, each with a time at which
-it is due: broadcasts, direct messages, room messages and pooled frames. Meanwhile sockets of another tenant have
-stopped reading, so that posts to them are refused, and their tenant goes on: each second a broadcast to all of them,
-what somebody says in the room that they are in, a direct message to one, and a frame of one to the pool. Whoever of
-them is closed is replaced. Shown are the p99 of those who read, and their ratio to the p99 without sleepers in the same
-run."""
+it is due: broadcasts, direct messages, room messages and pooled frames. Meanwhile there is a crowd of another tenant.
+Each second it gets a broadcast, what somebody says in the room that it is in, and a direct message to one of it; one of
+it sends a frame to the pool. Its members stay for {_STAY_SECONDS:.0f} s, and one comes for each that left, at even
+intervals. All of that is measured twice, with a crowd that reads and with one that does not: posts to its members are
+refused, and `post_message` closes many of them before they leave.
+
+The targets compare the two, since the crowd's own work takes its share of two cores that here do what in AWS each
+function does on its own. The ratio to the times beside no crowd at all is shown, too."""
 
 type Progress = Callable[[int, int, str], None]
 
@@ -71,75 +79,144 @@ class Guest(Socket):
             awaited.set_result(time.monotonic())
 
 
-class Asleep:
-    """The clients that do not read, and what their tenant sends to them."""
+@dataclass(slots=True)
+class _Member:
+    """A client of the crowd's, by the name of its player."""
 
-    def __init__(self, api: HttpApi, tenant: TenantId, talker: Guest) -> None:
+    name: str
+    client: Guest
+
+
+class Crowd:
+    """Clients that come and go, and what their tenant sends to them; they read, or they are asleep."""
+
+    def __init__(
+        self, api: HttpApi, gateway: HttpApi, tenant: TenantId, talker: Guest, *, size: int, asleep: bool
+    ) -> None:
         self._api = api
+        self._gateway = gateway
         self._tenant = tenant
         self._talker = talker
-        self._sleepers: list[tuple[str, Guest]] = []
-        self._names = itertools.count()
+        self._size = size
+        self._asleep = asleep
+        self._members: deque[_Member] = deque()
 
-    async def become(self, wanted: int) -> None:
-        """Have so many of them, with full buffers."""
-        self._sleepers = [(name, sleeper) for name, sleeper in self._sleepers if sleeper.is_open]
-        gate = asyncio.Semaphore(8)
+    async def gather(self) -> None:
+        """Open them all, one after the other: nobody's load is to be that of a crowd that comes at once."""
+        for _ in range(self._size):
+            due = time.monotonic() + 1 / _OPENED_A_SECOND
+            await self._come()
+            await asyncio.sleep(due - time.monotonic())
 
-        async def fall_asleep() -> None:
-            async with gate:
-                name = f"sleeper-{next(self._names)}"
-                sleeper = await open_socket(Guest, await open_session(self._api, self._tenant, name))
-                sleeper.say(action="joinroom", roomKey=_ASLEEP_ROOM, nickName="Sleeper")
-                await asyncio.sleep(0.2)
-                sleeper.stop_reading()
-                self._sleepers.append((name, sleeper))
+    async def live(self) -> None:
+        """Talk and change without an end."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._talk())
+            tasks.create_task(self._change())
 
-        missing = wanted - len(self._sleepers)
-        await asyncio.gather(*(fall_asleep() for _ in range(missing)))
-        if missing > 0:
-            for _ in range(_FILLING):
-                await self._api.publish({"tenantId": self._tenant}, "x" * _FILLING_BYTES)
+    async def leave(self) -> None:
+        """Close them all; returns when their disconnects are worked off."""
+        while self._members:
+            self._members.popleft().client.leave()
+        await asyncio.sleep(_SETTLING_SECONDS)
 
-    async def bother(self) -> None:
-        """Send to them all the time."""
+    async def _talk(self) -> None:
         for turn in itertools.count():
-            await self.become(len(self._sleepers))
-            if self._sleepers:
-                await self._api.publish({"tenantId": self._tenant}, "x" * 1_000)
-                self._talker.say(action="sendmessage", roomKey=_ASLEEP_ROOM, content="Wake up!")
-                name, sleeper = self._sleepers[turn % len(self._sleepers)]
-                self._talker.say(action="sendmessage", destinationPlayerId=name, message="Wake up!")
-                sleeper.say(action="PooledSQS", message="Good night.")
-            await asyncio.sleep(1)
+            due = time.monotonic() + 1
+            await self._api.publish({"tenantId": self._tenant}, "x" * 1_000)
+            self._talker.say(action="sendmessage", roomKey=_CROWD_ROOM, content="Wake up!")
+            if present := self._present():
+                one = present[turn % len(present)]
+                self._talker.say(action="sendmessage", destinationPlayerId=one.name, message="Wake up!")
+                one.client.say(action="PooledSQS", message="Good night.")
+            await asyncio.sleep(due - time.monotonic())
+
+    async def _change(self) -> None:
+        while True:
+            due = time.monotonic() + _STAY_SECONDS / self._size
+            if len(self._present()) == self._size:
+                self._members.popleft().client.leave()
+            await self._come()
+            await asyncio.sleep(due - time.monotonic())
+
+    def _present(self) -> Sequence[_Member]:
+        """Those who have neither left nor been closed."""
+        self._members = deque(member for member in self._members if member.client.is_open)
+        return self._members
+
+    async def _come(self) -> None:
+        member = _Member(f"member-{uuid.uuid4()}", Guest())
+        before = await self._connections() if self._asleep else set()
+        await open_socket(lambda: member.client, await open_session(self._api, self._tenant, member.name))
+        member.client.say(action="joinroom", roomKey=_CROWD_ROOM, nickName="Member")
+        if self._asleep:
+            await self._gateway.call(
+                "POST", "/_gateway/fill", document={"connection_ids": [*(await self._connections() - before)]}
+            )
+        self._members.append(member)
+
+    async def _connections(self) -> set[str]:
+        return set((await self._gateway.call("GET", "/_gateway/connections"))["connection_ids"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A crowd to measure beside."""
+
+    size: int
+    asleep: bool
+
+    def __str__(self) -> str:
+        if not self.size:
+            return "no crowd"
+        return f"{self.size} asleep" if self.asleep else f"{self.size} who read"
+
+
+ALONE = _Load(0, asleep=False)
+LOADS = (ALONE, *(_Load(size, asleep=asleep) for size in SIZES for asleep in (False, True)))
 
 
 def measure(progressed: Progress) -> Section:
     """Bring a stack up, measure, take it down."""
-    progressed(0, 1 + len(SLEEPERS), "a local stack comes up; that takes two minutes")
+    steps = 1 + len(LOADS)
+    progressed(0, steps, "a local stack comes up; that takes two minutes")
     with running_stack() as running:
-        return uvloop.run(_measure(running, lambda done, note: progressed(done, 1 + len(SLEEPERS), note)))
+        measured = uvloop.run(measured_beside(LOADS, running, lambda done, note: progressed(1 + done, steps, note)))
+    return _section(measured)
 
 
-async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Section:
-    awake, tenant = put_tenant(running, "awake"), put_tenant(running, "asleep")
-    measured: dict[int, Mapping[str, Times]] = {}
-    async with HttpApi(running.deployment.http_url) as api:
+async def measured_beside(
+    loads: Sequence[_Load], running: RunningStack, say: Callable[[int, str], None]
+) -> Mapping[_Load, Mapping[str, Times]]:
+    """The times of each kind of message beside each of the crowds."""
+    awake, other = put_tenant(running, "awake"), put_tenant(running, "crowd")
+    measured: dict[_Load, Mapping[str, Times]] = {}
+    async with (
+        HttpApi(running.deployment.http_url) as api,
+        HttpApi(running.gateway_url, signed_by_root(running.state.secret)) as gateway,
+    ):
         alice, bob, talker = [
             await open_socket(Guest, await open_session(api, *who))
-            for who in ((awake, "alice"), (awake, "bob"), (tenant, "talker"))
+            for who in ((awake, "alice"), (awake, "bob"), (other, "talker"))
         ]
-        for guest, room in ((alice, _AWAKE_ROOM), (bob, _AWAKE_ROOM), (talker, _ASLEEP_ROOM)):
+        for guest, room in ((alice, _AWAKE_ROOM), (bob, _AWAKE_ROOM), (talker, _CROWD_ROOM)):
             guest.say(action="joinroom", roomKey=room, nickName="Guest")
-        await _sent(api, awake, alice, bob, 5.0)
-        asleep = Asleep(api, tenant, talker)
-        for wanted in SLEEPERS:
-            say(1 + len(measured), f"{wanted} sleepers")
-            await asleep.become(wanted)
-            bothering = asyncio.create_task(asleep.bother())
-            measured[wanted] = await _sent(api, awake, alice, bob, _SECONDS)
-            bothering.cancel()
-    return _section(measured)
+        await _sent(api, awake, alice, bob, _WARM_UP_SECONDS)
+        for load in loads:
+            say(len(measured), str(load))
+            crowd = Crowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)
+            await crowd.gather()
+            living = asyncio.create_task(crowd.live()) if load.size else None
+            if living:
+                await asyncio.sleep(_SETTLING_SECONDS)
+            measured[load] = await _sent(api, awake, alice, bob, _SECONDS)
+            if living:
+                living.cancel()
+                await asyncio.wait([living])
+                if not living.cancelled():
+                    living.result()
+                await crowd.leave()
+    return measured
 
 
 async def _sent(api: HttpApi, tenant: TenantId, alice: Guest, bob: Guest, seconds: float) -> Mapping[str, Times]:
@@ -172,22 +249,31 @@ async def _sent(api: HttpApi, tenant: TenantId, alice: Guest, bob: Guest, second
     return found
 
 
-def _section(measured: Mapping[int, Mapping[str, Times]]) -> Section:
-    def ratio(sleepers: int, kind: str) -> float:
-        return measured[sleepers][kind].at(0.99) / measured[0][kind].at(0.99)
+def _section(measured: Mapping[_Load, Mapping[str, Times]]) -> Section:
+    def p99(load: _Load, kind: str) -> float:
+        return measured[load][kind].at(0.99)
+
+    def ratio(size: int, kind: str) -> float:
+        return p99(_Load(size, asleep=True), kind) / p99(_Load(size, asleep=False), kind)
 
     rows = [
-        (f"{kind}, {sleepers} sleepers", *found[kind].columns(), times(ratio(sleepers, kind)))
+        (
+            f"{kind}, {load}",
+            *measured[load][kind].columns(),
+            times(p99(load, kind) / p99(ALONE, kind)),
+            times(ratio(load.size, kind)) if load.asleep else "",
+        )
         for kind in KINDS
-        for sleepers, found in measured.items()
+        for load in LOADS
     ]
+    columns = ("load", "p50 ms", "p99 ms", "errors", "p99, to no crowd", "p99, to the crowd that reads")
     return Section(
         title="Clients that do not read",
         method=_METHOD,
-        tables=[Table("Of those who read", ("load", "p50 ms", "p99 ms", "errors", "p99, to none asleep"), rows)],
+        tables=[Table("Of those who read", columns, rows)],
         targets=[
-            at_most(f"p99 of a {kind} beside {sleepers} sleepers, to none", ratio(sleepers, kind), TIMES, times)
+            at_most(f"p99 of a {kind} beside {size} asleep, to {size} who read", ratio(size, kind), TIMES, times)
             for kind in KINDS
-            for sleepers in SLEEPERS[1:]
+            for size in SIZES
         ],
     )

@@ -209,6 +209,16 @@ def test_stale_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[
 
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
+def test_a_single_connection_is_deleted_if_it_is_older(case: Case) -> None:
+    """It connected before the time; a younger one stays, and one that is absent is none."""
+    case.add(connection("a", connected_at=100))
+    assert not case.store.delete_if_older(key("a"), 100)
+    assert case.store.delete_if_older(key("a"), 101)
+    assert not case.store.delete_if_older(key("a"), 101)
+    assert case.store.get(key("a")) is None
+
+
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_only_an_expired_connection_is_swept(case: Case) -> None:
     """What is listed as expired is deleted on condition that it still is."""
     case.add(connection("over", expires_at=500))

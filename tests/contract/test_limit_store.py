@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.conversation.dynamodb import DynamoSentStore
+from loudhailer.conversation.model import Attempt, Progress
+from loudhailer.ids import ClientMessageId, PlayerId, SessionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from loudhailer.tenancy.memory import MemoryLimitStore
 from loudhailer.tenancy.model import (
@@ -23,7 +25,7 @@ from loudhailer.tenancy.model import (
 )
 from loudhailer.tenancy.port import LimitStore
 
-ACME = TenantId("acme")
+ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 
 
 def never(_: float) -> None:
@@ -249,6 +251,25 @@ def test_a_minutes_row_is_as_the_design_has_it(aws: Any, table: Any) -> None:
         store.count_in_minute(counter, 179)
     rows = {row.pop("key")["S"]: row for row in client.scan(TableName=name)["Items"]}
     assert rows == {key: {"itemCount": {"N": "1"}, "itemTTL": {"N": "181"}} for key in counters}
+
+
+def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
+    """An id that is used again starts empty: a message under an id of the former tenant's client is a new one."""
+    client, name = aws("dynamodb"), table("limits")
+    store, sent = DynamoLimitStore(client, name, pause=never), DynamoSentStore(client, name)
+    for tenant in (ACME, OTHER):
+        store.reserve(tenant, 5)
+        for number in range(30):
+            store.count_in_minute(connects_of_session(tenant, SessionId(f"s{number}")), 179)
+        attempt = Attempt(tenant, "player 1", ClientMessageId("m1"), "hash", "r1", 1)
+        sent.begin(attempt, now=100)
+        sent.finish(attempt)
+    store.forget(ACME)
+    left = {row["key"]["S"].partition(":")[0] for row in client.scan(TableName=name)["Items"]}
+    assert left == {OTHER}
+    assert sent.begin(Attempt(ACME, "player 1", ClientMessageId("m1"), "other", "r2", 2), now=101).progress is (
+        Progress.OPEN
+    )
 
 
 def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:

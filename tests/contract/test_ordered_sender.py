@@ -128,6 +128,15 @@ def test_connections_are_closed(make: MakeSubject) -> None:
         assert subject.delivered(ONE) == []
 
 
+def test_connections_are_looked_up(make: MakeSubject) -> None:
+    """Those that are gone are told from those that are open, in the order of the question; nobody is sent anything."""
+    with make({TWO: [Outcome.GONE]}) as subject:
+        found = subject.sender.look_up(subject.endpoint, [THREE, TWO, ONE], seconds=5)
+        assert found == [DELIVERED, Outcome.GONE, DELIVERED]
+        assert subject.sender.look_up(subject.endpoint, [], seconds=5) == []
+        assert (subject.delivered(ONE), subject.closed()) == ([], [])
+
+
 def test_one_sender_posts_and_closes_in_turns(make: MakeSubject) -> None:
     """Each call's requests are its own."""
     with make({}) as subject:

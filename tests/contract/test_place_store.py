@@ -1,5 +1,6 @@
 """The promises of `PlaceStore`, kept by the twin and by DynamoDB, and the rules that are built on them."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -24,7 +25,7 @@ def store(request: pytest.FixtureRequest) -> PlaceStore:
 
 def take(store: PlaceStore, rows: int, now: int, maximum: int = 3) -> bool:
     """Take a place beside so many rows; tell whether there was one."""
-    return take_place(store, HOLDER, maximum, count=lambda: rows, now=now, expires_at=now + 100)
+    return take_place(store, HOLDER, maximum, rows=lambda: [1] * rows, now=now, expires_at=now + 100)
 
 
 def test_places_are_taken_up_to_the_maximum(store: PlaceStore) -> None:
@@ -89,13 +90,38 @@ def test_a_full_holder_is_counted_once_however_many_ask(store: PlaceStore) -> No
     """A refusal costs two writes, and no count of all its rows."""
     counts: list[int] = []
 
-    def count() -> int:
+    def count() -> list[int]:
         counts.append(1)
-        return 3
+        return [2, 1]
 
     for now in (*[100] * 20, 109, 110):
-        take_place(store, HOLDER, 3, count=count, now=now, expires_at=now + 100)
+        take_place(store, HOLDER, 3, rows=count, now=now, expires_at=now + 100)
     assert len(counts) == 2
+
+
+def test_rows_are_counted_no_further_than_they_matter(store: PlaceStore) -> None:
+    """A full holder is full, however many more rows there are."""
+    pages = iter([2, 2, 2])
+    store.take(ACME, HOLDER.name, 1, expires_at=9)
+    assert not take_place(store, HOLDER, 1, rows=lambda: pages, now=100, expires_at=200)
+    assert list(pages) == [2, 2]
+
+
+def test_rows_that_take_too_long_to_count_keep_their_places(store: PlaceStore) -> None:
+    """A client waits for the answer: it is refused, and the next count begins anew."""
+    now = 0.0
+
+    def slowly() -> Iterator[int]:
+        nonlocal now
+        while True:
+            now += 1.0
+            yield 0
+
+    store.take(ACME, HOLDER.name, 1, expires_at=9)
+    assert not take_place(store, HOLDER, 1, rows=slowly, now=100, expires_at=200, monotonic=lambda: now)
+    assert now == 3
+    assert not take(store, rows=0, now=109, maximum=1)
+    assert take(store, rows=0, now=110, maximum=1)
 
 
 def test_an_inbox_is_named_after_its_player() -> None:

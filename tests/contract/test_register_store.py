@@ -17,11 +17,13 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.port import LimitStore, SessionStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.support.broadcasts import ENDPOINT
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")
@@ -152,6 +154,8 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
         case.register,
         case.connections,
         case.sessions,
+        MemoryOrderedSender(),
+        endpoint=ENDPOINT,
         session_share=1.0,
         clock=lambda: 100,
         pause=sleep,

@@ -91,6 +91,30 @@ async def test_a_lost_disconnect_is_healed_by_the_next_broadcast(scene: Scene) -
     assert [row["connectionId"]["S"] for row in scene.system.connections_of(tenant)] == [left]
 
 
+async def test_tabs_whose_disconnects_got_lost_lock_nobody_out(scene: Scene) -> None:
+    """Their full session asks API Gateway before it refuses: the rows are deleted, and the next two get in."""
+    tenant = scene.tenant(connections_per_session=2)
+    session = await scene.session(tenant)
+    await scene.lose(*await scene.guests(session, 2))
+    assert (await scene.refusal(tenantId=tenant, sessionId=session.session)).status == 429
+    for row in scene.system.connections_of(tenant):
+        scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+    await scene.guests(session, 2)
+    await scene.counted(tenant, 2)
+
+
+async def test_a_lost_disconnect_is_healed_by_the_next_message_to_the_pool(scene: Scene) -> None:
+    """The session's other connections are answered 410, and their rows go."""
+    tenant = scene.tenant()
+    session = await scene.session(tenant)
+    stays, leaves = await scene.guests(session, 2)
+    await scene.lose(leaves)
+    for row in scene.system.connections_of(tenant):
+        scene.system.change_connection(row, connectedAt=int(time.time()) - MINUTE)
+    stays.send_json({"action": "PooledSQS", "message": "anybody here?"})
+    await scene.counted(tenant, 1)
+
+
 async def test_a_lost_disconnect_is_healed_by_time(scene: Scene) -> None:
     """TTL deletes a row by its time, in seconds; that deletion is counted like any other."""
     tenant = scene.tenant()

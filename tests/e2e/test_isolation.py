@@ -166,7 +166,7 @@ def test_a_tenant_scans_nothing(account: Account, functions: list[Function]) -> 
     assert scanned == []
 
 
-@pytest.mark.parametrize("table", ["broadcasts", "partitions", "tenants"])
+@pytest.mark.parametrize("table", ["broadcasts", "lanes", "partitions", "tenants"])
 def test_a_tenant_has_no_business_in_a_table(account: Account, functions: list[Function], table: str) -> None:
     """A broadcast is nobody's row; a tenant neither counts itself nor sets its own limits."""
     (place,) = (place for place in account.places.values() if place.name == table)

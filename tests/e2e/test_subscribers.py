@@ -177,9 +177,9 @@ def document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def test_a_subscriber_reaches_no_table(system: System, blue: Subscriber) -> None:
-    """Neither as itself nor in the cell's role."""
-    key = {"partition": {"S": "a#00000"}, "connectionId": {"S": "x"}}
+def test_a_subscriber_reaches_no_table_but_that_of_lanes(system: System, blue: Subscriber) -> None:
+    """And that one in the cell's role alone, to read the marks and to set its own."""
+    key = {"lanes": {"S": "marks"}}
     reached = []
     for credentials in (blue.itself, blue.for_the_cell):
         dynamodb = blue.account.client("dynamodb", credentials)
@@ -189,13 +189,15 @@ def test_a_subscriber_reaches_no_table(system: System, blue: Subscriber) -> None
                 f"{call.__name__} {name}"
                 for call, request in (
                     (dynamodb.get_item, {"Key": key}),
+                    (dynamodb.update_item, {"Key": key}),
                     (dynamodb.put_item, {"Item": key}),
                     (dynamodb.delete_item, {"Key": key}),
                     (dynamodb.scan, {}),
                 )
                 if allowed(call, TableName=arn, **request)
             ]
-    assert reached == []
+    lanes = system.table("lanes")
+    assert reached == [f"get_item {lanes}", f"update_item {lanes}"]
 
 
 def test_a_subscriber_reads_its_shard_and_sends_to_it_and_knows_no_other(

@@ -95,6 +95,7 @@ def chunk_message(
     young_until: int = NOW + 30,
     remaining: Bitmap | None = None,
     attempt: int = 1,
+    throttled: int = 0,
     expires_at: int = NOW + LIFETIME,
 ) -> ChunkMessage:
     """What `query` sends to `post_message`."""
@@ -110,6 +111,7 @@ def chunk_message(
         frame=frame,
         published_at=NOW * 1000,
         expires_at=expires_at,
+        throttled=throttled,
     )
 
 
@@ -216,6 +218,7 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         published_at=draw(milliseconds),
         expires_at=draw(milliseconds),
         priority=draw(st.sampled_from(Priority)),
+        throttled=draw(st.integers(0, 99)),
     )
 
 

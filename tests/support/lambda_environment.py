@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.tables import KEYS
+
 ACCOUNT = "111111111111"
 REGION = "us-east-1"
 CHUNK_SIZE = 500
@@ -24,10 +26,7 @@ VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
-    **{
-        f"{table.upper()}_TABLE": f"bench-{table}"
-        for table in ("connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts")
-    },
+    **{f"{table.upper()}_TABLE": f"bench-{table}" for table in KEYS},
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
         for queue in ("partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
@@ -42,7 +41,9 @@ VARIABLES = {
     "CHUNK_SIZE": str(CHUNK_SIZE),
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
-    "LANE_POSTS_PER_SECOND": "2450",
+    "LANE_KIND": "normal",
+    "LANE_POSTS_PER_SECOND": "2205",
+    "LANE_SHARES": '{"normal": 0.9, "low": 0.1}',
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
     "TENANT_CLAIM": "tenantId",

@@ -84,7 +84,7 @@ def _handler(api: ManagementApi) -> type[http.server.BaseHTTPRequestHandler]:
                     self.end_headers()
                     self.wfile.write(content)
 
-        do_DELETE = do_POST  # noqa: N815  # the name is http.server's
+        do_DELETE = do_GET = do_POST  # noqa: N815  # the names are http.server's
 
         def log_message(self, *_: object) -> None:
             """Quietly."""

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type TableKind = Literal[
-    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts"
+    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts", "lanes"
 ]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
@@ -19,6 +19,7 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "messages": ("inbox", "messageId"),
     "places": ("tenantId", "place"),
     "broadcasts": ("broadcastId", "part"),
+    "lanes": ("lanes",),
 }
 """Hash key, and range key where there is one."""
 

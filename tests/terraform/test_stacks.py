@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.running import SOURCE, copied, initialise, passed_runs, terraform
+from tests.terraform.running import SOURCE, Terraform, copied
 
 ENVIRONMENTS = sorted(path.parent for path in SOURCE.glob("environments/*/backend.tf"))
 STACKS = sorted(path.parent.name for path in SOURCE.glob("stacks/*/versions.tf"))
@@ -38,6 +38,8 @@ cell = {
   outcome_queue_url     = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-outcome"
   dead_letter_queue_url = "https://sqs.eu-central-1.amazonaws.com/222222222222/loudhailer-dev-dead-letter"
   lane_posts_per_second = 612
+  lane_shares           = { normal = 0.9, low = 0.1 }
+  lanes_table           = "loudhailer-dev-lanes"
   concurrency           = 2
   timeout               = 10
 }
@@ -53,15 +55,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_stack_is_valid_with_every_backend_and_keeps_its_promises_with_the_values_of_every_environment(
-    tree: Path, stack: str
+    terraform: Terraform, tree: Path, stack: str
 ) -> None:
     """With the locked provider; values as they are committed go through all validations."""
     root = tree / "stacks" / stack
     lock = (root / ".terraform.lock.hcl").read_text()
-    initialise(root)
+    Terraform().initialise(root)
     for backend in {(environment / "backend.tf").read_text() for environment in ENVIRONMENTS}:
         (root / "backend.tf").write_text(backend)
-        assert "Success!" in terraform(root, "validate", "-no-color")
+        assert "Success!" in terraform.run(root, "validate", "-no-color")
     (root / "backend.tf").unlink()
     assert (root / ".terraform.lock.hcl").read_text() == lock
     planned = {
@@ -75,7 +77,7 @@ def test_a_stack_is_valid_with_every_backend_and_keeps_its_promises_with_the_val
         f'run "{name}" {{\n  command = plan\n  variables {{\n{values}\n  }}\n}}' for name, values in planned.items()
     ]
     (root / "tests" / "values.tftest.hcl").write_text("\n".join([mocks, *runs]))
-    passed = passed_runs(root)
+    passed = terraform.passed_runs(root)
     assert set(planned) < set(passed)
 
 

@@ -16,6 +16,7 @@ from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
 from loudhailer.errors import TransientError
 from loudhailer.ids import ChunkId, ClientMessageId, ConnectionId, PlayerId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
@@ -99,6 +100,11 @@ def places(client: Any) -> DynamoPlaceStore:
     return DynamoPlaceStore(client, "table")
 
 
+def lanes(client: Any) -> DynamoLaneStore:
+    """The store of lanes."""
+    return DynamoLaneStore(client, "table")
+
+
 def inboxes(client: Any) -> DynamoInboxStore:
     """The store of inboxes."""
     return DynamoInboxStore(client, "table")
@@ -120,6 +126,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("DeleteItem", lambda client: connections(client).delete(KEY)),
     ("BatchExecuteStatement", lambda client: connections(client).delete_older([KEY], 0)),
     ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
+    ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
     ("Query", lambda client: partitions(client).of_tenant(ACME)),
     ("Scan", lambda client: partitions(client).everywhere()),
     ("PutItem", lambda client: partitions(client).open([FIRST])),
@@ -138,7 +145,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("PutItem", lambda client: tenants(client).end_erasing(ACME, 1)),
     ("Scan", lambda client: tenants(client).tombstones()),
     ("Query", lambda client: list(sessions(client).of_tenant(ACME))),
-    ("DeleteItem", lambda client: limits(client).forget(ACME)),
+    ("Scan", lambda client: limits(client).forget(ACME)),
     ("GetItem", lambda client: sessions(client).get(ACME, S1)),
     ("UpdateItem", lambda client: sessions(client).renew(ACME, S1, player=None, expires_at=1, now=0)),
     ("GetItem", lambda client: sessions(client).keep_alive(ACME, S1, session_seconds=1, now=0)),
@@ -147,12 +154,14 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("BatchExecuteStatement", lambda client: sessions(client).forget_all({(ACME, S1): [KEY]})),
     ("Scan", lambda client: list(sessions(client).expired(0))),
     ("DeleteItem", lambda client: sessions(client).delete_if_expired(ACME, S1, 0)),
-    ("Query", lambda client: sessions(client).count(ACME, 0)),
+    ("Query", lambda client: list(sessions(client).count(ACME, 0))),
     ("UpdateItem", lambda client: places(client).take(ACME, "sessions", 1, expires_at=1)),
     ("UpdateItem", lambda client: places(client).claim_count(ACME, "sessions", now=1, every=1)),
     ("UpdateItem", lambda client: places(client).correct(ACME, "sessions", seen=1, counted=1)),
     ("Query", lambda client: places(client).names(ACME)),
     ("BatchWriteItem", lambda client: places(client).delete(ACME, ["sessions"])),
+    ("UpdateItem", lambda client: lanes(client).mark("normal", 1)),
+    ("GetItem", lambda client: lanes(client).marks()),
     ("UpdateItem", lambda client: limits(client).reserve(ACME, 1)),
     ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
     ("GetItem", lambda client: limits(client).total(ACME)),
@@ -190,7 +199,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("DeleteItem", lambda client: rooms(client).remove(KEY)),
     ("PutItem", lambda client: inboxes(client).put(MESSAGE)),
     ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
-    ("Query", lambda client: inboxes(client).count(MESSAGE.inbox, 5)),
+    ("Query", lambda client: list(inboxes(client).count(MESSAGE.inbox))),
+    ("Query", lambda client: inboxes(client).has(MESSAGE.inbox, MESSAGE.message_id)),
     ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
     ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
     ("UpdateItem", lambda client: sent(client).release(ATTEMPT)),

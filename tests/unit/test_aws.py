@@ -1,6 +1,8 @@
 """Outcomes of calls of AWS: conditions that do not hold, conflicts, and batches that are left unprocessed in part."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -219,8 +221,38 @@ def test_clients_give_up_soon_and_repeat_as_they_are_told(monkeypatch: pytest.Mo
     assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 32)
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert (config.tcp_keepalive, config.parameter_validation, config.user_agent) == (True, False, "loudhailer")
+    hasty: Any = aws.config(1, 0.5)
+    assert (hasty.connect_timeout, hasty.read_timeout) == (0.5, 0.5)
+    assert aws.client("sqs", seconds=0.5).meta.config.read_timeout == 0.5
     assert aws.client("sqs").meta.config.retries == {"mode": "standard", "total_max_attempts": 5}
     assert aws.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1
+
+
+def test_two_threads_do_not_make_clients_of_one_session_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session is not for two threads; its clients are."""
+    making: list[int] = []
+    most: list[int] = []
+
+    class Session:
+        def client(self, service: str, config: object) -> str:
+            del config
+            making.append(1)
+            most.append(len(making))
+            Event().wait(0.01)
+            making.pop()
+            return service
+
+    monkeypatch.setattr(aws, "_session", Session)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(aws.client, ["sqs", "dynamodb"] * 2)) == ["sqs", "dynamodb"] * 2
+    assert set(most) == {1}
+
+
+def test_a_late_client_may_have_another_maker() -> None:
+    """A subscriber's are made in the role of the cell."""
+    late = LateClient("dynamodb", lambda service: {"dynamodb": [3, 1]}[service])
+    late.sort()
+    assert late.pop() == 3
 
 
 @pytest.mark.parametrize("values", [None, {":yes": {"BOOL": True}}])

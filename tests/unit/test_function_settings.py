@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import functions
+from loudhailer import codec
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import from_env
 from tests.support.lambda_environment import VARIABLES
@@ -32,7 +33,7 @@ def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function
     for name in needed:
         value = getattr(found, name.lower())
         assert VARIABLES[name] in {str(value), f"{value:.0f}" if isinstance(value, float) else str(value).lower()} or (
-            isinstance(value, tuple) and all(one in VARIABLES[name] for one in value)
+            isinstance(value, tuple | dict) and all(one in VARIABLES[name] for one in value)
         )
 
 
@@ -41,6 +42,7 @@ def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function
     [
         ("authorizer", "CONNECTIONS_PER_PARTITION", ["1", "100000"], ["0", "100001"]),
         ("authorizer", "MAX_PARTITIONS", ["1", "99999"], ["0", "100000"]),
+        ("post_message", "LANE_KIND", ["low", "x" * 32], ["Low", "x" * 33, "a_b"]),
         ("post_message", "LANE_POSTS_PER_SECOND", ["0.1", "1000000"], ["0.09", "1000000.1"]),
         ("post_message", "EXTERNAL_ID", ["ab", "+=,.@:/-", "x" * 1224], ["a", "a b", "x" * 1225]),
         ("publish", "MESSAGE_LIFETIME_SECONDS", ["10", "3600"], ["9", "3601"]),
@@ -78,3 +80,19 @@ def test_what_is_no_list_of_tenants_is_refused(text: str) -> None:
     """The function refuses to start, and names the variable."""
     with pytest.raises(ConfigurationError, match=r"SILO_TENANTS must be a JSON list of tenants' ids$"):
         read("session_api", SILO_TENANTS=text)
+
+
+@pytest.mark.parametrize("shares", [{"normal": 1}, {"normal": 0.9, "low": 0.1}, {"a": 0.7, "b": 0.2, "c": 0.1}])
+def test_the_shares_of_lanes_are_read(shares: dict[str, float]) -> None:
+    """A binary fraction more or less does no harm."""
+    assert read("post_message", LANE_SHARES=codec.encode_text(shares)).lane_shares == shares
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", "acme", '{"normal": 0}', '{"normal": 1.1}', '{"a": -1, "b": 2}', '{"a": "1"}', '{"a": 0.5}', "null"],
+)
+def test_shares_that_are_no_shares_are_refused(text: str) -> None:
+    """The function refuses to start, and names the variable."""
+    with pytest.raises(ConfigurationError, match=r"LANE_SHARES must be (a JSON object of )?shares"):
+        read("post_message", LANE_SHARES=text)

@@ -38,6 +38,7 @@ class Connection:
 
     `on_text` is called with each message, `on_end` once, when a connection that was accepted is over; `ended` then
     says how. `waiting` holds the messages whose route has not been called yet, `in_flight` counts those being called.
+    `full` makes its buffer count as full, whatever is in it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Connection:
         self.ended: tuple[int, str] = (CloseCode.ABNORMAL, "Connection Closed Abnormally")
         self.waiting: deque[tuple[Route, Integration, str]] = deque()
         self.in_flight = 0
+        self.full = False
         self._held = False
         self._limits = limits
         self._on_text = on_text
@@ -109,7 +111,7 @@ class Connection:
         if self.state is not State.OPEN or transport is None:
             raise AssertionError(f"a {self.state.name} connection takes no message")
         waiting = transport.get_write_buffer_size()
-        if waiting and waiting + len(message) > self._limits.client_buffer_bytes:
+        if self.full or (waiting and waiting + len(message) > self._limits.client_buffer_bytes):
             return False
         transport.write(encode(Opcode.TEXT, message))
         self.last_active_at = time.time()

@@ -6,6 +6,8 @@ Only an account's root may use them: requests are signed with the stack's secret
 - `GET /_gateway/connections`: the ids of the open connections
 - `POST /_gateway/reload`: read the APIs again
 - `GET` or `POST /_gateway/faults`: see or set the faults; a POST switches off those it does not name
+- `POST /_gateway/fill`: refuse every further post to connections, `{"count": n}` or `{"connection_ids": [...]}`, as if
+  their buffers were full because their clients do not read
 - `POST /_gateway/close`: drop connections, `{"count": n}` or `{"connection_ids": [...]}`; with `"code": c` after a
   close frame, else as a lost network drops them
 """
@@ -54,6 +56,7 @@ class Control:
             (b"POST", b"reload"): self._reload,
             (b"GET", b"faults"): self._get_faults,
             (b"POST", b"faults"): self._set_faults,
+            (b"POST", b"fill"): self._fill,
             (b"POST", b"close"): self._close,
         }
 
@@ -87,6 +90,12 @@ class Control:
     async def _set_faults(self, content: Any) -> dict[str, Any]:
         self._faults.set(Faults.from_json(content))
         return asdict(self._faults.current)
+
+    async def _fill(self, content: Any) -> dict[str, Any]:
+        chosen = self._choose(content)
+        for connection in chosen:
+            connection.full = True
+        return {"filled": len(chosen)}
 
     async def _close(self, content: Any) -> dict[str, Any]:
         chosen = self._choose(content)

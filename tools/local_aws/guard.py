@@ -7,6 +7,8 @@ Refused with 403 is a request that
 - has no signature made with a secret that this local AWS has issued, but for those paths; `tools.perimeter.signature`
 - is an order to MiniStack or to the launcher, under `/_`, and not signed by an account's root
 
+Refused with 413 is a request that is larger than any that AWS, or a local stack, is sent: it is not read to its end.
+
 No answer but an HTTP API's own tells a browser to show it to other origins' pages.
 """
 
@@ -37,21 +39,30 @@ _CORS: Final = b"access-control-"
 _FORM: Final = b"application/x-www-form-urlencoded"
 _FORM_BYTES: Final = 65_536
 
+_API_BYTES: Final = 10 * 1024 * 1024
+"""The largest payload of an HTTP API.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+
+_SERVICE_BYTES: Final = 100 * 1024 * 1024
+"""More than the largest request that is sent to a local stack: 50 MB of a function's code, in base64."""
+
 _MISSING: Final = "MissingAuthenticationToken", "Request is missing Authentication Token"
 _UNKNOWN: Final = "UnrecognizedClientException", "The security token included in the request is invalid."
 _MISMATCH: Final = (
     "SignatureDoesNotMatch",
     "The signature is wrong or old. The secret access key of a local stack is in its state directory, in stack.json.",
 )
+_TOO_LARGE: Final = "RequestEntityTooLargeException", "Request Entity Too Large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _NOT_ROOT: Final = "AccessDenied", "Only an account's root may give this order."
 
 
 class _RefusedError(Exception):
     """A request that is not let in; code and message say why."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 class _ClientLeftError(Exception):
@@ -85,7 +96,9 @@ class Guard:
             self._refuse_pages(headers, is_public=is_public)
             if not is_public or signature is not None or _claims_a_signature(headers, scope["query_string"]):
                 body = await self._let_in(scope, receive, headers, signature)
-                receive = _received(body, receive)
+            else:
+                body = await _body(receive, _API_BYTES)
+            receive = _received(body, receive)
         except _RefusedError as error:
             await _refuse(send, headers, signature, error)
         except _ClientLeftError:
@@ -104,14 +117,15 @@ class Guard:
         """Return the body of a request whose signature is valid; _RefusedError for any other."""
         if signature is None:
             if self._trusts_web_identities and _may_bring_web_identity(scope, headers):
-                body = await _body(receive, _FORM_BYTES)
+                body = await _body(receive, _FORM_BYTES, _MISSING)
                 if parse_qs(body).get(b"Action") == [b"AssumeRoleWithWebIdentity"]:
                     return body
             raise _RefusedError(*_MISSING)
         key = self._signing_key(signature.claim)
         if key is None:
             raise _RefusedError(*_UNKNOWN)
-        body = await _body(receive)
+        # Who knows a key's id, such as an account's, does not know its secret yet.
+        body = await _body(receive, _SERVICE_BYTES)
         method, raw_path = scope["method"].encode(), scope["raw_path"]
         if not is_valid(signature, key.key, Request(method, raw_path, scope["query_string"], headers, body)):
             raise _RefusedError(*_MISMATCH)
@@ -143,7 +157,10 @@ def _may_bring_web_identity(scope: _Message, headers: dict[bytes, bytes]) -> boo
     )
 
 
-async def _body(receive: _Receive, most: int | None = None) -> bytes:
+async def _body(
+    receive: _Receive, most: int, refusal: tuple[str, str] | tuple[str, str, HTTPStatus] = _TOO_LARGE
+) -> bytes:
+    """The body of a request; it is refused as soon as it has more than so many bytes."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -152,8 +169,8 @@ async def _body(receive: _Receive, most: int | None = None) -> bytes:
             raise _ClientLeftError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if most is not None and size > most:
-            raise _RefusedError(*_MISSING)
+        if size > most:
+            raise _RefusedError(*refusal)
         if not message.get("more_body", False):
             return b"".join(parts)
 
@@ -190,5 +207,5 @@ async def _refuse(send: _Send, headers: dict[bytes, bytes], signature: Signature
     else:
         kind, body = b"application/json", json.dumps({"__type": code, "message": str(error)})
     answer = [(b"content-type", kind), (b"x-amzn-errortype", code.encode())]
-    await send({"type": "http.response.start", "status": HTTPStatus.FORBIDDEN, "headers": answer})
+    await send({"type": "http.response.start", "status": error.status, "headers": answer})
     await send({"type": "http.response.body", "body": body.encode()})

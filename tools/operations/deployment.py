@@ -31,6 +31,13 @@ ROOM_QUEUE = "rooms"
 """The short name of the queue of what is said in large rooms."""
 
 
+_MAKERS = ("connect", "default_route", "echo", "join_room", "send_message", "session_api")
+"""The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
+
+_REMEMBERED_SECONDS = 100
+"""Functions remember a tenant for 60 s; the rest is for those that are at work then."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The outputs of a stack of Terraform's, and the AWS account that they belong to, the hub's if nothing is said."""
@@ -68,6 +75,17 @@ class Deployment:
     def queue_urls(self) -> dict[str, str]:
         """The queues' URLs, by the queues' short names."""
         return dict(self.outputs["queue_urls"])
+
+    @property
+    def quiet_seconds(self) -> float:
+        """The longest time that a function may be at work which makes sessions, connections or messages."""
+        timeouts: dict[str, float] = self.outputs["timeouts"]
+        return max(timeouts[name] for name in _MAKERS)
+
+    @property
+    def rest_seconds(self) -> int:
+        """The time that the id of an erased tenant rests: a broadcast may be on its way, a function may know it."""
+        return int(self.outputs["message_lifetime_seconds"]) + _REMEMBERED_SECONDS
 
     def has_silo(self, tenant: "TenantId") -> bool:
         """Tell whether a tenant has a queue of its own."""

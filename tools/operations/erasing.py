@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from loudhailer.ids import TenantId
     from loudhailer.places.port import PlaceStore
     from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
-
-QUIET_SECONDS = 10.0
-"""The longest timeout of the functions that make sessions, connections or messages."""
 
 _SESSIONS_AT_ONCE = 100
 _MESSAGES_AT_ONCE = 100
@@ -90,14 +87,15 @@ class Erasing:
         stores: where it has rows.
         tenant: the tenant.
         progressed: is told how much was erased so far, and of what.
-        quiet_seconds: how long a function may be at work that was let in before.
+        quiet_seconds: how long a function may be at work that was let in before; see `Deployment.quiet_seconds`.
         erased: how many of each kind are gone.
     """
 
     stores: Stores
     tenant: "TenantId"
     progressed: Callable[[int, str], None] = lambda _done, _kind: None
-    quiet_seconds: float = QUIET_SECONDS
+    _: KW_ONLY
+    quiet_seconds: float
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
     erased: Counter[str] = field(default_factory=Counter)

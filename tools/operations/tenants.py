@@ -8,10 +8,6 @@ from loudhailer.tenancy.model import Tenant
 from loudhailer.tenancy.port import TenantStore
 from tools.errors import OperatorError
 
-REUSE_SECONDS = 400
-"""The time that the id of an erased tenant rests: a broadcast to it may be on its way for 300 s, unless the deployment
-says otherwise, and functions remember a tenant for 60 s."""
-
 _LARGEST = 1_000_000_000
 _NEW = Tenant(
     tenant_id=TenantId("new"),
@@ -88,17 +84,22 @@ def keyed(tenant: Tenant) -> Tenant:
     return tenant if tenant.session_key else replace(tenant, session_key=new_session_key())
 
 
-def put(tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, at_once: bool) -> None:
-    """Make or change a tenant; OperatorError if the id still belongs to one that is erased."""
+def put(
+    tenants: TenantStore, change: TenantChange, tenant: TenantId, *, now: float, rest_seconds: int, at_once: bool
+) -> None:
+    """Make or change a tenant; OperatorError if the id still belongs to one that is erased.
+
+    The id of an erased tenant rests for so many seconds, see `Deployment.rest_seconds`; `at_once` does without.
+    """
     wanted = change.applied_to(tenant, tenants.get(tenant))
-    if tenants.put(wanted, erased_before=None if at_once else int(now) - REUSE_SECONDS):
+    if tenants.put(wanted, erased_before=None if at_once else int(now) - rest_seconds):
         return
     erased_at = {stone.tenant_id: stone.erased_at for stone in tenants.tombstones()}.get(tenant)
     if erased_at is None:
         raise OperatorError(
             f"Tenant {tenant} is being erased.", f"Complete that with `loudhailer tenant delete {tenant}`."
         )
-    left = erased_at + REUSE_SECONDS - int(now)
+    left = erased_at + rest_seconds - int(now)
     raise OperatorError(
         f"A tenant {tenant} was erased a moment ago, and broadcasts to it may still be on their way.",
         f"Wait {left} s, choose another id, or use this one with --at-once.",

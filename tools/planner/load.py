@@ -20,8 +20,6 @@ from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
 
 _HEADROOM = Decimal("0.98")
-_BROADCASTS = Decimal("0.9")
-"""The part of all posts that large rooms leave to broadcasts: `quota.rooms` in Terraform."""
 _WORKERS_A_SHARD = 2
 _CHUNK_SIZE = 500
 _PARTITION_SIZE = 1_000
@@ -135,8 +133,8 @@ class Load:
 
     @property
     def lane_rate(self) -> int:
-        """Posts a second of a lane, as the module `cell` works it out; one at least."""
-        return max(1, floor(self.cell_posts_per_second * _HEADROOM * _BROADCASTS / self.lanes))
+        """Posts a second of a lane, one at least, while nothing is said in large rooms: it borrows their share."""
+        return max(1, floor(self.cell_posts_per_second * _HEADROOM / self.lanes))
 
     @property
     def lanes_seconds(self) -> Decimal:

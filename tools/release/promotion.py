@@ -89,15 +89,15 @@ class Promotion:
         manifest = workspace.planned(fingerprint)
         self.checked(manifest)
         workspace.prepare()
-        if workspace.is_applied and (unfinished := self._traffic(workspace).unfinished()):
+        before = workspace.outputs()
+        if before and (unfinished := self._traffic(before).unfinished()):
             raise OperatorError(
                 f"A shift of {', '.join(unfinished)} was begun and never ended.",
                 "Roll back first: `make rollback`.",
             )
         with self.terminal.step(f"Applying {workspace.title}"):
             workspace.apply()
-        await self._shift(workspace, steps)
-        self._confirm(workspace, manifest)
+        await self._shift(workspace.outputs(), manifest, steps)
         self.history.append(Action.PROMOTED, manifest, manifest.commit)
         return manifest
 
@@ -112,7 +112,7 @@ class Promotion:
         if current is None:
             raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
         workspace.prepare()
-        traffic = self._traffic(workspace)
+        traffic = self._traffic(workspace.outputs())
         begun = bool(traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
         manifest = self.checked(returned_to(current.manifest, self.history.previous(), live, begun=begun))
@@ -121,15 +121,14 @@ class Promotion:
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
             workspace.plan(manifest, self._variables())
             workspace.apply()
-        await self._shift(workspace, steps)
-        self._confirm(workspace, manifest)
+        await self._shift(workspace.outputs(), manifest, steps)
         self.history.append(Action.ROLLED_BACK, manifest, current.sources)
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:
         """What is not as the repository and the current release say; nothing is changed."""
         summary = self.plan(current)
-        traffic = self._traffic(self.workspace)
+        traffic = self._traffic(self.workspace.outputs())
         shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
             f"{shift.function}: version {shift.newest} is published and gets no traffic" for shift in traffic.pending()
@@ -184,20 +183,15 @@ class Promotion:
             )
         return {"cell": json.loads(path.read_text()), "region": self.environment.region}
 
-    def _traffic(self, workspace: Workspace) -> Traffic:
-        return Traffic(self.cloud.client("lambda"), [*workspace.outputs()["functions"].values()])
+    def _traffic(self, outputs: dict[str, Any]) -> Traffic:
+        return Traffic(self.cloud.client("lambda"), [*outputs["functions"].values()])
 
-    async def _shift(self, workspace: Workspace, steps: Steps) -> None:
-        broadcast = self.broadcast(workspace.outputs()) if self.subscriber is None else None
-        errors = ErrorLog(self.cloud.client("logs"))
-        await GradualShift(self._traffic(workspace), errors, broadcast, steps, self.terminal.say)()
-
-    def _confirm(self, workspace: Workspace, manifest: Manifest) -> None:
-        others = {
-            name: digest
-            for name, digest in self._traffic(workspace).images().items()
-            if digest != manifest.image.digest
-        }
+    async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps) -> None:
+        """Shift to what was applied; OperatorError if anything else runs then."""
+        traffic = self._traffic(outputs)
+        broadcast = self.broadcast(outputs) if self.subscriber is None else None
+        await GradualShift(traffic, ErrorLog(self.cloud.client("logs")), broadcast, steps, self.terminal.say)()
+        others = [name for name, digest in traffic.images().items() if digest != manifest.image.digest]
         if others:
             raise OperatorError(
                 f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."

@@ -132,13 +132,8 @@ class Workspace:
         finally:
             self.plan_file.unlink(missing_ok=True)
 
-    @property
-    def is_applied(self) -> bool:
-        """Whether the stack is there already."""
-        return bool(self.outputs())
-
     def outputs(self) -> dict[str, Any]:
-        """The outputs of the last apply."""
+        """The outputs of the last apply; empty if nothing is applied."""
         return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
 
     def _empty_plan_folder(self) -> None:

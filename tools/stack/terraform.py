@@ -17,7 +17,7 @@ from tools.console import shortened
 from tools.errors import OperatorError
 from tools.stack.directory import WorkingCopy
 from tools.stack.project import Project, files_below, fingerprint_of
-from tools.toolchain.provider import LOCK, REMEDY, find_provider
+from tools.toolchain.provider import LOCK, REMEDY, find_provider, forget_hashes
 from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
@@ -119,6 +119,7 @@ class Terraform:
             f"-backend-config=path={self.working.state}",
             f"-plugin-dir={provider.folder}",
         )
+        forget_hashes(self.working.root / LOCK)
 
     def apply(self, observe: Callable[[ApplyProgress], None]) -> None:
         """Make the resources; `observe` is called after every line."""

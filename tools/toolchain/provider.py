@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ SHARED_PLACES = (Path("/usr/share/terraform"), Path("/usr/local/share"), Path("/
 
 _ADDRESS = Path("registry.terraform.io/hashicorp/aws")
 _PROGRAM = "*/*/terraform-provider-aws*"
+_HASHES = re.compile(r"^  hashes += \[\n(?:    .*\n)*  \]\n", re.MULTILINE)
 _DEPTH = 3
 _MOST_FOLDERS = 500
 _LONGEST_PROBLEM = 1_000
@@ -60,6 +62,14 @@ def find_provider(
     told = say or Terminal().say
     ensure_folder(place, _holds_provider, lambda new: _install(stack, new, environment, told), told)
     return Provider(place, place / LOCK)
+
+
+def forget_hashes(lock: Path) -> None:
+    """Remove the provider's hashes from the lock of a working copy, once `terraform init` has compared it with them.
+
+    With hashes there, every command reads the provider again: 700 MB, which takes longer than a small plan.
+    """
+    lock.write_text(_HASHES.sub("", lock.read_text()))
 
 
 def mirrors(environment: Mapping[str, str]) -> Iterator[Path]:

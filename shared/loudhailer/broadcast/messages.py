@@ -132,7 +132,8 @@ class ChunkMessage:
         young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
         young_until: epoch seconds; from then on nobody of the chunk is young.
         remaining: those that are still to be sent it.
-        attempt: 1 for the first.
+        attempt: 1 for the first; what the connections themselves refused so often is given up.
+        throttled: how often in a row the account refused it since; that is no attempt.
         frame: the text that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
@@ -151,6 +152,7 @@ class ChunkMessage:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
+    throttled: int = 0
 
     @property
     def size(self) -> int:
@@ -177,6 +179,8 @@ class ChunkMessage:
         }
         if self.remaining != bitmaps.full(size):
             wire["remaining"] = bitmaps.to_wire(self.remaining, size)
+        if self.throttled:
+            wire["throttled"] = self.throttled
         return codec.encode_text(wire)
 
     @staticmethod
@@ -347,6 +351,7 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         young_until=_whole(wire, "youngUntil"),
         remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
         attempt=_whole(wire, "attempt", minimum=1),
+        throttled=_whole(wire, "throttled") if "throttled" in wire else 0,
     )
 
 

@@ -200,8 +200,12 @@ class DynamoConnectionStore(ConnectionStore):
                 if answer.get("Error", {}).get("Code") in {None, CONDITION_FAILED}:
                     deleted += "Item" in answer
                 else:
-                    deleted += self._delete_if("connectedAt < :time", key, connected_before)
+                    deleted += self.delete_if_older(key, connected_before)
         return deleted
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        return self._delete_if("connectedAt < :time", key, connected_before)
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""

@@ -68,10 +68,15 @@ class MemoryConnectionStore(ConnectionStore):
 
     def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
         """See `ConnectionStore.delete_older`."""
-        older = [key for key in keys if key in self.rows and self.rows[key].connected_at < connected_before]
-        for key in older:
-            self.delete(key)
-        return len(older)
+        return sum(self.delete_if_older(key, connected_before) for key in keys)
+
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """See `ConnectionStore.delete_if_older`."""
+        row = self.rows.get(key)
+        if row is None or row.connected_at >= connected_before:
+            return False
+        self.delete(key)
+        return True
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """See `ConnectionStore.delete_if_expired`."""

@@ -48,6 +48,9 @@ class ConnectionStore(Protocol):
         After an error, all of it again does no harm.
         """
 
+    def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
+        """Deletes the row if the connection was made before the time; whether it did."""
+
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
         """Deletes the row if its time is over at `now`; whether it did."""
 

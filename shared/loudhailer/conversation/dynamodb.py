@@ -8,13 +8,13 @@ limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an
 the request that took it over, `itemTTL`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling, delete_rows, holds, update_if
+from loudhailer.aws import calling, delete_rows, holds, paged, update_if
 from loudhailer.codec import JsonText
 from loudhailer.conversation.model import (
     ATTEMPT_SECONDS,
@@ -70,8 +70,8 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
-    def count(self, inbox: Inbox, limit: int) -> int:
-        """See `InboxStore.count`: as many are read as there are, and reading ends with the page that has enough."""
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """See `InboxStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="inbox = :inbox",
@@ -79,13 +79,19 @@ class DynamoInboxStore(InboxStore):
             Select="COUNT",
             ConsistentRead=True,
         )
-        found = 0
+        return (page["Count"] for page in paged("Query", pages))
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """See `InboxStore.has`."""
         with calling("Query"):
-            for page in pages:
-                found += page["Count"]
-                if found >= limit:
-                    break
-        return found
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="inbox = :inbox AND messageId = :message",
+                ExpressionAttributeValues={":inbox": {"S": inbox.key}, ":message": {"S": message_id}},
+                Select="COUNT",
+                ConsistentRead=True,
+            )
+        return page["Count"] > 0
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""

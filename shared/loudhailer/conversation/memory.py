@@ -1,6 +1,6 @@
 """The in-memory twins of the inboxes' table, and of the messages that clients may send again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -38,9 +38,15 @@ class MemoryInboxStore(InboxStore):
         with self._lock:
             return [self.rows[key] for key in sorted(self.rows) if key[0] == inbox][:limit]
 
-    def count(self, inbox: Inbox, limit: int) -> int:
-        """See `InboxStore.count`."""
-        return len(self.oldest(inbox, limit))
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """See `InboxStore.count`: each message is a page."""
+        self._answer()
+        return (1 for of, _ in self.rows if of == inbox)
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """See `InboxStore.has`."""
+        self._answer()
+        return (inbox, message_id) in self.rows
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""

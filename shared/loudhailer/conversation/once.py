@@ -19,7 +19,7 @@ from loudhailer.conversation.exchange import Frame
 from loudhailer.conversation.model import Attempt, Progress
 from loudhailer.conversation.port import SentStore
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.observability import count
+from loudhailer.observability import count, logger
 
 CLIENT_MESSAGE_ID = "clientMessageId"
 
@@ -72,11 +72,16 @@ class Once:
         except TransientError:
             self._sent.release(attempt)
             raise
-        if refusal is None:
-            self._sent.finish(attempt)
-        else:
+        if refusal is not None:
             self._sent.release(attempt)
-        return refusal
+            return refusal
+        try:
+            self._sent.finish(attempt)
+        except TransientError:
+            # It is accepted, and its client is told so. If it asks all the same, the same message is carried out again.
+            count("SentMessageNotFinished")
+            logger.exception("a message was accepted, but a retry of it will be carried out again")
+        return None
 
 
 def _sender_of(caller: Caller) -> str:

@@ -3,10 +3,10 @@
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, Sent
+from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId, Sent
 
 
 class InboxStore(Protocol):
@@ -21,8 +21,11 @@ class InboxStore(Protocol):
         At most `limit`; fewer, but not none, where there are more than one page of a query holds.
         """
 
-    def count(self, inbox: Inbox, limit: int) -> int:
-        """The number of messages in the inbox, expired ones too, read consistently; counted up to `limit` at least."""
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """The numbers of messages in each page of the inbox, expired ones too, read consistently when it is reached."""
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """Tell whether the message is in the inbox, read consistently."""
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""

@@ -18,7 +18,7 @@ from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
-from loudhailer.delivery.throttling import FEW_TRIES, TRIES, Throttling, pause_before
+from loudhailer.delivery.throttling import FEW_TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import logger
 
@@ -33,8 +33,7 @@ class _Run:
     """The posts of one call: which are waiting, which wait for another try, and how the others ended.
 
     Attributes:
-        let_in: how many the account let in at once.
-        refusals: how often each of the others was answered 429.
+        refusals: how often each was answered 429.
     """
 
     connections: Sequence[ConnectionId]
@@ -42,7 +41,6 @@ class _Run:
     waiting: deque[int]
     later: list[tuple[float, int]] = field(default_factory=list)
     tries: Counter[int] = field(default_factory=Counter)
-    let_in: int = 0
     refusals: Counter[int] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -155,17 +153,16 @@ class CurlSender:
             self._retry_failed(run, place)
         else:
             run.outcomes[place] = outcome
-            run.let_in += place not in run.refusals
             now = time.monotonic()
             if self._throttling.let_in(run.connections[place], now):
                 self._lane.throttled(now)
 
     def _retry_throttled(self, run: _Run, place: int) -> None:
-        """Tries the post again; fewer times once the account let in most of the call, since the lane has other work."""
+        """Tries the post again, a few times: other chunks wait for the lane, and what is left comes again."""
         now = time.monotonic()
         run.refusals[place] += 1
-        tries = FEW_TRIES if 2 * run.let_in > len(run.connections) else TRIES
-        outcome = self._throttling.refused(run.connections[place], now, last=run.refusals[place] >= tries)
+        last = run.refusals[place] >= FEW_TRIES
+        outcome = self._throttling.refused(run.connections[place], now, last=last)
         run.outcomes[place] = outcome or Outcome.THROTTLED
         if outcome is None:
             run.again(place, now)

@@ -46,11 +46,17 @@ class MemorySender(_Ends):
 
 
 class MemoryOrderedSender(_Ends):
-    """Delivers to all but those that `ends` names, as `MemorySender` does; `closed` are those that it closed."""
+    """Delivers to all but those that `ends` names, as `MemorySender` does.
+
+    Attributes:
+        closed: those that it closed.
+        looked_up: those that it was asked for.
+    """
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
         super().__init__(ends)
         self.closed: list[ConnectionId] = []
+        self.looked_up: list[ConnectionId] = []
 
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
@@ -69,6 +75,12 @@ class MemoryOrderedSender(_Ends):
             if outcome is Outcome.DELIVERED
         ]
         return outcomes
+
+    def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """See `Lookup.look_up`."""
+        self._begin(endpoint, seconds)
+        self.looked_up += connections
+        return [self._next(connection) for connection in connections]
 
     def _post_each(self, connection: ConnectionId, frames: Sequence[bytes]) -> list[Outcome]:
         outcomes = [Outcome.UNSENT] * len(frames)

@@ -12,13 +12,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Literal
 
 import pycurl
 
 from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
-from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
 from loudhailer.delivery.throttling import TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import logger
@@ -109,12 +108,19 @@ class CurlOrderedSender:
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
         """See `Closer.close`."""
-        outcomes = self._carry_out("DELETE", endpoint, dict.fromkeys(connections, (b"",)), seconds)
+        return self._ask("DELETE", endpoint, connections, seconds)
+
+    def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """See `Lookup.look_up`."""
+        return self._ask("GET", endpoint, connections, seconds)
+
+    def _ask(self, method: Method, endpoint: str, connections: Sequence[ConnectionId], seconds: float) -> list[Outcome]:
+        outcomes = self._carry_out(method, endpoint, dict.fromkeys(connections, (b"",)), seconds)
         return [outcomes[connection][0] for connection in connections]
 
     def _carry_out(
         self,
-        method: Literal["POST", "DELETE"],
+        method: Method,
         endpoint: str,
         frames: Mapping[ConnectionId, Sequence[bytes]],
         seconds: float,
@@ -135,7 +141,7 @@ class CurlOrderedSender:
             logger.warning("requests were answered with errors", reasons=dict(run.reasons.most_common(10)))
         return {line.connection: line.outcomes for line in lines}
 
-    def _start(self, run: _Run, method: Literal["POST", "DELETE"], endpoint: str) -> None:
+    def _start(self, run: _Run, method: Method, endpoint: str) -> None:
         while run.waiting and (self._idle or self._unmade):
             line = run.waiting[0]
             frame = line.frames[line.place]

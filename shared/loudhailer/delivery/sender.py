@@ -39,7 +39,18 @@ class Closer(Protocol):
         """
 
 
-class OrderedSender(Closer, Protocol):
+class Lookup(Protocol):
+    """Looks whether connections are open."""
+
+    def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
+        """Asks for each connection, side by side, with GET @connections; what fails is tried again in place.
+
+        Returns:
+            One outcome for each, in their order: DELIVERED is open, GONE is gone.
+        """
+
+
+class OrderedSender(Closer, Lookup, Protocol):
     """Posts to connections side by side, and to each of them one frame after the other."""
 
     def post_in_order(

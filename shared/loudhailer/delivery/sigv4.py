@@ -19,6 +19,8 @@ from loudhailer.ids import ConnectionId
 if TYPE_CHECKING:
     from _hashlib import HASH
 
+type Method = Literal["POST", "DELETE", "GET"]
+
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SERVICE = "execute-api"
 _BLOCK_BYTES = 64
@@ -56,7 +58,7 @@ class PostSigner:
     A signature holds for five minutes; a signer is made for each payload and renewed every second by `at`.
     """
 
-    def __init__(self, endpoint: str, region: str, payload: bytes, method: Literal["POST", "DELETE"] = "POST") -> None:
+    def __init__(self, endpoint: str, region: str, payload: bytes, method: Method = "POST") -> None:
         parts = urlsplit(endpoint)
         self._url = f"{endpoint}/@connections/"
         self._host = parts.netloc

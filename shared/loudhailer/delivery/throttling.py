@@ -10,8 +10,8 @@ to the power of n. If that is improbable, the cause is the client.
 - Each further refusal in a row multiplies the connection's chance by the share that the account refuses at that moment.
   While nobody else is answered, that share is 1: silence is no evidence against a client.
 - A slow client is handed on at once. It is not asked again for a second, so that constant traffic to it costs little.
-- Tries are bounded, whatever the others do: six in one call, or three where the others are done. Then the connection is
-  handed on as well, and has one try in each call until it is let in.
+- Tries are bounded, whatever the others do: three in one call where others' work waits for its end, and six where it
+  does not. Then the connection is handed on as well, and has one try in each call until it is let in.
 - A connection that is let in on another try, and was not refused while most others got in, is a witness that the
   account was throttled. Two witnesses in half a second lower a lane, and nothing else does. A connection is a witness
   once a minute, so clients that read by fits and starts cannot keep a lane down.
@@ -27,7 +27,7 @@ from loudhailer.ids import ConnectionId
 from loudhailer.observability import count
 
 TRIES = 6
-"""Refusals in one call after which a connection is handed on, whatever the cause: an account's 1.2 s."""
+"""Refusals in one call after which a connection is handed on, whatever the cause: about 1.2 s."""
 
 FEW_TRIES = 3
 """The same where others' work waits, and where the post is brought again: about 0.15 s."""

@@ -2,14 +2,20 @@
 
 Whoever adds a row takes a place first. Nobody gives one back: rows go in many ways, by a TTL too. When all places are
 taken the rows are counted, and the count takes their place. So a place costs one write, a refusal one or two, and
-nothing can drift for long. Rows are counted once in `recount_seconds` at most, however many ask.
+nothing can drift for long. Rows are counted once in `recount_seconds` at most, however many ask, and for a few seconds
+at most: whoever counts has a client that waits. What cannot be counted in that time stays full.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from loudhailer.ids import PlayerId, TenantId
+from loudhailer.observability import count, logger
 from loudhailer.places.port import PlaceStore
+
+_COUNTING_SECONDS = 3.0
+"""Several times what a hundred thousand sessions take; functions that count have ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,25 @@ def player_of(name: str) -> PlayerId | None:
 
 
 def take_place(
-    places: PlaceStore, holder: Holder, maximum: int, *, count: Callable[[], int], now: int, expires_at: int
+    places: PlaceStore,
+    holder: Holder,
+    maximum: int,
+    *,
+    rows: Callable[[], Iterable[int]],
+    now: int,
+    expires_at: int,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Takes a place for one more row; False if the holder is full, as `count` last said.
+    """Takes a place for one more row; False if the holder is full, as far as is known.
 
-    `expires_at`, in epoch seconds, is when nobody needs to know any more that the holder had this row.
+    Args:
+        places: the places that are taken.
+        holder: the owner of the row.
+        maximum: the number of places.
+        rows: counts the rows that there are, page by page.
+        now: epoch seconds.
+        expires_at: epoch seconds; from then on nobody needs to know that the holder had this row.
+        monotonic: a clock that does not go back, in seconds.
 
     Raises:
         TransientError: it is not known whether a place was taken.
@@ -60,5 +80,23 @@ def take_place(
     seen = places.claim_count(holder.tenant, holder.name, now=now, every=holder.recount_seconds)
     if seen is None:
         return False
-    places.correct(holder.tenant, holder.name, seen=seen, counted=count())
+    counted = _counted(rows(), maximum, monotonic)
+    if counted is None:
+        count("PlacesNotCounted")
+        logger.warning("rows could not be counted in time; their places stay taken", tenant_id=holder.tenant)
+        return False
+    places.correct(holder.tenant, holder.name, seen=seen, counted=counted)
     return places.take(holder.tenant, holder.name, maximum, expires_at=expires_at)
+
+
+def _counted(pages: Iterable[int], maximum: int, monotonic: Callable[[], float]) -> int | None:
+    """The rows in the pages, those beyond the maximum not all; None if the time is over before they are counted."""
+    ends = monotonic() + _COUNTING_SECONDS
+    counted = 0
+    for rows in pages:
+        counted += rows
+        if counted >= maximum:
+            break
+        if monotonic() >= ends:
+            return None
+    return counted

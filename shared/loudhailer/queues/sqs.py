@@ -1,12 +1,11 @@
 """The queues on SQS."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from loudhailer.aws import calling
+from loudhailer.aws import call_in_batch
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
 from loudhailer.queues.batching import batches, refuse_illegal
@@ -16,12 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, SendMessageBatchRequestEntryTypeDef
 
-_ATTEMPTS = 4
 _LONGEST_POSTPONEMENT_SECONDS = 60
 
 
 class _Batches:
-    """Sends batches; the client retries failed calls by itself, we the failed entries of accepted calls."""
+    """Sends batches."""
 
     def __init__(self, client: "SQSClient", url: str, *, pause: Callable[[float], None]) -> None:
         self._client = client
@@ -29,20 +27,7 @@ class _Batches:
         self._pause = pause
 
     def _send(self, entries: list["SendMessageBatchRequestEntryTypeDef"]) -> None:
-        pending = {entry["Id"]: entry for entry in entries}
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._pause(0.05 * 2**attempt)
-            try:
-                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=list(pending.values()))
-            except (BotoCoreError, ClientError) as error:
-                raise TransientError(f"SendMessageBatch failed: {error}") from error
-            failed = answer.get("Failed", [])
-            if not failed:
-                return
-            logger.warning("entries of a batch were not accepted", codes=sorted({entry["Code"] for entry in failed}))
-            pending = {entry["Id"]: pending[entry["Id"]] for entry in failed}
-        raise TransientError(f"{len(pending)} of {len(entries)} messages were not accepted in {_ATTEMPTS} attempts")
+        call_in_batch("SendMessageBatch", self._client.send_message_batch, self._url, entries, pause=self._pause)
 
 
 class SqsQueue(_Batches):
@@ -97,11 +82,18 @@ class SqsFifoQueue(_Batches):
             )
 
 
-def postpone(client: "SQSClient", url: str, event: Mapping[str, Any], response: Mapping[str, Any]) -> None:
+def postpone(
+    client: "SQSClient",
+    url: str,
+    event: Mapping[str, Any],
+    response: Mapping[str, Any],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
     """Has the messages that failed come again after 2 s, 4 s, 8 s and so on, not after the queue's visibility timeout.
 
-    A group of a FIFO queue stands still while any of its messages is invisible, so their order holds. If the call
-    fails, the visibility timeout it is.
+    A group of a FIFO queue stands still while any of its messages is invisible, so their order holds. If SQS refuses,
+    the visibility timeout it is.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
 
     Args:
@@ -109,25 +101,23 @@ def postpone(client: "SQSClient", url: str, event: Mapping[str, Any], response: 
         url: the queue's URL.
         event: the function's event, of one batch and so of ten messages at most.
         response: the partial batch response to it.
+        pause: lets so many seconds pass.
     """
     failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
     records: Sequence[Mapping[str, Any]] = [record for record in event["Records"] if record["messageId"] in failed]
     if not records:
         return
+    entries = [
+        {
+            "Id": str(number),
+            "ReceiptHandle": record["receiptHandle"],
+            "VisibilityTimeout": min(
+                2 ** int(record["attributes"]["ApproximateReceiveCount"]), _LONGEST_POSTPONEMENT_SECONDS
+            ),
+        }
+        for number, record in enumerate(records)
+    ]
     try:
-        with calling("ChangeMessageVisibilityBatch"):
-            client.change_message_visibility_batch(
-                QueueUrl=url,
-                Entries=[
-                    {
-                        "Id": str(number),
-                        "ReceiptHandle": record["receiptHandle"],
-                        "VisibilityTimeout": min(
-                            2 ** int(record["attributes"]["ApproximateReceiveCount"]), _LONGEST_POSTPONEMENT_SECONDS
-                        ),
-                    }
-                    for number, record in enumerate(records)
-                ],
-            )
+        call_in_batch("ChangeMessageVisibilityBatch", client.change_message_visibility_batch, url, entries, pause=pause)
     except TransientError:
         logger.exception("messages that failed come again later than they should", message_ids=sorted(failed))

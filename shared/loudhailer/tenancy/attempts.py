@@ -17,8 +17,7 @@ from loudhailer.tenancy.port import LimitStore, SessionStore
 FLOOD = 10
 """A session is ended when it has tried more than so many times its limit in a minute."""
 
-COUNTED_TOGETHER = 10
-"""Attempts of a session that `AttemptsByTens` counts by one write."""
+_COUNTED_TOGETHER = 10
 
 _REMEMBERED = 1_000
 
@@ -65,7 +64,8 @@ class Attempts:
 class AttemptsByTens:
     """Counts what sessions send now and then, and shall cost nothing as long as they do.
 
-    An environment counts a session's attempts by tens, and up to nine in a minute not at all.
+    An environment counts a session's attempts by tens, and up to nine in a minute not at all; by so many as the limit,
+    if that is lower.
     """
 
     def __init__(self, attempts_of: Callable[[TenantId], Attempts]) -> None:
@@ -78,7 +78,7 @@ class AttemptsByTens:
         """Count an attempt; tell whether the session has tried more than FLOOD times the limit in the minute of `now`.
 
         Raises:
-            TransientError: ten attempts may be counted or not.
+            TransientError: the attempts since the last count may be counted or not.
         """
         if minute_of(now) != self._minute:
             self._minute = minute_of(now)
@@ -86,8 +86,14 @@ class AttemptsByTens:
             self._flooding.clear()
         key = tenant, session
         self._seen[key] += 1
-        if key not in self._flooding and self._seen[key] % COUNTED_TOGETHER == 0:
+        together = counted_together(limit)
+        if key not in self._flooding and self._seen[key] % together == 0:
             attempts = self._attempts_of(tenant)
-            if attempts.count(tenant, session, counter, limit=limit, now=now, times=COUNTED_TOGETHER) > FLOOD * limit:
+            if attempts.count(tenant, session, counter, limit=limit, now=now, times=together) > FLOOD * limit:
                 self._flooding.add(key)
         return key in self._flooding
+
+
+def counted_together(limit: int) -> int:
+    """The attempts that `AttemptsByTens` counts by one write, where a session has so many in a minute."""
+    return max(1, min(_COUNTED_TOGETHER, limit))

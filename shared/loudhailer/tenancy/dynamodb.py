@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, holds, update_if
+from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, delete_rows, holds, paged, update_if
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -58,6 +58,9 @@ _NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
 
 _SEGMENTS = 16
 """Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+
+_OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
+"""The keys of a tenant's rows lead with its id, in which there is no colon."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 
@@ -139,12 +142,7 @@ class DynamoTenantStore(TenantStore):
         return sorted(found, key=attrgetter("tenant_id"))
 
     def _rows(self) -> Iterator[Item]:
-        pages = iter(self._client.get_paginator("scan").paginate(TableName=self._table))
-        while True:
-            with calling("Scan"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
             yield from page["Items"]
 
 
@@ -208,19 +206,13 @@ class DynamoSessionStore(SessionStore):
 
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
         """See `SessionStore.of_tenant`."""
-        pages = iter(
-            self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="tenantId = :tenant",
-                ExpressionAttributeValues={":tenant": {"S": tenant}},
-                ConsistentRead=True,
-            )
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="tenantId = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ConsistentRead=True,
         )
-        while True:
-            with calling("Query"):
-                page = next(pages, None)
-            if page is None:
-                return
+        for page in paged("Query", pages):
             yield [_session_from_item(item) for item in page["Items"]]
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
@@ -251,7 +243,7 @@ class DynamoSessionStore(SessionStore):
             raise
         return _session_from_item(item)
 
-    def count(self, tenant: TenantId, now: int) -> int:
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
         """See `SessionStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -261,8 +253,7 @@ class DynamoSessionStore(SessionStore):
             Select="COUNT",
             ConsistentRead=True,
         )
-        with calling("Query"):
-            return sum(page["Count"] for page in pages)
+        return (page["Count"] for page in paged("Query", pages))
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
@@ -297,21 +288,15 @@ class DynamoSessionStore(SessionStore):
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""
         for place in range(_SEGMENTS):
-            pages = iter(
-                self._client.get_paginator("scan").paginate(
-                    TableName=self._table,
-                    Segment=(now // 60 + place) % _SEGMENTS,
-                    TotalSegments=_SEGMENTS,
-                    FilterExpression=_EXPIRED,
-                    ProjectionExpression="tenantId, sessionId",
-                    ExpressionAttributeValues={":now": {"N": str(now)}},
-                )
+            pages = self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                Segment=(now // 60 + place) % _SEGMENTS,
+                TotalSegments=_SEGMENTS,
+                FilterExpression=_EXPIRED,
+                ProjectionExpression="tenantId, sessionId",
+                ExpressionAttributeValues={":now": {"N": str(now)}},
             )
-            while True:
-                with calling("Scan"):
-                    page = next(pages, None)
-                if page is None:
-                    break
+            for page in paged("Scan", pages):
                 yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
@@ -387,8 +372,16 @@ class DynamoLimitStore(LimitStore):
 
     def forget(self, tenant: TenantId) -> None:
         """See `LimitStore.forget`."""
-        with calling("DeleteItem"):
-            self._client.delete_item(TableName=self._table, Key={"key": {"S": tenant}})
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression=_OF_TENANT,
+            ProjectionExpression="#key",
+            ExpressionAttributeNames={"#key": "key"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":others": {"S": f"{tenant}:"}},
+            ConsistentRead=True,
+        )
+        for page in paged("Scan", pages):
+            delete_rows(self._client, self._table, page["Items"], pause=self._pause)
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""

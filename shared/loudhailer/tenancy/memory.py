@@ -93,9 +93,9 @@ class MemorySessionStore(SessionStore):
                 row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
             return row
 
-    def count(self, tenant: TenantId, now: int) -> int:
-        """See `SessionStore.count`."""
-        return sum(of == tenant and row.is_live(now) for (of, _), row in self.rows.items())
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """See `SessionStore.count`: each session is a page."""
+        return (int(row.is_live(now)) for (of, _), row in self.rows.items() if of == tenant)
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """See `SessionStore.delete`."""
@@ -159,6 +159,9 @@ class MemoryLimitStore(LimitStore):
         """See `LimitStore.forget`."""
         with self._lock:
             self.rows.pop(tenant, None)
+            for of_minutes in (self.minutes, self.refused):
+                for key in [key for key in of_minutes if key.startswith(f"{tenant}:")]:
+                    del of_minutes[key]
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """See `LimitStore.total`."""

@@ -66,8 +66,8 @@ class SessionStore(Protocol):
         expired is never brought back, even if it goes between the read and the write.
         """
 
-    def count(self, tenant: TenantId, now: int) -> int:
-        """The number of live sessions of the tenant, read consistently: all of them are read."""
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """The numbers of the tenant's live sessions in each page of them, read consistently, when it is reached."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
         """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
@@ -104,7 +104,10 @@ class LimitStore(Protocol):
         """Gives reserved connections back; the total does not go below zero."""
 
     def forget(self, tenant: TenantId) -> None:
-        """Deletes the total of a tenant that has nothing left; one that is not there is fine."""
+        """Deletes all rows of a tenant that has nothing left: its total, its counts, the ids of its clients' messages.
+
+        All tenants' rows are read: it is for an operator who erases a tenant.
+        """
 
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""

@@ -3,9 +3,12 @@ output "topic_arn" {
   value       = aws_sns_topic.broadcast.arn
 }
 
-output "table" {
-  description = "Name and ARN of the table `broadcasts`."
-  value       = { name = aws_dynamodb_table.broadcasts.name, arn = aws_dynamodb_table.broadcasts.arn }
+output "tables" {
+  description = "Name and ARN of the tables `broadcasts` and `lanes`."
+  value = {
+    broadcasts = { name = aws_dynamodb_table.broadcasts.name, arn = aws_dynamodb_table.broadcasts.arn }
+    lanes      = { name = aws_dynamodb_table.lanes.name, arn = aws_dynamodb_table.lanes.arn }
+  }
 }
 
 output "queues" {

@@ -13,7 +13,16 @@ module "connect" {
     CONNECTIONS_TABLE = local.connections.name
     SESSIONS_TABLE    = local.sessions.name
     LIMITS_TABLE      = local.limits.name
+    CALLBACK_ENDPOINT = module.websocket_api.callback_endpoint
     SESSION_SHARE     = var.session_share
+  }
+
+  statements = {
+    # A full session's connections may be gone, though their rows stand.
+    LookUpConnections = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.look_up_arn]
+    }
   }
 
   tenant_statements = {

@@ -13,6 +13,7 @@ module "echo" {
   provisioned_concurrency = lookup(var.provisioned_concurrency, "echo", null)
 
   variables = {
+    CONNECTIONS_TABLE     = local.connections.name
     SESSIONS_TABLE        = local.sessions.name
     LIMITS_TABLE          = local.limits.name
     QUEUE_URL             = each.value.url
@@ -48,6 +49,12 @@ module "echo" {
       actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
+    }
+    # The row of a connection that is gone is deleted.
+    DeleteStaleConnection = {
+      actions      = ["dynamodb:DeleteItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
     }
   }
 }

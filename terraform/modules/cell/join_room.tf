@@ -36,8 +36,9 @@ module "join_room" {
       resources    = [local.sessions.arn]
       leading_keys = ["{tenantId}"]
     }
+    # A member whose connection turns out to be gone is removed.
     Join = {
-      actions      = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }

@@ -109,7 +109,8 @@ locals {
   limits      = module.tenancy.tables.limits
   messages    = module.tenancy.tables.messages
   places      = module.tenancy.tables.places
-  broadcasts  = module.broadcast.table
+  broadcasts  = module.broadcast.tables.broadcasts
+  lanes       = module.broadcast.tables.lanes
   queues      = module.broadcast.queues
   shards      = module.broadcast.shards
 
@@ -117,10 +118,13 @@ locals {
   # cause: a frame may be answered with a post to each connection of a session or of a room.
   inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 5 }
 
-  # All lanes together keep to the quota: the shards' have what those of large rooms leave.
+  # Each kind of lanes has a share of the quota, which its lanes divide. What a kind leaves idle, the others borrow.
   posts_per_second           = var.quota.posts_per_second * var.quota.headroom
-  lane_posts_per_second      = floor(local.posts_per_second * (1 - var.quota.rooms) / (var.shards.count * var.shards.concurrency))
-  room_lane_posts_per_second = max(1, floor(local.posts_per_second * var.quota.rooms / module.broadcast.room_workers))
+  lane_shares                = { normal = 1 - var.quota.rooms, low = var.quota.rooms }
+  lane_posts_per_second      = floor(local.posts_per_second * local.lane_shares.normal / (var.shards.count * var.shards.concurrency))
+  room_lane_posts_per_second = max(1, floor(local.posts_per_second * local.lane_shares.low / module.broadcast.room_workers))
+
+  mark_lanes = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
 
   # What Lambda's pollers do with a queue in the name of the function.
   consume = [

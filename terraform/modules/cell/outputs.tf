@@ -15,7 +15,7 @@ output "topic_arn" {
 
 output "tables" {
   description = "Name and ARN of every table, by its name without the prefix."
-  value       = merge(module.connection_store.tables, module.tenancy.tables, { broadcasts = module.broadcast.table })
+  value       = merge(module.connection_store.tables, module.tenancy.tables, module.broadcast.tables)
 }
 
 locals {
@@ -32,6 +32,11 @@ locals {
       end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
     },
   )
+}
+
+output "timeouts" {
+  description = "Timeout of every function in seconds, by its name in the code."
+  value       = local.timeouts
 }
 
 output "queues" {
@@ -84,6 +89,8 @@ output "subscribers" {
       outcome_queue_url     = local.queues["outcome"].url
       dead_letter_queue_url = local.queues["dead-letter"].url
       lane_posts_per_second = local.lane_posts_per_second
+      lane_shares           = local.lane_shares
+      lanes_table           = local.lanes.name
       concurrency           = var.shards.concurrency
       timeout               = local.timeouts.post_message
 

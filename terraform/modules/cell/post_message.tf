@@ -14,7 +14,10 @@ module "post_message" {
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_KIND             = "normal"
     LANE_POSTS_PER_SECOND = local.lane_posts_per_second
+    LANE_SHARES           = jsonencode(local.lane_shares)
+    LANES_TABLE           = local.lanes.name
   }
 
   statements = {
@@ -26,6 +29,10 @@ module "post_message" {
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]
+    }
+    MarkLanes = {
+      actions   = local.mark_lanes
+      resources = [local.lanes.arn]
     }
     # Its own shards too: what is left when the time ends goes back.
     SendOutcomes = {
@@ -60,7 +67,10 @@ module "post_message_rooms" {
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_KIND             = "low"
     LANE_POSTS_PER_SECOND = local.room_lane_posts_per_second
+    LANE_SHARES           = jsonencode(local.lane_shares)
+    LANES_TABLE           = local.lanes.name
   }
 
   statements = {
@@ -72,6 +82,10 @@ module "post_message_rooms" {
     Post = {
       actions   = ["execute-api:ManageConnections"]
       resources = [module.websocket_api.post_arn, module.websocket_api.close_arn]
+    }
+    MarkLanes = {
+      actions   = local.mark_lanes
+      resources = [local.lanes.arn]
     }
     # Its own queue too: what is left when the time ends goes back.
     SendOutcomes = {

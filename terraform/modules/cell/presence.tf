@@ -45,6 +45,12 @@ module "presence" {
       resources    = [module.connection_store.connections_index_arns.room]
       leading_keys = ["{tenantId}#*"]
     }
+    # A member whose connection turns out to be gone is removed.
+    RemoveMember = {
+      actions      = ["dynamodb:DeleteItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
   }
 }
 

@@ -13,6 +13,7 @@ module "query" {
     CONNECTIONS_TABLE     = local.connections.name
     SESSIONS_TABLE        = local.sessions.name
     BROADCASTS_TABLE      = local.broadcasts.name
+    LANES_TABLE           = local.lanes.name
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
     ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
@@ -40,6 +41,10 @@ module "query" {
     FixRecipients = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
+    }
+    MarkLanes = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [local.lanes.arn]
     }
     SendChunks = {
       actions   = ["sqs:SendMessage"]

@@ -45,9 +45,9 @@ module "relay_message" {
       resources    = [module.connection_store.connections_index_arns.player]
       leading_keys = ["{tenantId}#*"]
     }
-    # Whether a connection that does not answer yet is new.
+    # Whether a connection that does not answer yet is new; the row of one that is gone is deleted.
     ReadConnections = {
-      actions      = ["dynamodb:BatchGetItem"]
+      actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"]
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }

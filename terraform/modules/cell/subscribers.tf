@@ -52,6 +52,12 @@ locals {
           Action   = ["execute-api:ManageConnections"]
           Resource = [module.websocket_api.post_arn, module.websocket_api.close_arn]
         },
+        {
+          Sid      = "MarkLanes"
+          Effect   = "Allow"
+          Action   = local.mark_lanes
+          Resource = [local.lanes.arn]
+        },
         # To its own shards, too: what is left when the time ends goes back.
         {
           Sid    = "SendOutcomes"

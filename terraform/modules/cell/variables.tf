@@ -45,7 +45,7 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that is kept for large rooms."
+  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)

@@ -6,7 +6,7 @@ module "console" {
   name                    = "console"
   package                 = var.package
   deployment              = var.deployment
-  timeout                 = 10
+  timeout                 = local.timeouts.console
   reserved_concurrency    = lookup(var.reserved_concurrency, "console", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "console", null)
 

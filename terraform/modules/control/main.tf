@@ -14,6 +14,8 @@ module "http_api" {
 }
 
 locals {
+  timeouts = { console = 10, publish = 10, session_api = 10 }
+
   # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 

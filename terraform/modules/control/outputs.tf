@@ -15,3 +15,8 @@ output "functions" {
     var.console.enabled ? { console = module.console[0].name } : {},
   )
 }
+
+output "timeouts" {
+  description = "Timeout of every function in seconds, by its name in the code."
+  value       = local.timeouts
+}

@@ -4,7 +4,7 @@ module "publish" {
   name                    = "publish"
   package                 = var.package
   deployment              = var.deployment
-  timeout                 = 10
+  timeout                 = local.timeouts.publish
   reserved_concurrency    = lookup(var.reserved_concurrency, "publish", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "publish", null)
 

@@ -4,7 +4,7 @@ module "session_api" {
   name                    = "session_api"
   package                 = var.package
   deployment              = var.deployment
-  timeout                 = 10
+  timeout                 = local.timeouts.session_api
   reserved_concurrency    = lookup(var.reserved_concurrency, "session_api", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "session_api", null)
 

@@ -31,6 +31,11 @@ output "close_arn" {
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/DELETE/@connections/*"
 }
 
+output "look_up_arn" {
+  description = "What looking up any of the API's connections is allowed on."
+  value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/GET/@connections/*"
+}
+
 output "websocket_url" {
   description = "URL that clients connect to, without the query string."
   value       = local.websocket_url

@@ -3,6 +3,9 @@
 # takes the account's concurrency from those who connect, and what Lambda throttles is lost. API Gateway calls `$disconnect`
 # once, as well as it can:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+#
+# A message's group is its session, or of `$disconnect` its tenant: so that queue is fair. Its template puts a word before the
+# id: SQS refuses an empty group, and the authorizer's context is not promised there.
 
 data "aws_caller_identity" "current" {}
 

@@ -47,3 +47,14 @@ output "subscribers" {
   description = "What the stack `subscriber` is given of the cell as its variable `cell`, by the subscriber's name."
   value       = module.cell.subscribers
 }
+
+# What the operator's commands wait for.
+output "timeouts" {
+  description = "Timeout of every function in seconds, by its name in the code."
+  value       = merge(module.cell.timeouts, module.control.timeouts)
+}
+
+output "message_lifetime_seconds" {
+  description = "Seconds after which a broadcast is not posted any more."
+  value       = var.message_lifetime_seconds
+}

@@ -13,7 +13,10 @@ module "post_message" {
     CALLBACK_ENDPOINT     = var.cell.callback_endpoint
     OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
     DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url
+    LANE_KIND             = "normal"
     LANE_POSTS_PER_SECOND = var.cell.lane_posts_per_second
+    LANE_SHARES           = jsonencode(var.cell.lane_shares)
+    LANES_TABLE           = var.cell.lanes_table
     ASSUME_ROLE_ARN       = var.cell.role.arn
     EXTERNAL_ID           = var.cell.role.external_id
   }

@@ -11,6 +11,8 @@ variable "cell" {
     outcome_queue_url     = string
     dead_letter_queue_url = string
     lane_posts_per_second = number
+    lane_shares           = map(number)
+    lanes_table           = string
     concurrency           = number
     timeout               = number
     permissions_boundary  = optional(string)

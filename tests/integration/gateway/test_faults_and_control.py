@@ -56,6 +56,14 @@ async def test_latency_is_added_to_posts(api: LocalApi) -> None:
             assert time.monotonic() - started >= 0.6
 
 
+async def test_a_connection_can_be_filled(gateway: RunningGateway) -> None:
+    """Posts to it are refused as to a client that does not read, and those to others are not."""
+    async with gateway.connected() as sleeper, gateway.connected() as other:
+        await gateway.control("/_gateway/fill", {"connection_ids": [sleeper.connection_id]})
+        assert await post_outcomes(gateway, sleeper.connection_id, 2) == ["LimitExceededException"] * 2
+        assert await post_outcomes(gateway, other.connection_id, 1) == ["ok"]
+
+
 async def test_a_connection_can_be_held_back_after_connect_has_answered(api: LocalApi) -> None:
     """The time in which a fresh connection's posts are 410."""
     with running_gateway(api, "--connect-delay-ms", "500") as gateway:

@@ -103,7 +103,12 @@ def test_an_echo_answers_any_frame(text: str) -> None:
     """The sender gets one legal frame, and no record fails."""
     sender = MemoryOrderedSender()
     store, limits = sessions(), MemoryLimitStore()
-    echo = Echo(lambda _: Tenancy(store, limits), Post(sender, ENDPOINT), session_share=1.0, clock=lambda: NOW)
+    echo = Echo(
+        lambda _: Tenancy(store, limits, MemoryConnectionStore()),
+        Post(sender, lambda _: MemoryConnectionStore(), endpoint=ENDPOINT, clock=lambda: NOW),
+        session_share=1.0,
+        clock=lambda: NOW,
+    )
     attributes = CONTEXT | UNBOUND | {"connectionId": KEY.connection_id, "requestId": "r=1"}
     record = Record("id", "group", text, attributes, 1, "queue", NOW, "1")
     assert echo({"group": [record]}, ends=time.monotonic() + 5) == {}

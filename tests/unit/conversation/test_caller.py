@@ -4,7 +4,7 @@ import pytest
 
 from loudhailer.codec import decode
 from loudhailer.conversation.caller import Caller
-from loudhailer.errors import InvalidFieldError
+from loudhailer.errors import ErrorCode, InvalidFieldError
 from tests.unit.conversation.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
@@ -46,8 +46,8 @@ def test_an_event_without_a_context_has_no_caller() -> None:
 
 def test_a_refusal_names_the_connection_and_the_request() -> None:
     """So that a client can tell which of its frames it is about."""
-    assert decode(Caller.of(event({})).refusal("NO", "why not", ["joinroom"])) == {
-        "error": {"code": "NO", "message": "why not", "actions": ["joinroom"]},
+    assert decode(Caller.of(event({})).refusal(ErrorCode.NO_ACTION, "why not", ["joinroom"])) == {
+        "error": {"code": "NO_ACTION", "message": "why not", "actions": ["joinroom"]},
         "connectionId": KEY.connection_id,
         "requestId": "r=1",
     }

@@ -15,6 +15,7 @@ from loudhailer.conversation.frames import (
     said_frame,
     throttle_frame,
 )
+from loudhailer.errors import ErrorCode
 from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, RoomKey
 from loudhailer.rooms.model import NickName
 
@@ -23,7 +24,7 @@ HELLO = json_text("hello")
 
 def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
     """The legal actions stand in it where they help, and not otherwise."""
-    assert decode(error_frame("NOT_JSON", "it is not", connection_id="a=", request_id="r1")) == {
+    assert decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")) == {
         "error": {"code": "NOT_JSON", "message": "it is not"},
         "connectionId": "a=",
         "requestId": "r1",
@@ -73,7 +74,7 @@ def test_what_happens_in_a_room_says_who_does_it(player: PlayerId | None) -> Non
 
 
 OWN = [
-    decode(error_frame("NOT_JSON", "it is not", connection_id="a=", request_id="r1")),
+    decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")),
     decode(throttle_frame("a=", "r1")),
     decode(ack_frame("m1", HELLO, PlayerId("1"), PlayerId("2"))),
     decode(direct_frame("m1", HELLO, PlayerId("1"), 5)),

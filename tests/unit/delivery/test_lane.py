@@ -123,3 +123,40 @@ def test_the_rate_stays_between_its_floor_and_its_full_value(rate: float, steps:
             lane.throttled(now)
         lane.take(10, now)
         assert rate * 0.05 * 0.999 <= lane.rate <= rate
+
+
+def test_a_lane_posts_what_is_lent_to_it_while_it_is_lent() -> None:
+    """From one moment to the next, and no burst of what it had before."""
+    factors = iter([1.0, 4.0, 4.0, 1.0, 1.0])
+    lane = Lane(1_000, 0, lambda _: next(factors))
+    rates = []
+    for now in range(1, 6):
+        taken = lane.take(10_000, now)
+        rates.append((lane.rate, taken))
+    assert rates == [(1_000, 50), (4_000, 200), (4_000, 200), (1_000, 50), (1_000, 50)]
+
+
+def test_a_lane_that_was_throttled_yields_a_part_of_what_it_is_lent() -> None:
+    """The same part, whatever its rate is at the moment."""
+    factors = iter([4.0, 4.0, 1.0])
+    lane = Lane(1_000, 0, lambda _: next(factors))
+    lane.take(0, 1)
+    lane.throttled(1)
+    assert lane.rate == pytest.approx(2_800)
+    lane.take(0, 1)
+    lane.take(0, 1)
+    assert lane.rate == pytest.approx(700)
+
+
+def test_a_lane_asks_what_is_lent_as_of_now() -> None:
+    """By the clock that it is given."""
+    asked: list[float] = []
+
+    def lent(now: float) -> float:
+        asked.append(now)
+        return 1.0
+
+    lane = Lane(1_000, 5, lent)
+    lane.take(1, 6)
+    lane.take(1, 7.5)
+    assert asked == [6, 7.5]

@@ -76,7 +76,7 @@ def distrusted(certificate: Path) -> Iterator[str]:
         assert api.requests == []
 
 
-@pytest.mark.parametrize("endpoint", [refusing, unresolved, hanging, distrusted])
+@pytest.mark.parametrize("endpoint", [refusing, unresolved, distrusted])
 def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, endpoint: Endpoint) -> None:
     """After the last attempt, that is: nobody is lost, and whoever answers there gets nothing."""
     with endpoint(certificate) as url:
@@ -86,6 +86,16 @@ def test_an_api_that_is_no_good_is_given_up_with_every_id(certificate: Path, end
         assert worker.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
         assert worker.dead_letters.bodies == [replace(chunk, endpoint=url).to_wire()]
         assert worker.shard.bodies == []
+
+
+def test_an_api_that_does_not_answer_in_time_is_asked_again_for_every_id(certificate: Path) -> None:
+    """The worker cannot say that anybody failed; the broadcast's lifetime ends it."""
+    with hanging(certificate) as url:
+        worker = Worker(url)
+        chunk = replace(chunk_message(3), attempt=MAX_ATTEMPTS)
+        worker.post(chunk, 0.5)
+        assert worker.shard.bodies == [replace(chunk, endpoint=url).to_wire()]
+        assert (worker.outcomes.bodies, worker.dead_letters.bodies) == ([], [])
 
 
 def test_credentials_that_have_expired_are_no_reason_to_give_up() -> None:

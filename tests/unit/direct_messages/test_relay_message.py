@@ -241,6 +241,27 @@ def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
     assert (world.got(LAPTOP), world.waiting) == (["a"], [])
 
 
+def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost; one that is young, or only refuses, keeps its row."""
+    world = World({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
+    world.connect(PHONE)
+    young, watch = world.connect(LAPTOP, YOUNG), world.connect(ConnectionId("watch="))
+    world.store("a")
+    world.wake(seconds=1)
+    assert set(world.connections.rows) == {young, watch}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
+def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
+    """It was left behind, and went."""
+    world = World({LAPTOP: [FAILED, GONE]})
+    phone = world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("a")
+    world.wake()
+    assert set(world.connections.rows) == {phone}
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_connection_whose_handshake_is_not_over_is_tried_again(*, named: bool) -> None:
     """Its row stands before it is open; no other wake would come when it is."""

@@ -36,8 +36,9 @@ class World:
     def __init__(self) -> None:
         self.inboxes = MemoryInboxStore()
         self.now = NOW
-        once = Once(MemorySentStore(), clock=lambda: self.now)
-        direct = Direct(self.inboxes, MemoryPlaceStore(), once, messages_per_inbox=3, lifetime_seconds=LIFETIME)
+        self.sent, self.places = MemorySentStore(), MemoryPlaceStore()
+        once = Once(self.sent, clock=lambda: self.now)
+        direct = Direct(self.inboxes, self.places, once, messages_per_inbox=3, lifetime_seconds=LIFETIME)
         self._respond = SendMessage(direct, lambda _caller, _frame: '"to the room"')
 
     def send(self, frame: Mapping[str, Any], **parts: Any) -> Any:
@@ -228,3 +229,41 @@ def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(
     world.inboxes.rows.clear()
     assert "status" in world.send(again, request_id="r4", received_at=(NOW + 60) * 1_000)
     assert [one.message_id for one in world.stored] == [message_id(NOW * 1_000, "r3")]
+
+
+def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """It stands in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
+
+    def fail(*_: object) -> None:
+        raise TransientError("the table is down")
+
+    monkeypatch.setattr(world.sent, "finish", fail)
+    again = SEED_FRAME | {"clientMessageId": "m1"}
+    first = world.send(again, request_id="r1", received_at=NOW * 1_000)
+    world.now += 16
+    assert world.send(again, request_id="r2", received_at=NOW * 1_000 + 16_000) == first
+    assert [one.message_id for one in world.stored] == [first["messageId"]]
+    assert list(world.places.taken.values()) == [1]
+    assert counted["SentMessageNotFinished"] == 2
+
+
+def test_a_message_whose_storing_was_in_doubt_takes_no_second_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was lost, and the message is there: the retry finds it."""
+    put = world.inboxes.put
+
+    def put_and_fail(message: DirectMessage) -> None:
+        put(message)
+        raise TransientError("timed out")
+
+    again = SEED_FRAME | {"clientMessageId": "m1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(world.inboxes, "put", put_and_fail)
+        with pytest.raises(TransientError):
+            world.send(again, request_id="r1", received_at=NOW * 1_000)
+    acknowledged = world.send(again, request_id="r2", received_at=NOW * 1_000 + 1_000)
+    assert [one.message_id for one in world.stored] == [acknowledged["messageId"]]
+    assert list(world.places.taken.values()) == [1]

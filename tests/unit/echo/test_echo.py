@@ -12,7 +12,8 @@ import pytest
 
 from functions.echo.echo import Echo, Tenancy
 from functions.echo.post import Post
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.memory import MemoryConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import PermanentError, TransientError
@@ -22,7 +23,7 @@ from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import MinuteCounter, Session, messages_of_tenant, queued_of_session
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import ENDPOINT, NOW, connection
-from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW
+from tests.support.limits import DELIVERIES, DELIVERIES_TO_THE_SLOW, YOUNG_SECONDS
 
 TENANT, OTHER_TENANT = TenantId("acme"), TenantId("acme-2")
 QUEUE = "loudhailer-test-pool.fifo"
@@ -37,24 +38,26 @@ class Stage:
         self.sender = MemoryOrderedSender(ends)
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
+        self.connections = MemoryConnectionStore()
         self.reached: list[TenantId] = []
         self.down: set[TenantId] = set()
         self.tenancies: dict[TenantId, Tenancy] = {}
-        self.echo = Echo(
-            self._tenancy_of, Post(self.sender, ENDPOINT), session_share=session_share, clock=lambda: NOW + 0.5
-        )
+        post = Post(self.sender, lambda _: self.connections, endpoint=ENDPOINT, clock=lambda: NOW + 0.5)
+        self.echo = Echo(self._tenancy_of, post, session_share=session_share, clock=lambda: NOW + 0.5)
 
     def _tenancy_of(self, tenant: TenantId) -> Tenancy:
         self.reached.append(tenant)
         if tenant in self.down:
             raise TransientError("AssumeRole failed")
-        return self.tenancies.setdefault(tenant, Tenancy(self.sessions, self.limits))
+        return self.tenancies.setdefault(tenant, Tenancy(self.sessions, self.limits, self.connections))
 
     def open(self, name: str, *connections: ConnectionId, tenant: TenantId = TENANT, seconds: int = 200) -> None:
         """A session that lives for so many seconds more."""
         session = SessionId(name)
         keys = frozenset(ConnectionKey(nth_partition(tenant, 0), connection) for connection in connections)
         self.sessions.rows[tenant, session] = Session(tenant, session, NOW + seconds, connections=keys)
+        for key in keys:
+            self.connections.rows[key] = Connection(key, session, NOW - 1_000, NOW + 7_000)
 
     def __call__(self, *records: Record, seconds: float = 5) -> Failures:
         """The function's answer to a batch."""
@@ -359,6 +362,38 @@ def test_a_connection_that_is_gone_holds_nobody_up(counted: Counter[str]) -> Non
     assert len(stage.told(TWO)) == 1
     assert stage.sender.closed == []
     assert counted["ReplyGone"] == 5
+
+
+def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost: it would keep its session's place for two hours. Others, and a young one, stay."""
+    stage = Stage({TWO: [Outcome.GONE], THREE: [Outcome.GONE]})
+    stage.open("s1", ONE, TWO, THREE)
+    young = ConnectionKey(nth_partition(TENANT, 0), THREE)
+    stage.connections.rows[young] = replace(stage.connections.rows[young], connected_at=NOW - YOUNG_SECONDS)
+    assert stage(*numbered([1, 2])) == {}
+    assert {key.connection_id for key in stage.connections.rows} == {ONE, THREE}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
+def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
+    """It refused frames until then."""
+    stage = Stage({TWO: [Outcome.SLOW, Outcome.GONE]})
+    stage.open("s1", ONE, TWO)
+    assert stage(*numbered([1], receives=DELIVERIES_TO_THE_SLOW)) == {}
+    assert {key.connection_id for key in stage.connections.rows} == {ONE}
+
+
+def test_a_stale_row_that_cannot_be_deleted_fails_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next message meets it again."""
+    stage = Stage({TWO: [Outcome.GONE]})
+    stage.open("s1", ONE, TWO)
+
+    def fail(*_: object) -> bool:
+        raise TransientError("the table is down")
+
+    monkeypatch.setattr(stage.connections, "delete_if_older", fail)
+    assert stage(*numbered([1])) == {}
+    assert numbers_told(stage, ONE) == [1]
 
 
 def test_a_frame_that_the_gateway_refuses_is_left_out(counted: Counter[str]) -> None:

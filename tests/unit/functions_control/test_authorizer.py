@@ -175,11 +175,26 @@ def test_a_session_is_looked_up_by_its_hidden_id(sessions: MemorySessionStore) -
         assert denied["policyDocument"]["Statement"][0]["Effect"] == "Deny"
 
 
-def test_a_new_key_is_known_before_the_tenant_is_read_anew(sessions: MemorySessionStore) -> None:
-    """A session that was put a moment ago is found, though the tenant is remembered for a minute."""
-    store = MemoryTenantStore(TENANT)
+def test_made_up_sessions_cost_no_read_of_the_tenant_each(sessions: MemorySessionStore) -> None:
+    """A stranger may try as many as the stage lets in: each costs the read of a session, and nothing else."""
+    store = MemoryTenantStore(replace(TENANT, session_key="a key"))
     authorizer = made_of(store, sessions)
-    authorizer(event(tenantId="acme", sessionId="s1"))
+    for number in range(100):
+        assert "context" not in authorizer(event(tenantId="acme", sessionId=f"made-up-{number}"))
+        assert "context" not in authorizer(event(tenantId="none", sessionId=f"made-up-{number}"))
+    assert store.reads == 3
+
+
+@pytest.mark.parametrize("session_key", [None, "an old key"])
+def test_a_new_key_is_known_before_the_tenant_is_read_anew(
+    sessions: MemorySessionStore, session_key: str | None
+) -> None:
+    """A session that was put a moment ago is found, though the tenant is remembered for a minute."""
+    old = replace(TENANT, session_key=session_key)
+    store = MemoryTenantStore(old)
+    authorizer = made_of(store, sessions)
+    sessions.renew(ACME, old.session_id_of(SessionSecret("s1")), player=None, expires_at=NOW + 1, now=NOW)
+    assert "context" in authorizer(event(tenantId="acme", sessionId="s1"))
     tenant = replace(TENANT, session_key="a key")
     store.put(tenant)
     sessions.renew(ACME, tenant.session_id_of(SessionSecret("new")), player=None, expires_at=NOW + 1, now=NOW)

@@ -13,10 +13,14 @@ from functions.connect.port import Entry
 from loudhailer.codec import decode
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.model import connects_of_tenant
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import YOUNG_SECONDS
 
 NOW = 1000
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -24,9 +28,9 @@ PARTITION = Partition("acme#00002")
 
 
 class World:
-    """The stores behind one `connect`, with session s1."""
+    """The stores behind one `connect`, with session s1, and API Gateway, which so answers for `a` and `b`."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Outcome = Outcome.DELIVERED) -> None:
         self.now = NOW
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
@@ -34,11 +38,14 @@ class World:
         self.sessions.renew(ACME, S1, player=None, expires_at=NOW + 100, now=NOW)
         self.register = MemoryRegister(self.connections, self.sessions)
         self.pauses: list[float] = []
+        self.gateway = MemoryOrderedSender({ConnectionId(name): [answer] for name in ("a", "b")})
         self.connect = Connect(
             self.limits,
             self.register,
             self.connections,
             self.sessions,
+            self.gateway,
+            endpoint=ENDPOINT,
             session_share=0.5,
             clock=lambda: self.now + 0.9,
             pause=self.pauses.append,
@@ -289,6 +296,59 @@ def test_a_connection_whose_time_is_over_takes_no_place(world: World) -> None:
     assert world.handshake("c")["statusCode"] == 429
     world.now = NOW + 7500
     assert world.handshake("c")["statusCode"] == 200
+
+
+def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(counted: Counter[str]) -> None:
+    """The rows stand for two hours, and API Gateway does not know the connections: they are deleted, and make room."""
+    world = World(Outcome.GONE)
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.now = NOW + YOUNG_SECONDS + 1
+    answers = [world.handshake(name, tenantConnections="9")["statusCode"] for name in ("c", "d", "e")]
+    assert answers == [200, 200, 429]
+    assert {key.connection_id for key in world.connections.rows} == {"c", "d"}
+    session = world.sessions.get(ACME, S1)
+    assert session is not None
+    assert session.connections == set(world.connections.rows)
+    assert counted["StaleConnectionDeleted"] == 2
+
+
+def test_of_a_young_connection_api_gateway_is_not_asked() -> None:
+    """Its handshake may not be over: it would be taken for gone."""
+    world = World(Outcome.GONE)
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.now = NOW + YOUNG_SECONDS
+    assert world.handshake("c")["statusCode"] == 429
+    assert (world.gateway.looked_up, len(world.connections.rows)) == ([], 2)
+
+
+@pytest.mark.parametrize("answer", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
+def test_a_connection_that_api_gateway_does_not_answer_for_is_open(answer: Outcome) -> None:
+    """An error says nothing about the connection: it keeps its row and its place."""
+    world = World(answer)
+    for name in ("a", "b"):
+        world.handshake(name)
+    world.now = NOW + YOUNG_SECONDS + 1
+    assert world.handshake("c")["statusCode"] == 429
+    assert (sorted(world.gateway.looked_up), len(world.connections.rows)) == (["a", "b"], 2)
+
+
+def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(world: World) -> None:
+    """For ten connections an attempt, ten times a minute, whatever the session's limit: the quota is that of posts."""
+    limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "50"}
+    world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
+    for number in range(50):
+        world.handshake(f"c{number}", **limits)
+    world.now += 120
+    for number in range(12):
+        assert world.handshake(f"late{number}", **limits)["statusCode"] == 429
+    assert len(world.gateway.looked_up) == 100
+    world.now += 60
+    world.connections.delete(ConnectionKey(PARTITION, ConnectionId("c7")))
+    assert world.handshake("last", **limits)["statusCode"] == 200
+    assert len(world.gateway.looked_up) == 100
 
 
 def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Counter[str]) -> None:

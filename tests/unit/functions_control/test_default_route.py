@@ -17,7 +17,6 @@ from tests.unit.conversation.events import NOW, SESSION, TENANT, event
 
 PONG = {"statusCode": 200, "body": '{"action":"pong"}'}
 PING = {"action": "ping"}
-LIMIT = {"messagesPerMinute": "60"}
 
 
 class World:
@@ -39,9 +38,12 @@ class World:
         self.reached.append(tenant)
         return Attempts(self.sessions, self.limits)
 
-    def send(self, frame: object, times: int = 1, session: SessionId = SESSION) -> list[dict[str, Any]]:
-        """The responses to a frame that a session sends so often."""
-        return [self.route(event(frame, context=LIMIT | {"sessionId": session})) for _ in range(times)]
+    def send(
+        self, frame: object, times: int = 1, session: SessionId = SESSION, *, limit: int = 60
+    ) -> list[dict[str, Any]]:
+        """The responses to a frame that a session sends so often, at so many messages a minute."""
+        context = {"messagesPerMinute": str(limit), "sessionId": session}
+        return [self.route(event(frame, context=context)) for _ in range(times)]
 
     @property
     def counted(self) -> int:
@@ -135,6 +137,17 @@ def test_fifteen_hundred_pings_end_the_session(world: World, counted: Counter[st
     assert counted["FrameThrottled"] == 891
     assert world.is_open(SessionId("session-2"))
     assert world.send(PING, 1, SessionId("session-2")) == [PONG]
+
+
+@pytest.mark.parametrize(
+    ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
+)
+def test_a_session_is_ended_by_its_own_limit_however_small_it_is(world: World, limit: int, answered: int) -> None:
+    """Not by fewer pings than ten times its limit, and by one count more at most: at one a minute that is one ping."""
+    responses = world.send(PING, answered + 5, limit=limit)
+    assert responses[: answered - 1] == [PONG] * (answered - 1)
+    assert responses[answered - 1 :] == [{"statusCode": 200}] * 6
+    assert not world.is_open()
 
 
 def test_nonsense_floods_as_well(world: World) -> None:

@@ -83,6 +83,15 @@ def test_a_client_that_does_not_read_is_refused_more() -> None:
     assert not client.connection.deliver(b"x" * 41)
 
 
+def test_a_connection_that_is_filled_takes_no_message() -> None:
+    """However little waits for its client; a close frame goes out all the same."""
+    client = Client().opened()
+    client.connection.full = True
+    assert not client.connection.deliver(b"x")
+    client.connection.close(1000, "")
+    assert client.transport.written == encode_close(1000, "")
+
+
 def test_a_clients_close_is_answered_and_reported() -> None:
     """With its own code; the socket follows."""
     client = Client().opened()

@@ -279,6 +279,37 @@ async def test_nothing_else_passes_for_a_web_identity(path: str, headers: dict[s
     assert (await ask(path, headers=headers, body=body, trusts_web_identities=True)).status == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "keys", "most"),
+    [
+        (HTTP_API, None, 10 * 1024 * 1024),
+        ("/", (ROOT, "a guess"), 100 * 1024 * 1024),
+        ("/2015-03-31/functions", (SESSION, "a guess"), 100 * 1024 * 1024),
+    ],
+    ids=["public", "root", "session"],
+)
+async def test_a_body_of_any_size_is_not_read_to_its_end(path: str, keys: tuple[str, str] | None, most: int) -> None:
+    """Whoever knows the id of a key, or no key at all, could fill the memory; AWS takes no body of that size."""
+    behind, read = Behind(), 0
+    signed = signed_headers("POST", f"http://{HOST}{path}", b"{}", *keys) if keys else {}
+    headers = [(name.lower().encode(), value.encode()) for name, value in {**signed, "Host": HOST}.items()]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    sent: list[dict[str, Any]] = []
+    piece = b" " * 1024 * 1024
+
+    async def receive() -> dict[str, Any]:
+        nonlocal read
+        read += len(piece)
+        assert read <= most + len(piece)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await Guard(behind, PORT, signing_key)({**scope, "headers": headers}, receive, send)
+    assert (Answer(sent).status, behind.bodies) == (413, [])
+
+
 async def test_a_client_that_leaves_in_the_middle_gets_no_answer() -> None:
     """And nobody behind the guard hears of it."""
     behind = Behind()

@@ -16,6 +16,7 @@ from functions.post_message.identity import Identity, identity
 from functions.post_message.settings import Settings
 from loudhailer import aws
 from loudhailer.errors import TransientError
+from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.queues.sqs import SqsQueue
 from tests.unit import sdk_wire
 
@@ -26,7 +27,10 @@ SETTINGS = Settings(
     callback_endpoint="https://abcdefghij.execute-api.eu-west-1.amazonaws.com/live",
     outcome_queue_url=QUEUE,
     dead_letter_queue_url=QUEUE,
+    lane_kind="normal",
     lane_posts_per_second=100.0,
+    lane_shares={"normal": 0.9, "low": 0.1},
+    lanes_table="loudhailer-test-lanes",
     assume_role_arn=ROLE,
     external_id="blue-1",
 )
@@ -38,12 +42,16 @@ class Wire:
     def __init__(self) -> None:
         self.assumed: list[tuple[str, dict[str, str]]] = []
         self.sent_with: list[str] = []
+        self.read_with: list[str] = []
         self.lifetime = timedelta(hours=1)
         self.refuses = False
 
     def answer(self, request: AWSPreparedRequest) -> AWSResponse:
         """One answer."""
         key = re.findall("Credential=([^/]+)/", sdk_wire.text(request.headers["Authorization"]))[0]
+        if "//dynamodb." in str(request.url):
+            self.read_with.append(key)
+            return sdk_wire.response(request, 200, "{}")
         if "//sqs." in str(request.url):
             self.sent_with.append(key)
             return sdk_wire.response(request, 200, '{"Successful": [], "Failed": []}')
@@ -90,6 +98,24 @@ def test_a_subscribers_posts_and_messages_are_signed_with_one_session_of_the_cel
             },
         )
     ]
+
+
+def test_a_subscribers_lanes_are_marked_in_the_cells_role(wire: Wire) -> None:
+    """The table of lanes is the cell's; a call is made once, and given up after half a second."""
+    worker = identity(SETTINGS)
+    assert DynamoLaneStore(worker.dynamodb, "loudhailer-test-lanes").marks() == {}
+    assert wire.read_with == ["ASIA-CELL-1"]
+    assert worker.dynamodb.meta.config.retries["total_max_attempts"] == 1
+    assert worker.dynamodb.meta.config.read_timeout == 0.5
+
+
+def test_the_cells_own_lanes_are_marked_by_the_function_itself(wire: Wire) -> None:
+    """With the same short patience."""
+    worker = identity(replace(SETTINGS, assume_role_arn=None, external_id=None))
+    assert DynamoLaneStore(worker.dynamodb, "loudhailer-test-lanes").marks() == {}
+    assert wire.read_with == ["ASIA-FUNCTION"]
+    assert worker.dynamodb.meta.config.retries["total_max_attempts"] == 1
+    assert worker.dynamodb.meta.config.read_timeout == 0.5
 
 
 def test_a_role_without_an_external_id_is_assumed_without_one(wire: Wire) -> None:

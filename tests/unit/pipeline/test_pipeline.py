@@ -22,9 +22,11 @@ from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
+from loudhailer.lanes.memory import MemoryLaneStore
 from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.memory import MemoryQueue
 from loudhailer.queues.port import Queue
+from loudhailer.tenancy.cache import CachedTenants
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
 from tests.support.limits import CONNECTION_SECONDS
@@ -147,7 +149,11 @@ class World:
         broadcasts, connections = watched(self.broadcasts, call), watched(self.connections, call)
         dead_letters = watched(self.dead_letters, call)
         self.publish = Publish(
-            MemoryTenantStore(), broadcasts, Topic(queues["broadcast"]), lifetime_seconds=LIFETIME, clock=self.clock
+            CachedTenants(MemoryTenantStore(), clock=self.clock),
+            broadcasts,
+            Topic(queues["broadcast"]),
+            lifetime_seconds=LIFETIME,
+            clock=self.clock,
         )
         swarm = Swarm(watched(self.partitions, call), broadcasts, queues["partition"], clock=self.clock)
         query = Query(
@@ -156,6 +162,7 @@ class World:
             broadcasts,
             shards,
             queues["rooms"],
+            lanes=watched(MemoryLaneStore(), call),
             endpoint=ENDPOINT,
             chunk_size=4,
             executor=AtOnce(),

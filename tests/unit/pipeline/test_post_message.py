@@ -33,7 +33,13 @@ from tests.support.broadcasts import (
 from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
-RETRIED = [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT]
+RETRIED = {
+    Outcome.THROTTLED: (1, 1),
+    Outcome.SLOW: (2, 0),
+    Outcome.FAILED: (2, 0),
+    Outcome.UNSENT: (1, 0),
+}
+"""The attempt of the part that goes back, and how often the account refused it."""
 CLOSED_AT_ATTEMPT = 6
 
 
@@ -122,7 +128,8 @@ def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted
     world = World({0: [ended], 2: [ended]})
     world.run(chunk_message(3))
     back = world.requeued()
-    assert back == chunk_message(3, remaining=0b101, attempt=2)
+    attempt, throttled = RETRIED[ended]
+    assert back == chunk_message(3, remaining=0b101, attempt=attempt, throttled=throttled)
     assert world.outcomes.bodies == [outcome(3, delivered=0b010).to_wire()]
     world.sender = MemorySender()
     world.run(back)
@@ -142,7 +149,7 @@ def test_what_failed_waits_longer_each_time() -> None:
     """The delay grows, up to a bound that SQS accepts."""
     delays = []
     for attempt in range(1, MAX_ATTEMPTS):
-        world = World({0: [Outcome.FAILED], 1: [Outcome.UNSENT]})
+        world = World({0: [Outcome.FAILED]})
         world.run(chunk_message(3, attempt=attempt))
         delays += world.shard.delays
     assert delays == sorted(delays)
@@ -151,7 +158,47 @@ def test_what_failed_waits_longer_each_time() -> None:
     assert sum(delays) > 30
 
 
-@pytest.mark.parametrize("ended", RETRIED)
+def test_what_the_account_refuses_waits_longer_each_time() -> None:
+    """Up to a quarter of a minute: the account has others' posts to let in."""
+    world, delays = World({0: [Outcome.THROTTLED]}), list[int]()
+    back = chunk_message(3, attempt=2)
+    for _ in range(7):
+        world.run(back)
+        back, delays = world.requeued(), world.shard.delays
+        world.shard.bodies.clear()
+    assert delays == [1, 2, 4, 8, 16, 16, 16]
+    assert back == chunk_message(3, attempt=2, remaining=0b001, throttled=7)
+
+
+@pytest.mark.parametrize("ended", [Outcome.THROTTLED, Outcome.UNSENT])
+def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Outcome) -> None:
+    """A slow lane or a throttled account used up the attempts in a minute of five; the lifetime ends it."""
+    world = World({0: [ended]})
+    back = chunk_message(3, attempt=MAX_ATTEMPTS)
+    for _ in range(2 * MAX_ATTEMPTS):
+        world.run(back)
+        back = world.requeued()
+        world.shard.bodies.clear()
+    assert (back.attempt, back.remaining, world.dead_letters.bodies) == (MAX_ATTEMPTS, 0b001, [])
+    world.now = float(NOW + LIFETIME)
+    world.run(back)
+    assert world.dead_letters.attributes == [{"reason": "the broadcast expired"}]
+
+
+def test_a_client_that_was_not_tried_is_not_closed_for_it() -> None:
+    """Deliveries in which nothing was sent to it say nothing of it: its sixth refusal closes it, not its first."""
+    world = World({0: [Outcome.UNSENT] * 4 + [Outcome.THROTTLED] * 4 + [Outcome.SLOW]})
+    back = chunk_message(1)
+    for _ in range(8 + CLOSED_AT_ATTEMPT - 1):
+        world.run(back)
+        back = world.requeued()
+        world.shard.bodies.clear()
+    assert (back.attempt, back.throttled, world.closer.closed) == (CLOSED_AT_ATTEMPT, 0, [])
+    world.run(back)
+    assert world.closer.closed == [connection(0)]
+
+
+@pytest.mark.parametrize("ended", [Outcome.SLOW, Outcome.FAILED])
 def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, counted: Counter[str]) -> None:
     """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
     world = World({1: [ended]})
@@ -170,11 +217,15 @@ def test_clients_that_do_not_read_go_back_apart_from_the_rest() -> None:
     world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW], 3: [Outcome.THROTTLED]})
     world.run(chunk_message(5))
     back = [ChunkMessage.from_wire(body) for body in world.shard.bodies]
-    assert back == [chunk_message(5, remaining=remaining, attempt=2) for remaining in (0b01010, 0b00101)]
-    assert world.shard.delays == [1, 1]
+    assert back == [
+        chunk_message(5, remaining=0b00101, attempt=2),
+        chunk_message(5, remaining=0b01000, throttled=1),
+        chunk_message(5, remaining=0b00010),
+    ]
+    assert world.shard.delays == [1, 1, 0]
     world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT]})
     world.run(chunk_message(5, attempt=3))
-    assert world.shard.delays == [0, 4]
+    assert world.shard.delays == [4, 0]
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], ids=str)
@@ -189,7 +240,7 @@ def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) ->
         for place in order:
             world.now = float(NOW + LIFETIME if place == late else NOW)
             world.run(parts[place])
-        expected = {None: 0, 0: 0b0010, 1: 0b0101}[late]
+        expected = {None: 0, 0: 0b0101, 1: 0b0010}[late]
         assert (world.told().delivered, world.told().failed) == (0b1111 & ~expected, expected)
 
 
@@ -321,7 +372,7 @@ def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
             world.run(chunk_message(6))
         told = world.told()
         assert (told.delivered, told.gone, told.failed) == (0b110000, 0b000010, 0b000100)
-        assert {ChunkMessage.from_wire(body).remaining for body in world.shard.bodies} == {0b001001}
+        assert {ChunkMessage.from_wire(body).remaining for body in world.shard.bodies} == {0b000001, 0b001000}
         if finished:
             return
     pytest.fail("it never came to its end")

@@ -16,6 +16,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId, SessionSecret
+from loudhailer.tenancy.cache import CachedTenants
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
 from tests.support.bad_json import UNSUPPORTED
@@ -37,7 +38,7 @@ class World:
         self.now = float(NOW)
         self.tenants = MemoryTenantStore(ACME)
         self.publish = Publish(
-            self.tenants,
+            CachedTenants(self.tenants, clock=lambda: self.now),
             self.broadcasts,
             self.topic,
             lifetime_seconds=LIFETIME,
@@ -315,7 +316,7 @@ def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) ->
         world = World()
         fuse = Fuse(at, carried_out=carried_out)
         publish = Publish(
-            watched(MemoryTenantStore(ACME), fuse.call),
+            CachedTenants(watched(MemoryTenantStore(ACME), fuse.call), clock=lambda: NOW),
             watched(world.broadcasts, fuse.call),
             watched(world.topic, fuse.call),
             lifetime_seconds=LIFETIME,
@@ -364,6 +365,17 @@ def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[st
         respond(world.publish, event)
     assert refused.value.field == field
     assert world.announced == []
+
+
+@pytest.mark.parametrize("session_key", [None, "an old key"])
+def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session_key: str | None) -> None:
+    """The tenant is remembered for a minute; a broadcast by an old hidden id would reach nobody."""
+    world, tenant = World(), replace(ACME, session_key="a new key")
+    world.tenants.put(replace(ACME, session_key=session_key))
+    world.post(REQUEST | {"audience": {"tenantId": "acme"}, "broadcastId": "b0"})
+    world.tenants.put(tenant)
+    world.post(REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}})
+    assert world.announced[-1].audience == OfSession(TENANT, tenant.session_id_of(SessionSecret("secret")))
 
 
 def test_a_session_is_announced_by_its_hidden_id() -> None:

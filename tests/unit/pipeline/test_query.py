@@ -1,5 +1,6 @@
 """A source's recipients are fixed once, whatever happens meanwhile."""
 
+import threading
 import time
 import weakref
 from collections import Counter
@@ -23,6 +24,7 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
+from loudhailer.lanes.memory import MemoryLaneStore
 from loudhailer.queues.memory import MemoryQueue
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
@@ -67,6 +69,7 @@ class World:
         self.connections = MemoryConnectionStore()
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
+        self.lanes = MemoryLaneStore()
         self.shards = [MemoryQueue() for _ in range(SHARDS)]
         self.rooms = MemoryQueue()
         self.now = float(NOW)
@@ -94,6 +97,7 @@ class World:
             watched(self.broadcasts, call),
             [watched(shard, call) for shard in self.shards],
             watched(self.rooms, call),
+            lanes=watched(self.lanes, call),
             endpoint=ENDPOINT,
             chunk_size=CHUNK_SIZE,
             executor=executor or AtOnce(),
@@ -515,3 +519,48 @@ def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
     assert world.rooms.bodies == []
     assert [chunk.priority for chunk in world.sent] == [Priority.NORMAL]
     assert [group for shard in world.shards for group in shard.groups] == [None]
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority) -> None:
+    """By their kind, and at the present time: others stop to borrow before these begin."""
+    world = World()
+    world.connect([key(number) for number in range(4)])
+    seen: list[int] = []
+
+    def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if method.__name__ == "send_all":
+            seen.append(world.lanes.marks()[priority])
+        return method(*arguments, **named)
+
+    world.query(call)(replace(partition_message(TWO_PARTITIONS), priority=priority).to_wire())
+    assert seen == [NOW * 1000] * 2
+    assert world.lanes.marks() == {priority: NOW * 1000}
+
+
+def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
+    """The workers mark them once they post."""
+    world = World()
+    world.connect([key(0)])
+    world.lanes.mark = failing  # type: ignore[method-assign]
+    world.run()
+    assert world.dispatched() == [key(0)]
+
+
+def test_a_mark_that_hangs_holds_up_nothing() -> None:
+    """A quarter of a second, and no longer."""
+    world = World()
+    world.connect([key(0)])
+    marked = threading.Event()
+    world.lanes.mark = lambda *_: (marked.wait(30), None)[1]  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as executor:
+        world.query(executor=executor)(world.body())
+        assert world.dispatched() == [key(0)]
+        assert not marked.is_set()
+        marked.set()
+
+
+def failing(kind: str, at: int) -> None:
+    """Fails to mark lanes."""
+    del kind, at
+    raise TransientError("no table")

@@ -119,9 +119,9 @@ def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> Non
     world = World()
     sizes = world.broadcasts.chunk_sizes
 
-    def meanwhile(broadcast_id: BroadcastId, number: int) -> list[int]:
+    def meanwhile(broadcast_id: BroadcastId, source: int) -> list[int]:
         world.broadcasts.fix_sources(BROADCAST, [Source(number=2, scope=(partition(2),), expected=1)])
-        return sizes(broadcast_id, number)
+        return sizes(broadcast_id, source)
 
     world.broadcasts.chunk_sizes = meanwhile  # type: ignore[method-assign]
     world.give_up(announcement().to_wire())

@@ -41,7 +41,7 @@ def test_a_million_over_two_accounts() -> None:
     assert load.floor_seconds == 50
     assert load.floor_seconds_with_bucket == Decimal("49.5")
     assert load.storm_seconds == 1_000
-    assert (load.lanes, load.lane_rate) == (4, 2_205)
+    assert (load.lanes, load.lane_rate) == (4, 2_450)
     assert [*warnings(load)] == []
 
 
@@ -58,7 +58,7 @@ def test_cells_of_one_account_share_its_quota() -> None:
     """More cells make nothing faster."""
     shared, alone = Load(connections=100_000, cells=2, accounts=1), Load(connections=100_000)
     assert shared.floor_seconds == alone.floor_seconds
-    assert (shared.lane_rate, alone.lane_rate) == (1_102, 2_205)
+    assert (shared.lane_rate, alone.lane_rate) == (1_225, 2_450)
 
 
 def test_the_lanes_are_as_many_as_are_deployed() -> None:

@@ -20,7 +20,7 @@ def test_a_plan_needs_no_stack_and_shows_times_parts_and_costs() -> None:
         "floor 50.0 ",
         "floor, buckets full 49.5 ",
         "all connect again 1,000.0 ",
-        "2 shards x 2, each 2,205 posts a second",
+        "2 shards x 2, each 2,450 posts a second",
         "connection minutes 43,200,000,000 10,800.00",
         "post_message",
         "egress",

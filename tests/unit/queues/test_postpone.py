@@ -1,5 +1,6 @@
 """The pause before a failed message comes again, with a stub in place of the client."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,17 +12,24 @@ URL = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-inbox.fi
 
 
 class StubSqs:
-    """Notes the calls, or fails them."""
+    """Notes the calls, and fails them, or those entries of each call in turn; the sender's fault or SQS's."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(
+        self, error: Exception | None = None, failing: Iterable[set[str]] = (), *, sender_fault: bool = False
+    ) -> None:
         self._error = error
+        self._failing = list(failing)
+        self._sender_fault = sender_fault
         self.calls: list[dict[str, Any]] = []
 
-    def change_message_visibility_batch(self, **call: Any) -> None:
-        """As SQS takes it."""
+    def change_message_visibility_batch(self, **call: Any) -> dict[str, Any]:
+        """As SQS answers: 200, with the entries that failed."""
         self.calls.append(call)
         if self._error:
             raise self._error
+        failing = self._failing.pop(0) if self._failing else set()
+        failed = [{"Id": one, "Code": "Error", "SenderFault": self._sender_fault} for one in sorted(failing)]
+        return {"Successful": [], "Failed": failed} if failed else {"Successful": []}
 
 
 def event(*receives: int) -> dict[str, Any]:
@@ -60,6 +68,22 @@ def test_only_messages_that_failed_come_again() -> None:
     assert [(entry["ReceiptHandle"], entry["VisibilityTimeout"]) for entry in call["Entries"]] == [("h1", 2), ("h2", 8)]
     postpone(stub, URL, event(1), failed())  # type: ignore[arg-type]  # a stub
     assert len(stub.calls) == 1
+
+
+def test_a_message_that_was_not_postponed_is_postponed_again() -> None:
+    """SQS answers 200 all the same; without another try the message would come after the visibility timeout."""
+    stub, pauses = StubSqs(failing=[{"0", "2"}, {"2"}]), list[float]()
+    postpone(stub, URL, event(1, 1, 1), failed(0, 1, 2), pause=pauses.append)  # type: ignore[arg-type]  # a stub
+    assert [[entry["Id"] for entry in call["Entries"]] for call in stub.calls] == [["0", "1", "2"], ["0", "2"], ["2"]]
+    assert pauses == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(("sender_fault", "calls"), [(False, 4), (True, 1)])
+def test_a_message_that_cannot_be_postponed_is_left(*, sender_fault: bool, calls: int) -> None:
+    """After a few tries, or at once if the receipt is no good any more: nothing is raised."""
+    stub = StubSqs(failing=[{"0"}] * 9, sender_fault=sender_fault)
+    postpone(stub, URL, event(1), failed(0), pause=lambda _: None)  # type: ignore[arg-type]  # a stub
+    assert len(stub.calls) == calls
 
 
 def test_a_message_comes_again_even_if_sqs_does_not_answer() -> None:

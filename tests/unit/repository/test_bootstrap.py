@@ -289,6 +289,13 @@ def test_variables_that_lead_away_from_the_checkouts_python_are_left_out(complet
     assert complete.run(*show, **given).stdout == "unset unset\n"
 
 
+def test_processes_keep_what_they_have_compiled(complete: Checkout) -> None:
+    """A container's image often sets PYTHONDONTWRITEBYTECODE, with which every process compiles all that it imports."""
+    show = ("bash", "-c", "echo ${PYTHONDONTWRITEBYTECODE-unset}")
+    given = {"UV_KNOWS_PYTHON": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert complete.run(*show, **given).stdout == "unset\n"
+
+
 def test_certificates_of_the_system_are_trusted_unless_the_user_says_otherwise(complete: Checkout) -> None:
     """A company's package index may have a certificate of its own."""
     show = ("bash", "-c", "echo $UV_SYSTEM_CERTS $NODE_USE_SYSTEM_CA")

@@ -51,6 +51,14 @@ def test_every_suite_is_run() -> None:
     assert suites - _suites("test") == {"image"}
 
 
+def test_every_file_of_the_slow_suites_is_named_once() -> None:
+    """Pytest would take the files of a folder by name; in this order the longest do not come last."""
+    slow = ("tests/e2e/", "tests/integration/", "tests/terraform/")
+    wanted = [str(path) for path in files() if path.name.startswith("test_") and str(path).startswith(slow)]
+    named = [word for call in _calls("test") for word in call.split() if word.startswith(slow)]
+    assert sorted(named) == sorted(wanted)
+
+
 def test_the_night_leaves_nothing_out() -> None:
     """Only `make test` does without the long forms, and without the emulator's tests where nothing changed."""
     assert _suites("test-all") == _suites("test")

@@ -96,6 +96,19 @@ def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome,
     assert world.posted == {"dan": [JOINED]}
 
 
+def test_a_stale_member_is_removed_when_somebody_joins(world: World, counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
+    bob, cid = world.join("bob", "cid")
+    world.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
+    ann, dan = world.connect("ann", "dan")
+    world.rooms.down.add("remove")
+    assert join(world, ann) == JOINED
+    world.rooms.down.clear()
+    join(world, dan)
+    assert set(world.connections.rows) == {ann, cid, dan}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
 def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: World, counted: Counter[str]) -> None:
     """The row stands, so the one who joined is not told otherwise."""
     (ann,) = world.connect("ann")

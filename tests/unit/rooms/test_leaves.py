@@ -156,6 +156,23 @@ def test_a_stale_member_keeps_nobody_from_hearing(house: House) -> None:
     assert house.posted == {"dan": [left("ann")]}
 
 
+def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost: the stream makes a leave of its row that goes. What there is no time for stays."""
+    ann, bob, cid, dan = house.join("ann", "bob", "cid", "dan")
+    house.ends({bob: Outcome.GONE})
+    house.tell(house.lose(ann))
+    assert set(house.connections.rows) == {cid, dan}
+    assert counted["StaleConnectionDeleted"] == 1
+
+    def pass_time() -> None:
+        house.now += ANNOUNCING_SECONDS
+
+    house.ends({cid: Outcome.GONE})
+    house.sender.before = pass_time
+    house.tell(house.lose(dan))
+    assert set(house.connections.rows) == {cid}
+
+
 def test_a_room_that_cannot_be_read_keeps_no_other_from_hearing(house: House, counted: Counter[str]) -> None:
     """And nothing is raised: the stream goes on."""
     ann, _ = house.join("ann", "bob")

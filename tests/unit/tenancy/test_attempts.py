@@ -99,19 +99,30 @@ def test_a_share_is_a_whole_number_and_one_at_least(limit: int, share: float, mo
 def test_attempts_by_tens_are_counted_at_each_tenth(world: World) -> None:
     """Nine cost no write, in this minute and in the next one."""
     by_tens = AttemptsByTens(lambda _: world.attempts)
-    assert not any(by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(19))
+    assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW) for _ in range(19))
     assert world.limits.minutes == {FRAMES.key(NOW): 10}
-    assert not any(by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW + 60) for _ in range(9))
+    assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW + 60) for _ in range(9))
     assert world.limits.minutes == {FRAMES.key(NOW): 10}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9])
+def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(world: World, limit: int) -> None:
+    """It is not ended before it has tried more than ten times its limit."""
+    by_tens = AttemptsByTens(lambda _: world.attempts)
+    told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
+    assert told.index(True) == 11 * limit - 1
 
 
 def test_attempts_by_tens_flood_until_the_minute_is_over(world: World) -> None:
-    """The tenth that is past the limit ends the session, and all that follow are told so without a write."""
+    """The count that is past the limit ends the session, and all that follow are told so without a write.
+
+    At two a minute that is each second one: a session is not told ten for one.
+    """
     by_tens = AttemptsByTens(lambda _: world.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(45)]
-    assert told == [False] * 29 + [True] * 16
+    assert told == [False] * 21 + [True] * 24
     assert not world.is_open
-    assert world.limits.minutes == {FRAMES.key(NOW): 30}
+    assert world.limits.minutes == {FRAMES.key(NOW): 22}
     assert not by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW + 60)
 
 
@@ -123,6 +134,6 @@ def test_attempts_by_tens_that_cannot_be_counted_are_tried_again_ten_later() -> 
 
     by_tens = AttemptsByTens(unreachable)
     for _ in range(2):
-        assert not any(by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(9))
+        assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW) for _ in range(9))
         with pytest.raises(TransientError):
-            by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW)
+            by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW)

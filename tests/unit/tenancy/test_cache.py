@@ -15,6 +15,7 @@ ACME = Tenant(
     session_per_minute=5,
     messages_per_minute=60,
     session_seconds=200,
+    session_key="key",
 )
 
 
@@ -33,13 +34,61 @@ def test_a_tenant_is_read_once_a_minute() -> None:
     assert tenants.get(ACME.tenant_id) == changed
 
 
-def test_an_unknown_tenant_is_not_remembered() -> None:
-    """A tenant works as soon as it is made."""
+def test_an_unknown_tenant_is_looked_up_once_a_second() -> None:
+    """A stranger who repeats an id costs no read with each attempt; a tenant works a second after it is made."""
+    now = 0.0
+    store = MemoryTenantStore()
+    tenants = CachedTenants(store, clock=lambda: now)
+    assert [tenants.get(ACME.tenant_id) for _ in range(50)] == [None] * 50
+    assert store.reads == 1
+    store.put(ACME)
+    now = 1
+    assert tenants.get(ACME.tenant_id) == ACME
+
+
+def test_few_unknown_ids_are_remembered() -> None:
+    """A stranger may name any number of them: the memory is bounded, and what was forgotten is read again."""
     store = MemoryTenantStore()
     tenants = CachedTenants(store, clock=lambda: 0)
-    assert tenants.get(ACME.tenant_id) is None
+    for number in range(1_001):
+        tenants.get(TenantId(f"none-{number}"))
+    tenants.get(TenantId("none-1000"))
+    assert store.reads == 1_001
+    tenants.get(TenantId("none-0"))
+    assert store.reads == 1_002
+
+
+def test_a_tenant_without_a_key_is_read_each_time() -> None:
+    """When it gets one, its sessions' ids are hidden with it from then on: the old ones would lead nowhere."""
+    store = MemoryTenantStore(replace(ACME, session_key=None))
+    tenants = CachedTenants(store, clock=lambda: 0)
+    assert tenants.get(ACME.tenant_id) == replace(ACME, session_key=None)
     store.put(ACME)
     assert tenants.get(ACME.tenant_id) == ACME
+
+
+def test_a_tenant_is_read_anew_once_a_second_however_often_that_is_asked_for() -> None:
+    """Strangers with made-up sessions cause that: each attempt would cost a read."""
+    now = 0.0
+    store = MemoryTenantStore(ACME)
+    tenants = CachedTenants(store, clock=lambda: now)
+    tenants.get(ACME.tenant_id)
+    changed = replace(ACME, session_key="another")
+    store.put(changed)
+    assert [tenants.reread(ACME.tenant_id) for _ in range(50)] == [changed] * 50
+    assert store.reads == 2
+    now = 1
+    store.put(ACME)
+    assert tenants.reread(ACME.tenant_id) == ACME
+
+
+def test_a_tenant_that_was_none_is_found_by_reading_anew() -> None:
+    """What is remembered of the id is forgotten."""
+    store = MemoryTenantStore()
+    tenants = CachedTenants(store, clock=lambda: 0)
+    tenants.get(ACME.tenant_id)
+    store.put(ACME)
+    assert tenants.reread(ACME.tenant_id) == tenants.get(ACME.tenant_id) == ACME
 
 
 def test_a_deleted_tenant_is_forgotten_within_a_minute() -> None:

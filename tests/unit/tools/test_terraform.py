@@ -98,6 +98,37 @@ def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, pro
     assert provider.is_dir()
 
 
+LOCKED = """
+provider "registry.terraform.io/hashicorp/aws" {
+  version     = "5.100.0"
+  constraints = "~> 5.100"
+  hashes = [
+    "h1:edXOJWE4ORX8Fm+dpVpICzMZJat4AX0VRCAy/xkcOc0=",
+    "zh:054b8dd49f0549c9a7cc27d159e45327b7b65cf404da5e5a20da154b90b8a644",
+  ]
+}
+"""
+
+
+def test_the_provider_is_compared_with_the_lock_once(
+    runner: Terraform, terraform: TerraformStandIn, project: Project
+) -> None:
+    """By `init`, which gets the hashes anew each time; the commands after it would read 700 MB each."""
+    lock = project.terraform / "stacks/hub/.terraform.lock.hcl"
+    lock.write_text(LOCKED)
+    copy = runner.working.root / lock.name
+    for _ in range(2):
+        terraform.fail("init", INIT_WITHOUT_NETWORK)
+        with pytest.raises(OperatorError):
+            runner.prepare({})
+        assert copy.read_text() == LOCKED
+        terraform.succeed("init")
+        runner.prepare({})
+        assert "hashes" not in copy.read_text()
+        assert 'version     = "5.100.0"' in copy.read_text()
+    assert lock.read_text() == LOCKED
+
+
 def test_an_unreachable_registry_is_reported_with_the_way_round(runner: Terraform, terraform: TerraformStandIn) -> None:
     """The text of Terraform's own message is long and names no remedy."""
     terraform.fail("init", INIT_WITHOUT_NETWORK)

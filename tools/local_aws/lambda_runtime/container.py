@@ -27,6 +27,7 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,14 @@ _CLIENTS = ("HOME", "PATH")
 _ADDRESS = "AWS_LAMBDA_RUNTIME_API"
 _SECRET = (_ADDRESS, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """The container gets these from the client's environment: every user of the machine can read a command line."""
+
+_ANSWER_BYTES = 6_291_556
+"""The largest answer of a function: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_TOO_LARGE = {
+    "errorType": "Function.ResponseSizeTooLarge",
+    "errorMessage": f"Response payload size exceeded maximum allowed payload size ({_ANSWER_BYTES} bytes).",
+}
 
 type Answer = dict[str, Any]
 
@@ -126,10 +135,10 @@ class RuntimeApi:
 
             def do_POST(self) -> None:
                 """A response, an error, or an error of the initialization."""
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"null")
-                key = "result" if self.path.endswith("/response") else "error"
-                self._respond(HTTPStatus.ACCEPTED, b'{"status": "OK"}', {})
-                api.answers.put({key: body})
+                status, answer = _answer(self.path, int(self.headers["Content-Length"]), self.rfile)
+                self.close_connection |= status is not HTTPStatus.ACCEPTED
+                self._respond(status, b'{"status": "OK"}', {})
+                api.answers.put(answer)
 
             def _respond(self, status: HTTPStatus, body: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
@@ -143,6 +152,13 @@ class RuntimeApi:
                 """Say nothing."""
 
         return Handler
+
+
+def _answer(path: str, size: int, stream: BufferedIOBase) -> tuple[HTTPStatus, Answer]:
+    if size > _ANSWER_BYTES:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": _TOO_LARGE}
+    body = json.loads(stream.read(size) or b"null")
+    return HTTPStatus.ACCEPTED, {"result" if path.endswith("/response") else "error": body}
 
 
 class ContainerWorker:

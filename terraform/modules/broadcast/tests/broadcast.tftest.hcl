@@ -180,12 +180,16 @@ run "only_what_failed_is_tried_again" {
   }
 }
 
-run "the_table_is_protected_from_deletion" {
+run "tables_are_protected_from_deletion" {
   command = plan
 
   assert {
     condition     = aws_dynamodb_table.broadcasts.deletion_protection_enabled && aws_dynamodb_table.broadcasts.ttl[0].attribute_name == "expiresAt"
     error_message = "The table must be protected, and its rows expire."
+  }
+  assert {
+    condition     = aws_dynamodb_table.lanes.deletion_protection_enabled && aws_dynamodb_table.lanes.hash_key == "lanes"
+    error_message = "The table of lanes must be protected, and have the key that the functions use."
   }
 }
 

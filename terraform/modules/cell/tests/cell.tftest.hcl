@@ -113,6 +113,14 @@ override_resource {
   }
 }
 
+override_resource {
+  target          = module.broadcast.aws_dynamodb_table.lanes
+  override_during = plan
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111111111111:table/lanes"
+  }
+}
+
 variables {
   deployment = { prefix = "loudhailer-test", environment = "test" }
   package = {
@@ -123,7 +131,7 @@ variables {
   }
 }
 
-run "only_those_write_connections_whose_work_it_is" {
+run "every_function_may_do_its_work_and_no_more" {
   command = plan
 
   assert {
@@ -138,16 +146,11 @@ run "only_those_write_connections_whose_work_it_is" {
       } == {
       PutItem        = "connect"
       UpdateItem     = "join_room"
-      DeleteItem     = "connect disconnect end_session reconcile send_message settle"
+      DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
     }
-    error_message = "Only connect may record a connection, and only join_room change it; only connect, disconnect, end_session, reconcile, send_message and settle may delete one."
+    error_message = "Only connect may record a connection, only join_room change it; and only those delete one that learn of its end."
   }
-}
-
-run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
-  command = plan
-
   assert {
     condition = {
       for name, function in local.functions : name => [
@@ -157,6 +160,7 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
       ]
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
+      connect            = ["GET/@connections/*"]
       join_room          = ["POST/@connections/*"]
       send_message       = ["POST/@connections/*"]
       presence           = ["POST/@connections/*"]
@@ -168,11 +172,6 @@ run "only_those_reach_connections_whose_work_it_is_and_only_their_cells" {
     }
     error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo and end_session may close them, and no other function may do anything to any."
   }
-}
-
-run "tenants_rows_are_reached_in_their_names_alone" {
-  command = plan
-
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
       "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
@@ -197,11 +196,6 @@ run "tenants_rows_are_reached_in_their_names_alone" {
     ]))
     error_message = "No tenant may reach broadcasts."
   }
-}
-
-run "no_function_may_do_everything_or_on_everything" {
-  command = plan
-
   assert {
     condition = !anytrue(flatten([
       for function in local.functions : [
@@ -211,9 +205,24 @@ run "no_function_may_do_everything_or_on_everything" {
     ]))
     error_message = "Actions and resources must be exact."
   }
+  assert {
+    condition = join(" ", sort([
+      for name, function in local.functions : name
+      if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
+    ])) == "connect default_route echo join_room reconcile send_message"
+    error_message = "Those who count a session's attempts must be able to end it, and few others."
+  }
+  assert {
+    condition = jsonencode([
+      for name in ["post_message", "post_message-rooms"] : [
+        for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
+      ]
+    ]) == jsonencode([[local.shards[*].arn], [[local.queues["rooms"].arn]]])
+    error_message = "Neither worker may read the other's queues."
+  }
 }
 
-run "changes_of_a_partition_are_counted_in_order" {
+run "records_and_messages_are_read_in_order_and_none_is_lost" {
   command = plan
 
   assert {
@@ -233,11 +242,6 @@ run "changes_of_a_partition_are_counted_in_order" {
     condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
     error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
   }
-}
-
-run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
-  command = plan
-
   assert {
     condition = {
       for table, mapping in aws_lambda_event_source_mapping.presence : table => [
@@ -261,11 +265,6 @@ run "presence_is_invoked_for_what_concerns_players_and_rooms_and_at_once" {
     ])
     error_message = "No record may wait for others or be lost without a trace."
   }
-}
-
-run "one_inbox_delays_no_other" {
-  command = plan
-
   assert {
     condition = (
       aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
@@ -286,11 +285,6 @@ run "one_inbox_delays_no_other" {
     condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
     error_message = "Lambda must not take a wake that is handed on for a loop."
   }
-}
-
-run "removed_sessions_alone_are_read_and_none_is_lost" {
-  command = plan
-
   assert {
     condition = (
       [for filter in one(aws_lambda_event_source_mapping.end_session.filter_criteria).filter : jsondecode(filter.pattern)] == [{ eventName = ["REMOVE"] }]
@@ -303,6 +297,14 @@ run "removed_sessions_alone_are_read_and_none_is_lost" {
   assert {
     condition     = aws_lambda_event_source_mapping.end_session.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.end_session_failure.arn
     error_message = "Sessions whose connections cannot be closed must be told."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
   }
 }
 
@@ -324,6 +326,24 @@ run "lanes_share_the_quota_and_leave_headroom" {
   }
 }
 
+run "lanes_are_marked_by_those_who_post_and_by_query_and_reached_by_nobody_else" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, function in local.functions : name => flatten([
+        for statement in function.statements : statement.Action if contains(statement.Resource, local.lanes.arn)
+      ])
+      if anytrue([for statement in function.statements : contains(statement.Resource, local.lanes.arn)])
+      } == {
+      query              = ["dynamodb:UpdateItem"]
+      post_message       = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      post_message-rooms = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    }
+    error_message = "query marks lanes, workers read the marks too, and nobody else has any business there."
+  }
+}
+
 run "all_lanes_together_keep_to_the_quota" {
   command = plan
 
@@ -335,6 +355,10 @@ run "all_lanes_together_keep_to_the_quota" {
   assert {
     condition     = local.lane_posts_per_second * 12 + local.room_lane_posts_per_second * 2 == 27000
     error_message = "Lanes of shards and of large rooms must share what the quota leaves to posts."
+  }
+  assert {
+    condition     = local.lane_shares == { normal = 0.7, low = 0.3 }
+    error_message = "Each kind of lanes must know what share is its own."
   }
 }
 
@@ -352,51 +376,16 @@ run "a_small_quota_leaves_large_rooms_a_post_a_second" {
   }
 }
 
-run "large_rooms_are_posted_by_workers_of_their_own" {
-  command = plan
-
-  assert {
-    condition = jsonencode([
-      for name in ["post_message", "post_message-rooms"] : [
-        for statement in local.functions[name].role.policy.Statement : statement.Resource if statement.Sid == "ReadChunks"
-      ]
-    ]) == jsonencode([[local.shards[*].arn], [[local.queues["rooms"].arn]]])
-    error_message = "Neither worker may read the other's queues."
-  }
-}
-
-run "shares_out_of_bounds_are_refused" {
-  command = plan
-
-  variables {
-    session_share = 1.01
-    quota         = { rooms = 0.51 }
-  }
-
-  expect_failures = [var.session_share, var.quota]
-}
-
-run "shares_of_nothing_are_refused" {
+run "shares_of_nothing_are_refused_and_so_are_two_attempts_of_a_message_at_once" {
   command = plan
 
   variables {
     session_share = 0
+    timeouts      = { send_message = 15 }
     quota         = { rooms = 0 }
   }
 
-  expect_failures = [var.session_share, var.quota]
-}
-
-run "a_session_that_floods_can_be_ended_on_every_route" {
-  command = plan
-
-  assert {
-    condition = join(" ", sort([
-      for name, function in local.functions : name
-      if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
-    ])) == "connect default_route echo join_room reconcile send_message"
-    error_message = "Those who count a session's attempts must be able to end it, and few others."
-  }
+  expect_failures = [var.session_share, var.quota, var.timeouts]
 }
 
 run "clients_may_use_a_fifth_of_the_quota" {
@@ -459,6 +448,9 @@ run "what_the_design_does_not_allow_is_refused" {
     reserved_concurrency = { post-message = 16 }    # no function has this name
     partitions           = { max_partitions = 1e5 } # a partition's number has five digits
     accounting_window    = 60
+    silo_tenants         = ["a-tenant-with-an-id-of-thirty-seven-characters"] # its consumer's name would be too long
+    session_share        = 1.01
+    quota                = { rooms = 0.51 }
 
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
@@ -468,61 +460,8 @@ run "what_the_design_does_not_allow_is_refused" {
   expect_failures = [
     var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
+    var.silo_tenants, var.session_share, var.quota,
   ]
-}
-
-run "two_attempts_of_a_message_are_never_at_work_together" {
-  command = plan
-
-  variables {
-    timeouts = { send_message = 15 }
-  }
-
-  expect_failures = [var.timeouts]
-}
-
-run "a_worker_may_send_back_what_is_left_of_a_chunk" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
-    error_message = "Lambda must not take the way back to the shard for a loop."
-  }
-}
-
-run "settle_may_send_back_outcomes_that_it_has_no_time_for" {
-  command = plan
-
-  assert {
-    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
-    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
-  }
-}
-
-run "every_silo_has_a_consumer_of_its_own" {
-  command = plan
-
-  variables {
-    silo_tenants = ["gold"]
-  }
-
-  assert {
-    condition = { for name, function in output.functions : name => function if startswith(name, "echo") } == {
-      echo        = "loudhailer-test-echo"
-      "echo-gold" = "loudhailer-test-echo-gold"
-    }
-    error_message = "The pool and each silo must have a consumer."
-  }
-}
-
-run "a_silo_whose_consumer_would_have_too_long_a_name_is_refused" {
-  command = plan
-
-  variables {
-    silo_tenants = ["a-tenant-with-an-id-of-thirty-seven-characters"]
-  }
-
-  expect_failures = [var.silo_tenants]
 }
 
 run "a_subscribers_roles_are_bounded_here_and_there" {
@@ -573,11 +512,13 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && local.subscriber_policies.blue.Statement[0].Resource == [
         for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
       ]
-      && local.subscriber_policies.blue.Statement[1].Action == ["sqs:SendMessage"]
-      && length(local.subscriber_policies.blue.Statement[1].Resource) == 4
-      && length(local.subscriber_policies.blue.Statement) == 2
+      && local.subscriber_policies.blue.Statement[1].Action == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      && local.subscriber_policies.blue.Statement[1].Resource == [local.lanes.arn]
+      && local.subscriber_policies.blue.Statement[2].Action == ["sqs:SendMessage"]
+      && length(local.subscriber_policies.blue.Statement[2].Resource) == 4
+      && length(local.subscriber_policies.blue.Statement) == 3
     )
-    error_message = "It must be let post, and send to its two shards, to the outcomes and the dead letters, and nothing else."
+    error_message = "It must be let post, mark its lanes, and send to its two shards, to the outcomes and the dead letters, and nothing else."
   }
   assert {
     condition     = output.subscribers.blue.permissions_boundary == null && toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
@@ -590,34 +531,10 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
       && output.subscribers.blue.role.external_id == "blue-1"
       && output.subscribers.blue.callback_endpoint == module.websocket_api.callback_endpoint
       && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
+      && jsonencode(output.subscribers.blue.lane_shares) == jsonencode(local.lane_shares)
+      && output.subscribers.blue.lanes_table == local.lanes.name
     )
-    error_message = "It must be told where it works, as whom, and how fast."
-  }
-}
-
-run "every_queue_of_work_and_of_failures_has_its_alarm" {
-  command = plan
-
-  variables {
-    shards       = { count = 3 }
-    silo_tenants = ["gold"]
-  }
-
-  assert {
-    condition = toset(keys(module.waiting_alarm)) == toset([
-      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
-    ])
-    error_message = "Every queue of work must be watched, each shard's and each silo's among them."
-  }
-  assert {
-    condition     = toset(concat(keys(module.waiting_alarm), keys(module.failure_alarm))) == toset(keys(local.all_queues))
-    error_message = "No queue may be left unwatched."
-  }
-  assert {
-    condition = toset(keys(module.failure_alarm)) == toset([
-      for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
-    ])
-    error_message = "Every queue of failures must be watched."
+    error_message = "It must be told where it works, as whom, how fast, and where lanes are marked."
   }
 }
 
@@ -645,6 +562,10 @@ run "every_reader_of_a_stream_has_its_alarm" {
 run "an_account_id_of_11_digits_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "22222222222", external_id = "blue-1", shards = [0] } }
   }
@@ -654,6 +575,10 @@ run "an_account_id_of_11_digits_is_refused" {
 
 run "a_shard_that_two_subscribers_claim_is_refused" {
   command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
 
   variables {
     subscribers = {
@@ -668,6 +593,10 @@ run "a_shard_that_two_subscribers_claim_is_refused" {
 run "a_shard_that_does_not_exist_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     shards      = { count = 2 }
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
@@ -679,6 +608,10 @@ run "a_shard_that_does_not_exist_is_refused" {
 run "a_shard_between_two_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0.5] } }
   }
@@ -689,6 +622,10 @@ run "a_shard_between_two_is_refused" {
 run "a_subscriber_without_a_shard_is_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [] } }
   }
@@ -698,6 +635,10 @@ run "a_subscriber_without_a_shard_is_refused" {
 
 run "an_account_that_subscribes_twice_is_refused" {
   command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
 
   variables {
     subscribers = {
@@ -712,6 +653,10 @@ run "an_account_that_subscribes_twice_is_refused" {
 run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   command = plan
 
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
   variables {
     subscribers = {
       Blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
@@ -720,4 +665,37 @@ run "a_short_external_id_and_a_name_in_capitals_are_refused" {
   }
 
   expect_failures = [var.subscribers]
+}
+
+run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
+  command = plan
+
+  variables {
+    shards       = { count = 3 }
+    silo_tenants = ["gold"]
+  }
+
+  assert {
+    condition = toset(keys(module.waiting_alarm)) == toset([
+      "broadcast", "disconnect", "inbox", "outcome", "partition", "pooled", "rooms", "shard-0", "shard-1", "shard-2", "silo-gold", "undelivered",
+    ])
+    error_message = "Every queue of work must be watched, each shard's and each silo's among them."
+  }
+  assert {
+    condition     = toset(concat(keys(module.waiting_alarm), keys(module.failure_alarm))) == toset(keys(local.all_queues))
+    error_message = "No queue may be left unwatched."
+  }
+  assert {
+    condition = toset(keys(module.failure_alarm)) == toset([
+      for name in keys(local.all_queues) : name if length(regexall("dead-letter|failure", name)) > 0
+    ])
+    error_message = "Every queue of failures must be watched."
+  }
+  assert {
+    condition = { for name, function in output.functions : name => function if startswith(name, "echo") } == {
+      echo        = "loudhailer-test-echo"
+      "echo-gold" = "loudhailer-test-echo-gold"
+    }
+    error_message = "The pool and each silo must have a consumer."
+  }
 }

@@ -161,6 +161,11 @@ run "in_aws_the_urls_are_the_apis_own" {
     error_message = "Posts must go to the same host over HTTPS."
   }
   assert {
+    condition     = output.look_up_arn == "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
+    error_message = "Looking up must be allowed on the stage's connections, and by that method alone."
+  }
+
+  assert {
     condition     = output.post_arn == "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
     error_message = "Posting must be allowed on this API's connections, and on nothing else."
   }

@@ -74,6 +74,10 @@ variables {
 run "the_hub_of_an_account_is_complete" {
   command = plan
 
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+  }
+
   assert {
     condition = toset(keys(output.functions)) == toset([
       "accounting", "authorizer", "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "post_message",
@@ -84,6 +88,16 @@ run "the_hub_of_an_account_is_complete" {
   assert {
     condition     = output.tables.connections == "loudhailer-dev-connections"
     error_message = "Names must begin with loudhailer-<environment>."
+  }
+  assert {
+    condition = output.message_lifetime_seconds == 300 && alltrue([
+      for name in ["connect", "default_route", "echo", "join_room", "send_message", "session_api"] : output.timeouts[name] > 0
+    ])
+    error_message = "The operator's commands must know how long functions and broadcasts may be at work."
+  }
+  assert {
+    condition     = length(output.subscribers) == 1 && output.subscribers.blue.account_id == "222222222222"
+    error_message = "The stack of each subscriber must find its part by its name."
   }
 }
 
@@ -129,40 +143,31 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
   }
 }
 
-run "what_is_for_local_is_refused_elsewhere" {
+run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digits" {
   command = plan
 
   variables {
+    account_id          = "11111111111"
     deletion_protection = false
     package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
     aws_endpoint        = "http://127.0.0.1:4566"
     gateway_endpoint    = "http://127.0.0.1:8001"
   }
 
-  expect_failures = [var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint]
+  expect_failures = [
+    var.account_id, var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint,
+  ]
 }
 
-run "a_subscriber_is_given_what_it_needs_of_the_cell" {
+run "the_hubs_own_account_is_no_subscriber_and_a_boundary_is_in_no_other" {
   command = plan
 
   variables {
-    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [1] } }
+    permissions_boundary = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-boundary"
+    subscribers          = { blue = { account_id = "111111111111", external_id = "blue-1", shards = [1] } }
   }
 
-  assert {
-    condition     = length(output.subscribers) == 1 && output.subscribers.blue.account_id == "222222222222"
-    error_message = "The stack of each subscriber must find its part by its name."
-  }
-}
-
-run "the_hubs_own_account_is_no_subscriber" {
-  command = plan
-
-  variables {
-    subscribers = { blue = { account_id = "111111111111", external_id = "blue-1", shards = [1] } }
-  }
-
-  expect_failures = [var.subscribers]
+  expect_failures = [var.permissions_boundary, var.subscribers]
 }
 
 run "malformed_names_are_refused" {
@@ -185,6 +190,10 @@ run "malformed_names_are_refused" {
 run "a_tag_in_place_of_a_digest_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -199,6 +208,10 @@ run "a_tag_in_place_of_a_digest_is_refused" {
 
 run "a_short_digest_is_refused" {
   command = plan
+
+  plan_options {
+    target = [module.package]
+  }
 
   variables {
     package = {
@@ -215,6 +228,10 @@ run "a_short_digest_is_refused" {
 run "an_image_in_another_region_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -229,6 +246,10 @@ run "an_image_in_another_region_is_refused" {
 
 run "a_repository_of_an_account_with_11_digits_is_refused" {
   command = plan
+
+  plan_options {
+    target = [module.package]
+  }
 
   variables {
     package = {
@@ -245,6 +266,10 @@ run "a_repository_of_an_account_with_11_digits_is_refused" {
 run "a_repository_with_a_tag_is_refused" {
   command = plan
 
+  plan_options {
+    target = [module.package]
+  }
+
   variables {
     package = {
       image = {
@@ -255,24 +280,4 @@ run "a_repository_with_a_tag_is_refused" {
   }
 
   expect_failures = [var.package]
-}
-
-run "an_account_id_with_11_digits_is_refused" {
-  command = plan
-
-  variables {
-    account_id = "11111111111"
-  }
-
-  expect_failures = [var.account_id]
-}
-
-run "a_boundary_in_another_account_is_refused" {
-  command = plan
-
-  variables {
-    permissions_boundary = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-boundary"
-  }
-
-  expect_failures = [var.permissions_boundary]
 }

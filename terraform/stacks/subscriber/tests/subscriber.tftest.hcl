@@ -35,6 +35,8 @@ variables {
     outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
     dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
     lane_posts_per_second = 1633
+    lane_shares           = { normal = 0.9, low = 0.1 }
+    lanes_table           = "loudhailer-dev-lanes"
     concurrency           = 2
     timeout               = 10
   }
@@ -170,6 +172,8 @@ run "what_the_hub_does_not_say_is_refused" {
       outcome_queue_url     = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-outcome"
       dead_letter_queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-dev-dead-letter"
       lane_posts_per_second = 1633
+      lane_shares           = { normal = 1 }
+      lanes_table           = "loudhailer-dev-lanes"
       concurrency           = 2
       timeout               = 10
       permissions_boundary  = "arn:aws:iam::111111111111:policy/ci/loudhailer-dev-boundary"

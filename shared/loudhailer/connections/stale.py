@@ -1,0 +1,36 @@
+"""Rows of connections that API Gateway answers 410 for.
+
+API Gateway promises no `$disconnect`, so a row may outlive its connection, keep a place of its session, and be posted
+to again and again. Every function that is answered 410 deletes the row.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import TenantId, tenant_of
+from loudhailer.observability import count, logger
+
+_AT_ONCE = 25
+"""Rows that one call deletes: others' work waits behind it. The next 410 brings the rest."""
+
+
+def delete_gone(
+    connections_of: Callable[[TenantId], ConnectionStore], gone: Iterable[ConnectionKey], *, now: float
+) -> None:
+    """Deletes the rows of connections that are gone; the stream does the rest, as for every row that goes.
+
+    A young connection's row stays, since its handshake may not be over. Never raises: a row that cannot be deleted now
+    is met again.
+    """
+    deleted = 0
+    try:
+        for key in islice(gone, _AT_ONCE):
+            connections = connections_of(tenant_of(key.partition))
+            deleted += connections.delete_if_older(key, int(now) - YOUNG_SECONDS)
+    except TransientError:
+        logger.exception("stale connections are left")
+    count("StaleConnectionDeleted", deleted)

@@ -1,0 +1,18 @@
+"""The store that says when each kind of lanes was last posting.
+
+A kind of lanes is a `Priority` of messages, such as `normal` and `low`.
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class LaneStore(Protocol):
+    """The marks of all kinds of lanes."""
+
+    def mark(self, kind: str, at: int) -> None:
+        """Notes that lanes of the kind are posting, or are about to, at a time in epoch milliseconds."""
+
+    def marks(self) -> Mapping[str, int]:
+        """The last mark of each kind that was ever marked, all as of one moment and with every mark before it."""

@@ -1,0 +1,59 @@
+"""The promises of `LaneStore`, kept by the twin and by DynamoDB."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loudhailer.lanes.dynamodb import DynamoLaneStore
+from loudhailer.lanes.memory import MemoryLaneStore
+from loudhailer.lanes.port import LaneStore
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> LaneStore:
+    """Each of the stores, empty."""
+    if request.param == "memory":
+        return MemoryLaneStore()
+    return DynamoLaneStore(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("lanes"))
+
+
+def test_nothing_is_marked_at_first(store: LaneStore) -> None:
+    """A new cell has no row."""
+    assert store.marks() == {}
+
+
+def test_each_kind_has_its_last_mark(store: LaneStore) -> None:
+    """A mark leaves those of other kinds alone, and may go back: clocks differ."""
+    store.mark("normal", 1_800_000_000_123)
+    store.mark("low", 5)
+    store.mark("low", 7)
+    store.mark("low", 6)
+    assert store.marks() == {"normal": 1_800_000_000_123, "low": 6}
+
+
+def test_what_was_read_does_not_change_with_the_next_mark(store: LaneStore) -> None:
+    """It is how things were at one moment."""
+    store.mark("normal", 1)
+    before = store.marks()
+    store.mark("normal", 2)
+    assert before == {"normal": 1}
+
+
+def test_of_two_kinds_that_mark_and_then_read_one_sees_the_other(store: LaneStore) -> None:
+    """Whichever comes first, at any time: that is why never both borrow."""
+
+    def mark_and_read(kind: str, at: int) -> int:
+        store.mark(kind, at)
+        return store.marks().get({"normal": "low", "low": "normal"}[kind], 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        for at in range(1, 30):
+            seen = [pool.submit(mark_and_read, kind, at) for kind in ("normal", "low")]
+            assert at in {each.result() for each in seen}
+
+
+def test_a_row_that_somebody_has_edited_is_read_all_the_same(request: pytest.FixtureRequest) -> None:
+    """An attribute that is no number is no mark."""
+    client, table = request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("lanes")
+    client.put_item(TableName=table, Item={"lanes": {"S": "marks"}, "low": {"N": "5"}, "normal": {"S": "yes"}})
+    assert DynamoLaneStore(client, table).marks() == {"low": 5}

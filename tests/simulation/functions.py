@@ -1,0 +1,416 @@
+"""The functions, wired as their handlers wire them, to this world's clients."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+from functions.accounting.accounting import Accounting
+from functions.authorizer.authorizer import Authorizer
+from functions.connect.connect import Connect
+from functions.connect.dynamodb import DynamoRegister
+from functions.default_route.default_route import DefaultRoute
+from functions.disconnect.disconnect import Disconnect
+from functions.echo import post
+from functions.echo.echo import Echo, Tenancy
+from functions.echo.post import Post
+from functions.end_session.end_session import EndSession
+from functions.join_room import join_room
+from functions.join_room.join_room import JoinRoom
+from functions.post_message import post_message
+from functions.post_message.post_message import PostMessage
+from functions.presence import leaves
+from functions.presence.leaves import Leaves
+from functions.presence.presence import Presence
+from functions.presence.wakes import Wakes
+from functions.publish.http import respond
+from functions.publish.publish import Publish
+from functions.query.query import Query
+from functions.reconcile.reconcile import Reconcile
+from functions.reconcile.sqs import SqsFailureQueue
+from functions.relay_message.relay_message import RelayMessage
+from functions.send_message import rooms
+from functions.send_message.direct import Direct
+from functions.send_message.rooms import SayInRoom
+from functions.send_message.send_message import SendMessage
+from functions.session_api.session_api import SessionApi
+from functions.settle.settle import Settle
+from functions.settle.undelivered import GiveUp
+from functions.swarm import swarm
+from functions.swarm.swarm import Swarm
+from loudhailer import aws, ids
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.sns import SnsTopic
+from loudhailer.connections import dynamodb as connections
+from loudhailer.connections.assignment import PartitionAssigner
+from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
+from loudhailer.conversation.exchange import Exchange, Part
+from loudhailer.conversation.model import Wake
+from loudhailer.conversation.once import Once
+from loudhailer.ids import TenantId
+from loudhailer.places.dynamodb import DynamoPlaceStore
+from loudhailer.queues.consumer import consume, consume_fifo, consume_together
+from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
+from loudhailer.rooms.dynamodb import DynamoRoomStore
+from loudhailer.tenancy import dynamodb as tenancy
+from loudhailer.tenancy.attempts import Attempts
+from loudhailer.tenancy.cache import CachedTenants
+from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
+from loudhailer.tenancy.posts import PostBudget
+from tests.simulation import tables
+from tests.simulation.gateway import ENDPOINT, SimulatedSender
+from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
+from tests.simulation.queues import SqsClient
+from tests.simulation.scheduler import TaskExecutor
+from tests.simulation.world import SHARDS, Environment, Invocation, World
+
+ACCOUNT = "111111111111"
+INBOX_SECONDS = 3_600
+_SESSION_SHARE = 0.5
+_PARTITION_CAPACITY = 3
+_MOST_PARTITIONS = 6
+_SMALL_ROOM = 3
+
+type Handle = Callable[[Any, Invocation], Any]
+
+
+class Parts:
+    """What the builders below share: an environment's clients and stores."""
+
+    def __init__(self, environment: Environment) -> None:
+        world = environment.world
+        self.world = world
+        self.clock = environment.clock
+        self.monotonic = world.scheduler.time
+        self.pause = world.scheduler.sleep
+        self.random = world.scheduler.random
+        self.executor = TaskExecutor(world.scheduler)
+        self.release = environment.release
+        self.dynamodb: Any = tables.client(world)
+        self.once: Any = tables.client(world, attempts=1)
+        self.sqs: Any = SqsClient(world, 5)
+        self.sender = SimulatedSender(world)
+        self.limits = DynamoLimitStore(self.once, "limits", pause=self.pause)
+        self.sessions = DynamoSessionStore(self.dynamodb, "sessions")
+        self.connections = DynamoConnectionStore(self.dynamodb, "connections")
+        self.partitions = DynamoPartitionStore(self.dynamodb, "partitions")
+        self.tenants = DynamoTenantStore(self.dynamodb, "tenants")
+        self.broadcasts = DynamoBroadcastStore(self.dynamodb, "broadcasts", clock=self.clock)
+        self.rooms = DynamoRoomStore(self.dynamodb, "connections")
+        self.dead_letters = self.queue("dead-letter")
+
+    def queue(self, name: str) -> SqsQueue:
+        """A queue, to send to."""
+        return SqsQueue(self.sqs, name, pause=self.pause)
+
+    @property
+    def inbox(self) -> SqsFifoQueue:
+        """The queue of the wakes."""
+        return SqsFifoQueue(self.sqs, "inbox", pause=self.pause)
+
+    def ends(self, invocation: Invocation, reserve: float) -> float:
+        """When the work of an invocation must be over, as of the monotonic clock."""
+        return invocation.deadline - reserve
+
+    def ends_by_clock(self, invocation: Invocation, reserve: float) -> float:
+        """The same as of the clock."""
+        return self.clock() + invocation.left(self.world.scheduler.now) - reserve
+
+
+def _authorizer(parts: Parts) -> Handle:
+    authorizer = Authorizer(
+        CachedTenants(parts.tenants, clock=parts.clock),
+        parts.sessions,
+        PartitionAssigner(
+            parts.partitions,
+            capacity=_PARTITION_CAPACITY,
+            maximum=_MOST_PARTITIONS,
+            clock=parts.clock,
+            random=parts.random,
+        ),
+        clock=parts.clock,
+    )
+    return lambda event, _: authorizer(event)
+
+
+def _connect(parts: Parts) -> Handle:
+    connect = Connect(
+        parts.limits,
+        DynamoRegister(parts.dynamodb, "connections", "sessions"),
+        parts.connections,
+        parts.sessions,
+        session_share=_SESSION_SHARE,
+        clock=parts.clock,
+        pause=parts.pause,
+        random=parts.random,
+    )
+    return lambda event, _: connect(event)
+
+
+def _disconnect(parts: Parts) -> Handle:
+    disconnect = Disconnect(lambda _: parts.connections)
+    return lambda event, _: disconnect(event)
+
+
+def _default_route(parts: Parts) -> Handle:
+    attempts = Attempts(DynamoSessionStore(parts.once, "sessions"), parts.limits)
+    route = DefaultRoute(lambda _: attempts, clock=parts.clock)
+    return lambda event, _: route(event)
+
+
+def _posts(parts: Parts) -> PostBudget:
+    return PostBudget(parts.limits, session_share=_SESSION_SHARE, clock=parts.clock)
+
+
+def _exchange(parts: Parts, respond: Callable[[Any, Any], str | None]) -> Handle:
+    @cache
+    def part(_: TenantId) -> Part:
+        return Part(parts.sessions, parts.limits, respond)
+
+    exchange = Exchange(part, clock=parts.clock)
+    return lambda event, _: exchange(event)
+
+
+def _join_room(parts: Parts) -> Handle:
+    return _exchange(parts, JoinRoom(parts.rooms, parts.sender, _posts(parts), endpoint=ENDPOINT))
+
+
+def _send_message(parts: Parts) -> Handle:
+    once = Once(DynamoSentStore(parts.dynamodb, "limits"), clock=parts.clock)
+    topic = SnsTopic(parts.sqs, "broadcast")
+    announcer = Announcer(parts.broadcasts, topic, lifetime_seconds=LIFETIME_SECONDS, clock=parts.clock)
+    say = SayInRoom(parts.rooms, parts.sender, _posts(parts), parts.broadcasts, announcer, once=once, endpoint=ENDPOINT)
+    direct = Direct(
+        DynamoInboxStore(parts.dynamodb, "messages"),
+        DynamoPlaceStore(parts.dynamodb, "places"),
+        once,
+        messages_per_inbox=6,
+        lifetime_seconds=INBOX_SECONDS,
+    )
+    return _exchange(parts, SendMessage(direct, rooms=say))
+
+
+def _presence(parts: Parts) -> Handle:
+    presence = Presence(
+        Wakes(parts.inbox), Leaves(lambda _: parts.rooms, parts.sender, endpoint=ENDPOINT, clock=parts.clock)
+    )
+    return lambda event, _: presence(event)
+
+
+def _relay_message(parts: Parts) -> Handle:
+    relay = RelayMessage(
+        DynamoInboxStore(parts.dynamodb, "messages"),
+        parts.connections,
+        parts.sender,
+        parts.inbox,
+        endpoint=ENDPOINT,
+        clock=parts.clock,
+        monotonic=parts.monotonic,
+        pause=parts.pause,
+    )
+
+    def handle(event: Any, invocation: Invocation) -> Any:
+        (record,) = event["Records"]
+        ends = parts.ends(invocation, 3.0)
+
+        def wake(body: str) -> None:
+            relay(Wake.of_body(body), wake_id=record["messageId"], ends=ends)
+
+        response = consume(event, wake, parts.dead_letters)
+        postpone(parts.sqs, "inbox", event, response)
+        return response
+
+    return handle
+
+
+def _accounting(parts: Parts) -> Handle:
+    accounting = Accounting(parts.partitions, parts.sessions, parts.limits, each=parts.executor.map)
+    return lambda event, _: accounting(event)
+
+
+def _end_session(parts: Parts) -> Handle:
+    end_session = EndSession(
+        parts.sender,
+        lambda _: parts.connections,
+        endpoint=ENDPOINT,
+        each=parts.executor.map,
+        clock=parts.clock,
+        pause=parts.pause,
+    )
+    return lambda event, invocation: end_session(event, parts.ends_by_clock(invocation, 10.0))
+
+
+def _publish(parts: Parts) -> Handle:
+    publish = Publish(
+        CachedTenants(parts.tenants, clock=parts.clock),
+        parts.broadcasts,
+        SnsTopic(parts.sqs, "broadcast"),
+        lifetime_seconds=LIFETIME_SECONDS,
+        clock=parts.clock,
+    )
+    return lambda event, _: respond(publish, event)
+
+
+def _swarm(parts: Parts) -> Handle:
+    plan = Swarm(parts.partitions, parts.broadcasts, parts.queue("partition"), clock=parts.clock)
+    return lambda event, _: consume(event, plan, parts.dead_letters)
+
+
+def _query(parts: Parts) -> Handle:
+    query = Query(
+        parts.connections,
+        parts.sessions,
+        parts.broadcasts,
+        [parts.queue(shard) for shard in SHARDS[: 2 + parts.release]],
+        parts.queue("rooms"),
+        endpoint=ENDPOINT,
+        chunk_size=(2, 3)[parts.release],
+        executor=parts.executor,
+        clock=parts.clock,
+    )
+    return lambda event, _: consume(event, query, parts.dead_letters)
+
+
+def _post_message(parts: Parts) -> Handle:
+    posts = PostMessage(
+        parts.sender, parts.sender, parts.queue("outcome"), parts.dead_letters, endpoint=ENDPOINT, clock=parts.clock
+    )
+
+    def handle(event: Any, invocation: Invocation) -> Any:
+        shard = event["Records"][0]["eventSourceARN"].rpartition(":")[2]
+        one = partial(
+            posts,
+            shard=parts.queue(shard),
+            account="222222222222" if shard == SHARDS[1] else ACCOUNT,
+            ends=parts.ends(invocation, 2.0),
+        )
+        return consume(event, one, parts.dead_letters)
+
+    return handle
+
+
+def _settle(parts: Parts) -> Handle:
+    settle = Settle(parts.broadcasts, parts.connections, parts.queue("outcome"), clock=parts.clock)
+    give_up = GiveUp(settle, parts.broadcasts, parts.dead_letters, clock=parts.clock)
+
+    def handle(event: Any, invocation: Invocation) -> Any:
+        if event["Records"][0]["eventSourceARN"].endswith(":undelivered"):
+            return consume(event, give_up, parts.dead_letters)
+        ends = parts.ends_by_clock(invocation, 2.5)
+        return consume_together(event, partial(settle, ends=ends), parts.dead_letters)
+
+    return handle
+
+
+def _echo(parts: Parts) -> Handle:
+    of_tenant = Tenancy(parts.sessions, parts.limits)
+    echo = Echo(lambda _: of_tenant, Post(parts.sender, ENDPOINT), session_share=_SESSION_SHARE, clock=parts.clock)
+
+    def handle(event: Any, invocation: Invocation) -> Any:
+        response = consume_fifo(event, partial(echo, ends=parts.ends(invocation, 2.0)), parts.dead_letters)
+        postpone(parts.sqs, "pool", event, response)
+        return response
+
+    return handle
+
+
+def _reconcile(parts: Parts) -> Handle:
+    reconcile = Reconcile(
+        tenants=parts.tenants,
+        sessions=parts.sessions,
+        connections=parts.connections,
+        partitions=parts.partitions,
+        limits=parts.limits,
+        failures=SqsFailureQueue(parts.sqs, "accounting-failure"),
+        clock=parts.clock,
+        pause=parts.pause,
+    )
+    return lambda _, invocation: reconcile(parts.ends_by_clock(invocation, 5.0))
+
+
+def _session_api(parts: Parts) -> Handle:
+    api = SessionApi(
+        parts.tenants,
+        parts.sessions,
+        DynamoPlaceStore(parts.dynamodb, "places"),
+        parts.broadcasts,
+        websocket_url="wss://cell.test",
+        list_tenants=False,
+        silo_tenants=(),
+        tenant_claim="tenant",
+        shortest_session_id=1,
+        clock=parts.clock,
+    )
+    return lambda event, _: api(event)
+
+
+_BUILDERS: dict[str, Callable[[Parts], Handle]] = {
+    "authorizer": _authorizer,
+    "connect": _connect,
+    "disconnect": _disconnect,
+    "default_route": _default_route,
+    "join_room": _join_room,
+    "send_message": _send_message,
+    "presence": _presence,
+    "relay_message": _relay_message,
+    "accounting": _accounting,
+    "end_session": _end_session,
+    "publish": _publish,
+    "swarm": _swarm,
+    "query": _query,
+    "post_message": _post_message,
+    "settle": _settle,
+    "echo": _echo,
+    "reconcile": _reconcile,
+    "session_api": _session_api,
+}
+
+
+class _Clock:
+    """What stands for the module `time` where a function asks it itself."""
+
+    def __init__(self, world: World) -> None:
+        self.monotonic = world.scheduler.time
+
+    def time_ns(self) -> int:
+        return int(self.monotonic() * 1e9)
+
+
+class _Ids:
+    """What stands for the module `uuid`."""
+
+    def __init__(self, world: World) -> None:
+        self._random = world.scheduler.random
+
+    def uuid4(self) -> "_Ids":
+        return self
+
+    @property
+    def hex(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
+
+
+def wire(world: World) -> None:
+    """Have the world run the shipped functions, and them its time.
+
+    Numbers that are large so that a million connections are planned well are made small, so that a few meet every case.
+    """
+    clock, executor = _Clock(world), TaskExecutor(world.scheduler)
+    for module, name, value in (
+        (post_message, "time", clock),
+        (post, "time", clock),
+        (ids, "time", clock),
+        (ids, "uuid", _Ids(world)),
+        (aws, "uuid", _Ids(world)),
+        (connections, "ThreadPoolExecutor", lambda _: executor),
+        (tenancy, "_SEGMENTS", 2),
+        (swarm, "RECIPIENTS_A_SOURCE", 4),
+        (swarm, "PARTITIONS_A_SOURCE", 3),
+        (swarm, "MAX_SOURCES_AT_ONCE", 2),
+        (rooms, "SMALL_ROOM", _SMALL_ROOM),
+        (join_room, "SMALL_ROOM", _SMALL_ROOM),
+        (leaves, "SMALL_ROOM", _SMALL_ROOM),
+    ):
+        setattr(module, name, value)
+    world.make = lambda environment: _BUILDERS[environment.function](Parts(environment))

@@ -1,0 +1,332 @@
+"""API Gateway: handshakes, frames, and what is posted to connections.
+
+A connection is open from the end of its handshake until its client, a function or its time ends it. Before and after
+that a post is answered 410. `$disconnect` puts the key of its row into a queue, if it is not lost.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.ids import ConnectionId
+from tests.simulation import faults
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ENDPOINT = "https://cell.test/live"
+
+LONGEST_SECONDS = 7_200.0
+"""How long API Gateway lets a connection live."""
+
+_ARN = "arn:aws:execute-api:eu-west-1:111111111111:cell/live/$connect"
+_TRIES = 3
+_POST_FAULTS = (
+    faults.KILLED_BEFORE,
+    faults.POST_FAILS,
+    faults.POST_LOST,
+    faults.SLOW_CALL,
+    faults.KILLED_AFTER,
+    faults.ACCOUNT_THROTTLED,
+    faults.CLIENT_SLOW,
+)
+
+type State = Literal["connecting", "open", "closed"]
+
+
+@dataclass
+class Client:
+    """A client and its connection.
+
+    Attributes:
+        number: its number in the plan.
+        tenant: the tenant's id.
+        session: the session's id, as clients have it.
+        player: the player that it says it is.
+        connection: the connection's id.
+        state: how far the connection has come.
+        context: what the authorizer said of it.
+        opened_at: when the handshake was over.
+        closed_at: when the connection ended.
+        received: the frames that it got, with the times.
+        slow_until: until when it does not read.
+    """
+
+    number: int
+    tenant: str
+    session: str
+    player: str | None
+    connection: ConnectionId
+    state: State = "connecting"
+    context: Mapping[str, str] = field(default_factory=dict)
+    opened_at: float = 0.0
+    closed_at: float = float("inf")
+    received: list[tuple[float, str]] = field(default_factory=list)
+    slow_until: float = 0.0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has no connection any more."""
+        return self.state == "closed"
+
+    def __str__(self) -> str:
+        return f"client {self.number}"
+
+
+class Gateway:
+    """All connections."""
+
+    def __init__(self, world: "World") -> None:
+        self.clients: dict[ConnectionId, Client] = {}
+        self.throttled_until = 0.0
+        self._world = world
+        self._requests = 0
+
+    def connect(self, client: Client) -> None:
+        """Carry out a handshake, in a task of its own."""
+        world = self._world
+        self.clients[client.connection] = client
+        if world.dice.strikes(faults.GOES_EARLY):
+            world.scheduler.after(world.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
+        world.scheduler.start(lambda: self._handshake(client))
+
+    def _handshake(self, client: Client) -> None:
+        world = self._world
+        query = {"tenantId": client.tenant, "sessionId": client.session}
+        if client.player is not None:
+            query["playerId"] = client.player
+        policy = world.answer_of("authorizer", {"queryStringParameters": query, "methodArn": _ARN})
+        allowed = policy is not None and policy["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+        if not allowed or client.is_closed:
+            self._refuse(client, "the authorizer")
+            return
+        client.context = {name: str(value) for name, value in policy["context"].items()}
+        world.scheduler.sleep(world.latency())
+        answer = world.answer_of("connect", {"requestContext": self._request(client)})
+        world.scheduler.sleep(world.latency())
+        if answer is None or answer["statusCode"] != 200 or client.is_closed:
+            self._refuse(client, "connect")
+            return
+        client.state, client.opened_at = "open", world.scheduler.now
+        world.say(f"{client} is connected as {client.connection}")
+        world.watch.opened(client)
+        world.scheduler.after(LONGEST_SECONDS, lambda: self.close(client, "has been connected for two hours"))
+
+    def _refuse(self, client: Client, by: str) -> None:
+        if client.state != "closed":
+            self._world.say(f"{client} is not let in by {by}")
+            client.state, client.closed_at = "closed", self._world.scheduler.now
+
+    def close(self, client: Client, why: str) -> None:
+        """End a connection; API Gateway tells of it, as well as it can."""
+        if client.state == "closed":
+            return
+        world = self._world
+        now = world.scheduler.now
+        world.say(f"{client} {why}")
+        client.state, client.closed_at = "closed", now
+        if "partition" in client.context and not world.dice.strikes(faults.NO_DISCONNECT):
+            world.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
+
+    def frame(self, client: Client, frame: Mapping[str, Any]) -> None:
+        """Take a frame of a client, in a task of its own."""
+        if client.state != "open":
+            return
+        self._world.say(f"{client} sends {json.dumps(frame)}")
+        if frame["action"] in {"SiloSQS", "PooledSQS"}:
+            self._queue(client, frame)
+        else:
+            self._world.scheduler.start(lambda: self._route(client, frame))
+
+    def _queue(self, client: Client, frame: Mapping[str, Any]) -> None:
+        request = self._request(client)
+        names = ("tenantId", "sessionId", "sessionTTL", "messagesPerMinute")
+        attributes = {name: client.context[name] for name in names}
+        self._world.queues["pool"].put(
+            json.dumps(frame),
+            group=f"{client.context['tenantId']}:{client.context['sessionId']}",
+            deduplication=request["requestId"],
+            attributes={**attributes, "connectionId": client.connection, "requestId": request["requestId"]},
+        )
+
+    def _route(self, client: Client, frame: Mapping[str, Any]) -> None:
+        function = {"joinroom": "join_room", "sendmessage": "send_message"}.get(frame["action"], "default_route")
+        event = {"requestContext": self._request(client), "body": json.dumps(frame)}
+        answer = self._world.answer_of(function, event)
+        if answer is not None and "body" in answer and client.state == "open":
+            self._deliver(client, answer["body"])
+
+    def _request(self, client: Client) -> dict[str, Any]:
+        self._requests += 1
+        return {
+            "connectionId": client.connection,
+            "requestId": f"r{self._requests:06d}",
+            "requestTimeEpoch": int(self._world.scheduler.now * 1000),
+            "authorizer": client.context,
+        }
+
+    def status_of_post(self, connection: ConnectionId, frame: bytes) -> int:
+        """Post a frame to a connection; the status of the answer."""
+        client = self.clients.get(connection)
+        now = self._world.scheduler.now
+        if client is None or client.state != "open":
+            return 410
+        if now < self.throttled_until or now < client.slow_until:
+            return 429
+        self._deliver(client, frame.decode())
+        return 200
+
+    def status_of_close(self, connection: ConnectionId) -> int:
+        """Close a connection, as DELETE @connections does; the status of the answer."""
+        client = self.clients.get(connection)
+        if client is None or client.state != "open":
+            return 410
+        if self._world.scheduler.now < self.throttled_until:
+            return 429
+        self.close(client, "is closed")
+        return 204
+
+    def _deliver(self, client: Client, frame: str) -> None:
+        self._world.say(f"{client} receives {frame[:120]}")
+        client.received.append((self._world.scheduler.now, frame))
+        self._world.watch.received(client, frame)
+
+
+class SimulatedSender:
+    """The senders, which pass the same contract as those on libcurl; see `Sender` and `OrderedSender`."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._handed_on: dict[ConnectionId, float] = {}
+
+    def post(
+        self,
+        endpoint: str,  # noqa: ARG002  # there is one
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+    ) -> list[Outcome]:
+        """See `Sender.post`."""
+        ends = self._world.scheduler.now + seconds
+        outcomes = [Outcome.UNSENT] * len(connections)
+        for place in self._shuffled(range(len(connections))):
+            outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2)
+        return outcomes
+
+    def post_in_order(
+        self,
+        endpoint: str,  # noqa: ARG002  # there is one
+        frames: Mapping[ConnectionId, Sequence[bytes]],
+        *,
+        seconds: float,
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """See `OrderedSender.post_in_order`."""
+        ends = self._world.scheduler.now + seconds
+        outcomes = {connection: [Outcome.UNSENT] * len(wanted) for connection, wanted in frames.items()}
+        waiting = {connection: 0 for connection in sorted(frames) if frames[connection]}
+        while waiting:
+            connection = self._world.scheduler.random.choice(list(waiting))
+            place = waiting[connection]
+            outcome = self._posted(connection, frames[connection][place], ends, most_failures=100)
+            outcomes[connection][place] = outcome
+            if outcome is Outcome.DELIVERED and place + 1 < len(frames[connection]):
+                waiting[connection] = place + 1
+            else:
+                del waiting[connection]
+        return outcomes
+
+    def close(
+        self,
+        endpoint: str,  # noqa: ARG002  # there is one
+        connections: Sequence[ConnectionId],
+        *,
+        seconds: float,
+    ) -> list[Outcome]:
+        """See `Closer.close`."""
+        ends = self._world.scheduler.now + seconds
+        outcomes = [Outcome.UNSENT] * len(connections)
+        for place in self._shuffled(range(len(connections))):
+            outcomes[place] = self._request(_Request(self._world, connections[place], None), ends, 100, 100)
+        return outcomes
+
+    def _posted(self, connection: ConnectionId, frame: bytes, ends: float, *, most_failures: int) -> Outcome:
+        world = self._world
+        if world.scheduler.now - self._handed_on.get(connection, -1.0) < 1.0:
+            return Outcome.THROTTLED
+        outcome = self._request(_Request(world, connection, frame), ends, most_failures, _TRIES)
+        if outcome is Outcome.THROTTLED:
+            self._handed_on[connection] = world.scheduler.now
+            others_are_let_in = world.scheduler.now >= world.gateway.throttled_until
+            if others_are_let_in and world.scheduler.random.random() < 0.7:
+                return Outcome.SLOW
+        return outcome
+
+    def _request(self, request: "_Request", ends: float, most_failures: int, most_refusals: int) -> Outcome:
+        """The outcome of a request, tried again as the senders do."""
+        world = self._world
+        outcome, failures, refusals = Outcome.UNSENT, 0, 0
+        while world.scheduler.now < ends:
+            answer = BY_STATUS.get(request.status(), Outcome.FAILED)
+            if world.scheduler.now > ends:
+                break
+            outcome = answer
+            failures += outcome is Outcome.FAILED
+            refusals += outcome is Outcome.THROTTLED
+            is_tried_again = outcome in {Outcome.FAILED, Outcome.THROTTLED}
+            if not is_tried_again or failures > most_failures or refusals >= most_refusals:
+                break
+            world.scheduler.sleep(min(0.05 * 2 ** min(failures + refusals, 3), max(0.0, ends - world.scheduler.now)))
+        return outcome
+
+    def _shuffled(self, places: range) -> list[int]:
+        found = list(places)
+        self._world.scheduler.random.shuffle(found)
+        return found
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A post of a frame to a connection, or its end if there is no frame."""
+
+    world: "World"
+    connection: ConnectionId
+    frame: bytes | None
+
+    def effect(self) -> int:
+        """The status with which the gateway answers what it does."""
+        gateway = self.world.gateway
+        if self.frame is None:
+            return gateway.status_of_close(self.connection)
+        return gateway.status_of_post(self.connection, self.frame)
+
+    def status(self) -> int:
+        """The status of the answer, whatever faults strike."""
+        world = self.world
+        world.calls += 1
+        world.scheduler.sleep(world.latency())
+        now, random = world.scheduler.now, world.scheduler.random
+        fault = world.dice.first_of(_POST_FAULTS)
+        if world.trace is not None:
+            what = "close" if self.frame is None else "post to"
+            world.say(f"{what} {self.connection}{'' if fault is None else ': ' + fault}")
+        match fault:
+            case faults.KILLED_BEFORE:
+                world.kill_present()
+            case faults.POST_FAILS:
+                return 500
+            case faults.POST_LOST:
+                self.effect()
+                return 502
+            case faults.SLOW_CALL:
+                world.scheduler.sleep(random.choice((0.5, 2.0, 4.0)))
+            case faults.KILLED_AFTER:
+                self.effect()
+                world.kill_present()
+            case faults.ACCOUNT_THROTTLED:
+                world.gateway.throttled_until = now + random.choice((0.5, 3.0, 30.0))
+            case faults.CLIENT_SLOW if client := world.gateway.clients.get(self.connection):
+                client.slow_until = now + random.choice((1.0, 10.0, 100.0))
+        return self.effect()

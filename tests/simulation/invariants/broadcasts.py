@@ -1,0 +1,421 @@
+"""Invariants 4, 7, 8 and 9: chunks are fixed, every place of a chunk is accounted for, reports are the truth."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from loudhailer import codec
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.messages import (
+    Announcement,
+    ChunkMessage,
+    OutcomeMessage,
+    PartitionMessage,
+    message_from_wire,
+)
+from loudhailer.errors import MalformedMessageError
+from tests.simulation.watch import Observer, holds
+
+if TYPE_CHECKING:
+    from tests.simulation.gateway import Client
+    from tests.simulation.queues import Message, Queue
+    from tests.simulation.streams import Record
+    from tests.simulation.world import Invocation, World
+    from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.expressions import Item
+
+GAPLESS = "7: chunks have no gaps, their keys ascend, and nobody is in two"
+FIXED = "7: a chunk stays as it was fixed"
+EMPTY = "7: there is an empty chunk if and only if the source is complete"
+PLACES = "8: each place of a chunk is in its tally, in a message, or its source is alive"
+TALLY = "8: delivered, gone and failed are disjoint, and delivered only grows"
+ANSWERED = "8: delivered is what the gateway took"
+CREDIT = "8: byAccount adds up to delivered"
+REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
+ENDS = "9: a report comes to its end"
+OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
+
+LIFETIME_SECONDS = 300
+"""How long after its publication a broadcast's frame is still posted."""
+
+_LAG_SECONDS = 45.0
+"""How long an index may lag behind, and an environment's clock beside the others."""
+
+type Place = tuple[str, str]
+"""A broadcast and the id of a chunk."""
+
+
+@dataclass
+class _Source:
+    partitions: tuple[str, ...]
+    complete: bool = False
+    chunks: list[list[tuple[str, str]]] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass
+class _Broadcast:
+    sources: dict[int, _Source] = field(default_factory=dict)
+    recipients: set[tuple[str, str]] = field(default_factory=set)
+    finished_at: float = float("inf")
+    cancelled: bool = False
+    published_at: float = 0.0
+    completed_at: float | None = None
+
+
+@dataclass
+class _Stay:
+    """The time that a row stood; when it joined its room, if it did."""
+
+    row: "Item"
+    since: float
+    until: float = float("inf")
+    in_room_since: float = float("inf")
+
+
+class Broadcasts(Observer):
+    """Keeps the chunks as they were fixed, and what is on its way for each."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self.broadcasts: defaultdict[str, _Broadcast] = defaultdict(_Broadcast)
+        self._on_its_way: defaultdict[Place, dict[int, int]] = defaultdict(dict)
+        self._source_messages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+        self._announcements: defaultdict[str, set[int]] = defaultdict(set)
+        self._frames: dict[str, str] = {}
+        self._taken: defaultdict[str, set[str]] = defaultdict(set)
+        self._stays: dict[tuple[str, str], _Stay] = {}
+
+    def record_made(self, record: "Record") -> None:
+        """Note who is there from when to when."""
+        write = record.write
+        if write.table != "connections":
+            return
+        now = self.world.scheduler.now
+        if write.new is None:
+            self._stays[write.key].until = now
+            return
+        if write.old is None:
+            self._stays[write.key] = _Stay(write.new, now)
+        stay = self._stays[write.key]
+        if write.new.get("roomKey") != stay.row.get("roomKey"):
+            stay.in_room_since = now
+        stay.row = write.new
+
+    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+        """Check each row of a broadcast."""
+        ours = [write for write in writes if write.table == "broadcasts"]
+        for write in ours:
+            kind, _, name = write.key[1].partition("#")
+            match kind:
+                case "summary" if write.new is not None:
+                    self._summary_written(write.key[0], write.new)
+                case "source" if write.new is not None:
+                    self._source_written(write.key[0], int(name), write.new)
+                case "chunk":
+                    self._chunk_written(write.key[0], name, write.old, write.new, invocation)
+                case "tally" if write.new is not None:
+                    self._tally_written(write.key[0], name, write.old, write.new)
+        for write in ours:
+            kind, _, name = write.key[1].partition("#")
+            if kind in {"chunk", "source"}:
+                self._ends_with_an_empty_chunk(write.key[0], int(name.partition(".")[0]))
+
+    def message_sent(self, queue: "Queue", message: "Message") -> None:
+        """Note what is on its way for a chunk, a source or a broadcast."""
+        match self._read(queue, message):
+            case ChunkMessage() as chunk:
+                self._on_its_way[chunk.broadcast_id, chunk.chunk_id][message.number] = chunk.remaining
+            case OutcomeMessage() as outcome:
+                places = outcome.delivered | outcome.gone | outcome.failed
+                self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
+            case PartitionMessage() as source:
+                self._source_messages[source.broadcast_id, source.source].add(message.number)
+            case Announcement() as announcement:
+                self._announcements[announcement.broadcast_id].add(message.number)
+                self._frames[announcement.frame] = announcement.broadcast_id
+
+    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+        """Check that what was on its way has arrived, or is on its way otherwise."""
+        match self._read(queue, message):
+            case ChunkMessage() as chunk:
+                place = (chunk.broadcast_id, chunk.chunk_id)
+                del self._on_its_way[place][message.number]
+                self._is_accounted_for(place, chunk.remaining, f"the chunk's message {message.number} is {why}")
+            case OutcomeMessage() as outcome:
+                place = (outcome.broadcast_id, outcome.chunk_id)
+                places = self._on_its_way[place].pop(message.number)
+                self._is_accounted_for(place, places, f"the outcome's message {message.number} is {why}")
+            case PartitionMessage() as source:
+                self._source_messages[source.broadcast_id, source.source].discard(message.number)
+                self._source_is_accounted_for(source.broadcast_id, source.source, why)
+            case Announcement() as announcement:
+                self._announcements[announcement.broadcast_id].discard(message.number)
+                self._sources_are_accounted_for(announcement.broadcast_id, why)
+
+    def received(self, client: "Client", frame: str) -> None:
+        """Note who got which broadcast."""
+        if (broadcast := self._frames.get(frame)) is not None:
+            self._taken[broadcast].add(client.connection)
+
+    def reported(self, broadcast: str, report: Any, begun: float) -> None:
+        """Check a report against those that were answered before it was asked for."""
+        known = self.broadcasts[broadcast]
+        holds(that=report["inFlight"] >= 0, invariant=REPORT, text=f"{broadcast} has inFlight {report['inFlight']}")
+        finished = report["status"] == "finished"
+        holds(
+            that=finished or known.finished_at > begun,
+            invariant=REPORT,
+            text=f"{broadcast} was finished and is {report['status']}",
+        )
+        if finished:
+            known.finished_at = min(known.finished_at, self.world.scheduler.now)
+
+    def redriven(self, broadcast: str) -> None:
+        """Note that a report may be open again."""
+        self.broadcasts[broadcast].finished_at = float("inf")
+
+    def at_rest(self, *, healed: bool) -> None:
+        """Check that every broadcast is at its end, and has overlooked nobody."""
+        if healed:
+            return
+        for broadcast in list(self.broadcasts):
+            self._is_over(broadcast)
+
+    def _is_over(self, broadcast: str) -> None:
+        table = self.world.tables.tables["broadcasts"]
+        summary = table.get((broadcast, "summary"))
+        if summary is None or not summary["announced"]["BOOL"]:
+            return
+        holds(that="sources" in summary, invariant=ENDS, text=f"the sources of {broadcast} are not complete")
+        known = self.broadcasts[broadcast]
+        chosen = {number: source for number, source in known.sources.items() if number < int(summary["sources"]["N"])}
+        dispatched = 0
+        for number, source in chosen.items():
+            holds(that=source.complete, invariant=ENDS, text=f"source {number} of {broadcast} is not complete")
+            for place, recipients in enumerate(source.chunks):
+                dispatched += len(recipients)
+                left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
+                holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
+        if known.cancelled or "expired" in summary:
+            return
+        missing = [key for key in self._present(summary, known) if key not in known.recipients]
+        expected = int(summary["expected"]["N"]) if "expected" in summary else None
+        holds(
+            that=not missing or expected is None or expected - dispatched >= len(missing),
+            invariant=OVERLOOKED,
+            text=f"{broadcast} overlooks {missing} and reports {expected} expected, {dispatched} dispatched",
+        )
+
+    def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
+        """Who was in the audience from before it was published until all was dispatched."""
+        audience = codec.decode(summary["audience"]["S"])
+        until = known.completed_at
+        for key, stay in sorted(self._stays.items()):
+            lags = not {"roomKey", "playerId"}.isdisjoint(audience)
+            since = stay.in_room_since if "roomKey" in audience else stay.since
+            if until is None or since + (_LAG_SECONDS if lags else 0.0) > known.published_at or stay.until < until:
+                continue
+            if int(stay.row["expiresAt"]["N"]) <= until + _LAG_SECONDS:
+                continue
+            if all(
+                stay.row.get(name, {}).get("S") == value for name, value in audience.items() if name != "all"
+            ) and self._is_in_its_session(stay.row, audience):
+                yield key
+
+    def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
+        if "sessionId" not in audience:
+            return True
+        session = self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+        connection = row["connectionId"]["S"]
+        return session is not None and any(
+            element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]
+        )
+
+    def _summary_written(self, broadcast: str, summary: "Item") -> None:
+        known = self.broadcasts[broadcast]
+        known.cancelled = known.cancelled or "cancelled" in summary
+        if not known.published_at:
+            known.published_at = self.world.scheduler.now
+
+    def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
+        known = self.broadcasts[broadcast]
+        scope = codec.decode(row["scope"]["S"]).get("partitions", [])
+        source = known.sources.get(number)
+        if source is None:
+            source = known.sources[number] = _Source(tuple(scope))
+            holds(
+                that=number == 0 or number - 1 in known.sources,
+                invariant=GAPLESS,
+                text=f"source {number} of {broadcast} is fixed before the one in front of it",
+            )
+            others = {one for other, found in known.sources.items() if other != number for one in found.partitions}
+            twice = sorted(others & set(scope))
+            holds(that=not twice, invariant=GAPLESS, text=f"{twice} are in two sources of {broadcast}")
+        holds(
+            that=source.partitions == tuple(scope),
+            invariant=FIXED,
+            text=f"source {number} of {broadcast} gets other partitions",
+        )
+        source.complete = "dispatched" in row
+        if source.complete:
+            found = sum(map(len, source.chunks))
+            holds(
+                that=int(row["dispatched"]["N"]) == found,
+                invariant=EMPTY,
+                text=f"source {number} of {broadcast} has {found} recipients and says {row['dispatched']['N']}",
+            )
+            known.completed_at = self.world.scheduler.now
+
+    def _chunk_written(
+        self, broadcast: str, name: str, old: "Item | None", new: "Item | None", invocation: "Invocation | None"
+    ) -> None:
+        number, place = (int(part) for part in name.split("."))
+        source = self.broadcasts[broadcast].sources.get(number)
+        holds(that=source is not None, invariant=GAPLESS, text=f"chunk {name} of {broadcast} has no source")
+        if source is None:
+            return
+        if old is not None:
+            is_end = codec.decode(old["connections"]["B"]) == {}
+            holds(
+                that=old == new or (is_end and new is None and invocation is None),
+                invariant=FIXED,
+                text=f"chunk {name} of {broadcast} is changed",
+            )
+            source.ended = source.ended and new is not None
+            return
+        if new is None:
+            return
+        recipients = [
+            (partition, connection)
+            for partition, found in codec.decode(new["connections"]["B"]).items()
+            for connection in found
+        ]
+        holds(
+            that=place == len(source.chunks) and not source.ended,
+            invariant=GAPLESS,
+            text=f"chunk {name} of {broadcast} is fixed behind {len(source.chunks)} others",
+        )
+        if not recipients:
+            source.ended = True
+            return
+        last = [source.chunks[-1][-1]] if source.chunks else []
+        keys = [*last, *recipients]
+        holds(
+            that=all(one < other for one, other in pairwise(keys)),
+            invariant=GAPLESS,
+            text=f"the keys of chunk {name} of {broadcast} do not ascend: {keys}",
+        )
+        everyone = self.broadcasts[broadcast].recipients
+        twice = everyone.intersection(recipients)
+        holds(that=not twice, invariant=GAPLESS, text=f"{sorted(twice)} are in two chunks of {broadcast}")
+        everyone.update(recipients)
+        source.chunks.append(recipients)
+
+    def _ends_with_an_empty_chunk(self, broadcast: str, number: int) -> None:
+        source = self.broadcasts[broadcast].sources.get(number)
+        if source is not None:
+            holds(
+                that=source.complete == source.ended,
+                invariant=EMPTY,
+                text=f"source {number} of {broadcast}: complete {source.complete}, empty chunk {source.ended}",
+            )
+
+    def _tally_written(self, broadcast: str, name: str, old: "Item | None", new: "Item") -> None:
+        number, place = (int(part) for part in name.split("."))
+        source = self.broadcasts[broadcast].sources.get(number)
+        known = source is not None and place < len(source.chunks)
+        holds(that=known, invariant=TALLY, text=f"{broadcast} has a tally of {name}, and no such chunk")
+        if source is None:
+            return
+        recipients = source.chunks[place]
+        delivered, gone, failed = (_bits(new, field) for field in ("delivered", "gone", "failed"))
+        holds(
+            that=not (delivered & gone or delivered & failed or gone & failed),
+            invariant=TALLY,
+            text=f"the tally of {name} of {broadcast} has a connection twice",
+        )
+        before = 0 if old is None else _bits(old, "delivered")
+        holds(that=not before & ~delivered, invariant=TALLY, text=f"{name} of {broadcast} takes back what it delivered")
+        settled = 0 if old is None else before | _bits(old, "gone") | _bits(old, "failed")
+        holds(
+            that=not settled & ~(delivered | gone | failed),
+            invariant=TALLY,
+            text=f"the tally of {name} of {broadcast} forgets an outcome",
+        )
+        untrue = [
+            recipients[one][1]
+            for one in bitmaps.members(delivered & ~before)
+            if recipients[one][1] not in self._taken[broadcast]
+        ]
+        holds(that=not untrue, invariant=ANSWERED, text=f"{untrue} never got {broadcast}, and count as delivered")
+        credit = sum(codec.decode(new["byAccount"]["S"]).values())
+        holds(
+            that=credit == delivered.bit_count(),
+            invariant=CREDIT,
+            text=f"{name} of {broadcast}: {credit} by account, {delivered.bit_count()} delivered",
+        )
+
+    def _read(self, queue: "Queue", message: "Message") -> Any:
+        if queue.name in {"dead-letter", "dead-letter-fifo", "disconnect", "inbox", "pool", "inbox-failure"}:
+            return None
+        try:
+            return message_from_wire(message.body)
+        except MalformedMessageError:
+            return None
+
+    def _settled(self, place: Place) -> int:
+        row = self.world.tables.tables["broadcasts"].get((place[0], f"tally#{place[1]}"))
+        return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
+
+    def _is_accounted_for(self, place: Place, places: int, text: str) -> None:
+        left = places & ~self._settled(place)
+        for other in self._on_its_way[place].values():
+            left &= ~other
+        number = int(place[1].partition(".")[0])
+        source = self.broadcasts[place[0]].sources.get(number)
+        is_alive = source is not None and not source.complete and bool(self._source_messages[place[0], number])
+        holds(
+            that=not left or is_alive,
+            invariant=PLACES,
+            text=f"{text}, and nothing is left of places {left:b} of chunk {place[1]} of {place[0]}",
+        )
+
+    def _source_is_accounted_for(self, broadcast: str, number: int, why: str) -> None:
+        source = self.broadcasts[broadcast].sources.get(number)
+        if source is None or self._source_messages[broadcast, number]:
+            return
+        holds(
+            that=source.complete,
+            invariant=PLACES,
+            text=f"the message of source {number} of {broadcast} is {why}, and the source is not complete",
+        )
+        for place, recipients in enumerate(source.chunks):
+            self._is_accounted_for(
+                (broadcast, f"{number}.{place}"),
+                bitmaps.full(len(recipients)),
+                f"the message of source {number} is {why}",
+            )
+
+    def _sources_are_accounted_for(self, broadcast: str, why: str) -> None:
+        if self._announcements[broadcast]:
+            return
+        summary = self.world.tables.tables["broadcasts"].get((broadcast, "summary")) or {}
+        holds(
+            that="sources" in summary,
+            invariant=PLACES,
+            text=f"the announcement of {broadcast} is {why}, and its sources are not complete",
+        )
+        for number, source in self.broadcasts[broadcast].sources.items():
+            if number < int(summary["sources"]["N"]):
+                holds(
+                    that=source.complete or bool(self._source_messages[broadcast, number]),
+                    invariant=PLACES,
+                    text=f"the announcement of {broadcast} is {why}, and source {number} has no message",
+                )
+
+
+def _bits(row: "Item", name: str) -> int:
+    return int.from_bytes(row[name]["B"], "little")

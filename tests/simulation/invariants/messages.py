@@ -1,0 +1,280 @@
+"""Invariant 10: direct messages, rooms and echoes reach whom they are for, in order, and nobody else."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from loudhailer.ids import ConnectionId
+from tests.simulation.known import INDEX_REPLICAS, REFUSED_AGAIN
+from tests.simulation.watch import Observer, holds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.simulation.gateway import Client
+    from tests.simulation.queues import Message, Queue
+    from tests.simulation.streams import Record
+    from tests.simulation.world import Invocation, World
+    from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.expressions import Item
+
+ORDER = "10: first deliveries ascend"
+LEFT = "10: when a message leaves, everyone who was there has it, or is closed, or is about to be"
+LIES = "10: no message lies while its receiver is there"
+REFUSED = "10: what was reported as refused was delivered to nobody"
+OTHERS = "10: nobody hears what is not for them"
+ACCEPTED = "10: what is acknowledged is stored"
+TWICE = "10: what a client sends again under one id is one message"
+
+_LAG_SECONDS = 30.0
+"""How long an index may lag behind."""
+
+_REMEMBERED_SECONDS = 3_590.0
+
+
+@dataclass
+class _Stored:
+    """A direct message: its place among all that were stored, and for whom it is."""
+
+    place: int
+    at: float
+    tenant: str
+    player: str
+    expires_at: float
+
+
+@dataclass
+class _Echo:
+    """A frame to the pool: its place in the queue, whose it is, and who got it."""
+
+    place: int
+    at: float
+    sender: "Client"
+    delivered: set[str] = field(default_factory=set)
+    refused: bool = False
+
+
+class Messages(Observer):
+    """Keeps what was stored and queued, and compares it with what clients receive."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._stored: dict[str, _Stored] = {}
+        self._ids: dict[tuple[str, str, str], tuple[str, float]] = {}
+        self._got: defaultdict[str, set[str]] = defaultdict(set)
+        self._echoes: dict[int, _Echo] = {}
+        self._requests: dict[str, _Echo] = {}
+        self._last_echo: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._rooms: defaultdict[str, set[str]] = defaultdict(set)
+        self._wakes_lost: set[str] = set()
+
+    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+        """Check each message that is stored or deleted."""
+        for write in writes:
+            if write.table == "messages":
+                if write.old is None and write.new is not None:
+                    self._message_stored(write.key, write.new)
+                elif write.new is None:
+                    self._message_deleted(write.key, invocation)
+            elif write.table == "connections" and write.new is not None and "roomKey" in write.new:
+                self._rooms[write.key[1]].add(write.new["roomKey"]["S"])
+
+    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+        """Note whose wake will not come."""
+        if function == "presence" and given_up:
+            self._wakes_lost.add(self._inbox_of(record))
+
+    def message_sent(self, queue: "Queue", message: "Message") -> None:
+        """Note what comes into the pool."""
+        if queue.name == "pool":
+            sender = self._client(message.attributes["connectionId"])
+            if sender is not None:
+                echo = _Echo(message.number, self.world.scheduler.now, sender)
+                self._echoes[json.loads(message.body)["text"]] = echo
+                self._requests[message.attributes["requestId"]] = echo
+        elif queue.name == "inbox-failure":
+            self._wakes_lost.add(json.loads(message.body)["inbox"])
+
+    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+        """Check that what leaves the pool has reached its session."""
+        if queue.name != "pool" or why != "deleted":
+            return
+        echo = self._echoes[json.loads(message.body)["text"]]
+        there = list(self._in_session_of(echo.sender))
+        is_refused = echo.sender not in there or echo.refused
+        if not echo.delivered or (is_refused and REFUSED_AGAIN not in self.world.known):
+            return
+        for client in there:
+            holds(
+                that=client.connection in echo.delivered or client.opened_at > echo.at,
+                invariant=LEFT,
+                text=f"{client} never got what {echo.sender} said to its session, and is open",
+            )
+
+    def received(self, client: "Client", frame: str) -> None:
+        """Check each frame that is no broadcast of the service."""
+        found = json.loads(frame)
+        if found.get("type") == "broadcast":
+            return
+        if "srcPlayerId" in found and "sentAt" in found and "messageId" in found:
+            self._direct_received(client, found)
+        elif "queue" in found:
+            self._echo_received(client, found["message"]["text"], "envelope", found["tenantId"])
+        elif found.get("action") == "SiloSQS":
+            self._echo_received(client, found["text"], "raw", client.tenant)
+        elif found.get("action") in {"sendmessage", "joinroom", "leaveroom"}:
+            self._room_frame_received(client, found)
+        elif found.get("status") == "Message sent!" and "destinationPlayerId" in found:
+            holds(
+                that=found["messageId"] in self._stored,
+                invariant=ACCEPTED,
+                text=f"{client} is told that {found['messageId']} is stored, and it never was",
+            )
+        elif "requestId" in found and (echo := self._requests.get(found["requestId"])) is not None:
+            echo.refused = True
+            self._not_refused_and_delivered(echo)
+
+    def at_rest(self, *, healed: bool) -> None:
+        """Check that no message waits for somebody who is there."""
+        if healed:
+            return
+        for inbox, messages in self.world.tables.tables["messages"].rows.items():
+            for name in messages:
+                stored = self._stored[name]
+                if stored.expires_at <= self.world.scheduler.now + 5 or inbox in self._wakes_lost:
+                    continue
+                for client in self._of_player(stored):
+                    near = abs(client.opened_at - stored.at) < _LAG_SECONDS
+                    holds(
+                        that=near and INDEX_REPLICAS not in self.world.known,
+                        invariant=LIES,
+                        text=f"message {name} lies in {inbox}, and {client} is open",
+                    )
+
+    def _message_stored(self, key: tuple[str, str], row: "Item") -> None:
+        tenant, _, player = key[0].partition("#")
+        now = self.world.scheduler.now
+        expires_at = int(row["expiresAt"]["N"])
+        if key[1] not in self._stored:
+            self._stored[key[1]] = _Stored(len(self._stored) + 1, now, tenant, player, expires_at)
+        content = json.loads(row["message"]["S"])
+        if " id" not in content:
+            return
+        sent = (key[0], row["srcPlayerId"]["S"], content)
+        before, at = self._ids.setdefault(sent, (key[1], now))
+        holds(
+            that=before == key[1] or now - at > _REMEMBERED_SECONDS,
+            invariant=TWICE,
+            text=f"{sent} is stored as {before} and as {key[1]}",
+        )
+        self._ids[sent] = (key[1], at if before == key[1] else now)
+
+    def _message_deleted(self, key: tuple[str, str], invocation: "Invocation | None") -> None:
+        stored = self._stored[key[1]]
+        now = self.world.scheduler.now
+        if invocation is None or stored.expires_at <= now + 5:
+            return
+        for client in self._of_player(stored):
+            is_new = client.opened_at + (0.0 if INDEX_REPLICAS in self.world.known else _LAG_SECONDS) > stored.at
+            holds(
+                that=is_new or key[1] in self._got[client.connection] or self._is_to_be_closed(client),
+                invariant=LEFT,
+                text=f"message {key[1]} is deleted; {client} is open, never got it, and nobody will close it",
+            )
+
+    def _is_to_be_closed(self, client: "Client") -> bool:
+        wakes = self.world.queues["inbox"].messages.values()
+        return any(
+            (wake := json.loads(message.body)).get("behind") and wake.get("connectionId") == client.connection
+            for message in wakes
+        )
+
+    def _direct_received(self, client: "Client", frame: Any) -> None:
+        name = frame["messageId"]
+        stored = self._stored.get(name)
+        holds(
+            that=stored is not None and (stored.tenant, stored.player) == (client.tenant, client.player),
+            invariant=OTHERS,
+            text=f"{client} of {client.tenant} and player {client.player} gets message {name}: {stored}",
+        )
+        if stored is None or name in self._got[client.connection]:
+            return
+        after = [
+            other for other in self._got[client.connection] if other > name and self._stored[other].place > stored.place
+        ]
+        holds(that=not after, invariant=ORDER, text=f"{client} gets message {name} after {after}")
+        self._got[client.connection].add(name)
+
+    def _echo_received(self, client: "Client", text: int, kind: str, tenant: str) -> None:
+        echo = self._echoes[text]
+        holds(
+            that=(client.tenant, client.session) == (echo.sender.tenant, echo.sender.session)
+            and tenant == client.tenant,
+            invariant=OTHERS,
+            text=f"{client} of session {client.session} hears what {echo.sender} of {echo.sender.session} said",
+        )
+        self._not_refused_and_delivered(echo, delivered=True)
+        last = self._last_echo[client.connection, kind]
+        is_first = client.connection not in echo.delivered
+        if kind == "envelope":
+            holds(
+                that=echo.place > last or not is_first,
+                invariant=ORDER,
+                text=f"{client} gets what was queued as {echo.place} after {last}",
+            )
+            echo.delivered.add(client.connection)
+        self._last_echo[client.connection, kind] = max(last, echo.place)
+
+    def _not_refused_and_delivered(self, echo: _Echo, *, delivered: bool = False) -> None:
+        if REFUSED_AGAIN in self.world.known:
+            holds(
+                that=not (echo.refused and (delivered or echo.delivered)),
+                invariant=REFUSED,
+                text=f"what {echo.sender} said is reported as refused, and others have it",
+            )
+
+    def _room_frame_received(self, client: "Client", frame: Any) -> None:
+        speaker = self._client(frame["connectionId"])
+        holds(
+            that=speaker is not None and speaker.tenant == client.tenant,
+            invariant=OTHERS,
+            text=f"{client} of {client.tenant} hears {speaker}",
+        )
+        holds(
+            that=frame["roomKey"] in self._rooms[client.connection],
+            invariant=OTHERS,
+            text=f"{client} hears what is said in {frame['roomKey']}, and was never in it",
+        )
+
+    def _of_player(self, stored: _Stored) -> "Iterator[Client]":
+        """The clients that a message is for, if they are open and recorded."""
+        for client in self.world.gateway.clients.values():
+            if (
+                client.state == "open"
+                and (client.tenant, client.context.get("playerId")) == (stored.tenant, stored.player)
+                and self._has_row(client)
+            ):
+                yield client
+
+    def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
+        sessions = self.world.tables.tables["sessions"]
+        session = sessions.get((sender.tenant, sender.context["sessionId"]))
+        held = {element.partition("#")[2] for element in (session or {}).get("connectionIds", {"SS": ()})["SS"]}
+        for client in self.world.gateway.clients.values():
+            if client.state == "open" and client.connection in held and self._has_row(client):
+                yield client
+
+    def _has_row(self, client: "Client") -> bool:
+        return self.world.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
+
+    def _client(self, connection: str) -> "Client | None":
+        return self.world.gateway.clients.get(ConnectionId(connection))
+
+    @staticmethod
+    def _inbox_of(record: "Record") -> str:
+        write = record.write
+        if write.table == "messages":
+            return write.key[0]
+        row = write.new or write.old or {}
+        return f"{write.key[0].partition('#')[0]}#{row.get('playerId', {}).get('S')}"

@@ -1,0 +1,93 @@
+"""Invariants 2 and 6: limits hold whenever a connection is recorded, and a session holds what is its."""
+
+from typing import TYPE_CHECKING
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import ConnectionId, Partition
+from tests.simulation.watch import Observer, holds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.simulation.streams import Record
+    from tests.simulation.world import Invocation, World
+    from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.expressions import Item
+
+LIMITS = "2: no limit is passed when a connection is recorded"
+DEAD = "2: nothing is recorded into a dead session"
+HOLDS = "6: a session holds its rows, and removals under way"
+MADE = "6: only PUT makes a session"
+
+
+class Sessions(Observer):
+    """Looks at each connection that is recorded or forgotten, and at each session that is made."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._lost: set[str] = set()
+
+    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+        """Check each row that is one of ours."""
+        for write in writes:
+            if write.table == "connections" and write.old is None and write.new is not None:
+                self._recorded(write.new)
+            elif write.table == "sessions" and write.old is None:
+                by = invocation.function if invocation is not None else "nobody"
+                holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
+
+    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+        """Check that a connection has left its session once its removal is acknowledged."""
+        if function != "accounting" or record.delta >= 0 or record.write.old is None:
+            return
+        key = ConnectionKey(Partition(record.write.key[0]), ConnectionId(record.write.key[1]))
+        if given_up:
+            self._lost.add(key.in_session())
+            return
+        session = self._session_of(record.write.old)
+        holds(
+            that=session is None or key.in_session() not in _connections(session),
+            invariant=HOLDS,
+            text=f"{key.connection_id} is gone, that is acknowledged, and it is in its session still",
+        )
+
+    def at_rest(self, *, healed: bool) -> None:  # noqa: ARG002  # sessions need no healing
+        """Check that all sessions hold their rows and nothing else."""
+        rows = self.world.tables.tables["connections"].rows
+        for tenant, of_tenant in self.world.tables.tables["sessions"].rows.items():
+            for name, session in of_tenant.items():
+                for element in _connections(session) - self._lost:
+                    number, _, connection = element.partition("#")
+                    holds(
+                        that=connection in rows.get(f"{tenant}#{number}", ()),
+                        invariant=HOLDS,
+                        text=f"{connection} is in session {name} and has no row, and nothing is under way",
+                    )
+
+    def _recorded(self, row: "Item") -> None:
+        tenant = row["tenantId"]["S"]
+        limits = self.world.tables.tables["tenants"].get((tenant, ""))
+        session = self._session_of(row)
+        connection = row["connectionId"]["S"]
+        holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
+        if session is None or limits is None:
+            return
+        begun = int(row["connectedAt"]["N"])
+        holds(
+            that=int(session["sessionTTL"]["N"]) > begun and session.get("playerId") == row.get("playerId"),
+            invariant=DEAD,
+            text=f"{connection} is recorded in a session that is another player's, or over",
+        )
+        held, most = len(_connections(session)), int(limits["connectionsPerSession"]["N"])
+        holds(that=held <= most, invariant=LIMITS, text=f"a session has {held} connections of {most}")
+        partitions = self.world.tables.tables["connections"].rows
+        rows = sum(len(found) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
+        most = int(limits["tenantConnections"]["N"])
+        holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
+
+    def _session_of(self, row: "Item") -> "Item | None":
+        return self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+
+
+def _connections(session: "Item") -> set[str]:
+    return set(session.get("connectionIds", {"SS": ()})["SS"])

@@ -1,0 +1,296 @@
+"""The queues of SQS, and the mappings by which Lambda reads them.
+
+A message is invisible while somebody works on it, comes again if it is not deleted, and after too many receives goes to
+the next queue. A standard queue keeps no order and may deliver twice; a FIFO queue delivers nothing of a group while a
+message of it is invisible, and takes the same deduplication id once in five minutes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import faults
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_DEDUPLICATED_SECONDS = 300
+
+
+@dataclass
+class Message:
+    """A message that is not deleted yet."""
+
+    number: int
+    body: str
+    sent_at: float
+    visible_at: float
+    group: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    receives: int = 0
+    receipt: int = 0
+    key: str = ""
+
+    @property
+    def message_id(self) -> str:
+        """SQS's id of it."""
+        return f"m{self.number}"
+
+
+class Queue:
+    """A queue, and the function that reads it, if any does."""
+
+    def __init__(
+        self,
+        world: "World",
+        name: str,
+        *,
+        reader: str | None = None,
+        visibility: float = 30.0,
+        most_receives: int = 10_000,
+        next_queue: str | None = None,
+        retention: float = 86_400.0,
+        is_fifo: bool = False,
+        batch_size: int = 1,
+        window: float = 0.0,
+        concurrency: int = 4,
+    ) -> None:
+        self.name = name
+        self.reader = reader
+        self.is_fifo = is_fifo
+        self.messages: dict[int, Message] = {}
+        self._world = world
+        self._visibility = visibility
+        self._most_receives = most_receives
+        self._next_queue = next_queue
+        self._retention = retention
+        self._batch_size = batch_size
+        self._window = window
+        self._concurrency = concurrency
+        self._numbers = world.numbers
+        self._seen: dict[tuple[str, str], float] = {}
+        self._working = 0
+        self._due = float("inf")
+
+    def put(
+        self,
+        body: str,
+        *,
+        delay: float = 0.0,
+        group: str = "",
+        deduplication: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a message."""
+        now = self._world.scheduler.now
+        if deduplication is not None:
+            if now - self._seen.get((group, deduplication), -_DEDUPLICATED_SECONDS) < _DEDUPLICATED_SECONDS:
+                return
+            self._seen[group, deduplication] = now
+        if not self.is_fifo and self._world.dice.strikes(faults.LATE_MESSAGE):
+            delay += self._world.scheduler.random.choice((1.0, 5.0, 40.0))
+        message = Message(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message.key = self._world.scheduler.chance.child_key(self.name)
+        self.messages[message.number] = message
+        self._world.watch.message_sent(self, message)
+        self._look(message.visible_at + self._window)
+
+    def postpone(self, receipt: str, seconds: float) -> None:
+        """Have a message that is worked on come again after so many seconds."""
+        number, _, receipt_number = receipt.partition(".")
+        message = self.messages.get(int(number))
+        if message is not None and message.receipt == int(receipt_number):
+            message.visible_at = self._world.scheduler.now + seconds
+            self._look(message.visible_at)
+
+    def receive(self, most: int) -> list[Message]:
+        """Some messages, invisible from now on."""
+        now = self._world.scheduler.now
+        found = self._visible(now)[:most]
+        for message in found:
+            message.receives += 1
+            message.receipt += 1
+            message.visible_at = now + self._visibility
+        return found
+
+    def delete(self, number: int) -> None:
+        """Delete a message, as whoever has handled it does."""
+        message = self.messages.pop(number, None)
+        if message is not None:
+            self._world.watch.message_deleted(self, message)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is left that anybody would read."""
+        return self.reader is None or not self.messages
+
+    def _look(self, when: float) -> None:
+        """Look for messages at a time, unless that is done before anyway."""
+        if self.reader is None or when >= self._due:
+            return
+        self._due = when
+        self._world.scheduler.at(when + self._world.latency(), self._poll)
+
+    def _poll(self) -> None:
+        now = self._world.scheduler.now
+        if now < self._due:
+            return
+        self._due = float("inf")
+        if not self.messages:
+            return
+        first = next(iter(self.messages.values()))
+        self._world.scheduler.on_behalf_of(f"{first.key} {first.receives}", self._hand_out_all)
+
+    def _hand_out_all(self) -> None:
+        now = self._world.scheduler.now
+        self._expire(now)
+        while self._working < self._concurrency and (batch := self._batch(now)):
+            self._hand_out(batch)
+        later = [message.visible_at for message in self.messages.values() if message.visible_at > now]
+        if later:
+            self._look(min(later))
+
+    def _expire(self, now: float) -> None:
+        for message in [one for one in self.messages.values() if now - one.sent_at >= self._retention]:
+            del self.messages[message.number]
+            self._world.watch.message_expired(self, message)
+
+    def _batch(self, now: float) -> list[Message]:
+        """The messages of one invocation; those that were received too often go to the next queue."""
+        batch: list[Message] = []
+        for message in self._visible(now):
+            if message.receives >= self._most_receives and self._next_queue is not None:
+                del self.messages[message.number]
+                self._world.queues[self._next_queue].put(message.body, group=message.group)
+                self._world.watch.message_moved(self, message)
+                continue
+            batch.append(message)
+            if len(batch) == self._batch_size:
+                break
+        for message in batch:
+            message.receives += 1
+            message.receipt += 1
+            message.visible_at = now + self._visibility
+        return batch
+
+    def _visible(self, now: float) -> list[Message]:
+        if not self.is_fifo:
+            found = [message for message in self.messages.values() if message.visible_at <= now]
+            if len(found) > 1:
+                self._world.scheduler.random.shuffle(found)
+            return found
+        blocked = {message.group for message in self.messages.values() if message.visible_at > now}
+        return [message for message in self.messages.values() if message.group not in blocked]
+
+    def _hand_out(self, batch: Sequence[Message]) -> None:
+        world = self._world
+        now = world.scheduler.now
+        if not self.is_fifo and world.dice.strikes(faults.DUPLICATE):
+            for message in batch:
+                message.visible_at = now + world.scheduler.random.choice((0.0, 0.2, 3.0))
+        event = {"Records": [self._record(message) for message in batch]}
+        receipts = {message.message_id: (message, message.receipt) for message in batch}
+        self._working += 1
+
+        def done(answer: Any) -> None:
+            self._working -= 1
+            if answer is not None:
+                failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+                for message_id, (message, _) in receipts.items():
+                    if message_id not in failed:
+                        self.delete(message.number)
+            self._look(world.scheduler.now)
+
+        world.invoke(self.reader or "", event, done, key=f"{batch[0].key} {batch[0].receives}")
+
+    def _record(self, message: Message) -> dict[str, Any]:
+        return {
+            "messageId": message.message_id,
+            "receiptHandle": f"{message.number}.{message.receipt}",
+            "body": message.body,
+            "eventSourceARN": f"arn:aws:sqs:eu-west-1:111111111111:{self.name}",
+            "attributes": {
+                "ApproximateReceiveCount": str(message.receives),
+                "SentTimestamp": str(int(message.sent_at * 1000)),
+                "MessageGroupId": message.group,
+                "SequenceNumber": f"{message.number:020d}",
+            },
+            "messageAttributes": {name: {"stringValue": value} for name, value in message.attributes.items()},
+        }
+
+
+class SqsClient:
+    """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs are the queues' names."""
+
+    def __init__(self, world: "World", attempts: int) -> None:
+        self._world = world
+        self._attempts = attempts
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
+        """Take up to ten messages."""
+        queue = self._world.queues[QueueUrl]
+
+        def effect(part: slice) -> Any:
+            for entry in Entries[part]:
+                queue.put(
+                    entry["MessageBody"],
+                    delay=float(entry.get("DelaySeconds", 0)),
+                    group=entry.get("MessageGroupId", ""),
+                    deduplication=entry.get("MessageDeduplicationId"),
+                    attributes={
+                        name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items()
+                    },
+                )
+            return {"Successful": []}
+
+        return self._world.call(f"SendMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
+        """Have messages come again at another time."""
+        queue = self._world.queues[QueueUrl]
+
+        def effect(part: slice) -> Any:
+            for entry in Entries[part]:
+                queue.postpone(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]))
+            return {}
+
+        return self._world.call(
+            f"ChangeMessageVisibilityBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts
+        )
+
+    def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> Any:  # noqa: N803
+        """Some messages of the queue."""
+        queue = self._world.queues[QueueUrl]
+
+        def effect(_: slice) -> Any:
+            return {
+                "Messages": [
+                    {
+                        "ReceiptHandle": f"{message.number}.{message.receipt}",
+                        "Body": message.body,
+                        "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
+                    }
+                    for message in queue.receive(MaxNumberOfMessages)
+                ]
+            }
+
+        return self._world.call(f"ReceiveMessage {QueueUrl}", effect, 1, attempts=self._attempts)
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
+        """Delete messages."""
+        queue = self._world.queues[QueueUrl]
+
+        def effect(part: slice) -> Any:
+            for entry in Entries[part]:
+                queue.delete(int(entry["ReceiptHandle"].partition(".")[0]))
+            return {}
+
+        return self._world.call(f"DeleteMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+
+    def publish(self, *, TopicArn: str, Message: str, MessageGroupId: str = "") -> Any:  # noqa: N803
+        """Hand a message to the queue of the topic."""
+
+        def effect(_: slice) -> Any:
+            self._world.queues[TopicArn].put(Message, group=MessageGroupId)
+            return {}
+
+        return self._world.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

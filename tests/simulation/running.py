@@ -1,0 +1,123 @@
+"""One run: a seed, or what shrinking has left of it."""
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from loudhailer import observability
+from loudhailer.errors import LoudhailerError
+from tests.simulation import functions
+from tests.simulation.faults import Dice, Fault, kinds_of
+from tests.simulation.invariants import OBSERVERS
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.watch import BrokenError
+from tests.simulation.workload import Plan, Workload, plan_of
+from tests.simulation.world import World
+
+CALLS = 2_000
+"""The calls of a run: about half as many more bring it to rest."""
+
+UNEXPECTED = "0: a function meets no error but those that it knows"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that decides a run; faults of the kinds that are `silent` are decided on, and left out."""
+
+    seed: str
+    plan: Plan
+    kinds: frozenset[str]
+    silent: frozenset[str] = frozenset()
+    left_out: Collection[str] = ()
+    calls: int = CALLS
+    known: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, seed: object, calls: int = CALLS, known: Collection[str] = ()) -> "Scenario":
+        """The scenario of a seed, with faults that are known, see `known.py`."""
+        kinds = kinds_of(Random(f"kinds {seed}"))  # noqa: S311  # a run is to be repeated
+        return cls(str(seed), plan_of(seed, calls), kinds, calls=calls, known=frozenset(known))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: the invariant that broke, if one did, and what struck before."""
+
+    scenario: Scenario
+    calls: int
+    faults: Sequence[Fault]
+    broken: BrokenError | None
+    trace: Sequence[str]
+
+
+def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
+    """Run a scenario to its end, or to the first invariant that breaks."""
+    scheduler = Scheduler(scenario.seed)
+    dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
+    world = World(scheduler, dice, scenario.known)
+    world.trace = [] if trace else None
+    world.watch.observers = [observer(world) for observer in OBSERVERS]
+    functions.wire(world)
+    broken = None
+    with _quiet(world):
+        try:
+            Workload(world, scenario.plan).run(scenario.calls)
+        except BrokenError as error:
+            broken = error
+    return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of several seeds: the first that fails, the calls that were made, and how often each fault struck."""
+
+    failed: int | None
+    calls: int
+    faults: Counter[str]
+
+
+def run_all(seeds: Sequence[int], calls: int, known: Collection[str]) -> Summary:
+    """Run seeds, of so many calls each, up to the first that fails."""
+    made, struck = 0, Counter[str]()
+    for seed in seeds:
+        outcome = run(Scenario.of(seed, calls, known))
+        made += outcome.calls
+        struck.update(fault.kind for fault in outcome.faults)
+        if outcome.broken is not None:
+            return Summary(seed, made, struck)
+    return Summary(None, made, struck)
+
+
+class _Metrics:
+    """Counts nothing: that is half of what a call of a function costs."""
+
+    def add_metric(self, **_: object) -> None:
+        pass
+
+
+@contextmanager
+def _quiet(world: World) -> Iterator[None]:
+    """Let functions log into the trace, and fail the run for an error that they do not know."""
+
+    def say(text: str, **more: object) -> None:
+        if world.trace is not None:
+            world.say(f"logs: {text} {more or ''}")
+
+    def fail(text: str, *, exc_info: BaseException | None = None, **more: object) -> None:
+        error = exc_info or sys.exception()
+        if error is not None and not isinstance(error, LoudhailerError):
+            raise BrokenError(UNEXPECTED, f"{world.invocation}: {error!r}") from error
+        say(f"{text} {error!r}", **more)
+
+    logger: Any = observability.logger
+    metrics: Any = _Metrics()
+    observability.metrics = metrics
+    sys.excepthook = sys.__excepthook__  # not Powertools', which logs
+    logger.error = logger.exception = fail
+    logger.info = logger.warning = say
+    logger.append_context_keys = lambda **_: nullcontext()
+    yield

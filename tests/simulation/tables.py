@@ -1,0 +1,171 @@
+"""DynamoDB as functions meet it: calls that fail in all the ways they can, and indexes that lag behind the rows."""
+
+import re
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import faults
+from tests.support.dynamodb.engine import Client, Key, Request, Table, Write, error
+from tests.support.dynamodb.expressions import Item
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_READS = {"get_item", "query", "scan", "batch_get_item"}
+_REPLICAS = 3
+_PLACEHOLDER = re.compile("[:#][A-Za-z_]+")
+
+
+def client(world: "World", *, attempts: int = 5) -> Any:
+    """A client of DynamoDB; `attempts` is how often the SDK tries a call."""
+
+    def carry_out(operation: str, request: Request) -> Any:
+        def effect(part: slice) -> Any:
+            return world.tables.carry_out(operation, _part(operation, request, part))
+
+        def conflict() -> Any:
+            return _conflict(operation, request, effect)
+
+        return world.call(
+            _name(operation, request) if world.trace is not None else operation,
+            effect,
+            _size(operation, request),
+            attempts=attempts,
+            reads=operation in _READS,
+            is_transaction=operation == "transact_write_items",
+            conflict=None if operation in {*_READS, "batch_write_item"} else conflict,
+        )
+
+    return Client(carry_out)
+
+
+def _size(operation: str, request: Request) -> int:
+    match operation:
+        case "batch_write_item":
+            return sum(len(wanted) for wanted in request["RequestItems"].values())
+        case "batch_execute_statement":
+            return len(request["Statements"])
+        case _:
+            return 1
+
+
+def _part(operation: str, request: Request, part: slice) -> Request:
+    match operation:
+        case "batch_write_item":
+            return {"RequestItems": {table: wanted[part] for table, wanted in request["RequestItems"].items()}}
+        case "batch_execute_statement":
+            return {"Statements": request["Statements"][part]}
+        case _:
+            return request
+
+
+def _conflict(operation: str, request: Request, effect: Any) -> Any:
+    match operation:
+        case "transact_write_items":
+            reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in request["TransactItems"][1:])]
+            raise error("TransactionCanceledException", operation, CancellationReasons=reasons)
+        case "batch_execute_statement":
+            answer = effect(slice(1, len(request["Statements"])))
+            failed = {"Error": {"Code": "TransactionConflict", "Message": "another writer is at work"}}
+            return {"Responses": [failed, *answer["Responses"]]}
+        case _:
+            raise error("TransactionConflictException", operation)
+
+
+_WORDS = {
+    "UpdateExpression": "",
+    "ConditionExpression": "if ",
+    "KeyConditionExpression": "where ",
+    "FilterExpression": "and ",
+}
+
+
+def _name(operation: str, request: Request) -> str:
+    """The call in one line, with its values in their places."""
+    match operation:
+        case "transact_write_items":
+            parts = [f"{kind} {_single(one)}" for action in request["TransactItems"] for kind, one in action.items()]
+            return f"transact: {'; '.join(parts)}"
+        case "batch_execute_statement":
+            return "; ".join(f"{one['Statement']} {_short(one['Parameters'])}" for one in request["Statements"])
+        case "batch_get_item" | "batch_write_item":
+            return f"{operation} {_short(dict(request['RequestItems']))}"
+        case _:
+            return f"{operation} {_single(request)}"
+
+
+def _single(request: Request) -> str:
+    names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+    shown = {name: _short(value) for name, value in {**names, **values}.items()}
+    parts = [request["TableName"], *(f"index {request[name]}" for name in ("IndexName",) if name in request)]
+    parts += [_short(request[name]) for name in ("Key", "Item", "ExclusiveStartKey") if name in request]
+    for name, word in _WORDS.items():
+        if name in request:
+            parts.append(word + _PLACEHOLDER.sub(lambda found: shown[found[0]], request[name]))
+    return " ".join(parts)
+
+
+def _short(value: Any) -> str:
+    match value:
+        case {"S": text} | {"N": text}:
+            return str(text)
+        case {"SS": found}:
+            return _short(found)
+        case dict():
+            return f"({', '.join(f'{name} {_short(one)}' for name, one in value.items())})"
+        case list():
+            return f"[{', '.join(map(_short, value))}]"
+        case _:
+            return str(value)
+
+
+class Replicas:
+    """The replicas of the indexes: each takes changes up in order, some time later; a read asks any of them."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._replicas = [_Replica() for _ in range(_REPLICAS)]
+        world.tables.index = self.entries
+
+    def written(self, table: Table, write: Write) -> None:
+        """Take a row's change on its way to the replicas."""
+        world = self._world
+        for index, attribute in table.indexes.items():
+            old = None if write.old is None or attribute not in write.old else write.old[attribute]["S"]
+            new = None if write.new is None or attribute not in write.new else write.new[attribute]["S"]
+            if old == new:
+                continue
+            entry = None if write.new is None or new is None else {**table.key_of(write.new), attribute: {"S": new}}
+            for replica in self._replicas:
+                lag = world.scheduler.random.random() * 0.2
+                if world.dice.strikes(faults.INDEX_LAGS):
+                    lag = world.scheduler.random.choice((1.0, 5.0, 20.0))
+                replica.put(world.scheduler.now + lag, (index, old, new, write.key, entry))
+
+    def entries(self, _: Table, index: str, value: str) -> list[Item]:
+        """The entries as one of the replicas has them."""
+        replica = self._world.scheduler.random.choice(self._replicas)
+        replica.catch_up(self._world.scheduler.now)
+        return list(replica.entries[index, value].values())
+
+
+type _Change = tuple[str, str | None, str | None, Key, Item | None]
+
+
+class _Replica:
+    def __init__(self) -> None:
+        self.entries: defaultdict[tuple[str, str], dict[Key, Item]] = defaultdict(dict)
+        self._coming: deque[tuple[float, _Change]] = deque()
+
+    def put(self, due: float, change: _Change) -> None:
+        if self._coming:
+            due = max(due, self._coming[-1][0])
+        self._coming.append((due, change))
+
+    def catch_up(self, now: float) -> None:
+        while self._coming and self._coming[0][0] <= now:
+            _, (index, old, new, key, entry) = self._coming.popleft()
+            if old is not None:
+                self.entries[index, old].pop(key, None)
+            if new is not None and entry is not None:
+                self.entries[index, new][key] = entry

@@ -1,0 +1,35 @@
+"""Seeds of the simulation, as far as `make test` has time for them; `make simulation` runs a thousand.
+
+Each test starts the command, since its process fixes how Python hashes strings, and has a time of its own.
+"""
+
+import subprocess
+import sys
+
+from tests.support.checkout import ROOT
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.simulation", "--jobs", "1", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_invariant_holds_and_every_fault_strikes() -> None:
+    """Whatever the order of the calls, and whatever fails; a fault that never strikes would be a blind spot."""
+    found = _run("--seeds", "60")
+    assert found.returncode == 0, found.stdout[-20_000:]
+
+
+def test_a_run_repeats_exactly_from_its_seed() -> None:
+    """Each step of it, its time and its values: nothing else than the seed decides."""
+    first, second = _run("--seed", "7", "--steps"), _run("--seed", "7", "--steps")
+    assert first.stdout == second.stdout
+    assert first.stdout.count("\n") > 1_000
+
+
+def test_a_mutant_is_found_shrunk_and_explained() -> None:
+    """A failing run ends with the invariant, and begins with what somebody did."""
+    found = _run("--seeds", "200", "--mutant", "release-before-the-checkpoint")
+    assert found.returncode == 1
+    assert "--- connect" in found.stdout
+    assert "5: each record is counted once and released once" in found.stdout

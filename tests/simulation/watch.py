@@ -1,0 +1,140 @@
+"""What the invariants are told: every row that is written, every message, every record, every frame."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.simulation.gateway import Client
+    from tests.simulation.queues import Message, Queue
+    from tests.simulation.streams import Record
+    from tests.simulation.world import Invocation, World
+    from tests.support.dynamodb.engine import Write
+
+
+class BrokenError(BaseException):
+    """An invariant does not hold: its name, and what is wrong. No `except Exception` of the functions sees it."""
+
+    def __init__(self, invariant: str, text: str) -> None:
+        super().__init__(f"{invariant}: {text}")
+        self.invariant = invariant
+
+
+def holds(*, that: bool, invariant: str, text: str) -> None:
+    """Raise BrokenError unless it holds."""
+    if not that:
+        raise BrokenError(invariant, text)
+
+
+class Observer:
+    """A group of invariants: it looks at what it needs to see, and leaves out the rest."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+
+    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+        """See what an operation wrote, all of it."""
+
+    def record_made(self, record: "Record") -> None:
+        """See a change come into a stream."""
+
+    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+        """See that a function will not be given a change any more: it acknowledged it, or it was given up."""
+
+    def message_sent(self, queue: "Queue", message: "Message") -> None:
+        """See a message come into a queue."""
+
+    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+        """See a message leave a queue: `deleted`, `expired` or `moved`."""
+
+    def invocation_over(self, invocation: "Invocation") -> None:
+        """See a function end, whatever ended it."""
+
+    def opened(self, client: "Client") -> None:
+        """See a handshake end well."""
+
+    def received(self, client: "Client", frame: str) -> None:
+        """See a client get a frame."""
+
+    def reported(self, broadcast: str, report: Any, begun: float) -> None:
+        """See a report as somebody read it, who began to at a time."""
+
+    def redriven(self, broadcast: str) -> None:
+        """See an operator send something of a broadcast again."""
+
+    def at_rest(self, *, healed: bool) -> None:
+        """Look at everything when nothing is under way; `healed` once `reconcile` has had its time."""
+
+
+class Watch:
+    """Tells the observers."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.observers: list[Observer] = []
+
+    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+        """See `Observer.written`."""
+        for observer in self.observers:
+            observer.written(writes, invocation)
+
+    def record_made(self, record: "Record") -> None:
+        """See `Observer.record_made`."""
+        for observer in self.observers:
+            observer.record_made(record)
+
+    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+        """See `Observer.record_over`."""
+        for observer in self.observers:
+            observer.record_over(function, record, given_up=given_up)
+
+    def message_sent(self, queue: "Queue", message: "Message") -> None:
+        """See `Observer.message_sent`."""
+        for observer in self.observers:
+            observer.message_sent(queue, message)
+
+    def message_deleted(self, queue: "Queue", message: "Message") -> None:
+        """See `Observer.message_gone`."""
+        self._gone(queue, message, "deleted")
+
+    def message_expired(self, queue: "Queue", message: "Message") -> None:
+        """See `Observer.message_gone`."""
+        self._gone(queue, message, "expired")
+
+    def message_moved(self, queue: "Queue", message: "Message") -> None:
+        """See `Observer.message_gone`."""
+        self._gone(queue, message, "moved")
+
+    def _gone(self, queue: "Queue", message: "Message", why: str) -> None:
+        for observer in self.observers:
+            observer.message_gone(queue, message, why)
+
+    def invocation_over(self, invocation: "Invocation") -> None:
+        """See `Observer.invocation_over`."""
+        for observer in self.observers:
+            observer.invocation_over(invocation)
+
+    def opened(self, client: "Client") -> None:
+        """See `Observer.opened`."""
+        for observer in self.observers:
+            observer.opened(client)
+
+    def received(self, client: "Client", frame: str) -> None:
+        """See `Observer.received`."""
+        for observer in self.observers:
+            observer.received(client, frame)
+
+    def reported(self, broadcast: str, report: Any, begun: float) -> None:
+        """See `Observer.reported`."""
+        for observer in self.observers:
+            observer.reported(broadcast, report, begun)
+
+    def redriven(self, broadcast: str) -> None:
+        """See `Observer.redriven`."""
+        for observer in self.observers:
+            observer.redriven(broadcast)
+
+    def at_rest(self, *, healed: bool) -> None:
+        """See `Observer.at_rest`."""
+        for observer in self.observers:
+            observer.at_rest(healed=healed)

@@ -1,0 +1,347 @@
+"""What clients, operators and time do in a run: a plan that a seed makes, and its carrying out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from loudhailer import codec
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.messages import (
+    Announcement,
+    ChunkMessage,
+    OutcomeMessage,
+    PartitionMessage,
+    message_from_wire,
+)
+from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import BroadcastId, ConnectionId, TenantId
+from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from loudhailer.tenancy.model import Tenant
+from tests.simulation import faults
+from tests.simulation.gateway import Client
+from tests.simulation.scheduler import BEGIN
+from tests.support.dynamodb import engine
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_TENANTS = ("acme", "globex")
+_ROOMS = ("lobby", "attic")
+_REST_SECONDS = 9_000.0
+
+type Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that happens at a time, in seconds from the beginning; the number is its own in its plan."""
+
+    at: float
+    kind: str
+    arguments: Arguments
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.at:10.3f}  {self.kind} {' '.join(f'{name}={one}' for name, one in self.arguments.items())}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole of a run but its order and its faults."""
+
+    tenants: Sequence[Tenant]
+    operations: Sequence[Operation]
+    heals: bool
+
+
+def plan_of(seed: object, calls: int) -> Plan:
+    """The plan of a seed, of about so many calls."""
+    return _Planner(Random(f"plan {seed}"), calls).plan()  # noqa: S311  # a run is to be repeated
+
+
+class _Planner:
+    def __init__(self, random: Random, calls: int) -> None:
+        self._random = random
+        self._calls = calls
+        self._clients: list[int] = []
+        self._broadcasts = 0
+        self._messages = 0
+        self._now = 0.0
+
+    def plan(self) -> Plan:
+        random = self._random
+        tenants = [
+            Tenant(
+                tenant_id=TenantId(name),
+                tenant_connections=random.choice((4, 8, 20)),
+                connections_per_session=random.choice((1, 2, 3, 5)),
+                tenant_per_minute=random.choice((10, 100)),
+                session_per_minute=random.choice((5, 50)),
+                messages_per_minute=random.choice((5, 60)),
+                session_seconds=random.choice((300, 3_600, 10_000)),
+            )
+            for name in _TENANTS[: random.choice((1, 1, 2))]
+        ]
+        self._sessions = [
+            (tenant.tenant_id, f"s{number}", random.choice((None, "ann", "bob", "cid")))
+            for tenant in tenants
+            for number in range(random.randint(1, 4))
+        ]
+        self._tenants = [tenant.tenant_id for tenant in tenants]
+        pace = random.choice((0.05, 0.5, 3.0, 12.0))
+        weights = self._weights()
+        kinds, shares = list(weights), list(weights.values())
+        operations = [
+            Operation(0.0, "put", {"tenant": tenant, "session": session, "player": player})
+            for tenant, session, player in self._sessions
+        ]
+        next_minute = 60.0
+        for _ in range(self._calls // 9):
+            self._now += random.expovariate(1 / pace)
+            if random.random() < 0.01:
+                self._now += random.choice((100.0, 700.0, 1_500.0, 4_000.0, 8_000.0))
+            while self._now >= next_minute:
+                operations.append(Operation(next_minute + random.random() * 5, "reconcile", {}))
+                next_minute += 60.0 if self._now - next_minute < 300 else (self._now - next_minute) / 5
+            kind = random.choices(kinds, shares)[0]
+            operations.append(Operation(round(self._now, 3), kind, self._arguments(kind)))
+        operations.sort(key=lambda one: one.at)
+        numbered = [replace(operation, number=number) for number, operation in enumerate(operations)]
+        return Plan(tenants, numbered, heals=random.random() < 0.4)
+
+    def _weights(self) -> dict[str, float]:
+        random = self._random
+        base = {
+            "connect": 10.0,
+            "leave": 4.0,
+            "put": 1.0,
+            "delete": 0.5,
+            "publish": 3.0,
+            "report": 3.0,
+            "cancel": 0.2,
+            "redrive": 0.3,
+            "join": 2.0,
+            "say": 2.0,
+            "tell": 3.0,
+            "silo": 2.0,
+            "ping": 0.3,
+        }
+        return {kind: weight * random.choice((0.2, 1.0, 1.0, 3.0)) for kind, weight in base.items()}
+
+    def _arguments(self, kind: str) -> Arguments:
+        random = self._random
+        tenant, session, player = random.choice(self._sessions)
+        if kind == "connect":
+            self._clients.append(len(self._clients) + 1)
+            return {"client": self._clients[-1], "tenant": tenant, "session": session, "player": player}
+        if kind in {"put", "delete"}:
+            return {"tenant": tenant, "session": session, "player": player}
+        if kind in {"publish", "report", "cancel"}:
+            return self._of_broadcast(kind)
+        return {} if kind == "redrive" else self._of_client(kind)
+
+    def _of_broadcast(self, kind: str) -> Arguments:
+        random = self._random
+        if kind == "publish":
+            self._broadcasts += random.random() < 0.9 or not self._broadcasts
+            return {"broadcast": f"b{self._broadcasts}", "audience": self._audience()}
+        return {"broadcast": f"b{random.randint(max(1, self._broadcasts - 3), max(1, self._broadcasts))}"}
+
+    def _of_client(self, kind: str) -> Arguments:
+        random = self._random
+        clients = self._clients or [0]
+        if kind == "leave":
+            return {"client": random.choice(clients)}
+        client = random.choice(clients[-8:])
+        self._messages += 1
+        match kind:
+            case "join":
+                return {"client": client, "room": random.choice(_ROOMS), "nickname": f"n{client}"}
+            case "say":
+                return {"client": client, "room": random.choice(_ROOMS), "number": self._messages, **self._id()}
+            case "tell":
+                to = random.choice(("ann", "bob", "cid"))
+                return {"client": client, "to": to, "number": self._messages, **self._id()}
+            case _:
+                return {"client": client, "number": self._messages}
+
+    def _id(self) -> dict[str, str]:
+        return {"id": f"id{self._messages // 2}"} if self._random.random() < 0.3 else {}
+
+    def _audience(self) -> dict[str, Any]:
+        random = self._random
+        tenant, session, player = random.choice(self._sessions)
+        return random.choice(
+            (
+                {"all": True},
+                {"tenantId": tenant},
+                {"tenantId": tenant},
+                {"tenantId": tenant, "roomKey": random.choice(_ROOMS)},
+                {"tenantId": tenant, "playerId": player or "ann"},
+                {"tenantId": tenant, "sessionId": session},
+            )
+        )
+
+
+class Workload:
+    """Carries out a plan in a world."""
+
+    def __init__(self, world: "World", plan: Plan) -> None:
+        self._world = world
+        self._plan = plan
+        self._clients: dict[int, Client] = {}
+        self._stopped = False
+        self._audiences: dict[str, Any] = {}
+        client: Any = engine.Client(world.tables.carry_out)
+        self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=world.scheduler.time)
+        tenants = DynamoTenantStore(client, "tenants")
+        for tenant in plan.tenants:
+            tenants.put(tenant)
+
+    def run(self, calls: int) -> None:
+        """Carry it out until so many calls are made, then bring everything to rest, and heal it if the plan says so."""
+        scheduler = self._world.scheduler
+        for operation in self._plan.operations:
+            scheduler.at(BEGIN + operation.at, partial(self._do, operation))
+        end = self._plan.operations[-1].at if self._plan.operations else 0.0
+        scheduler.run(until=lambda: self._world.calls >= calls, latest=BEGIN + end + 1)
+        self._stopped = True
+        self._world.dice.off = True
+        self._bring_to_rest()
+        self._report_all()
+        self._world.watch.at_rest(healed=False)
+        if self._plan.heals:
+            self._heal()
+            self._world.watch.at_rest(healed=True)
+
+    def _bring_to_rest(self) -> None:
+        scheduler, world = self._world.scheduler, self._world
+        scheduler.run(until=world.is_at_rest, latest=scheduler.now + _REST_SECONDS)
+
+    def _report_all(self) -> None:
+        for broadcast in list(self._audiences):
+            self._do(Operation(0.0, "report", {"broadcast": broadcast}, -len(broadcast)), anyway=True)
+        self._bring_to_rest()
+
+    def _heal(self) -> None:
+        """Let hours pass in which `reconcile` runs now and then, and nobody does anything."""
+        scheduler = self._world.scheduler
+        for pause in (2_600.0, 2_600.0, 2_600.0, 60.0, 60.0, 3_960.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0):
+            scheduler.run(until=lambda: False, latest=scheduler.now + pause)
+            self._do(Operation(0.0, "reconcile", {}), anyway=True)
+            self._bring_to_rest()
+
+    def _do(self, operation: Operation, *, anyway: bool = False) -> None:
+        if self._stopped and not anyway:
+            return
+        key = f"{operation.kind} {operation.number}"
+        self._world.scheduler.on_behalf_of(key, partial(self._carry_out, operation))
+
+    def _carry_out(self, operation: Operation) -> None:
+        self._world.say(f"--- {operation.kind} {dict(operation.arguments)}")
+        if self._world.dice.strikes(faults.TIME_JUMPS):
+            self._world.jump(self._world.scheduler.random.choice((60.0, 400.0, 4_000.0)))
+        carry_out: Callable[..., None] = getattr(self, f"_{operation.kind}")
+        carry_out(**operation.arguments)
+
+    def _connect(self, client: int, tenant: str, session: str, player: str | None) -> None:
+        connection = ConnectionId(f"c{self._world.scheduler.random.getrandbits(16):05d}{client}=")
+        self._clients[client] = Client(client, tenant, session, player, connection)
+        self._world.gateway.connect(self._clients[client])
+
+    def _leave(self, client: int) -> None:
+        if client in self._clients:
+            self._world.gateway.close(self._clients[client], "leaves")
+
+    def _put(self, tenant: str, session: str, player: str | None) -> None:
+        self._ask("session_api", "PUT /session", {"tenantId": tenant, "sessionId": session, "playerId": player})
+
+    def _delete(self, tenant: str, session: str, player: str | None) -> None:
+        self._ask("session_api", "DELETE /session", {"tenantId": tenant, "sessionId": session, "playerId": player})
+
+    def _ask(self, function: str, route: str, query: Arguments) -> None:
+        given = {name: value for name, value in query.items() if value is not None}
+        self._world.invoke(function, {"routeKey": route, "queryStringParameters": given}, lambda _: None)
+
+    def _publish(self, broadcast: str, audience: Arguments) -> None:
+        audience = self._audiences.setdefault(broadcast, audience)
+        body = codec.encode_text({"audience": audience, "message": broadcast, "broadcastId": broadcast})
+        self._world.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
+
+    def _report(self, broadcast: str) -> None:
+        begun = self._world.scheduler.now
+
+        def read(answer: Any) -> None:
+            if answer is not None and answer["statusCode"] == 200:
+                self._world.watch.reported(broadcast, codec.decode(answer["body"]), begun)
+
+        event = {"routeKey": "GET /broadcast/{id}", "pathParameters": {"id": broadcast}}
+        self._world.invoke("session_api", event, read)
+
+    def _cancel(self, broadcast: str) -> None:
+        self._broadcasts.cancel(BroadcastId(broadcast))
+
+    def _redrive(self) -> None:
+        """Send again what lies in the dead-letter queue, as `loudhailer redrive` does."""
+        world = self._world
+        letters = world.queues["dead-letter"]
+        for letter in list(letters.messages.values()):
+            try:
+                message = message_from_wire(letter.body)
+            except MalformedMessageError:
+                continue
+            summary = self._broadcasts.summary(message.broadcast_id)
+            if summary is None or summary.cancelled:
+                continue
+            world.watch.redriven(message.broadcast_id)
+            self._send_again(message)
+            letters.delete(letter.number)
+
+    def _send_again(self, message: Any) -> None:
+        world = self._world
+        if not isinstance(message, OutcomeMessage):
+            self._broadcasts.live_again(message.broadcast_id)
+        changes = {"expires_at": int(world.scheduler.now) + 300}
+        match message:
+            case Announcement():
+                self._broadcasts.reopen_sources(message.broadcast_id)
+                for source in self._broadcasts.sources(message.broadcast_id):
+                    if source.dispatched == 0:
+                        self._broadcasts.reopen_source(message.broadcast_id, source.number)
+                queue = "broadcast"
+            case PartitionMessage():
+                self._broadcasts.reopen_source(message.broadcast_id, message.source)
+                queue = "partition"
+            case ChunkMessage():
+                changes["attempt"] = 1
+                queue = "shard-0"
+            case OutcomeMessage():
+                changes = {}
+                queue = "outcome"
+        world.queues[queue].put(replace(message, **changes).to_wire())
+
+    def _join(self, client: int, room: str, nickname: str) -> None:
+        self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})
+
+    def _say(self, client: int, room: str, number: int, id: str | None = None) -> None:  # noqa: A002  # as in the plan
+        frame = {"action": "sendmessage", "roomKey": room, "content": f"said {id or number}"}
+        self._frame(client, frame if id is None else {**frame, "clientMessageId": id})
+
+    def _tell(self, client: int, to: str, number: int, id: str | None = None) -> None:  # noqa: A002  # as in the plan
+        frame = {"action": "sendmessage", "destinationPlayerId": to, "message": f"told {id or number}"}
+        self._frame(client, frame if id is None else {**frame, "clientMessageId": id})
+
+    def _silo(self, client: int, number: int) -> None:
+        self._frame(client, {"action": "SiloSQS", "text": number})
+
+    def _ping(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
+        self._frame(client, {"action": "ping"})
+
+    def _frame(self, client: int, frame: Arguments) -> None:
+        if client in self._clients:
+            self._world.gateway.frame(self._clients[client], frame)
+
+    def _reconcile(self) -> None:
+        self._world.invoke("reconcile", {}, lambda _: None)

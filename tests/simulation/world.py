@@ -1,0 +1,397 @@
+"""The world of one run: its tables, queues, streams, functions and clients, and every call between them.
+
+`call` is the one place where a function meets the world. There the next task goes on, and there faults strike.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from loudhailer.errors import LoudhailerError
+from tests.simulation import faults, known, streams
+from tests.simulation.faults import Dice
+from tests.simulation.gateway import Gateway
+from tests.simulation.queues import Queue
+from tests.simulation.scheduler import KilledError, Scheduler, Task
+from tests.simulation.tables import Replicas
+from tests.simulation.watch import Watch
+from tests.support.dynamodb.engine import Engine, Table, Write, error
+from tests.support.tables import INDEXES, KEYS
+
+SHARDS = ("shard-0", "shard-1", "shard-2")
+
+TIMEOUTS: Mapping[str, float] = {
+    "authorizer": 10,
+    "connect": 10,
+    "disconnect": 10,
+    "default_route": 5,
+    "join_room": 10,
+    "send_message": 10,
+    "presence": 30,
+    "relay_message": 10,
+    "accounting": 30,
+    "swarm": 60,
+    "query": 60,
+    "post_message": 10,
+    "settle": 30,
+    "reconcile": 60,
+    "end_session": 60,
+    "echo": 10,
+    "publish": 10,
+    "session_api": 10,
+}
+"""The functions' timeouts in seconds, as Terraform has them."""
+
+_READ_FAULTS = (faults.KILLED_BEFORE, faults.LOST_REQUEST, faults.THROTTLED_CALL, faults.SLOW_CALL)
+_WRITE_FAULTS = (
+    *_READ_FAULTS,
+    faults.KILLED_AFTER,
+    faults.LOST_ANSWER,
+    faults.REPEATED_CALL,
+    faults.CONFLICT,
+)
+_ENVIRONMENTS = 2
+
+_SHORT_STALLS = (5.0, 60.0)
+
+
+@dataclass
+class Environment:
+    """A process that runs one function, with its caches and its clock, until it is killed."""
+
+    world: "World"
+    function: str
+    skew: float
+    release: int
+    handle: Callable[[Any, "Invocation"], Any] = lambda _event, _invocation: None
+    is_busy: bool = False
+
+    def clock(self) -> float:
+        """The time as this machine has it."""
+        return self.world.scheduler.now + self.skew
+
+
+@dataclass
+class Invocation:
+    """One run of a function for one event; `batch` are the records of a stream, if it reads one."""
+
+    number: int
+    function: str
+    event: Any
+    environment: Environment
+    deadline: float
+    batch: Sequence[streams.Record] = ()
+    tasks: list[Task] = field(default_factory=list)
+    is_over: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def left(self, now: float) -> float:
+        """The seconds until it is killed."""
+        return self.deadline - now
+
+    def __str__(self) -> str:
+        return f"{self.function} {self.number}"
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, scheduler: Scheduler, dice: Dice, faults_known: Collection[str] = ()) -> None:
+        self.scheduler = scheduler
+        self.dice = dice
+        self.known = faults_known
+        self.numbers = count(1)
+        self.calls = 0
+        self.watch = Watch(self)
+        self.trace: list[str] | None = None
+        self.make: Callable[[Environment], Callable[[Any, Invocation], Any]]
+        self._invocations = count(1)
+        self._environments: dict[str, list[Environment]] = {}
+        self._sequence = count(1_000_000)
+        self.running: dict[int, Invocation] = {}
+        self.tables = Engine(
+            [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
+            page_size=self.scheduler.random.choice((1, 2, 3, 8)),
+        )
+        self.tables.written = self._written
+        self.queues = {queue.name: queue for queue in self._queues()}
+        self.mappings = self._mappings()
+        self.gateway = Gateway(self)
+        self.replicas = Replicas(self)
+
+    def _queues(self) -> list[Queue]:
+        def work(name: str, reader: str, **more: Any) -> Queue:
+            visibility = 6 * TIMEOUTS[reader]
+            return Queue(
+                self, name, reader=reader, visibility=visibility, most_receives=5, next_queue="undelivered", **more
+            )
+
+        def letters(name: str, *, is_fifo: bool = False) -> Queue:
+            return Queue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
+
+        def settled(name: str, **more: Any) -> Queue:
+            return Queue(self, name, reader="settle", visibility=181.0, batch_size=10, window=1.0, **more)
+
+        def fifo(name: str, reader: str, **more: Any) -> Queue:
+            return Queue(self, name, reader=reader, visibility=60.0, is_fifo=True, **more)
+
+        return [
+            work("broadcast", "swarm"),
+            work("partition", "query"),
+            *(work(shard, "post_message", concurrency=2) for shard in SHARDS),
+            work("rooms", "post_message", concurrency=2),
+            settled("outcome", most_receives=5, next_queue="undelivered"),
+            settled("undelivered", most_receives=10, next_queue="dead-letter"),
+            letters("dead-letter"),
+            letters("dead-letter-fifo", is_fifo=True),
+            letters("accounting-failure"),
+            letters("inbox-failure", is_fifo=True),
+            Queue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
+            fifo("inbox", "relay_message", most_receives=9, next_queue="inbox-failure"),
+            fifo("pool", "echo", most_receives=5, next_queue="dead-letter-fifo", batch_size=10),
+        ]
+
+    def _mappings(self) -> dict[str, list[streams.Mapping]]:
+        def has(image: Mapping[str, Any] | None, name: str) -> bool:
+            return image is not None and name in image
+
+        return {
+            "connections": [
+                streams.Mapping(
+                    self,
+                    "accounting",
+                    KEYS["connections"],
+                    batch_size=5,
+                    window=1.0,
+                    failures="accounting-failure",
+                    stalls=streams.STALLS if known.LONG_STALLS in self.known else _SHORT_STALLS,
+                ),
+                streams.Mapping(
+                    self,
+                    "presence",
+                    KEYS["connections"],
+                    batch_size=5,
+                    wanted=lambda record: (
+                        has(record.write.new, "playerId")
+                        if record.name == "INSERT"
+                        else has(record.write.old, "roomKey")
+                    ),
+                ),
+            ],
+            "messages": [
+                streams.Mapping(
+                    self, "presence", KEYS["messages"], batch_size=5, wanted=lambda record: record.name == "INSERT"
+                )
+            ],
+            "sessions": [
+                streams.Mapping(
+                    self, "end_session", KEYS["sessions"], batch_size=4, wanted=lambda record: record.name == "REMOVE"
+                )
+            ],
+        }
+
+    def latency(self) -> float:
+        """How long something takes: milliseconds, now and then a second."""
+        chance = self.scheduler.random.random()
+        if chance < 0.93:
+            return 0.001 + chance * 0.02
+        return 0.02 + (chance - 0.93) * 15.0
+
+    @property
+    def invocation(self) -> Invocation | None:
+        """Whose task is at work."""
+        task = self.scheduler.task
+        return task.owner if task is not None and isinstance(task.owner, Invocation) else None
+
+    def say(self, text: str) -> None:
+        """Note a step, if anybody wants to read them."""
+        if self.trace is not None:
+            self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'world'}: {text}")
+
+    def call(
+        self,
+        name: str,
+        effect: Callable[[slice], Any],
+        size: int = 1,
+        *,
+        attempts: int,
+        reads: bool = False,
+        is_transaction: bool = False,
+        conflict: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Have a call carried out; `effect` does a part of its `size` entries, and answers.
+
+        `conflict` answers or raises what the service does if another writer is at work.
+        """
+        self.calls += 1
+        self.scheduler.sleep(self.latency())
+        fault = self.dice.first_of(_READ_FAULTS if reads else _WRITE_FAULTS)
+        if size > 1 and not reads and fault is None and self.dice.strikes(faults.KILLED_WITHIN):
+            fault = faults.KILLED_WITHIN
+        if self.trace is not None:
+            self.say(f"{name}{'' if fault is None else ': ' + fault}")
+        if fault is None:
+            return effect(slice(0, size))
+        if fault == faults.CONFLICT:
+            return effect(slice(0, size)) if conflict is None else conflict()
+        if fault == faults.REPEATED_CALL:
+            return self._repeated(effect, size, attempts, is_transaction=is_transaction)
+        return self._faulty(name, fault, effect, size)
+
+    def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int) -> Any:
+        """The answer to a call that a fault strikes, if it ends with one."""
+        match fault:
+            case faults.SLOW_CALL:
+                self.scheduler.sleep(self.scheduler.random.choice((1.0, 3.0, 8.0, 20.0)))
+            case faults.LOST_REQUEST:
+                raise ReadTimeoutError(endpoint_url=name)
+            case faults.LOST_ANSWER:
+                self._carry_out(effect, size)
+                raise ReadTimeoutError(endpoint_url=name)
+            case faults.THROTTLED_CALL:
+                raise error("ThrottlingException", name)
+            case faults.KILLED_BEFORE:
+                self.kill_present()
+            case faults.KILLED_AFTER:
+                self._carry_out(effect, size)
+                self.kill_present()
+            case faults.KILLED_WITHIN:
+                effect(slice(0, self.scheduler.random.randrange(1, size)))
+                self.kill_present()
+        return effect(slice(0, size))
+
+    def _repeated(self, effect: Callable[[slice], Any], size: int, attempts: int, *, is_transaction: bool) -> Any:
+        """The second answer: the SDK tries a call again whose first answer is lost, unless it was told to try once.
+
+        A transaction has a token, by which DynamoDB knows that it has carried it out.
+        """
+        if attempts == 1:
+            return effect(slice(0, size))
+        first = self._carry_out(effect, size)
+        self.scheduler.sleep(self.latency())
+        return first if is_transaction and first is not None else effect(slice(0, size))
+
+    @staticmethod
+    def _carry_out(effect: Callable[[slice], Any], size: int) -> Any:
+        """The answer that gets lost, whatever it is."""
+        try:
+            return effect(slice(0, size))
+        except Exception:  # noqa: BLE001  # nobody learns of it
+            return None
+
+    def kill_present(self) -> None:
+        """Kill the invocation whose task is at work; what no function does goes on."""
+        if (invocation := self.invocation) is not None:
+            self.kill(invocation)
+            raise KilledError
+
+    def jump(self, seconds: float) -> None:
+        """Let the time jump: what runs is killed, and streams give up what is too old by then."""
+        self.scheduler.jump(seconds)
+        for invocation in [one for one in self.running.values() if one.deadline <= self.scheduler.now]:
+            self.kill(invocation)
+        for mappings in self.mappings.values():
+            for mapping in mappings:
+                mapping.give_up_old()
+
+    def kill(self, invocation: Invocation) -> None:
+        """End an invocation, and its environment with it."""
+        if not invocation.is_over:
+            self.say(f"{invocation} is killed")
+            for task in invocation.tasks:
+                task.kill()
+            invocation.notes["done"](None)
+
+    def invoke(
+        self,
+        function: str,
+        event: Any,
+        done: Callable[[Any], None],
+        batch: Sequence[streams.Record] = (),
+        *,
+        key: str | None = None,
+    ) -> None:
+        """Run a function for an event; `done` gets its answer, or None if it was killed or failed.
+
+        The key says of what the event has come, see `Chance`.
+        """
+        key = key or self.scheduler.chance.child_key(function)
+        self.scheduler.on_behalf_of(key, lambda: self._invoke(function, event, done, batch))
+
+    def _invoke(self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.Record]) -> None:
+        now = self.scheduler.now
+        environment = self._environment(function)
+        invocation = Invocation(next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch)
+        self.running[invocation.number] = invocation
+
+        def over(answer: Any, *, killed: bool) -> None:
+            invocation.is_over = True
+            del self.running[invocation.number]
+            environment.is_busy = False
+            if killed:
+                self._environments[function].remove(environment)
+            self.watch.invocation_over(invocation)
+            self.scheduler.at(self.scheduler.now, lambda: done(answer))
+
+        def work() -> None:
+            try:
+                answer = environment.handle(event, invocation)
+            except LoudhailerError as failure:
+                self.say(f"fails with {failure!r}")
+                answer = None
+            over(answer, killed=False)
+
+        invocation.notes["done"] = lambda answer: over(answer, killed=True)
+        invocation.tasks.append(self.scheduler.start(work, invocation))
+        self.scheduler.at(invocation.deadline, lambda: self.kill(invocation))
+
+    def answer_of(self, function: str, event: Any) -> Any:
+        """The answer of a function that the present task invokes and waits for; None if it fails."""
+        found: list[Any] = []
+        go_on = self.scheduler.wait()
+
+        def done(answer: Any) -> None:
+            found.append(answer)
+            go_on()
+
+        self.invoke(function, event, done)
+        while not found:
+            self.scheduler.suspend()
+        return found[0]
+
+    def _environment(self, function: str) -> Environment:
+        standing = self._environments.setdefault(function, [])
+        idle = [environment for environment in standing if not environment.is_busy]
+        random = self.scheduler.random
+        if idle and (len(standing) >= _ENVIRONMENTS or random.random() < 0.8):
+            found = random.choice(idle)
+        else:
+            skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
+            found = Environment(self, function, skew, random.randrange(2))
+            found.handle = self.make(found)
+            standing.append(found)
+        found.is_busy = True
+        return found
+
+    def _written(self, writes: list[Write]) -> None:
+        now = self.scheduler.now
+        for write in writes:
+            self.replicas.written(self.tables.tables[write.table], write)
+            mappings = self.mappings.get(write.table)
+            if mappings and write.old != write.new:
+                record = streams.Record(next(self._sequence), write, now, self.scheduler.chance.child_key(write.table))
+                self.watch.record_made(record)
+                for mapping in mappings:
+                    mapping.put(record)
+        self.watch.written(writes, self.invocation)
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing is at work, and nothing waits in a queue or a stream that is read."""
+        return (
+            not self.running
+            and all(queue.is_empty() for queue in self.queues.values())
+            and all(mapping.is_empty() for mappings in self.mappings.values() for mapping in mappings)
+        )

@@ -1,0 +1,16 @@
+"""Terraform for the tests of modules and stacks, with one process of the provider for all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.terraform.running import Terraform, copied, running_provider
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+    """Terraform, which finds the locked provider running."""
+    stack = copied(tmp_path_factory.mktemp("provider") / "terraform") / "stacks" / "hub"
+    Terraform().initialise(stack)
+    with running_provider(stack) as provider:
+        yield Terraform(provider)

@@ -1,0 +1,21 @@
+"""A deployment as its outputs describe it."""
+
+from tools.operations.deployment import Deployment
+
+
+def deployment(**outputs: object) -> Deployment:
+    """A deployment with these outputs of Terraform's."""
+    return Deployment("http://127.0.0.1:1", "secret", outputs)
+
+
+def test_an_erased_tenant_waits_for_the_slowest_function_that_makes_rows() -> None:
+    """Terraform sets the timeouts, so the wait follows them; other functions make nothing of a tenant's."""
+    makers = dict.fromkeys(["connect", "default_route", "echo", "join_room", "send_message"], 10)
+    assert deployment(timeouts=makers | {"session_api": 10, "query": 60}).quiet_seconds == 10
+    assert deployment(timeouts=makers | {"session_api": 29, "query": 60}).quiet_seconds == 29
+
+
+def test_the_id_of_an_erased_tenant_rests_as_long_as_broadcasts_live() -> None:
+    """At an hour a broadcast may reach the new tenant for so long."""
+    assert deployment(message_lifetime_seconds=300).rest_seconds == 400
+    assert deployment(message_lifetime_seconds=3_600).rest_seconds == 3_700
