@@ -51,14 +51,15 @@ def test_nobody_gets_an_invocation_who_does_not_know_the_name(api: RuntimeApi) -
 def test_nobody_answers_for_a_function_who_does_not_know_the_name(api: RuntimeApi) -> None:
     """An answer that a stranger makes up would be taken for the function's."""
     for name, code in ((f"127.0.0.1:{api.port}", 403), (api.address, 202)):
+        assert api.answers.empty()
         connection = HTTPConnection("127.0.0.1", api.port, timeout=10)
         try:
             path = "/2018-06-01/runtime/invocation/request/response"
-            connection.request("POST", path, body=b'"made up"', headers={"Host": name})
+            connection.request("POST", path, body=f'"to {name}"'.encode(), headers={"Host": name})
             assert connection.getresponse().status == code
         finally:
             connection.close()
-        assert api.answers.empty() == (code == 403)
+    assert api.answers.get(timeout=10) == {"result": f"to {api.address}"}
 
 
 def test_no_two_environments_have_the_same_name(api: RuntimeApi) -> None:
@@ -73,9 +74,10 @@ def test_no_two_environments_have_the_same_name(api: RuntimeApi) -> None:
 
 def test_an_answer_of_any_size_is_not_read(api: RuntimeApi) -> None:
     """AWS ends an invocation whose answer is larger than it takes; a stranger could fill the memory with it."""
-    connection = HTTPConnection(api.address, timeout=10)
+    connection = HTTPConnection("127.0.0.1", api.port, timeout=10)
     try:
-        connection.putrequest("POST", "/2018-06-01/runtime/invocation/request/response")
+        connection.putrequest("POST", "/2018-06-01/runtime/invocation/request/response", skip_host=True)
+        connection.putheader("Host", api.address)
         connection.putheader("Content-Length", "6291557")
         connection.endheaders()
         assert connection.getresponse().status == 413
