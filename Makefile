@@ -56,8 +56,13 @@ test-all: browser setup $(NODE_MODULES) ## Every test with its long form, and al
 	$(PYTEST) $(SLOW)
 
 .PHONY: simulation
-simulation: setup ## A thousand runs of the whole system in one process, with every fault; SEED=31 explains one, SEEDS=50000 runs more.
-	$(RUN) python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+simulation: setup ## The whole system in one process, a thousand times, with every fault; then its mutants; SEED=31 explains a run.
+	$(RUN) python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds 1000)
+	$(if $(SEED),,$(RUN) python -m tests.simulation --mutants)
+
+.PHONY: simulation-long
+simulation-long: setup ## Fifty thousand such runs, as every night.
+	$(RUN) python -m tests.simulation --seeds 50000
 
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.

@@ -1,4 +1,4 @@
-"""The row of a connection that closed is deleted by its full key, without a read.
+"""The rows of connections that closed are deleted by their full keys, without a read.
 
 API Gateway puts the key into a queue, `{partition} {connectionId}`; the partition is from the authorizer's context.
 AWS's guide does not promise that context for `$disconnect`. A row whose partition is not known, or whose `$disconnect`
@@ -6,6 +6,7 @@ API Gateway never sent, goes by a 410, `reconcile` or its TTL.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,21 +25,26 @@ class Disconnect:
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The partial batch response: the messages whose rows may still be there. Twice is as good as once."""
-        again = []
+        of_tenant: defaultdict[ids.TenantId, dict[str, ConnectionKey]] = defaultdict(dict)
         for record in event["Records"]:
+            if key := _key(record["body"]):
+                of_tenant[ids.tenant_of(key.partition)][record["messageId"]] = key
+        again: list[str] = []
+        for tenant, keys in of_tenant.items():
             try:
-                self._delete(record["body"])
+                self._connections_of(tenant).delete_all(keys.values())
             except TransientError:
-                logger.exception("a row is still there; its message comes again")
-                again.append({"itemIdentifier": record["messageId"]})
-        return {"batchItemFailures": again}
+                logger.exception("rows are still there; their messages come again", tenant_id=tenant)
+                again += keys
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
-    def _delete(self, body: str) -> None:
-        partition, _, connection = body.rpartition(" ")
-        try:
-            key = ConnectionKey(ids.partition(partition), ids.connection_id(connection))
-        except InvalidFieldError:
-            count("DisconnectWithoutContext")
-            logger.warning("a row cannot be found and is left to expire", connection_id=connection)
-        else:
-            self._connections_of(ids.tenant_of(key.partition)).delete(key)
+
+def _key(body: str) -> ConnectionKey | None:
+    """The key of the row; None if the message does not have it."""
+    partition, _, connection = body.rpartition(" ")
+    try:
+        return ConnectionKey(ids.partition(partition), ids.connection_id(connection))
+    except InvalidFieldError:
+        count("DisconnectWithoutContext")
+        logger.warning("a row cannot be found and is left to expire", connection_id=connection)
+        return None

@@ -6,11 +6,13 @@ so it may arrive twice, after a crash or a post whose answer was lost. Without a
 comes back or it expires.
 
 A connection that is left behind is closed: its client connects anew and knows that it missed something; with a gap in
-the middle nobody would know. The others' next messages wait for it once, since it is closed then: for a second if its
-client does not read, for a few seconds if posts to it fail. What cannot be closed at once is named in a wake of its
+the middle nobody would know. The others' next messages wait for it once, since it is closed then: for two seconds if
+its client does not read, for a few seconds if posts to it fail. What cannot be closed at once is named in a wake of its
 own, which is sent before the message is deleted, and which closes it while the others get what comes.
 
-A client that does not read and is the player's only one is not waited for: the wake fails, and SQS brings it again.
+A client that does not read is not waited for here: the wake fails, and SQS brings it again after two seconds. Who has a
+message by then is noted on its row, so that nobody gets it twice. At the next delivery, a connection that refuses what
+another one took is left behind.
 
 Connections are found by an index that lags behind the rows. And they may not be open yet, though their rows stand:
 `$connect` writes the row before the handshake is over, and until then a post or a close is answered 410. So that no
@@ -37,7 +39,6 @@ from loudhailer.conversation.model import DirectMessage, Inbox, Wake
 from loudhailer.conversation.port import InboxStore
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
-from loudhailer.delivery.throttling import REST_SECONDS
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import FifoQueue
@@ -167,6 +168,9 @@ class RelayMessage:
                 return False
             posted = self._post(connections, messages, ends)
             self._delete_gone(posted.gone)
+            if posted.slow and not any(message.taken_by for message in messages):
+                self._keep_for_slow(messages, posted)
+                raise TransientError("a connection does not read")
             self._leave_behind(posted.behind, wake, wake_id)
             left |= posted.behind
             self._inboxes.delete(messages[: posted.done])
@@ -212,10 +216,9 @@ class RelayMessage:
         return _woken(wake).union(self._connections.of_player(*wake.inbox))
 
     def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
-        """Posts the messages to all of them.
+        """Posts the messages to all of them, but for those that a connection has by an earlier delivery.
 
-        While others have some, those that may be in their handshake are posted to again and again, and those whose
-        clients are slow once more, a second later.
+        While others have some, those that may be in their handshake are posted to again and again.
         """
         frames = [
             direct_frame(message.message_id, message.message, message.source, message.sent_at).encode()
@@ -223,7 +226,8 @@ class RelayMessage:
         ]
         begun = self._monotonic()
         until = ends if len(connections) == 1 else min(ends, begun + _PATIENCE_SECONDS)
-        posted = _Posted(taken=dict.fromkeys(connections, 0), refused={}, opening=set())
+        taken = {key: sum(key.connection_id in message.taken_by for message in messages) for key in connections}
+        posted = _Posted(taken=taken, refused={}, opening=set())
         trying = connections
         while True:
             outcomes = self._sender.post_in_order(
@@ -236,13 +240,20 @@ class RelayMessage:
             posted.opening = self._opening(
                 [key for key, outcome in posted.refused.items() if outcome is Outcome.GONE and not posted.taken[key]]
             )
-            # While a handshake lasts, the slow ones are asked with it; they rest in between.
-            pause = _PAUSE_SECONDS if posted.opening else REST_SECONDS
-            over = self._monotonic() + pause >= min(until, begun + _HANDSHAKE_SECONDS)
-            trying = posted.opening | posted.slow
+            over = self._monotonic() + _PAUSE_SECONDS >= min(until, begun + _HANDSHAKE_SECONDS)
+            trying = posted.opening
             if over or not trying or not any(posted.taken.values()):
                 return posted
-            self._pause(pause)
+            self._pause(_PAUSE_SECONDS)
+
+    def _keep_for_slow(self, messages: Sequence[DirectMessage], posted: _Posted) -> None:
+        """Keeps what not all have, with who has it; deletes what all have."""
+        done = min(taken for key, taken in posted.taken.items() if key not in posted.gone)
+        for place, message in enumerate(messages[done:], done):
+            if has_it := [key.connection_id for key, taken in posted.taken.items() if taken > place]:
+                self._inboxes.note_taken(message, has_it)
+        self._inboxes.delete(messages[:done])
+        count("MessageDelivered", done)
 
     def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
         """Closes the connections; those that cannot be closed now are left to wakes of their own."""

@@ -15,7 +15,7 @@ from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
+from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.observability import count, logger
@@ -130,14 +130,16 @@ class Settle:
         chunk = self._broadcasts.chunk(key.broadcast_id, key.chunk_id)
         if chunk is None or gone.bit_length() > chunk.size:
             raise PermanentError(_OTHER_CHUNK)
+        if self._clock() < chunk.young_until:
+            gone &= ~chunk.young
         connections = [
             ConnectionKey(partition, connection)
             for partition, found in chunk.recipients.items()
             for connection in found
         ]
-        connected_before = int(self._clock()) - YOUNG_SECONDS
-        deleted = self._connections.delete_older(
-            [connections[place] for place in bitmaps.members(gone)], connected_before
+        stale = [connections[place] for place in bitmaps.members(gone)]
+        self._connections.delete_all(stale)
+        count("StaleConnectionDeleted", len(stale))
+        logger.info(
+            "stale connections deleted", broadcast_id=key.broadcast_id, chunk_id=key.chunk_id, deleted=len(stale)
         )
-        count("StaleConnectionDeleted", deleted)
-        logger.info("stale connections deleted", broadcast_id=key.broadcast_id, chunk_id=key.chunk_id, deleted=deleted)

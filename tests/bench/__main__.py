@@ -22,6 +22,7 @@ from tests.bench import (
     sender,
     sleepers,
     stale_rows,
+    talking_room,
 )
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section
@@ -53,6 +54,7 @@ PARTS: Mapping[str, Callable[[Effort, Progress], Section]] = {
     "crowd_leaves": lambda _, progress: crowd_leaves.measure(progress),
     "stale_rows": lambda _, progress: stale_rows.measure(progress),
     "sleepers": lambda _, progress: sleepers.measure(progress),
+    "talking_room": lambda _, progress: talking_room.measure(progress),
 }
 
 

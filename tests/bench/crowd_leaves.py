@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 
 import uvloop
 
@@ -83,18 +84,24 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _E
     await at_rate(RATE, _SECONDS, lambda _, due: evening.at_rest.add(newcomer(), due))
     say(3, "the crowd ends")
     ended = time.monotonic()
-    for socket in inside:
-        socket.leave()
+    leaving = asyncio.create_task(_leave(inside))
     coming = asyncio.create_task(at_rate(RATE, _SECONDS, lambda _, due: evening.meanwhile.add(newcomer(), due)))
     while count := (await asyncio.to_thread(count_tenant, running.deployment, crowd)).rows:
         if time.monotonic() - ended > _PATIENCE_SECONDS:
             raise BenchmarkError(f"{count} rows are there after {_PATIENCE_SECONDS:.0f} s")
         await asyncio.sleep(_POLL_SECONDS)
     evening.rows_gone = time.monotonic() - ended
-    await coming
-    for socket in come:
-        socket.leave()
+    await asyncio.gather(leaving, coming)
+    await _leave(come)
     return evening
+
+
+async def _leave(sockets: Sequence[Socket]) -> None:
+    """End the sockets in a moment, in which newcomers are not kept waiting by this process."""
+    for some in batched(sockets, _AT_ONCE, strict=False):
+        for socket in some:
+            socket.leave()
+        await asyncio.sleep(0)
 
 
 def _section(evening: _Evening) -> Section:

@@ -1,4 +1,4 @@
-"""Benchmark 10: a tenant's latencies while clients of another one do not read, to those while they do."""
+"""Benchmark 12: a tenant's latencies while clients of another one do not read, to those while they do."""
 
 import asyncio
 import itertools

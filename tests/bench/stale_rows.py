@@ -50,29 +50,32 @@ class _Audiences:
             HttpApi(self.running.gateway_url, signed_by_root(self.running.state.secret)) as gateway,
         ):
             await gateway.call("POST", "/_gateway/faults", document={"skip_connect": True, "drop_disconnect": 1.0})
-            await self._broadcast(api, await self._opened(gateway, SIZES[0]))
+            await self._delivered(api, gateway, SIZES[0])
             for round_ in range(_ROUNDS):
                 for place, size in enumerate(SIZES):
                     say(round_ * len(SIZES) + place, f"{size:,} rows, round {round_ + 1}")
                     await self._round(api, gateway, size)
 
     async def _round(self, api: HttpApi, gateway: HttpApi, size: int) -> None:
-        report = await self._broadcast(api, await self._opened(gateway, size))
-        if report.delivered != size:
-            raise BenchmarkError(f"the report says {report}")
-        self.delivering[size].append(_seconds(report))
+        self.delivering[size].append(_seconds(await self._delivered(api, gateway, size)))
         report = await self._broadcast(api, [uuid.uuid4().hex[:15] + "=" for _ in range(size)])
         if report.gone != size:
             raise BenchmarkError(f"the report says {report}")
         self.stale[size].append(_seconds(report))
 
-    async def _opened(self, gateway: HttpApi, size: int) -> list[str]:
-        """The ids of so many sockets."""
+    async def _delivered(self, api: HttpApi, gateway: HttpApi, size: int) -> Report:
+        """A broadcast to so many sockets, which are closed again: all rounds' would be more than a process may have."""
         before = set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"])
-        answers = await Crowd().connect([self.running.deployment.websocket_url] * size, concurrency=100)
+        crowd = Crowd()
+        answers = await crowd.connect([self.running.deployment.websocket_url] * size, concurrency=100)
         if any(isinstance(answer, Refusal) for answer in answers):
             raise BenchmarkError("sockets were refused")
-        return list(set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"]) - before)
+        opened = set((await gateway.call("GET", "/_gateway/connections"))["connection_ids"]) - before
+        report = await self._broadcast(api, list(opened))
+        if report.delivered != size:
+            raise BenchmarkError(f"the report says {report}")
+        await crowd.leave(crowd.members.values())
+        return report
 
     async def _broadcast(self, api: HttpApi, ids: list[str]) -> Report:
         """A broadcast to a new tenant with these connections, once they are counted."""

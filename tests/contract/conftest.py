@@ -11,6 +11,7 @@ import pytest
 
 from loudhailer import aws as clients
 from tests.support.aws import RepeatedWrites, aws, aws_endpoint
+from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.tables import TableKind, create_table
 
 __all__ = ["aws", "aws_endpoint"]
@@ -18,7 +19,10 @@ __all__ = ["aws", "aws_endpoint"]
 REPEATED = "dynamodb, each write repeated"
 """The adapter on a client that carries each write out twice: an answer was lost, and the SDK tried again."""
 
-ADAPTERS = ["dynamodb", REPEATED]
+SIMULATED = "dynamodb, simulated"
+"""The adapter on the tables of the simulation, which so keep the same promises as the local AWS."""
+
+ADAPTERS = ["dynamodb", REPEATED, SIMULATED]
 
 NOT_REPEATED = ["memory", "dynamodb"]
 """For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it."""
@@ -26,6 +30,8 @@ NOT_REPEATED = ["memory", "dynamodb"]
 
 def dynamodb_of(request: pytest.FixtureRequest) -> Any:
     """The client for the fixture's parameter."""
+    if request.param == SIMULATED:
+        return client_of_any_table()
     client = request.getfixturevalue("aws")("dynamodb")
     return RepeatedWrites(client) if request.param == REPEATED else client
 

@@ -180,22 +180,20 @@ def test_deleting_twice_is_as_good_as_once(case: Case) -> None:
     assert case.store.get(key("b")) is not None
 
 
-@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
-def test_only_older_connections_are_deleted(case: Case) -> None:
-    """Those that connected at that time or later are too young, the others go, however many; absent ones are none."""
+def test_many_rows_are_deleted_at_once(case: Case) -> None:
+    """Exactly those that are named, however many; one may be absent, and one named twice."""
     names = [f"a{number:02}" for number in range(60)]
-    for number, name in enumerate(names):
-        case.add(connection(name, connected_at=100 + number % 2))
-    wanted = [key(name) for name in (*names, "absent")]
-    assert case.store.delete_older(wanted, 100) == 0
-    assert case.store.size(FIRST) == 60
-    assert case.store.delete_older(wanted, 101) == 30
+    for name in names:
+        case.add(connection(name))
+    wanted = [key(name) for name in (*names[::2], "absent", names[0])]
+    case.store.delete_all(wanted)
     assert [name for name in names if case.store.get(key(name))] == names[1::2]
-    assert case.store.delete_older(wanted, 101) == 0
-    assert case.store.delete_older([], 101) == 0
+    case.store.delete_all(wanted)
+    case.store.delete_all([])
+    assert case.store.size(FIRST) == 30
 
 
-def test_stale_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[[str], str]) -> None:
+def test_many_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[[str], str]) -> None:
     """One for each 25 rows, and no other: calls grow as rows do."""
     client = aws_client("dynamodb", aws_endpoint)
     stale = _dynamodb(client, table("connections"))
@@ -204,8 +202,9 @@ def test_stale_rows_are_deleted_in_few_calls(aws_endpoint: str, table: Callable[
         stale.add(connection(name))
     calls: Counter[str] = Counter()
     client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
-    assert stale.store.delete_older(list(map(key, names)), 101) == 225
+    stale.store.delete_all(list(map(key, names)))
     assert calls == {"BatchExecuteStatement": 9}
+    assert stale.store.size(FIRST) == 0
 
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)

@@ -13,7 +13,7 @@ from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import TransientError
-from loudhailer.ids import PlayerId, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, TenantId
 from tests.contract.conftest import ADAPTERS, dynamodb_of
 from tests.support.tables import TableKind
 
@@ -134,6 +134,18 @@ def test_a_row_is_as_the_table_documents_it(aws: Callable[[str], Any], table: Ca
             "expiresAt": {"N": "1780000600"},
         }
     ]
+
+
+def test_who_has_a_message_is_noted_on_it(store: InboxStore) -> None:
+    """Twice is as good as once, and a message that was deleted meanwhile does not come back."""
+    store.put(direct(1))
+    store.note_taken(direct(1), [ConnectionId("a="), ConnectionId("b=")])
+    store.note_taken(direct(1), [ConnectionId("b="), ConnectionId("c=")])
+    (message,) = store.oldest(INBOX, 5)
+    assert message.taken_by == {"a=", "b=", "c="}
+    store.note_taken(direct(2), [ConnectionId("a=")])
+    store.delete([message])
+    assert store.oldest(INBOX, 5) == []
 
 
 def test_messages_are_counted(store: InboxStore) -> None:

@@ -7,14 +7,15 @@ import pytest
 from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.lanes.memory import MemoryLaneStore
 from loudhailer.lanes.port import LaneStore
+from tests.contract.conftest import ADAPTERS, dynamodb_of
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", *ADAPTERS])
 def store(request: pytest.FixtureRequest) -> LaneStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryLaneStore()
-    return DynamoLaneStore(request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("lanes"))
+    return DynamoLaneStore(dynamodb_of(request), request.getfixturevalue("table")("lanes"))
 
 
 def test_nothing_is_marked_at_first(store: LaneStore) -> None:

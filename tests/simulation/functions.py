@@ -49,6 +49,7 @@ from loudhailer.conversation.exchange import Exchange, Part
 from loudhailer.conversation.model import Wake
 from loudhailer.conversation.once import Once
 from loudhailer.ids import TenantId
+from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.queues.consumer import consume, consume_fifo, consume_together
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
@@ -140,6 +141,8 @@ def _connect(parts: Parts) -> Handle:
         DynamoRegister(parts.dynamodb, "connections", "sessions"),
         parts.connections,
         parts.sessions,
+        parts.sender,
+        endpoint=ENDPOINT,
         session_share=_SESSION_SHARE,
         clock=parts.clock,
         pause=parts.pause,
@@ -266,6 +269,7 @@ def _query(parts: Parts) -> Handle:
         parts.queue("rooms"),
         endpoint=ENDPOINT,
         chunk_size=(2, 3)[parts.release],
+        lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
         executor=parts.executor,
         clock=parts.clock,
     )
@@ -304,8 +308,9 @@ def _settle(parts: Parts) -> Handle:
 
 
 def _echo(parts: Parts) -> Handle:
-    of_tenant = Tenancy(parts.sessions, parts.limits)
-    echo = Echo(lambda _: of_tenant, Post(parts.sender, ENDPOINT), session_share=_SESSION_SHARE, clock=parts.clock)
+    of_tenant = Tenancy(parts.sessions, parts.limits, parts.connections)
+    letters = Post(parts.sender, lambda _: parts.connections, endpoint=ENDPOINT, clock=parts.clock)
+    echo = Echo(lambda _: of_tenant, letters, session_share=_SESSION_SHARE, clock=parts.clock)
 
     def handle(event: Any, invocation: Invocation) -> Any:
         response = consume_fifo(event, partial(echo, ends=parts.ends(invocation, 2.0)), parts.dead_letters)

@@ -188,6 +188,13 @@ class Gateway:
         self.close(client, "is closed")
         return 204
 
+    def status_of_look(self, connection: ConnectionId) -> int:
+        """Look for a connection, as GET @connections does; the status of the answer."""
+        client = self.clients.get(connection)
+        if client is None or client.state != "open":
+            return 410
+        return 429 if self._world.scheduler.now < self.throttled_until else 200
+
     def _deliver(self, client: Client, frame: str) -> None:
         self._world.say(f"{client} receives {frame[:120]}")
         client.received.append((self._world.scheduler.now, frame))
@@ -246,17 +253,32 @@ class SimulatedSender:
         seconds: float,
     ) -> list[Outcome]:
         """See `Closer.close`."""
+        return self._each("close", connections, seconds)
+
+    def look_up(
+        self,
+        endpoint: str,  # noqa: ARG002  # there is one
+        connections: Sequence[ConnectionId],
+        *,
+        seconds: float,
+    ) -> list[Outcome]:
+        """See `Lookup.look_up`."""
+        return self._each("look up", connections, seconds)
+
+    def _each(
+        self, what: Literal["close", "look up"], connections: Sequence[ConnectionId], seconds: float
+    ) -> list[Outcome]:
         ends = self._world.scheduler.now + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
-            outcomes[place] = self._request(_Request(self._world, connections[place], None), ends, 100, 100)
+            outcomes[place] = self._request(_Request(self._world, what, connections[place]), ends, 100, 100)
         return outcomes
 
     def _posted(self, connection: ConnectionId, frame: bytes, ends: float, *, most_failures: int) -> Outcome:
         world = self._world
         if world.scheduler.now - self._handed_on.get(connection, -1.0) < 1.0:
             return Outcome.THROTTLED
-        outcome = self._request(_Request(world, connection, frame), ends, most_failures, _TRIES)
+        outcome = self._request(_Request(world, "post to", connection, frame), ends, most_failures, _TRIES)
         if outcome is Outcome.THROTTLED:
             self._handed_on[connection] = world.scheduler.now
             others_are_let_in = world.scheduler.now >= world.gateway.throttled_until
@@ -289,18 +311,23 @@ class SimulatedSender:
 
 @dataclass(frozen=True)
 class _Request:
-    """A post of a frame to a connection, or its end if there is no frame."""
+    """A request about one connection; a post has a frame."""
 
     world: "World"
+    what: Literal["post to", "close", "look up"]
     connection: ConnectionId
-    frame: bytes | None
+    frame: bytes = b""
 
     def effect(self) -> int:
         """The status with which the gateway answers what it does."""
         gateway = self.world.gateway
-        if self.frame is None:
-            return gateway.status_of_close(self.connection)
-        return gateway.status_of_post(self.connection, self.frame)
+        match self.what:
+            case "close":
+                return gateway.status_of_close(self.connection)
+            case "look up":
+                return gateway.status_of_look(self.connection)
+            case "post to":
+                return gateway.status_of_post(self.connection, self.frame)
 
     def status(self) -> int:
         """The status of the answer, whatever faults strike."""
@@ -310,8 +337,7 @@ class _Request:
         now, random = world.scheduler.now, world.scheduler.random
         fault = world.dice.first_of(_POST_FAULTS)
         if world.trace is not None:
-            what = "close" if self.frame is None else "post to"
-            world.say(f"{what} {self.connection}{'' if fault is None else ': ' + fault}")
+            world.say(f"{self.what} {self.connection}{'' if fault is None else ': ' + fault}")
         match fault:
             case faults.KILLED_BEFORE:
                 world.kill_present()

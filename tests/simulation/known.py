@@ -7,14 +7,12 @@ Each is off: what provokes it does not happen, or what it breaks is not looked a
 from collections.abc import Mapping
 
 LONG_STALLS = "long-stalls"
-LATE_BROADCASTS = "late-broadcasts"
 INDEX_REPLICAS = "index-replicas"
 REFUSED_AGAIN = "refused-again"
 
 KNOWN: Mapping[str, str] = {
     LONG_STALLS: "While `accounting` stands still for minutes, and in each partition as many connections went as came,"
     " `reconcile` takes off the total what is still to be released.",
-    LATE_BROADCASTS: "The report of a broadcast that is over before all its recipients are found does not show it.",
     INDEX_REPLICAS: "A wake that has seen a connection in the index once believes the next read, which may ask another"
     " replica: a message may lie while its receiver is online.",
     REFUSED_AGAIN: "A frame of the silo or the pool that is delivered again may be refused, for its sender's limit or"

@@ -18,9 +18,6 @@ from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
 from tests.simulation.world import World
 
-CALLS = 2_000
-"""The calls of a run: about half as many more bring it to rest."""
-
 UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
@@ -33,11 +30,11 @@ class Scenario:
     kinds: frozenset[str]
     silent: frozenset[str] = frozenset()
     left_out: Collection[str] = ()
-    calls: int = CALLS
+    calls: int = 2_000
     known: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, seed: object, calls: int = CALLS, known: Collection[str] = ()) -> "Scenario":
+    def of(cls, seed: object, calls: int = 2_000, known: Collection[str] = ()) -> "Scenario":
         """The scenario of a seed, with faults that are known, see `known.py`."""
         kinds = kinds_of(Random(f"kinds {seed}"))  # noqa: S311  # a run is to be repeated
         return cls(str(seed), plan_of(seed, calls), kinds, calls=calls, known=frozenset(known))
@@ -68,6 +65,8 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
             Workload(world, scenario.plan).run(scenario.calls)
         except BrokenError as error:
             broken = error
+        except Exception as error:  # noqa: BLE001  # nobody has caught it: a function would have failed with it
+            broken = BrokenError(UNEXPECTED, repr(error))
     return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
 
 
@@ -76,6 +75,7 @@ class Summary:
     """What came of several seeds: the first that fails, the calls that were made, and how often each fault struck."""
 
     failed: int | None
+    text: str
     calls: int
     faults: Counter[str]
 
@@ -88,8 +88,8 @@ def run_all(seeds: Sequence[int], calls: int, known: Collection[str]) -> Summary
         made += outcome.calls
         struck.update(fault.kind for fault in outcome.faults)
         if outcome.broken is not None:
-            return Summary(seed, made, struck)
-    return Summary(None, made, struck)
+            return Summary(seed, str(outcome.broken), made, struck)
+    return Summary(None, "", made, struck)
 
 
 class _Metrics:

@@ -191,11 +191,16 @@ class Promise[T](Future[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """See `Future.result`."""
-        if not self.done():
+        ends = None if timeout is None else self._scheduler.now + timeout
+        while not self.done():
+            if ends is not None and self._scheduler.now >= ends:
+                raise TimeoutError
             go_on = self._scheduler.wait()
-            self.add_done_callback(lambda _: go_on())
+            self.add_done_callback(lambda _, wake=go_on: wake())  # type: ignore[misc]
+            if ends is not None:
+                self._scheduler.at(ends, go_on)
             self._scheduler.suspend()
-        return super().result(timeout)
+        return super().result()
 
 
 class TaskExecutor(Executor):

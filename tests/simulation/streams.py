@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from tests.simulation import faults
+from tests.simulation.known import LONG_STALLS
 from tests.support.dynamodb.engine import Write
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _SHARDS = 2
 _MOST_RETRIES = 10
 _OLDEST_SECONDS = 3_600.0
-STALLS = (5.0, 60.0, 400.0, 4_000.0)
+_SHORT_STALLS = (5.0, 60.0)
+_STALLS = (*_SHORT_STALLS, 400.0, 4_000.0)
 """For how many seconds a stream may stand still."""
 
 
@@ -64,7 +66,6 @@ class Mapping:
         batch_size: int,
         window: float = 0.0,
         failures: str | None = None,
-        stalls: tuple[float, ...] = STALLS,
         wanted: Callable[[Record], bool] = lambda _: True,
     ) -> None:
         self.function = function
@@ -73,7 +74,6 @@ class Mapping:
         self._batch_size = batch_size
         self._window = window
         self._failures = failures
-        self._stalls = stalls
         self._wanted = wanted
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._stalled_until = 0.0
@@ -86,7 +86,9 @@ class Mapping:
         shard.records.append(record)
         now = self._world.scheduler.now
         if self._world.dice.strikes(faults.STREAM_STALLS):
-            self._stalled_until = max(self._stalled_until, now + self._world.scheduler.random.choice(self._stalls))
+            is_short = self.function == "accounting" and LONG_STALLS not in self._world.known
+            stall = self._world.scheduler.random.choice(_SHORT_STALLS if is_short else _STALLS)
+            self._stalled_until = max(self._stalled_until, now + stall)
         self._look(shard, now + self._window)
 
     def is_empty(self) -> bool:

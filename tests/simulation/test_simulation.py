@@ -29,7 +29,7 @@ def test_a_run_repeats_exactly_from_its_seed() -> None:
 
 def test_a_mutant_is_found_shrunk_and_explained() -> None:
     """A failing run ends with the invariant, and begins with what somebody did."""
-    found = _run("--seeds", "200", "--mutant", "release-before-the-checkpoint")
+    found = _run("--seeds", "200", "--mutant", "accounting/releases-before-the-checkpoint")
     assert found.returncode == 1
     assert "--- connect" in found.stdout
     assert "5: each record is counted once and released once" in found.stdout

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from loudhailer.errors import LoudhailerError
-from tests.simulation import faults, known, streams
+from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
 from tests.simulation.gateway import Gateway
 from tests.simulation.queues import Queue
@@ -54,8 +54,6 @@ _WRITE_FAULTS = (
     faults.CONFLICT,
 )
 _ENVIRONMENTS = 2
-
-_SHORT_STALLS = (5.0, 60.0)
 
 
 @dataclass
@@ -167,7 +165,6 @@ class World:
                     batch_size=5,
                     window=1.0,
                     failures="accounting-failure",
-                    stalls=streams.STALLS if known.LONG_STALLS in self.known else _SHORT_STALLS,
                 ),
                 streams.Mapping(
                     self,

@@ -38,7 +38,7 @@ class Terraform:
         run = subprocess.run(
             [find_terraform(), *arguments],
             cwd=folder,
-            env=terraform_environment(os.environ) | self.provider,
+            env={**terraform_environment(os.environ), **self.provider},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
 """Terraform's own checks of every module: `terraform test`, with a mocked provider."""
 
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,29 @@ def test_every_role_of_a_deployment_lies_in_its_own_path() -> None:
     own = re.compile(r'^  path += "/\$\{var\.(deployment\.)?prefix\}/"$', re.MULTILINE)
     assert len(found) == len(_roles_by_word())
     assert [name for name, block in found.items() if not own.search(block)] == []
+
+
+_RESOURCE = re.compile(r'^resource "(?P<type>aws_\w+)" "\w+" \{\n(?P<block>.*?)^\}', re.MULTILINE | re.DOTALL)
+_TAKES_A_ROLE = re.compile(r"^ +\w+ += aws_iam_role\.[\w.\[\]]+\.arn$", re.MULTILINE)
+_TAKER = {
+    "aws_api_gateway_account": "apigateway.amazonaws.com",
+    "aws_apigatewayv2_integration": "apigateway.amazonaws.com",
+    "aws_lambda_function": "lambda.amazonaws.com",
+}
+
+
+def test_ci_may_pass_roles_to_the_services_that_take_one_and_to_no_other() -> None:
+    """The apply role's policy names each service that a resource hands a role to, and none besides."""
+    takers = {
+        found["type"]
+        for path in SOURCE.glob("*/*/*.tf")
+        for found in _RESOURCE.finditer(path.read_text())
+        if _TAKES_A_ROLE.search(found["block"])
+    }
+    assert takers == _TAKER.keys()
+    apply = (SOURCE / "stacks" / "registry" / "apply.tf").read_text()
+    (services,) = re.findall(r'"iam:PassedToService" = (\[[^\]]*\])', apply)
+    assert sorted(json.loads(services)) == sorted(set(_TAKER.values()))
 
 
 def _roles_by_word() -> list[str]:

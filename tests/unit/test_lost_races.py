@@ -105,23 +105,14 @@ def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entr
     assert register.record(wanted, connections_per_session=2, session_expires_at=500) is entry
 
 
-def test_a_deletion_in_doubt_is_done_by_a_call_of_its_own() -> None:
-    """Rows of the batch that were deleted or are younger need none."""
-    deleted = {"Item": {"connectionId": {"S": "a"}}}
-    younger = {"Error": {"Code": "ConditionalCheckFailed"}}
-    doubtful = {"Error": {"Code": "TransactionConflict"}}
-    client: Any = Client(batch_execute_statement={"Responses": [deleted, younger, doubtful]}, delete_item={})
-    assert DynamoConnectionStore(client, "connections").delete_older([A, B, C], 50) == 2
+def test_a_deletion_that_a_batch_refuses_is_done_by_a_call_of_its_own() -> None:
+    """Rows of the batch that were deleted or are not there need none."""
+    refused = {"Error": {"Code": "TransactionConflict"}}
+    client: Any = Client(batch_execute_statement={"Responses": [{}, {}, refused]}, delete_item={})
+    DynamoConnectionStore(client, "connections").delete_all([A, B, C])
     (_, (name, request)) = client.calls
     assert name == "delete_item"
-    assert request == {
-        "TableName": "connections",
-        "Key": {"partition": {"S": FIRST}, "connectionId": {"S": "c"}},
-        "ConditionExpression": "connectedAt < :time",
-        "ExpressionAttributeValues": {":time": {"N": "50"}},
-    }
-    client = Client(batch_execute_statement={"Responses": [doubtful]}, delete_item=refused())
-    assert DynamoConnectionStore(client, "connections").delete_older([C], 50) == 0
+    assert request == {"TableName": "connections", "Key": {"partition": {"S": FIRST}, "connectionId": {"S": "c"}}}
 
 
 def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:

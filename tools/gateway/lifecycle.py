@@ -32,8 +32,9 @@ TOO_MANY_REQUESTS = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsExcept
 
 _DISCONNECT_TRIES = 5
 _DISCONNECT_RETRY_SECONDS = 0.2
-_DISCONNECTS_AT_ONCE = 8
-"""API Gateway has machines for a crowd that ends together; here it must not keep newcomers waiting."""
+_DISCONNECTS_AT_ONCE = 2
+"""API Gateway has machines for a crowd that ends together. Here it must not keep newcomers waiting: each of their
+requests stands behind so many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Lambda's requests have no names: method and path say which operation of its API 
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from botocore.loaders import Loader
@@ -26,6 +26,7 @@ _STATEMENT = re.compile(
         \s+"?(?P<table>[\w.-]+)"?(?:\."?(?P<index>[\w.-]+)"?)?""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
+_STATEMENTS = 1_024
 
 
 def action_of_batch(action: str) -> str:
@@ -33,19 +34,24 @@ def action_of_batch(action: str) -> str:
     return _OF_BATCH.get(action, action)
 
 
-def statements(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The action of each PartiQL statement of a request, and its table or `table/index/name`.
+def each_statement(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The PartiQL statements of a request, with their parameters; none of any other request."""
+    alone = [request] if "Statement" in request else []
+    yield from request.get("Statements") or request.get("TransactStatements") or alone
+
+
+@lru_cache(_STATEMENTS)
+def statement_action(statement: str) -> tuple[str, str, str | None]:
+    """The action of a PartiQL statement, its table, and its index if it names one.
 
     Raises:
-        ValueError: a statement is none that this can read.
+        ValueError: the statement is none that this can read.
     """
-    for statement in request.get("Statements") or request.get("TransactStatements") or [request]:
-        found = _STATEMENT.match(statement.get("Statement", ""))
-        if found is None:
-            raise ValueError("the statement is not read here")
-        (kind,) = (name for name in ("Select", "Insert", "Update", "Delete") if found[name])
-        index = f"/index/{found['index']}" if found["index"] else ""
-        yield f"dynamodb:PartiQL{kind}", found["table"] + index
+    found = _STATEMENT.match(statement)
+    if found is None:
+        raise ValueError("the statement is not read here")
+    (kind,) = (name for name in ("Select", "Insert", "Update", "Delete") if found[name])
+    return f"dynamodb:PartiQL{kind}", found["table"], found["index"]
 
 
 def lambda_action(method: str, path: str) -> str | None:

@@ -55,9 +55,6 @@ LOST = (
 
 _LONGEST_REASON = 300
 
-_CONTAINERS = 40
-"""All functions' workers in containers: more than processes, since making room for another one costs a second."""
-
 
 class Packaging(StrEnum):
     """How the functions reach the local AWS."""
@@ -257,7 +254,7 @@ class Stack:
         command = ["tools.local_aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
         command += ["--account", ACCOUNT]
         if engine is not None:
-            command += ["--engine", engine.address, "--workers", str(_CONTAINERS)]
+            command += ["--engine", engine.address]
         aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 

@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
+from loudhailer.aws import STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
@@ -27,9 +27,8 @@ type Item = dict[str, Any]
 
 _PARALLEL_PUTS = 16
 
-_OLDER_ROW = ' WHERE "partition" = ? AND connectionId = ? AND connectedAt < ? RETURNING ALL OLD *'
-"""A row that is not there is no error and returns nothing, one that is younger is a condition that failed.
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
+_OF_KEY = ' WHERE "partition" = ? AND connectionId = ?'
+"""A row that is not there is no error: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 _EXISTS = "attribute_exists(connectionCount)"
 _IS_NEW = "attribute_not_exists(connectionCount)"
@@ -184,24 +183,23 @@ class DynamoConnectionStore(ConnectionStore):
         with calling("DeleteItem"):
             self._client.delete_item(TableName=self._table, Key=key_to_item(key))
 
-    def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
-        """See `ConnectionStore.delete_older`: 25 rows a call; what is in doubt is done by a call of its own."""
-        statement = f'DELETE FROM "{self._table}"' + _OLDER_ROW
-        deleted = 0
-        for batch in batched(keys, STATEMENTS_A_BATCH, strict=False):
-            rows: Any = [
-                [{"S": key.partition}, {"S": key.connection_id}, {"N": str(connected_before)}] for key in batch
-            ]
+    def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
+        """See `ConnectionStore.delete_all`: 25 rows a call; what a batch refuses is done by a call of its own.
+
+        Statements of PartiQL, since whoever may call BatchWriteItem may put rows, too.
+        """
+        statement = f'DELETE FROM "{self._table}"' + _OF_KEY
+        for batch in batched(dict.fromkeys(keys), STATEMENTS_A_BATCH, strict=False):
             with calling("BatchExecuteStatement"):
                 answers = self._client.batch_execute_statement(
-                    Statements=[{"Statement": statement, "Parameters": row} for row in rows]
+                    Statements=[
+                        {"Statement": statement, "Parameters": [{"S": key.partition}, {"S": key.connection_id}]}
+                        for key in batch
+                    ]
                 )["Responses"]
             for key, answer in zip(batch, answers, strict=True):
-                if answer.get("Error", {}).get("Code") in {None, CONDITION_FAILED}:
-                    deleted += "Item" in answer
-                else:
-                    deleted += self.delete_if_older(key, connected_before)
-        return deleted
+                if "Error" in answer:
+                    self.delete(key)
 
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
         """See `ConnectionStore.delete_if_older`."""

@@ -66,9 +66,10 @@ class MemoryConnectionStore(ConnectionStore):
         """See `ConnectionStore.delete`."""
         self.rows.pop(key, None)
 
-    def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
-        """See `ConnectionStore.delete_older`."""
-        return sum(self.delete_if_older(key, connected_before) for key in keys)
+    def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
+        """See `ConnectionStore.delete_all`."""
+        for key in keys:
+            self.delete(key)
 
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
         """See `ConnectionStore.delete_if_older`."""

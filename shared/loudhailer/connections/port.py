@@ -42,8 +42,8 @@ class ConnectionStore(Protocol):
     def delete(self, key: ConnectionKey) -> None:
         """Deletes the row; one that is not there is fine."""
 
-    def delete_older(self, keys: Collection[ConnectionKey], connected_before: int) -> int:
-        """Deletes those of the rows that connected before the time, in few calls; how many there were.
+    def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
+        """Deletes the rows in few calls; those that are not there are fine, and keys may repeat.
 
         After an error, all of it again does no harm.
         """

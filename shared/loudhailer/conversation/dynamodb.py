@@ -1,14 +1,14 @@
 """The inboxes in DynamoDB.
 
 messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; `message` (a JSON text), `srcPlayerId`,
-`sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL).
+`sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL), `takenBy?` (set of connections' ids).
 
 limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
 `receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `takenBy` with the id of
 the request that took it over, `itemTTL`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from loudhailer.conversation.model import (
     Sent,
 )
 from loudhailer.conversation.port import InboxStore, SentStore
-from loudhailer.ids import PlayerId
+from loudhailer.ids import ConnectionId, PlayerId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(messageId)"
+_STANDS = "attribute_exists(messageId)"
 
 _NOT_KNOWN = "attribute_not_exists(contentHash) OR itemTTL <= :now"
 _FIRST = "SET contentHash = :hash, requestId = :request, receivedAt = :received, takenUntil = :until, itemTTL = :ttl"
@@ -93,6 +94,11 @@ class DynamoInboxStore(InboxStore):
             )
         return page["Count"] > 0
 
+    def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
+        """See `InboxStore.note_taken`."""
+        connections = {":connections": {"SS": list(by)}}
+        update_if(self._client, self._table, _key(message), "ADD takenBy :connections", _STANDS, values=connections)
+
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))
@@ -110,6 +116,7 @@ def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
         source=PlayerId(item["srcPlayerId"]["S"]),
         sent_at=int(item["sentAt"]["N"]),
         expires_at=int(item["expiresAt"]["N"]),
+        taken_by=frozenset(map(ConnectionId, item.get("takenBy", {"SS": []})["SS"])),
     )
 
 

@@ -1,7 +1,7 @@
 """The in-memory twins of the inboxes' table, and of the messages that clients may send again."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from loudhailer.conversation.model import (
@@ -16,6 +16,7 @@ from loudhailer.conversation.model import (
 )
 from loudhailer.conversation.port import InboxStore, SentStore
 from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId
 
 
 class MemoryInboxStore(InboxStore):
@@ -47,6 +48,13 @@ class MemoryInboxStore(InboxStore):
         """See `InboxStore.has`."""
         self._answer()
         return (inbox, message_id) in self.rows
+
+    def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
+        """See `InboxStore.note_taken`."""
+        self._answer()
+        with self._lock:
+            if row := self.rows.get((message.inbox, message.message_id)):
+                self.rows[message.inbox, message.message_id] = replace(row, taken_by=row.taken_by.union(by))
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """See `InboxStore.delete`."""

@@ -9,7 +9,7 @@ from loudhailer import codec, ids
 from loudhailer.codec import JsonText
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import ClientMessageId, PlayerId, TenantId
+from loudhailer.ids import ClientMessageId, ConnectionId, PlayerId, TenantId
 from loudhailer.queues.port import FifoMessage
 
 VERSION = 1
@@ -64,6 +64,7 @@ class DirectMessage:
         source: the player who sent it.
         sent_at: when API Gateway took it, in epoch milliseconds.
         expires_at: epoch seconds; from then on it is not delivered.
+        taken_by: the receiver's connections that have it, while another one is to be asked again.
     """
 
     inbox: Inbox
@@ -72,6 +73,7 @@ class DirectMessage:
     source: PlayerId
     sent_at: int
     expires_at: int
+    taken_by: frozenset[ConnectionId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

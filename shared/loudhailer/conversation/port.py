@@ -3,10 +3,11 @@
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId, Sent
+from loudhailer.ids import ConnectionId
 
 
 class InboxStore(Protocol):
@@ -26,6 +27,9 @@ class InboxStore(Protocol):
 
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
         """Tell whether the message is in the inbox, read consistently."""
+
+    def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
+        """Notes connections that have the message; one that is not there is fine."""
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
         """Deletes the messages; those that are not there are fine."""

@@ -22,7 +22,7 @@ module "disconnect" {
 
   tenant_statements = {
     DeleteConnection = {
-      actions      = ["dynamodb:DeleteItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
       resources    = [local.connections.arn]
       leading_keys = ["{tenantId}#*"]
     }

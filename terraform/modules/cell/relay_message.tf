@@ -35,8 +35,9 @@ module "relay_message" {
   }
 
   tenant_statements = {
+    # A message that one device refuses is noted for those that have it.
     ReadAndEmptyInbox = {
-      actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query"]
+      actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources    = [local.messages.arn]
       leading_keys = ["{tenantId}#*"]
     }

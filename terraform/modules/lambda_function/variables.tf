@@ -193,7 +193,7 @@ variable "tenant_statements" {
   validation {
     condition = alltrue([
       for action in flatten(values(var.tenant_statements)[*].actions) : can(regex(
-        "^dynamodb:(BatchGetItem|BatchWriteItem|ConditionCheckItem|DeleteItem|GetItem|PutItem|Query|UpdateItem)$", action
+        "^dynamodb:(BatchGetItem|BatchWriteItem|ConditionCheckItem|DeleteItem|GetItem|PartiQLDelete|PutItem|Query|UpdateItem)$", action
       ))
     ])
     error_message = "tenant_statements: an action must be one of DynamoDB's that name a partition key; a Scan names none."

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.running import ACCOUNT, LocalAws
+from tests.integration.local_aws.running import ACCOUNT, LocalAws, package
 from tests.support.aws import SECRET
 
 type ClientAs = Callable[..., Any]
@@ -150,6 +150,33 @@ def test_whoever_may_update_by_partiql_may_do_so_in_a_batch_and_no_more(
     assert denied(dynamodb.execute_statement, Statement=update["Statement"].replace(table, "another"))
 
 
+@pytest.mark.emulator_contract
+def test_a_statement_of_partiql_reaches_the_rows_of_its_key_alone(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html: its LeadingKeys."""
+    table, _ = local_aws.table()
+    deletes = role(
+        local_aws,
+        {
+            "Action": "dynamodb:PartiQLDelete",
+            "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}",
+            "Condition": {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "a#*"},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        },
+    )
+    dynamodb = client_as("dynamodb", assume(local_aws.client("sts"), deletes))
+    text = f'DELETE FROM "{table}" WHERE "partition" = ? AND id = ?'
+    own, neighbour, other = (
+        {"Statement": text, "Parameters": [{"S": key}, {"S": "x"}]} for key in ("a#1", "a#2", "b#1")
+    )
+    either = {"Statement": f'DELETE FROM "{table}" WHERE "partition" = \'a#1\' OR "partition" = \'b#1\''}
+    assert not denied(dynamodb.batch_execute_statement, Statements=[own, neighbour])
+    assert denied(dynamodb.batch_execute_statement, Statements=[own, other])
+    assert denied(dynamodb.batch_execute_statement, Statements=[own, either])
+    assert denied(dynamodb.execute_statement, **other)
+
+
 def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client_as: ClientAs) -> None:
     """Batches have no actions of their own."""
     url, arn = local_aws.queue()
@@ -184,6 +211,60 @@ def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAw
 def document(*statements: dict[str, Any]) -> str:
     """A policy of these statements."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+_BUT_PASS = {"NotAction": "iam:PassRole", "Resource": "*"}
+
+
+def _pass(role: str, service: str) -> dict[str, Any]:
+    """A statement that lets its principal pass the role to the service."""
+    condition = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    return {"Action": "iam:PassRole", "Resource": role, "Condition": condition}
+
+
+def _passing(name: str, lambda_: Any, gateway: Any, gateway_v2: Any) -> list[tuple[str, Callable[[str], object]]]:
+    """Each way in which a stack passes a role on, with the service that gets it."""
+    code = {"Handler": "code.handler", "Runtime": "python3.13", "Code": {"ZipFile": package("")}}
+    api = gateway_v2.create_api(Name=name, ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action")
+    sqs = {"IntegrationType": "AWS", "IntegrationUri": "arn:aws:apigateway:us-east-1:sqs:path/1/q"}
+    integration = {"ApiId": api["ApiId"], "IntegrationMethod": "POST", **sqs}
+    logs = {"op": "replace", "path": "/cloudwatchRoleArn"}
+    return [
+        ("lambda", lambda role: lambda_.create_function(FunctionName=name, Role=role, **code)),
+        ("lambda", lambda role: lambda_.update_function_configuration(FunctionName=name, Role=role)),
+        ("apigateway", lambda role: gateway_v2.create_integration(CredentialsArn=role, **integration)),
+        ("apigateway", lambda role: gateway.update_account(patchOperations=[logs | {"value": role}])),
+    ]
+
+
+@pytest.mark.emulator_contract
+def test_whoever_hands_a_role_to_a_service_must_be_allowed_to_pass_it(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """The role, and the service that gets it, must be those of the statement; the error says so in AWS's words."""
+    sts, name = local_aws.client("sts"), local_aws.name("passing")
+    passed, other = role(local_aws, _BUT_PASS), role(local_aws, _BUT_PASS)
+    services = ("lambda", "apigateway", "apigatewayv2")
+
+    def tried(*statements: dict[str, Any]) -> list[tuple[str, Callable[[str], object]]]:
+        keys = assume(sts, role(local_aws, _BUT_PASS, *statements))
+        return _passing(name, *(client_as(service, keys) for service in services))
+
+    for service, call in tried(_pass(passed, "ec2"), _pass(other, "lambda"), _pass(other, "apigateway")):
+        with pytest.raises(ClientError) as refused:
+            call(passed)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, service
+        error = refused.value.response["Error"]
+        assert error["Code"] == "AccessDeniedException"
+        assert error["Message"].endswith(
+            f"is not authorized to perform: iam:PassRole on resource: {passed}"
+            " because no identity-based policy allows the iam:PassRole action"
+        )
+    for _, call in tried(_pass(passed, "lambda"), _pass(passed, "apigateway")):
+        call(passed)
+    keys = assume(sts, role(local_aws, _BUT_PASS))
+    lambda_ = client_as("lambda", keys)
+    lambda_.update_function_configuration(FunctionName=name, Timeout=4)
+    _, queue = local_aws.queue()
+    lambda_.create_event_source_mapping(EventSourceArn=queue, FunctionName=name)
 
 
 @pytest.mark.emulator_contract

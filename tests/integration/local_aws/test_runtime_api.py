@@ -26,11 +26,11 @@ def api() -> Iterator[RuntimeApi]:
 
 
 def status(api: RuntimeApi, *headers: tuple[str, str]) -> int:
-    """The status of an answer to a request for the next invocation; the server's own host is named last."""
-    connection = HTTPConnection(api.address, timeout=10)
+    """The status of an answer to a request for the next invocation."""
+    connection = HTTPConnection("127.0.0.1", api.port, timeout=10)
     try:
         connection.putrequest("GET", _NEXT, skip_host=True)
-        for name, value in (*headers, ("Host", api.address)):
+        for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders()
         return connection.getresponse().status
@@ -38,32 +38,37 @@ def status(api: RuntimeApi, *headers: tuple[str, str]) -> int:
         connection.close()
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("Host", "attacker.example"),
-        ("host", "attacker.example"),
-        ("Origin", "https://attacker.example"),
-        ("Sec-Fetch-Site", "cross-site"),
-        ("Sec-Fetch-Site", "same-site"),
-    ],
-)
-def test_a_web_page_does_not_get_an_invocation(api: RuntimeApi, header: tuple[str, str]) -> None:
-    """Nor does it take it away from the runtime."""
-    assert status(api, header) == 403
+def test_nobody_gets_an_invocation_who_does_not_know_the_name(api: RuntimeApi) -> None:
+    """Another user of the machine finds the port; a web page may have a name that leads here (DNS rebinding)."""
+    for host in (f"127.0.0.1:{api.port}", f"localhost:{api.port}", "attacker.example", api.name, f"{api.address}0"):
+        assert status(api, ("Host", host)) == 403
+    assert status(api) == 403
+    assert status(api, ("Host", "attacker.example"), ("Host", api.address)) == 403
     assert api.answers.empty()
-    assert status(api) == 200
+    assert status(api, ("Host", api.address)) == 200
 
 
-def test_a_name_that_leads_to_this_machine_does_not_get_an_invocation(api: RuntimeApi) -> None:
-    """The page's own name is in the Host header (DNS rebinding)."""
-    connection = HTTPConnection(api.address, timeout=10)
+def test_nobody_answers_for_a_function_who_does_not_know_the_name(api: RuntimeApi) -> None:
+    """An answer that a stranger makes up would be taken for the function's."""
+    for name, code in ((f"127.0.0.1:{api.port}", 403), (api.address, 202)):
+        connection = HTTPConnection("127.0.0.1", api.port, timeout=10)
+        try:
+            path = "/2018-06-01/runtime/invocation/request/response"
+            connection.request("POST", path, body=b'"made up"', headers={"Host": name})
+            assert connection.getresponse().status == code
+        finally:
+            connection.close()
+        assert api.answers.empty() == (code == 403)
+
+
+def test_no_two_environments_have_the_same_name(api: RuntimeApi) -> None:
+    """A function's runtime does not get another one's invocations."""
+    other = RuntimeApi()
     try:
-        connection.request("GET", _NEXT, headers={"Host": "attacker.example"})
-        assert connection.getresponse().status == 403
+        assert other.name != api.name
+        assert status(api, ("Host", f"{other.name}:{api.port}")) == 403
     finally:
-        connection.close()
-    assert api.answers.empty()
+        other.close()
 
 
 def test_an_answer_of_any_size_is_not_read(api: RuntimeApi) -> None:
@@ -85,14 +90,19 @@ _CLIENT = """\
 #!{python}
 import json, os, pathlib, sys
 if sys.argv[1] == "run":
+    (hosts,) = (pathlib.Path(said[9:].split(":")[0]) for said in sys.argv if said.startswith("--volume="))
     said = pathlib.Path(__file__).with_name("said")
-    said.with_suffix(".new").write_text(json.dumps([sys.argv, dict(os.environ)]))
+    found = [sys.argv, dict(os.environ), hosts.read_text(), hosts.parent.stat().st_mode & 0o777]
+    said.with_suffix(".new").write_text(json.dumps(found))
     said.with_suffix(".new").rename(said)
 """
 
 
-def test_the_keys_of_a_functions_role_are_on_no_command_line(tmp_path: Path) -> None:
-    """Every user of the machine can read the engine's client's; it takes them from its environment."""
+def test_the_secrets_of_a_container_are_on_no_command_line(tmp_path: Path) -> None:
+    """Every user of the machine can read the engine's client's; it takes them from its environment.
+
+    The keys of the role are secret, and so is the name of the runtime API, which the file of hosts has as well.
+    """
     client, said = tmp_path / "docker", tmp_path / "said"
     client.write_text(_CLIENT.format(python=sys.executable))
     client.chmod(0o755)
@@ -104,8 +114,11 @@ def test_the_keys_of_a_functions_role_are_on_no_command_line(tmp_path: Path) -> 
         wait_until(said.exists)
     finally:
         worker.close()
-    arguments, given = json.loads(said.read_text())
+    arguments, given, hosts, mode = json.loads(said.read_text())
     assert "--env=TABLE=sessions" in arguments
-    assert not [argument for argument in arguments for value in keys.values() if value in argument]
-    assert {f"--env={name}" for name in keys} <= set(arguments)
+    name, _, _ = given["AWS_LAMBDA_RUNTIME_API"].partition(":")
+    assert not [argument for argument in arguments for value in (*keys.values(), name) if value in argument]
+    assert {f"--env={name}" for name in (*keys, "AWS_LAMBDA_RUNTIME_API")} <= set(arguments)
     assert keys.items() <= given.items()
+    assert f"127.0.0.1 localhost {name}" in hosts.splitlines()
+    assert mode == 0o700

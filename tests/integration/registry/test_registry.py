@@ -256,6 +256,22 @@ def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
     )
 
 
+def test_ci_passes_on_roles_of_its_deployment_and_only_to_the_services_that_take_one(
+    hub: Account, apply_keys: Keys, role_of_somebody_else: str
+) -> None:
+    """A function in a role of somebody else's, or a rule that acts in one, would have that role's rights."""
+    own = f"arn:aws:iam::{ACCOUNTS['dev']}:role{PATH}{FUNCTION}"
+    others = f"arn:aws:iam::{ACCOUNTS['dev']}:role/{role_of_somebody_else}"
+    lambda_, events = hub.client("lambda", apply_keys), hub.client("events", apply_keys)
+    (rule,) = (found["Name"] for found in hub.client("events").list_rules(NamePrefix="loudhailer-dev-")["Rules"])
+    target = hub.client("events").list_targets_by_rule(Rule=rule)["Targets"][0]
+    lambda_.update_function_configuration(FunctionName=FUNCTION, Role=own)
+    with pytest.raises(ClientError, match="not authorized to perform: iam:PassRole"):
+        lambda_.update_function_configuration(FunctionName=FUNCTION, Role=others)
+    with pytest.raises(ClientError, match="not authorized to perform: iam:PassRole"):
+        events.put_targets(Rule=rule, Targets=[target | {"RoleArn": own}])
+
+
 def test_ci_opens_the_state_and_the_history_of_its_own_stack_alone(
     hub: Account, plan_keys: Keys, apply_keys: Keys
 ) -> None:

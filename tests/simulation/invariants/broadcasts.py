@@ -16,6 +16,7 @@ from loudhailer.broadcast.messages import (
     message_from_wire,
 )
 from loudhailer.errors import MalformedMessageError
+from loudhailer.ids import ConnectionId
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ EMPTY = "7: there is an empty chunk if and only if the source is complete"
 PLACES = "8: each place of a chunk is in its tally, in a message, or its source is alive"
 TALLY = "8: delivered, gone and failed are disjoint, and delivered only grows"
 ANSWERED = "8: delivered is what the gateway took"
+GONE = "8: who is gone is not connected"
 CREDIT = "8: byAccount adds up to delivered"
 REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
@@ -85,6 +87,7 @@ class Broadcasts(Observer):
         self._source_messages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._announcements: defaultdict[str, set[int]] = defaultdict(set)
         self._frames: dict[str, str] = {}
+        self._gone: set[str] = set()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._stays: dict[tuple[str, str], _Stay] = {}
 
@@ -154,6 +157,14 @@ class Broadcasts(Observer):
             case Announcement() as announcement:
                 self._announcements[announcement.broadcast_id].discard(message.number)
                 self._sources_are_accounted_for(announcement.broadcast_id, why)
+
+    def opened(self, client: "Client") -> None:
+        """Check that nobody has believed it to be gone."""
+        holds(
+            that=client.connection not in self._gone,
+            invariant=GONE,
+            text=f"{client} was believed to be gone before its handshake was over",
+        )
 
     def received(self, client: "Client", frame: str) -> None:
         """Note who got which broadcast."""
@@ -351,6 +362,12 @@ class Broadcasts(Observer):
             if recipients[one][1] not in self._taken[broadcast]
         ]
         holds(that=not untrue, invariant=ANSWERED, text=f"{untrue} never got {broadcast}, and count as delivered")
+        before_gone = 0 if old is None else _bits(old, "gone")
+        for one in bitmaps.members(gone & ~before_gone):
+            self._gone.add(recipients[one][1])
+            client = self.world.gateway.clients.get(ConnectionId(recipients[one][1]))
+            is_open = client is not None and client.state == "open"
+            holds(that=not is_open, invariant=GONE, text=f"{client} is gone for {broadcast}, and is connected")
         credit = sum(codec.decode(new["byAccount"]["S"]).values())
         holds(
             that=credit == delivered.bit_count(),

@@ -7,16 +7,18 @@ from loudhailer.ids import ConnectionId, Partition
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tests.simulation.gateway import Client
     from tests.simulation.streams import Record
     from tests.simulation.world import Invocation, World
-    from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.engine import Key, Write
     from tests.support.dynamodb.expressions import Item
 
 LIMITS = "2: no limit is passed when a connection is recorded"
 DEAD = "2: nothing is recorded into a dead session"
 HOLDS = "6: a session holds its rows, and removals under way"
+RECORDED = "6: whoever is connected is recorded"
 MADE = "6: only PUT makes a session"
 
 
@@ -26,18 +28,21 @@ class Sessions(Observer):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._lost: set[str] = set()
+        self._not_ended: set[Key] = set()
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None:
-                self._recorded(write.new)
+                self._recorded(write.new, {other.key: other.old for other in writes})
             elif write.table == "sessions" and write.old is None:
                 by = invocation.function if invocation is not None else "nobody"
                 holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
 
     def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
         """Check that a connection has left its session once its removal is acknowledged."""
+        if function == "end_session" and given_up:
+            self._not_ended.add(record.write.key)
         if function != "accounting" or record.delta >= 0 or record.write.old is None:
             return
         key = ConnectionKey(Partition(record.write.key[0]), ConnectionId(record.write.key[1]))
@@ -63,8 +68,19 @@ class Sessions(Observer):
                         invariant=HOLDS,
                         text=f"{connection} is in session {name} and has no row, and nothing is under way",
                     )
+        for client in self.world.gateway.clients.values():
+            if client.state == "open" and not self._is_given_up(client):
+                holds(
+                    that=client.connection in rows.get(client.context["partition"], ()),
+                    invariant=RECORDED,
+                    text=f"{client} is connected as {client.connection}, which has no row",
+                )
 
-    def _recorded(self, row: "Item") -> None:
+    def _is_given_up(self, client: "Client") -> bool:
+        """Whether nobody closes it, because the record of its session's end was given up."""
+        return (client.tenant, client.context["sessionId"]) in self._not_ended
+
+    def _recorded(self, row: "Item", before: "Mapping[Key, Item | None]") -> None:
         tenant = row["tenantId"]["S"]
         limits = self.world.tables.tables["tenants"].get((tenant, ""))
         session = self._session_of(row)
@@ -72,9 +88,9 @@ class Sessions(Observer):
         holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
         if session is None or limits is None:
             return
-        begun = int(row["connectedAt"]["N"])
+        begun, was = int(row["connectedAt"]["N"]), before.get((tenant, row["sessionId"]["S"])) or session
         holds(
-            that=int(session["sessionTTL"]["N"]) > begun and session.get("playerId") == row.get("playerId"),
+            that=int(was["sessionTTL"]["N"]) > begun and session.get("playerId") == row.get("playerId"),
             invariant=DEAD,
             text=f"{connection} is recorded in a session that is another player's, or over",
         )

@@ -29,12 +29,297 @@ class Mutant:
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "release-before-the-checkpoint": Mutant(
+    "accounting/releases-before-the-checkpoint": Mutant(
         "functions.accounting.accounting",
         "        settled = list(self._each(settle, changes))\n        self._release(settled)\n",
         "        closed = {one: sum(change.delta < 0 for change in found) for one, found in changes.items()}\n"
         "        self._release([_Settled(one, 0, closed[one]) for one in changes])\n"
         "        settled = list(self._each(settle, changes))\n",
+    ),
+    "accounting/fresh-with-the-equal-sign": Mutant(
+        "functions.accounting.accounting",
+        "            fresh = [change for change in changes if seen is None or change.sequence > seen]",
+        "            fresh = [change for change in changes if seen is None or change.sequence >= seen]",
+    ),
+    "accounting/sessions-are-forgotten-never": Mutant(
+        "functions.accounting.accounting",
+        "            self._sessions.forget_all(_gone(changes, seen))",
+        "            _gone(changes, seen)",
+    ),
+    "accounting/checkpoint-is-the-first-change": Mutant(
+        "functions.accounting.accounting",
+        "            last = max(change.sequence for change in fresh)",
+        "            last = min(change.sequence for change in fresh)",
+    ),
+    "accounting/who-closed-is-not-taken-off": Mutant(
+        "functions.accounting.accounting",
+        "delta=opened - closed, changes",
+        "delta=opened, changes",
+    ),
+    "accounting/what-fails-is-acknowledged": Mutant(
+        "functions.accounting.accounting",
+        "            return _Settled(partition, is_done=False)",
+        "            return _Settled(partition)",
+    ),
+    "accounting/a-change-of-a-row-counts": Mutant(
+        "functions.accounting.accounting",
+        '"MODIFY": 0,',
+        '"MODIFY": 1,',
+    ),
+    "accounting/whoever-came-is-released-too": Mutant(
+        "functions.accounting.accounting",
+        "+= partition.closed",
+        "+= partition.closed + partition.opened",
+    ),
+    "connect/gives-back-in-doubt": Mutant(
+        "functions.connect.connect",
+        "            self._connections.delete(handshake.connection.key)",
+        "            self._give_back(handshake.connection.tenant_id)",
+    ),
+    "connect/one-too-many-in-a-session": Mutant(
+        "functions.connect.dynamodb",
+        "size(connectionIds) < :maximum",
+        "size(connectionIds) <= :maximum",
+    ),
+    "connect/into-a-session-that-is-over": Mutant(
+        "functions.connect.dynamodb",
+        '_LIVE = "sessionTTL > :now"',
+        '_LIVE = "attribute_exists(sessionTTL)"',
+    ),
+    "connect/reserves-one-too-many": Mutant(
+        "loudhailer.tenancy.dynamodb",
+        '            "attribute_not_exists(itemCount) OR itemCount < :maximum",',
+        '            "attribute_not_exists(itemCount) OR itemCount <= :maximum",',
+    ),
+    "sessions/forgetting-makes-a-session": Mutant(
+        "loudhailer.tenancy.dynamodb",
+        '"DELETE connectionIds :gone", _EXISTS, gone',
+        '"DELETE connectionIds :gone", "attribute_not_exists(nothing)", gone',
+    ),
+    "sessions/keeping-alive-brings-one-back": Mutant(
+        "loudhailer.tenancy.dynamodb",
+        (
+            "                    ConditionExpression=_LIVE,\n"
+            "                    ExpressionAttributeValues={\n"
+            '                        ":expiresAt": {"N": str(now + session_seconds)},'
+        ),
+        (
+            '                    ConditionExpression="attribute_not_exists(nothing)",\n'
+            "                    ExpressionAttributeValues={\n"
+            '                        ":expiresAt": {"N": str(now + session_seconds)},'
+        ),
+    ),
+    "partitions/opening-begins-anew": Mutant(
+        "loudhailer.connections.dynamodb",
+        '_IS_NEW = "attribute_not_exists(connectionCount)"',
+        '_IS_NEW = "attribute_not_exists(retiredAt)"',
+    ),
+    "partitions/checkpoint-is-not-compared": Mutant(
+        "loudhailer.connections.dynamodb",
+        '_AT_CHECKPOINT = "checkpoint = :checkpoint"',
+        '_AT_CHECKPOINT = "attribute_exists(checkpoint)"',
+    ),
+    "partitions/assigned-before-it-is-open": Mutant(
+        "loudhailer.connections.assignment",
+        "            self._store.open(opened)",
+        "            self._store.open(opened[1:])",
+    ),
+    "query/completes-before-the-flush": Mutant(
+        "functions.query.query",
+        ("            outbox.flush()\n            self._complete(message, chunks, dispatched)"),
+        ("            self._complete(message, chunks, dispatched)\n            outbox.flush()"),
+    ),
+    "query/goes-on-behind-its-own-chunk": Mutant(
+        "functions.query.query",
+        "            waiting = waiting[self._chunk_size :] if chunk is mine else _beyond(waiting, last)",
+        "            waiting = waiting[self._chunk_size :]",
+    ),
+    "query/believes-its-own-chunk": Mutant(
+        "functions.query.query",
+        "            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)",
+        "            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine) and mine",
+    ),
+    "query/partitions-in-any-order": Mutant(
+        "functions.query.query",
+        "        left = (partition for partition in sorted(partitions) if",
+        "        left = (partition for partition in sorted(partitions, reverse=True) if",
+    ),
+    "query/takes-the-last-one-again": Mutant(
+        "functions.query.query",
+        "    return [recipient for recipient in page if recipient[:2] > last]",
+        "    return [recipient for recipient in page if recipient[:2] >= last]",
+    ),
+    "query/counts-partitions-as-recipients": Mutant(
+        "functions.query.query",
+        "                chunks, dispatched = chunks + 1, dispatched + chunk.size",
+        "                chunks, dispatched = chunks + 1, dispatched + len(chunk.recipients)",
+    ),
+    "query/does-not-send-what-stands": Mutant(
+        "functions.query.query",
+        ("            number, last = number + 1, _last_key(standing.recipients)\n            yield standing"),
+        (
+            "            number, last = number + 1, _last_key(standing.recipients)\n"
+            "            if number > 1:\n"
+            "                yield standing"
+        ),
+    ),
+    "swarm/leaves-empty-partitions-out": Mutant(
+        "functions.swarm.swarm",
+        "        expected = {known.partition: known.count for known in counts}",
+        "        expected = {known.partition: known.count for known in counts if known.count}",
+    ),
+    "swarm/sends-once-only": Mutant(
+        "functions.swarm.swarm",
+        "            return self._broadcasts.sources(broadcast_id)[: summary.sources]",
+        "            return []",
+    ),
+    "swarm/plans-all-in-one-group-alone": Mutant(
+        "functions.swarm.swarm",
+        ("                if not self._broadcasts.fix_sources(broadcast_id, group):\n                    break"),
+        ("                self._broadcasts.fix_sources(broadcast_id, group)\n                return"),
+    ),
+    "post/does-not-tell-who-was-delivered": Mutant(
+        "functions.post_message.post_message",
+        "            self._tell(chunk, account, delivered=delivered, gone=gone)",
+        "            self._tell(chunk, account, gone=gone)",
+    ),
+    "post/believes-a-410-of-a-young-one": Mutant(
+        "functions.post_message.post_message",
+        "                gone &= ~chunk.young",
+        "                gone |= 0",
+    ),
+    "post/forgets-the-slow": Mutant(
+        "functions.post_message.post_message",
+        "            for left in filter(None, (others, slow)):",
+        "            for left in filter(None, (others,)):",
+    ),
+    "post/gives-up-in-silence": Mutant(
+        "functions.post_message.post_message",
+        "        self._tell(chunk, account, failed=chunk.remaining, expired=expired)",
+        '        count("GivenUp")',
+    ),
+    "post/takes-connections-in-another-order": Mutant(
+        "functions.post_message.post_message",
+        "    connections = [connection for found in chunk.recipients.values() for connection in found]",
+        "    connections = sorted(connection for found in chunk.recipients.values() for connection in found)[::-1]",
+    ),
+    "settle/failed-outlasts-delivered": Mutant(
+        "loudhailer.broadcast.model",
+        "        delivered = self.delivered | outcome.delivered",
+        "        delivered = (self.delivered | outcome.delivered) & ~self.failed & ~self.gone",
+    ),
+    "settle/credits-whoever-tells-again": Mutant(
+        "loudhailer.broadcast.model",
+        "        if news := (delivered & ~self.delivered).bit_count():",
+        "        if news := outcome.delivered.bit_count():",
+    ),
+    "settle/replaces-any-tally": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        '            condition = "delivered = :d AND gone = :g AND failed = :f"',
+        '            condition = "attribute_exists(delivered)"',
+    ),
+    "settle/acknowledges-what-it-hands-back": Mutant(
+        "functions.settle.settle",
+        "                failures |= dict.fromkeys(fitting, error)",
+        '                count("OutcomeFailed")',
+    ),
+    "broadcasts/what-is-fixed-is-put-again": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        '_IS_NEW = "attribute_not_exists(part)"',
+        '_IS_NEW = "attribute_not_exists(nothing)"',
+    ),
+    "broadcasts/sources-complete-twice": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        'f"{_EXISTS} AND attribute_not_exists(sources)"',
+        "_EXISTS",
+    ),
+    "report/tallies-after-chunks": Mutant(
+        "loudhailer.broadcast.port",
+        "        return summarise(summary, sources, dispatched, tallies)",
+        "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
+    ),
+    "reconcile/recounts-at-once": Mutant(
+        "functions.reconcile.reconcile",
+        "SETTLED_SECONDS = 3_900",
+        "SETTLED_SECONDS = 0",
+    ),
+    "reconcile/the-lower-one-of-count-and-rows": Mutant(
+        "functions.reconcile.reconcile",
+        "        taken = sum(max(row.count, self.sizes[row.partition]) for row in self.counts)",
+        "        taken = sum(min(row.count, self.sizes[row.partition]) for row in self.counts)",
+    ),
+    "relay/deletes-before-the-one-behind-is-noted": Mutant(
+        "functions.relay_message.relay_message",
+        (
+            "            self._leave_behind(posted.behind, wake, wake_id)\n"
+            "            left |= posted.behind\n"
+            "            self._inboxes.delete(messages[: posted.done])"
+        ),
+        (
+            "            self._inboxes.delete(messages[: posted.done])\n"
+            "            self._leave_behind(posted.behind, wake, wake_id)\n"
+            "            left |= posted.behind"
+        ),
+    ),
+    "relay/does-not-wait-for-a-handshake": Mutant(
+        "functions.relay_message.relay_message",
+        ("            if not posted.opening:\n                return True"),
+        ("            if not posted.done:\n                return True"),
+    ),
+    "relay/done-when-the-fastest-has-it": Mutant(
+        "functions.relay_message.relay_message",
+        "        return min(others, default=max(self.taken.values(), default=0))",
+        "        return max(others, default=max(self.taken.values(), default=0))",
+    ),
+    "relay/nobody-goes-on": Mutant(
+        "functions.relay_message.relay_message",
+        '                self._wakes.send_all([wake.to_message(f"{wake_id}.on")])',
+        '                count("WakeNotHandedOn")',
+    ),
+    "relay/newest-first": Mutant(
+        "functions.relay_message.relay_message",
+        ("            for message in messages\n        ]"),
+        ("            for message in messages[::-1]\n        ]"),
+    ),
+    "presence/wakes-that-fail-are-acknowledged": Mutant(
+        "functions.presence.presence",
+        '            return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}',
+        '            return {"batchItemFailures": []}',
+    ),
+    "presence/one-wake-in-five-minutes": Mutant(
+        "functions.presence.wakes",
+        "wake.to_message(event_id) for",
+        'wake.to_message("wake") for',
+    ),
+    "echo/those-behind-a-failed-one-go-on": Mutant(
+        "loudhailer.queues.consumer",
+        "                blocked = not isinstance(error, PermanentError)",
+        "                blocked = False",
+    ),
+    "echo/the-sender-alone-hears-itself": Mutant(
+        "functions.echo.echo",
+        "    recipients = sorted(key.connection_id for key in session.connections)",
+        "    recipients = sorted(key.connection_id for key in session.connections)[:1]",
+    ),
+    "consumer/what-fails-is-acknowledged": Mutant(
+        "loudhailer.queues.consumer",
+        ("exc_info=error)\n        return False"),
+        ("exc_info=error)\n        return True"),
+    ),
+    "once/finishes-before-it-is-carried-out": Mutant(
+        "loudhailer.conversation.once",
+        "            refusal = carry_out(first)",
+        ("            self._sent.finish(attempt)\n            refusal = carry_out(first)"),
+    ),
+    "once/each-attempt-is-another-message": Mutant(
+        "loudhailer.conversation.once",
+        "        first = replace(caller, request_id=sent.request_id, received_at=sent.received_at)",
+        "        first = replace(caller, received_at=sent.received_at)",
+    ),
+    "end-session/believes-a-410-of-a-young-one": Mutant(
+        "functions.end_session.end_session",
+        "        over = closed | (gone - self._young(gone))",
+        "        over = closed | gone",
     ),
 }
 """By name."""

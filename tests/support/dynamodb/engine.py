@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.dynamodb import expressions
 from tests.support.dynamodb.expressions import Item
+from tests.support.tables import INDEXES, KEYS
 
 type Key = tuple[str, str]
 """The values of the hash key and of the range key; empty where a table has none."""
@@ -53,6 +54,15 @@ class Table:
     def key_of(self, item: Item) -> Item:
         """The key's attributes of a row."""
         return {name: item[name] for name in self.keys}
+
+
+class _AnyTable(dict[str, Table]):
+    """Tables that come into being when they are first asked for, by the names that `create_table` gives."""
+
+    def __missing__(self, name: str) -> Table:
+        kind: Any = name.rpartition("-")[0]
+        self[name] = Table(name, KEYS[kind], INDEXES.get(kind, {}))
+        return self[name]
 
 
 def error(code: str, operation: str, **more: Any) -> ClientError:
@@ -317,3 +327,10 @@ class Paginator:
             if "LastEvaluatedKey" not in page:
                 return
             request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def client_of_any_table() -> Client:
+    """A client of tables of its own; each is there as soon as its name is used."""
+    tables = Engine([], page_size=1_000)
+    tables.tables = _AnyTable()
+    return Client(tables.carry_out)

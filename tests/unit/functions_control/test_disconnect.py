@@ -56,17 +56,27 @@ def test_a_row_that_cannot_be_found_is_left_to_expire(
     assert counted["DisconnectWithoutContext"] == 1
 
 
-def test_what_cannot_be_deleted_now_comes_again_alone(
-    disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_deleted_now_comes_again_and_other_tenants_rows_go(
+    connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """API Gateway tells of a connection's end once: the message must not be lost."""
-    delete = connections.delete
+    down = MemoryConnectionStore()
 
-    def deleted(key: ConnectionKey) -> None:
-        if key == KEY:
-            raise TransientError("the table is down")
-        delete(key)
+    def fails(_: object) -> None:
+        raise TransientError("the table is down")
 
-    monkeypatch.setattr(connections, "delete", deleted)
-    assert disconnect(event("acme#00002 a=", "acme#00002 b=")) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
-    assert set(connections.rows) == {KEY}
+    monkeypatch.setattr(down, "delete_all", fails)
+    disconnect = Disconnect({TenantId("acme"): connections, TenantId("other"): down}.__getitem__)
+    answer = disconnect(event("other#00000 a=", "acme#00002 a=", "other#00000 b=", "acme#00002 b="))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]}
+    assert not connections.rows
+
+
+def test_a_tenants_rows_are_deleted_together(
+    connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call for the batch, not one for each row."""
+    calls: list[list[ConnectionKey]] = []
+    monkeypatch.setattr(connections, "delete_all", lambda keys: calls.append(list(keys)))
+    Disconnect({TenantId("acme"): connections}.__getitem__)(event("acme#00002 a=", "acme#00002 b="))
+    assert calls == [[KEY, NEIGHBOUR]]

@@ -88,10 +88,39 @@ def test_the_items_of_a_transaction_are_accesses_of_their_own() -> None:
         {"TableName": "Unknown", "Key": BOB},
         {"TableName": "GameScores", "Key": {"GameTitle": {"S": "Galaxy Invaders"}}},
         {"RequestItems": {"GameScores": {"Keys": [BOB, {"GameTitle": {"S": "Galaxy Invaders"}}]}}},
-        {"Statements": [{"Statement": "UPDATE GameScores SET Wins = 1 WHERE UserId = 'bob'"}]},
     ],
-    ids=["scan", "scan with a filter", "unknown table", "no partition key", "a batch with one without", "PartiQL"],
+    ids=["scan", "scan with a filter", "unknown table", "no partition key", "a batch with one without"],
 )
 def test_a_request_without_a_partition_key_has_no_leading_keys(request_: dict[str, Any]) -> None:
     """A policy that asks for the key denies it then."""
     assert list(accesses(request_, key_name)) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters", "action", "keys"),
+    [
+        ("DELETE FROM GameScores WHERE UserId = ? AND GameTitle = ?", ["bob", "eve"], "Delete", ("bob",)),
+        ('delete from GameScores where GameTitle < ? and "UserId" = ?', ["eve", "bob"], "Delete", ("bob",)),
+        ('UPDATE "GameScores" SET x = ? WHERE UserId = ? RETURNING ALL OLD *', ["eve", "bob"], "Update", ("bob",)),
+        ("UPDATE GameScores SET x = '? WHERE' WHERE UserId = ?", ["bob"], "Update", ("bob",)),
+        ("SELECT * FROM GameScores WHERE UserId = 'O''Hara'", [], "Select", ("O'Hara",)),
+        ('SELECT * FROM "GameScores"."GameTitleIndex" WHERE GameTitle = ?', ["go"], "Select", ("go",)),
+        ("SELECT * FROM GameScores", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE GameTitle = 'go'", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE UserId > 'bob'", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE UserId = 'bob' OR UserId = 'eve'", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE UserId = 'bob' AND UserId = 'eve'", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE NOT UserId = 'bob'", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE UserId = 'bob' AND", [], "Select", ()),
+        ("SELECT * FROM GameScores WHERE", [], "Select", ()),
+    ],
+)
+def test_a_statement_reaches_the_key_that_its_where_equates(
+    statement: str, parameters: list[str], action: str, keys: tuple[str, ...]
+) -> None:
+    """Any other condition might reach more rows than those of one key."""
+    request = {"Statement": statement, "Parameters": [{"S": each} for each in parameters]}
+    index = "GameTitleIndex" if "Index" in statement else None
+    expected = Access("GameScores", keys, index, f"dynamodb:PartiQL{action}")
+    assert list(accesses(request, key_name)) == [expected]
+    assert list(accesses({"Statements": [request, request]}, key_name)) == [expected, expected]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.local_aws.request_actions import action_of_batch, lambda_action, statements
+from tools.local_aws.request_actions import action_of_batch, each_statement, lambda_action, statement_action
 
 
 @pytest.mark.parametrize(
@@ -25,34 +25,35 @@ def test_a_batch_of_messages_is_what_it_is_made_of(request_: str, action: str) -
 
 
 @pytest.mark.parametrize(
-    ("statement", "action", "table"),
+    ("statement", "action", "table", "index"),
     [
-        ("INSERT INTO Music value {'Artist' : 'Acme Band'}", "dynamodb:PartiQLInsert", "Music"),
-        ("UPDATE Music SET AwardsWon=1 WHERE Artist='Acme Band'", "dynamodb:PartiQLUpdate", "Music"),
-        ("DELETE FROM Music WHERE Artist = 'Acme Band'", "dynamodb:PartiQLDelete", "Music"),
-        ("SELECT OrderID, Total FROM Orders WHERE OrderID = 1", "dynamodb:PartiQLSelect", "Orders"),
-        ('SELECT * FROM "TableName"."IndexName" WHERE x = 1', "dynamodb:PartiQLSelect", "TableName/index/IndexName"),
-        ('update "a-b.c_d"\n set x = ? where y = ?', "dynamodb:PartiQLUpdate", "a-b.c_d"),
+        ("INSERT INTO Music value {'Artist' : 'Acme Band'}", "dynamodb:PartiQLInsert", "Music", None),
+        ("UPDATE Music SET AwardsWon=1 WHERE Artist='Acme Band'", "dynamodb:PartiQLUpdate", "Music", None),
+        ("DELETE FROM Music WHERE Artist = 'Acme Band'", "dynamodb:PartiQLDelete", "Music", None),
+        ("SELECT OrderID, Total FROM Orders WHERE OrderID = 1", "dynamodb:PartiQLSelect", "Orders", None),
+        ('SELECT * FROM "TableName"."IndexName" WHERE x = 1', "dynamodb:PartiQLSelect", "TableName", "IndexName"),
+        ('update "a-b.c_d"\n set x = ? where y = ?', "dynamodb:PartiQLUpdate", "a-b.c_d", None),
     ],
 )
-def test_a_statement_is_an_action_of_its_own(statement: str, action: str, table: str) -> None:
+def test_a_statement_is_an_action_of_its_own(statement: str, action: str, table: str, index: str | None) -> None:
     """The statements are those of https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html."""
-    assert list(statements({"Statement": statement})) == [(action, table)]
+    assert statement_action(statement) == (action, table, index)
 
 
 def test_every_statement_of_a_batch_and_of_a_transaction_counts() -> None:
     """They may be of different kinds."""
     both = [{"Statement": "DELETE FROM Music WHERE x=1"}, {"Statement": "SELECT * FROM Orders"}]
-    expected = [("dynamodb:PartiQLDelete", "Music"), ("dynamodb:PartiQLSelect", "Orders")]
-    assert list(statements({"Statements": both})) == expected
-    assert list(statements({"TransactStatements": both})) == expected
+    assert list(each_statement({"Statements": both})) == both
+    assert list(each_statement({"TransactStatements": both})) == both
+    assert list(each_statement(both[0])) == both[:1]
+    assert not list(each_statement({"TableName": "Music"}))
 
 
 @pytest.mark.parametrize("statement", ["", "EXISTS(SELECT * FROM Music)", "DROP TABLE Music", "UPDATE", "FROM Music"])
 def test_a_statement_that_is_not_understood_is_an_error(statement: str) -> None:
     """So that it is not taken for one that is allowed."""
     with pytest.raises(ValueError, match="not read"):
-        list(statements({"Statement": statement}))
+        statement_action(statement)
 
 
 @pytest.mark.parametrize(

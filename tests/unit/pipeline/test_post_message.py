@@ -170,6 +170,13 @@ def test_what_the_account_refuses_waits_longer_each_time() -> None:
     assert back == chunk_message(3, attempt=2, remaining=0b001, throttled=7)
 
 
+def test_a_chunk_that_claims_to_have_been_throttled_for_ages_waits_no_longer() -> None:
+    """The number comes from a queue's message."""
+    world = World({0: [Outcome.THROTTLED]})
+    world.run(chunk_message(3, throttled=10**15))
+    assert world.shard.delays == [16]
+
+
 @pytest.mark.parametrize("ended", [Outcome.THROTTLED, Outcome.UNSENT])
 def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Outcome) -> None:
     """A slow lane or a throttled account used up the attempts in a minute of five; the lifetime ends it."""

@@ -122,14 +122,16 @@ def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> Non
     assert counted == {"StaleConnectionDeleted": 1}
 
 
-def test_a_young_connection_keeps_its_row() -> None:
-    """Younger than thirty seconds, whatever the outcome says."""
+def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
+    """The row of the chunk says who was young, and until when."""
     world = World()
-    world.connect(0, seconds_ago=YOUNG_SECONDS)
-    world.connect(1, seconds_ago=YOUNG_SECONDS - 1)
-    world.connect(2, seconds_ago=YOUNG_SECONDS + 1)
-    world.run(outcome(gone=0b111))
-    assert world.connected() == [0, 1, 3, 4, 5]
+    world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
+    world.now += YOUNG_SECONDS - 1
+    world.run(outcome(gone=0b011, chunk_id="0.2"))
+    assert world.connected() == [0, 2, 3, 4, 5]
+    world.now += 1
+    world.run(outcome(gone=0b111, chunk_id="0.2"))
+    assert world.connected() == [0, 3, 4, 5]
 
 
 def test_a_connection_that_left_by_itself_is_fine() -> None:
@@ -146,7 +148,7 @@ def test_what_is_settled_is_not_deleted_again() -> None:
     deletions: list[int] = []
 
     def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        if method.__name__ == "delete_older":
+        if method.__name__ == "delete_all":
             deletions.append(len(arguments[0]))
             if len(deletions) == 2:
                 raise TransientError("the time is over")
@@ -242,10 +244,10 @@ def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
     """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
     world = World()
 
-    def down(*_: object) -> int:
+    def down(*_: object) -> None:
         raise TransientError("the table is down")
 
-    world.connections.delete_older = down  # type: ignore[assignment, method-assign]  # a fault
+    world.connections.delete_all = down  # type: ignore[assignment, method-assign]  # a fault
     failures = world.run(outcome(gone=1), outcome(delivered=1, chunk_id="0.1"))
     assert failures.keys() == {"0"}
     assert world.tally() is None
@@ -340,7 +342,7 @@ def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
 
 
 def test_a_deletion_is_logged_with_its_chunk(logged: Callable[..., list[Any]]) -> None:
-    """And how many rows there were."""
+    """And the number of its rows."""
     World().run(outcome(gone=0b011))
     assert logged("message", "broadcast_id", "chunk_id", "deleted") == [
         ("stale connections deleted", BROADCAST, "0.0", 2)

@@ -33,7 +33,7 @@ def test_workflows_run_make_and_nothing_else() -> None:
 def test_it_checks_and_tests(machine: Machine) -> None:
     """The same targets as anyone's."""
     machine.install("make", 'echo "make $*"')
-    assert _run(machine).stdout == "make check test test-images\n"
+    assert _run(machine).stdout == "make check test simulation test-images\n"
 
 
 def test_it_ends_as_make_ends(machine: Machine) -> None:

@@ -1,29 +1,46 @@
 """A request is the actions that IAM knows it as: of a batch each message's, of PartiQL each row's, of Lambda its own.
 
-AWS: see `tools.local_aws.request_actions`.
+Whoever hands a role to a service must be allowed `iam:PassRole`, too.
 
-MiniStack asks for an action of the request's own name, and takes many of Lambda's requests for others.
+AWS: see `tools.local_aws.request_actions` and `tools.local_aws.passed_roles`.
+
+MiniStack asks for an action of the request's own name, takes many of Lambda's requests for others, and lets everybody
+pass any role.
 
 Patched: `extract_iam_action`, which says what a request's action is, and `dynamodb_transaction_checks`, which divides a
 request of DynamoDB into actions on tables: here, statements of PartiQL too. One that cannot be read is left as it is,
-so that nobody but root may carry it out.
+so that nobody but root may carry it out. `evaluate` decides on an action of anybody but root: here, on the roles of its
+request as well. `access_denied_response` words the refusal.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
 import json
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.iam_evaluator import EvalContext, EvalResult
 
 from tools.local_aws.gaps import Gap
 from tools.local_aws.options import Options
+from tools.local_aws.passed_roles import PassedRole, passed_roles
 from tools.local_aws.patching import Patch
-from tools.local_aws.request_actions import action_of_batch, lambda_action, statements
+from tools.local_aws.request_actions import action_of_batch, each_statement, lambda_action, statement_action
 
 _PARTIQL = ("dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction")
 _STOCK_EXTRACT = iam_actions.extract_iam_action
 _STOCK_CHECKS = iam_actions.dynamodb_transaction_checks
+_STOCK_EVALUATE = iam_evaluator.evaluate
+_STOCK_RESPONSE = iam_actions.access_denied_response
+
+_passing: ContextVar[tuple[str | None, Sequence[PassedRole]]] = ContextVar("passing", default=(None, ()))
+"""The action of the request that is served, and the roles that it passes on."""
+
+_not_passed: ContextVar[PassedRole | None] = ContextVar("not passed", default=None)
+"""The role that the request's caller may not pass on."""
 
 
 def gap(_options: Options) -> Gap:
@@ -44,16 +61,56 @@ def gap(_options: Options) -> Gap:
                 "ministack.core.iam_actions:_dynamodb_table_arn",
                 "22a42f4f35a313c154ce64297185d08932ac8eaeaf2cf0470c293c64868060b6",
             ),
+            Patch(
+                "ministack.core.iam_evaluator:evaluate",
+                "2a5dd6932d1aca6a6e0759dca046354fdde705da759f8ea7fed9487e3bc49825",
+                _evaluate,
+            ),
+            Patch(
+                "ministack.core.iam_actions:access_denied_response",
+                "3cc2e315f91f45daeb6160cb1c8250291fde007fa3e721acf72c8159838589a8",
+                _access_denied_response,
+            ),
+            Patch(
+                "ministack.core.iam_actions:identity_denial_message",
+                "82f77b7767c60ba024d8908e6041007b2883a13fa2dec36754493c5728b1e690",
+            ),
         ),
     )
 
 
 def _extract_iam_action(*request: Any) -> str | None:
     action: str | None = _STOCK_EXTRACT(*request)
-    service, method, path, *_ = request
+    service, method, path, headers, body, *_ = request
     if service == "lambda" and action:
         action = lambda_action(method, path) or action
-    return action_of_batch(action) if action else None
+    action = action_of_batch(action) if action else None
+    _passing.set((action, passed_roles(service, method, path, headers.get("x-amz-target", ""), body)))
+    _not_passed.set(None)
+    return action
+
+
+def _evaluate(context: EvalContext, *policies: Any) -> EvalResult:
+    """The decision on an action and, if that is allowed, on passing each role of its request."""
+    result: EvalResult = _STOCK_EVALUATE(context, *policies)
+    action, roles = _passing.get()
+    if result.decision != "Allow" or context.action != action:
+        return result
+    for role in roles:
+        keys = {"iam:passedtoservice": role.service}
+        passing = replace(context, action="iam:PassRole", resource_arn=role.arn, service_context=keys)
+        refused: EvalResult = _STOCK_EVALUATE(passing, *policies)
+        if refused.decision != "Allow":
+            _not_passed.set(role)
+            return refused
+    return result
+
+
+def _access_denied_response(service: str, action: str, principal: str, request_id: str, **named: Any) -> Any:
+    if (role := _not_passed.get()) is not None:
+        denied = named.get("explicit_deny", False)
+        named["message"] = iam_actions.identity_denial_message("iam:PassRole", principal, role.arn, denied)
+    return _STOCK_RESPONSE(service, action, principal, request_id, **named)
 
 
 def _checks(iam_action: str, body: bytes, region: str, account_id: str) -> list[tuple[str, str]]:
@@ -61,7 +118,10 @@ def _checks(iam_action: str, body: bytes, region: str, account_id: str) -> list[
         checks: list[tuple[str, str]] = _STOCK_CHECKS(iam_action, body, region, account_id)
         return checks
     try:
-        found = dict.fromkeys(statements(json.loads(body)))
-    except (AttributeError, TypeError, ValueError):
+        found = dict.fromkeys(statement_action(each["Statement"]) for each in each_statement(json.loads(body)))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return []
-    return [(action, iam_actions._dynamodb_table_arn(table, region, account_id)) for action, table in found]
+    return [
+        (action, iam_actions._dynamodb_table_arn(f"{table}/index/{index}" if index else table, region, account_id))
+        for action, table, index in found
+    ]

@@ -10,7 +10,6 @@ Patched: `_partiql_update` and `_partiql_delete`, which emit what they changed.
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +65,7 @@ def _emitting(stock: Callable[..., Any], table: Any, parsed: Any, data: Any) -> 
     def item() -> Any:
         return table["items"].get(partition_key, {}).get(sort_key)
 
-    old = copy.deepcopy(item())
+    old = item()  # statements put another item in its place, and do not change it
     answer = stock(table, parsed, data)
     new = item()
     if old != new:

@@ -4,13 +4,20 @@ The runtime in the image asks for its next invocation and hands in the answer, o
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The container shares the machine's network, so that
 what is at 127.0.0.1 is there for it, too; its file system is read-only but for /tmp, and its user has no rights.
 It ends by itself when the API does: a runtime that cannot ask for its next invocation exits.
+
+A runtime signs nothing, and every user of the machine reaches 127.0.0.1. So each API has a name of its own that nobody
+can guess, and answers nobody who calls it otherwise. The container alone knows the name: it is in its environment, as
+AWS_LAMBDA_RUNTIME_API, and in its /etc/hosts.
 """
 
+import hmac
 import json
 import os
 import queue
+import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -21,12 +28,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
+from pathlib import Path
 from typing import Any
 
 from tools.errors import OperatorError
 from tools.image.engine import Engine
 from tools.local_aws.lambda_runtime.worker import INIT_SECONDS, Function, Image, Invocation, Outcome, exited, timed_out
-from tools.perimeter.pages import PageFilter
 
 _HOST = "127.0.0.1"
 _API = "/2018-06-01/runtime"
@@ -37,7 +44,8 @@ _GRACE_SECONDS = 5.0
 _CLIENTS = ("HOME", "PATH")
 """What the engine's client needs of the launcher's environment."""
 
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_ADDRESS = "AWS_LAMBDA_RUNTIME_API"
+_SECRET = (_ADDRESS, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """The container gets these from the client's environment: every user of the machine can read a command line."""
 
 _ANSWER_BYTES = 6_291_556
@@ -67,13 +75,18 @@ class RuntimeApi:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
         self._invocations: queue.Queue[tuple[Invocation, float] | None] = queue.Queue()
         self._server = _Server((_HOST, 0), self._handler())
-        self._pages = PageFilter(self._server.server_address[1])
+        self.name = f"runtime-{secrets.token_hex(16)}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def address(self) -> str:
-        """Where it listens, as AWS_LAMBDA_RUNTIME_API has it."""
-        return f"{_HOST}:{self._server.server_address[1]}"
+        """Its name and port, as AWS_LAMBDA_RUNTIME_API has them."""
+        return f"{self.name}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens at 127.0.0.1."""
+        return self._server.server_port
 
     def put(self, invocation: Invocation, deadline: float) -> None:
         """What the runtime gets when it asks next; the deadline in epoch seconds."""
@@ -95,16 +108,13 @@ class RuntimeApi:
             protocol_version = "HTTP/1.1"
 
             def parse_request(self) -> bool:
-                """Read a request, and refuse one that a web page has sent."""
+                """Read a request, and refuse one that does not know the name."""
                 if not super().parse_request():
                     return False
-                headers = {
-                    name.lower().encode(): ",".join(self.headers.get_all(name, ())).encode() for name in self.headers
-                }
-                refusal = api._pages.host_refusal(headers) or api._pages.page_refusal(headers)
-                if refusal is None:
+                named = ",".join(self.headers.get_all("Host", ()))
+                if hmac.compare_digest(named.encode(), api.address.encode()):
                     return True
-                self.send_error(HTTPStatus.FORBIDDEN, explain=refusal)
+                self.send_error(HTTPStatus.FORBIDDEN, explain="Only the function's own runtime may ask.")
                 return False
 
             def do_GET(self) -> None:
@@ -169,12 +179,21 @@ class ContainerWorker:
         self._killed = False
         self._name = f"loudhailer-{uuid.uuid4().hex}"
         self._api = RuntimeApi()
+        self._folder = tempfile.TemporaryDirectory(prefix="runtime-")
+        self._hosts = Path(self._folder.name) / "hosts"
+        self._hosts.write_text(f"{_HOST} localhost {self._api.name}\n::1 localhost\n")
+        self._hosts.chmod(0o444)  # the container's user may be another one; the folder keeps all others out
+        self._environment = {
+            **dict(function.environment),
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
+            _ADDRESS: self._api.address,
+        }
         self._client = subprocess.Popen(
             [engine.client, "run", *self._options(), image.reference, *image.command],
             env={
                 "DOCKER_HOST": engine.address,
                 **{name: os.environ[name] for name in _CLIENTS if name in os.environ},
-                **{name: value for name, value in function.environment if name in _KEYS},
+                **{name: self._environment[name] for name in _SECRET if name in self._environment},
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -233,17 +252,15 @@ class ContainerWorker:
             self.kill()
 
     def _options(self) -> list[str]:
-        environment = dict(self.function.environment) | {
-            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
-            "AWS_LAMBDA_RUNTIME_API": self._api.address,
-        }
+        environment = self._environment
         user = os.getuid() or _NOBODY  # who starts it may end it, without being root
         return [
             *("--rm", "--pull=never", "--network=host", "--log-driver=none"),
             *(f"--name={self._name}", f"--label=loudhailer={environment['AWS_ENDPOINT_URL']}"),
+            f"--volume={self._hosts}:/etc/hosts:ro",
             *("--read-only", "--tmpfs=/tmp:size=512m,mode=1777", f"--user={user}:{user}"),
             *("--cap-drop=ALL", "--security-opt=no-new-privileges", f"--ulimit=nofile={_DESCRIPTORS}:{_DESCRIPTORS}"),
-            *(f"--env={name}" if name in _KEYS else f"--env={name}={value}" for name, value in environment.items()),
+            *(f"--env={name}" if name in _SECRET else f"--env={name}={value}" for name, value in environment.items()),
         ]
 
     def _answer(self, seconds: float) -> Answer | None:
@@ -265,3 +282,4 @@ class ContainerWorker:
             for line in self._client.stdout or ():
                 self._write(self.function, self.log_stream, [line.rstrip("\n")])
         self._api.answers.put(None)
+        self._folder.cleanup()

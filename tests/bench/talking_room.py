@@ -1,0 +1,149 @@
+"""Benchmark 13: all members of a large room talk at once."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvloop
+from picows import WSMsgType
+
+from tests.bench.local_stack import RunningStack, running_stack
+from tests.bench.processes import BenchmarkError
+from tests.bench.results import Section, Table, at_most, number
+from tests.bench.visitors import open_session, put_tenant
+from tools.client.http import HttpApi
+from tools.client.socket import Socket, open_socket
+from tools.demo.verdict import percentile
+
+MEMBERS = 300
+
+_METHOD = f"""\
+{MEMBERS} members of a room say something in the same moment, each with a `clientMessageId`. A room of this size is
+large: `send_message` acknowledges what it has accepted, and the message goes the way of a broadcast, at the part of the
+account's quota that is kept for rooms. So {MEMBERS**2:,} frames arrive. An answer that is no acknowledgement, such as
+API Gateway's "Endpoint request timed out", counts as none. Everything shares this machine's cores."""
+
+_ROOM = "square"
+_AT_ONCE = 24
+_SETTLING_SECONDS = 2.0
+_PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 0.1
+
+type Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What the members of the room have got.
+
+    Attributes:
+        joined: how many were told that they are in.
+        acknowledged: seconds until each sender's acknowledgement, by sender.
+        refused: answers that are no acknowledgements.
+        heard: how often each member has got each sender's message, by both.
+        last_heard: the seconds until the last frame.
+    """
+
+    began: float = 0.0
+    joined: int = 0
+    acknowledged: dict[str, float] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    heard: Counter[tuple[str, str]] = field(default_factory=Counter)
+    last_heard: float = 0.0
+
+
+class _Member(Socket):
+    def __init__(self, name: str, talk: _Talk) -> None:
+        super().__init__()
+        self.name = name
+        self._talk = talk
+
+    def on_message(self, payload: bytes) -> None:
+        """Note what has come."""
+        talk, now = self._talk, time.monotonic()
+        match json.loads(payload):
+            case {"action": "joinroom", "playerId": self.name}:
+                talk.joined += 1
+            case {"action": "joinroom"}:
+                pass
+            case {"action": "sendmessage", "content": str(sender)}:
+                talk.heard[self.name, sender] += 1
+                talk.last_heard = now - talk.began
+            case {"status": _, "clientMessageId": self.name}:
+                talk.acknowledged.setdefault(self.name, now - talk.began)
+            case answer:
+                talk.refused.append(str(answer))
+
+    def say(self, **frame: str) -> None:
+        """Send a frame."""
+        self.transport.send(WSMsgType.TEXT, json.dumps(frame).encode())
+
+
+def measure(progressed: Progress) -> Section:
+    """Bring a stack up, measure, take it down."""
+    progressed(0, 2, "a local stack comes up; that takes two minutes")
+    with running_stack() as running:
+        talk = uvloop.run(_measure(running, lambda done, note: progressed(done, 2, note)))
+    progressed(2, 2, "")
+    return _section(talk)
+
+
+async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _Talk:
+    tenant, talk, gate = put_tenant(running, "guests"), _Talk(), asyncio.Semaphore(_AT_ONCE)
+    say(1, f"{MEMBERS} members join")
+
+    async def join(name: str) -> _Member:
+        async with gate:
+            member = await open_socket(lambda: _Member(name, talk), await open_session(api, tenant, name))
+            already = talk.joined
+            member.say(action="joinroom", roomKey=_ROOM, nickName="Guest")
+            await _until(lambda: talk.joined > already)
+            return member
+
+    async with HttpApi(running.deployment.http_url) as api:
+        members = await asyncio.gather(*(join(f"member-{number}") for number in range(MEMBERS)))
+    if not await _until(lambda: talk.joined == MEMBERS):
+        raise BenchmarkError(f"{talk.joined} of {MEMBERS} are in the room")
+    await asyncio.sleep(_SETTLING_SECONDS)
+    say(1, f"{MEMBERS} members talk")
+    talk.began = time.monotonic()
+    for member in members:
+        member.say(action="sendmessage", roomKey=_ROOM, content=member.name, clientMessageId=member.name)
+    await _until(lambda: len(talk.heard) == MEMBERS**2 and len(talk.acknowledged) + len(talk.refused) >= MEMBERS)
+    await asyncio.sleep(_SETTLING_SECONDS)  # for frames that come twice
+    for member in members:
+        member.leave()
+    return talk
+
+
+async def _until(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+def _section(talk: _Talk) -> Section:
+    seconds = list(talk.acknowledged.values())
+    row = (
+        f"{len(seconds)} of {MEMBERS}",
+        *(number(percentile(seconds, share)) for share in (0.5, 0.99)),
+        f"{len(talk.heard):,} of {MEMBERS**2:,}",
+        number(talk.last_heard),
+    )
+    return Section(
+        title="A room that talks at once",
+        method=_METHOD,
+        tables=[Table("Seconds", ("acknowledged", "p50", "p99", "frames that arrived", "the last one after"), [row])],
+        targets=[
+            at_most("senders without an acknowledgement", MEMBERS - len(seconds), 0, number),
+            at_most("senders that were told something else", len(talk.refused), 0, number),
+            at_most("frames that are missing", MEMBERS**2 - len(talk.heard), 0, number),
+            at_most("frames that came twice", talk.heard.total() - len(talk.heard), 0, number),
+        ],
+    )

@@ -1,0 +1,54 @@
+"""Every mutant is run until an invariant breaks; each must within a minute."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.simulation.mutants.catalogue import MUTANTS
+
+SECONDS = 60
+"""How long a mutant may stay undiscovered: of CPU, so that it does not depend on what else the machine does."""
+
+_SEEDS = 2_000
+_LONGEST_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What came of a mutant: `found` names the seed and the invariant, and is None for one that was not caught."""
+
+    mutant: str
+    found: str | None
+    seconds: float
+
+
+def hunt(mutant: str) -> Hunt:
+    """Run seeds on a mutant, in a process of its own, until one fails."""
+    begun = time.monotonic()
+    arguments = ["--mutant", mutant, "--seeds", str(_SEEDS), "--jobs", "1", "--unexplained", "--seconds", str(SECONDS)]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Hunt(mutant, None, _LONGEST_SECONDS)
+    found = done.stdout.strip() if done.stdout.startswith("seed ") else None
+    return Hunt(mutant, found, time.monotonic() - begun)
+
+
+def hunt_all(jobs: int) -> int:
+    """Run all mutants, so many at a time; 1 if one is not caught."""
+    with ThreadPoolExecutor(jobs) as pool:
+        left = []
+        for one in pool.map(hunt, MUTANTS):
+            sys.stdout.write(f"{one.seconds:5.1f} s  {one.mutant}: {(one.found or 'NOT CAUGHT')[:140]}\n")
+            sys.stdout.flush()
+            left += [one.mutant] if one.found is None else []
+    sys.stdout.write(f"{len(MUTANTS) - len(left)} of {len(MUTANTS)} mutants are caught\n")
+    return int(bool(left))
