@@ -14,7 +14,6 @@ from loudhailer.aws import LateClient
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
-from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume_fifo
 from loudhailer.queues.sqs import SqsQueue, postpone
@@ -34,7 +33,7 @@ tenancies = PerTenant(
     ),
     role_arn=settings.tenant_role_arn,
 )
-sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 echo = Echo(
     tenancies.of,
     Post(

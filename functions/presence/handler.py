@@ -13,7 +13,6 @@ from functions.presence.wakes import Wakes
 from loudhailer.aws import client
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
-from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.sqs import SqsFifoQueue
 from loudhailer.rooms.dynamodb import DynamoRoomStore
@@ -28,7 +27,7 @@ presence = Presence(
     Wakes(SqsFifoQueue(client("sqs"), settings.inbox_queue_url, pause=time.sleep)),
     Leaves(
         rooms.of,
-        CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES),
+        CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
         endpoint=settings.callback_endpoint,
         clock=time.time,
     ),

@@ -14,7 +14,6 @@ from loudhailer.conversation.dynamodb import DynamoInboxStore
 from loudhailer.conversation.model import Wake
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
-from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
@@ -27,7 +26,7 @@ RESERVE_SECONDS = 3.0
 settings = from_env(Settings, os.environ)
 sqs: Any = LateClient("sqs")
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
-sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=FEW_TRIES)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
 relays = PerTenant(
     lambda client: RelayMessage(
         DynamoInboxStore(client("dynamodb"), settings.messages_table),

@@ -19,6 +19,7 @@ from loudhailer.conversation.exchange import Exchange, Part
 from loudhailer.conversation.once import Once
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.delivery.throttling import TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
@@ -32,7 +33,7 @@ late: Any = LateClient  # for what is said in a large room: it becomes a broadca
 broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table)
 topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
-sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIES)
 
 
 def part(client: ClientOf) -> Part:

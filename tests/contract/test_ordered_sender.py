@@ -11,6 +11,7 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials
+from loudhailer.delivery.throttling import TRIES
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import ENDPOINT, connection
 from tests.support.management_api import Behaviour, ManagementApi, running
@@ -65,7 +66,7 @@ def _taken(api: ManagementApi, method: str) -> list[tuple[ConnectionId, bytes]]:
 @contextmanager
 def _on_libcurl(ends: Ends) -> Iterator[Subject]:
     with running({one: [STATUS[outcome] for outcome in outcomes] for one, outcomes in ends.items()}) as api:
-        sender = CurlOrderedSender(lambda: Credentials("AKIA", "secret"), "us-east-1")
+        sender = CurlOrderedSender(lambda: Credentials("AKIA", "secret"), "us-east-1", tries=TRIES)
 
         def delivered(one: ConnectionId) -> list[bytes]:
             return [frame for connection, frame in _taken(api, "POST") if connection == one]

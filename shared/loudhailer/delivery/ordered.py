@@ -18,7 +18,7 @@ import pycurl
 from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
-from loudhailer.delivery.throttling import TRIES, Throttling, pause_before
+from loudhailer.delivery.throttling import FEW_TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import logger
 
@@ -70,8 +70,8 @@ class _Run:
 class CurlOrderedSender:
     """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`.
 
-    `tries` is how often a connection may be refused in a call until the rest of its frames is handed on: few for those
-    who bring it again later, and have others' work to do.
+    `tries` is how often a connection may be refused in a call until the rest of its frames is handed on: few, unless
+    nothing waits for the end of the call, and nobody brings the frame again.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CurlOrderedSender:
         credentials: Callable[[], Credentials],
         region: str,
         *,
-        tries: int = TRIES,
+        tries: int = FEW_TRIES,
         max_in_flight: int = MAX_IN_FLIGHT,
         ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
     ) -> None:

@@ -96,7 +96,7 @@ def test_clients_that_do_not_read_hold_up_no_call(stuck: int, counted: Counter[s
     everyone = [connection(number) for number in range(20 + stuck)]
     sleepers = everyone[20:]
     with running({one: [200, 429] for one in sleepers}) as api:
-        one_sender = sender()
+        one_sender = CurlOrderedSender(lambda: CREDENTIALS, REGION, tries=6)
         frames = dict.fromkeys(everyone, FRAMES)
         found = one_sender.post_in_order(api.endpoint, frames, seconds=30)
         assert [found[one] for one in sleepers] == [[DELIVERED, Outcome.SLOW, UNSENT]] * stuck
@@ -120,6 +120,13 @@ def test_tries_are_bounded_whatever_the_others_do(tries: int) -> None:
         assert found[TWO].count(DELIVERED) == 2
         assert len(bodies(api, ONE)) == tries
         assert sum(request.answer == 429 for request in api.requests if request.connection == TWO) == tries
+
+
+def test_a_connection_has_few_tries_unless_more_are_asked_for() -> None:
+    """Whoever joins a room, or has others' work to do, does not wait a second for clients that do not read."""
+    with running({ONE: [429]}) as api:
+        assert sender().post_in_order(api.endpoint, {ONE: FRAMES}, seconds=30)[ONE][0] is Outcome.THROTTLED
+        assert len(bodies(api, ONE)) == 3
 
 
 def test_a_close_that_is_throttled_says_nothing_of_the_client(counted: Counter[str]) -> None:
