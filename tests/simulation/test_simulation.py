@@ -6,7 +6,11 @@ Each test starts the command, since its process fixes how Python hashes strings,
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.checkout import ROOT
+
+pytestmark = pytest.mark.timeout(600)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

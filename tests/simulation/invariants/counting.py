@@ -140,7 +140,12 @@ class Counting(Observer):
         self._count_and_records_are_the_rows(partition)
 
     def _counted(self, partition: str, old: "Item", new: "Item", invocation: "Invocation | None") -> None:
-        ahead, checkpoint = self._ahead[partition], int(new["checkpoint"]["S"])
+        ahead, checkpoint = self._ahead[partition], int(new["checkpoint"]["S"] or 0)
+        holds(
+            that=checkpoint > int(old["checkpoint"]["S"] or 0),
+            invariant=ONCE,
+            text=f"the checkpoint of {partition} goes back: what is behind it would be counted again",
+        )
         counted = [ahead.pop(sequence) for sequence in sorted(ahead) if sequence <= checkpoint]
         change = _number(new, "connectionCount") - _number(old, "connectionCount")
         expected = sum(record.delta for record in counted)
