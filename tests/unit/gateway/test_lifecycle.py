@@ -149,7 +149,7 @@ async def test_the_ends_of_a_crowd_are_told_a_few_at_a_time() -> None:
         assert isinstance(each, Accepted)
         each.connection.lose()
     await world.lifecycle.drain()
-    assert (world.counters.disconnects_delivered, kind.most) == (50, 8)
+    assert (world.counters.disconnects_delivered, kind.most) == (50, 2)
 
 
 async def test_a_failed_disconnect_is_not_repeated() -> None:
