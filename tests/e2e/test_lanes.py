@@ -1,0 +1,31 @@
+"""Kinds of lanes mark that they post, so that they lend each other what they leave idle."""
+
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.broadcast.messages import ChunkMessage, Priority
+from loudhailer.lanes.dynamodb import DynamoLaneStore
+from tests.e2e.faults import paused, taken
+from tests.e2e.scene import Scene
+from tests.support.waiting import eventually
+
+KEY = {"lanes": {"S": "marks"}}
+
+
+@pytest.mark.parametrize(("priority", "queue"), [(Priority.NORMAL, "shard-0"), (Priority.LOW, "rooms")])
+async def test_lanes_are_marked_by_query_and_by_the_workers_themselves(
+    scene: Scene, priority: Priority, queue: str
+) -> None:
+    """A chunk that comes without `query`, as one that was requeued does, is marked by whoever posts it."""
+    system = scene.system
+    lanes, store = system.table("lanes"), DynamoLaneStore(system.dynamodb, system.table("lanes"))
+    (guest,) = await scene.guests(await scene.session(tenant := scene.tenant()), 1)
+    with paused(system, *system.deployment.shard_names):
+        broadcast_id = await scene.broadcast({"tenantId": tenant})
+        chunk = ChunkMessage.from_wire(await taken(system, system.shard(broadcast_id), broadcast_id))
+        assert Priority.NORMAL in store.marks()
+        system.dynamodb.delete_item(TableName=lanes, Key=KEY)
+    system.sqs.send_message(QueueUrl=system.queue(queue), MessageBody=replace(chunk, priority=priority).to_wire())
+    assert await guest.receive(60)
+    await eventually(lambda: priority in store.marks())
