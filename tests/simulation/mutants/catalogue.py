@@ -81,11 +81,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "size(connectionIds) < :maximum",
         "size(connectionIds) <= :maximum",
     ),
-    "connect/into-a-session-that-is-over": Mutant(
-        "functions.connect.dynamodb",
-        '_LIVE = "sessionTTL > :now"',
-        '_LIVE = "attribute_exists(sessionTTL)"',
-    ),
     "connect/reserves-one-too-many": Mutant(
         "loudhailer.tenancy.dynamodb",
         '            "attribute_not_exists(itemCount) OR itemCount < :maximum",',
@@ -95,19 +90,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.tenancy.dynamodb",
         '"DELETE connectionIds :gone", _EXISTS, gone',
         '"DELETE connectionIds :gone", "attribute_not_exists(nothing)", gone',
-    ),
-    "sessions/keeping-alive-brings-one-back": Mutant(
-        "loudhailer.tenancy.dynamodb",
-        (
-            "                    ConditionExpression=_LIVE,\n"
-            "                    ExpressionAttributeValues={\n"
-            '                        ":expiresAt": {"N": str(now + session_seconds)},'
-        ),
-        (
-            '                    ConditionExpression="attribute_not_exists(nothing)",\n'
-            "                    ExpressionAttributeValues={\n"
-            '                        ":expiresAt": {"N": str(now + session_seconds)},'
-        ),
     ),
     "partitions/opening-begins-anew": Mutant(
         "loudhailer.connections.dynamodb",
@@ -129,16 +111,6 @@ MUTANTS: Mapping[str, Mutant] = {
         ("            outbox.flush()\n            self._complete(message, chunks, dispatched)"),
         ("            self._complete(message, chunks, dispatched)\n            outbox.flush()"),
     ),
-    "query/goes-on-behind-its-own-chunk": Mutant(
-        "functions.query.query",
-        "            waiting = waiting[self._chunk_size :] if chunk is mine else _beyond(waiting, last)",
-        "            waiting = waiting[self._chunk_size :]",
-    ),
-    "query/believes-its-own-chunk": Mutant(
-        "functions.query.query",
-        "            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine)",
-        "            chunk = self._broadcasts.fix_chunk(message.broadcast_id, mine) and mine",
-    ),
     "query/partitions-in-any-order": Mutant(
         "functions.query.query",
         "        left = (partition for partition in sorted(partitions) if",
@@ -153,15 +125,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.query.query",
         "                chunks, dispatched = chunks + 1, dispatched + chunk.size",
         "                chunks, dispatched = chunks + 1, dispatched + len(chunk.recipients)",
-    ),
-    "query/does-not-send-what-stands": Mutant(
-        "functions.query.query",
-        ("            number, last = number + 1, _last_key(standing.recipients)\n            yield standing"),
-        (
-            "            number, last = number + 1, _last_key(standing.recipients)\n"
-            "            if number > 1:\n"
-            "                yield standing"
-        ),
     ),
     "swarm/leaves-empty-partitions-out": Mutant(
         "functions.swarm.swarm",
@@ -183,16 +146,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "            self._tell(chunk, account, delivered=delivered, gone=gone)",
         "            self._tell(chunk, account, gone=gone)",
     ),
-    "post/believes-a-410-of-a-young-one": Mutant(
-        "functions.post_message.post_message",
-        "                gone &= ~chunk.young",
-        "                gone |= 0",
-    ),
-    "post/forgets-the-slow": Mutant(
-        "functions.post_message.post_message",
-        "            for left in filter(None, (others, slow)):",
-        "            for left in filter(None, (others,)):",
-    ),
     "post/gives-up-in-silence": Mutant(
         "functions.post_message.post_message",
         "        self._tell(chunk, account, failed=chunk.remaining, expired=expired)",
@@ -202,21 +155,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.post_message.post_message",
         "    connections = [connection for found in chunk.recipients.values() for connection in found]",
         "    connections = sorted(connection for found in chunk.recipients.values() for connection in found)[::-1]",
-    ),
-    "settle/failed-outlasts-delivered": Mutant(
-        "loudhailer.broadcast.model",
-        "        delivered = self.delivered | outcome.delivered",
-        "        delivered = (self.delivered | outcome.delivered) & ~self.failed & ~self.gone",
-    ),
-    "settle/credits-whoever-tells-again": Mutant(
-        "loudhailer.broadcast.model",
-        "        if news := (delivered & ~self.delivered).bit_count():",
-        "        if news := outcome.delivered.bit_count():",
-    ),
-    "settle/replaces-any-tally": Mutant(
-        "loudhailer.broadcast.dynamodb",
-        '            condition = "delivered = :d AND gone = :g AND failed = :f"',
-        '            condition = "attribute_exists(delivered)"',
     ),
     "settle/acknowledges-what-it-hands-back": Mutant(
         "functions.settle.settle",
@@ -228,63 +166,15 @@ MUTANTS: Mapping[str, Mutant] = {
         '_IS_NEW = "attribute_not_exists(part)"',
         '_IS_NEW = "attribute_not_exists(nothing)"',
     ),
-    "broadcasts/sources-complete-twice": Mutant(
-        "loudhailer.broadcast.dynamodb",
-        'f"{_EXISTS} AND attribute_not_exists(sources)"',
-        "_EXISTS",
-    ),
-    "report/tallies-after-chunks": Mutant(
-        "loudhailer.broadcast.port",
-        "        return summarise(summary, sources, dispatched, tallies)",
-        "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
-    ),
     "reconcile/recounts-at-once": Mutant(
         "functions.reconcile.reconcile",
         "SETTLED_SECONDS = 3_900",
         "SETTLED_SECONDS = 0",
     ),
-    "reconcile/the-lower-one-of-count-and-rows": Mutant(
-        "functions.reconcile.reconcile",
-        "        taken = sum(max(row.count, self.sizes[row.partition]) for row in self.counts)",
-        "        taken = sum(min(row.count, self.sizes[row.partition]) for row in self.counts)",
-    ),
-    "relay/deletes-before-the-one-behind-is-noted": Mutant(
-        "functions.relay_message.relay_message",
-        (
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind\n"
-            "            self._inboxes.delete(messages[: posted.done])"
-        ),
-        (
-            "            self._inboxes.delete(messages[: posted.done])\n"
-            "            self._leave_behind(posted.behind, wake, wake_id)\n"
-            "            left |= posted.behind"
-        ),
-    ),
-    "relay/does-not-wait-for-a-handshake": Mutant(
-        "functions.relay_message.relay_message",
-        ("            if not posted.opening:\n                return True"),
-        ("            if not posted.done:\n                return True"),
-    ),
-    "relay/done-when-the-fastest-has-it": Mutant(
-        "functions.relay_message.relay_message",
-        "        return min(others, default=max(self.taken.values(), default=0))",
-        "        return max(others, default=max(self.taken.values(), default=0))",
-    ),
-    "relay/nobody-goes-on": Mutant(
-        "functions.relay_message.relay_message",
-        '                self._wakes.send_all([wake.to_message(f"{wake_id}.on")])',
-        '                count("WakeNotHandedOn")',
-    ),
     "relay/newest-first": Mutant(
         "functions.relay_message.relay_message",
         ("            for message in messages\n        ]"),
         ("            for message in messages[::-1]\n        ]"),
-    ),
-    "presence/wakes-that-fail-are-acknowledged": Mutant(
-        "functions.presence.presence",
-        '            return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}',
-        '            return {"batchItemFailures": []}',
     ),
     "presence/one-wake-in-five-minutes": Mutant(
         "functions.presence.wakes",
@@ -296,20 +186,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "                blocked = not isinstance(error, PermanentError)",
         "                blocked = False",
     ),
-    "echo/the-sender-alone-hears-itself": Mutant(
-        "functions.echo.echo",
-        "    recipients = sorted(key.connection_id for key in session.connections)",
-        "    recipients = sorted(key.connection_id for key in session.connections)[:1]",
-    ),
     "consumer/what-fails-is-acknowledged": Mutant(
         "loudhailer.queues.consumer",
         ("exc_info=error)\n        return False"),
         ("exc_info=error)\n        return True"),
-    ),
-    "once/finishes-before-it-is-carried-out": Mutant(
-        "loudhailer.conversation.once",
-        "            refusal = carry_out(first)",
-        ("            self._sent.finish(attempt)\n            refusal = carry_out(first)"),
     ),
     "once/each-attempt-is-another-message": Mutant(
         "loudhailer.conversation.once",

@@ -166,16 +166,12 @@ class Engine:
     def _execute(self, statement: str, parameters: list[Any]) -> Item:
         """The two statements that the adapters know."""
         if statement.startswith(_DELETE):
-            partition, connection, before = parameters
+            partition, connection = parameters
             table = self.tables[statement.removeprefix(_DELETE).partition('"')[0]]
             key = (partition["S"], connection["S"])
-            old = table.get(key)
-            if old is None:
-                return {"TableName": table.name}
-            if int(old["connectedAt"]["N"]) >= int(before["N"]):
-                return {"Error": {"Code": "ConditionalCheckFailed", "Message": "no row matched"}}
-            self._write([self._put(table, key, None)])
-            return {"TableName": table.name, "Item": old}
+            if table.get(key) is not None:
+                self._write([self._put(table, key, None)])
+            return {"TableName": table.name}
         gone, tenant, session = parameters
         table = self.tables[statement.removeprefix(_UPDATE).partition('"')[0]]
         key = (tenant["S"], session["S"])
