@@ -201,5 +201,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "        over = closed | (gone - self._young(gone))",
         "        over = closed | gone",
     ),
+    "report/tallies-after-chunks": Mutant(
+        "loudhailer.broadcast.port",
+        "        return summarise(summary, sources, dispatched, tallies)",
+        "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
+    ),
 }
 """By name."""
