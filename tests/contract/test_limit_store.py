@@ -296,9 +296,15 @@ def test_a_noted_refusal_goes_with_its_minute(aws: Any, table: Any) -> None:
 def test_a_total_is_forgotten(store: LimitStore) -> None:
     """Once more is fine; a release that comes late makes no new one."""
     store.reserve(ACME, 5)
+    counter, others = queued_of_session(ACME, SessionId("s1")), queued_of_session(OTHER, SessionId("s1"))
+    for each in (counter, others):
+        store.count_in_minute(each, 120)
+        store.refuse_from(each, 120, "005")
     for _ in range(2):
         store.forget(ACME)
         assert store.total(ACME) == TenantTotal()
+    assert (store.refused_from(counter, 120), store.refused_from(others, 120)) == (None, "005")
+    assert [store.count_in_minute(each, 120) for each in (counter, others)] == [1, 2]
     store.release(ACME, 1)
     assert store.total(ACME) == TenantTotal()
     assert store.reserve(ACME, 1)

@@ -9,10 +9,14 @@ from botocore.exceptions import ClientError
 from functions.connect.dynamodb import DynamoRegister
 from functions.connect.port import Entry
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.sns import SnsTopic
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
+from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.rooms.dynamodb import DynamoRoomStore
+from loudhailer.rooms.model import Membership, NickName
+from loudhailer.rooms.port import Joined
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
 from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
 
@@ -53,6 +57,67 @@ def cancelled(*reasons: dict[str, Any]) -> ClientError:
 CONFLICT = {"Code": "TransactionConflict"}
 NONE = {"Code": "None"}
 REFUSED = {"Code": "ConditionalCheckFailed"}
+
+
+def moved_to(room: str) -> ClientError:
+    """A condition that does not hold, because another frame has put the connection into the room."""
+    answer: Any = {
+        "Error": {"Code": "ConditionalCheckFailedException", "Message": ""},
+        "Item": {"roomKey": {"S": room}, "nickName": {"S": "Ann"}},
+    }
+    return ClientError(answer, "UpdateItem")
+
+
+class Moving(Client):
+    """A row whose room other frames of the connection change between its read and its update, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._times = times
+
+    def get_item(self, **_: Any) -> Any:
+        """As the last frame left it."""
+        return {"Item": {"roomKey": {"S": f"room-{self._times}"}, "nickName": {"S": "Ann"}}}
+
+    def update_item(self, **_: Any) -> Any:
+        """Refused as long as others come in between."""
+        if self._times:
+            self._times -= 1
+            raise moved_to(f"room-{self._times}")
+        return {}
+
+
+IN_RED = Membership(RoomKey("red"), NickName("Ann"))
+
+
+def test_a_join_between_other_joins_of_the_connection_tells_the_room_that_it_leaves() -> None:
+    """It is read again each time, so nobody is told of a room that another frame has left before."""
+    store = DynamoRoomStore(Moving(3), "connections")  # type: ignore[arg-type]
+    assert store.join(A, IN_RED) == Joined(Membership(RoomKey("room-0"), NickName("Ann")))
+
+
+def test_a_join_that_others_overtake_each_time_is_tried_again_later() -> None:
+    """Its caller is told so."""
+    store = DynamoRoomStore(Moving(99), "connections")  # type: ignore[arg-type]
+    with pytest.raises(TransientError, match="changed its room"):
+        store.join(A, IN_RED)
+
+
+def test_a_renewal_that_is_refused_each_time_is_tried_again_later() -> None:
+    """The session lives, and is another's or over whenever it is written."""
+    row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "500"}}
+    client: Any = Client(update_item=refused(), get_item={"Item": row})
+    with pytest.raises(TransientError, match="made and ended"):
+        DynamoSessionStore(client, "sessions").renew(ACME, S1, player=None, expires_at=600, now=100)
+
+
+@pytest.mark.parametrize("group", [None, "tenant-a"])
+def test_a_topic_is_told_a_group_only_where_there_is_one(group: str | None) -> None:
+    """SNS refuses an empty one."""
+    client: Any = Client(publish={})
+    SnsTopic(client, "arn").publish("body", group=group)
+    named = {} if group is None else {"MessageGroupId": group}
+    assert client.calls == [("publish", {"TopicArn": "arn", "Message": "body"} | named)]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 
@@ -15,7 +16,7 @@ from loudhailer.connections.model import Connection, ConnectionKey, PartitionCou
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
-from loudhailer.tenancy.model import Tenant, TenantTotal
+from loudhailer.tenancy.model import Tenant, TenantTotal, TotalSample
 from tests.support.limits import SETTLED_SECONDS
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -609,16 +610,32 @@ def test_a_total_that_another_run_has_raised_is_not_raised_again(
     world.catch_up()
     world.limits.release(ACME, 3)
     world.run()
-    size = world.connections.size
+    repair = world.limits.repair
 
-    def while_another_run_raises(partition: Partition) -> int:
-        world.limits.rows[ACME] = replace(world.limits.rows[ACME], samples=())
-        return size(partition)
+    def after_another_run(tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+        assert repair(tenant, difference, seen=seen)
+        return repair(tenant, difference, seen=seen)
 
-    monkeypatch.setattr(world.connections, "size", while_another_run_raises)
+    monkeypatch.setattr(world.limits, "repair", after_another_run)
     world.run()
-    assert world.limits.total(ACME).count == 1
+    assert world.limits.total(ACME).count == 4
     assert counted["TotalRaised"] == 0
+
+
+def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], log: StringIO
+) -> None:
+    """A table that is down would fill the log; the metric counts them all."""
+    world.put(PartitionCount(FIRST, -1), PartitionCount(SECOND, -1))
+
+    def down(_: Partition) -> None:
+        raise TransientError("throttled")
+
+    monkeypatch.setattr(world.partitions, "mark_for_recount", down)
+    with pytest.raises(TransientError, match="steps failed: recount"):
+        world.run()
+    assert counted["ReconcileItemFailed"] == 2
+    assert log.getvalue().count("item failed") == 1
 
 
 @pytest.mark.parametrize(

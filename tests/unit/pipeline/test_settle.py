@@ -227,6 +227,21 @@ def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
     assert sets_of(world.tally()) == (0b011, 0, 0b100)
 
 
+def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
+    """Whoever put it is wrong, or this outcome is: it is kept where an operator finds it."""
+    world = World()
+    replace_tally = world.broadcasts.replace_tally
+
+    def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
+        replace_tally(key, None, Tally(size=5, delivered=0b10000))
+        return replace_tally(key, old, new)
+
+    world.broadcasts.replace_tally = after_a_rival  # type: ignore[method-assign]  # another comes in between
+    (error,) = world.run(outcome(delivered=0b001)).values()
+    assert isinstance(error, PermanentError)
+    assert world.tally() == Tally(size=5, delivered=0b10000)
+
+
 def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
     """Those messages are reported, and those of other chunks are settled."""
     world = World()

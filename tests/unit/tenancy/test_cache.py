@@ -91,6 +91,17 @@ def test_a_tenant_that_was_none_is_found_by_reading_anew() -> None:
     assert tenants.reread(ACME.tenant_id) == tenants.get(ACME.tenant_id) == ACME
 
 
+def test_a_tenant_that_is_none_is_no_tenant_when_it_is_read_anew() -> None:
+    """And as soon as it is one, it is found."""
+    now = 0.0
+    store = MemoryTenantStore()
+    tenants = CachedTenants(store, clock=lambda: now)
+    assert tenants.reread(ACME.tenant_id) is None
+    store.put(ACME)
+    now = 1.0
+    assert tenants.reread(ACME.tenant_id) == ACME
+
+
 def test_a_deleted_tenant_is_forgotten_within_a_minute() -> None:
     """The cache does not keep what the table has lost."""
     now = 0.0
