@@ -34,10 +34,10 @@ demo: setup ## Run the whole system here: 500 sockets, three broadcasts, every f
 # File by file, in this order. The fast suites keep two cores busy; the slow ones wait for Terraform's provider a lot. Of
 # those, the longest files come first, so that none is left over in the end, and the one that makes the stack of most others.
 PYTEST := $(RUN) pytest --durations=10 --dist=loadfile --no-loadscope-reorder
-FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract tests/simulation
+FAST := --numprocesses=2 --timeout=60 tests/unit tests/contract
 FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_subscribers.py integration/registry/test_registry.py \
 	e2e/test_accounting.py terraform/test_stacks.py terraform/test_modules.py e2e/test_demo.py e2e/test_upgrade.py)
-OTHERS := $(filter-out $(FIRST),$(sort $(wildcard $(addsuffix test_*.py,tests/e2e/ tests/integration/*/ tests/terraform/))))
+OTHERS := $(filter-out $(FIRST),$(sort $(wildcard $(addsuffix test_*.py,tests/e2e/ tests/integration/*/ tests/simulation/ tests/terraform/))))
 SLOW := --numprocesses=4 $(FIRST) $(OTHERS)
 DAILY := -m 'not nightly' --emulator-if-changed
 
