@@ -1,7 +1,7 @@
 """A local AWS for the contract tests: the same suite runs on the in-memory twin and on the real adapter.
 
-`aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table. `dynamodb_of(request)` is a
-client for a parameter of a fixture, one of `ADAPTERS`.
+`aws("dynamodb")` is a client; `table("sessions")` is the name of a fresh, empty table. `dynamodb_of(request)` and
+`table_of(request)` are those for a parameter of a fixture, one of `ADAPTERS`.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,30 +10,39 @@ from typing import Any
 import pytest
 
 from loudhailer import aws as clients
-from tests.support.aws import RepeatedWrites, aws, aws_endpoint
+from tests.support.aws import aws, aws_endpoint
 from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.dynamodb.repeated import RepeatedWrites
 from tests.support.tables import TableKind, create_table
 
 __all__ = ["aws", "aws_endpoint"]
 
-REPEATED = "dynamodb, each write repeated"
-"""The adapter on a client that carries each write out twice: an answer was lost, and the SDK tried again."""
-
 SIMULATED = "dynamodb, simulated"
 """The adapter on the tables of the simulation, which so keep the same promises as the local AWS."""
 
-ADAPTERS = ["dynamodb", REPEATED, SIMULATED]
+REPEATED = "dynamodb, simulated, each write repeated"
+"""The same on a client that carries each write out twice: an answer was lost, and the SDK tried again."""
+
+ADAPTERS = ["dynamodb", SIMULATED, REPEATED]
 
 NOT_REPEATED = ["memory", "dynamodb"]
-"""For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it."""
+"""For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it. And for tests
+with threads: the simulation has none."""
 
 
 def dynamodb_of(request: pytest.FixtureRequest) -> Any:
     """The client for the fixture's parameter."""
-    if request.param == SIMULATED:
-        return client_of_any_table()
-    client = request.getfixturevalue("aws")("dynamodb")
-    return RepeatedWrites(client) if request.param == REPEATED else client
+    if request.param == REPEATED:
+        return RepeatedWrites(client_of_any_table())
+    return client_of_any_table() if request.param == SIMULATED else request.getfixturevalue("aws")("dynamodb")
+
+
+def table_of(request: pytest.FixtureRequest) -> Callable[[TableKind], str]:
+    """Makes a table for the fixture's parameter; a simulated one is there as soon as its name is used."""
+    if request.param in {SIMULATED, REPEATED}:
+        return "{}-simulated".format
+    made: Callable[[TableKind], str] = request.getfixturevalue("table")
+    return made
 
 
 @pytest.fixture

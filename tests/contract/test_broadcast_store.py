@@ -13,7 +13,7 @@ from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -41,8 +41,7 @@ def store(request: pytest.FixtureRequest) -> BroadcastStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryBroadcastStore()
-    table: Callable[[TableKind], str] = request.getfixturevalue("table")
-    return DynamoBroadcastStore(dynamodb_of(request), table("broadcasts"), clock=lambda: NOW)
+    return DynamoBroadcastStore(dynamodb_of(request), table_of(request)("broadcasts"), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize(

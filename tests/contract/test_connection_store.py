@@ -13,7 +13,7 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
-from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.aws import aws_client
 
 ACME = TenantId("acme")
@@ -81,7 +81,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter, then the adapter as `query` has it."""
     if request.param == "memory":
         return _memory()
-    client, table = dynamodb_of(request), request.getfixturevalue("table")("connections")
+    client, table = dynamodb_of(request), table_of(request)("connections")
     if request.param in ADAPTERS:
         return _dynamodb(client, table)
     return _dynamodb(client, table, parse_pages_fast(aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))))

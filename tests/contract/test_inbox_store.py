@@ -14,7 +14,7 @@ from loudhailer.conversation.model import DirectMessage, Inbox, message_id
 from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, TenantId
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.tables import TableKind
 
 NOW = 1_780_000_000
@@ -34,8 +34,7 @@ def store(request: pytest.FixtureRequest) -> InboxStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryInboxStore()
-    table: Callable[[TableKind], str] = request.getfixturevalue("table")
-    return DynamoInboxStore(dynamodb_of(request), table("messages"))
+    return DynamoInboxStore(dynamodb_of(request), table_of(request)("messages"))
 
 
 def test_an_inbox_that_nobody_wrote_to_is_empty(store: InboxStore) -> None:

@@ -7,7 +7,7 @@ import pytest
 from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.lanes.memory import MemoryLaneStore
 from loudhailer.lanes.port import LaneStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 
 
 @pytest.fixture(params=["memory", *ADAPTERS])
@@ -15,7 +15,7 @@ def store(request: pytest.FixtureRequest) -> LaneStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryLaneStore()
-    return DynamoLaneStore(dynamodb_of(request), request.getfixturevalue("table")("lanes"))
+    return DynamoLaneStore(dynamodb_of(request), table_of(request)("lanes"))
 
 
 def test_nothing_is_marked_at_first(store: LaneStore) -> None:

@@ -9,7 +9,7 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import PartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
-from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -22,7 +22,7 @@ def store(request: pytest.FixtureRequest) -> PartitionStore:
     """The twin, then the adapter."""
     if request.param == "memory":
         return MemoryPartitionStore()
-    return DynamoPartitionStore(dynamodb_of(request), request.getfixturevalue("table")("partitions"))
+    return DynamoPartitionStore(dynamodb_of(request), table_of(request)("partitions"))
 
 
 def only(store: PartitionStore) -> PartitionCount:

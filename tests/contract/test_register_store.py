@@ -22,7 +22,7 @@ from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_part
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from loudhailer.tenancy.port import LimitStore, SessionStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.broadcasts import ENDPOINT
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -50,14 +50,16 @@ def case(request: pytest.FixtureRequest) -> Case:
         connections, sessions = MemoryConnectionStore(), MemorySessionStore()
         made = Case(MemoryRegister(connections, sessions), connections, sessions, MemoryLimitStore())
     else:
-        client, table = dynamodb_of(request), request.getfixturevalue("table")
+        client, table = dynamodb_of(request), table_of(request)
         names = table("connections"), table("sessions")
         made = Case(
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1]),
             # Its client tries each call once.
-            DynamoLimitStore(request.getfixturevalue("aws")("dynamodb"), table("limits"), pause=sleep),
+            DynamoLimitStore(
+                request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("limits"), pause=sleep
+            ),
         )
     made.sessions.renew(ACME, S1, player=None, expires_at=200, now=0)
     return made
@@ -116,6 +118,7 @@ def test_a_repeated_connect_is_recorded_once(case: Case) -> None:
     assert case.connections.get(connection("a").key) == connection("a")
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> None:
     """Two hundred connects of one session race for twenty places."""
 
@@ -134,6 +137,7 @@ def test_of_two_hundred_at_once_exactly_the_limit_are_recorded(case: Case) -> No
     assert len(session.connections) == case.connections.size(nth_partition(ACME, 2)) == 20
 
 
+@pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 @pytest.mark.parametrize(
     ("tenant_connections", "connections_per_session", "tenant_per_minute", "session_per_minute", "admitted"),
     [(50, 200, 200, 200, 50), (200, 50, 200, 200, 50), (200, 200, 50, 200, 50), (200, 200, 200, 50, 50)],

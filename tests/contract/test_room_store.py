@@ -15,8 +15,8 @@ from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined, RoomStore
-from tests.contract.conftest import ADAPTERS, REPEATED
-from tests.support.aws import RepeatedWrites, aws_client
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.aws import aws_client
 
 ACME, ACME2 = TenantId("acme"), TenantId("acme2")
 RED, BLUE = RoomKey("red"), RoomKey("blue")
@@ -54,19 +54,19 @@ def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "memory":
         connections = MemoryConnectionStore()
         return Case(MemoryRoomStore(connections), connections, lambda row: connections.rows.__setitem__(row.key, row))
-    table = request.getfixturevalue("table")("connections")
-    client = aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))
-
-    def shorten(params: dict[str, Any], **_: object) -> None:
-        params["Limit"] = min(PAGE, params.get("Limit", PAGE))
-
-    client.meta.events.register("provide-client-params.dynamodb.Query", shorten)
-    store: Any = RepeatedWrites(client) if request.param == REPEATED else client
+    table, client = table_of(request)("connections"), dynamodb_of(request)
+    if request.param == "dynamodb":
+        client = aws_client("dynamodb", request.getfixturevalue("aws_endpoint"))
+        client.meta.events.register("provide-client-params.dynamodb.Query", _shorten)
     return Case(
-        DynamoRoomStore(store, table),
+        DynamoRoomStore(client, table),
         DynamoConnectionStore(client, table),
         lambda row: client.put_item(TableName=table, Item=connection_to_item(row)) and None,
     )
+
+
+def _shorten(params: dict[str, Any], **_: object) -> None:
+    params["Limit"] = min(PAGE, params.get("Limit", PAGE))
 
 
 def test_a_connection_joins_a_room(case: Case) -> None:

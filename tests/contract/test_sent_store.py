@@ -10,7 +10,7 @@ from loudhailer.conversation.memory import MemorySentStore
 from loudhailer.conversation.model import Attempt, Progress, Sent
 from loudhailer.conversation.port import SentStore
 from loudhailer.ids import ClientMessageId, TenantId
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 
 NOW = 1_780_000_000
 FIRST = Attempt(TenantId("acme"), "player 1", ClientMessageId("m1"), "a" * 64, "r1=", NOW * 1_000)
@@ -22,7 +22,7 @@ def store(request: pytest.FixtureRequest) -> SentStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemorySentStore()
-    client, table = dynamodb_of(request), request.getfixturevalue("table")("limits")
+    client, table = dynamodb_of(request), table_of(request)("limits")
     return DynamoSentStore(client, table)
 
 

@@ -13,7 +13,7 @@ from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
 from loudhailer.tenancy.memory import MemorySessionStore
 from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.port import SessionStore
-from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -57,7 +57,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     """The twin, then the adapter."""
     if request.param == "memory":
         return _memory()
-    return _dynamodb(dynamodb_of(request), request.getfixturevalue("table")("sessions"))
+    return _dynamodb(dynamodb_of(request), table_of(request)("sessions"))
 
 
 def test_a_session_is_made_and_lives_on(case: Case) -> None:

@@ -9,7 +9,7 @@ from loudhailer.tenancy.dynamodb import DynamoTenantStore
 from loudhailer.tenancy.memory import MemoryTenantStore
 from loudhailer.tenancy.model import Tenant, Tombstone
 from loudhailer.tenancy.port import TenantStore
-from tests.contract.conftest import ADAPTERS, dynamodb_of
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 
 ACME = Tenant(
     TenantId("acme"),
@@ -27,7 +27,7 @@ def store(request: pytest.FixtureRequest) -> TenantStore:
     """The twin, then the adapter."""
     if request.param == "memory":
         return MemoryTenantStore()
-    return DynamoTenantStore(dynamodb_of(request), request.getfixturevalue("table")("tenants"))
+    return DynamoTenantStore(dynamodb_of(request), table_of(request)("tenants"))
 
 
 def test_a_tenant_comes_back_as_it_was_put(store: TenantStore) -> None:

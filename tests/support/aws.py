@@ -5,14 +5,13 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from loudhailer import codec
 from tests.support.reserved_words import refuse_reserved_words
@@ -27,15 +26,6 @@ RUNNING_SECRET = "LOUDHAILER_TEST_AWS_SECRET"
 
 SECRET = os.environ.get(RUNNING_SECRET) or secrets.token_hex(20)
 """The secret access key of every account's root."""
-
-_WRITES = {
-    "put_item",
-    "update_item",
-    "delete_item",
-    "transact_write_items",
-    "batch_write_item",
-    "batch_execute_statement",
-}
 
 _STOP_SECONDS = 15
 _ROOT = Path(__file__).parents[2]
@@ -80,30 +70,6 @@ def aws_client(service: str, endpoint: str) -> Any:
     )
     client.meta.events.register("provide-client-params.dynamodb", refuse_reserved_words)
     return client
-
-
-class RepeatedWrites:
-    """A DynamoDB client whose writes are all carried out twice, as the SDK does when the first answer is lost."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.meta = client.meta
-
-    def __getattr__(self, name: str) -> Any:
-        """The client's method, repeated if it writes; the caller gets the second answer."""
-        call = getattr(self._client, name)
-        if name not in _WRITES:
-            return call
-
-        def repeated(**request: Any) -> Any:
-            if name == "transact_write_items":
-                # The SDK makes one token for all attempts of a call.
-                request["ClientRequestToken"] = secrets.token_hex(16)
-            with suppress(ClientError):
-                call(**request)
-            return call(**request)
-
-        return repeated
 
 
 @pytest.fixture(scope="session")
