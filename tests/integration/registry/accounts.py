@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from tests.integration.local_aws.running import LocalAws
 from tests.support.aws import SECRET
 from tools.stack.local_aws import local_environment
-from tools.toolchain.provider import find_provider
+from tools.toolchain.provider import LOCK, find_provider, forget_hashes
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[3] / "terraform"
@@ -125,17 +125,20 @@ class Account:
         bucket = [f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true"]
         if self.is_subscriber:
             bucket.append(f"-backend-config=bucket={self.bucket}")
-        self.terraform(stack, "init", *_init(), *bucket, *arguments, keys=keys)
+        self._initialise(stack, *bucket, *arguments, keys=keys)
 
     def use_file(self, stack: str, *arguments: str) -> None:
         """Keep the stack's state in a file."""
         (self.tree / "stacks" / stack / "backend.tf").unlink(missing_ok=True)
-        self.terraform(stack, "init", *_init(), *arguments)
+        self._initialise(stack, *arguments)
 
-
-def _init() -> tuple[str, ...]:
-    """The options of every `terraform init`."""
-    return "-input=false", "-no-color", f"-plugin-dir={find_provider(SOURCE / 'stacks' / 'hub').folder}"
+    def _initialise(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
+        provider = find_provider(SOURCE / "stacks" / "hub")
+        lock = self.tree / "stacks" / stack / LOCK
+        shutil.copy(provider.lock, lock)
+        options = ("-input=false", "-no-color", f"-plugin-dir={provider.folder}")
+        self.terraform(stack, "init", *options, *arguments, keys=keys)
+        forget_hashes(lock)
 
 
 def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Account:
