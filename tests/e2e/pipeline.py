@@ -25,7 +25,6 @@ from tools.stack.local_aws import ACCOUNT, local_endpoint
 from tools.stack.package import package_bytes
 from tools.stack.project import Project
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
-from tools.toolchain.terraform import find_terraform
 
 ROOT = Path(__file__).parents[2]
 FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
@@ -152,14 +151,7 @@ class Pipeline:
     @property
     def system(self) -> System:
         """What was deployed, as the other tests know it."""
-        outputs = json.loads(
-            subprocess.run(
-                [find_terraform(), "output", "-json"],
-                cwd=self.home / "hub/terraform/stacks/hub",
-                capture_output=True,
-                check=True,
-            ).stdout
-        )
+        outputs = json.loads(self.stack.directory.hub.state.read_text())["outputs"]
         applied = Applied(Fingerprint("", "", ""), {name: output["value"] for name, output in outputs.items()})
         state = StackState(**{**vars(self.state), "applied": applied})
         save_state(self.stack.directory.state_file, state)

@@ -5,6 +5,7 @@ import pytest
 from tests.e2e.system import System
 
 
+@pytest.mark.nightly  # by day: after a full apply in tests/integration/registry, from a template in test_templates.py
 @pytest.mark.image_smoke
 def test_a_plan_after_up_shows_no_changes(system: System) -> None:
     """What was applied is what is there: 0 says so, 2 would mean a change."""
