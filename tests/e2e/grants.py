@@ -231,6 +231,21 @@ def _delete(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> o
     return client.delete_item(TableName=place.table, Key=place.key(leading[0]), ConditionExpression=_NEVER)
 
 
+def _delete_statements(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
+    names = [place.partition_key, *sorted(place.other_keys)]
+    where = " AND ".join(f'"{name}" = ?' for name in [*names, "neverWritten"])
+    rows: list[list[Any]] = [[{"S": one}, *({"S": "x"} for _ in names)] for one in leading]
+    answers = client.batch_execute_statement(
+        Statements=[{"Statement": f'DELETE FROM "{place.table}" WHERE {where}', "Parameters": row} for row in rows]
+    )["Responses"]
+    for answer in answers:
+        # Each statement of a batch is allowed or denied by itself, and is answered so.
+        code = answer.get("Error", {}).get("Code", "ConditionalCheckFailed")
+        if code != "ConditionalCheckFailed":
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "BatchExecuteStatement")
+    return answers
+
+
 def _in_transaction(kind: str, row: str, **more: str) -> Call:
     def call(client: "DynamoDBClient", place: Place, leading: Sequence[str]) -> object:
         items: Any = [
@@ -248,10 +263,11 @@ CALLS: Mapping[str, Sequence[Call]] = {
     "ConditionCheckItem": (_in_transaction("ConditionCheck", "Key"),),
     "DeleteItem": (_delete, _in_transaction("Delete", "Key")),
     "GetItem": (_get,),
+    "PartiQLDelete": (_delete_statements,),
     "PutItem": (_put, _in_transaction("Put", "Item")),
     "Query": (_query,),
     "UpdateItem": (_update, _in_transaction("Update", "Key", UpdateExpression="REMOVE neverWritten")),
 }
 """The calls that an action allows. One that takes a single key gets the first one."""
 
-SEVERAL_KEYS = ("BatchGetItem", "BatchWriteItem")
+SEVERAL_KEYS = ("BatchGetItem", "BatchWriteItem", "PartiQLDelete")
