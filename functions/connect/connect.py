@@ -239,7 +239,7 @@ class Connect:
         return len(gone)
 
     def _closed(self, connections: Sequence[ConnectionKey]) -> list[ConnectionKey]:
-        """Those of the connections that API Gateway does not know any more; their rows are deleted."""
+        """Connections among these that API Gateway does not know any more; their rows are deleted."""
         asked = [key.connection_id for key in connections]
         outcomes = self._gateway.look_up(self._endpoint, asked, seconds=_ASKING_SECONDS)
         closed = [key for key, outcome in zip(connections, outcomes, strict=True) if outcome is Outcome.GONE]

@@ -8,7 +8,7 @@ from loudhailer.settings import TableName, Url, Urls, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections, sessions, broadcasts and lanes' marks are kept, where chunks go, and how large they are."""
+    """Names of the tables and queues that `query` uses, and the size of a chunk."""
 
     connections_table: TableName
     sessions_table: TableName

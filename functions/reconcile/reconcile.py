@@ -420,7 +420,7 @@ def _with_another(total: TenantTotal, counts: Sequence[PartitionCount], now: int
 
 
 def _seems_too_low(samples: tuple[TotalSample, ...]) -> bool:
-    """Whether the total was lower than the counts at each of the samples, and there are enough of them."""
+    """Tell whether the total was lower than the counts at each of the samples, and there are enough of them."""
     return len(samples) >= _SAMPLES_BELOW and samples[-1].excess < 0
 
 

@@ -101,7 +101,7 @@ class _Posted:
 
     @property
     def gone(self) -> set[ConnectionKey]:
-        """Who is gone."""
+        """Connections that are gone."""
         return {key for key, outcome in self.refused.items() if outcome is Outcome.GONE and key not in self.opening}
 
     @property

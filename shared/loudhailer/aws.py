@@ -127,7 +127,7 @@ def is_refused(error: ClientError) -> bool:
 
 
 AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-"""What a write asks for that is to be known by the row it has made, see `holds`."""
+"""Asks, with a conditional write, for the row as it stands where the condition fails; see `holds`."""
 
 
 def holds(

@@ -191,7 +191,7 @@ class ChunkMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeMessage:
-    """What became of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+    """Outcomes of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
 
     `expired` says that some failed because the broadcast's lifetime was over.
     """

@@ -12,8 +12,8 @@ KEPT_SECONDS = 7 * 24 * 3600
 """How long a broadcast's rows answer who got what."""
 
 SUMMARY_KEPT_SECONDS = 2 * KEPT_SECONDS
-"""How long the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other rows of a
-broadcast may be left, its id must not begin another one.
+"""Seconds for which the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other
+rows of a broadcast may be left, its id must not begin another one.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
 
 

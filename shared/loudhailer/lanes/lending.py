@@ -67,7 +67,7 @@ class Lending:
         self._posting_at: dict[str, float] = {}
 
     def factor(self, now: float) -> float:
-        """How many times its own share the kind may post at the moment; one at least.
+        """The multiple of its own share that the kind may post at the moment; one at least.
 
         It is asked while posts are sent, by a clock that does not go back. It looks at the marks when it is time to,
         but not when it is first asked: a worker that has just started sends its first posts before.
