@@ -30,7 +30,7 @@ BURST = 5_000
 HEADROOM = 0.98
 SHARES = {"normal": 0.9, "low": 0.1}
 LANES = {"normal": 4, "low": 2}
-"""Of each kind, as they are deployed by default."""
+"""Shares of the kinds, as they are deployed by default."""
 
 SOCKETS = 4_000
 

@@ -143,7 +143,7 @@ class Crowd:
             await asyncio.sleep(due - time.monotonic())
 
     def _present(self) -> Sequence[_Member]:
-        """Those who have neither left nor been closed."""
+        """Clients that have neither left nor been closed."""
         self._members = deque(member for member in self._members if member.client.is_open)
         return self._members
 

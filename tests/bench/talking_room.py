@@ -37,7 +37,7 @@ type Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class _Talk:
-    """What the members of the room have got.
+    """Frames that the members of the room have got.
 
     Attributes:
         joined: how many were told that they are in.

@@ -103,7 +103,7 @@ def test_of_two_hundred_at_once_exactly_the_maximum_get_in(store: LimitStore) ->
 
 
 def test_every_reservation_is_counted(store: LimitStore) -> None:
-    """Those that are given back, too; one that is refused is none."""
+    """Reservations that are given back count, too; one that is refused is none."""
     for _ in range(3):
         store.reserve(ACME, 2)
     store.release(ACME, 2)
@@ -273,7 +273,7 @@ def test_all_rows_of_a_tenant_are_forgotten(aws: Any, table: Any) -> None:
 
 
 def test_the_first_refusal_of_a_minute_stands(store: LimitStore) -> None:
-    """Of its counter alone; what is counted is none of its business."""
+    """It belongs to its counter alone, and changes nothing of what is counted."""
     counter, other = queued_of_session(ACME, SessionId("s1")), queued_of_session(ACME, SessionId("s2"))
     assert store.refused_from(counter, 120) is None
     store.count_in_minute(counter, 120)

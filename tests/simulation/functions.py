@@ -77,7 +77,7 @@ type Handle = Callable[[Any, Invocation], Any]
 
 
 class Parts:
-    """What the builders below share: an environment's clients and stores."""
+    """The clients and stores of an environment, which the builders below share."""
 
     def __init__(self, environment: Environment) -> None:
         world = environment.world

@@ -116,5 +116,5 @@ class Lending:
         self._looked_at = now
 
     def _age(self, kind: str, now: float) -> float:
-        """How many seconds ago the kind was last known to be posting."""
+        """The seconds since the kind was last known to be posting."""
         return now - self._posting_at[kind] if kind in self._posting_at else math.inf

@@ -98,7 +98,7 @@ def _tokens(text: str) -> list[str]:
     while at < len(text.rstrip()):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise NotImplementedError(f"not an expression: {text[at:]}")
+            raise ValueError(f"not an expression that these tables know: {text[at:]}")
         found.append(match[1])
         at = match.end()
     return found
@@ -119,7 +119,7 @@ class _Parser:
 
     def expect_end(self) -> None:
         if self._at != len(self._tokens):
-            raise NotImplementedError(f"left of an expression: {self._tokens[self._at :]}")
+            raise ValueError(f"left of an expression: {self._tokens[self._at :]}")
 
     def _both(self) -> Condition:
         parts = [self._single()]
@@ -175,7 +175,7 @@ class _Parser:
     def _take(self, expected: str | None = None) -> str:
         token = self._peek()
         if token is None or (expected is not None and token != expected):
-            raise NotImplementedError(f"expected {expected}, not {token}")
+            raise ValueError(f"expected {expected}, not {token}")
         self._at += 1
         return token
 
