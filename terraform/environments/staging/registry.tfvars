@@ -1,9 +1,11 @@
 # An example: the accounts of dev, staging and production are 222222222222, 333333333333 and 444444444444.
-environment       = "staging"
-account_id        = "333333333333"
-hub_account_id    = "333333333333"
-region            = "eu-central-1"
-github_repository = "example/loudhailer"
+environment    = "staging"
+account_id     = "333333333333"
+hub_account_id = "333333333333"
+region         = "eu-central-1"
+
+# sub_claim_prefix of `gh api repos/example/loudhailer/actions/oidc/customization/sub`
+github_subject_prefix = "repo:example@1234567/loudhailer@123456789"
 
 # The images lie where nobody who may deploy to a lesser environment can touch them.
 images = { account_id = "444444444444", prefix = "loudhailer-production" }

@@ -1,5 +1,6 @@
 # A role that a workflow on GitHub takes with the token that GitHub signs for the run: there is no key to keep.
-# The subject says what the run is about: https://docs.github.com/en/actions/reference/security/oidc
+# The subject says whose run it is and what it is about, and is compared whole:
+# https://docs.github.com/en/actions/reference/security/oidc
 # Its path keeps it out of role/<prefix>/*, which the apply role may change.
 resource "aws_iam_role" "this" {
   name                 = var.name
@@ -16,7 +17,7 @@ resource "aws_iam_role" "this" {
       Condition = {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = [for subject in var.subjects : "repo:${var.repository}:${subject}"]
+          "token.actions.githubusercontent.com:sub" = [for subject in var.subjects : "${var.subject_prefix}:${subject}"]
         }
       }
     }]

@@ -23,13 +23,16 @@ variable "provider_arn" {
   }
 }
 
-variable "repository" {
-  description = "The repository on GitHub whose runs may take the role, as owner/name."
+# GitHub puts the ids into the subjects of every repository that was created, renamed or transferred since 15 July 2026, so that
+# nobody who takes over a name gets the rights of its former owner:
+# https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+variable "subject_prefix" {
+  description = "Beginning of the subject of all runs that may take the role, as GitHub gives it: repo:<owner>@<id>/<name>@<id>; or repo:<owner>/<name> where the repository has no immutable subjects."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository must be <owner>/<name>."
+    condition     = can(regex("^repo:([A-Za-z0-9_-]+/[A-Za-z0-9._-]+|[A-Za-z0-9_-]+@[1-9][0-9]*/[A-Za-z0-9._-]+@[1-9][0-9]*)$", var.subject_prefix))
+    error_message = "subject_prefix must be repo:<owner>@<id>/<name>@<id> or repo:<owner>/<name>, whole and without wildcards."
   }
 }
 

@@ -29,7 +29,10 @@ locals {
       resources = [local.named.alarm]
     }
     WriteApis = {
-      actions   = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"]
+      actions = [
+        "apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT", "apigateway:TagResource",
+        "apigateway:UntagResource",
+      ]
       resources = [local.named.apis, local.named.api, local.named.gateway_tags]
     }
     NameTheRoleOfApiLogs = {
@@ -103,7 +106,7 @@ locals {
     ChangeRoles = {
       actions = [
         "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
-        "iam:UpdateRole",
+        "iam:UpdateRole", "iam:UpdateRoleDescription",
       ]
       resources = [local.named.role]
     }
@@ -162,11 +165,11 @@ locals {
 module "apply_role" {
   source = "../../modules/github_role"
 
-  name         = "${local.prefix}-apply"
-  description  = "Applies the stacks of ${local.prefix}, approved in the GitHub environment ${local.github_environment}."
-  provider_arn = aws_iam_openid_connect_provider.github.arn
-  repository   = var.github_repository
-  subjects     = ["environment:${local.github_environment}"]
+  name           = "${local.prefix}-apply"
+  description    = "Applies the stacks of ${local.prefix}, approved in the GitHub environment ${local.github_environment}."
+  provider_arn   = aws_iam_openid_connect_provider.github.arn
+  subject_prefix = var.github_subject_prefix
+  subjects       = ["environment:${local.github_environment}"]
 
   policies = {
     state      = merge(local.read_state, local.write_state)

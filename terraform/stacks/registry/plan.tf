@@ -114,10 +114,10 @@ locals {
 module "plan_role" {
   source = "../../modules/github_role"
 
-  name         = "${local.prefix}-plan"
-  description  = "Plans the stacks of ${local.prefix}, and changes nothing."
-  provider_arn = aws_iam_openid_connect_provider.github.arn
-  repository   = var.github_repository
-  subjects     = ["pull_request", "ref:refs/heads/main"]
-  policies     = { state = local.read_state, deployment = local.read_deployment, images = local.verify_images }
+  name           = "${local.prefix}-plan"
+  description    = "Plans the stacks of ${local.prefix}, and changes nothing."
+  provider_arn   = aws_iam_openid_connect_provider.github.arn
+  subject_prefix = var.github_subject_prefix
+  subjects       = ["pull_request", "ref:refs/heads/main"]
+  policies       = { state = local.read_state, deployment = local.read_deployment, images = local.verify_images }
 }

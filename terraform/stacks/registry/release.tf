@@ -3,11 +3,11 @@ module "release_role" {
   source = "../../modules/github_role"
   count  = local.keeps_images ? 1 : 0
 
-  name         = "${local.prefix}-release"
-  description  = "Pushes images and writes the releases' manifests."
-  provider_arn = aws_iam_openid_connect_provider.github.arn
-  repository   = var.github_repository
-  subjects     = ["ref:refs/heads/main"]
+  name           = "${local.prefix}-release"
+  description    = "Pushes images and writes the releases' manifests."
+  provider_arn   = aws_iam_openid_connect_provider.github.arn
+  subject_prefix = var.github_subject_prefix
+  subjects       = ["ref:refs/heads/main"]
 
   policies = {
     release = {

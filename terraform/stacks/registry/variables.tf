@@ -86,13 +86,13 @@ variable "accounts" {
   }
 }
 
-variable "github_repository" {
-  description = "The repository on GitHub whose workflows take the roles, as owner/name."
+variable "github_subject_prefix" {
+  description = "Beginning of the subject in the tokens of the workflows that take the roles, as GitHub gives it for the repository: repo:<owner>@<id>/<name>@<id>, or repo:<owner>/<name>."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository must be <owner>/<name>."
+    condition     = can(regex("^repo:([A-Za-z0-9_-]+/[A-Za-z0-9._-]+|[A-Za-z0-9_-]+@[1-9][0-9]*/[A-Za-z0-9._-]+@[1-9][0-9]*)$", var.github_subject_prefix))
+    error_message = "github_subject_prefix must be repo:<owner>@<id>/<name>@<id> or repo:<owner>/<name>: sub_claim_prefix of `gh api repos/<owner>/<name>/actions/oidc/customization/sub`."
   }
 }
 

@@ -268,6 +268,23 @@ def test_whoever_hands_a_role_to_a_service_must_be_allowed_to_pass_it(local_aws:
 
 
 @pytest.mark.emulator_contract
+def test_whoever_creates_a_stage_with_tags_must_be_allowed_to_tag_it(local_aws: LocalAws, client_as: ClientAs) -> None:
+    """API Gateway asks for the right on the collection of stages, and says so."""
+    sts = local_aws.client("sts")
+    api = local_aws.client("apigatewayv2").create_api(Name=local_aws.name("tagging"), ProtocolType="HTTP")["ApiId"]
+    stages = f"arn:aws:apigateway:us-east-1::/apis/{api}/stages"
+    creating = {"Action": "apigateway:POST", "Resource": stages}
+    creator = client_as("apigatewayv2", assume(sts, role(local_aws, creating)))
+    tagger = client_as(
+        "apigatewayv2", assume(sts, role(local_aws, creating, {"Action": "apigateway:TagResource", "Resource": stages}))
+    )
+    creator.create_stage(ApiId=api, StageName="plain")
+    with pytest.raises(ClientError, match=f"apigateway:TagResource on resource: {stages}"):
+        creator.create_stage(ApiId=api, StageName="tagged", Tags={"Project": "loudhailer"})
+    tagger.create_stage(ApiId=api, StageName="tagged", Tags={"Project": "loudhailer"})
+
+
+@pytest.mark.emulator_contract
 def test_a_bucket_policy_can_ask_for_conditional_writes(local_aws: LocalAws, client_as: ClientAs) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html."""
     bucket, owner = local_aws.name("bucket").lower().replace("_", "-"), local_aws.client("s3")

@@ -24,7 +24,8 @@ SOURCE = Path(__file__).parents[3] / "terraform"
 ACCOUNTS = {"dev": "222222222222", "production": "444444444444"}
 BLUE = "555555555555"
 REGION = "eu-central-1"
-REPOSITORY = "example/loudhailer"
+REPOSITORY = "repo:example@1234567/loudhailer@123456789"
+"""The repository as its subjects begin: `github_subject_prefix` in the environments' registry.tfvars."""
 
 type Keys = dict[str, str]
 

@@ -53,31 +53,31 @@ def accounts(local_aws_of_accounts: LocalAws, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def release_keys(accounts: Accounts) -> Keys:
     """The keys of a release: a run on main."""
-    return accounts.production.assume("release", f"repo:{REPOSITORY}:ref:refs/heads/main")
+    return accounts.production.assume("release", f"{REPOSITORY}:ref:refs/heads/main")
 
 
 @pytest.fixture(scope="session")
 def plan_keys(accounts: Accounts) -> Keys:
     """The keys of a pull request in dev."""
-    return accounts.dev.assume("plan", f"repo:{REPOSITORY}:pull_request")
+    return accounts.dev.assume("plan", f"{REPOSITORY}:pull_request")
 
 
 @pytest.fixture(scope="session")
 def apply_keys(accounts: Accounts) -> Keys:
     """The keys of a deployment to dev."""
-    return accounts.dev.assume("apply", f"repo:{REPOSITORY}:environment:dev")
+    return accounts.dev.assume("apply", f"{REPOSITORY}:environment:dev")
 
 
 @pytest.fixture(scope="session")
 def blue_plan_keys(accounts: Accounts) -> Keys:
     """The keys of a pull request in the subscriber's account."""
-    return accounts.blue.assume("plan", f"repo:{REPOSITORY}:pull_request")
+    return accounts.blue.assume("plan", f"{REPOSITORY}:pull_request")
 
 
 @pytest.fixture(scope="session")
 def blue_apply_keys(accounts: Accounts) -> Keys:
     """The keys of a deployment to the subscriber, which is one to dev."""
-    return accounts.blue.assume("apply", f"repo:{REPOSITORY}:environment:dev")
+    return accounts.blue.assume("apply", f"{REPOSITORY}:environment:dev")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_a_plan_after_the_first_apply_shows_no_changes(accounts: Accounts) -> No
 )
 def test_a_run_takes_the_role_that_is_for_it(accounts: Accounts, kind: str, about: str) -> None:
     """GitHub's token is all that it needs."""
-    keys = accounts.dev.assume(kind, f"repo:{REPOSITORY}:{about}")
+    keys = accounts.dev.assume(kind, f"{REPOSITORY}:{about}")
     caller = accounts.dev.client("sts", keys).get_caller_identity()
     assert caller["Arn"].endswith(f":assumed-role/loudhailer-dev-{kind}/run")
 
@@ -65,18 +65,21 @@ def test_a_run_takes_the_role_that_is_for_it(accounts: Accounts, kind: str, abou
 @pytest.mark.parametrize(
     ("kind", "subject"),
     [
-        ("plan", f"repo:{REPOSITORY}:ref:refs/heads/topic"),
-        ("plan", f"repo:{REPOSITORY}:environment:dev"),
-        ("plan", "repo:somebody/loudhailer:pull_request"),
-        ("apply", f"repo:{REPOSITORY}:pull_request"),
-        ("apply", f"repo:{REPOSITORY}:ref:refs/heads/main"),
-        ("apply", f"repo:{REPOSITORY}:environment:production"),
-        ("apply", f"repo:{REPOSITORY}:environment:dev2"),
-        ("apply", "repo:somebody/loudhailer:environment:dev"),
+        ("plan", f"{REPOSITORY}:ref:refs/heads/topic"),
+        ("plan", f"{REPOSITORY}:environment:dev"),
+        ("plan", "repo:somebody@7654321/loudhailer@987654321:pull_request"),
+        ("plan", "repo:example@7654321/loudhailer@987654321:pull_request"),
+        ("plan", "repo:example/loudhailer:pull_request"),
+        ("apply", f"{REPOSITORY}:pull_request"),
+        ("apply", f"{REPOSITORY}:ref:refs/heads/main"),
+        ("apply", f"{REPOSITORY}:environment:production"),
+        ("apply", f"{REPOSITORY}:environment:dev2"),
+        ("apply", "repo:somebody@7654321/loudhailer@987654321:environment:dev"),
+        ("apply", "repo:example@7654321/loudhailer@987654321:environment:dev"),
     ],
 )
 def test_nobody_else_takes_a_role(accounts: Accounts, kind: str, subject: str) -> None:
-    """Another branch, another environment, or somebody's fork."""
+    """Another branch, another environment, somebody's fork, and who took over the names without the ids."""
     with pytest.raises(ClientError, match="AccessDenied"):
         accounts.dev.assume(kind, subject)
 
@@ -85,13 +88,13 @@ def test_nobody_else_takes_a_role(accounts: Accounts, kind: str, subject: str) -
 def test_only_main_pushes_images(accounts: Accounts, subject: str) -> None:
     """A release is of what has been merged."""
     with pytest.raises(ClientError, match="AccessDenied"):
-        accounts.production.assume("release", f"repo:{REPOSITORY}:{subject}")
+        accounts.production.assume("release", f"{REPOSITORY}:{subject}")
 
 
 def test_a_token_for_somebody_else_takes_no_role(accounts: Accounts) -> None:
     """A token that a workflow got for another service is worth nothing here."""
     with pytest.raises(ClientError, match="AccessDenied"):
-        accounts.dev.assume("plan", f"repo:{REPOSITORY}:pull_request", audience="https://example.com")
+        accounts.dev.assume("plan", f"{REPOSITORY}:pull_request", audience="https://example.com")
 
 
 def test_a_tag_stays_with_its_image(accounts: Accounts, release_keys: Keys, image: dict[str, str]) -> None:

@@ -1,16 +1,16 @@
 """A request is the actions that IAM knows it as: of a batch each message's, of PartiQL each row's, of Lambda its own.
 
-Whoever hands a role to a service must be allowed `iam:PassRole`, too.
+Whoever hands a role to a service must be allowed `iam:PassRole`, too; and whoever tags what is created, to tag it.
 
-AWS: see `tools.local_aws.request_actions` and `tools.local_aws.passed_roles`.
+AWS: see `tools.local_aws.request_actions`, `tools.local_aws.passed_roles` and `tools.local_aws.tag_actions`.
 
 MiniStack asks for an action of the request's own name, takes many of Lambda's requests for others, and lets everybody
-pass any role.
+pass any role and tag what they create.
 
 Patched: `extract_iam_action`, which says what a request's action is, and `dynamodb_transaction_checks`, which divides a
 request of DynamoDB into actions on tables: here, statements of PartiQL too. One that cannot be read is left as it is,
-so that nobody but root may carry it out. `evaluate` decides on an action of anybody but root: here, on the roles of its
-request as well. `access_denied_response` words the refusal.
+so that nobody but root may carry it out. `evaluate` decides on an action of anybody but root: here, on the roles and
+the tags of its request as well. `access_denied_response` words the refusal.
 """
 
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
@@ -19,16 +19,17 @@ import json
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, EvalResult
 
 from tools.local_aws.gaps import Gap
 from tools.local_aws.options import Options
-from tools.local_aws.passed_roles import PassedRole, passed_roles
+from tools.local_aws.passed_roles import passed_roles
 from tools.local_aws.patching import Patch
 from tools.local_aws.request_actions import action_of_batch, each_statement, lambda_action, statement_action
+from tools.local_aws.tag_actions import tag_action
 
 _PARTIQL = ("dynamodb:BatchExecuteStatement", "dynamodb:ExecuteStatement", "dynamodb:ExecuteTransaction")
 _STOCK_EXTRACT = iam_actions.extract_iam_action
@@ -36,11 +37,20 @@ _STOCK_CHECKS = iam_actions.dynamodb_transaction_checks
 _STOCK_EVALUATE = iam_evaluator.evaluate
 _STOCK_RESPONSE = iam_actions.access_denied_response
 
-_passing: ContextVar[tuple[str | None, Sequence[PassedRole]]] = ContextVar("passing", default=(None, ()))
-"""The action of the request that is served, and the roles that it passes on."""
 
-_not_passed: ContextVar[PassedRole | None] = ContextVar("not passed", default=None)
-"""The role that the request's caller may not pass on."""
+class _Needed(NamedTuple):
+    """An action that a request needs besides its own; on the same resource, unless it has one of its own."""
+
+    action: str
+    resource_arn: str | None = None
+    passed_to: str | None = None
+
+
+_besides: ContextVar[tuple[str | None, Sequence[_Needed]]] = ContextVar("besides", default=(None, ()))
+"""The action of the request that is served, and those that it needs besides."""
+
+_refused: ContextVar[tuple[str, str] | None] = ContextVar("refused", default=None)
+"""The action besides its own that the request's caller may not do, and the resource."""
 
 
 def gap(_options: Options) -> Gap:
@@ -85,31 +95,35 @@ def _extract_iam_action(*request: Any) -> str | None:
     if service == "lambda" and action:
         action = lambda_action(method, path) or action
     action = action_of_batch(action) if action else None
-    _passing.set((action, passed_roles(service, method, path, headers.get("x-amz-target", ""), body)))
-    _not_passed.set(None)
+    roles = passed_roles(service, method, path, headers.get("x-amz-target", ""), body)
+    tagging = tag_action(action, path, body) if action else None
+    needed = [_Needed("iam:PassRole", role.arn, role.service) for role in roles]
+    _besides.set((action, [*needed, _Needed(tagging)] if tagging else needed))
+    _refused.set(None)
     return action
 
 
 def _evaluate(context: EvalContext, *policies: Any) -> EvalResult:
-    """The decision on an action and, if that is allowed, on passing each role of its request."""
+    """The decision on an action and, if that is allowed, on what its request needs besides."""
     result: EvalResult = _STOCK_EVALUATE(context, *policies)
-    action, roles = _passing.get()
+    action, besides = _besides.get()
     if result.decision != "Allow" or context.action != action:
         return result
-    for role in roles:
-        keys = {"iam:passedtoservice": role.service}
-        passing = replace(context, action="iam:PassRole", resource_arn=role.arn, service_context=keys)
-        refused: EvalResult = _STOCK_EVALUATE(passing, *policies)
+    for needed in besides:
+        asked = replace(context, action=needed.action, resource_arn=needed.resource_arn or context.resource_arn)
+        if needed.passed_to:
+            asked = replace(asked, service_context={"iam:passedtoservice": needed.passed_to})
+        refused: EvalResult = _STOCK_EVALUATE(asked, *policies)
         if refused.decision != "Allow":
-            _not_passed.set(role)
+            _refused.set((asked.action, asked.resource_arn))
             return refused
     return result
 
 
 def _access_denied_response(service: str, action: str, principal: str, request_id: str, **named: Any) -> Any:
-    if (role := _not_passed.get()) is not None:
+    if (refused := _refused.get()) is not None:
         denied = named.get("explicit_deny", False)
-        named["message"] = iam_actions.identity_denial_message("iam:PassRole", principal, role.arn, denied)
+        named["message"] = iam_actions.identity_denial_message(refused[0], principal, refused[1], denied)
     return _STOCK_RESPONSE(service, action, principal, request_id, **named)
 
 

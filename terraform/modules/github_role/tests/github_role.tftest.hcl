@@ -7,11 +7,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name         = "loudhailer-dev-plan"
-  description  = "Plans."
-  provider_arn = "arn:aws:iam::222222222222:oidc-provider/token.actions.githubusercontent.com"
-  repository   = "example/loudhailer"
-  subjects     = ["pull_request", "ref:refs/heads/main"]
+  name           = "loudhailer-dev-plan"
+  description    = "Plans."
+  provider_arn   = "arn:aws:iam::222222222222:oidc-provider/token.actions.githubusercontent.com"
+  subject_prefix = "repo:example@1234567/loudhailer@123456789"
+  subjects       = ["pull_request", "ref:refs/heads/main"]
   policies = {
     read = {
       ReadState = {
@@ -34,12 +34,28 @@ run "only_runs_of_the_repository_about_these_subjects_take_the_role" {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
           "token.actions.githubusercontent.com:sub" = [
-            "repo:example/loudhailer:pull_request", "repo:example/loudhailer:ref:refs/heads/main",
+            "repo:example@1234567/loudhailer@123456789:pull_request",
+            "repo:example@1234567/loudhailer@123456789:ref:refs/heads/main",
           ]
         }
       }
     }]
     error_message = "The token's audience and subject must be compared, whole."
+  }
+}
+
+run "a_repository_without_immutable_subjects_is_trusted_by_its_names" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example_corp/loudhailer.io"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == [
+      "repo:example_corp/loudhailer.io:pull_request", "repo:example_corp/loudhailer.io:ref:refs/heads/main",
+    ]
+    error_message = "The subject must have the names alone."
   }
 }
 
@@ -109,10 +125,90 @@ run "another_provider_and_a_repository_without_an_owner_are_refused" {
   command = plan
 
   variables {
-    name         = "Plan"
-    provider_arn = "arn:aws:iam::222222222222:oidc-provider/gitlab.com"
-    repository   = "loudhailer"
+    name           = "Plan"
+    provider_arn   = "arn:aws:iam::222222222222:oidc-provider/gitlab.com"
+    subject_prefix = "repo:loudhailer"
   }
 
-  expect_failures = [var.name, var.provider_arn, var.repository]
+  expect_failures = [var.name, var.provider_arn, var.subject_prefix]
+}
+
+run "an_empty_prefix_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = ""
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "every_repository_of_an_owner_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example@1234567/*"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "any_id_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example@*/loudhailer@?"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "an_id_of_the_owner_alone_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example@1234567/loudhailer"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "an_id_of_the_repository_alone_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example/loudhailer@123456789"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "ids_behind_dashes_are_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example@1234567/loudhailer-123456789@"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "a_prefix_with_a_subject_behind_it_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "repo:example@1234567/loudhailer@123456789:ref:refs/heads/main"
+  }
+
+  expect_failures = [var.subject_prefix]
+}
+
+run "a_repository_without_the_word_repo_is_refused" {
+  command = plan
+
+  variables {
+    subject_prefix = "example/loudhailer"
+  }
+
+  expect_failures = [var.subject_prefix]
 }

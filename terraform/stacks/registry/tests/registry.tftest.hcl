@@ -34,14 +34,14 @@ mock_provider "aws" {
 }
 
 variables {
-  environment       = "dev"
-  account_id        = "222222222222"
-  hub_account_id    = "222222222222"
-  region            = "eu-central-1"
-  prefix            = null
-  github_repository = "example/loudhailer"
-  images            = { account_id = "444444444444", prefix = "loudhailer-production" }
-  accounts          = {}
+  environment           = "dev"
+  account_id            = "222222222222"
+  hub_account_id        = "222222222222"
+  region                = "eu-central-1"
+  prefix                = null
+  github_subject_prefix = "repo:example@1234567/loudhailer@123456789"
+  images                = { account_id = "444444444444", prefix = "loudhailer-production" }
+  accounts              = {}
 }
 
 run "an_account_gets_a_bucket_for_state_and_two_roles" {
@@ -262,7 +262,7 @@ run "no_role_is_made_or_given_rights_without_the_boundary" {
       ]
       ])) == toset([
       "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:PassRole", "iam:TagRole", "iam:UntagRole",
-      "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+      "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription",
     ])
     error_message = "Whatever gives a role rights must ask for the boundary."
   }
@@ -366,18 +366,41 @@ run "an_account_of_images_with_11_digits_is_refused" {
   expect_failures = [var.images]
 }
 
+run "a_repository_is_named_with_both_ids_or_with_none" {
+  command = plan
+
+  variables {
+    github_subject_prefix = "repo:example@1234567/loudhailer"
+  }
+
+  expect_failures = [var.github_subject_prefix]
+}
+
+run "a_repository_without_immutable_subjects_has_all_its_roles" {
+  command = plan
+
+  variables {
+    github_subject_prefix = "repo:example/loudhailer"
+  }
+
+  assert {
+    condition     = output.plan_role_arn != null && output.apply_role_arn != null
+    error_message = "The form with names alone must be accepted."
+  }
+}
+
 run "values_that_aws_or_github_do_not_know_are_refused" {
   command = plan
 
   variables {
-    environment        = "Dev"
-    prefix             = "-loudhailer"
-    region             = "Frankfurt"
-    github_repository  = "https://github.com/example/loudhailer"
-    github_environment = "dev *"
+    environment           = "Dev"
+    prefix                = "-loudhailer"
+    region                = "Frankfurt"
+    github_subject_prefix = "https://github.com/example/loudhailer"
+    github_environment    = "dev *"
   }
 
   expect_failures = [
-    var.environment, var.prefix, var.region, var.github_repository, var.github_environment,
+    var.environment, var.prefix, var.region, var.github_subject_prefix, var.github_environment,
   ]
 }
