@@ -15,7 +15,7 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_f
 from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
-from loudhailer.queues.sqs import SqsQueue
+from loudhailer.queues.sqs import SqsQueue, postpone
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoSessionStore
 
@@ -39,5 +39,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledges a source once all of its chunks are fixed and sent; until then it is delivered again."""
-    return consume(event, query, dead_letters)
+    """Acknowledges a source once all of its chunks are fixed and sent; until then it is delivered again, soon."""
+    response = consume(event, query, dead_letters)
+    postpone(sqs, settings.partition_queue_url, event, response)
+    return response

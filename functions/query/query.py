@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from functions.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Priority, Recipients, Scope
-from loudhailer.broadcast.model import Chunk
+from loudhailer.broadcast.model import Chunk, Source
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
@@ -41,6 +41,19 @@ type Recipient = tuple[Partition, ConnectionId, int]
 """A connection's key, and when it was made: recipients sort as chunks do."""
 
 type Page = list[Recipient]
+
+
+@dataclass(slots=True)
+class _Sent:
+    """The chunks of a source that are on their way, and whether no further recipients are looked for."""
+
+    chunks: int = 0
+    recipients: int = 0
+    is_cut_short: bool = False
+
+    def note(self, chunk: Chunk) -> None:
+        self.chunks += 1
+        self.recipients += chunk.size
 
 
 class Query:
@@ -76,7 +89,8 @@ class Query:
         message = PartitionMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
             marked = self._executor.submit(self._mark, message.priority)
-            if self._is_complete(message):
+            source = self._source(message)
+            if source.dispatched is not None:
                 logger.info("the source was sent before")
                 return
             summary = self._broadcasts.summary(message.broadcast_id)
@@ -84,15 +98,15 @@ class Query:
                 message = replace(message, expires_at=CANCELLED)
             shards = [self._rooms] if message.priority is Priority.LOW else self._shards
             outbox = Outbox(shards, self._executor, group=message.group)
-            chunks, dispatched = 0, 0
+            sent = _Sent()
             with suppress(TimeoutError):
                 marked.result(_MARKED_WITHIN_SECONDS)
-            for chunk in self._chunks(message):
+            for chunk in self._chunks(message, sent):
                 shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
                 outbox.put(shard, self._message(message, chunk))
-                chunks, dispatched = chunks + 1, dispatched + chunk.size
+                sent.note(chunk)
             outbox.flush()
-            self._complete(message, chunks, dispatched)
+            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
 
     def _mark(self, priority: Priority) -> None:
         """Marks the lanes that the chunks are for; where that fails, they mark themselves once they post."""
@@ -101,23 +115,29 @@ class Query:
         except TransientError as error:
             logger.warning("the lanes could not be marked", error=str(error))
 
-    def _is_complete(self, message: PartitionMessage) -> bool:
+    def _source(self, message: PartitionMessage) -> Source:
         source = self._broadcasts.source(message.broadcast_id, message.source)
         if source is None or source.scope != message.scope:
             raise PermanentError("the source is not one of its broadcast's")
-        return source.dispatched is not None
+        return source
 
-    def _complete(self, message: PartitionMessage, chunks: int, dispatched: int) -> None:
+    def _complete(self, message: PartitionMessage, sent: _Sent, missed: int) -> None:
         now_ms = int(self._clock() * 1000)
         if self._broadcasts.complete_source(
-            message.broadcast_id, message.source, chunks=chunks, dispatched=dispatched, now=now_ms
+            message.broadcast_id,
+            message.source,
+            chunks=sent.chunks,
+            dispatched=sent.recipients,
+            missed=missed,
+            now=now_ms,
         ):
-            count("RecipientDispatched", dispatched)
-            logger.info("chunks sent", chunks=chunks, recipients=dispatched)
-        elif not self._is_complete(message):
+            count("RecipientDispatched", sent.recipients)
+            count("RecipientMissed", missed)
+            logger.info("chunks sent", chunks=sent.chunks, recipients=sent.recipients, missed=missed)
+        elif self._source(message).dispatched is None:
             raise TransientError("another query has fixed more chunks of the source meanwhile")
 
-    def _chunks(self, message: PartitionMessage) -> Iterator[Chunk]:
+    def _chunks(self, message: PartitionMessage, sent: _Sent) -> Iterator[Chunk]:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
@@ -129,6 +149,7 @@ class Query:
             number, last = number + 1, _last_key(standing.recipients)
             yield standing
         if message.expires_at <= self._clock():
+            sent.is_cut_short = True
             count("SourceExpired")
             if message.expires_at != CANCELLED:
                 self._broadcasts.mark_expired(message.broadcast_id)

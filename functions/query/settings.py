@@ -14,6 +14,7 @@ class Settings:
     sessions_table: TableName
     broadcasts_table: TableName
     lanes_table: TableName
+    partition_queue_url: Url
     shard_queue_urls: Urls
     room_queue_url: Url
     callback_endpoint: Url

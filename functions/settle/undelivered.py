@@ -1,9 +1,9 @@
 """What no function could handle is settled as failed, so that every report comes to an end.
 
 SQS moves a message here when it was received too often. A chunk's remaining connections fail; of a source, or of a
-whole broadcast, those chunks fail that stand, and no further ones are made. What was delivered all the same stays
-delivered. The message itself goes to the dead-letter queue, with its ids, from where `loudhailer redrive` can send it
-again. An outcome is tried once more.
+whole broadcast, those chunks fail that stand, no further ones are made, and the recipients by count whom nobody has
+found fail too. What was delivered all the same stays delivered. The message itself goes to the dead-letter queue, with
+its ids, from where `loudhailer redrive` can send it again. An outcome is tried once more.
 """
 
 from collections.abc import Callable
@@ -82,8 +82,10 @@ class GiveUp:
                 for place, size in enumerate(sizes)
             ]
         )
+        found = sum(sizes)
+        missed = source.missed_behind(found)
         if not self._broadcasts.complete_source(
-            broadcast_id, number, chunks=len(sizes), dispatched=sum(sizes), now=self._now()
+            broadcast_id, number, chunks=len(sizes), dispatched=found, missed=missed, now=self._now()
         ):
             raise TransientError("a query is still at work on the source")
 

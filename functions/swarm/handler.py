@@ -13,7 +13,7 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoPartitionStore
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
-from loudhailer.queues.sqs import SqsQueue
+from loudhailer.queues.sqs import SqsQueue, postpone
 from loudhailer.settings import from_env
 
 settings = from_env(Settings, os.environ)
@@ -30,5 +30,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledges a broadcast once all of its sources are fixed and sent; until then it is delivered again."""
-    return consume(event, swarm, dead_letters)
+    """Acknowledges a broadcast once all of its sources are fixed and sent; until then it is delivered again, soon."""
+    response = consume(event, swarm, dead_letters)
+    postpone(sqs, settings.broadcast_queue_url, event, response)
+    return response

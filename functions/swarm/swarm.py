@@ -68,10 +68,13 @@ class Swarm:
         if not is_cancelled:
             count("BroadcastExpired")
             self._broadcasts.mark_expired(announcement.broadcast_id)
-        expected = None
+        sources = self._broadcasts.sources(announcement.broadcast_id)
+        expected, missed = None, 0
         if isinstance(announcement.audience, Everyone | OfTenant):
             expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
-        return self._complete(announcement.broadcast_id, self._broadcasts.sources(announcement.broadcast_id), expected)
+            missed = max(0, expected - sum(source.expected or 0 for source in sources))
+            count("RecipientMissed", missed)
+        return self._complete(announcement.broadcast_id, sources, expected, missed)
 
     def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
         if isinstance(audience, OfTenant):
@@ -90,8 +93,11 @@ class Swarm:
                 if not self._broadcasts.fix_sources(broadcast_id, group):
                     break
 
-    def _complete(self, broadcast_id: BroadcastId, sources: list[Source], expected: int | None) -> list[Source]:
-        self._broadcasts.complete_sources(broadcast_id, len(sources), expected, int(self._clock() * 1000))
+    def _complete(
+        self, broadcast_id: BroadcastId, sources: list[Source], expected: int | None, missed: int = 0
+    ) -> list[Source]:
+        now_ms = int(self._clock() * 1000)
+        self._broadcasts.complete_sources(broadcast_id, len(sources), expected, now_ms, missed=missed)
         # Another swarm that knew other partitions may have completed them first: its sources are all there are.
         summary = self._broadcasts.summary(broadcast_id)
         return sources if summary is None else sources[: summary.sources]

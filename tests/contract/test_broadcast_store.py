@@ -298,6 +298,24 @@ def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStor
     assert store.complete_source(BROADCAST, 0, chunks=2, dispatched=6, now=NOW_MS)
 
 
+def test_who_was_not_looked_for_counts_as_failed_until_the_source_is_opened_again(store: BroadcastStore) -> None:
+    """Of a source that was cut short, and of the broadcast those who are in no source."""
+    store.record(summary())
+    store.fix_sources(BROADCAST, [source(0)])
+    store.fix_chunk(BROADCAST, chunk("0.0"))
+    store.complete_sources(BROADCAST, 1, 9, NOW_MS, missed=4)
+    store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, missed=2, now=NOW_MS)
+    assert store.source(BROADCAST, 0) == replace(source(0), dispatched=3, missed=2, queried_at=NOW_MS)
+    assert (found := store.summary(BROADCAST)) is not None
+    assert found.missed == 4
+    assert (report := store.report(BROADCAST)) is not None
+    assert (report.status, report.dispatched, report.failed, report.in_flight) == ("delivering", 9, 6, 3)
+    store.reopen_source(BROADCAST, 0)
+    store.reopen_sources(BROADCAST)
+    assert store.source(BROADCAST, 0) == source(0)
+    assert store.summary(BROADCAST) == summary()
+
+
 def test_sources_that_are_opened_again_can_be_completed_anew(store: BroadcastStore) -> None:
     """The head is as it was before they were complete."""
     store.record(summary())

@@ -143,11 +143,24 @@ def without(system: System, queue: str) -> Iterator[None]:
 @contextmanager
 def refused(system: System, function: str, queue: str) -> Iterator[None]:
     """The function may not send to the queue during the block; what is in the queue stays there, and is read."""
+    answer = system.sqs.get_queue_attributes(QueueUrl=system.queue(queue), AttributeNames=["QueueArn"])
+    with _denied(system, function, "sqs:SendMessage", answer["Attributes"]["QueueArn"]):
+        yield
+
+
+@contextmanager
+def not_written(system: System, function: str, table: str) -> Iterator[None]:
+    """The table takes no row from the function during the block, as if it throttled each of them."""
+    arn = system.dynamodb.describe_table(TableName=system.table(table))["Table"]["TableArn"]
+    with _denied(system, function, "dynamodb:PutItem", arn):
+        yield
+
+
+@contextmanager
+def _denied(system: System, function: str, action: str, arn: str) -> Iterator[None]:
     role = system.functions.get_function_configuration(FunctionName=system.deployment.functions[function])["Role"]
     names = {"RoleName": role.rpartition("/")[2], "PolicyName": "refused"}
-    answer = system.sqs.get_queue_attributes(QueueUrl=system.queue(queue), AttributeNames=["QueueArn"])
-    arn = answer["Attributes"]["QueueArn"]
-    statement = {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": arn}
+    statement = {"Effect": "Deny", "Action": action, "Resource": arn}
     iam = system.deployment.client("iam")
     iam.put_role_policy(**names, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     try:

@@ -9,10 +9,10 @@ import pytest
 from loudhailer import codec
 from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
-from tests.e2e.faults import Workers, paused, visible_again_after, without
+from tests.e2e.faults import Workers, not_written, paused, visible_again_after, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
-from tests.e2e.system import System
+from tests.e2e.system import System, log_events
 from tests.support.broadcasts import chunks_of
 from tests.support.waiting import eventually
 
@@ -93,6 +93,27 @@ async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float
         unanswered = await posts(scene, "reset") - before
         await scene.faults()
         await invariants.hold(duplicates=unanswered if "lost_response_rate" in faults else 0)
+
+
+def failures(system: System, function: str) -> int:
+    """How many messages the function could not handle for now, by its log."""
+    group = f"/aws/lambda/{system.deployment.functions[function]}"
+    return len({event for event in log_events(system, group) if "will be delivered again" in event})
+
+
+@pytest.mark.parametrize("function", ["swarm", "query"])
+async def test_what_was_throttled_for_a_moment_comes_again_while_its_broadcast_lives(
+    scene: Scene, function: str
+) -> None:
+    """With the invisibility of production, six timeouts of 20 seconds: a message that failed must not wait for that."""
+    async with Invariants(scene) as invariants:
+        await invariants.join(CROWD)
+        before = failures(scene.system, function)
+        with visible_again_after(scene.system, 6 * 20, "broadcast", "partition"):
+            with not_written(scene.system, function, "broadcasts"):
+                await invariants.publish()
+                await eventually(lambda: failures(scene.system, function), lambda now: now > before)
+            await invariants.hold()
 
 
 @pytest.mark.usefixtures("soon_visible_again")

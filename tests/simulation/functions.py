@@ -257,7 +257,7 @@ def _publish(parts: Parts) -> Handle:
 
 def _swarm(parts: Parts) -> Handle:
     plan = Swarm(parts.partitions, parts.broadcasts, parts.queue("partition"), clock=parts.clock)
-    return lambda event, _: consume(event, plan, parts.dead_letters)
+    return _consuming(parts, "broadcast", plan)
 
 
 def _query(parts: Parts) -> Handle:
@@ -273,7 +273,16 @@ def _query(parts: Parts) -> Handle:
         executor=parts.executor,
         clock=parts.clock,
     )
-    return lambda event, _: consume(event, query, parts.dead_letters)
+    return _consuming(parts, "partition", query)
+
+
+def _consuming(parts: Parts, queue: str, use_case: Callable[[str], None]) -> Handle:
+    def handle(event: Any, _: Invocation) -> Any:
+        response = consume(event, use_case, parts.dead_letters)
+        postpone(parts.sqs, queue, event, response)
+        return response
+
+    return handle
 
 
 def _post_message(parts: Parts) -> Handle:

@@ -33,10 +33,10 @@ TIMEOUTS: Mapping[str, float] = {
     "presence": 30,
     "relay_message": 10,
     "accounting": 30,
-    "swarm": 60,
-    "query": 60,
+    "swarm": 20,
+    "query": 20,
     "post_message": 10,
-    "settle": 30,
+    "settle": 20,
     "reconcile": 60,
     "end_session": 60,
     "echo": 10,
@@ -121,28 +121,34 @@ class World:
         self.replicas = Replicas(self)
 
     def _queues(self) -> list[Queue]:
-        def work(name: str, reader: str, **more: Any) -> Queue:
-            visibility = 6 * TIMEOUTS[reader]
+        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> Queue:
+            visibility, next_queue = 6 * TIMEOUTS[reader], "undelivered"
             return Queue(
-                self, name, reader=reader, visibility=visibility, most_receives=5, next_queue="undelivered", **more
+                self,
+                name,
+                reader=reader,
+                visibility=visibility,
+                most_receives=most_receives,
+                next_queue=next_queue,
+                **more,
             )
 
         def letters(name: str, *, is_fifo: bool = False) -> Queue:
             return Queue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
 
         def settled(name: str, **more: Any) -> Queue:
-            return Queue(self, name, reader="settle", visibility=181.0, batch_size=10, window=1.0, **more)
+            return Queue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
 
         def fifo(name: str, reader: str, **more: Any) -> Queue:
             return Queue(self, name, reader=reader, visibility=60.0, is_fifo=True, **more)
 
         return [
-            work("broadcast", "swarm"),
-            work("partition", "query"),
+            work("broadcast", "swarm", most_receives=10),
+            work("partition", "query", most_receives=10),
             *(work(shard, "post_message", concurrency=2) for shard in SHARDS),
             work("rooms", "post_message", concurrency=2),
             settled("outcome", most_receives=5, next_queue="undelivered"),
-            settled("undelivered", most_receives=10, next_queue="dead-letter"),
+            settled("undelivered", most_receives=20, next_queue="dead-letter"),
             letters("dead-letter"),
             letters("dead-letter-fifo", is_fifo=True),
             letters("accounting-failure"),

@@ -2,8 +2,8 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced cancelled? expired? sources? expected? swarmedAt?` |
-| `source#<n>` | `scope expected? dispatched? queriedAt?` |
+| `summary` | `audience contentHash publishedAt announced cancelled? expired? sources? expected? missed? swarmedAt?` |
+| `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
 
@@ -101,6 +101,7 @@ class DynamoBroadcastStore(BroadcastStore):
             expired="expired" in item,
             sources=_number(item, "sources"),
             expected=_number(item, "expected"),
+            missed=_number(item, "missed") or 0,
             swarmed_at=_number(item, "swarmedAt"),
         )
 
@@ -129,10 +130,12 @@ class DynamoBroadcastStore(BroadcastStore):
         item = self._get(broadcast_id, f"source#{number}")
         return None if item is None else _source_from_item(item)
 
-    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+    def complete_sources(
+        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+    ) -> None:
         """See `BroadcastStore.complete_sources`."""
-        changes = "SET sources = :sources, swarmedAt = :now"
-        values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}}
+        changes = "SET sources = :sources, swarmedAt = :now, missed = :missed"
+        values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
         if expected is not None:
             changes += ", expected = :expected"
             values[":expected"] = {"N": str(expected)}
@@ -162,7 +165,7 @@ class DynamoBroadcastStore(BroadcastStore):
         return [sizes[number] for number in sorted(sizes) if sizes[number]]
 
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
         """See `BroadcastStore.complete_source`."""
         return self._transact(
@@ -171,10 +174,11 @@ class DynamoBroadcastStore(BroadcastStore):
                     "Update": {
                         "TableName": self._table,
                         "Key": _key(broadcast_id, f"source#{number}"),
-                        "UpdateExpression": "SET dispatched = :dispatched, queriedAt = :now",
+                        "UpdateExpression": "SET dispatched = :dispatched, missed = :missed, queriedAt = :now",
                         "ConditionExpression": f"{_EXISTS} AND attribute_not_exists(dispatched)",
                         "ExpressionAttributeValues": {
                             ":dispatched": {"N": str(dispatched)},
+                            ":missed": {"N": str(missed)},
                             ":now": {"N": str(now)},
                         },
                     }
@@ -198,7 +202,7 @@ class DynamoBroadcastStore(BroadcastStore):
                     "Update": {
                         "TableName": self._table,
                         "Key": _key(broadcast_id, f"source#{number}"),
-                        "UpdateExpression": "REMOVE dispatched, queriedAt",
+                        "UpdateExpression": "REMOVE dispatched, missed, queriedAt",
                         "ConditionExpression": "attribute_exists(dispatched)",
                     }
                 },
@@ -213,7 +217,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def reopen_sources(self, broadcast_id: BroadcastId) -> None:
         """See `BroadcastStore.reopen_sources`."""
-        self._update(broadcast_id, "summary", "REMOVE sources, expected, swarmedAt", _EXISTS, {})
+        self._update(broadcast_id, "summary", "REMOVE sources, expected, missed, swarmedAt", _EXISTS, {})
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
@@ -339,6 +343,7 @@ def _source_from_item(item: Item) -> Source:
         scope=scope_from_wire(codec.decode(item["scope"]["S"])),
         expected=_number(item, "expected"),
         dispatched=_number(item, "dispatched"),
+        missed=_number(item, "missed") or 0,
         queried_at=_number(item, "queriedAt"),
     )
 

@@ -67,11 +67,15 @@ class MemoryBroadcastStore(BroadcastStore):
         """See `BroadcastStore.source`."""
         return self._sources.get((broadcast_id, number))
 
-    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+    def complete_sources(
+        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+    ) -> None:
         """See `BroadcastStore.complete_sources`."""
         summary = self._summaries.get(broadcast_id)
         if summary is not None and summary.sources is None:
-            self._summaries[broadcast_id] = replace(summary, sources=count, expected=expected, swarmed_at=now)
+            self._summaries[broadcast_id] = replace(
+                summary, sources=count, expected=expected, missed=missed, swarmed_at=now
+            )
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
         """See `BroadcastStore.fix_chunk`."""
@@ -90,7 +94,7 @@ class MemoryBroadcastStore(BroadcastStore):
         return found
 
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
         """See `BroadcastStore.complete_source`."""
         with self._lock:
@@ -99,7 +103,7 @@ class MemoryBroadcastStore(BroadcastStore):
             if source is None or source.dispatched is not None or (broadcast_id, end.chunk_id) in self._chunks:
                 return False
             self._chunks[broadcast_id, end.chunk_id] = end
-            self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, queried_at=now)
+            self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, missed=missed, queried_at=now)
             return True
 
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
@@ -109,12 +113,12 @@ class MemoryBroadcastStore(BroadcastStore):
             if source is not None and source.dispatched is not None:
                 end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
                 self._chunks.pop((broadcast_id, end.chunk_id), None)
-                self._sources[broadcast_id, number] = replace(source, dispatched=None, queried_at=None)
+                self._sources[broadcast_id, number] = replace(source, dispatched=None, missed=0, queried_at=None)
 
     def reopen_sources(self, broadcast_id: BroadcastId) -> None:
         """See `BroadcastStore.reopen_sources`."""
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, sources=None, expected=None, swarmed_at=None)
+            self._summaries[broadcast_id] = replace(summary, sources=None, expected=None, missed=0, swarmed_at=None)
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""

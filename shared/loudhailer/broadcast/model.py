@@ -31,6 +31,7 @@ class Summary:
         expired: its lifetime ended before it was sent to everyone.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
+        missed: how many of these are in no source, since the broadcast was over before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
     """
 
@@ -43,6 +44,7 @@ class Summary:
     expired: bool = False
     sources: int | None = None
     expected: int | None = None
+    missed: int = 0
     swarmed_at: int | None = None
 
 
@@ -55,6 +57,7 @@ class Source:
         scope: where to look.
         expected: recipients by count; None where there is no count.
         dispatched: recipients found; None until all of its chunks have been sent.
+        missed: recipients by count who were not looked for, since the broadcast was over, or nobody could, before.
         queried_at: epoch milliseconds; when that was.
     """
 
@@ -62,7 +65,12 @@ class Source:
     scope: Scope
     expected: int | None
     dispatched: int | None = None
+    missed: int = 0
     queried_at: int | None = None
+
+    def missed_behind(self, found: int) -> int:
+        """How many recipients are missed if nobody looks for more than those who are found."""
+        return max(0, (self.expected or 0) - found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,10 +45,13 @@ class BroadcastStore(Protocol):
     def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
         """One source."""
 
-    def complete_sources(self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int) -> None:
+    def complete_sources(
+        self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
+    ) -> None:
         """Notes, once, that the first `count` sources are all; `now` in epoch milliseconds.
 
-        A further one that somebody fixes meanwhile is no part of the broadcast: it must not be sent.
+        A further one that somebody fixes meanwhile is no part of the broadcast: it must not be sent. Of the expected
+        recipients, `missed` are in none of them.
         """
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
@@ -64,9 +67,11 @@ class BroadcastStore(Protocol):
         """
 
     def complete_source(
-        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int
+        self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
         """Notes, once, that the first `chunks` chunks of a source are all and sent, and how many recipients they have.
+
+        Further recipients, `missed` by count, were not looked for.
 
         From then on `fix_chunk` finds an empty chunk behind them. False, and nothing noted, if a further chunk is
         fixed, or if it was noted before; `now` in epoch milliseconds.

@@ -17,16 +17,15 @@ class Report:
     Attributes:
         status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.
         expected: recipients by the counts; None where there are none.
-        dispatched: recipients found so far.
+        dispatched: recipients found so far, and those by the counts who were not found before the broadcast was over.
         delivered: connections that the gateway took the frame for.
         gone: connections that were closed.
-        failed: recipients that were given up.
+        failed: recipients that were given up; those who were not found are among them.
         published_at: epoch milliseconds.
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
         cancelled: an operator has ended it; who was not sent it by then has failed.
-        expired: its lifetime ended before it was sent to everyone: the recipients who were found by then and not sent
-            it have failed, and `expected` less `dispatched` is how many were not looked for.
+        expired: its lifetime ended before it was sent to everyone: the recipients who were not sent it have failed.
     """
 
     status: Status
@@ -82,7 +81,7 @@ class Report:
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:
-    """The report of what the rows say; `dispatched` counts the recipients of all chunks that are fixed.
+    """The report of what the rows say; `dispatched` is given as the recipients of all chunks that are fixed.
 
     The tallies must have been read before the chunks: a chunk is fixed before it has an outcome, so that there is never
     an outcome for a recipient that is not counted.
@@ -90,7 +89,9 @@ def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tall
     sources, tallies = list(sources), list(tallies)
     delivered = sum(tally.delivered.bit_count() for tally in tallies)
     gone = sum(tally.gone.bit_count() for tally in tallies)
-    failed = sum(tally.failed.bit_count() for tally in tallies)
+    missed = summary.missed + sum(source.missed for source in sources)
+    dispatched += missed
+    failed = missed + sum(tally.failed.bit_count() for tally in tallies)
     by_account: Counter[str] = Counter()
     for tally in tallies:
         by_account.update(tally.by_account)

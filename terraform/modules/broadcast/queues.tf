@@ -7,6 +7,12 @@ data "aws_region" "current" {}
 locals {
   shards = [for n in range(var.shards.count) : "shard-${n}"]
 
+  # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. What was given up may bring
+  # its count of receives along: AWS gives it "across all queues", and does not say which one counts.
+  receives = { for queue, consumer in local.consumers : queue => var.max_receive_count * lookup({
+    broadcast = 2, partition = 2, undelivered = 4,
+  }, queue, 1) }
+
   gathering_seconds = 1
   room_workers      = 2
 
@@ -87,7 +93,6 @@ resource "aws_sqs_queue" "dead_letter" {
 }
 
 # What was tried too often is settled as failed, so that its report ends, before it comes to the dead-letter queue.
-# A message may bring its count of receives along: AWS gives it "across all queues", and does not say which one counts.
 # Apart from the queues, so that none waits for another: the provider watches every change of a queue for 25 seconds.
 resource "aws_sqs_queue_redrive_policy" "work" {
   for_each = local.consumers
@@ -95,6 +100,6 @@ resource "aws_sqs_queue_redrive_policy" "work" {
   queue_url = aws_sqs_queue.work[each.key].url
   redrive_policy = jsonencode({
     deadLetterTargetArn = each.key == "undelivered" ? aws_sqs_queue.dead_letter.arn : aws_sqs_queue.work["undelivered"].arn
-    maxReceiveCount     = each.key == "undelivered" ? 2 * var.max_receive_count : var.max_receive_count
+    maxReceiveCount     = local.receives[each.key]
   })
 }

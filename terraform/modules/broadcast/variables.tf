@@ -70,7 +70,7 @@ variable "timeouts" {
 }
 
 variable "max_receive_count" {
-  description = "How often a message is tried before it is given up."
+  description = "How often a message is tried before it is given up; broadcasts and sources, which come again soon, twice as often."
   type        = number
   default     = 5
 

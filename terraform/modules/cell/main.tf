@@ -86,10 +86,10 @@ locals {
     presence      = 30
     relay_message = 10
     accounting    = 30
-    swarm         = 60
-    query         = 60
+    swarm         = 20
+    query         = 20
     post_message  = 10
-    settle        = 30
+    settle        = 20
     reconcile     = 60
     end_session   = 30
     echo          = 10

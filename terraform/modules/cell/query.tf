@@ -14,6 +14,7 @@ module "query" {
     SESSIONS_TABLE        = local.sessions.name
     BROADCASTS_TABLE      = local.broadcasts.name
     LANES_TABLE           = local.lanes.name
+    PARTITION_QUEUE_URL   = local.queues["partition"].url
     SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
     ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint

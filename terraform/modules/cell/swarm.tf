@@ -12,6 +12,7 @@ module "swarm" {
   variables = {
     PARTITIONS_TABLE      = local.partitions.name
     BROADCASTS_TABLE      = local.broadcasts.name
+    BROADCAST_QUEUE_URL   = local.queues["broadcast"].url
     PARTITION_QUEUE_URL   = local.queues["partition"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }

@@ -208,6 +208,14 @@ variable "timeouts" {
     condition     = length(setsubtract(keys(var.timeouts), keys(local.default_timeouts))) == 0
     error_message = "timeouts: the keys must be names of the cell's functions."
   }
+  # A message is invisible for six timeouts when its function was killed. It must come again while anybody may still be sent it.
+  validation {
+    condition = alltrue([
+      for name in ["swarm", "query", "post_message", "settle"] :
+      2 * 6 * lookup(var.timeouts, name, local.default_timeouts[name]) < var.message_lifetime_seconds
+    ])
+    error_message = "timeouts: 2 x 6 x the timeout of swarm, query, post_message and settle must be less than message_lifetime_seconds, so that a broadcast whose function was killed is tried again while it lives."
+  }
   validation {
     condition     = lookup(var.timeouts, "post_message", 10) <= 10
     error_message = "timeouts: post_message must have at most 10 seconds; what is left then goes back to its shard."

@@ -64,7 +64,7 @@ class Held(Chunk):
 class World:
     """The tables and the shards that queries of one source work on."""
 
-    def __init__(self, scope: Scope = TWO_PARTITIONS) -> None:
+    def __init__(self, scope: Scope = TWO_PARTITIONS, *, expected: int | None = None) -> None:
         self.scope = scope
         self.connections = MemoryConnectionStore()
         self.sessions = MemorySessionStore()
@@ -74,7 +74,7 @@ class World:
         self.rooms = MemoryQueue()
         self.now = float(NOW)
         self.broadcasts.record(summary())
-        self.broadcasts.fix_sources(BROADCAST, [Source(number=0, scope=scope, expected=None)])
+        self.broadcasts.fix_sources(BROADCAST, [Source(number=0, scope=scope, expected=expected)])
         self.broadcasts.complete_sources(BROADCAST, 1, None, NOW * 1000)
 
     def connect(self, keys: Iterable[ConnectionKey], *, seconds_ago: int = 600, player: str | None = None) -> None:
@@ -439,8 +439,8 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
 
 
 def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
-    """Those are settled as failed by the next function; the report ends."""
-    world = World()
+    """Those are settled as failed by the next function; the others by count count as failed here; the report ends."""
+    world = World(expected=7)
     world.connect(map(key, range(7)))
     assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
     standing = len(chunks_of(world.broadcasts, 0))
@@ -449,7 +449,21 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
     assert 0 < standing < 3
     assert len(world.dispatched()) == CHUNK_SIZE * standing
     assert counted["SourceExpired"] == 1
+    assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * standing
     assert is_marked_as_expired(world)
+    report = world.broadcasts.report(BROADCAST)
+    assert report is not None
+    assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * standing)
+
+
+@pytest.mark.parametrize("expected", [None, 3, 8])
+def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expected: int | None) -> None:
+    """Who was counted and is not found has left meanwhile."""
+    world = World(expected=expected)
+    world.connect(map(key, range(7)))
+    world.run()
+    assert len(world.dispatched()) == 7
+    assert counted["RecipientMissed"] == 0
 
 
 def is_marked_as_expired(world: World) -> bool:

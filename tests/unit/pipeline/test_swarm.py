@@ -224,6 +224,8 @@ def test_a_broadcast_that_expires_unplanned_says_so(
     assert world.sent == []
     assert report is not None
     assert (report.status, report.expired, report.expected) == ("finished", True, expected)
+    assert (report.dispatched, report.failed) == (expected or 0, expected or 0)
+    assert counted["RecipientMissed"] == (expected or 0)
     assert counted["BroadcastExpired"] == 1
 
 
@@ -255,6 +257,9 @@ def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
     world.now += LIFETIME
     world.run()
     assert len(world.planned()) == MAX_SOURCES_AT_ONCE
+    summary = world.broadcasts.summary(BROADCAST)
+    assert summary is not None
+    assert summary.missed == (150 - MAX_SOURCES_AT_ONCE) * RECIPIENTS_A_SOURCE
 
 
 def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:

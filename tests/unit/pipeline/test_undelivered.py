@@ -78,6 +78,16 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     assert world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 1)).size == 0
 
 
+def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
+    """By its count: two were expected, and not one chunk stands."""
+    world = World()
+    world.give_up(partition_message((partition(1),), source=1).to_wire())
+    source = world.broadcasts.source(BROADCAST, 1)
+    assert source is not None
+    assert (source.dispatched, source.missed) == (0, 2)
+    assert (world.report().dispatched, world.report().failed, world.report().in_flight) == (10, 2, 8)
+
+
 def test_a_source_that_is_complete_is_left_alone() -> None:
     """Its chunks are on their way: they have outcomes of their own."""
     world = World()
@@ -110,7 +120,7 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     world = World()
     world.give_up(announcement().to_wire())
     report = world.report()
-    assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 8, 8, None)
+    assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 10, 10, None)
     assert report.finished_at == NOW * 1000
 
 
@@ -151,7 +161,7 @@ def test_given_up_twice_is_given_up_once() -> None:
     world = World()
     for _ in range(2):
         world.give_up(announcement().to_wire())
-    assert (world.report().dispatched, world.report().failed) == (8, 8)
+    assert (world.report().dispatched, world.report().failed) == (10, 10)
 
 
 def test_a_message_of_no_kind_is_refused() -> None:

@@ -147,9 +147,9 @@ run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
   assert {
     condition = alltrue([
       for key, redrive in aws_sqs_queue_redrive_policy.work :
-      jsondecode(redrive.redrive_policy).maxReceiveCount == (key == "undelivered" ? 10 : 5)
+      jsondecode(redrive.redrive_policy).maxReceiveCount == lookup({ broadcast = 10, partition = 10, undelivered = 20 }, key, 5)
     ])
-    error_message = "A message must be tried five times, and five times more to be settled as failed."
+    error_message = "A chunk must be tried five times, what comes again soon ten times, and each as often again to be settled as failed."
   }
 }
 

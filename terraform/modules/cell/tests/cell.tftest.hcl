@@ -430,7 +430,6 @@ run "what_the_design_does_not_allow_is_refused" {
 
   variables {
     chunk_size           = 501                      # no more ids fit beside the data
-    timeouts             = { post_message = 30 }    # what is left goes back after ten seconds
     reserved_concurrency = { post-message = 16 }    # no function has this name
     partitions           = { max_partitions = 1e5 } # a partition's number has five digits
     accounting_window    = 60
@@ -444,10 +443,40 @@ run "what_the_design_does_not_allow_is_refused" {
   }
 
   expect_failures = [
-    var.chunk_size, var.timeouts, var.reserved_concurrency, var.partitions, var.accounting_window,
+    var.chunk_size, var.reserved_concurrency, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
     var.silo_tenants, var.session_share, var.quota,
   ]
+}
+
+run "a_post_that_lasts_too_long_is_refused" {
+  command = plan
+
+  variables {
+    timeouts = { post_message = 11 } # what is left goes back after ten seconds
+  }
+
+  expect_failures = [var.timeouts]
+}
+
+run "a_timeout_after_which_a_broadcast_is_over_is_refused" {
+  command = plan
+
+  variables {
+    timeouts = { query = 25 } # two times six timeouts are the 300 seconds of a broadcast
+  }
+
+  expect_failures = [var.timeouts]
+}
+
+run "the_timeouts_as_they_are_need_a_lifetime_of_more_than_four_minutes" {
+  command = plan
+
+  variables {
+    message_lifetime_seconds = 240
+  }
+
+  expect_failures = [var.timeouts]
 }
 
 run "a_subscribers_roles_are_bounded_here_and_there" {
@@ -528,7 +557,7 @@ run "every_reader_of_a_stream_has_its_alarm" {
   command = plan
 
   variables {
-    message_lifetime_seconds = 60
+    message_lifetime_seconds = 600
   }
 
   assert {
@@ -539,7 +568,7 @@ run "every_reader_of_a_stream_has_its_alarm" {
     condition = alltrue([
       for name, age in local.stream_ages :
       age.metric.namespace == "AWS/Lambda" && age.metric.name == "IteratorAge" && age.metric.statistic == "Maximum"
-      && age.metric.dimensions == { FunctionName = "loudhailer-test-${name}" } && age.threshold == 30000
+      && age.metric.dimensions == { FunctionName = "loudhailer-test-${name}" } && age.threshold == 300000
     ])
     error_message = "A record may wait for half of a broadcast's life, in milliseconds."
   }
