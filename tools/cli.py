@@ -428,6 +428,8 @@ def plan(
     shards: Annotated[int, typer.Option(help="Shard queues of a cell; two workers each.")] = 2,
     connection_minutes: Annotated[int, typer.Option(help="How long a client keeps a connection.")] = 115,
     keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
+    query_concurrency: Annotated[int, typer.Option(help="Invocations of query at the same time, of a cell.")] = 8,
+    broadcast_keys: Annotated[int, typer.Option(help="Partition keys that a broadcast's rows are spread over.")] = 16,
 ) -> None:
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
@@ -443,6 +445,8 @@ def plan(
         shards=shards,
         connection_minutes=connection_minutes,
         keep_alive_minutes=keep_alive_minutes,
+        query_concurrency=query_concurrency,
+        broadcast_keys=broadcast_keys,
     )
     workplace: Workplace = context.obj
     for table in plan_tables(load):

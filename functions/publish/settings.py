@@ -8,9 +8,14 @@ from loudhailer.settings import Arn, TableName, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where tenants and broadcasts are kept, where broadcasts go, and how long their messages live."""
+    """Where tenants and broadcasts are kept, where broadcasts go, and how long their messages live.
+
+    Attributes:
+        broadcast_keys: how many partition keys the rows of a broadcast are spread over.
+    """
 
     tenants_table: TableName
     broadcasts_table: TableName
     broadcast_topic_arn: Arn
+    broadcast_keys: Annotated[int, integer(1, 64)]
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]

@@ -30,7 +30,7 @@ from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
 late: Any = LateClient  # for what is said in a large room: it becomes a broadcast, and those are no tenant's
-broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table)
+broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table, keys=settings.broadcast_keys)
 topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIES)

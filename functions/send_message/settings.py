@@ -11,6 +11,7 @@ class Settings:
     """Where all is kept, as whom tenants' rows are reached, where posts and broadcasts go, how long messages live.
 
     Attributes:
+        broadcast_keys: how many partition keys the rows of a broadcast, to a large room, are spread over.
         message_lifetime_seconds: of what is said in a large room, on its way.
         inbox_lifetime_seconds: of a direct message, in its receiver's inbox.
         session_share: the most that one session gets of its tenant's minute.
@@ -25,6 +26,7 @@ class Settings:
     tenant_role_arn: Arn
     broadcast_topic_arn: Arn
     callback_endpoint: Url
+    broadcast_keys: Annotated[int, integer(1, 64)]
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     inbox_lifetime_seconds: Annotated[int, integer(1, 31_536_000)]
     messages_per_inbox: Annotated[int, integer(1, 1_000_000)]

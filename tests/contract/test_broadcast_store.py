@@ -27,6 +27,7 @@ from tests.support.broadcasts import (
     source,
     summary,
 )
+from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.limits import KEPT_SECONDS, MAX_SOURCES_AT_ONCE
 from tests.support.tables import TableKind
 
@@ -36,11 +37,24 @@ UNKNOWN = BroadcastId("broadcast-3")
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
-@pytest.fixture(params=["memory", *ADAPTERS])
+class Spread(DynamoBroadcastStore):
+    """A store that takes every broadcast for one whose rows are spread over sixteen keys, recorded or not."""
+
+    def _keys_of(self, broadcast_id: BroadcastId) -> int:  # noqa: ARG002  # all are alike
+        return 16
+
+
+SPREAD = "dynamodb, simulated, spread over keys"
+
+
+@pytest.fixture(params=["memory", *ADAPTERS, SPREAD])
 def store(request: pytest.FixtureRequest) -> BroadcastStore:
     """Each of the stores, empty."""
     if request.param == "memory":
         return MemoryBroadcastStore()
+    if request.param == SPREAD:
+        simulated: Any = client_of_any_table()
+        return Spread(simulated, "broadcasts-simulated", clock=lambda: NOW)
     return DynamoBroadcastStore(dynamodb_of(request), table_of(request)("broadcasts"), clock=lambda: NOW)
 
 
@@ -128,8 +142,8 @@ def test_sources_are_fixed_all_or_none(store: BroadcastStore) -> None:
     assert store.fix_sources(BROADCAST, [source(0), source(1)])
     assert not store.fix_sources(BROADCAST, [source(2), source(1, expected=99), source(3)])
     assert store.sources(BROADCAST) == [source(0), source(1)]
-    assert store.fix_sources(OTHER, [source(1, expected=99)])
-    assert store.sources(OTHER) == [source(1, expected=99)]
+    assert store.fix_sources(OTHER, [source(0, expected=99)])
+    assert store.sources(OTHER) == [source(0, expected=99)]
 
 
 def test_as_many_sources_as_a_transaction_takes_are_read_by_number(store: BroadcastStore) -> None:
@@ -237,6 +251,8 @@ def test_tallies_are_read_by_their_keys(store: BroadcastStore) -> None:
         for broadcast_id in (BROADCAST, OTHER)
         for number in range(1, 81)
     }
+    for broadcast_id in (BROADCAST, OTHER):
+        store.fix_sources(broadcast_id, [source(0)])
     for key, tally in kept.items():
         assert store.replace_tally(key, None, tally)
     missing = [TallyKey(UNKNOWN, ChunkId("0.1")), TallyKey(BROADCAST, ChunkId("1.1"))]
@@ -400,6 +416,45 @@ def test_a_chunk_whose_row_does_not_say_its_size_is_counted(
         UpdateExpression="REMOVE chunkSize",
     )
     assert store.chunk_sizes(BROADCAST, 0) == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("recorded_over", "keys"),
+    [(1, {BROADCAST}), (16, {BROADCAST, f"{BROADCAST}#0", f"{BROADCAST}#2"})],
+    ids=["one-key", "sixteen-keys"],
+)
+def test_a_broadcast_stays_under_the_keys_that_it_was_recorded_with(
+    aws: Callable[[str], Any], table: Callable[[TableKind], str], recorded_over: int, keys: set[str]
+) -> None:
+    """Whatever those who come after it record theirs with: releases run side by side while a rollout goes on."""
+    name = table("broadcasts")
+    numbers = {0: 3, 16: 2, 18: 4}
+    stores = [
+        DynamoBroadcastStore(aws("dynamodb"), name, clock=lambda: NOW, keys=over) for over in (recorded_over, 1, 16)
+    ]
+    stores[0].record(summary())
+    stores[1].fix_sources(BROADCAST, [source(number) for number in range(19)])
+    for number, size in numbers.items():
+        fixed = chunk(f"{number}.0", size)
+        assert stores[1].fix_chunk(BROADCAST, fixed) is fixed
+        assert stores[2].fix_chunk(BROADCAST, chunk(f"{number}.0", 1)) == fixed
+        key = TallyKey(BROADCAST, fixed.chunk_id)
+        assert stores[2].replace_tally(key, None, Tally(size=size, delivered=1))
+        assert stores[1].tallies_of([key])[key].size == size
+    for each in stores:
+        assert [found.number for found in each.sources(BROADCAST)] == list(range(19))
+        assert sorted(tally.size for tally in each.tallies(BROADCAST)) == sorted(numbers.values())
+    rows = aws("dynamodb").scan(TableName=name)["Items"]
+    assert {row["broadcastId"]["S"] for row in rows if not row["part"]["S"].startswith("source#")} == keys
+
+
+def test_the_sources_of_a_spread_broadcast_end_at_a_gap(
+    aws: Callable[[str], Any], table: Callable[[TableKind], str]
+) -> None:
+    """Of a group that is put meanwhile some may be read: those behind one that was not are read the next time."""
+    store = Spread(aws("dynamodb"), table("broadcasts"), clock=lambda: NOW)
+    store.fix_sources(BROADCAST, [source(number) for number in (0, 1, 3)])
+    assert [found.number for found in store.sources(BROADCAST)] == [0, 1]
 
 
 def test_the_summary_outlives_the_rows_that_are_written_after_it(

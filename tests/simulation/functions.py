@@ -97,7 +97,9 @@ class Parts:
         self.connections = DynamoConnectionStore(self.dynamodb, "connections")
         self.partitions = DynamoPartitionStore(self.dynamodb, "partitions")
         self.tenants = DynamoTenantStore(self.dynamodb, "tenants")
-        self.broadcasts = DynamoBroadcastStore(self.dynamodb, "broadcasts", clock=self.clock)
+        self.broadcasts = DynamoBroadcastStore(
+            self.dynamodb, "broadcasts", clock=self.clock, keys=(1, 3)[environment.release]
+        )
         self.rooms = DynamoRoomStore(self.dynamodb, "connections")
         self.dead_letters = self.queue("dead-letter")
 

@@ -39,6 +39,7 @@ VARIABLES = {
     "CALLBACK_ENDPOINT": f"https://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
     "WEBSOCKET_URL": f"wss://abcdefghij.execute-api.{REGION}.amazonaws.com/live",
     "CHUNK_SIZE": str(CHUNK_SIZE),
+    "BROADCAST_KEYS": "16",
     "CONNECTIONS_PER_PARTITION": "1000",
     "MAX_PARTITIONS": "2500",
     "LANE_KIND": "normal",

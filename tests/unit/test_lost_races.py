@@ -133,7 +133,7 @@ def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
     """It is not known to stand, so it is neither done nor refused."""
-    client: Any = Client(transact_write_items=cancelled(REFUSED, CONFLICT))
+    client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
     store = DynamoBroadcastStore(client, "broadcasts")
     client.get_paginator = lambda _: Client(paginate=[])
     with pytest.raises(TransientError, match="TransactWriteItems failed"):

@@ -15,13 +15,14 @@ from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.packing import pack
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
 from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
 
 _HEADROOM = Decimal("0.98")
 _WORKERS_A_SHARD = 2
-_CHUNK_SIZE = 500
+CHUNK_SIZE = 500
 _PARTITION_SIZE = 1_000
 MAX_PARTITIONS = 2_500
 
@@ -42,6 +43,8 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "shards": (1, 100),
     "connection_minutes": (1, 120),
     "keep_alive_minutes": (0, 10),
+    "query_concurrency": (2, 1_000),
+    "broadcast_keys": (1, 64),
 }
 
 
@@ -60,6 +63,8 @@ class Load:
         shards: of a cell.
         connection_minutes: how long a client stays on one connection; API Gateway ends it after 120.
         keep_alive_minutes: how often a client sends a ping; 0 for never.
+        query_concurrency: how many invocations of `query` a cell has at the same time.
+        broadcast_keys: how many partition keys the rows of a broadcast are spread over.
     """
 
     connections: int
@@ -72,6 +77,8 @@ class Load:
     shards: int = 2
     connection_minutes: int = 115
     keep_alive_minutes: int = 8
+    query_concurrency: int = 8
+    broadcast_keys: int = 16
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
@@ -167,24 +174,34 @@ class Load:
         return len(self.cell_sources) * self.cells
 
     @property
+    def queries(self) -> int:
+        """Invocations of `query` that a cell has at the same time for a broadcast."""
+        return min(self.query_concurrency, len(self.cell_sources))
+
+    @property
+    def queries_of_a_key(self) -> int:
+        """Those of them that write under the same key: sources that follow each other have other keys."""
+        return ceil(self.queries / self.broadcast_keys)
+
+    @property
     def chunks(self) -> int:
         """Chunks of a broadcast, of all cells."""
-        return sum(ceil(recipients / _CHUNK_SIZE) for recipients in self.cell_sources) * self.cells
+        return sum(ceil(recipients / CHUNK_SIZE) for recipients in self.cell_sources) * self.cells
 
     @cached_property
     def chunk_recipients(self) -> dict[Partition, list[ConnectionId]]:
         """A chunk of the usual size."""
-        return {nth_partition(_TENANT, 0): [_CONNECTION] * min(_CHUNK_SIZE, self.cell_connections)}
+        return {nth_partition(_TENANT, 0): [_CONNECTION] * min(CHUNK_SIZE, self.cell_connections)}
 
     @cached_property
     def chunk_row_bytes(self) -> int:
         """Of the row that fixes a chunk: its connections, and 150 bytes for the key, the young, and the times."""
-        return len(codec.encode(self.chunk_recipients)) + 150
+        return len(pack(self.chunk_recipients)) + 150
 
     @cached_property
     def chunk_message_bytes(self) -> int:
         """Of the message that carries a chunk to its shard."""
-        size = min(_CHUNK_SIZE, self.cell_connections)
+        size = min(CHUNK_SIZE, self.cell_connections)
         return len(
             ChunkMessage(
                 broadcast_id=_BROADCAST,

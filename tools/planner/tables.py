@@ -10,12 +10,18 @@ from tools.planner import talk
 from tools.planner.bill import Item, bill, functions_of_a_month, per_million_deliveries, total
 from tools.planner.load import MAX_PARTITIONS, Load
 from tools.planner.prices import CONNECTS_PER_SECOND, LAMBDA_CONCURRENCY
-from tools.planner.work import concurrency
+from tools.planner.work import concurrency, query_units_per_second
 
 _BAR = 30
 _LIFETIME_SECONDS = 300
 _LANE_POSTS_PER_SECOND = 9_000
 """A worker has at most 900 posts in flight, each of up to 0.1 s, it is assumed."""
+
+_UNITS_OF_A_KEY = 1_000
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html"""
+
+_UNITS_OF_A_NEW_TABLE = 4_000
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
 
 _PINGS_SHARE = 5
 """The route of pings has a fifth of the quota."""
@@ -50,6 +56,9 @@ def warnings(load: Load) -> Iterator[str]:
         yield "Pings pass a fifth of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
+    units = query_units_per_second(load)
+    if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
+        yield "The chunks of a broadcast are written faster than DynamoDB takes them: lower query_concurrency."
     if load.cell_partitions == MAX_PARTITIONS:
         yield "All partitions of a tenant are in use: they get larger than 1,000 connections. Use more cells."
     if sum(concurrency(load).values()) > LAMBDA_CONCURRENCY:
@@ -82,6 +91,9 @@ def _parts(load: Load) -> Table:
     ):
         in_all = load.connections if name == "connections" else of_cell * cells
         table.add_row(name, f"{of_cell:,}", f"{in_all:,}", note)
+    units = query_units_per_second(load)
+    of_key = f"written by {load.queries} x query; {units * load.queries_of_a_key:,.0f} of them under one key"
+    table.add_row("units a second", f"{units * load.queries:,.0f}", f"{units * load.queries * cells:,.0f}", of_key)
     pings = f"an account; its route lets in {load.posts_per_second // _PINGS_SHARE:,}"
     table.add_row(
         "pings a second", "", f"{load.pings_per_second * load.accounts:,.0f}", f"{load.pings_per_second:,.0f} {pings}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from tools.planner.load import Load
+from tools.planner.load import CHUNK_SIZE, Load
 from tools.planner.prices import CONNECTS_PER_SECOND
 
 _VCPU_MB = 1_769
@@ -74,6 +74,13 @@ def for_ping() -> Work:
 def for_change() -> Work:
     """The work of `accounting` for a connection that opens or closes: 60 us each, the dearer of what was measured."""
     return _work("accounting", 0, Decimal("60e-6"), calls=0)
+
+
+def query_units_per_second(load: Load) -> Decimal:
+    """Write units a second that one `query` takes of the table of broadcasts: it puts one chunk after the other."""
+    people = min(load.connections, CHUNK_SIZE)
+    units = ceil(Decimal(load.chunk_row_bytes) / 1024)
+    return units / _work("query", 1, people * _QUERY_SECONDS, calls=1).seconds
 
 
 def concurrency(load: Load) -> dict[str, int]:

@@ -2,10 +2,18 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced cancelled? expired? sources? expected? missed? swarmedAt?` |
+| `summary` | `audience contentHash publishedAt announced keys? cancelled? expired?` |
+| | `sources? expected? missed? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
-| `chunk#<source>.<i>` | `chunkSize connections` (JSON, as in the message; empty in the last one) `young youngUntil` |
+| `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
+
+The summary's `broadcastId` is the broadcast's id. The rows of source n have `<id>#<n modulo keys>`: DynamoDB takes
+1,000 units a second for one key, and a million recipients are written with more than 10,000.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html
+
+Without `keys` all rows have the id itself, and a chunk's `connections` are the JSON of its message: a release that does
+not know this has recorded it, or one that runs beside such a release. It stays so for the life of the broadcast.
 
 Every row expires a week after it was written, the summary after two. What is structured and never searched is JSON in
 one attribute.
@@ -14,13 +22,14 @@ one attribute.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
 from loudhailer.aws import calling, get_rows, holds, update_if
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import recipients_from_wire, scope_from_wire, scope_to_wire
+from loudhailer.broadcast.messages import Recipients, recipients_from_wire, scope_from_wire, scope_to_wire
 from loudhailer.broadcast.model import (
     KEPT_SECONDS,
     SUMMARY_KEPT_SECONDS,
@@ -31,7 +40,8 @@ from loudhailer.broadcast.model import (
     TallyKey,
     end_of_source,
 )
-from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.packing import pack, unpack
+from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId
 
@@ -44,14 +54,24 @@ type Item = dict[str, Any]
 _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
 
+_FIRST_SOURCES = 16
+"""Sources that are read first, by their keys: most broadcasts have fewer."""
+
+_REMEMBERED = 1_000
+"""Broadcasts whose number of keys is remembered."""
+
 
 class DynamoBroadcastStore(BroadcastStore):
-    """Keeps the rows in one DynamoDB table."""
+    """Keeps the rows in one DynamoDB table; those of broadcasts that it records itself under so many keys."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time, *, keys: int = 1
+    ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
+        self._keys = keys
+        self._known: dict[BroadcastId, int] = {}
 
     def record(self, summary: Summary) -> Summary:
         """See `BroadcastStore.record`."""
@@ -61,6 +81,8 @@ class DynamoBroadcastStore(BroadcastStore):
             "publishedAt": {"N": str(summary.published_at)},
             "announced": {"BOOL": summary.announced},
         }
+        if self._keys > 1:
+            item["keys"] = {"N": str(self._keys)}
         row = self._row(summary.broadcast_id, "summary", item)
         if self._put_new(row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}):
             return summary
@@ -88,9 +110,10 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""
-        item = self._get(broadcast_id, "summary")
+        item = self._get(_key(broadcast_id, "summary"))
         if item is None:
             return None
+        self._remember(broadcast_id, item)
         return Summary(
             broadcast_id=broadcast_id,
             audience=audiences.from_wire(codec.decode(item["audience"]["S"])),
@@ -112,7 +135,9 @@ class DynamoBroadcastStore(BroadcastStore):
                 {
                     "Put": {
                         "TableName": self._table,
-                        "Item": self._row(broadcast_id, f"source#{source.number}", _source_to_item(source)),
+                        "Item": self._source_key(broadcast_id, source.number)
+                        | _source_to_item(source)
+                        | {"expiresAt": self._expiry()},
                         "ConditionExpression": _IS_NEW,
                     }
                 }
@@ -122,12 +147,16 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def sources(self, broadcast_id: BroadcastId) -> list[Source]:
         """See `BroadcastStore.sources`."""
-        found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
-        return sorted(found, key=lambda source: source.number)
+        if self._keys_of(broadcast_id) == 1:
+            found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
+            return sorted(found, key=lambda source: source.number)
+        by_number = {source.number: source for source in self._spread_sources(broadcast_id)}
+        # Of a group that is put meanwhile, some may be read and others not.
+        return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
     def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
         """See `BroadcastStore.source`."""
-        item = self._get(broadcast_id, f"source#{number}")
+        item = self._get(self._source_key(broadcast_id, number))
         return None if item is None else _source_from_item(item)
 
     def complete_sources(
@@ -152,14 +181,14 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """See `BroadcastStore.chunk`."""
-        item = self._get(broadcast_id, f"chunk#{chunk_id}")
+        item = self._get(self._chunk_key(broadcast_id, chunk_id))
         return None if item is None else _chunk_from_item(item)
 
     def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
         """See `BroadcastStore.chunk_sizes`."""
         prefix = f"chunk#{source}."
         sizes: dict[int, int] = {}
-        for item in self._query(broadcast_id, prefix, "part, chunkSize"):
+        for item in self._query(self._place(broadcast_id, source), prefix, "part, chunkSize"):
             number, size = int(item["part"]["S"].removeprefix(prefix)), _number(item, "chunkSize")
             sizes[number] = self._size(broadcast_id, ChunkId(f"{source}.{number}")) if size is None else size
         return [sizes[number] for number in sorted(sizes) if sizes[number]]
@@ -173,7 +202,7 @@ class DynamoBroadcastStore(BroadcastStore):
                 {
                     "Update": {
                         "TableName": self._table,
-                        "Key": _key(broadcast_id, f"source#{number}"),
+                        "Key": self._source_key(broadcast_id, number),
                         "UpdateExpression": "SET dispatched = :dispatched, missed = :missed, queriedAt = :now",
                         "ConditionExpression": f"{_EXISTS} AND attribute_not_exists(dispatched)",
                         "ExpressionAttributeValues": {
@@ -201,7 +230,7 @@ class DynamoBroadcastStore(BroadcastStore):
                 {
                     "Update": {
                         "TableName": self._table,
-                        "Key": _key(broadcast_id, f"source#{number}"),
+                        "Key": self._source_key(broadcast_id, number),
                         "UpdateExpression": "REMOVE dispatched, missed, queriedAt",
                         "ConditionExpression": "attribute_exists(dispatched)",
                     }
@@ -209,7 +238,7 @@ class DynamoBroadcastStore(BroadcastStore):
                 {
                     "Delete": {
                         "TableName": self._table,
-                        "Key": _key(broadcast_id, f"chunk#{end.chunk_id}"),
+                        "Key": self._chunk_key(broadcast_id, end.chunk_id),
                     }
                 },
             ]
@@ -221,10 +250,10 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """See `BroadcastStore.tallies_of`."""
-        rows = get_rows(self._client, self._table, (_key(key.broadcast_id, f"tally#{key.chunk_id}") for key in keys))
+        rows = get_rows(self._client, self._table, map(self._tally_key, keys))
         return {
             TallyKey(
-                BroadcastId(row["broadcastId"]["S"]), ChunkId(row["part"]["S"].removeprefix("tally#"))
+                BroadcastId(row["broadcastId"]["S"].partition("#")[0]), ChunkId(row["part"]["S"].removeprefix("tally#"))
             ): _tally_from_item(row)
             for row in rows
         }
@@ -248,9 +277,8 @@ class DynamoBroadcastStore(BroadcastStore):
                 ":g": {"B": bitmaps.to_bytes(old.gone, old.size)},
                 ":f": {"B": bitmaps.to_bytes(old.failed, old.size)},
             }
-        return self._update(
-            key.broadcast_id,
-            f"tally#{key.chunk_id}",
+        return self._update_at(
+            self._tally_key(key),
             has_made=lambda row: _tally_from_item(row) == new,
             changes="SET chunkSize = :chunkSize, delivered = :delivered, gone = :gone, failed = :failed,"
             " byAccount = :byAccount, settledAt = :settledAt, expiresAt = :expiresAt",
@@ -260,19 +288,64 @@ class DynamoBroadcastStore(BroadcastStore):
 
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """See `BroadcastStore.tallies`."""
-        return [_tally_from_item(item) for item in self._query(broadcast_id, "tally#")]
+        places: set[str] = {broadcast_id}
+        if self._keys_of(broadcast_id) > 1:
+            places = {self._place(broadcast_id, source.number) for source in self.sources(broadcast_id)}
+        return [_tally_from_item(item) for place in sorted(places) for item in self._query(place, "tally#")]
+
+    def _keys_of(self, broadcast_id: BroadcastId) -> int:
+        """The number of keys that the rows of the broadcast's sources are spread over."""
+        if broadcast_id not in self._known:
+            item = self._get(_key(broadcast_id, "summary"))
+            if item is None:
+                return 1
+            self._remember(broadcast_id, item)
+        return self._known[broadcast_id]
+
+    def _remember(self, broadcast_id: BroadcastId, summary: Item) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[broadcast_id] = _number(summary, "keys") or 1
+
+    def _place(self, broadcast_id: BroadcastId, source: int) -> str:
+        """The partition key of the rows of a source."""
+        keys = self._keys_of(broadcast_id)
+        return broadcast_id if keys == 1 else f"{broadcast_id}#{source % keys}"
+
+    def _source_key(self, broadcast_id: BroadcastId, number: int) -> Item:
+        return _key(self._place(broadcast_id, number), f"source#{number}")
+
+    def _chunk_key(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Item:
+        return _key(self._place(broadcast_id, _source_of(chunk_id)), f"chunk#{chunk_id}")
+
+    def _tally_key(self, key: TallyKey) -> Item:
+        return _key(self._place(key.broadcast_id, _source_of(key.chunk_id)), f"tally#{key.chunk_id}")
+
+    def _spread_sources(self, broadcast_id: BroadcastId) -> Iterator[Source]:
+        """The sources by their keys, which no query finds together."""
+        first, more = 0, _FIRST_SOURCES
+        while more:
+            keys = [self._source_key(broadcast_id, number) for number in range(first, first + more)]
+            found = list(get_rows(self._client, self._table, keys))
+            yield from map(_source_from_item, found)
+            first, more = first + more, MAX_SOURCES_AT_ONCE if len(found) == more else 0
 
     def _row(self, broadcast_id: BroadcastId, part: str, item: Item) -> Item:
         return {**_key(broadcast_id, part), **item, "expiresAt": self._expiry()}
 
     def _chunk_row(self, broadcast_id: BroadcastId, chunk: Chunk) -> Item:
-        item: Item = {
+        is_spread = self._keys_of(broadcast_id) > 1
+        recipients = (
+            {"packed": pack(chunk.recipients)} if is_spread else {"connections": codec.encode(chunk.recipients)}
+        )
+        return {
+            **self._chunk_key(broadcast_id, chunk.chunk_id),
+            **{name: {"B": value} for name, value in recipients.items()},
             "chunkSize": {"N": str(chunk.size)},
-            "connections": {"B": codec.encode(chunk.recipients)},
             "young": {"B": bitmaps.to_bytes(chunk.young, chunk.size)},
             "youngUntil": {"N": str(chunk.young_until)},
+            "expiresAt": self._expiry(),
         }
-        return self._row(broadcast_id, f"chunk#{chunk.chunk_id}", item)
 
     def _expiry(self, kept_seconds: int = KEPT_SECONDS) -> dict[str, str]:
         return {"N": str(int(self._clock()) + kept_seconds)}
@@ -288,18 +361,26 @@ class DynamoBroadcastStore(BroadcastStore):
         changes: str,
         condition: str,
         values: Item,
+    ) -> bool:
+        return self._update_at(_key(broadcast_id, part), changes, condition, values)
+
+    def _update_at(
+        self,
+        key: Item,
+        changes: str,
+        condition: str,
+        values: Item,
         *,
         has_made: Callable[[Item], bool] | None = None,
     ) -> bool:
-        key = _key(broadcast_id, part)
         return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
     def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
         return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))
 
-    def _get(self, broadcast_id: BroadcastId, part: str) -> Item | None:
+    def _get(self, key: Item) -> Item | None:
         with calling("GetItem"):
-            answer = self._client.get_item(TableName=self._table, Key=_key(broadcast_id, part), ConsistentRead=True)
+            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         return answer.get("Item")
 
     def _size(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> int:
@@ -307,13 +388,13 @@ class DynamoBroadcastStore(BroadcastStore):
         chunk = self.chunk(broadcast_id, chunk_id)
         return 0 if chunk is None else chunk.size
 
-    def _query(self, broadcast_id: BroadcastId, prefix: str, attributes: str | None = None) -> Iterator[Item]:
-        """The rows whose part begins so, with all of their attributes or those alone."""
+    def _query(self, place: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
+        """The rows under a key whose part begins so, with all of their attributes or those alone."""
         projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="broadcastId = :id AND begins_with(part, :prefix)",
-            ExpressionAttributeValues={":id": {"S": broadcast_id}, ":prefix": {"S": prefix}},
+            ExpressionAttributeValues={":id": {"S": place}, ":prefix": {"S": prefix}},
             ConsistentRead=True,
             **projection,
         )
@@ -322,8 +403,12 @@ class DynamoBroadcastStore(BroadcastStore):
                 yield from page["Items"]
 
 
-def _key(broadcast_id: BroadcastId, part: str) -> Item:
-    return {"broadcastId": {"S": broadcast_id}, "part": {"S": part}}
+def _key(place: str, part: str) -> Item:
+    return {"broadcastId": {"S": place}, "part": {"S": part}}
+
+
+def _source_of(chunk_id: ChunkId) -> int:
+    return int(chunk_id.partition(".")[0])
 
 
 def _number(item: Item, name: str) -> int | None:
@@ -349,7 +434,7 @@ def _source_from_item(item: Item) -> Source:
 
 
 def _chunk_from_item(item: Item) -> Chunk:
-    recipients = recipients_from_wire(codec.decode(item["connections"]["B"]))
+    recipients = _recipients(item)
     size = sum(map(len, recipients.values()))
     return Chunk(
         chunk_id=ChunkId(item["part"]["S"].removeprefix("chunk#")),
@@ -357,6 +442,12 @@ def _chunk_from_item(item: Item) -> Chunk:
         young=bitmaps.from_bytes(item["young"]["B"], size),
         young_until=int(item["youngUntil"]["N"]),
     )
+
+
+def _recipients(item: Item) -> Recipients:
+    if "packed" in item:
+        return unpack(item["packed"]["B"])
+    return recipients_from_wire(codec.decode(item["connections"]["B"]))
 
 
 def _tally_from_item(item: Item) -> Tally:

@@ -12,6 +12,11 @@ resource "aws_lambda_event_source_mapping" "query" {
   function_name           = var.consumers.query
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
+
+  # Chunks are found many times faster than they are posted. More at once would write more than the table takes.
+  scaling_config {
+    maximum_concurrency = var.query_concurrency
+  }
 }
 
 # One chunk an invocation, and no more invocations than lanes: a lane's rate is the account's divided by the lanes.

@@ -69,6 +69,17 @@ variable "timeouts" {
   }
 }
 
+variable "query_concurrency" {
+  description = "How many invocations of query find recipients at the same time: each writes about 200 units a second into the table of broadcasts."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.query_concurrency >= 2 && var.query_concurrency <= 1000
+    error_message = "query_concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
+  }
+}
+
 variable "max_receive_count" {
   description = "How often a message is tried before it is given up; broadcasts and sources, which come again soon, twice as often."
   type        = number

@@ -20,6 +20,7 @@ module "broadcast" {
   prefix              = var.deployment.prefix
   deletion_protection = var.deletion_protection
   shards              = var.shards
+  query_concurrency   = var.query_concurrency
 
   # `publish` is the control plane's, which is made after the cell; both by their names, so that neither waits.
   publisher_role_arns = [

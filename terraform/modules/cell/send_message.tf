@@ -16,6 +16,7 @@ module "send_message" {
     MESSAGES_TABLE           = local.messages.name
     PLACES_TABLE             = local.places.name
     BROADCASTS_TABLE         = local.broadcasts.name
+    BROADCAST_KEYS           = var.broadcast_keys
     BROADCAST_TOPIC_ARN      = module.broadcast.topic_arn
     CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds

@@ -27,7 +27,7 @@ module "swarm" {
       resources = [local.partitions.arn]
     }
     FixSources = {
-      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
     }
     SendSources = {

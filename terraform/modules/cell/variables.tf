@@ -155,6 +155,28 @@ variable "chunk_size" {
   }
 }
 
+variable "broadcast_keys" {
+  description = "How many partition keys the rows of a broadcast are spread over; 1 while a release that knows of one alone runs beside."
+  type        = number
+  default     = 16
+
+  validation {
+    condition     = var.broadcast_keys >= 1 && var.broadcast_keys <= 64 && floor(var.broadcast_keys) == var.broadcast_keys
+    error_message = "broadcast_keys must be a whole number from 1 to 64."
+  }
+}
+
+variable "query_concurrency" {
+  description = "How many invocations of query find recipients at the same time: each writes about 200 units a second into the table of broadcasts."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.query_concurrency >= 2 && var.query_concurrency <= 1000
+    error_message = "query_concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
+  }
+}
+
 variable "message_lifetime_seconds" {
   description = "Seconds in which what is said in a large room is delivered or settled as failed: see the module control."
   type        = number

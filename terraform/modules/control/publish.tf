@@ -11,6 +11,7 @@ module "publish" {
   variables = {
     TENANTS_TABLE            = var.tables.tenants.name
     BROADCASTS_TABLE         = var.tables.broadcasts.name
+    BROADCAST_KEYS           = var.broadcast_keys
     BROADCAST_TOPIC_ARN      = var.topic_arn
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
   }

@@ -37,7 +37,7 @@ module "session_api" {
       resources = [var.tables.places.arn]
     }
     ReadReports = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       resources = [var.tables.broadcasts.arn]
     }
   }

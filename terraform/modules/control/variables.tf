@@ -101,6 +101,17 @@ variable "console" {
   default     = {}
 }
 
+variable "broadcast_keys" {
+  description = "How many partition keys the rows of a broadcast are spread over; 1 while a release that knows of one alone runs beside."
+  type        = number
+  default     = 16
+
+  validation {
+    condition     = var.broadcast_keys >= 1 && var.broadcast_keys <= 64 && floor(var.broadcast_keys) == var.broadcast_keys
+    error_message = "broadcast_keys must be a whole number from 1 to 64."
+  }
+}
+
 variable "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   type        = number

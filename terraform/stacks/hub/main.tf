@@ -44,6 +44,8 @@ module "cell" {
   silo_tenants             = var.silo_tenants
   chunk_size               = var.chunk_size
   accounting_window        = var.accounting_window
+  broadcast_keys           = var.broadcast_keys
+  query_concurrency        = var.query_concurrency
   message_lifetime_seconds = var.message_lifetime_seconds
   inbox_lifetime_seconds   = var.inbox_lifetime_seconds
   messages_per_inbox       = var.messages_per_inbox
@@ -71,6 +73,7 @@ module "control" {
   list_tenants             = var.list_tenants
   silo_tenants             = var.silo_tenants
   console                  = var.console
+  broadcast_keys           = var.broadcast_keys
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved
   provisioned_concurrency  = local.control_provisioned

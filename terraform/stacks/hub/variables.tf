@@ -184,6 +184,18 @@ variable "chunk_size" {
   default     = 500
 }
 
+variable "broadcast_keys" {
+  description = "How many partition keys the rows of a broadcast are spread over: see docs/configuration.md."
+  type        = number
+  default     = 16
+}
+
+variable "query_concurrency" {
+  description = "How many invocations of query find recipients at the same time."
+  type        = number
+  default     = 8
+}
+
 variable "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   type        = number

@@ -15,6 +15,7 @@ from loudhailer.broadcast.messages import (
     PartitionMessage,
     message_from_wire,
 )
+from loudhailer.broadcast.packing import unpack
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import ConnectionId
 from tests.simulation.watch import Observer, holds
@@ -111,20 +112,22 @@ class Broadcasts(Observer):
         """Check each row of a broadcast."""
         ours = [write for write in writes if write.table == "broadcasts"]
         for write in ours:
+            broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
             match kind:
                 case "summary" if write.new is not None:
-                    self._summary_written(write.key[0], write.new)
+                    self._summary_written(broadcast, write.new)
                 case "source" if write.new is not None:
-                    self._source_written(write.key[0], int(name), write.new)
+                    self._source_written(broadcast, int(name), write.new)
                 case "chunk":
-                    self._chunk_written(write.key[0], name, write.old, write.new, invocation)
+                    self._chunk_written(broadcast, name, write.old, write.new, invocation)
                 case "tally" if write.new is not None:
-                    self._tally_written(write.key[0], name, write.old, write.new)
+                    self._tally_written(broadcast, name, write.old, write.new)
         for write in ours:
+            broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
             if kind in {"chunk", "source"}:
-                self._ends_with_an_empty_chunk(write.key[0], int(name.partition(".")[0]))
+                self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
     def message_sent(self, queue: "Queue", message: "Message") -> None:
         """Note what is on its way for a chunk, a source or a broadcast."""
@@ -289,7 +292,7 @@ class Broadcasts(Observer):
         if source is None:
             return
         if old is not None:
-            is_end = codec.decode(old["connections"]["B"]) == {}
+            is_end = not recipients_of(old)
             holds(
                 that=old == new or (is_end and new is None and invocation is None),
                 invariant=FIXED,
@@ -300,9 +303,7 @@ class Broadcasts(Observer):
         if new is None:
             return
         recipients = [
-            (partition, connection)
-            for partition, found in codec.decode(new["connections"]["B"]).items()
-            for connection in found
+            (partition, connection) for partition, found in recipients_of(new).items() for connection in found
         ]
         holds(
             that=place == len(source.chunks) and not source.ended,
@@ -384,7 +385,10 @@ class Broadcasts(Observer):
             return None
 
     def _settled(self, place: Place) -> int:
-        row = self.world.tables.tables["broadcasts"].get((place[0], f"tally#{place[1]}"))
+        table = self.world.tables.tables["broadcasts"]
+        keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
+        source = int(place[1].partition(".")[0])
+        row = table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
         return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
 
     def _is_accounted_for(self, place: Place, places: int, text: str) -> None:
@@ -432,6 +436,12 @@ class Broadcasts(Observer):
                     invariant=PLACES,
                     text=f"the announcement of {broadcast} is {why}, and source {number} has no message",
                 )
+
+
+def recipients_of(chunk: "Item") -> dict[str, list[str]]:
+    """The connections of a chunk's row by partition, however it keeps them."""
+    found: Any = unpack(chunk["packed"]["B"]) if "packed" in chunk else codec.decode(chunk["connections"]["B"])
+    return dict(found)
 
 
 def _bits(row: "Item", name: str) -> int:

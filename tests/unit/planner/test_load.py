@@ -54,6 +54,16 @@ def test_everybody_is_in_a_source_and_every_source_in_chunks(connections: int, c
     assert load.cell_connections * 2 < load.cell_partitions * 1_000 or load.cell_partitions == 2_500
 
 
+def test_the_chunks_of_a_large_broadcast_are_written_within_what_a_key_and_a_new_table_take() -> None:
+    """One query's puts come one after the other, and each key has one query at most."""
+    load = Load(connections=1_000_000)
+    units = work.query_units_per_second(load)
+    assert (load.queries, load.queries_of_a_key) == (8, 1)
+    assert 100 < units < 1_000 / load.queries_of_a_key
+    assert units * load.queries < 4_000
+    assert load.chunk_row_bytes < 6 * 1_024
+
+
 def test_cells_of_one_account_share_its_quota() -> None:
     """More cells make nothing faster."""
     shared, alone = Load(connections=100_000, cells=2, accounts=1), Load(connections=100_000)
@@ -87,6 +97,8 @@ def test_the_lanes_are_as_many_as_are_deployed() -> None:
         ({"shards": 0}, "--shards must be"),
         ({"connection_minutes": 121}, "--connection-minutes must be"),
         ({"keep_alive_minutes": 11}, "--keep-alive-minutes must be"),
+        ({"query_concurrency": 1}, "--query-concurrency must be"),
+        ({"broadcast_keys": 0}, "--broadcast-keys must be"),
     ],
 )
 def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence: str) -> None:
@@ -103,6 +115,8 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
         ({"connections": 1_000_000}, "Pings pass"),
         ({"posts_per_second": 100_000}, "use more shards"),
         ({"connections": 2_000_000}, "Use more cells"),
+        ({"connections": 1_000_000, "broadcast_keys": 1}, "lower query_concurrency"),
+        ({"connections": 1_000_000, "query_concurrency": 40}, "lower query_concurrency"),
         ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 100, "cells": 6}, "have it raised"),
     ],
 )

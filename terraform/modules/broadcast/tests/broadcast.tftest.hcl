@@ -163,6 +163,10 @@ run "a_shard_gives_one_chunk_at_a_time_to_a_limited_number_of_workers" {
     ])
     error_message = "A lane must have one chunk, and a shard no more workers than its lanes."
   }
+  assert {
+    condition     = aws_lambda_event_source_mapping.query.scaling_config[0].maximum_concurrency == 8
+    error_message = "No more queries must write chunks at once than the table takes."
+  }
 }
 
 run "only_what_failed_is_tried_again" {
@@ -255,10 +259,11 @@ run "no_shard_one_try_and_a_function_without_a_timeout_are_refused" {
   variables {
     shards            = { count = 0 }
     max_receive_count = 1
+    query_concurrency = 1
     timeouts          = { swarm = 60, query = 50, post_message = 10, settle = 0 }
   }
 
-  expect_failures = [var.shards, var.max_receive_count, var.timeouts]
+  expect_failures = [var.shards, var.max_receive_count, var.query_concurrency, var.timeouts]
 }
 
 run "a_shard_with_one_worker_is_refused" {

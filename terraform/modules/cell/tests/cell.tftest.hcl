@@ -437,6 +437,8 @@ run "what_the_design_does_not_allow_is_refused" {
     session_share        = 1.01
     quota                = { rooms = 0.51 }
 
+    broadcast_keys           = 0
+    query_concurrency        = 1001
     message_lifetime_seconds = 86400
     inbox_lifetime_seconds   = 0
     messages_per_inbox       = 0
@@ -445,7 +447,7 @@ run "what_the_design_does_not_allow_is_refused" {
   expect_failures = [
     var.chunk_size, var.reserved_concurrency, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
-    var.silo_tenants, var.session_share, var.quota,
+    var.silo_tenants, var.session_share, var.quota, var.broadcast_keys, var.query_concurrency,
   ]
 }
 

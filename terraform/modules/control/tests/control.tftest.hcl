@@ -64,7 +64,7 @@ run "session_api_reads_reports_and_writes_none" {
   assert {
     condition = toset(flatten([
       for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
-    ])) == toset(["dynamodb:GetItem", "dynamodb:Query"])
+    ])) == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"])
     error_message = "session_api must read the table of broadcasts, and not write it."
   }
 }
@@ -154,9 +154,10 @@ run "a_queue_for_a_topic_an_http_url_for_a_websocket_and_a_day_of_life_are_refus
     topic_arn                = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-broadcast"
     websocket_url            = "https://f6e5d4c3b2.execute-api.us-east-1.amazonaws.com/live"
     message_lifetime_seconds = 86400
+    broadcast_keys           = 65
   }
 
-  expect_failures = [var.topic_arn, var.websocket_url, var.message_lifetime_seconds]
+  expect_failures = [var.topic_arn, var.websocket_url, var.message_lifetime_seconds, var.broadcast_keys]
 }
 
 run "a_token_opens_its_tenants_sessions_and_broadcasts_with_the_scope_alone" {
