@@ -5,6 +5,8 @@ region      = "eu-central-1"
 
 permissions_boundary = "arn:aws:iam::444444444444:policy/ci/loudhailer-production-boundary"
 
+alarm_topic_arn = "arn:aws:sns:eu-central-1:444444444444:alarms"
+
 shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.

@@ -1,2 +1,4 @@
 # An example, for every subscriber of production: the image's digest is passed by the release, `cell` comes from the hub.
 region = "eu-central-1"
+
+alarm_topic_arn = "arn:aws:sns:eu-central-1:444444444444:alarms"

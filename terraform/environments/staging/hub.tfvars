@@ -5,6 +5,8 @@ region      = "eu-central-1"
 
 permissions_boundary = "arn:aws:iam::333333333333:policy/ci/loudhailer-staging-boundary"
 
+alarm_topic_arn = "arn:aws:sns:eu-central-1:333333333333:alarms"
+
 shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.

@@ -1,5 +1,5 @@
 # Alarms watch queues and streams: whatever is down or fails, a message or a record waits, or ends in a queue of failures.
-# What to do is in docs/runbook.md.
+# Where somebody waits for the answer instead, they watch the function, the API and the tables. What to do is in docs/runbook.md.
 
 locals {
   # What carries a broadcast may wait for half of its life; the other half is left to whoever is woken. Nobody who waits for
@@ -94,5 +94,74 @@ module "failure_alarm" {
     name       = "ApproximateNumberOfMessagesVisible"
     dimensions = { QueueName = local.queue_names[each.key] }
     statistic  = "Maximum"
+  }
+}
+
+# `reconcile` has no queue either: a schedule calls it.
+module "function_alarms" {
+  source = "../function_alarms"
+
+  prefix    = var.deployment.prefix
+  topic_arn = var.alarm_topic_arn
+
+  functions = {
+    authorizer    = module.authorizer.name
+    connect       = module.connect.name
+    default_route = module.default_route.name
+    disconnect    = module.disconnect.name
+    join_room     = module.join_room.name
+    reconcile     = module.reconcile.name
+    send_message  = module.send_message.name
+  }
+}
+
+locals {
+  # An execution error is API Gateway's own: it may not call the function or the queue. An integration error is an answer of
+  # 400 or more, and so are refused handshakes, of which a flood has many.
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html
+  gateway_errors = {
+    ExecutionError   = { threshold = 10, description = "API Gateway cannot call what is behind a route: a permission is missing, or a function is throttled." }
+    IntegrationError = { threshold = 1000, description = "Functions refuse handshakes, or fail: look for ConnectionRefused, and for errors of connect and authorizer." }
+  }
+
+  # On-demand tables throttle for a moment when they grow, and the SDK tries again: that wakes nobody.
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+  tolerated_throttles = 100
+  watched_tables = {
+    for pair in setproduct(keys(local.tables), ["Read", "Write"]) : "${pair[0]}-${lower(pair[1])}s" => { table = pair[0], metric = "${pair[1]}ThrottleEvents" }
+  }
+}
+
+module "gateway_alarm" {
+  source   = "../alarm"
+  for_each = local.gateway_errors
+
+  name        = "${var.deployment.prefix}-websocket-${each.key}"
+  description = each.value.description
+  threshold   = each.value.threshold
+  topic_arn   = var.alarm_topic_arn
+
+  metric = {
+    namespace  = "AWS/ApiGateway"
+    name       = each.key
+    dimensions = { ApiId = module.websocket_api.id, Stage = module.websocket_api.stage }
+    statistic  = "Sum"
+  }
+}
+
+module "throttled_alarm" {
+  source   = "../alarm"
+  for_each = local.watched_tables
+
+  name        = "${var.deployment.prefix}-${each.key}-throttled"
+  description = "DynamoDB throttles ${each.value.table}: a key takes more than it can, or the table has reached its quota."
+  threshold   = local.tolerated_throttles
+  topic_arn   = var.alarm_topic_arn
+
+  metric = {
+    namespace  = "AWS/DynamoDB"
+    name       = each.value.metric
+    dimensions = { TableName = local.tables[each.value.table].name }
+    statistic  = "Sum"
   }
 }

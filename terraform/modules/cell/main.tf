@@ -103,6 +103,7 @@ locals {
   # A sender is busy with signatures and TLS: it gets a whole vCPU.
   memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)
 
+  tables      = merge(module.connection_store.tables, module.tenancy.tables, module.broadcast.tables)
   connections = module.connection_store.tables.connections
   partitions  = module.connection_store.tables.partitions
   tenants     = module.tenancy.tables.tenants

@@ -15,7 +15,7 @@ output "topic_arn" {
 
 output "tables" {
   description = "Name and ARN of every table, by its name without the prefix."
-  value       = merge(module.connection_store.tables, module.tenancy.tables, module.broadcast.tables)
+  value       = local.tables
 }
 
 locals {

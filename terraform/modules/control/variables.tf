@@ -150,3 +150,9 @@ variable "aws_endpoint" {
   type        = string
   default     = null
 }
+
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms are told to: see the module alarm."
+  type        = string
+  default     = null
+}

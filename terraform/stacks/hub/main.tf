@@ -78,4 +78,5 @@ module "control" {
   reserved_concurrency     = local.control_reserved
   provisioned_concurrency  = local.control_provisioned
   aws_endpoint             = var.aws_endpoint
+  alarm_topic_arn          = var.alarm_topic_arn
 }

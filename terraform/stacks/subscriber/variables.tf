@@ -133,7 +133,12 @@ variable "reserved_concurrency" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to; null: nobody is told."
+  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn != null || var.cell.environment == "local"
+    error_message = "alarm_topic_arn must be set outside the environment local: nobody would hear of an alarm."
+  }
 }

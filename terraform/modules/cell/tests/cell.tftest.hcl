@@ -555,6 +555,28 @@ run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
   }
 }
 
+run "who_is_not_answered_and_what_is_throttled_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition = toset([for alarm in values(module.function_alarms.alarms) : alarm.function]) == toset([
+      for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
+      "loudhailer-test-${name}"
+    ])
+    error_message = "Every function without a queue or a stream in front of it must be watched."
+  }
+  assert {
+    condition = toset(keys(module.throttled_alarm)) == toset(flatten([
+      for table in keys(output.tables) : ["${table}-reads", "${table}-writes"]
+    ]))
+    error_message = "Every table must be watched for throttled reads and writes."
+  }
+  assert {
+    condition     = toset(keys(module.gateway_alarm)) == toset(["ExecutionError", "IntegrationError"])
+    error_message = "The API must be watched for what it cannot call."
+  }
+}
+
 run "every_reader_of_a_stream_has_its_alarm" {
   command = plan
 

@@ -60,9 +60,10 @@ mock_provider "aws" {
 }
 
 variables {
-  environment = "dev"
-  account_id  = "111111111111"
-  region      = "us-east-1"
+  environment     = "dev"
+  account_id      = "111111111111"
+  region          = "us-east-1"
+  alarm_topic_arn = "arn:aws:sns:us-east-1:111111111111:alarms"
   package = {
     image = {
       repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
@@ -152,10 +153,11 @@ run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digi
     package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
     aws_endpoint        = "http://127.0.0.1:4566"
     gateway_endpoint    = "http://127.0.0.1:8001"
+    alarm_topic_arn     = null
   }
 
   expect_failures = [
-    var.account_id, var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint,
+    var.account_id, var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint, var.alarm_topic_arn,
   ]
 }
 

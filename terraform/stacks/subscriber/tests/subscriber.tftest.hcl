@@ -40,7 +40,8 @@ variables {
     concurrency           = 2
     timeout               = 10
   }
-  region = "us-east-1"
+  region          = "us-east-1"
+  alarm_topic_arn = "arn:aws:sns:us-east-1:222222222222:alarms"
   package = {
     image = {
       repository_url = "444444444444.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
@@ -101,6 +102,16 @@ run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cell
     condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow"
     error_message = "Lambda must not take the way back to the shard for a loop."
   }
+}
+
+run "alarms_that_nobody_is_told_of_are_refused" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = null
+  }
+
+  expect_failures = [var.alarm_topic_arn]
 }
 
 run "what_is_wrong_with_its_function_raises_an_alarm" {

@@ -1,0 +1,8 @@
+# Publishers and tenants wait for the answers of these. The page's function is watched by whoever looks at it.
+module "function_alarms" {
+  source = "../function_alarms"
+
+  prefix    = var.deployment.prefix
+  topic_arn = var.alarm_topic_arn
+  functions = { publish = module.publish.name, session_api = module.session_api.name }
+}
