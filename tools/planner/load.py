@@ -40,7 +40,7 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "message_bytes": (2, MAX_FRAME_BYTES),
     "posts_per_second": (100, 10**6),
     "burst": (0, 10**6),
-    "shards": (1, 100),
+    "shards": (1, 32),
     "connection_minutes": (1, 120),
     "keep_alive_minutes": (0, 10),
     "query_concurrency": (2, 1_000),

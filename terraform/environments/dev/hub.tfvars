@@ -11,6 +11,7 @@ shards = { count = 8, concurrency = 2 }
 
 # What a mass disconnect must not take from these.
 reserved_concurrency = {
+  authorizer   = 100
   connect      = 100
   disconnect   = 100
   post_message = 16

@@ -19,8 +19,8 @@ variable "shards" {
   type        = object({ count = number, concurrency = optional(number, 2) })
 
   validation {
-    condition     = var.shards.count >= 1 && var.shards.count <= 100 && floor(var.shards.count) == var.shards.count
-    error_message = "shards.count must be a whole number from 1 to 100."
+    condition     = var.shards.count >= 1 && var.shards.count <= 32 && floor(var.shards.count) == var.shards.count
+    error_message = "shards.count must be a whole number from 1 to 32: query's environment, of 4 KB, has the URLs of all."
   }
   validation {
     condition     = var.shards.concurrency >= 2 && var.shards.concurrency <= 1000

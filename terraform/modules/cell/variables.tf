@@ -268,6 +268,16 @@ variable "reserved_concurrency" {
     condition     = length(setsubtract(keys(var.reserved_concurrency), local.function_names)) == 0
     error_message = "reserved_concurrency: the keys must be names of the cell's functions, such as post_message and post_message-rooms."
   }
+  # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
+  validation {
+    condition     = lookup(var.reserved_concurrency, "post_message", var.shards.count * var.shards.concurrency) >= var.shards.count * var.shards.concurrency
+    error_message = "reserved_concurrency: post_message must be at least shards.count x shards.concurrency, the number of its lanes."
+  }
+  # The authorizer is called first: where it is not answered, nobody connects.
+  validation {
+    condition     = contains(keys(var.reserved_concurrency), "connect") == contains(keys(var.reserved_concurrency), "authorizer")
+    error_message = "reserved_concurrency: connect and authorizer must both be reserved or neither: a handshake needs both."
+  }
   # The queue of large rooms has two workers, and AWS allows no fewer.
   validation {
     condition     = lookup(var.reserved_concurrency, "post_message-rooms", 2) >= 2

@@ -1,6 +1,13 @@
 locals {
   function_name = join("-", compact([var.deployment.prefix, var.name, var.suffix]))
   handler       = "functions.${var.name}.handler.handler"
+
+  variables = merge(var.variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
+    ENVIRONMENT                  = var.deployment.environment
+    POWERTOOLS_SERVICE_NAME      = var.name
+    POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
+    POWERTOOLS_LOG_LEVEL         = var.deployment.log_level
+  })
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -41,16 +48,19 @@ resource "aws_lambda_function" "this" {
   }
 
   environment {
-    variables = merge(var.variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
-      ENVIRONMENT                  = var.deployment.environment
-      POWERTOOLS_SERVICE_NAME      = var.name
-      POWERTOOLS_METRICS_NAMESPACE = "Loudhailer"
-      POWERTOOLS_LOG_LEVEL         = var.deployment.log_level
-    })
+    variables = local.variables
   }
 
   tracing_config {
     mode = var.deployment.tracing ? "Active" : "PassThrough"
+  }
+
+  lifecycle {
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition     = length(jsonencode(local.variables)) <= 4096
+      error_message = "The variables of ${local.function_name} have more than the 4 KB that Lambda takes."
+    }
   }
 
   # Without the group, the first log line would create one that never expires; without the policy, Lambda refuses the

@@ -49,4 +49,12 @@ resource "aws_iam_role_policy" "this" {
   role = aws_iam_role.this.id
 
   policy = jsonencode(local.policy)
+
+  lifecycle {
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    precondition {
+      condition     = length(jsonencode(local.policy)) <= 10240
+      error_message = "The policy of ${local.function_name} has more than the 10,240 characters that IAM takes for a role."
+    }
+  }
 }

@@ -232,10 +232,27 @@ variable "memory" {
   default     = {}
 }
 
+variable "lambda_concurrency" {
+  description = "The account's quota of concurrent executions of Lambda, L-B99A9384: new accounts may have less than 1,000."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.lambda_concurrency >= 10
+    error_message = "lambda_concurrency must be at least 10, which the smallest account has."
+  }
+}
+
 variable "reserved_concurrency" {
   description = "Concurrency reserved for a function, by function: post_message for the shards, post_message-rooms for large rooms."
   type        = map(number)
   default     = {}
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+  validation {
+    condition     = length(var.reserved_concurrency) == 0 ? true : sum(values(var.reserved_concurrency)) <= var.lambda_concurrency - 100
+    error_message = "reserved_concurrency must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
+  }
 }
 
 variable "provisioned_concurrency" {

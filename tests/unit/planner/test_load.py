@@ -117,7 +117,7 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
         ({"connections": 2_000_000}, "Use more cells"),
         ({"connections": 1_000_000, "broadcast_keys": 1}, "lower query_concurrency"),
         ({"connections": 1_000_000, "query_concurrency": 40}, "lower query_concurrency"),
-        ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 100, "cells": 6}, "have it raised"),
+        ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 32, "cells": 18}, "have it raised"),
     ],
 )
 def test_what_would_go_wrong_is_said(numbers: dict[str, Any], words: str) -> None:

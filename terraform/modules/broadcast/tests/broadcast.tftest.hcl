@@ -169,6 +169,16 @@ run "a_shard_gives_one_chunk_at_a_time_to_a_limited_number_of_workers" {
   }
 }
 
+run "more_shards_than_an_environment_has_room_for_are_refused" {
+  command = plan
+
+  variables {
+    shards = { count = 33 }
+  }
+
+  expect_failures = [var.shards]
+}
+
 run "only_what_failed_is_tried_again" {
   command = plan
 

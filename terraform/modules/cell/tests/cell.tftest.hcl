@@ -375,13 +375,22 @@ run "what_is_just_out_of_bounds_is_refused" {
   command = plan
 
   variables {
-    session_share        = 0
-    quota                = { rooms = 0 }
-    reserved_concurrency = { post_message-rooms = 1 } # large rooms have two workers
-    timeouts             = { send_message = 15 }      # two attempts of a message would be at work together
+    session_share = 0
+    quota         = { rooms = 0 }
+    timeouts      = { send_message = 15 } # two attempts of a message would be at work together
   }
 
-  expect_failures = [var.session_share, var.quota, var.reserved_concurrency, var.timeouts]
+  expect_failures = [var.session_share, var.quota, var.timeouts]
+}
+
+run "fewer_than_two_workers_of_large_rooms_are_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { post_message-rooms = 1 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
 }
 
 run "clients_may_use_a_fifth_of_the_quota" {
@@ -401,11 +410,32 @@ run "more_lanes_than_posts_are_refused" {
   command = plan
 
   variables {
-    quota  = { posts_per_second = 100 }
-    shards = { count = 100, concurrency = 2 }
+    quota  = { posts_per_second = 32 }
+    shards = { count = 32, concurrency = 2 }
   }
 
   expect_failures = [var.shards]
+}
+
+run "a_lane_without_a_worker_is_refused" {
+  command = plan
+
+  variables {
+    shards               = { count = 8, concurrency = 2 }
+    reserved_concurrency = { post_message = 15 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "a_reserved_connect_without_a_reserved_authorizer_is_refused" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { connect = 100 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
 }
 
 run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
@@ -429,13 +459,12 @@ run "what_the_design_does_not_allow_is_refused" {
   command = plan
 
   variables {
-    chunk_size           = 501                      # no more ids fit beside the data
-    reserved_concurrency = { post-message = 16 }    # no function has this name
-    partitions           = { max_partitions = 1e5 } # a partition's number has five digits
-    accounting_window    = 60
-    silo_tenants         = ["a-tenant-with-an-id-of-thirty-seven-characters"] # its consumer's name would be too long
-    session_share        = 1.01
-    quota                = { rooms = 0.51 }
+    chunk_size        = 501                      # no more ids fit beside the data
+    partitions        = { max_partitions = 1e5 } # a partition's number has five digits
+    accounting_window = 60
+    silo_tenants      = ["a-tenant-with-an-id-of-thirty-seven-characters"] # its consumer's name would be too long
+    session_share     = 1.01
+    quota             = { rooms = 0.51 }
 
     broadcast_keys           = 0
     query_concurrency        = 1001
@@ -445,20 +474,21 @@ run "what_the_design_does_not_allow_is_refused" {
   }
 
   expect_failures = [
-    var.chunk_size, var.reserved_concurrency, var.partitions, var.accounting_window,
+    var.chunk_size, var.partitions, var.accounting_window,
     var.message_lifetime_seconds, var.inbox_lifetime_seconds, var.messages_per_inbox,
     var.silo_tenants, var.session_share, var.quota, var.broadcast_keys, var.query_concurrency,
   ]
 }
 
-run "a_post_that_lasts_too_long_is_refused" {
+run "a_function_that_is_not_there_and_a_post_that_lasts_too_long_are_refused" {
   command = plan
 
   variables {
-    timeouts = { post_message = 11 } # what is left goes back after ten seconds
+    timeouts             = { post_message = 11 } # what is left goes back after ten seconds
+    reserved_concurrency = { post-message = 16 } # no function has this name
   }
 
-  expect_failures = [var.timeouts]
+  expect_failures = [var.timeouts, var.reserved_concurrency]
 }
 
 run "a_timeout_after_which_a_broadcast_is_over_is_refused" {

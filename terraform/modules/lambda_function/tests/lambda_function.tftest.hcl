@@ -547,3 +547,28 @@ run "a_suffix_that_lambda_does_not_know_is_refused" {
 
   expect_failures = [var.suffix]
 }
+
+run "variables_of_more_than_4_kilobytes_are_refused" {
+  command = plan
+
+  variables {
+    variables = { SHARD_QUEUE_URLS = join(",", [for n in range(60) : "https://sqs.us-east-1.amazonaws.com/111111111111/a-queue-with-a-long-name-${n}"]) }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "a_policy_of_more_than_10240_characters_is_refused" {
+  command = plan
+
+  variables {
+    statements = {
+      SendChunks = {
+        actions   = ["sqs:SendMessage"]
+        resources = [for n in range(150) : "arn:aws:sqs:us-east-1:111111111111:a-queue-with-quite-a-long-name-for-a-shard-${n}"]
+      }
+    }
+  }
+
+  expect_failures = [aws_iam_role_policy.this]
+}

@@ -172,6 +172,17 @@ run "the_hubs_own_account_is_no_subscriber_and_a_boundary_is_in_no_other" {
   expect_failures = [var.permissions_boundary, var.subscribers]
 }
 
+run "more_reserved_concurrency_than_the_account_has_is_refused" {
+  command = plan
+
+  variables {
+    lambda_concurrency   = 300
+    reserved_concurrency = { authorizer = 100, connect = 101 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
 run "malformed_names_are_refused" {
   command = plan
 
