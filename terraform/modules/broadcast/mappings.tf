@@ -1,10 +1,15 @@
-# A function that fails for some records of a batch names them, and only those are tried again.
+# A function that fails for some records of a batch names them, and only those are tried again. No queue may take all of the
+# account's concurrency: those who connect need it.
 
 resource "aws_lambda_event_source_mapping" "swarm" {
   event_source_arn        = aws_sqs_queue.work["broadcast"].arn
   function_name           = var.consumers.swarm
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 10
+  }
 }
 
 resource "aws_lambda_event_source_mapping" "query" {
@@ -55,4 +60,8 @@ resource "aws_lambda_event_source_mapping" "settle" {
   batch_size                         = 10
   maximum_batching_window_in_seconds = local.gathering_seconds
   function_response_types            = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 10
+  }
 }

@@ -92,6 +92,11 @@ resource "aws_lambda_event_source_mapping" "relay_message" {
   function_name           = module.relay_message.alias.arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
+
+  # A wake whose receiver is slow takes seconds; the others still leave most of the account's concurrency.
+  scaling_config {
+    maximum_concurrency = 200
+  }
 }
 
 # It sends a wake that it has no time for to the queue that it reads. Lambda takes that for a loop and would drop the

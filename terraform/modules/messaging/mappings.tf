@@ -6,4 +6,9 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_name           = var.consumers[each.key]
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
+
+  # Batches of ten: enough for thousands of frames a second, and a small part of the account's concurrency for each tenant.
+  scaling_config {
+    maximum_concurrency = 50
+  }
 }
