@@ -78,12 +78,19 @@ class Accounting:
             return _response(None)
         try:
             seen = self._partitions.checkpoints(changes.keys())
-            self._sessions.forget_all(_gone(changes, seen))
+            gone = _gone(changes, seen)
+            left = self._sessions.forget_all(gone)
         except TransientError:
             logger.exception("nothing is counted yet; the batch comes again")
             return _response(_first_of(changes.keys(), records))
 
+        # What others write all the time delays its own partitions, and nobody else's.
+        blocked = {connection.partition for session in left for connection in gone[session]}
+        count("SessionNotForgotten", len(left))
+
         def settle(partition: Partition) -> _Settled:
+            if partition in blocked:
+                return _Settled(partition, is_done=False)
             return self._settle(partition, changes[partition], seen.get(partition))
 
         settled = list(self._each(settle, changes))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _SHARDS = 2
-_MOST_RETRIES = 10
 _OLDEST_SECONDS = 3_600.0
 _SHORT_STALLS = (5.0, 60.0)
 _STALLS = (*_SHORT_STALLS, 400.0, 4_000.0)
@@ -138,10 +137,7 @@ class Mapping:
             self._over(shard, handled)
             left = len(batch) - handled
             shard.retries = 0 if handled else shard.retries + 1
-            if shard.retries > _MOST_RETRIES:
-                self._give_up(shard, left)
-                shard.retries, shard.size = 0, 0
-            elif answer is None and left > 1:
+            if answer is None and left > 1:
                 shard.size, shard.retries = (left + 1) // 2, 0
             else:
                 shard.size = left

@@ -192,6 +192,15 @@ def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
     assert request["ExpressionAttributeValues"] == {":gone": {"SS": ["00000#c"]}}
 
 
+def test_a_session_that_others_write_all_the_time_does_not_hold_up_the_others() -> None:
+    """It is told, so that its own connections are counted later; the batch of the others goes on."""
+    conflict = {"Error": {"Code": "TransactionConflict"}}
+    busy = ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, "UpdateItem")
+    client: Any = Client(batch_execute_statement={"Responses": [conflict, {}]}, update_item=busy)
+    left = DynamoSessionStore(client, "sessions").forget_all({(ACME, S1): [A], (ACME, S2): [C]})
+    assert left == {(ACME, S1)}
+
+
 def test_a_session_that_goes_while_it_is_kept_alive_is_gone() -> None:
     """It is never brought back."""
     row = {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "200"}}

@@ -22,6 +22,7 @@ from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, delete
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.observability import logger
 from loudhailer.tenancy.model import (
     TENANT_SESSIONS,
     MinuteCounter,
@@ -267,8 +268,11 @@ class DynamoSessionStore(SessionStore):
         gone = {":gone": {"SS": [key.in_session() for key in connections]}}
         self._update(tenant, session, "DELETE connectionIds :gone", _EXISTS, gone)
 
-    def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
+    def forget_all(
+        self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
+    ) -> set[tuple[TenantId, SessionId]]:
         """See `SessionStore.forget_all`: a tenth of the CPU of as many updates; what is in doubt is done by one."""
+        left: set[tuple[TenantId, SessionId]] = set()
         statement = f'UPDATE "{self._table}" SET connectionIds = set_delete(connectionIds, ?)' + _OF_SESSION
         for batch in batched(gone.items(), STATEMENTS_A_BATCH, strict=False):
             with calling("BatchExecuteStatement"):
@@ -283,7 +287,12 @@ class DynamoSessionStore(SessionStore):
                 )["Responses"]
             for ((tenant, session), keys), answer in zip(batch, answers, strict=True):
                 if answer.get("Error", {}).get("Code") not in {None, CONDITION_FAILED}:
-                    self.forget(tenant, session, keys)
+                    try:
+                        self.forget(tenant, session, keys)
+                    except TransientError as error:
+                        logger.warning("a session could not be written for now", tenant_id=tenant, error=str(error))
+                        left.add((tenant, session))
+        return left
 
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""

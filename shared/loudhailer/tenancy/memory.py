@@ -112,10 +112,13 @@ class MemorySessionStore(SessionStore):
             if row := self.rows.get((tenant, session)):
                 self.rows[tenant, session] = replace(row, connections=row.connections - set(connections))
 
-    def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
+    def forget_all(
+        self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
+    ) -> set[tuple[TenantId, SessionId]]:
         """See `SessionStore.forget_all`."""
         for (tenant, session), connections in gone.items():
             self.forget(tenant, session, connections)
+        return set()
 
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """See `SessionStore.expired`."""

@@ -75,8 +75,13 @@ class SessionStore(Protocol):
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
         """Takes connections that are gone out of the session; those or a session that are not there are fine."""
 
-    def forget_all(self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]) -> None:
-        """As `forget`, for any number of sessions in few calls; after an error, all of it again does no harm."""
+    def forget_all(
+        self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
+    ) -> set[tuple[TenantId, SessionId]]:
+        """As `forget`, for any number of sessions in few calls; those that could not be written for now.
+
+        A session that others write all the time is one of them. After an error, all of it again does no harm.
+        """
 
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
         """The sessions whose time is over at `now`, in pages; a page without any is empty.

@@ -56,7 +56,7 @@ resource "aws_lambda_event_source_mapping" "end_session" {
   function_name                  = module.end_session.alias.arn
   starting_position              = "TRIM_HORIZON"
   batch_size                     = 100
-  maximum_retry_attempts         = 10
+  maximum_retry_attempts         = -1 # until a record is too old
   maximum_record_age_in_seconds  = 3600
   bisect_batch_on_function_error = true
   function_response_types        = ["ReportBatchItemFailures"]

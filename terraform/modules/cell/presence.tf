@@ -89,7 +89,7 @@ resource "aws_lambda_event_source_mapping" "presence" {
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = 500
   maximum_batching_window_in_seconds = 0
-  maximum_retry_attempts             = 10
+  maximum_retry_attempts             = -1 # until a record is too old
   maximum_record_age_in_seconds      = 3600
   bisect_batch_on_function_error     = true
   function_response_types            = ["ReportBatchItemFailures"]

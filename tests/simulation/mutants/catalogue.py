@@ -43,8 +43,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/sessions-are-forgotten-never": Mutant(
         "functions.accounting.accounting",
-        "            self._sessions.forget_all(_gone(changes, seen))",
-        "            _gone(changes, seen)",
+        "            left = self._sessions.forget_all(gone)",
+        "            left = set()",
     ),
     "accounting/checkpoint-is-the-first-change": Mutant(
         "functions.accounting.accounting",

@@ -192,6 +192,29 @@ def test_a_session_that_ended_is_not_brought_back(world: World) -> None:
     assert (ACME, S1) not in world.sessions.rows
 
 
+def test_a_session_that_others_write_all_the_time_delays_its_own_partitions_alone(
+    world: World, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its changes come again; a neighbour's are counted, and are not counted twice then."""
+    busy, other = world.connect(FIRST, "a"), world.connect(SECOND, "b", SessionId("s2"))
+    for key in (busy, other):
+        world.disconnect(key)
+    forget_all = world.sessions.forget_all
+    monkeypatch.setattr(
+        world.sessions,
+        "forget_all",
+        lambda gone: {(ACME, S1)} | forget_all({one: keys for one, keys in gone.items() if one != (ACME, S1)}),
+    )
+    assert world.deliver(world.stream) == [str(START)]
+    assert counted["SessionNotForgotten"] == 1
+    assert world.excess(ACME) == 1
+    monkeypatch.undo()
+    assert world.deliver(world.stream) == []
+    assert world.counts == world.truth
+    assert world.excess(ACME) == 0
+    assert all(not row.connections for row in world.sessions.rows.values())
+
+
 def test_a_partition_without_a_row_is_reported_and_not_made(world: World, counted: Counter[str]) -> None:
     """Its neighbours are counted, and its sessions still forget what is gone."""
     absent = nth_partition(ACME, 9)

@@ -252,6 +252,15 @@ run "records_and_messages_are_read_in_order_and_none_is_lost" {
     error_message = "What cannot be counted must be kept for reconcile."
   }
   assert {
+    condition = alltrue([
+      for mapping in concat(
+        values(aws_lambda_event_source_mapping.presence),
+        [aws_lambda_event_source_mapping.accounting, aws_lambda_event_source_mapping.end_session],
+      ) : mapping.maximum_retry_attempts == -1 && mapping.maximum_record_age_in_seconds == 3600
+    ])
+    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
+  }
+  assert {
     condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
     error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
   }
