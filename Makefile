@@ -39,7 +39,7 @@ FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_subscribers.py integrat
 	e2e/test_accounting.py terraform/test_stacks.py terraform/test_modules.py e2e/test_demo.py e2e/test_upgrade.py)
 OTHERS := $(filter-out $(FIRST),$(sort $(wildcard $(addsuffix test_*.py,tests/e2e/ tests/integration/*/ tests/simulation/ tests/terraform/))))
 SLOW := --numprocesses=4 $(FIRST) $(OTHERS)
-DAILY := -m 'not nightly' --emulator-if-changed
+DAILY := -m 'not nightly' --emulator-if-changed --hypothesis-profile=daily
 
 .PHONY: test
 test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.

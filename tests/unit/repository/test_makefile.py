@@ -60,10 +60,11 @@ def test_every_file_of_the_slow_suites_is_named_once() -> None:
 
 
 def test_the_night_leaves_nothing_out() -> None:
-    """Only `make test` does without the long forms, and without the emulator's tests where nothing changed."""
+    """`make test` alone does without long forms, most examples of properties, and an unchanged emulator's tests."""
     assert _suites("test-all") == _suites("test")
-    assert all(" -m 'not nightly' --emulator-if-changed " in call for call in _calls("test"))
-    assert not any(" -m " in call or "--emulator-if-changed" in call for call in _calls("test-all"))
+    daily = (" -m 'not nightly' ", " --emulator-if-changed ", " --hypothesis-profile=daily ")
+    assert all(option in call for option in daily for call in _calls("test"))
+    assert not any(option in call for option in (" -m ", *daily[1:]) for call in _calls("test-all"))
 
 
 def _suites(target: str) -> set[str]:
