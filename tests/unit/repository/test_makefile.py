@@ -44,6 +44,15 @@ def test_bare_make_lists_every_target() -> None:
     assert listed == targets - {"browser", "engine"}
 
 
+def test_check_runs_every_check() -> None:
+    """It names them once more, to run two at a time; `format` and `hooks` change the checkout."""
+    section = (ROOT / "Makefile").read_text().partition("\n##@ Check\n")[2].partition("\n##@ ")[0]
+    checks = set(re.findall(r"^\.PHONY: (\S+)$", section, re.MULTILINE)) - {"check", "format", "hooks"}
+    assert len(checks) == 8
+    run = _make("--dry-run", "check").stdout
+    assert [check for check in checks if _make("--dry-run", check).stdout.splitlines()[-1] not in run] == []
+
+
 def test_every_suite_is_run() -> None:
     """No folder of tests is forgotten, and none but the image's needs a container engine."""
     suites = {path.parts[1] for path in files() if path.parts[0] == "tests" and path.name.startswith("test_")}
