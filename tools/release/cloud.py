@@ -6,9 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
 from tools.errors import OperatorError
 from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint, local_environment
 
@@ -92,6 +89,9 @@ class Cloud:
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html
         """
+        from botocore.auth import SigV4Auth  # noqa: PLC0415 - as above
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
         credentials = self.session.get_credentials()
         if credentials is None:
             raise OperatorError("There are no credentials of AWS.", "Sign in to the hub's account.")

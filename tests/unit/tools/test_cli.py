@@ -21,7 +21,7 @@ from tools.stack.state import Applied, Fingerprint, StackState, save_state
 from tools.stack.template_store import TemplateStore
 
 LIGHT_COMMANDS = (["--help"], ["release", "--help"], ["plan"], ["status"], ["down"])
-HEAVY_PACKAGES = {"aiohttp", "boto3", "hcl2", "lark", "yarl"}
+HEAVY_PACKAGES = {"aiohttp", "boto3", "botocore.auth", "hcl2", "lark", "yarl"}
 """Each takes a tenth of a second or more, and is for commands that call an API or read Terraform's variables."""
 
 
