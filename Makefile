@@ -3,7 +3,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.NOTPARALLEL: # the tests share two cores with the stacks they start
+
+# The longest first. `make check` runs two at a time; all else is run alone: tests share two cores with their stacks.
+CHECKS := infrastructure types lint imports spelling whitespace actions dockerfiles
+ifneq ($(MAKECMDGOALS),$(CHECKS))
+.NOTPARALLEL:
+endif
 
 RUN := tools/bootstrap uv run --frozen
 TERRAFORM := $(RUN) python -m tools.toolchain
@@ -39,7 +44,7 @@ FIRST := $(addprefix tests/,e2e/test_release.py e2e/test_subscribers.py integrat
 	e2e/test_accounting.py terraform/test_stacks.py terraform/test_modules.py e2e/test_demo.py e2e/test_upgrade.py)
 OTHERS := $(filter-out $(FIRST),$(sort $(wildcard $(addsuffix test_*.py,tests/e2e/ tests/integration/*/ tests/simulation/ tests/terraform/))))
 SLOW := --numprocesses=4 $(FIRST) $(OTHERS)
-DAILY := -m 'not nightly' --emulator-if-changed
+DAILY := -m 'not nightly' --emulator-if-changed --hypothesis-profile=daily
 
 .PHONY: test
 test: browser setup $(NODE_MODULES) ## Run every test but the long forms, without Docker or an AWS account.
@@ -116,7 +121,8 @@ mutants: setup ## A sample of 450 mutants of functions/ and shared/: how many th
 ##@ Check
 
 .PHONY: check
-check: lint spelling whitespace types imports actions dockerfiles infrastructure ## Run every check that runs no code.
+check: setup $(NODE_MODULES) ## Run every check that runs no code.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
 
 .PHONY: lint
 lint: setup ## Style of Python and Terraform.

@@ -1,4 +1,4 @@
-"""For every test: Powertools' environment, properties without a stopwatch, and the choice of the emulator's tests."""
+"""For every test: Powertools' environment, Hypothesis' profiles, and the choice of the emulator's tests."""
 
 import os
 from dataclasses import asdict
@@ -16,6 +16,7 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 
 # A test never asserts a time, which Hypothesis does by itself.
 settings.register_profile("loudhailer", deadline=None)
+settings.register_profile("daily", settings.get_profile("loudhailer"), max_examples=30)
 settings.load_profile("loudhailer")
 
 ROOT = Path(__file__).parents[1]

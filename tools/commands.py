@@ -6,13 +6,12 @@ import signal
 import sys
 from typing import Any
 
-import aiohttp
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from loudhailer.errors import InvalidFieldError, LoudhailerError
-from tools.client.http import ApiError
+from tools.client.http import ApiError, UnreachableError
 from tools.console import Terminal
 from tools.errors import OperatorError, of_the_system
 
@@ -48,7 +47,7 @@ class Commands(TyperGroup):
             Terminal().fail(error)
         except InvalidFieldError as error:
             Terminal().fail(OperatorError(f"{error}."))
-        except (LoudhailerError, ApiError, BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError) as error:
+        except (LoudhailerError, ApiError, BotoCoreError, ClientError, UnreachableError, TimeoutError) as error:
             Terminal().fail(OperatorError(f"The stack refused: {error}", "Look at `loudhailer status` and `logs`."))
         except KeyboardInterrupt:
             Terminal().say("Interrupted.")

@@ -11,14 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.toolchain.provider import find_provider
+from tools.toolchain.provider import find_provider, running_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,17 +75,19 @@ def declared(sources: Path = SOURCES) -> list[Declared]:
     ]
 
 
-def planned(stack: Path) -> Iterator[Planned]:
-    """Every policy that the run of the stack's tests plans; Terraform leaves its files in the stack's folder."""
+def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[Planned]:
+    """Every policy that the run of the stack's tests plans; Terraform leaves its files in the stack's folder.
+
+    Terraform finds a running provider by the variable that is given; it would start one for each run.
+    """
     tests = stack / "tests" / f"{stack.name}.tftest.hcl"
     given, _, _ = tests.read_text().partition("\nrun ")
     run = re.search(rf'^run "{RUN}" \{{\n.*?^\}}', tests.read_text(), re.MULTILINE | re.DOTALL)
     if run is None:
         raise OperatorError(f"The tests of the stack {stack.name} have no run {RUN}.")
     tests.write_text(f"{given}\n{run[0]}\n")
-    provider = find_provider(stack)
-    _terraform(stack, "init", "-input=false", "-backend=false", f"-plugin-dir={provider.folder}")
-    for line in _terraform(stack, "test", "-json", "-verbose").splitlines():
+    _initialise(stack, provider)
+    for line in _terraform(stack, provider, "test", "-json", "-verbose").splitlines():
         message = json.loads(line)
         if message["type"] == "test_plan":
             for change in message["test_plan"]["resource_changes"]:
@@ -151,7 +153,10 @@ def main() -> int:
         copy = Path(temporary) / "terraform"
         shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
         try:
-            policies = [policy for stack in STACKS for policy in planned(copy / "stacks" / stack)]
+            stacks = [copy / "stacks" / stack for stack in STACKS]
+            _initialise(stacks[0], {})
+            with running_provider(stacks[0]) as provider:
+                policies = [policy for stack in stacks for policy in planned(stack, provider)]
             found = problems(policies, declared(), checked(policies, copy))
         except OperatorError as error:
             terminal.fail(error)
@@ -185,11 +190,17 @@ def _source(folder: Path, address: list[str]) -> str:
             return ".".join([folder.name, *address])
 
 
-def _terraform(folder: Path, *arguments: str) -> str:
+def _initialise(stack: Path, provider: Mapping[str, str]) -> None:
+    """Install the stack's modules, and the provider unless one runs, which the lock must name."""
+    folder = find_provider(stack).folder
+    _terraform(stack, provider, "init", "-input=false", "-backend=false", f"-plugin-dir={folder}")
+
+
+def _terraform(folder: Path, provider: Mapping[str, str], *arguments: str) -> str:
     done = subprocess.run(
         [find_terraform(), *arguments, "-no-color"],
         cwd=folder,
-        env=terraform_environment(os.environ),
+        env={**terraform_environment(os.environ), **provider},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.terraform.running import Terraform, copied, running_provider
+from tests.terraform.running import Terraform, copied
+from tools.toolchain.provider import running_provider
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,9 @@
 """Terraform, run on a copy of the sources."""
 
 import os
-import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +11,6 @@ from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[2] / "terraform"
-
-_PROVIDER = ".terraform/providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
-_REATTACH = "TF_REATTACH_PROVIDERS"
 
 
 def copied(folder: Path) -> Path:
@@ -63,35 +57,3 @@ class Terraform:
         names = [line.split('"')[1] for line in lines]
         assert f"Success! {len(names)} passed, 0 failed." in report, report
         return names
-
-
-@contextmanager
-def running_provider(root: Path) -> Iterator[dict[str, str]]:
-    """Run the provider of an initialised folder for the block; yield the variable that tells Terraform where it is.
-
-    https://developer.hashicorp.com/terraform/plugin/debugging
-    """
-    (program,) = root.glob(_PROVIDER)
-    with (
-        tempfile.TemporaryDirectory() as temporary,  # a short path, as it makes its socket there
-        subprocess.Popen(
-            [program, "-debug"],
-            env=terraform_environment(os.environ) | {"TMPDIR": temporary},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as process,
-    ):
-        try:
-            yield dict([_reattachment(process.stdout or ())])
-        finally:
-            process.kill()
-
-
-def _reattachment(said: Iterable[str]) -> tuple[str, str]:
-    """The variable, in what the provider says to a person."""
-    for line in said:
-        if match := re.search(rf"({_REATTACH})='(.*)'", line):
-            return match[1], match[2]
-    raise AssertionError("The provider has ended before it said where it is.")

@@ -1,19 +1,22 @@
-"""The HTTP API of a deployment, as a client sees it."""
+"""The HTTP API of a deployment, as a client sees it.
+
+aiohttp and yarl are imported when the API is called: they take a third of a second, and few commands call it.
+"""
 
 import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING, Any, Self
 
 from loudhailer import codec
 from loudhailer.broadcast.report import Report
 
-_TIMEOUT = aiohttp.ClientTimeout(total=35)
+if TYPE_CHECKING:
+    import aiohttp
+
+_TIMEOUT_SECONDS = 35
 _REPORT_POLL_SECONDS = 0.25
 _LONGEST_BODY = 500
 
@@ -34,6 +37,10 @@ class ApiError(Exception):
         self.body = body
 
 
+class UnreachableError(Exception):
+    """The API cannot be reached, or the connection broke before it answered."""
+
+
 class HttpApi:
     """Sessions, broadcasts, reports. Use it as an async context manager.
 
@@ -46,7 +53,9 @@ class HttpApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        import aiohttp  # noqa: PLC0415
+
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS))
         return self
 
     async def __aexit__(
@@ -91,19 +100,28 @@ class HttpApi:
     async def call(
         self, method: str, path: str, query: dict[str, str] | None = None, document: Any = None, success: int = 200
     ) -> Any:
-        """Any call; the answer's JSON value, or ApiError for another status than the expected one."""
+        """Any call; the answer's JSON value, or ApiError for another status than the expected one.
+
+        UnreachableError if there is no answer, TimeoutError if there is none in time.
+        """
+        from aiohttp import ClientError  # noqa: PLC0415
+        from yarl import URL  # noqa: PLC0415
+
         if self._session is None:
             raise RuntimeError("HttpApi is used outside its `async with`")
         url = URL(f"{self._url}{path}").extend_query(query or {})
         body = None if document is None else codec.encode(document)
         headers = {} if body is None else {"Content-Type": "application/json"}
         headers |= self._sign(method, str(url), body)
-        async with self._session.request(method, url, data=body, headers=headers) as response:
-            text = await response.text()
-            try:
-                answer = json.loads(text)
-            except ValueError:
-                answer = text
-            if response.status != success:
-                raise ApiError(response.status, answer)
-            return answer
+        try:
+            async with self._session.request(method, url, data=body, headers=headers) as response:
+                text, status = await response.text(), response.status
+        except ClientError as error:
+            raise UnreachableError(str(error)) from error
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = text
+        if status != success:
+            raise ApiError(status, answer)
+        return answer

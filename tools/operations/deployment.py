@@ -1,11 +1,13 @@
-"""A running stack as an operator reaches it: its outputs, its tables, its AWS clients."""
+"""A running stack as an operator reaches it: its outputs, its tables, its AWS clients.
+
+boto3 is imported with the first client: it takes a quarter of a second, and `loudhailer down` needs none.
+"""
 
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-import boto3
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
@@ -17,6 +19,8 @@ from tools.errors import OperatorError
 from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
 if TYPE_CHECKING:
+    import boto3
+
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
     from loudhailer.conversation.port import InboxStore
@@ -33,6 +37,9 @@ ROOM_QUEUE = "rooms"
 
 _MAKERS = ("connect", "default_route", "echo", "join_room", "send_message", "session_api")
 """The functions that make rows of tenants: sessions, connections, messages, and counts of them."""
+
+_making = Lock()
+"""A session is used by one thread at a time."""
 
 _REMEMBERED_SECONDS = 100
 """Functions remember a tenant for 60 s; the rest is for those that are at work then."""
@@ -155,9 +162,18 @@ class Deployment:
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A client of one of the AWS services that the stack runs on."""
-        return boto3.session.Session(
-            aws_access_key_id=self.account, aws_secret_access_key=self.secret, region_name=REGION
-        ).client(service, endpoint_url=endpoint or self.aws_endpoint)  # type: ignore[call-overload] # the caller knows its type
+        with _making:
+            return _session(self.account, self.secret).client(  # type: ignore[call-overload] # the caller knows its type
+                service, endpoint_url=endpoint or self.aws_endpoint
+            )
 
     def _table(self, name: str) -> str:
         return str(self.outputs["tables"][name])
+
+
+@cache
+def _session(account: str, secret: str) -> "boto3.Session":
+    """The root of an account; a session parses the SDK's model of a service once."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.Session(aws_access_key_id=account, aws_secret_access_key=secret, region_name=REGION)

@@ -16,10 +16,6 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, quote
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 ADMINISTRATION = "loudhailer"
 """The service in the signatures of orders to the local AWS and to the gateway, which AWS does not have."""
 
@@ -254,6 +250,10 @@ def signed_headers(
     region: str = "local",
 ) -> dict[str, str]:
     """Return the headers of a request that the account's root sends, an order to the local AWS or to the gateway."""
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - a tenth of a second, which few commands of the operator need
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
+
     request = AWSRequest(method, url, {"Content-Type": "application/json"}, body)
     SigV4Auth(Credentials(account, secret), service, region).add_auth(request)
     return dict(request.headers.items())

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
 from tools.errors import OperatorError
 from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint, local_environment
 
 if TYPE_CHECKING:
+    import boto3
+
     from tools.stack.lifecycle import Stack
     from tools.stack.state import StackState
 
@@ -32,7 +30,7 @@ class Cloud:
         variables: what Terraform's variables must be, besides the environment's.
     """
 
-    session: boto3.Session
+    session: "boto3.Session"
     environment: Mapping[str, str]
     endpoint: str | None = None
     backend: Mapping[str, str] | None = None
@@ -41,6 +39,8 @@ class Cloud:
     @classmethod
     def signed_in(cls, region: str) -> "Cloud":
         """AWS in a Region, with the credentials that AWS's own tools would find."""
+        import boto3  # noqa: PLC0415 - a quarter of a second, as in `Deployment`
+
         return cls(boto3.Session(region_name=region), os.environ)
 
     @classmethod
@@ -58,6 +58,8 @@ class Cloud:
 
     @classmethod
     def _local_account(cls, account_id: str, state: "StackState", terraform_state: Path) -> "Cloud":
+        import boto3  # noqa: PLC0415 - as above
+
         return cls(
             session=boto3.Session(aws_access_key_id=account_id, aws_secret_access_key=state.secret, region_name=REGION),
             environment=local_environment(os.environ, state.aws_port, state.secret, account_id),
@@ -87,6 +89,9 @@ class Cloud:
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html
         """
+        from botocore.auth import SigV4Auth  # noqa: PLC0415 - as above
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
         credentials = self.session.get_credentials()
         if credentials is None:
             raise OperatorError("There are no credentials of AWS.", "Sign in to the hub's account.")

@@ -62,19 +62,15 @@ class ProcessTable:
 
     def find(self, name: str) -> psutil.Process | None:
         """The running process of that name: the leader of its session, not one of its children."""
-        for process in self._marked(name):
-            try:
-                if os.getsid(process.pid) == process.pid:
-                    return process
-            except ProcessLookupError:
-                continue
-        return None
+        return _leader(self._marked(name))
 
     def stop(self, name: str) -> bool:
         """End a process and all that came of it, gently first; whether there was anything to end."""
-        leader = self.find(name)
-        family = _with_children(self._marked(name))
-        if leader is not None:
+        found = self._marked(name)
+        if not found:
+            return False
+        family = _with_children(found)
+        if (leader := _leader(found)) is not None:
             _signal(leader, signal.SIGTERM)
             psutil.wait_procs([leader], timeout=_GRACE_SECONDS)
         # A child may have been born while the first ones were dying.
@@ -82,7 +78,7 @@ class ProcessTable:
             for process in remaining:
                 _signal(process, signal.SIGKILL)
             psutil.wait_procs(remaining, timeout=_GRACE_SECONDS)
-        return bool(family)
+        return True
 
     def _marked(self, name: str) -> list[psutil.Process]:
         wanted = self.mark(name)[MARK]
@@ -190,6 +186,17 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return process.environ()
     except (psutil.Error, OSError):
         return {}
+
+
+def _leader(processes: list[psutil.Process]) -> psutil.Process | None:
+    """The one that leads its session."""
+    for process in processes:
+        try:
+            if os.getsid(process.pid) == process.pid:
+                return process
+        except ProcessLookupError:
+            continue
+    return None
 
 
 def _with_children(processes: list[psutil.Process]) -> set[psutil.Process]:

@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ SHARED_PLACES = (Path("/usr/share/terraform"), Path("/usr/local/share"), Path("/
 _ADDRESS = Path("registry.terraform.io/hashicorp/aws")
 _PROGRAM = "*/*/terraform-provider-aws*"
 _HASHES = re.compile(r"^  hashes += \[\n(?:    .*\n)*  \]\n", re.MULTILINE)
+_REATTACH = "TF_REATTACH_PROVIDERS"
 _DEPTH = 3
 _MOST_FOLDERS = 500
 _LONGEST_PROBLEM = 1_000
@@ -70,6 +72,30 @@ def forget_hashes(lock: Path) -> None:
     With hashes there, every command reads the provider again: 700 MB, which takes longer than a small plan.
     """
     lock.write_text(_HASHES.sub("", lock.read_text()))
+
+
+@contextmanager
+def running_provider(root: Path) -> Iterator[dict[str, str]]:
+    """Run the provider of an initialised folder for the block; yield the variable that tells Terraform where it is.
+
+    https://developer.hashicorp.com/terraform/plugin/debugging
+    """
+    (program,) = (root / ".terraform" / "providers" / _ADDRESS).glob(_PROGRAM)
+    with (
+        tempfile.TemporaryDirectory() as temporary,  # a short path, as it makes its socket there
+        subprocess.Popen(
+            [program, "-debug"],
+            env=terraform_environment(os.environ) | {"TMPDIR": temporary},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield dict([_reattachment(process.stdout or ())])
+        finally:
+            process.kill()
 
 
 def mirrors(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -140,3 +166,11 @@ def _init(stack: Path, new: Path, environment: Mapping[str, str], *options: str)
     (scratch / LOCK).rename(new / LOCK)
     shutil.rmtree(scratch)
     return None
+
+
+def _reattachment(said: Iterable[str]) -> tuple[str, str]:
+    """The variable, in what the provider says to a person."""
+    for line in said:
+        if match := re.search(rf"({_REATTACH})='(.*)'", line):
+            return match[1], match[2]
+    raise OperatorError("The AWS provider has ended before it said where it is.")

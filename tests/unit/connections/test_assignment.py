@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loudhailer.connections.assignment import PartitionAssigner
@@ -12,6 +12,7 @@ from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount
 from loudhailer.errors import TransientError
 from loudhailer.ids import Partition, TenantId, nth_partition
+from tests.support.properties import examples
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)
@@ -182,7 +183,7 @@ def test_there_is_always_a_partition_and_its_row_exists(
     assert len(world.store.rows) <= max(maximum, len(counts))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(seed=st.integers(0, 2**16), environments=st.integers(1, 25))
 def test_a_storm_over_many_environments_stays_in_balance(seed: int, environments: int) -> None:
     """500 connects a second, counts that lag by two seconds: no partition gets far beyond its share."""

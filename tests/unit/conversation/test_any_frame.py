@@ -33,10 +33,11 @@ from loudhailer.tenancy.model import Session
 from loudhailer.tenancy.posts import PostBudget
 from tests.support.broadcasts import ENDPOINT
 from tests.support.hostile_frames import ROUTES, is_legal
+from tests.support.properties import examples
 from tests.unit.conversation.events import CONTEXT, KEY, NOW, SESSION, TENANT, event
 
 UNBOUND = {"messagesPerMinute": "1000000"}
-FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(examples(40), suppress_health_check=[HealthCheck.too_slow])
 ANY_FRAME = st.one_of(*ROUTES.values())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loudhailer.delivery.lane import Lane
@@ -15,6 +15,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.throttling import FEW_TRIES, REST_SECONDS, TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import connection
+from tests.support.properties import examples
 
 SLEEPER, OTHER, THIRD = connection(1), connection(2), connection(3)
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.4)
@@ -178,7 +179,7 @@ def test_few_tries_are_fewer() -> None:
     ]
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.floats(0, 2), st.integers(1, 8), st.randoms(use_true_random=False))
 def test_a_client_that_reads_by_fits_lowers_no_lane_and_gets_everything(
     phase: float, others_per_tick: int, randomness: random.Random

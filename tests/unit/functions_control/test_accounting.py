@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.accounting.accounting import Accounting
@@ -19,6 +19,7 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
+from tests.support.properties import examples
 from tests.unit.functions_control.streams import Record, record
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -330,7 +331,7 @@ def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
     assert world.excess(ACME) == 0
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(seed=st.integers(0, 2**32), events=st.integers(1, 40), crashes=st.lists(st.integers(1, 12), max_size=8))
 def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: list[int]) -> None:
     """Batches twice, split, overlapping, cut off after any call: the counts are the rows, no total is ever too low."""

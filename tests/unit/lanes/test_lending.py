@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loudhailer.errors import ConfigurationError
 from loudhailer.lanes.lending import Lending
 from loudhailer.lanes.memory import MemoryLaneStore
+from tests.support.properties import examples
 from tests.unit.lanes.world import RATE, Time, Worker, World
 
 TWO = {"normal": 0.9, "low": 0.1}
@@ -102,7 +103,7 @@ def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
     workers=st.integers(1, 3),
     quota=st.sampled_from([500.0, 2_500.0, 10_000.0]),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_all_kinds_together_never_empty_the_accounts_bucket(
     seed: int, shares: dict[str, float], workers: int, quota: float
 ) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.post_message.post_message import PostMessage
@@ -30,6 +30,7 @@ from loudhailer.tenancy.cache import CachedTenants
 from loudhailer.tenancy.memory import MemorySessionStore, MemoryTenantStore
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
 from tests.support.limits import CONNECTION_SECONDS
+from tests.support.properties import examples
 from tests.unit.pipeline.faults import AtOnce, Killed, watched
 from tests.unit.queues.sqs_events import event, failed
 
@@ -254,7 +255,7 @@ troubles = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(crowds(), troubles, st.integers(0, 25), seeds)
 def test_everybody_gets_it_and_the_report_is_the_truth(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
@@ -281,7 +282,7 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
     assert world.dead_letters.bodies == []
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds)
 def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int

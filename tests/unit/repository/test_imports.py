@@ -64,8 +64,9 @@ VIOLATIONS = [
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """A copy of the code and of its contracts, with every package at the root."""
+    ignored = shutil.ignore_patterns("__pycache__", ".venv")  # `make check` installs checkov below `tools`
     for package in ("shared/loudhailer", "functions", "tools"):
-        shutil.copytree(ROOT / package, tmp_path / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tmp_path / Path(package).name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

@@ -44,6 +44,15 @@ def test_bare_make_lists_every_target() -> None:
     assert listed == targets - {"browser", "engine"}
 
 
+def test_check_runs_every_check() -> None:
+    """It names them once more, to run two at a time; `format` and `hooks` change the checkout."""
+    section = (ROOT / "Makefile").read_text().partition("\n##@ Check\n")[2].partition("\n##@ ")[0]
+    checks = set(re.findall(r"^\.PHONY: (\S+)$", section, re.MULTILINE)) - {"check", "format", "hooks"}
+    assert len(checks) == 8
+    run = _make("--dry-run", "check").stdout
+    assert [check for check in checks if _make("--dry-run", check).stdout.splitlines()[-1] not in run] == []
+
+
 def test_every_suite_is_run() -> None:
     """No folder of tests is forgotten, and none but the image's needs a container engine."""
     suites = {path.parts[1] for path in files() if path.parts[0] == "tests" and path.name.startswith("test_")}
@@ -60,10 +69,11 @@ def test_every_file_of_the_slow_suites_is_named_once() -> None:
 
 
 def test_the_night_leaves_nothing_out() -> None:
-    """Only `make test` does without the long forms, and without the emulator's tests where nothing changed."""
+    """`make test` alone does without long forms, most examples of properties, and an unchanged emulator's tests."""
     assert _suites("test-all") == _suites("test")
-    assert all(" -m 'not nightly' --emulator-if-changed " in call for call in _calls("test"))
-    assert not any(" -m " in call or "--emulator-if-changed" in call for call in _calls("test-all"))
+    daily = (" -m 'not nightly' ", " --emulator-if-changed ", " --hypothesis-profile=daily ")
+    assert all(option in call for option in daily for call in _calls("test"))
+    assert not any(option in call for option in (" -m ", *daily[1:]) for call in _calls("test-all"))
 
 
 def _suites(target: str) -> set[str]:

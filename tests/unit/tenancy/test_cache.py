@@ -112,3 +112,19 @@ def test_a_deleted_tenant_is_forgotten_within_a_minute() -> None:
     now = 60
     assert tenants.get(ACME.tenant_id) is None
     assert tenants.get(ACME.tenant_id) is None
+
+
+def test_a_tenant_is_read_as_it_is_now() -> None:
+    """A replica that lags would bring back limits that were changed, or a tenant that is gone."""
+    asked: list[bool] = []
+
+    class Store(MemoryTenantStore):
+        """Notes how it is read."""
+
+        def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
+            """See `TenantStore.get`."""
+            asked.append(consistent)
+            return super().get(tenant, consistent=consistent)
+
+    CachedTenants(Store(), clock=lambda: 0.0).get(TenantId("acme"))
+    assert asked == [True]

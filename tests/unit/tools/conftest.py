@@ -15,20 +15,21 @@ from tools.stack.project import Project
 SAMPLES = Path(__file__).parent / "samples"
 
 _TERRAFORM = """\
-#!{python}
-import json, os, pathlib, sys
+#!{python} -IS
+import os, sys
 if sys.argv[1] == "version":
     sys.exit(print("Terraform v1.11.0"))
 with open(os.environ["TERRAFORM_CALLS"], "a") as calls:
-    print(sys.argv[1], pathlib.Path.cwd().name, os.environ.get("AWS_ACCESS_KEY_ID"), file=calls)
-answer = pathlib.Path(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
-if answer.exists():
-    sys.exit(answer.read_text())
+    print(sys.argv[1], os.path.basename(os.getcwd()), os.environ.get("AWS_ACCESS_KEY_ID"), file=calls)
+answer = os.path.join(os.environ["TERRAFORM_ANSWERS"], sys.argv[1])
+if os.path.exists(answer):
+    sys.exit(open(answer).read())
 if sys.argv[1] == "init":
-    pathlib.Path(".terraform", "providers").mkdir(parents=True, exist_ok=True)
+    os.makedirs(".terraform/providers", exist_ok=True)
 if sys.argv[1] == "output":
-    given = pathlib.Path("run.auto.tfvars.json")
-    values = json.loads(given.read_text()) if given.exists() else {{}}
+    import json
+    given = "run.auto.tfvars.json"
+    values = json.load(open(given)) if os.path.exists(given) else {{}}
     outputs = {{"http_url": "http://127.0.0.1:1/api", "functions": {{}}}}
     if "subscribers" in values:
         outputs["subscribers"] = values["subscribers"]

@@ -8,17 +8,21 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.cli import app
+from tools.client.http import UnreachableError
 from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Stack
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
 from tools.stack.template_store import TemplateStore
+
+LIGHT_COMMANDS = (["--help"], ["release", "--help"], ["plan"], ["status"], ["down"])
+HEAVY_PACKAGES = {"aiohttp", "boto3", "botocore.auth", "hcl2", "lark", "yarl"}
+"""Each takes a tenth of a second or more, and is for commands that call an API or read Terraform's variables."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,20 @@ def test_the_bare_command_lists_what_there_is() -> None:
     output = run("--help").output
     for command in ("up", "down", "status", "demo", "broadcast", "logs", "plan", "tenant", "terraform"):
         assert f" {command} " in output
+
+
+def test_commands_that_need_no_heavy_package_import_none() -> None:
+    """Help, the planner, and commands without a stack, all in one process of their own."""
+    program = (
+        "import sys; from typer.testing import CliRunner; from tools.cli import app; "
+        f"codes = [CliRunner().invoke(app, arguments).exit_code for arguments in {LIGHT_COMMANDS}]; "
+        "print(*codes, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    codes, imported = done.stdout.split()[: len(LIGHT_COMMANDS)], {*done.stdout.split()[len(LIGHT_COMMANDS) :]}
+    assert codes == ["0", "0", "0", "1", "0"]
+    assert "tools.cli" in imported
+    assert imported & HEAVY_PACKAGES == set()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +137,7 @@ def test_a_stack_that_does_not_answer_is_a_sentence(home: Path, monkeypatch: pyt
     """Its processes may have died since."""
 
     async def refused(*_: object, **__: object) -> None:
-        raise aiohttp.ClientError("cannot connect")
+        raise UnreachableError("cannot connect")
 
     directory = StackDirectory(home / "local")
     directory.create()

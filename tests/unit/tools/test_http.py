@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
-from tools.client.http import ApiError, HttpApi
+from tools.client.http import ApiError, HttpApi, UnreachableError
 
 
 def report(status: str, delivered: int) -> dict[str, Any]:
@@ -70,6 +71,18 @@ async def test_a_session_of_no_player_names_none(answer: Callable[..., list[Any]
         {"tenantId": "t", "sessionId": "s"},
         {"tenantId": "t", "sessionId": "s", "playerId": "p"},
     ]
+
+
+async def test_an_api_that_does_not_answer_is_an_error_of_the_clients_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers need not know which library calls."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise aiohttp.ClientConnectionError("nobody listens")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", refused)
+    async with HttpApi("http://x") as api:
+        with pytest.raises(UnreachableError, match="nobody listens"):
+            await api.report("b")
 
 
 def test_an_error_shows_a_bounded_part_of_the_answer() -> None:

@@ -20,6 +20,7 @@ from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image.build import Image
 from tools.image.engine import Engine
+from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
@@ -52,6 +53,7 @@ def stack(
     monkeypatch.setattr(lifecycle, "answers", lambda _port: True)
     monkeypatch.setattr(lifecycle, "reload_gateway", lambda port, _secret: RELOADED.append(port))
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
+    monkeypatch.setattr(Deployment, "client", lambda *_: None)  # there is no function whose traffic it would lead
     stack = Stack(project, directory, terminal)
     yield stack
     stack.down()

@@ -73,4 +73,4 @@ def test_a_stack_without_the_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hub" / "tests").mkdir(parents=True)
     (tmp_path / "hub" / "tests" / "hub.tftest.hcl").write_text('variables {\n}\n\nrun "another" {\n}\n')
     with pytest.raises(OperatorError, match="no run the_stack_with_all_its_roles"):
-        list(planned(tmp_path / "hub"))
+        list(planned(tmp_path / "hub", {}))

@@ -17,6 +17,7 @@ from tests.unit.tools.conftest import TerraformStandIn
 from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
 from tools.console import Terminal
 from tools.errors import OperatorError
+from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, Ports, Stack
@@ -67,6 +68,7 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "reload_gateway", lambda _port, _secret: None)
     monkeypatch.setattr(lifecycle, "save_local_aws", saved)
     monkeypatch.setattr(lifecycle, "free_port", lambda preferred=0: preferred or next(ports))
+    monkeypatch.setattr(Deployment, "client", lambda *_: None)  # there is no function whose traffic it would lead
 
 
 @pytest.fixture
