@@ -12,6 +12,7 @@ class Settings:
 
     connections_table: TableName
     sessions_table: TableName
+    devices_table: TableName
     broadcasts_table: TableName
     lanes_table: TableName
     shard_queue_urls: Urls

@@ -24,6 +24,7 @@ class Settings:
     broadcasts_table: TableName
     tenant_role_arn: Arn
     broadcast_topic_arn: Arn
+    disconnect_queue_url: Url
     callback_endpoint: Url
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]
     inbox_lifetime_seconds: Annotated[int, integer(1, 31_536_000)]

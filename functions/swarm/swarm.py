@@ -67,7 +67,7 @@ class Swarm:
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")
-            self._broadcasts.mark_expired(announcement.broadcast_id)
+            self._broadcasts.mark_expired(announcement.broadcast_id, cut_short=True)
         expected = None
         if isinstance(announcement.audience, Everyone | OfTenant):
             expected = sum(max(0, known.count) for known in self._counts(announcement.audience))

@@ -29,6 +29,7 @@ class Summary:
         announced: the topic has taken it.
         cancelled: nobody is to be sent it any more.
         expired: its lifetime ended before it was sent to everyone.
+        cut_short: it ended before all recipients were found.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
         swarmed_at: epoch milliseconds; when its sources were complete.
@@ -41,6 +42,7 @@ class Summary:
     announced: bool = False
     cancelled: bool = False
     expired: bool = False
+    cut_short: bool = False
     sources: int | None = None
     expected: int | None = None
     swarmed_at: int | None = None

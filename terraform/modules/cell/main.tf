@@ -103,6 +103,7 @@ locals {
   memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)
 
   connections = module.connection_store.tables.connections
+  devices     = module.connection_store.tables.devices
   partitions  = module.connection_store.tables.partitions
   tenants     = module.tenancy.tables.tenants
   sessions    = module.tenancy.tables.sessions
