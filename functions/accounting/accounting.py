@@ -116,7 +116,8 @@ class Accounting:
             if not fresh:
                 return _Settled(partition)
             if seen is None:
-                return _Settled(partition, is_known=False)
+                # A probe may come into a partition that is removed in the same minute.
+                return _Settled(partition, is_known=all(change.is_probe for change in fresh))
             delta = sum(change.delta for change in fresh)
             last = max(change.sequence for change in fresh)
             if self._partitions.advance(partition, seen=seen, checkpoint=last, delta=delta):

@@ -99,7 +99,7 @@ class Counting(Observer):
     def _connected(self, write: "Write", invocation: "Invocation | None") -> None:
         partition = write.key[0]
         holds(
-            that=self._row(partition) is not None,
+            that=self._row(partition) is not None or _is_probe(write),
             invariant=KNOWN,
             text=f"{write.key[1]} is recorded in {partition}, which has no row",
         )

@@ -196,6 +196,14 @@ def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
     assert fresh.partitions.rows[FIRST].probe == "p"
 
 
+def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: World, counted: Counter[str]) -> None:
+    """It was put in the minute in which the partition was removed; nobody waits for it."""
+    world.probe(nth_partition(ACME, 9), ProbeId("p"))
+    assert world.deliver(world.stream) == []
+    assert counted["PartitionMissing"] == 0
+    assert nth_partition(ACME, 9) not in world.counts
+
+
 def test_a_probe_that_cannot_be_noted_holds_nothing_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """`reconcile` puts another one."""
 
