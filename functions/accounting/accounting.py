@@ -6,7 +6,8 @@ again, split otherwise, or overlapping, changes nothing twice. In this order:
 
 1. connections that are gone leave their sessions: again and again if need be, it is the same;
 2. for each partition, the count and the checkpoint move;
-3. the tenants' totals are released, for what step 2 counted and nothing else.
+3. the tenants' totals are released, for what step 2 counted and nothing else;
+4. the probes among the changes are noted: `reconcile` put them, to learn that all before them is counted and released.
 
 A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repairs it.
 """
@@ -17,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from loudhailer import ids
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import PROBE, ConnectionKey
 from loudhailer.connections.port import PartitionStore
 from loudhailer.errors import InvalidFieldError, TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId
+from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.tenancy.port import LimitStore, SessionStore
 
@@ -38,6 +39,12 @@ class _Change(NamedTuple):
     delta: int
     connection_id: ConnectionId
     session_id: SessionId | None
+    probe: ProbeId | None
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the row was no connection's: it is counted as others are, and was never reserved."""
+        return self.connection_id == PROBE
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class Accounting:
 
         settled = list(self._each(settle, changes))
         self._release(settled)
+        self._note_probes(settled, changes)
         count("ConnectionOpened", sum(partition.opened for partition in settled))
         count("ConnectionClosed", sum(partition.closed for partition in settled))
         if unknown := [partition.partition for partition in settled if not partition.is_known]:
@@ -115,13 +123,13 @@ class Accounting:
             if not fresh:
                 return _Settled(partition)
             if seen is None:
-                return _Settled(partition, is_known=False)
-            opened = sum(change.delta > 0 for change in fresh)
-            closed = sum(change.delta < 0 for change in fresh)
+                # A probe may come into a partition that is removed in the same minute.
+                return _Settled(partition, is_known=all(change.is_probe for change in fresh))
+            delta = sum(change.delta for change in fresh)
             last = max(change.sequence for change in fresh)
-            if self._partitions.advance(
-                partition, seen=seen, checkpoint=last, delta=opened - closed, changes=opened + closed
-            ):
+            if self._partitions.advance(partition, seen=seen, checkpoint=last, delta=delta):
+                opened = sum(change.delta > 0 and not change.is_probe for change in fresh)
+                closed = sum(change.delta < 0 and not change.is_probe for change in fresh)
                 return _Settled(partition, opened, closed)
             seen = self._partitions.checkpoints([partition]).get(partition)
         raise TransientError(f"another writer moved the checkpoint in {_ATTEMPTS} attempts")
@@ -138,6 +146,16 @@ class Accounting:
                     count("TotalNotReleased", connections)
                     logger.exception("total not released; reconcile repairs it", tenant_id=tenant)
 
+    def _note_probes(self, settled: Iterable[_Settled], changes: Mapping[Partition, Iterable[_Change]]) -> None:
+        """Notes the last probe of each partition, whether it is counted now or was before."""
+        for partition in settled:
+            probes = [change.probe for change in changes[partition.partition] if change.probe is not None]
+            if probes and partition.is_done:
+                try:
+                    self._partitions.note_probe(partition.partition, probes[-1])
+                except TransientError:
+                    logger.exception("probe not noted; reconcile puts another one", partition=partition.partition)
+
 
 def _fold(records: Iterable[Mapping[str, Any]]) -> dict[Partition, list[_Change]]:
     """The changes of each partition, in the order of the records; a record that makes no sense is left out."""
@@ -152,7 +170,8 @@ def _fold(records: Iterable[Mapping[str, Any]]) -> dict[Partition, list[_Change]
             session = change.get("OldImage", {}).get("sessionId", {}).get("S")
             if partition not in changes:
                 changes[ids.partition(partition)] = []
-            changes[partition].append(_Change(sequence, delta, keys["connectionId"]["S"], session))
+            probe = change.get("OldImage", {}).get("probe", {}).get("S")
+            changes[partition].append(_Change(sequence, delta, keys["connectionId"]["S"], session, probe))
         except (KeyError, TypeError, AttributeError, InvalidFieldError) as error:
             count("RecordSkipped")
             logger.error("record skipped", event_id=record.get("eventID"), reason=repr(error))

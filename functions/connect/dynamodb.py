@@ -1,4 +1,4 @@
-"""The register on DynamoDB: one transaction over the tables of connections and sessions."""
+"""The register on DynamoDB: one transaction over the tables of connections, sessions and devices."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from functions.connect.port import Entry, Register
 from loudhailer.aws import calling
 from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import Connection
+from loudhailer.devices.dynamodb import device_to_item
 from loudhailer.tenancy.dynamodb import session_key
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ _REFUSED = "ConditionalCheckFailed"
 
 
 class DynamoRegister(Register):
-    """Records connections in two DynamoDB tables at once."""
+    """Records connections in DynamoDB tables at once."""
 
-    def __init__(self, client: "DynamoDBClient", connections_table: str, sessions_table: str) -> None:
+    def __init__(
+        self, client: "DynamoDBClient", connections_table: str, sessions_table: str, devices_table: str
+    ) -> None:
         self._client = client
         self._connections_table = connections_table
         self._sessions_table = sessions_table
+        self._devices_table = devices_table
 
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         """See `Register.record`."""
@@ -42,9 +46,12 @@ class DynamoRegister(Register):
             ":maximum": {"N": str(connections_per_session)},
         }
         binding = _UNBOUND
+        devices: list[Any] = []
         if connection.player_id is not None:
             binding = _BOUND_TO
             values[":player"] = {"S": connection.player_id}
+            device = device_to_item(connection, connection.player_id)
+            devices = [{"Put": {"TableName": self._devices_table, "Item": device}}]
         try:
             with calling("TransactWriteItems"):
                 self._client.transact_write_items(
@@ -67,6 +74,7 @@ class DynamoRegister(Register):
                                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                             }
                         },
+                        *devices,
                     ]
                 )
         except ClientError as error:
@@ -77,7 +85,7 @@ class DynamoRegister(Register):
 def _reason(error: ClientError, connection: Connection) -> Entry:
     """Why the transaction was cancelled; the reasons stand in the order of its items."""
     reasons: Any = error.response["CancellationReasons"]
-    row, session = reasons
+    row, session, *_ = reasons
     if row["Code"] == _REFUSED:
         recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
         return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER

@@ -28,7 +28,7 @@ def connect_of(client: ClientOf) -> Connect:
     dynamodb = client("dynamodb")
     return Connect(
         DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-        DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table),
+        DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table, settings.devices_table),
         DynamoConnectionStore(dynamodb, settings.connections_table),
         DynamoSessionStore(dynamodb, settings.sessions_table),
         gateway,

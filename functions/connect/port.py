@@ -1,4 +1,4 @@
-"""What `connect` needs of the tables of connections and sessions together."""
+"""What `connect` needs of the tables of connections, sessions and devices together."""
 
 from enum import Enum, auto
 from typing import Protocol
@@ -21,7 +21,9 @@ class Register(Protocol):
     """Where connections are recorded."""
 
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
-        """Puts the connection's row, adds it to its session and lets that live until then: all of it, or nothing.
+        """Puts the connection's row, adds it to its session, which lives until then, and to its player's devices.
+
+        All of it is done, or nothing.
 
         Only for a session that is live when the connection is made, is bound to the connection's player, or to none if
         the connection has none, and has fewer connections than its limit.

@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables of connections, sessions and limits, the role that reaches them, and where connections are looked up.
+    """The tables that `connect` writes, the role that reaches them, and where connections are looked up.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.
@@ -15,6 +15,7 @@ class Settings:
 
     connections_table: TableName
     sessions_table: TableName
+    devices_table: TableName
     limits_table: TableName
     tenant_role_arn: Arn
     callback_endpoint: Url

@@ -1,6 +1,8 @@
 """The rows of connections that closed are deleted by their full keys, without a read.
 
-API Gateway puts the key into a queue, `{partition} {connectionId}`; the partition is from the authorizer's context.
+API Gateway puts the key into a queue, see `End`; the partition is from the authorizer's context. Who could not be given
+what others have, in a room, comes the same way, and is closed first, so that its client knows that it missed something.
+
 AWS's guide does not promise that context for `$disconnect`. A row whose partition is not known, or whose `$disconnect`
 API Gateway never sent, goes by a 410, `reconcile` or its TTL.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
@@ -11,25 +13,36 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loudhailer import ids
+from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import Closer
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.observability import count, logger
+
+_CLOSE_SECONDS = 1.0
+"""Rows of a batch wait for closes that are tried again; what is not closed by then comes again."""
 
 
 class Disconnect:
     """Deletes the rows of a batch of keys; `connections_of` gives a tenant's."""
 
-    def __init__(self, connections_of: Callable[[ids.TenantId], ConnectionStore]) -> None:
+    def __init__(
+        self, connections_of: Callable[[ids.TenantId], ConnectionStore], closer: Closer, *, endpoint: str
+    ) -> None:
         self._connections_of = connections_of
+        self._closer = closer
+        self._endpoint = endpoint
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The partial batch response: the messages whose rows may still be there. Twice is as good as once."""
+        ends = {record["messageId"]: end for record in event["Records"] if (end := _end(record["body"]))}
+        again = self._close({message: end.key for message, end in ends.items() if end.close})
         of_tenant: defaultdict[ids.TenantId, dict[str, ConnectionKey]] = defaultdict(dict)
-        for record in event["Records"]:
-            if key := _key(record["body"]):
-                of_tenant[ids.tenant_of(key.partition)][record["messageId"]] = key
-        again: list[str] = []
+        for message, end in ends.items():
+            if message not in again:
+                of_tenant[ids.tenant_of(end.key.partition)][message] = end.key
         for tenant, keys in of_tenant.items():
             try:
                 self._connections_of(tenant).delete_all(keys.values())
@@ -38,13 +51,25 @@ class Disconnect:
                 again += keys
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
+    def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:
+        """Closes connections, by the messages that want it; the messages of those that may be open still."""
+        if not wanted:
+            return []
+        keys = [key.connection_id for key in wanted.values()]
+        outcomes = self._closer.close(self._endpoint, keys, seconds=_CLOSE_SECONDS)
+        count("ConnectionClosed", outcomes.count(Outcome.DELIVERED))
+        return [
+            message
+            for message, outcome in zip(wanted, outcomes, strict=True)
+            if outcome not in {Outcome.DELIVERED, Outcome.GONE}
+        ]
 
-def _key(body: str) -> ConnectionKey | None:
-    """The key of the row; None if the message does not have it."""
-    partition, _, connection = body.rpartition(" ")
+
+def _end(body: str) -> End | None:
+    """The end that the message tells of; None if it has no key."""
     try:
-        return ConnectionKey(ids.partition(partition), ids.connection_id(connection))
+        return End.of_body(body)
     except InvalidFieldError:
         count("DisconnectWithoutContext")
-        logger.warning("a row cannot be found and is left to expire", connection_id=connection)
+        logger.warning("a row cannot be found and is left to expire", body=body)
         return None

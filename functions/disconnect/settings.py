@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Arn, TableName
+from loudhailer.settings import Arn, TableName, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The table of connections, and the role that reaches it."""
+    """The table of connections, the role that reaches it, and where connections are closed."""
 
     connections_table: TableName
     tenant_role_arn: Arn
+    callback_endpoint: Url

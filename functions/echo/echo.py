@@ -11,7 +11,9 @@ tenant. A session that floods is ended, and before that no longer told.
 A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
 by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
 puts into its messages, which both kinds of frames carry. It is not counted again, and its fate is what it was: the
-first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in.
+first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in. If
+its sender is not in the session any more, nobody can tell whether others have the message: all connections of the
+session are closed then, so that their clients know that they may have missed something.
 """
 
 from collections import defaultdict
@@ -228,12 +230,12 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
     if ruling is _Ruling.REFUSED:
         frame = throttle_frame(message.connection_id, message.request_id)
         yield Letter(message.connection_id, frame.encode(), message.record)
-    elif session is None:
-        yield _refusal(message, *SESSION_OVER)
-    elif not session.has(message.connection_id):
-        yield _refusal(message, *CONNECTION_OVER)
-    else:
+    elif session is not None and session.has(message.connection_id):
         yield from _reply(message, session)
+    elif message.is_new:
+        yield _refusal(message, *(SESSION_OVER if session is None else CONNECTION_OVER))
+    elif session is not None:
+        yield from (Letter(key.connection_id, None, message.record, key) for key in sorted(session.connections))
 
 
 def _reply(message: Message, session: Session) -> Iterator[Letter]:

@@ -34,10 +34,13 @@ _CLOSE_SECONDS = 1.0
 
 
 class Letter(NamedTuple):
-    """A frame on its way to a connection, and the record that it is sent for; the key of the connection, if known."""
+    """A frame on its way to a connection, and the record that it is sent for; the key of the connection, if known.
+
+    Without a frame, the connection is to be closed.
+    """
 
     to: ConnectionId
-    frame: bytes
+    frame: bytes | None
     record: Record
     key: ConnectionKey | None = None
 
@@ -61,21 +64,25 @@ class Post:
     def deliver(self, letters: Iterable[Letter], *, ends: float) -> dict[str, TransientError]:
         """Posts the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
         by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
+        closing: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         for letter in letters:
             by_connection[letter.to].append(letter)
+            if letter.frame is None:
+                closing.setdefault(letter.to, (letter, Outcome.UNSENT))
         gone: set[ConnectionId] = set()
-        stuck = self._post(by_connection, ends, gone)
+        waiting = {connection: found for connection, found in by_connection.items() if connection not in closing}
+        stuck = self._post(waiting, ends, gone)
         refusing = [
             connection
             for connection, (letter, outcome) in stuck.items()
             if outcome in DELIVERIES and letter.record.receives >= DELIVERIES[outcome]
         ]
-        closed = self._close(refusing, gone)
+        closed = self._close([*closing, *refusing], gone)
         keys = (letter.key for connection in sorted(gone) for letter in by_connection[connection][:1])
         delete_gone(self._connections_of, filter(None, keys), now=self._clock())
         return {
             letter.record.message_id: TransientError(f"a frame was not posted: {outcome.name}")
-            for connection, (letter, outcome) in stuck.items()
+            for connection, (letter, outcome) in (stuck | closing).items()
             if connection not in closed
         }
 
@@ -85,7 +92,10 @@ class Post:
         """The first letter of each connection that may be posted later, and what became of it; adds to `gone`."""
         stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         while waiting:
-            frames = {connection: [letter.frame for letter in letters] for connection, letters in waiting.items()}
+            frames = {
+                connection: [letter.frame for letter in letters if letter.frame is not None]
+                for connection, letters in waiting.items()
+            }
             outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - time.monotonic())
             behind: dict[ConnectionId, Sequence[Letter]] = {}
             for connection, letters in waiting.items():

@@ -1,15 +1,13 @@
 """A new message wakes its inbox, and so does a new connection of a player.
 
-Only an INSERT does: a message that is deleted, by whomever, is none that waits. The connection's wake names the
-connection, because the index of a player's connections lags behind. The messages of a batch that are for the same inbox
-share a wake: whoever is woken reads all of it.
+Only an INSERT does: a message that is deleted, by whomever, is none that waits. The records of a batch that are for the
+same inbox share a wake: whoever is woken reads all of it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loudhailer import ids
-from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.model import Inbox, Wake
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count, logger
@@ -55,5 +53,4 @@ def _wake_of(change: Mapping[str, Any]) -> Wake | None:
     if "playerId" not in change["NewImage"]:
         return None
     partition = ids.partition(keys["partition"]["S"])
-    inbox = Inbox(ids.tenant_of(partition), ids.player_id(change["NewImage"]["playerId"]["S"]))
-    return Wake(inbox, ConnectionKey(partition, ids.connection_id(keys["connectionId"]["S"])))
+    return Wake(Inbox(ids.tenant_of(partition), ids.player_id(change["NewImage"]["playerId"]["S"])))

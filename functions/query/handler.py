@@ -12,6 +12,7 @@ from functions.query.settings import Settings
 from loudhailer.aws import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, parse_pages_fast
+from loudhailer.devices.dynamodb import DynamoDeviceStore
 from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
@@ -27,6 +28,7 @@ query = Query(
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     [SqsQueue(sqs, url, pause=time.sleep) for url in settings.shard_queue_urls],
     SqsQueue(sqs, settings.room_queue_url, pause=time.sleep),
+    devices=DynamoDeviceStore(dynamodb, settings.devices_table),
     lanes=DynamoLaneStore(dynamodb, settings.lanes_table),
     endpoint=settings.callback_endpoint,
     chunk_size=settings.chunk_size,

@@ -24,6 +24,7 @@ from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.devices.port import DeviceStore
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.ids import ChunkId, ConnectionId, Partition
 from loudhailer.lanes.port import LaneStore
@@ -67,6 +68,7 @@ class Query:
         shards: Sequence[Queue],
         rooms: Queue,
         *,
+        devices: DeviceStore,
         lanes: LaneStore,
         endpoint: str,
         chunk_size: int,
@@ -75,6 +77,7 @@ class Query:
     ) -> None:
         self._connections = connections
         self._sessions = sessions
+        self._devices = devices
         self._broadcasts = broadcasts
         self._lanes = lanes
         self._shards = shards
@@ -152,7 +155,7 @@ class Query:
             sent.is_cut_short = True
             count("SourceExpired")
             if message.expires_at != CANCELLED:
-                self._broadcasts.mark_expired(message.broadcast_id)
+                self._broadcasts.mark_expired(message.broadcast_id, cut_short=True)
             logger.warning("the broadcast was over before all recipients were found")
             return
         pages = self._pages(message.scope, last)
@@ -177,7 +180,7 @@ class Query:
             case InRoom(tenant, room):
                 yield self._among(self._connections.in_room(tenant, room))
             case OfPlayer(tenant, player):
-                yield self._among(self._connections.of_player(tenant, player))
+                yield self._among(self._devices.of_player(tenant, player))
             case OfSession(tenant, session):
                 standing = self._sessions.get(tenant, session)
                 yield self._among(list(standing.connections) if standing else [])

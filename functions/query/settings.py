@@ -12,6 +12,7 @@ class Settings:
 
     connections_table: TableName
     sessions_table: TableName
+    devices_table: TableName
     broadcasts_table: TableName
     lanes_table: TableName
     partition_queue_url: Url

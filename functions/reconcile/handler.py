@@ -28,7 +28,6 @@ reconcile = Reconcile(
     limits=DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
     failures=SqsFailureQueue(client("sqs"), settings.accounting_failure_queue_url),
     clock=time.time,
-    pause=time.sleep,
 )
 
 

@@ -14,6 +14,7 @@ from loudhailer.conversation.dynamodb import DynamoInboxStore
 from loudhailer.conversation.model import Wake
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.devices.dynamodb import DynamoDeviceStore
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
@@ -31,6 +32,7 @@ relays = PerTenant(
     lambda client: RelayMessage(
         DynamoInboxStore(client("dynamodb"), settings.messages_table),
         DynamoConnectionStore(client("dynamodb"), settings.connections_table),
+        DynamoDeviceStore(client("dynamodb"), settings.devices_table),
         sender,
         SqsFifoQueue(sqs, settings.inbox_queue_url, pause=time.sleep),
         endpoint=settings.callback_endpoint,

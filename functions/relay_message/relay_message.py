@@ -14,14 +14,11 @@ A client that does not read is not waited for here: the wake fails, and SQS brin
 message by then is noted on its row, so that nobody gets it twice. At the next delivery, a connection that refuses what
 another one took is left behind.
 
-Connections are found by an index that lags behind the rows. And they may not be open yet, though their rows stand:
-`$connect` writes the row before the handshake is over, and until then a post or a close is answered 410. So that no
-message stays lying between a wake for it and a wake for the connection:
-
-- a connection that is gone is not believed to be while its row is there and young: it is tried again, for as long as
-  there is time if there is no other one, and for two seconds if another one took the message;
-- a connection's wake is through only when the index knows the connection, so that the wake of any later message, which
-  has the index alone, finds it. Beside another connection that is there, it misses what is delivered until then.
+Connections are found among the player's devices, which are written with the rows and read consistently, after the
+messages: whoever was connected when a message was stored is found, and who comes later brings a wake. A connection may
+not be open yet, though its row stands: `$connect` writes the row before the handshake is over, and until then a post or
+a close is answered 410. So a connection that is gone is not believed to be while its row is there and young: it is
+tried again, for as long as there is time if there is no other one, and for two seconds if another one took the message.
 
 A connection that is gone for good has its row deleted. If nobody takes any, the wake fails, and SQS brings it again
 after a while.
@@ -30,6 +27,7 @@ after a while.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
@@ -39,6 +37,7 @@ from loudhailer.conversation.model import DirectMessage, Inbox, Wake
 from loudhailer.conversation.port import InboxStore
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
+from loudhailer.devices.port import DeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.port import FifoQueue
@@ -51,6 +50,9 @@ _PATIENCE_SECONDS = 5.0
 
 _HANDSHAKE_SECONDS = 2.0
 """How long a handshake is waited for once another connection took the message."""
+
+_FORGOTTEN_AT_ONCE = 25
+"""Connections that are gone and are forgotten before messages are posted: those wait for it."""
 
 _CLOSE_SECONDS = 1.0
 _CLOSE_PAUSE_SECONDS = 0.5
@@ -121,6 +123,7 @@ class RelayMessage:
         self,
         inboxes: InboxStore,
         connections: ConnectionStore,
+        devices: DeviceStore,
         sender: OrderedSender,
         wakes: FifoQueue,
         *,
@@ -131,6 +134,7 @@ class RelayMessage:
     ) -> None:
         self._inboxes = inboxes
         self._connections = connections
+        self._devices = devices
         self._sender = sender
         self._wakes = wakes
         self._endpoint = endpoint
@@ -146,10 +150,10 @@ class RelayMessage:
                 be closed.
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
-            if wake.behind:
+            if wake.behind is not None:
                 done = self._end(wake, wake_id, ends)
             else:
-                done = self._deliver(wake, wake_id, ends, set()) and self._index_knows(wake, ends)
+                done = self._deliver(wake, wake_id, ends, set())
             if not done:
                 count("WakeHandedOn")
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
@@ -161,7 +165,7 @@ class RelayMessage:
         """
         delivered = 0
         while messages := self._waiting(wake.inbox):
-            connections = self._connections_of(wake) - left
+            connections = self._connections_of(wake.inbox) - left
             # Nobody is to be left behind because the time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
             if self._monotonic() + needed >= ends:
@@ -189,7 +193,7 @@ class RelayMessage:
 
     def _end(self, wake: Wake, wake_id: str, ends: float) -> bool:
         """Closes the connection that is behind, and delivers to the others; False if the time was over before."""
-        behind = _woken(wake)
+        behind = set() if wake.behind is None else {wake.behind}
         left = set(behind)
         while still := self._close(behind):
             if not self._deliver(wake, wake_id, ends, left):
@@ -212,8 +216,16 @@ class RelayMessage:
                 return waiting
         return []
 
-    def _connections_of(self, wake: Wake) -> set[ConnectionKey]:
-        return _woken(wake).union(self._connections.of_player(*wake.inbox))
+    def _connections_of(self, inbox: Inbox) -> set[ConnectionKey]:
+        """The player's connections that have a row; some of those that have none are forgotten."""
+        known = self._devices.of_player(*inbox)
+        standing = self._connections.connected_at(known) if known else {}
+        try:
+            gone = (key.connection_id for key in known if key not in standing)
+            self._devices.forget(*inbox, islice(gone, _FORGOTTEN_AT_ONCE))
+        except TransientError:
+            logger.exception("connections that are gone are left among the devices")
+        return set(standing)
 
     def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
         """Posts the messages to all of them, but for those that a connection has by an earlier delivery.
@@ -259,7 +271,7 @@ class RelayMessage:
         """Closes the connections; those that cannot be closed now are left to wakes of their own."""
         still = self._close(connections)
         self._wakes.send_all(
-            Wake(wake.inbox, key, behind=True).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
+            Wake(wake.inbox, behind=key).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
             for key in still
         )
 
@@ -285,18 +297,3 @@ class RelayMessage:
         """Those of the connections whose handshake may not be over: they have a row, and it is young."""
         made = self._connections.connected_at(gone) if gone else {}
         return {key for key, at in made.items() if self._clock() - at < YOUNG_SECONDS}
-
-    def _index_knows(self, wake: Wake, ends: float) -> bool:
-        """Waits until the index has the woken connection, or its row is gone; False if the time was over before."""
-        key = wake.connection
-        while key is not None and key not in self._connections.of_player(*wake.inbox):
-            if not self._connections.connected_at([key]):
-                return True
-            if self._monotonic() >= ends:
-                return False
-            self._pause(_PAUSE_SECONDS)
-        return True
-
-
-def _woken(wake: Wake) -> set[ConnectionKey]:
-    return set() if wake.connection is None else {wake.connection}

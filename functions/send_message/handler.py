@@ -22,6 +22,7 @@ from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.throttling import TRIES
 from loudhailer.observability import logger, metrics
 from loudhailer.places.dynamodb import DynamoPlaceStore
+from loudhailer.queues.sqs import SqsQueue
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.settings import from_env
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
@@ -29,23 +30,23 @@ from loudhailer.tenancy.posts import PostBudget
 from loudhailer.tenancy.scope import ClientOf, PerTenant
 
 settings = from_env(Settings, os.environ)
-late: Any = LateClient  # for what is said in a large room: it becomes a broadcast, and those are no tenant's
+late: Any = LateClient  # for what few frames need: large rooms, whose broadcasts are no tenant's, and members to close
 broadcasts = DynamoBroadcastStore(late("dynamodb"), settings.broadcasts_table, keys=settings.broadcast_keys)
 topic = SnsTopic(late("sns"), settings.broadcast_topic_arn)
 announcer = Announcer(broadcasts, topic, lifetime_seconds=settings.message_lifetime_seconds, clock=time.time)
+ends = SqsQueue(late("sqs"), settings.disconnect_queue_url, pause=time.sleep)
 sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"], tries=TRIES)
 
 
 def part(client: ClientOf) -> Part:
     """A tenant's part, reached by its clients."""
-    own = client("dynamodb")
+    own, endpoint, lifetime = client("dynamodb"), settings.callback_endpoint, settings.inbox_lifetime_seconds
     rooms = DynamoRoomStore(own, settings.connections_table)
     once = Once(DynamoSentStore(own, settings.limits_table), clock=time.time)
     limits = DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep)
     posts = PostBudget(limits, session_share=settings.session_share, clock=time.time)
-    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, once=once, endpoint=settings.callback_endpoint)
+    say = SayInRoom(rooms, sender, posts, broadcasts, announcer, ends=ends, once=once, endpoint=endpoint)
     inboxes, places = DynamoInboxStore(own, settings.messages_table), DynamoPlaceStore(own, settings.places_table)
-    lifetime = settings.inbox_lifetime_seconds
     direct = Direct(inboxes, places, once, messages_per_inbox=settings.messages_per_inbox, lifetime_seconds=lifetime)
     return Part(DynamoSessionStore(own, settings.sessions_table), limits, SendMessage(direct, rooms=say))
 

@@ -5,6 +5,9 @@ room it is posted to the members directly, side by side, so that one that does n
 one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it
 uses lanes of its own, behind those of broadcasts.
 
+A member of a small room that does not take what is said within a few seconds is closed, by way of the queue of ends: so
+its client connects anew and knows that it missed something.
+
 What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
 
 Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
@@ -22,6 +25,7 @@ from loudhailer.broadcast.messages import Priority
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.codec import JsonText
+from loudhailer.connections.ends import End, group_of
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.caller import Caller
 from loudhailer.conversation.exchange import Frame
@@ -33,6 +37,7 @@ from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import ErrorCode, InvalidFieldError
 from loudhailer.ids import BroadcastId, RoomKey, TenantId
 from loudhailer.observability import count, logger
+from loudhailer.queues.port import Queue
 from loudhailer.rooms.model import SMALL_ROOM, NickName
 from loudhailer.rooms.port import RoomStore
 from loudhailer.rooms.stale import remove_gone
@@ -80,6 +85,7 @@ class SayInRoom:
         broadcasts: BroadcastStore,
         announce: Announcer,
         *,
+        ends: Queue,
         once: Once,
         endpoint: str,
     ) -> None:
@@ -88,6 +94,7 @@ class SayInRoom:
         self._posts = posts
         self._broadcasts = broadcasts
         self._announce = announce
+        self._ends = ends
         self._once = once
         self._endpoint = endpoint
         self._sizes: dict[RoomKey, tuple[int, int]] = {}
@@ -122,7 +129,7 @@ class SayInRoom:
         if is_large:
             self._broadcast(said.broadcast_id(first), caller.tenant_id, room, said.frame(first), first.received_at)
         else:
-            self._post(members, said.frame(first))
+            self._post(caller.tenant_id, members, said.frame(first))
         count("RoomMessageSent")
         return None
 
@@ -137,16 +144,21 @@ class SayInRoom:
             self._sizes[room] = size, now
         return size
 
-    def _post(self, members: Iterable[ConnectionKey], said: str) -> None:
+    def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], said: str) -> None:
         keys = {key.connection_id: key for key in members}
         frames = dict.fromkeys(keys, (said.encode(),))
         outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+        missing: list[End] = []
         for connection, (outcome,) in outcomes.items():
             if outcome is Outcome.GONE:
                 remove_gone(self._rooms, [keys[connection]])
             elif outcome is not Outcome.DELIVERED:
                 count("RoomPostFailed")
                 logger.warning("a member did not get what was said", member=connection, outcome=outcome.name)
+                if outcome is not Outcome.REJECTED:
+                    missing.append(End(keys[connection], close=True))
+        if missing:
+            self._ends.send_all((end.to_body() for end in missing), group=group_of(tenant))
 
     def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
         summary = Summary(

@@ -25,6 +25,7 @@ class Settings:
     broadcasts_table: TableName
     tenant_role_arn: Arn
     broadcast_topic_arn: Arn
+    disconnect_queue_url: Url
     callback_endpoint: Url
     broadcast_keys: Annotated[int, integer(1, 64)]
     message_lifetime_seconds: Annotated[int, integer(10, 3600)]

@@ -67,7 +67,7 @@ class Swarm:
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")
-            self._broadcasts.mark_expired(announcement.broadcast_id)
+            self._broadcasts.mark_expired(announcement.broadcast_id, cut_short=True)
         sources = self._broadcasts.sources(announcement.broadcast_id)
         expected, missed = None, 0
         if isinstance(announcement.audience, Everyone | OfTenant):

@@ -26,6 +26,7 @@ BroadcastId = NewType("BroadcastId", str)
 ClientMessageId = NewType("ClientMessageId", str)
 ChunkId = NewType("ChunkId", str)
 Partition = NewType("Partition", str)
+ProbeId = NewType("ProbeId", str)
 """`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -109,6 +110,11 @@ def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
 def new_broadcast_id() -> BroadcastId:
     """A fresh id that sorts by the time it was made: 48 bits of milliseconds, then 80 bits of a random UUID."""
     return BroadcastId(f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}")
+
+
+def new_probe_id() -> ProbeId:
+    """A fresh id; 32 hex digits."""
+    return ProbeId(uuid.uuid4().hex)
 
 
 def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:

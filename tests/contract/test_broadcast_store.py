@@ -366,6 +366,16 @@ def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore)
     assert store.summary(UNKNOWN) is None
 
 
+def test_a_broadcast_that_was_cut_short_stays_expired(store: BroadcastStore) -> None:
+    """What is sent again does not reach those who were not found."""
+    store.record(summary())
+    store.mark_expired(BROADCAST, cut_short=True)
+    store.mark_expired(BROADCAST)
+    for _ in range(2):
+        assert store.summary(BROADCAST) == replace(summary(), expired=True, cut_short=True)
+        store.live_again(BROADCAST)
+
+
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
     """From accepted to finished, and beyond: what is delivered later counts as well."""
     store.record(summary())

@@ -10,9 +10,9 @@ import pytest
 
 from loudhailer.connections.dynamodb import DynamoConnectionStore, connection_to_item, parse_pages_fast
 from loudhailer.connections.memory import MemoryConnectionStore
-from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId
+from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.aws import aws_client
 
@@ -141,14 +141,12 @@ def test_a_partition_larger_than_a_page_is_read_whole(case: Case) -> None:
     assert case.store.size(FIRST) == 250
 
 
-def test_a_player_is_found_on_all_devices(case: Case) -> None:
-    """The index holds the player's connections in every partition, and nobody else's."""
-    case.add(connection("a", player="ann"))
-    case.add(connection("b", SECOND, player="ann"))
-    case.add(connection("c", player="bob"))
-    case.add(connection("d"))
-    assert sorted(case.store.of_player(ACME, PlayerId("ann"))) == [key("a"), key("b", SECOND)]
-    assert case.store.of_player(TenantId("acme2"), PlayerId("ann")) == []
+def test_a_probe_leaves_no_row(case: Case) -> None:
+    """It is there for the stream alone."""
+    case.add(connection("a"))
+    case.store.probe(FIRST, ProbeId("p"), 100)
+    assert case.store.size(FIRST) == 1
+    assert case.store.get(ConnectionKey(FIRST, PROBE)) is None
 
 
 def test_a_room_holds_those_who_joined_it(case: Case) -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from loudhailer.conversation.dynamodb import DynamoSentStore
 from loudhailer.conversation.model import Attempt, Progress
-from loudhailer.ids import ClientMessageId, PlayerId, SessionId, TenantId
+from loudhailer.ids import ClientMessageId, PlayerId, ProbeId, SessionId, TenantId
 from loudhailer.tenancy.dynamodb import DynamoLimitStore
 from loudhailer.tenancy.memory import MemoryLimitStore
 from loudhailer.tenancy.model import (
+    Inquiry,
     TenantTotal,
-    TotalSample,
     connects_of_session,
     connects_of_tenant,
     frames_of_session,
@@ -111,59 +111,47 @@ def test_every_reservation_is_counted(store: LimitStore) -> None:
     assert store.total(ACME) == TenantTotal(1, reserved=3)
 
 
-SAMPLES = (TotalSample(3, 1, 10, 5, 60), TotalSample(-2, 2, 12, 7, 120))
+FIRST_LOOK, SECOND_LOOK = Inquiry(60, 5), Inquiry(120, 5, 3, ProbeId("p"))
 
 
-def test_a_total_is_repaired_and_its_samples_are_forgotten(store: LimitStore) -> None:
-    """One that would fall below zero is left alone, and one of which another run has noted something else."""
+@pytest.mark.parametrize("inquiry", [FIRST_LOOK, SECOND_LOOK])
+def test_a_total_is_repaired_and_the_inquiry_ends(store: LimitStore, inquiry: Inquiry) -> None:
+    """One that would fall below zero is left alone, and one into which another run has looked further."""
     for _ in range(5):
         store.reserve(ACME, 10)
-    store.keep_samples(ACME, SAMPLES)
-    assert store.total(ACME) == TenantTotal(5, 5, SAMPLES)
-    assert not store.repair(ACME, -6, seen=SAMPLES)
-    assert not store.repair(ACME, -3, seen=SAMPLES[:1])
-    assert store.total(ACME) == TenantTotal(5, 5, SAMPLES)
-    assert store.repair(ACME, -3, seen=SAMPLES)
-    assert not store.repair(ACME, -1, seen=SAMPLES)
+    store.keep_inquiry(ACME, inquiry)
+    assert store.total(ACME) == TenantTotal(5, 5, inquiry)
+    assert not store.repair(ACME, -6, seen=inquiry)
+    assert not store.repair(ACME, -3, seen=inquiry._replace(at=61))
+    assert store.total(ACME) == TenantTotal(5, 5, inquiry)
+    assert store.repair(ACME, -3, seen=inquiry)
+    assert not store.repair(ACME, -1, seen=inquiry)
     assert store.total(ACME) == TenantTotal(2, 5)
-    store.keep_samples(ACME, SAMPLES)
-    assert store.repair(ACME, -2, seen=SAMPLES)
+    store.keep_inquiry(ACME, inquiry)
+    assert store.repair(ACME, -2, seen=inquiry)
     assert store.total(ACME) == TenantTotal(0, 5)
-    store.keep_samples(ACME, SAMPLES)
-    assert store.repair(ACME, 4, seen=SAMPLES)
-    assert not store.repair(ACME, 4, seen=SAMPLES)
+    store.keep_inquiry(ACME, inquiry)
+    assert store.repair(ACME, 4, seen=inquiry)
+    assert not store.repair(ACME, 4, seen=inquiry)
     assert store.total(ACME) == TenantTotal(4, 5)
 
 
-def test_samples_do_not_make_a_total(store: LimitStore) -> None:
+def test_an_inquiry_may_end_without_a_repair(store: LimitStore) -> None:
+    """The total was right."""
+    store.reserve(ACME, 10)
+    store.keep_inquiry(ACME, FIRST_LOOK)
+    store.keep_inquiry(ACME, SECOND_LOOK)
+    store.keep_inquiry(ACME, None)
+    assert store.total(ACME) == TenantTotal(1, 1)
+
+
+def test_an_inquiry_does_not_make_a_total(store: LimitStore) -> None:
     """A tenant that never had a connection has no row."""
-    store.keep_samples(ACME, SAMPLES)
+    store.keep_inquiry(ACME, FIRST_LOOK)
+    store.keep_inquiry(ACME, None)
     assert store.total(ACME) == TenantTotal()
-    assert not store.repair(ACME, 1, seen=SAMPLES)
+    assert not store.repair(ACME, 1, seen=FIRST_LOOK)
     assert store.total(ACME) == TenantTotal()
-
-
-@pytest.mark.parametrize(
-    "samples",
-    [
-        {"L": [{"L": [{"N": "3"}, {"N": "1"}, {"N": "10"}, {"N": "60"}]}]},
-        {"L": [{"M": {"excess": {"N": "3"}, "at": {"N": "60"}}}]},
-        {"L": [{"M": {"weight": {"N": "3"}}}]},
-    ],
-    ids=["a list of numbers", "fewer fields", "other fields"],
-)
-def test_samples_of_another_release_are_begun_anew(aws: Any, table: Any, samples: dict[str, Any]) -> None:
-    """The total is read all the same, and repaired once there are samples that this release understands."""
-    client, name = aws("dynamodb"), table("limits")
-    client.put_item(
-        TableName=name, Item={"key": {"S": ACME}, "itemCount": {"N": "5"}, "samples": samples, "reserved": {"N": "9"}}
-    )
-    store = DynamoLimitStore(client, name, pause=never)
-    assert store.total(ACME) == TenantTotal(5, 9)
-    assert not store.repair(ACME, -1, seen=())
-    store.keep_samples(ACME, SAMPLES)
-    assert store.repair(ACME, -1, seen=SAMPLES)
-    assert store.total(ACME) == TenantTotal(4, 9)
 
 
 def test_attempts_are_counted_in_their_minute(store: LimitStore) -> None:

@@ -8,7 +8,7 @@ from loudhailer.connections.dynamodb import DynamoPartitionStore
 from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.connections.model import PartitionCount, Sample
 from loudhailer.connections.port import PartitionStore
-from loudhailer.ids import Partition, TenantId, nth_partition
+from loudhailer.ids import Partition, ProbeId, TenantId, nth_partition
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 
 ACME = TenantId("acme")
@@ -34,10 +34,10 @@ def only(store: PartitionStore) -> PartitionCount:
 def test_a_partition_is_opened_once(store: PartitionStore) -> None:
     """Opening again leaves the count alone."""
     store.open([FIRST])
-    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=3, changes=3)
+    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=3)
     store.open([FIRST, SECOND])
     assert store.of_tenant(ACME) == [
-        PartitionCount(FIRST, count=3, checkpoint=EARLIER, changes=3),
+        PartitionCount(FIRST, count=3, checkpoint=EARLIER),
         PartitionCount(SECOND),
     ]
 
@@ -55,7 +55,7 @@ def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None
     """More partitions than one call takes; an absent one is left out."""
     partitions = [nth_partition(ACME, number) for number in range(130)]
     store.open(partitions)
-    assert store.advance(FIRST, seen="", checkpoint=LATER, delta=0, changes=0)
+    assert store.advance(FIRST, seen="", checkpoint=LATER, delta=0)
     assert store.checkpoints([*partitions, Partition("nobody#00000")]) == {
         **dict.fromkeys(partitions, ""),
         FIRST: LATER,
@@ -65,11 +65,11 @@ def test_checkpoints_are_read_of_those_that_exist(store: PartitionStore) -> None
 def test_a_count_moves_only_from_the_checkpoint_that_was_seen(store: PartitionStore) -> None:
     """The second of two writers changes nothing, and an absent partition is not made."""
     store.open([FIRST])
-    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=2, changes=4)
-    assert not store.advance(FIRST, seen="", checkpoint=LATER, delta=2, changes=4)
-    assert store.advance(FIRST, seen=EARLIER, checkpoint=LATER, delta=-1, changes=1)
-    assert not store.advance(ABSENT, seen="", checkpoint=LATER, delta=1, changes=1)
-    assert only(store) == PartitionCount(FIRST, count=1, checkpoint=LATER, changes=5)
+    assert store.advance(FIRST, seen="", checkpoint=EARLIER, delta=2)
+    assert not store.advance(FIRST, seen="", checkpoint=LATER, delta=2)
+    assert store.advance(FIRST, seen=EARLIER, checkpoint=LATER, delta=-1)
+    assert not store.advance(ABSENT, seen="", checkpoint=LATER, delta=1)
+    assert only(store) == PartitionCount(FIRST, count=1, checkpoint=LATER)
 
 
 def test_of_many_writers_at_once_each_step_has_one(store: PartitionStore) -> None:
@@ -77,23 +77,32 @@ def test_of_many_writers_at_once_each_step_has_one(store: PartitionStore) -> Non
     store.open([FIRST])
 
     def advance(_: int) -> bool:
-        return store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+        return store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
 
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(advance, range(20))) == 1
     assert only(store).count == 1
 
 
+def test_the_last_probe_that_is_counted_is_noted(store: PartitionStore) -> None:
+    """Twice is as good as once, and an absent partition is not made."""
+    store.open([FIRST])
+    for probe in ("a", "b", "b"):
+        store.note_probe(FIRST, ProbeId(probe))
+    store.note_probe(ABSENT, ProbeId("a"))
+    assert only(store) == PartitionCount(FIRST, probe=ProbeId("b"))
+
+
 def test_a_recount_replaces_the_count_if_nothing_moved(store: PartitionStore) -> None:
     """Marked, sampled, corrected; the marks are gone then."""
     store.open([FIRST])
-    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7, changes=7)
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=7)
     store.mark_for_recount(FIRST)
     sample = Sample(5, EARLIER, at=60)
     assert store.keep_sample(FIRST, sample, recount=True)
-    assert only(store) == PartitionCount(FIRST, 7, EARLIER, 7, recount=True, sample=sample)
+    assert only(store) == PartitionCount(FIRST, 7, EARLIER, recount=True, sample=sample)
     assert store.correct(FIRST, sample)
-    assert only(store) == PartitionCount(FIRST, 5, EARLIER, 7)
+    assert only(store) == PartitionCount(FIRST, 5, EARLIER)
     assert not store.correct(FIRST, sample)
 
 
@@ -135,7 +144,7 @@ def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore)
     store.mark_for_recount(FIRST)
     stale = Sample(5, "", at=60)
     assert store.keep_sample(FIRST, stale, recount=True)
-    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
     assert not store.correct(FIRST, stale)
     assert not store.keep_sample(FIRST, stale, recount=True)
     assert only(store).count == 1
@@ -144,9 +153,9 @@ def test_a_recount_is_refused_if_a_record_came_in_between(store: PartitionStore)
 def test_a_sample_without_a_mark_is_refused_if_a_record_came_in_between(store: PartitionStore) -> None:
     """It says nothing of the count by now."""
     store.open([FIRST])
-    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1, changes=1)
+    store.advance(FIRST, seen="", checkpoint=EARLIER, delta=1)
     assert not store.keep_sample(FIRST, Sample(5, "", at=60), recount=False)
-    assert only(store) == PartitionCount(FIRST, 1, EARLIER, 1)
+    assert only(store) == PartitionCount(FIRST, 1, EARLIER)
 
 
 def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
@@ -173,10 +182,10 @@ def test_a_partition_in_use_is_neither_retired_nor_removed(store: PartitionStore
     store.open([FIRST, SECOND])
     assert store.retire(FIRST, checkpoint="", at=1000)
     for partition in (FIRST, SECOND):
-        store.advance(partition, seen="", checkpoint=EARLIER, delta=1, changes=1)
+        store.advance(partition, seen="", checkpoint=EARLIER, delta=1)
         assert not store.retire(partition, checkpoint=EARLIER, at=2000)
         assert not store.remove(partition, checkpoint=EARLIER)
-        store.advance(partition, seen=EARLIER, checkpoint=LATER, delta=-1, changes=1)
+        store.advance(partition, seen=EARLIER, checkpoint=LATER, delta=-1)
         assert not store.retire(partition, checkpoint=EARLIER, at=2000)
         assert not store.remove(partition, checkpoint=EARLIER)
     assert len(store.everywhere()) == 2

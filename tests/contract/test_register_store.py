@@ -2,7 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random, SystemRandom
 from time import sleep
 from typing import Any
@@ -18,6 +18,9 @@ from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.delivery.memory import MemoryOrderedSender
+from loudhailer.devices.dynamodb import DynamoDeviceStore
+from loudhailer.devices.memory import MemoryDeviceStore
+from loudhailer.devices.port import DeviceStore
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
@@ -36,6 +39,7 @@ class Case:
     register: Register
     connections: ConnectionStore
     sessions: SessionStore
+    devices: DeviceStore
     limits: LimitStore
 
     def record(self, connection: Connection, limit: int = 2) -> Entry:
@@ -48,14 +52,16 @@ def case(request: pytest.FixtureRequest) -> Case:
     """The twins, then the adapters, with a session s1 that lives until 200."""
     if request.param == "memory":
         connections, sessions = MemoryConnectionStore(), MemorySessionStore()
-        made = Case(MemoryRegister(connections, sessions), connections, sessions, MemoryLimitStore())
+        devices = MemoryDeviceStore(connections)
+        made = Case(MemoryRegister(connections, sessions), connections, sessions, devices, MemoryLimitStore())
     else:
         client, table = dynamodb_of(request), table_of(request)
-        names = table("connections"), table("sessions")
+        names = table("connections"), table("sessions"), table("devices")
         made = Case(
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
             DynamoSessionStore(client, names[1]),
+            DynamoDeviceStore(client, names[2]),
             # Its client tries each call once.
             DynamoLimitStore(
                 request.getfixturevalue("aws")("dynamodb"), request.getfixturevalue("table")("limits"), pause=sleep
@@ -76,10 +82,35 @@ def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
     row = connection("a=", player=PlayerId("ann"))
     assert case.record(row) is Entry.RECORDED
     assert case.connections.get(row.key) == row
-    assert case.connections.of_player(ACME, PlayerId("ann")) == [row.key]
+    assert case.devices.of_player(ACME, ANN) == [row.key]
     session = case.sessions.get(ACME, S1)
     assert session is not None
     assert (session.expires_at, session.connections) == (500, frozenset({row.key}))
+
+
+def test_a_player_is_found_on_all_devices(case: Case) -> None:
+    """In every partition, and nobody else's; until those that are gone are forgotten, which may be done twice."""
+    for name, player in (("s1", ANN), ("s2", ANN), ("s3", BOB), ("s4", None)):
+        case.sessions.renew(ACME, SessionId(name), player=player, expires_at=200, now=0)
+        row = connection(name, session=SessionId(name), player=player)
+        assert case.record(replace(row, key=row.key._replace(partition=nth_partition(ACME, int(name[1]))))) is (
+            Entry.RECORDED
+        )
+    first, second = (ConnectionKey(nth_partition(ACME, number), ConnectionId(f"s{number}")) for number in (1, 2))
+    assert sorted(case.devices.of_player(ACME, ANN)) == [first, second]
+    assert case.devices.of_player(TenantId("acme2"), ANN) == []
+    case.connections.delete(first)
+    case.devices.forget(ACME, ANN, [first.connection_id, ConnectionId("unknown")])
+    case.devices.forget(ACME, ANN, [first.connection_id])
+    assert case.devices.of_player(ACME, ANN) == [second]
+
+
+def test_who_is_not_recorded_is_no_device(case: Case) -> None:
+    """All of it is written, or nothing."""
+    case.sessions.renew(ACME, S1, player=ANN, expires_at=400, now=200)
+    assert case.record(connection("a", player=ANN, at=201), limit=0) is Entry.SESSION_FULL
+    assert case.record(connection("a", player=BOB, at=201)) is Entry.SESSION_OVER
+    assert case.devices.of_player(ACME, ANN) == case.devices.of_player(ACME, BOB) == []
 
 
 def test_a_full_session_takes_no_more(case: Case) -> None:

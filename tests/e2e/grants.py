@@ -22,8 +22,8 @@ type Key = dict[str, dict[str, str]]
 
 LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "connections": ("{}#00000", "{}#99999"),
-    "connections/index/player": ("{}#alice", "{}#al.i@ce-"),
     "connections/index/room": ("{}#lobby",),
+    "devices": ("{}#alice", "{}#al.i@ce-"),
     "sessions": ("{}",),
     "limits": ("{}:minute:1", "{}:s1:minute:1", "{}:minutemsg:1", "{}:alice:minutemsg:1"),
     "messages": ("{}#alice",),

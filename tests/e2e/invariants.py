@@ -280,8 +280,8 @@ class Invariants:
                 older = Sample(seen.count, seen.checkpoint, seen.at - SETTLED_SECONDS)
                 partitions.keep_sample(row.partition, older, recount=row.recount)
         limits = DynamoLimitStore(system.dynamodb, system.table("limits"), pause=time.sleep)
-        samples = limits.total(self.tenant).samples
-        limits.keep_samples(self.tenant, [sample._replace(at=sample.at - _MINUTE) for sample in samples])
+        inquiry = limits.total(self.tenant).inquiry
+        limits.keep_inquiry(self.tenant, inquiry and inquiry._replace(at=inquiry.at - _MINUTE))
         answer = system.functions.invoke(FunctionName=system.deployment.functions["reconcile"], Qualifier="live")
         assert "FunctionError" not in answer, answer["Payload"].read()
 

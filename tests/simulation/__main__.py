@@ -49,9 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes run them")
     parser.add_argument("--calls", type=int, default=2_000, help="the calls of a run, before it is brought to rest")
-    parser.add_argument(
-        "--with", dest="switched_on", action="append", default=[], metavar="NAME", help="switch a known fault on"
-    )
     parser.add_argument("--mutant", help="change the shipped code by this mutant first")
     parser.add_argument("--mutants", action="store_true", help="run every mutant until an invariant breaks")
     parser.add_argument("--seconds", type=int, help="how much CPU a process may take")
@@ -62,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run_one(chosen: argparse.Namespace) -> int:
     from tests.simulation import running, shrinking  # noqa: PLC0415  # after the mutant, and Powertools' environment
 
-    scenario = running.Scenario.of(chosen.seed, chosen.calls, chosen.switched_on)
+    scenario = running.Scenario.of(chosen.seed, chosen.calls)
     if chosen.steps:
         return shrinking.tell(running.run(scenario, trace=True))
     return shrinking.explain(scenario)
@@ -74,10 +71,7 @@ def _run_many(chosen: argparse.Namespace) -> int:
     begun, made, struck = time.monotonic(), 0, Counter[str]()
     seeds = range(chosen.first, chosen.first + chosen.seeds)
     with ProcessPoolExecutor(chosen.jobs) as pool:
-        chunks = [
-            pool.submit(running.run_all, chunk, chosen.calls, chosen.switched_on)
-            for chunk in batched(seeds, _CHUNK, strict=False)
-        ]
+        chunks = [pool.submit(running.run_all, chunk, chosen.calls) for chunk in batched(seeds, _CHUNK, strict=False)]
         for chunk in chunks:
             summary = chunk.result()
             made += summary.calls
@@ -87,7 +81,7 @@ def _run_many(chosen: argparse.Namespace) -> int:
                 if chosen.unexplained:
                     _print(f"seed {summary.failed}: {summary.text}")
                     return 1
-                return shrinking.explain(running.Scenario.of(summary.failed, chosen.calls, chosen.switched_on))
+                return shrinking.explain(running.Scenario.of(summary.failed, chosen.calls))
     for kind in faults.RATES:
         _print(f"{struck[kind]:8,} times: {kind}")
     _print(f"{len(seeds)} seeds, {made:,} calls in {time.monotonic() - begun:.0f} s: every invariant holds")

@@ -48,6 +48,7 @@ from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.exchange import Exchange, Part
 from loudhailer.conversation.model import Wake
 from loudhailer.conversation.once import Once
+from loudhailer.devices.dynamodb import DynamoDeviceStore
 from loudhailer.ids import TenantId
 from loudhailer.lanes.dynamodb import DynamoLaneStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
@@ -95,6 +96,7 @@ class Parts:
         self.limits = DynamoLimitStore(self.once, "limits", pause=self.pause)
         self.sessions = DynamoSessionStore(self.dynamodb, "sessions")
         self.connections = DynamoConnectionStore(self.dynamodb, "connections")
+        self.devices = DynamoDeviceStore(self.dynamodb, "devices")
         self.partitions = DynamoPartitionStore(self.dynamodb, "partitions")
         self.tenants = DynamoTenantStore(self.dynamodb, "tenants")
         self.broadcasts = DynamoBroadcastStore(
@@ -140,7 +142,7 @@ def _authorizer(parts: Parts) -> Handle:
 def _connect(parts: Parts) -> Handle:
     connect = Connect(
         parts.limits,
-        DynamoRegister(parts.dynamodb, "connections", "sessions"),
+        DynamoRegister(parts.dynamodb, "connections", "sessions", "devices"),
         parts.connections,
         parts.sessions,
         parts.sender,
@@ -154,7 +156,7 @@ def _connect(parts: Parts) -> Handle:
 
 
 def _disconnect(parts: Parts) -> Handle:
-    disconnect = Disconnect(lambda _: parts.connections)
+    disconnect = Disconnect(lambda _: parts.connections, parts.sender, endpoint=ENDPOINT)
     return lambda event, _: disconnect(event)
 
 
@@ -185,7 +187,16 @@ def _send_message(parts: Parts) -> Handle:
     once = Once(DynamoSentStore(parts.dynamodb, "limits"), clock=parts.clock)
     topic = SnsTopic(parts.sqs, "broadcast")
     announcer = Announcer(parts.broadcasts, topic, lifetime_seconds=LIFETIME_SECONDS, clock=parts.clock)
-    say = SayInRoom(parts.rooms, parts.sender, _posts(parts), parts.broadcasts, announcer, once=once, endpoint=ENDPOINT)
+    say = SayInRoom(
+        parts.rooms,
+        parts.sender,
+        _posts(parts),
+        parts.broadcasts,
+        announcer,
+        ends=parts.queue("disconnect"),
+        once=once,
+        endpoint=ENDPOINT,
+    )
     direct = Direct(
         DynamoInboxStore(parts.dynamodb, "messages"),
         DynamoPlaceStore(parts.dynamodb, "places"),
@@ -207,6 +218,7 @@ def _relay_message(parts: Parts) -> Handle:
     relay = RelayMessage(
         DynamoInboxStore(parts.dynamodb, "messages"),
         parts.connections,
+        parts.devices,
         parts.sender,
         parts.inbox,
         endpoint=ENDPOINT,
@@ -271,6 +283,7 @@ def _query(parts: Parts) -> Handle:
         parts.queue("rooms"),
         endpoint=ENDPOINT,
         chunk_size=(2, 3)[parts.release],
+        devices=parts.devices,
         lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
         executor=parts.executor,
         clock=parts.clock,
@@ -340,7 +353,6 @@ def _reconcile(parts: Parts) -> Handle:
         limits=parts.limits,
         failures=SqsFailureQueue(parts.sqs, "accounting-failure"),
         clock=parts.clock,
-        pause=parts.pause,
     )
     return lambda _, invocation: reconcile(parts.ends_by_clock(invocation, 5.0))
 

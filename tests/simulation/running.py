@@ -31,13 +31,12 @@ class Scenario:
     silent: frozenset[str] = frozenset()
     left_out: Collection[str] = ()
     calls: int = 2_000
-    known: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, seed: object, calls: int = 2_000, known: Collection[str] = ()) -> "Scenario":
-        """The scenario of a seed, with faults that are known, see `known.py`."""
+    def of(cls, seed: object, calls: int = 2_000) -> "Scenario":
+        """The scenario of a seed."""
         kinds = kinds_of(Random(f"kinds {seed}"))  # noqa: S311  # a run is to be repeated
-        return cls(str(seed), plan_of(seed, calls), kinds, calls=calls, known=frozenset(known))
+        return cls(str(seed), plan_of(seed, calls), kinds, calls=calls)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    world = World(scheduler, dice, scenario.known)
+    world = World(scheduler, dice)
     world.trace = [] if trace else None
     world.watch.observers = [observer(world) for observer in OBSERVERS]
     functions.wire(world)
@@ -80,11 +79,11 @@ class Summary:
     faults: Counter[str]
 
 
-def run_all(seeds: Sequence[int], calls: int, known: Collection[str]) -> Summary:
+def run_all(seeds: Sequence[int], calls: int) -> Summary:
     """Run seeds, of so many calls each, up to the first that fails."""
     made, struck = 0, Counter[str]()
     for seed in seeds:
-        outcome = run(Scenario.of(seed, calls, known))
+        outcome = run(Scenario.of(seed, calls))
         made += outcome.calls
         struck.update(fault.kind for fault in outcome.faults)
         if outcome.broken is not None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from tests.simulation import faults
-from tests.simulation.known import LONG_STALLS
 from tests.support.dynamodb.engine import Write
 
 if TYPE_CHECKING:
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
 _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
-_SHORT_STALLS = (5.0, 60.0)
-_STALLS = (*_SHORT_STALLS, 400.0, 4_000.0)
-"""For how many seconds a stream may stand still."""
+_STALLS = (5.0, 60.0, 400.0, 4_000.0)
+"""For how many seconds a stream may stand still; what is an hour old by then is given up meanwhile."""
 
 
 @dataclass
@@ -85,9 +83,9 @@ class Mapping:
         shard.records.append(record)
         now = self._world.scheduler.now
         if self._world.dice.strikes(faults.STREAM_STALLS):
-            is_short = self.function == "accounting" and LONG_STALLS not in self._world.known
-            stall = self._world.scheduler.random.choice(_SHORT_STALLS if is_short else _STALLS)
-            self._stalled_until = max(self._stalled_until, now + stall)
+            self._stalled_until = max(self._stalled_until, now + self._world.scheduler.random.choice(_STALLS))
+        if now < self._stalled_until:
+            self._world.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
         self._look(shard, now + self._window)
 
     def is_empty(self) -> bool:
@@ -97,7 +95,11 @@ class Mapping:
     def give_up_old(self) -> None:
         """Give up what is an hour old, as the mapping does whether the function works or not."""
         for shard in self._shards:
-            while shard.records and self._world.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS:
+            while (
+                not shard.working
+                and shard.records
+                and self._world.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
+            ):
                 self._give_up(shard, 1)
 
     def _look(self, shard: _Shard, when: float) -> None:

@@ -3,7 +3,7 @@
 `call` is the one place where a function meets the world. There the next task goes on, and there faults strike.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -84,6 +84,7 @@ class Invocation:
     batch: Sequence[streams.Record] = ()
     tasks: list[Task] = field(default_factory=list)
     is_over: bool = False
+    answer: Any = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     def left(self, now: float) -> float:
@@ -97,10 +98,9 @@ class Invocation:
 class World:
     """Everything of one run."""
 
-    def __init__(self, scheduler: Scheduler, dice: Dice, faults_known: Collection[str] = ()) -> None:
+    def __init__(self, scheduler: Scheduler, dice: Dice) -> None:
         self.scheduler = scheduler
         self.dice = dice
-        self.known = faults_known
         self.numbers = count(1)
         self.calls = 0
         self.watch = Watch(self)
@@ -331,7 +331,7 @@ class World:
         self.running[invocation.number] = invocation
 
         def over(answer: Any, *, killed: bool) -> None:
-            invocation.is_over = True
+            invocation.is_over, invocation.answer = True, answer
             del self.running[invocation.number]
             environment.is_busy = False
             if killed:

@@ -29,7 +29,10 @@ VARIABLES = {
     **{f"{table.upper()}_TABLE": f"bench-{table}" for table in KEYS},
     **{
         f"{queue.upper()}_QUEUE_URL": f"{_QUEUES}-{queue}"
-        for queue in ("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room")
+        for queue in (
+            *("broadcast", "partition", "outcome", "dead_letter", "accounting_failure", "inbox", "room"),
+            "disconnect",
+        )
     },
     "QUEUE_URL": f"{_QUEUES}-pooled.fifo",
     "SHARD_QUEUE_URLS": json.dumps([f"{_QUEUES}-shard-{number}" for number in range(SHARDS)]),

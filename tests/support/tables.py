@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type TableKind = Literal[
-    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts", "lanes"
+    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts", "lanes", "devices"
 ]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
@@ -20,10 +20,11 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "places": ("tenantId", "place"),
     "broadcasts": ("broadcastId", "part"),
     "lanes": ("lanes",),
+    "devices": ("player", "connectionId"),
 }
 """Hash key, and range key where there is one."""
 
-INDEXES: dict[TableKind, dict[str, str]] = {"connections": {"player": "playerIndexKey", "room": "roomIndexKey"}}
+INDEXES: dict[TableKind, dict[str, str]] = {"connections": {"room": "roomIndexKey"}}
 """Global indexes with keys only, and their hash keys."""
 
 UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten"}

@@ -14,6 +14,7 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartiti
 from loudhailer.connections.model import Connection, ConnectionKey, Sample
 from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
 from loudhailer.conversation.model import Attempt, DirectMessage, Inbox, MessageId
+from loudhailer.devices.dynamodb import DynamoDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import (
     BroadcastId,
@@ -21,6 +22,7 @@ from loudhailer.ids import (
     ClientMessageId,
     ConnectionId,
     PlayerId,
+    ProbeId,
     RoomKey,
     SessionId,
     TenantId,
@@ -31,7 +33,7 @@ from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
-from loudhailer.tenancy.model import Tenant, connects_of_tenant
+from loudhailer.tenancy.model import Inquiry, Tenant, connects_of_tenant
 from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
 
 ACME, S1, ANN, LOBBY = TenantId("acme"), SessionId("s1"), PlayerId("ann"), RoomKey("lobby")
@@ -133,11 +135,13 @@ def sent(client: Any) -> DynamoSentStore:
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("GetItem", lambda client: connections(client).get(KEY)),
     ("Query", lambda client: list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))),
-    ("Query", lambda client: connections(client).of_player(ACME, ANN)),
+    ("Query", lambda client: DynamoDeviceStore(client, "table").of_player(ACME, ANN)),
+    ("DeleteItem", lambda client: DynamoDeviceStore(client, "table").forget(ACME, ANN, [KEY.connection_id])),
     ("Query", lambda client: connections(client).in_room(ACME, LOBBY)),
     ("BatchGetItem", lambda client: connections(client).connected_at([KEY])),
     ("Query", lambda client: connections(client).size_and_expired(FIRST, 0)),
     ("Query", lambda client: connections(client).size(FIRST)),
+    ("PutItem", lambda client: connections(client).probe(FIRST, ProbeId("p"), 0)),
     ("DeleteItem", lambda client: connections(client).delete(KEY)),
     ("BatchExecuteStatement", lambda client: connections(client).delete_all([KEY])),
     ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
@@ -146,7 +150,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("Scan", lambda client: partitions(client).everywhere()),
     ("PutItem", lambda client: partitions(client).open([FIRST])),
     ("BatchGetItem", lambda client: partitions(client).checkpoints([FIRST])),
-    ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1, changes=1)),
+    ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1)),
     ("UpdateItem", lambda client: partitions(client).mark_for_recount(FIRST)),
     ("UpdateItem", lambda client: partitions(client).keep_sample(FIRST, SAMPLE, recount=True)),
     ("UpdateItem", lambda client: partitions(client).correct(FIRST, SAMPLE)),
@@ -180,8 +184,8 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: limits(client).reserve(ACME, 1)),
     ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
     ("GetItem", lambda client: limits(client).total(ACME)),
-    ("UpdateItem", lambda client: limits(client).keep_samples(ACME, [])),
-    ("UpdateItem", lambda client: limits(client).repair(ACME, -1, seen=[])),
+    ("UpdateItem", lambda client: limits(client).keep_inquiry(ACME, None)),
+    ("UpdateItem", lambda client: limits(client).repair(ACME, -1, seen=Inquiry(0, 0))),
     ("UpdateItem", lambda client: limits(client).count_in_minute(COUNTER, 0)),
     ("UpdateItem", lambda client: limits(client).refuse_from(COUNTER, 0, "1")),
     ("GetItem", lambda client: limits(client).refused_from(COUNTER, 0)),
@@ -223,7 +227,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("UpdateItem", lambda client: sent(client).finish(ATTEMPT)),
     (
         "TransactWriteItems",
-        lambda client: DynamoRegister(client, "table", "table").record(
+        lambda client: DynamoRegister(client, "table", "table", "table").record(
             CONNECTION, connections_per_session=1, session_expires_at=1
         ),
     ),

@@ -165,7 +165,8 @@ def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
 )
 def test_a_connection_that_is_not_recorded_says_why(row: Any, session: Any, entry: Entry) -> None:
     """A refusal counts before a conflict, and of two refusals that of the connection's own row."""
-    register = DynamoRegister(Client(transact_write_items=cancelled(row, session)), "connections", "sessions")  # type: ignore[arg-type]
+    client: Any = Client(transact_write_items=cancelled(row, session))
+    register = DynamoRegister(client, "connections", "sessions", "devices")
     wanted = Connection(A, S1, 100, 7_600, None)
     assert register.record(wanted, connections_per_session=2, session_expires_at=500) is entry
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
 from loudhailer.conversation.dynamodb import DynamoInboxStore
+from loudhailer.devices.dynamodb import DynamoDeviceStore
 from loudhailer.places.dynamodb import DynamoPlaceStore
 from loudhailer.queues.sqs import SqsQueue
 from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from loudhailer.broadcast.port import BroadcastStore
     from loudhailer.connections.port import ConnectionStore, PartitionStore
     from loudhailer.conversation.port import InboxStore
+    from loudhailer.devices.port import DeviceStore
     from loudhailer.ids import TenantId
     from loudhailer.places.port import PlaceStore
     from loudhailer.queues.port import Queue
@@ -125,6 +127,11 @@ class Deployment:
     def inboxes(self) -> "InboxStore":
         """The players' inboxes."""
         return DynamoInboxStore(self.client("dynamodb"), self._table("messages"))
+
+    @cached_property
+    def devices(self) -> "DeviceStore":
+        """The players' connections."""
+        return DynamoDeviceStore(self.client("dynamodb"), self._table("devices"))
 
     @cached_property
     def places(self) -> "PlaceStore":

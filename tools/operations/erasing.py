@@ -30,7 +30,8 @@ from tools.operations.deployment import Deployment
 if TYPE_CHECKING:
     from loudhailer.connections.port import ConnectionStore, PartitionStore
     from loudhailer.conversation.port import InboxStore
-    from loudhailer.ids import TenantId
+    from loudhailer.devices.port import DeviceStore
+    from loudhailer.ids import PlayerId, TenantId
     from loudhailer.places.port import PlaceStore
     from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
@@ -49,6 +50,7 @@ class Stores:
     tenants: "TenantStore"
     sessions: "SessionStore"
     connections: "ConnectionStore"
+    devices: "DeviceStore"
     partitions: "PartitionStore"
     places: "PlaceStore"
     inboxes: "InboxStore"
@@ -71,6 +73,7 @@ class Stores:
             tenants=deployment.tenants,
             sessions=deployment.sessions,
             connections=deployment.connections,
+            devices=deployment.devices,
             partitions=deployment.partitions,
             places=deployment.places,
             inboxes=deployment.inboxes,
@@ -135,6 +138,7 @@ class Erasing:
                     if self.stores.sessions.delete(self.tenant, session.session_id):
                         self._note("sessions")
                 self._await_closed({key for session in sessions for key in session.connections})
+                self._forget_devices({session.player_id for session in sessions if session.player_id})
 
     def _await_closed(self, keys: Collection[ConnectionKey]) -> None:
         """Wait until `end_session` has closed the connections; what it leaves is closed later."""
@@ -146,6 +150,12 @@ class Erasing:
             standing = self.stores.connections.connected_at(left)
             self._note("connections", len(left) - len(standing))
             left = sorted(standing)
+
+    def _forget_devices(self, players: "Collection[PlayerId]") -> None:
+        """Forget the connections of players; those of a session that an interrupted run ended expire in two hours."""
+        for player in players:
+            keys = self.stores.devices.of_player(self.tenant, player)
+            self.stores.devices.forget(self.tenant, player, [key.connection_id for key in keys])
 
     def _close_connections(self) -> None:
         """Close the connections that are in no session, and delete their rows."""

@@ -2,7 +2,7 @@
 
 | part | attributes |
 |---|---|
-| `summary` | `audience contentHash publishedAt announced keys? cancelled? expired?` |
+| `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
 | | `sources? expected? missed? swarmedAt?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
@@ -99,9 +99,10 @@ class DynamoBroadcastStore(BroadcastStore):
         """See `BroadcastStore.cancel`."""
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
-    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
         """See `BroadcastStore.mark_expired`."""
-        self._update(broadcast_id, "summary", "SET expired = :yes", _EXISTS, {":yes": {"BOOL": True}})
+        changes = "SET cutShort = :yes" if cut_short else "SET expired = :yes"
+        self._update(broadcast_id, "summary", changes, _EXISTS, {":yes": {"BOOL": True}})
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
         """See `BroadcastStore.live_again`."""
@@ -121,7 +122,8 @@ class DynamoBroadcastStore(BroadcastStore):
             published_at=int(item["publishedAt"]["N"]),
             announced=item["announced"]["BOOL"],
             cancelled="cancelled" in item,
-            expired="expired" in item,
+            expired="expired" in item or "cutShort" in item,
+            cut_short="cutShort" in item,
             sources=_number(item, "sources"),
             expected=_number(item, "expected"),
             missed=_number(item, "missed") or 0,

@@ -37,15 +37,15 @@ class MemoryBroadcastStore(BroadcastStore):
         self._summaries[broadcast_id] = replace(summary, cancelled=True)
         return True
 
-    def mark_expired(self, broadcast_id: BroadcastId) -> None:
+    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
         """See `BroadcastStore.mark_expired`."""
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, expired=True)
+            self._summaries[broadcast_id] = replace(summary, expired=True, cut_short=cut_short or summary.cut_short)
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
         """See `BroadcastStore.live_again`."""
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, expired=False)
+            self._summaries[broadcast_id] = replace(summary, expired=summary.cut_short)
 
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """See `BroadcastStore.summary`."""

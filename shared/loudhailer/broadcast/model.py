@@ -29,6 +29,7 @@ class Summary:
         announced: the topic has taken it.
         cancelled: nobody is to be sent it any more.
         expired: its lifetime ended before it was sent to everyone.
+        cut_short: it ended before all recipients were found.
         sources: how many sources it has; None until all are fixed.
         expected: how many recipients the counts spoke of; None where there are no counts, or not yet.
         missed: how many of these are in no source, since the broadcast was over before all were planned.
@@ -42,6 +43,7 @@ class Summary:
     announced: bool = False
     cancelled: bool = False
     expired: bool = False
+    cut_short: bool = False
     sources: int | None = None
     expected: int | None = None
     missed: int = 0

@@ -27,11 +27,14 @@ class BroadcastStore(Protocol):
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Notes that nobody is to be sent it any more; False if there is no such broadcast."""
 
-    def mark_expired(self, broadcast_id: BroadcastId) -> None:
-        """Notes that its lifetime ended before it was sent to everyone."""
+    def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
+        """Notes that its lifetime ended before it was sent to everyone; `cut_short` if it was before all were found."""
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
-        """Takes that back, for messages that are sent once more; the summary then stands as long as a new one."""
+        """Takes that back, for messages that are sent once more; the summary then stands as long as a new one.
+
+        One that was cut short stays expired: no message has those who were not found.
+        """
 
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
         """The summary; None if there is no such broadcast."""

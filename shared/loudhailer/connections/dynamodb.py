@@ -1,10 +1,12 @@
 """The connections' and the partitions' tables on DynamoDB.
 
 connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? roomKey? nickName? connectedAt expiresAt`,
-and `playerIndexKey`, `roomIndexKey` for the sparse indexes `player` and `room`.
+and `roomIndexKey` for the sparse index `room`.
 
-partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint changes`, and `recount retiredAt lastSample`
+partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, and `recount retiredAt lastSample`
 while `reconcile` is at work on it. `writtenBy` names the last conditional update.
+
+A probe's row is among the connections, for a moment: `probe`, and `expiresAt`, the time at which it was put.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
 from loudhailer.aws import STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
-from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
-from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
+from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId, tenant_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -61,7 +63,6 @@ def connection_to_item(connection: Connection) -> Item:
     }
     if connection.player_id is not None:
         item["playerId"] = {"S": connection.player_id}
-        item["playerIndexKey"] = {"S": f"{connection.tenant_id}#{connection.player_id}"}
     return item
 
 
@@ -127,13 +128,14 @@ class DynamoConnectionStore(ConnectionStore):
         for page in pages:
             yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page]
 
-    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """See `ConnectionStore.of_player`."""
-        return self._in_index("player", "playerIndexKey", f"{tenant}#{player}")
-
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
         """See `ConnectionStore.in_room`."""
-        return self._in_index("room", "roomIndexKey", f"{tenant}#{room}")
+        pages = self._pages(
+            IndexName="room",
+            KeyConditionExpression="roomIndexKey = :room",
+            ExpressionAttributeValues={":room": {"S": f"{tenant}#{room}"}},
+        )
+        return [key_from_item(item) for page in pages for item in page]
 
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
         """See `ConnectionStore.connected_at`."""
@@ -178,6 +180,14 @@ class DynamoConnectionStore(ConnectionStore):
         with calling("Query"):
             return sum(page["Count"] for page in pages)
 
+    def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
+        """See `ConnectionStore.probe`."""
+        key = ConnectionKey(partition, PROBE)
+        item: Item = {**key_to_item(key), "probe": {"S": probe}, "expiresAt": {"N": str(now)}}
+        with calling("PutItem"):
+            self._client.put_item(TableName=self._table, Item=item)
+        self.delete(key)
+
     def delete(self, key: ConnectionKey) -> None:
         """See `ConnectionStore.delete`."""
         with calling("DeleteItem"):
@@ -220,18 +230,6 @@ class DynamoConnectionStore(ConnectionStore):
                 ExpressionAttributeValues={":time": {"N": str(time)}},
             ),
         )
-
-    def _in_index(self, index: str, attribute: str, value: str) -> list[ConnectionKey]:
-        items = self._query(
-            IndexName=index,
-            KeyConditionExpression=f"{attribute} = :value",
-            ExpressionAttributeValues={":value": {"S": value}},
-        )
-        return [key_from_item(item) for item in items]
-
-    def _query(self, **query: Any) -> Iterator[Item]:
-        for page in self._pages(**query):
-            yield from page
 
     def _pages(self, **query: Any) -> Iterator[list[Item]]:
         pages = iter(self._client.get_paginator("query").paginate(TableName=self._table, **query))
@@ -285,19 +283,18 @@ class DynamoPartitionStore(PartitionStore):
         )
         return {Partition(row["partition"]["S"]): row["checkpoint"]["S"] for row in rows}
 
-    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
         """See `PartitionStore.advance`."""
         return self._update_once(
             partition,
-            "SET checkpoint = :new ADD connectionCount :delta, changes :changes",
+            "SET checkpoint = :new ADD connectionCount :delta",
             _AT_CHECKPOINT,
-            {
-                ":checkpoint": {"S": seen},
-                ":new": {"S": checkpoint},
-                ":delta": {"N": str(delta)},
-                ":changes": {"N": str(changes)},
-            },
+            {":checkpoint": {"S": seen}, ":new": {"S": checkpoint}, ":delta": {"N": str(delta)}},
         )
+
+    def note_probe(self, partition: Partition, probe: ProbeId) -> None:
+        """See `PartitionStore.note_probe`."""
+        self._update(partition, "SET probe = :probe", _EXISTS, {":probe": {"S": probe}})
 
     def mark_for_recount(self, partition: Partition) -> None:
         """See `PartitionStore.mark_for_recount`."""
@@ -353,7 +350,6 @@ class DynamoPartitionStore(PartitionStore):
             **_partition_key(partition),
             "connectionCount": {"N": "0"},
             "checkpoint": {"S": ""},
-            "changes": {"N": "0"},
         }
         put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW)
         holds("PutItem", put)
@@ -395,9 +391,9 @@ def _count_from_item(item: Item) -> PartitionCount:
         partition=Partition(item["partition"]["S"]),
         count=int(item["connectionCount"]["N"]),
         checkpoint=item["checkpoint"]["S"],
-        changes=int(item["changes"]["N"]),
         recount="recount" in item,
         retired_at=int(item["retiredAt"]["N"]) if "retiredAt" in item else None,
+        probe=ProbeId(item["probe"]["S"]) if "probe" in item else None,
         sample=sample
         and Sample(count=int(sample["count"]["N"]), checkpoint=sample["checkpoint"]["S"], at=int(sample["at"]["N"])),
     )

@@ -7,7 +7,7 @@ from threading import Lock
 
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
 from loudhailer.connections.port import ConnectionStore, PartitionStore
-from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, TenantId, tenant_of
+from loudhailer.ids import ConnectionId, Partition, ProbeId, RoomKey, TenantId, tenant_of
 
 PAGE_SIZE = 2
 """Connections on a page: few, so that tests meet several pages."""
@@ -19,6 +19,7 @@ class MemoryConnectionStore(ConnectionStore):
     def __init__(self) -> None:
         self.rows: dict[ConnectionKey, Connection] = {}
         self.rooms: dict[ConnectionKey, RoomKey] = {}
+        self.probes: dict[Partition, ProbeId] = {}
 
     def get(self, key: ConnectionKey) -> Connection | None:
         """See `ConnectionStore.get`."""
@@ -41,10 +42,6 @@ class MemoryConnectionStore(ConnectionStore):
             yield page
             after = page[-1][0]
 
-    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """See `ConnectionStore.of_player`."""
-        return [key for key, row in self.rows.items() if (row.tenant_id, row.player_id) == (tenant, player)]
-
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
         """See `ConnectionStore.in_room`."""
         return [key for key in self.rows if (tenant_of(key.partition), self.rooms.get(key)) == (tenant, room)]
@@ -61,6 +58,10 @@ class MemoryConnectionStore(ConnectionStore):
     def size(self, partition: Partition) -> int:
         """See `ConnectionStore.size`."""
         return sum(key.partition == partition for key in self.rows)
+
+    def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:  # noqa: ARG002  # the row is gone at once
+        """See `ConnectionStore.probe`: it is noted in `probes`."""
+        self.probes[partition] = probe
 
     def delete(self, key: ConnectionKey) -> None:
         """See `ConnectionStore.delete`."""
@@ -117,16 +118,20 @@ class MemoryPartitionStore(PartitionStore):
         with self._lock:
             return {partition: self.rows[partition].checkpoint for partition in partitions if partition in self.rows}
 
-    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
         """See `PartitionStore.advance`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or row.checkpoint != seen:
                 return False
-            self.rows[partition] = replace(
-                row, count=row.count + delta, checkpoint=checkpoint, changes=row.changes + changes
-            )
+            self.rows[partition] = replace(row, count=row.count + delta, checkpoint=checkpoint)
             return True
+
+    def note_probe(self, partition: Partition, probe: ProbeId) -> None:
+        """See `PartitionStore.note_probe`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, probe=probe)
 
     def mark_for_recount(self, partition: Partition) -> None:
         """See `PartitionStore.mark_for_recount`."""

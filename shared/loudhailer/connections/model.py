@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, number_of, tenant_of
+from loudhailer.ids import (
+    ConnectionId,
+    Partition,
+    PlayerId,
+    ProbeId,
+    SessionId,
+    TenantId,
+    nth_partition,
+    number_of,
+    tenant_of,
+)
 
 CONNECTION_SECONDS = 7_500
 """How long a row may stand: the 2 hours that API Gateway lets a connection live, and 5 minutes more.
@@ -13,6 +23,10 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-executio
 YOUNG_SECONDS = 30
 """A connection's row is written before its handshake is over; the rest of that takes no longer than this. Until then
 a 410 may only mean that the gateway does not know the connection yet."""
+
+
+PROBE = ConnectionId("probe")
+"""The id of a row that is no connection's, see `ConnectionStore.probe`; API Gateway's ids are longer."""
 
 
 class ConnectionKey(NamedTuple):
@@ -65,16 +79,16 @@ class PartitionCount:
         partition: its key.
         count: connections, as far as the stream has been read.
         checkpoint: the last sequence number that is counted, 40 digits; empty before the first.
-        changes: how many changes of its rows have been counted so far.
         recount: the count is doubtful: `reconcile` repairs it.
         retired_at: since when nothing is assigned to it, because it stayed empty; epoch seconds.
         sample: what `reconcile` saw when it last looked closer.
+        probe: the last probe that is counted, with all that went before it.
     """
 
     partition: Partition
     count: int = 0
     checkpoint: str = ""
-    changes: int = 0
     recount: bool = False
     retired_at: int | None = None
     sample: Sample | None = None
+    probe: ProbeId | None = None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount, Sample
-from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, TenantId
+from loudhailer.ids import ConnectionId, Partition, ProbeId, RoomKey, TenantId
 
 
 class ConnectionStore(Protocol):
@@ -24,9 +24,6 @@ class ConnectionStore(Protocol):
         Ascending by id, from the first one beyond `after`; pages are read consistently, and only when they are reached.
         """
 
-    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """The player's connections, by an index: it may lag behind the rows."""
-
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
         """The connections that joined the room, by an index: it may lag behind the rows."""
 
@@ -38,6 +35,12 @@ class ConnectionStore(Protocol):
 
     def size(self, partition: Partition) -> int:
         """How many rows the partition has, expired ones too, read consistently."""
+
+    def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
+        """Puts a row that is no connection's, and deletes it: the stream tells of it behind all that was done before.
+
+        The row is over at `now`, so nobody takes it for a recipient, and one that is left behind goes as others do.
+        """
 
     def delete(self, key: ConnectionKey) -> None:
         """Deletes the row; one that is not there is fine."""
@@ -70,11 +73,14 @@ class PartitionStore(Protocol):
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """The checkpoints of those of the partitions that exist, read consistently."""
 
-    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int, changes: int) -> bool:
-        """Adds to the counts and moves the checkpoint, at once, if the checkpoint still is the one that was seen.
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
+        """Adds to the count and moves the checkpoint, at once, if the checkpoint still is the one that was seen.
 
         False, and nothing done, if it is another or if the partition is not there.
         """
+
+    def note_probe(self, partition: Partition, probe: ProbeId) -> None:
+        """Notes that a probe is counted, and all before it counted and released; no partition is fine."""
 
     def mark_for_recount(self, partition: Partition) -> None:
         """Marks the count as doubtful and forgets the last sample; a partition that is not there is fine."""

@@ -129,13 +129,11 @@ class Wake:
 
     Attributes:
         inbox: the inbox.
-        connection: the new connection.
-        behind: the connection misses a message that another one took, and is to be closed.
+        behind: the connection that misses a message which another one took, and is to be closed.
     """
 
     inbox: Inbox
-    connection: ConnectionKey | None = None
-    behind: bool = False
+    behind: ConnectionKey | None = None
 
     def to_message(self, event_id: str) -> FifoMessage:
         """The inbox queue's message; an inbox's wakes follow one another, and two of one event are the same.
@@ -144,10 +142,8 @@ class Wake:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
         """
         wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
-        if self.connection is not None:
-            wire |= {"partition": self.connection.partition, "connectionId": self.connection.connection_id}
-        if self.behind:
-            wire["behind"] = True
+        if self.behind is not None:
+            wire |= {"partition": self.behind.partition, "connectionId": self.behind.connection_id, "behind": True}
         return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
 
     @classmethod
@@ -157,12 +153,12 @@ class Wake:
             wire = codec.decode_object(body)
             if wire.get("v") != VERSION:
                 raise MalformedMessageError("the message is of another version")
-            connection = (
-                ConnectionKey(ids.partition(wire["partition"]), ids.connection_id(wire.get("connectionId")))
-                if "partition" in wire
+            # A release before this one named new connections, too.
+            behind = (
+                ConnectionKey(ids.partition(wire.get("partition")), ids.connection_id(wire.get("connectionId")))
+                if wire.get("behind") is True
                 else None
             )
-            behind = connection is not None and wire.get("behind") is True
-            return cls(Inbox.of_key(str(wire.get("inbox"))), connection, behind)
+            return cls(Inbox.of_key(str(wire.get("inbox"))), behind)
         except (codec.NotJsonError, InvalidFieldError) as error:
             raise MalformedMessageError(f"not a wake: {error}") from error

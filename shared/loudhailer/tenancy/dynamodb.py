@@ -6,11 +6,11 @@ tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `er
 sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
 `{n:05d}#{connectionId}`).
 
-limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `samples`; what
+limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`; what
 is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import batched
 from operator import attrgetter
@@ -21,16 +21,16 @@ from botocore.exceptions import ClientError
 from loudhailer.aws import CONDITION_FAILED, STATEMENTS_A_BATCH, calling, delete_rows, holds, paged, update_if
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import PlayerId, ProbeId, SessionId, TenantId
 from loudhailer.observability import logger
 from loudhailer.tenancy.model import (
     TENANT_SESSIONS,
+    Inquiry,
     MinuteCounter,
     Session,
     Tenant,
     TenantTotal,
     Tombstone,
-    TotalSample,
     minute_of,
 )
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
@@ -401,24 +401,27 @@ class DynamoLimitStore(LimitStore):
         return TenantTotal(
             count=int(item.get("itemCount", {"N": "0"})["N"]),
             reserved=int(item.get("reserved", {"N": "0"})["N"]),
-            samples=_samples_from_value(item.get("samples", {"L": []})),
+            inquiry=_inquiry_from_value(item["inquiry"]) if "inquiry" in item else None,
         )
 
-    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
-        """See `LimitStore.keep_samples`."""
-        values = {":samples": _samples_to_value(samples)}
-        self._update(tenant, "SET samples = :samples", "attribute_exists(itemCount)", values)
+    def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
+        """See `LimitStore.keep_inquiry`."""
+        if inquiry is None:
+            self._update(tenant, "REMOVE inquiry", "attribute_exists(itemCount)", {})
+        else:
+            values = {":inquiry": _inquiry_to_value(inquiry)}
+            self._update(tenant, "SET inquiry = :inquiry", "attribute_exists(itemCount)", values)
 
-    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+    def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
         """See `LimitStore.repair`."""
         return self._update(
             tenant,
-            "REMOVE samples ADD itemCount :difference",
-            "itemCount >= :least AND samples = :seen",
+            "REMOVE inquiry ADD itemCount :difference",
+            "itemCount >= :least AND inquiry = :seen",
             {
                 ":difference": {"N": str(difference)},
                 ":least": {"N": str(max(0, -difference))},
-                ":seen": _samples_to_value(seen),
+                ":seen": _inquiry_to_value(seen),
             },
         )
 
@@ -490,18 +493,23 @@ def _minute_ttl(now: int) -> Item:
     return {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}
 
 
-def _samples_to_value(samples: Sequence[TotalSample]) -> Item:
-    return {"L": [{"M": {name: {"N": str(number)} for name, number in sample._asdict().items()}} for sample in samples]}
+def _inquiry_to_value(inquiry: Inquiry) -> Item:
+    fields: Item = {"at": {"N": str(inquiry.at)}, "reserved": {"N": str(inquiry.reserved)}}
+    if inquiry.rows is not None:
+        fields["rows"] = {"N": str(inquiry.rows)}
+    if inquiry.probe is not None:
+        fields["probe"] = {"S": inquiry.probe}
+    return {"M": fields}
 
 
-def _samples_from_value(value: Any) -> tuple[TotalSample, ...]:
-    """The samples; none if a release that knew others has written them: the next one begins anew."""
-    try:
-        return tuple(
-            TotalSample(**{name: int(number["N"]) for name, number in sample["M"].items()}) for sample in value["L"]
-        )
-    except (KeyError, TypeError):
-        return ()
+def _inquiry_from_value(value: Any) -> Inquiry:
+    fields = value["M"]
+    return Inquiry(
+        at=int(fields["at"]["N"]),
+        reserved=int(fields["reserved"]["N"]),
+        rows=int(fields["rows"]["N"]) if "rows" in fields else None,
+        probe=ProbeId(fields["probe"]["S"]) if "probe" in fields else None,
+    )
 
 
 def _code_of(error: TransientError) -> str | None:

@@ -1,14 +1,14 @@
 """The in-memory twins of the tenants', the sessions' and the limits' tables."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from threading import Lock
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, Tombstone, TotalSample
+from loudhailer.tenancy.model import Inquiry, MinuteCounter, Session, Tenant, TenantTotal, Tombstone
 from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
 
 
@@ -170,17 +170,17 @@ class MemoryLimitStore(LimitStore):
         """See `LimitStore.total`."""
         return self.rows.get(tenant, TenantTotal())
 
-    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
-        """See `LimitStore.keep_samples`."""
+    def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
+        """See `LimitStore.keep_inquiry`."""
         with self._lock:
             if row := self.rows.get(tenant):
-                self.rows[tenant] = replace(row, samples=tuple(samples))
+                self.rows[tenant] = replace(row, inquiry=inquiry)
 
-    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+    def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
         """See `LimitStore.repair`."""
         with self._lock:
             row = self.rows.get(tenant)
-            if row is None or row.count + difference < 0 or row.samples != tuple(seen):
+            if row is None or row.count + difference < 0 or row.inquiry != seen:
                 return False
             self.rows[tenant] = TenantTotal(row.count + difference, row.reserved)
             return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import ConnectionId, PlayerId, SessionId, SessionSecret, TenantId
+from loudhailer.ids import ConnectionId, PlayerId, ProbeId, SessionId, SessionSecret, TenantId
 
 TENANT_SESSIONS = 100_000
 """The sessions that a tenant may have if its row does not say."""
@@ -121,22 +121,20 @@ class Session:
         return (now + session_seconds - self.expires_at) * 10 >= session_seconds
 
 
-class TotalSample(NamedTuple):
-    """A tenant's total beside its partitions' counts, at one time.
+class Inquiry(NamedTuple):
+    """A tenant's total that may be wrong, as far as `reconcile` has looked into it.
 
     Attributes:
-        excess: by how much the total exceeded the sum of the counts; negative if it was lower.
-        partitions: how many partitions the tenant had.
-        changes: how many changes of their rows had been counted by then.
-        reserved: how many reservations had been made by then.
-        at: epoch seconds.
+        at: when it last looked, epoch seconds.
+        reserved: how many reservations had been made at its first look.
+        rows: how many rows the tenant's connections had at its second look; None before.
+        probe: what was put behind the rows then.
     """
 
-    excess: int
-    partitions: int
-    changes: int
-    reserved: int
     at: int
+    reserved: int
+    rows: int | None = None
+    probe: ProbeId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +214,9 @@ class TenantTotal:
     Attributes:
         count: how many connections are reserved for it now.
         reserved: how many reservations were ever made, those that were given back included.
-        samples: `reconcile`'s last looks at it, oldest first.
+        inquiry: `reconcile` looks into it.
     """
 
     count: int = 0
     reserved: int = 0
-    samples: tuple[TotalSample, ...] = ()
+    inquiry: Inquiry | None = None

@@ -3,12 +3,12 @@
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
-from loudhailer.tenancy.model import MinuteCounter, Session, Tenant, TenantTotal, Tombstone, TotalSample
+from loudhailer.tenancy.model import Inquiry, MinuteCounter, Session, Tenant, TenantTotal, Tombstone
 
 
 class TenantStore(Protocol):
@@ -117,13 +117,13 @@ class LimitStore(Protocol):
     def total(self, tenant: TenantId) -> TenantTotal:
         """What is reserved now, read consistently."""
 
-    def keep_samples(self, tenant: TenantId, samples: Sequence[TotalSample]) -> None:
-        """Keeps the samples in place of the older ones; a tenant with no total yet is fine."""
+    def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
+        """Keeps the inquiry in place of an earlier one, or none; a tenant with no total yet is fine."""
 
-    def repair(self, tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
-        """Adds the difference to the total, or takes it off if it is negative, and forgets the samples.
+    def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
+        """Adds the difference to the total, or takes it off if it is negative, and ends the inquiry.
 
-        False, and nothing done, if that would be below zero, or if the samples are not those that were seen.
+        False, and nothing done, if that would be below zero, or if the inquiry is not the one that was seen.
         """
 
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:

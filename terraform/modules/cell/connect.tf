@@ -12,6 +12,7 @@ module "connect" {
   variables = {
     CONNECTIONS_TABLE = local.connections.name
     SESSIONS_TABLE    = local.sessions.name
+    DEVICES_TABLE     = local.devices.name
     LIMITS_TABLE      = local.limits.name
     CALLBACK_ENDPOINT = module.websocket_api.callback_endpoint
     SESSION_SHARE     = var.session_share
@@ -35,6 +36,11 @@ module "connect" {
     RecordConnection = {
       actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
       resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    RecordDevice = {
+      actions      = ["dynamodb:PutItem"]
+      resources    = [local.devices.arn]
       leading_keys = ["{tenantId}#*"]
     }
     # A session that floods is removed.

@@ -11,12 +11,18 @@ module "disconnect" {
 
   variables = {
     CONNECTIONS_TABLE = local.connections.name
+    CALLBACK_ENDPOINT = module.websocket_api.callback_endpoint
   }
 
   statements = {
     ReadKeys = {
       actions   = local.consume
       resources = [aws_sqs_queue.disconnect.arn]
+    }
+    # A member of a room that missed something must know it.
+    Close = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [module.websocket_api.close_arn]
     }
   }
 
@@ -29,7 +35,7 @@ module "disconnect" {
   }
 }
 
-# The keys of connections that closed. What cannot be deleted comes again; a row whose message is given up expires.
+# The keys of connections that closed, or are to be closed. What cannot be deleted comes again; a row whose message is given up expires.
 resource "aws_sqs_queue" "disconnect" {
   name                      = "${var.deployment.prefix}-disconnect"
   message_retention_seconds = 7200

@@ -44,7 +44,7 @@ module "join_room" {
     }
     FindMembers = {
       actions      = ["dynamodb:Query"]
-      resources    = [module.connection_store.connections_index_arns.room]
+      resources    = [module.connection_store.connections_by_room_arn]
       leading_keys = ["{tenantId}#*"]
     }
   }

@@ -105,6 +105,7 @@ locals {
 
   tables      = merge(module.connection_store.tables, module.tenancy.tables, module.broadcast.tables)
   connections = module.connection_store.tables.connections
+  devices     = module.connection_store.tables.devices
   partitions  = module.connection_store.tables.partitions
   tenants     = module.tenancy.tables.tenants
   sessions    = module.tenancy.tables.sessions

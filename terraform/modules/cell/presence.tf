@@ -42,7 +42,7 @@ module "presence" {
   tenant_statements = {
     FindMembers = {
       actions      = ["dynamodb:Query"]
-      resources    = [module.connection_store.connections_index_arns.room]
+      resources    = [module.connection_store.connections_by_room_arn]
       leading_keys = ["{tenantId}#*"]
     }
     # A member whose connection turns out to be gone is removed.

@@ -12,6 +12,7 @@ module "query" {
   variables = {
     CONNECTIONS_TABLE     = local.connections.name
     SESSIONS_TABLE        = local.sessions.name
+    DEVICES_TABLE         = local.devices.name
     BROADCASTS_TABLE      = local.broadcasts.name
     LANES_TABLE           = local.lanes.name
     PARTITION_QUEUE_URL   = local.queues["partition"].url
@@ -31,9 +32,9 @@ module "query" {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [local.connections.arn]
     }
-    ReadIndexes = {
+    FindMembersAndPlayers = {
       actions   = ["dynamodb:Query"]
-      resources = values(module.connection_store.connections_index_arns)
+      resources = [module.connection_store.connections_by_room_arn, local.devices.arn]
     }
     ReadSession = {
       actions   = ["dynamodb:GetItem"]

@@ -27,12 +27,13 @@ module "reconcile" {
       actions   = ["dynamodb:DeleteItem", "dynamodb:Scan"]
       resources = [local.sessions.arn]
     }
-    EndConnections = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:Query"]
+    # A probe is a row that is put and deleted: behind it, the stream has told all that went before.
+    EndAndProbeConnections = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"]
       resources = [local.connections.arn]
     }
     RepairCounts = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"]
       resources = [local.partitions.arn]
     }
     RepairTotals = {

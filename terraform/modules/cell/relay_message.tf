@@ -12,6 +12,7 @@ module "relay_message" {
   variables = {
     MESSAGES_TABLE        = local.messages.name
     CONNECTIONS_TABLE     = local.connections.name
+    DEVICES_TABLE         = local.devices.name
     CALLBACK_ENDPOINT     = module.websocket_api.callback_endpoint
     INBOX_QUEUE_URL       = aws_sqs_queue.inbox.url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -41,12 +42,13 @@ module "relay_message" {
       resources    = [local.messages.arn]
       leading_keys = ["{tenantId}#*"]
     }
+    # Those that are gone are forgotten.
     FindConnections = {
-      actions      = ["dynamodb:Query"]
-      resources    = [module.connection_store.connections_index_arns.player]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:Query"]
+      resources    = [local.devices.arn]
       leading_keys = ["{tenantId}#*"]
     }
-    # Whether a connection that does not answer yet is new; the row of one that is gone is deleted.
+    # Whether a connection is there, and whether one that does not answer yet is new; the row of one that is gone is deleted.
     ReadConnections = {
       actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"]
       resources    = [local.connections.arn]

@@ -18,6 +18,7 @@ module "send_message" {
     BROADCASTS_TABLE         = local.broadcasts.name
     BROADCAST_KEYS           = var.broadcast_keys
     BROADCAST_TOPIC_ARN      = module.broadcast.topic_arn
+    DISCONNECT_QUEUE_URL     = aws_sqs_queue.disconnect.url
     CALLBACK_ENDPOINT        = module.websocket_api.callback_endpoint
     MESSAGE_LIFETIME_SECONDS = var.message_lifetime_seconds
     INBOX_LIFETIME_SECONDS   = var.inbox_lifetime_seconds
@@ -34,6 +35,11 @@ module "send_message" {
     RecordBroadcast = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [local.broadcasts.arn]
+    }
+    # A member that does not take what is said is closed.
+    SendEnds = {
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.disconnect.arn]
     }
     Publish = {
       actions   = ["sns:Publish"]
@@ -72,7 +78,7 @@ module "send_message" {
     }
     FindMembers = {
       actions      = ["dynamodb:Query"]
-      resources    = [module.connection_store.connections_index_arns.room]
+      resources    = [module.connection_store.connections_by_room_arn]
       leading_keys = ["{tenantId}#*"]
     }
   }

@@ -12,20 +12,14 @@ resource "aws_dynamodb_table" "connections" {
   deletion_protection_enabled = var.deletion_protection
 
   dynamic "attribute" {
-    for_each = ["partition", "connectionId", "playerIndexKey", "roomIndexKey", "neverWritten"]
+    for_each = ["partition", "connectionId", "roomIndexKey", "neverWritten"]
     content {
       name = attribute.value
       type = "S"
     }
   }
 
-  # A row is in these only while it has a player or a room.
-  global_secondary_index {
-    name            = "player"
-    hash_key        = "playerIndexKey"
-    projection_type = "KEYS_ONLY"
-  }
-
+  # A row is in it only while it has a room.
   global_secondary_index {
     name            = "room"
     hash_key        = "roomIndexKey"

@@ -1,7 +1,8 @@
 output "tables" {
-  description = "Name and ARN of the tables `connections` and `partitions`."
+  description = "Name and ARN of the tables `connections`, `devices` and `partitions`."
   value = {
     connections = { name = aws_dynamodb_table.connections.name, arn = aws_dynamodb_table.connections.arn }
+    devices     = { name = aws_dynamodb_table.devices.name, arn = aws_dynamodb_table.devices.arn }
     partitions  = { name = aws_dynamodb_table.partitions.name, arn = aws_dynamodb_table.partitions.arn }
   }
 }
@@ -11,10 +12,7 @@ output "connections_stream_arn" {
   value       = aws_dynamodb_table.connections.stream_arn
 }
 
-output "connections_index_arns" {
-  description = "ARNs of the indexes of `connections`: `player` and `room`."
-  value = {
-    player = "${aws_dynamodb_table.connections.arn}/index/player"
-    room   = "${aws_dynamodb_table.connections.arn}/index/room"
-  }
+output "connections_by_room_arn" {
+  description = "ARN of the index `room` of `connections`."
+  value       = "${aws_dynamodb_table.connections.arn}/index/room"
 }

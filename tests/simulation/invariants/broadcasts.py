@@ -16,6 +16,7 @@ from loudhailer.broadcast.messages import (
     message_from_wire,
 )
 from loudhailer.broadcast.packing import unpack
+from loudhailer.connections.model import PROBE
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import ConnectionId
 from tests.simulation.watch import Observer, holds
@@ -95,7 +96,7 @@ class Broadcasts(Observer):
     def record_made(self, record: "Record") -> None:
         """Note who is there from when to when."""
         write = record.write
-        if write.table != "connections":
+        if write.table != "connections" or write.key[1] == PROBE:
             return
         now = self.world.scheduler.now
         if write.new is None:
@@ -213,7 +214,7 @@ class Broadcasts(Observer):
                 dispatched += len(recipients)
                 left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
                 holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
-        if known.cancelled or "expired" in summary:
+        if known.cancelled or not {"expired", "cutShort"}.isdisjoint(summary):
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
         expected = int(summary["expected"]["N"]) if "expected" in summary else None
@@ -228,7 +229,7 @@ class Broadcasts(Observer):
         audience = codec.decode(summary["audience"]["S"])
         until = known.completed_at
         for key, stay in sorted(self._stays.items()):
-            lags = not {"roomKey", "playerId"}.isdisjoint(audience)
+            lags = "roomKey" in audience
             since = stay.in_room_since if "roomKey" in audience else stay.since
             if until is None or since + (_LAG_SECONDS if lags else 0.0) > known.published_at or stay.until < until:
                 continue

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from loudhailer.connections.model import PROBE
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class Counting(Observer):
             return
         partition = record.write.key[0]
         tenant = _tenant(partition)
-        self._rows[tenant] += record.delta
-        self._uncounted[tenant] += record.delta < 0
+        if not _is_probe(record.write):
+            self._rows[tenant] += record.delta
+            self._uncounted[tenant] += record.delta < 0
         self._ahead[partition][record.sequence] = record
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
@@ -58,7 +60,7 @@ class Counting(Observer):
         partition = record.write.key[0]
         if function != "accounting" or self._ahead[partition].pop(record.sequence, None) is None:
             return
-        self._uncounted[_tenant(partition)] -= record.delta < 0
+        self._uncounted[_tenant(partition)] -= _is_removal(record)
         if given_up:
             self._in_doubt.add(partition)
             return
@@ -97,11 +99,11 @@ class Counting(Observer):
     def _connected(self, write: "Write", invocation: "Invocation | None") -> None:
         partition = write.key[0]
         holds(
-            that=self._row(partition) is not None,
+            that=self._row(partition) is not None or _is_probe(write),
             invariant=KNOWN,
             text=f"{write.key[1]} is recorded in {partition}, which has no row",
         )
-        if invocation is not None:
+        if invocation is not None and not _is_probe(write):
             self._under_way.pop(invocation.number, None)
         self._total_covers(_tenant(partition))
 
@@ -154,7 +156,7 @@ class Counting(Observer):
             invariant=ONCE,
             text=f"{partition} changes by {change}; the records up to its new checkpoint make {expected}",
         )
-        closed = sum(record.delta < 0 for record in counted)
+        closed = sum(map(_is_removal, counted))
         tenant = _tenant(partition)
         self._uncounted[tenant] -= closed
         if invocation is not None:
@@ -191,6 +193,14 @@ class Counting(Observer):
 
     def _size(self, partition: str) -> int:
         return len(self.world.tables.tables["connections"].rows.get(partition, ()))
+
+
+def _is_probe(write: "Write") -> bool:
+    return write.key[1] == PROBE
+
+
+def _is_removal(record: "Record") -> bool:
+    return record.delta < 0 and not _is_probe(record.write)
 
 
 def _tenant(partition: str) -> str:

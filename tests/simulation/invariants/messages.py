@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.ids import ConnectionId
-from tests.simulation.known import INDEX_REPLICAS, REFUSED_AGAIN
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
@@ -27,10 +26,11 @@ OTHERS = "10: nobody hears what is not for them"
 ACCEPTED = "10: what is acknowledged is stored"
 TWICE = "10: what a client sends again under one id is one message"
 
-_LAG_SECONDS = 30.0
-"""How long an index may lag behind."""
-
 _REMEMBERED_SECONDS = 3_590.0
+
+_SKEW_SECONDS = 5.0
+_LAG_SECONDS = 30.0
+"""How long the index of a room's members may lag behind."""
 
 
 @dataclass
@@ -67,6 +67,9 @@ class Messages(Observer):
         self._requests: dict[str, _Echo] = {}
         self._last_echo: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._rooms: defaultdict[str, set[str]] = defaultdict(set)
+        self._in_room_since: dict[tuple[str, str], tuple[str, float]] = {}
+        self._heard: defaultdict[str, set[str]] = defaultdict(set)
+        self._in_large_rooms: set[int] = set()
         self._wakes_lost: set[str] = set()
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
@@ -77,8 +80,10 @@ class Messages(Observer):
                     self._message_stored(write.key, write.new)
                 elif write.new is None:
                     self._message_deleted(write.key, invocation)
-            elif write.table == "connections" and write.new is not None and "roomKey" in write.new:
-                self._rooms[write.key[1]].add(write.new["roomKey"]["S"])
+            elif write.table == "connections":
+                self._room_changed(write)
+            elif write.table == "broadcasts" and invocation is not None and invocation.function == "send_message":
+                self._in_large_rooms.add(invocation.number)
 
     def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
         """Note whose wake will not come."""
@@ -101,15 +106,35 @@ class Messages(Observer):
         if queue.name != "pool" or why != "deleted":
             return
         echo = self._echoes[json.loads(message.body)["text"]]
-        there = list(self._in_session_of(echo.sender))
-        is_refused = echo.sender not in there or echo.refused
-        if not echo.delivered or (is_refused and REFUSED_AGAIN not in self.world.known):
+        if not echo.delivered:
             return
-        for client in there:
+        for client in self._in_session_of(echo.sender):
             holds(
                 that=client.connection in echo.delivered or client.opened_at > echo.at,
                 invariant=LEFT,
                 text=f"{client} never got what {echo.sender} said to its session, and is open",
+            )
+
+    def invocation_over(self, invocation: "Invocation") -> None:
+        """Check that what was said in a small room has reached its members."""
+        answer = invocation.answer
+        if invocation.function != "send_message" or answer is None or invocation.number in self._in_large_rooms:
+            return
+        frame, body = json.loads(invocation.event["body"]), json.loads(answer.get("body", "{}"))
+        if "roomKey" not in frame or "error" in body or body.get("message") == "Too Many Requests":
+            return
+        request = invocation.event["requestContext"]
+        for (partition, connection), (room, since) in self._in_room_since.items():
+            client = self._client(connection)
+            is_member = room == frame["roomKey"] and _tenant(partition) == request["authorizer"]["tenantId"]
+            if not is_member or client is None or client.state != "open":
+                continue
+            holds(
+                that=since + _LAG_SECONDS > request["requestTimeEpoch"] / 1000
+                or frame["content"] in self._heard[connection]
+                or self._is_to_be_ended(partition, connection),
+                invariant=LEFT,
+                text=f"{client} never got {frame['content']}, is in the room and open, and nobody will close it",
             )
 
     def received(self, client: "Client", frame: str) -> None:
@@ -144,13 +169,8 @@ class Messages(Observer):
                 stored = self._stored[name]
                 if stored.expires_at <= self.world.scheduler.now + 5 or inbox in self._wakes_lost:
                     continue
-                for client in self._of_player(stored):
-                    near = abs(client.opened_at - stored.at) < _LAG_SECONDS
-                    holds(
-                        that=near and INDEX_REPLICAS not in self.world.known,
-                        invariant=LIES,
-                        text=f"message {name} lies in {inbox}, and {client} is open",
-                    )
+                there = next(self._of_player(stored), None)
+                holds(that=there is None, invariant=LIES, text=f"message {name} lies in {inbox}, and {there} is open")
 
     def _message_stored(self, key: tuple[str, str], row: "Item") -> None:
         tenant, _, player = key[0].partition("#")
@@ -176,12 +196,26 @@ class Messages(Observer):
         if invocation is None or stored.expires_at <= now + 5:
             return
         for client in self._of_player(stored):
-            is_new = client.opened_at + (0.0 if INDEX_REPLICAS in self.world.known else _LAG_SECONDS) > stored.at
             holds(
-                that=is_new or key[1] in self._got[client.connection] or self._is_to_be_closed(client),
+                that=client.opened_at > stored.at
+                or key[1] in self._got[client.connection]
+                or self._is_to_be_closed(client),
                 invariant=LEFT,
                 text=f"message {key[1]} is deleted; {client} is open, never got it, and nobody will close it",
             )
+
+    def _room_changed(self, write: "Write") -> None:
+        room = (write.new or {}).get("roomKey", {}).get("S")
+        if room is None:
+            self._in_room_since.pop(write.key, None)
+            return
+        self._rooms[write.key[1]].add(room)
+        if self._in_room_since.get(write.key, ("", 0.0))[0] != room:
+            self._in_room_since[write.key] = room, self.world.scheduler.now
+
+    def _is_to_be_ended(self, partition: str, connection: str) -> bool:
+        body = f"{partition} {connection} close"
+        return any(message.body == body for message in self.world.queues["disconnect"].messages.values())
 
     def _is_to_be_closed(self, client: "Client") -> bool:
         wakes = self.world.queues["inbox"].messages.values()
@@ -227,14 +261,14 @@ class Messages(Observer):
         self._last_echo[client.connection, kind] = max(last, echo.place)
 
     def _not_refused_and_delivered(self, echo: _Echo, *, delivered: bool = False) -> None:
-        if REFUSED_AGAIN in self.world.known:
-            holds(
-                that=not (echo.refused and (delivered or echo.delivered)),
-                invariant=REFUSED,
-                text=f"what {echo.sender} said is reported as refused, and others have it",
-            )
+        holds(
+            that=not (echo.refused and (delivered or echo.delivered)),
+            invariant=REFUSED,
+            text=f"what {echo.sender} said is reported as refused, and others have it",
+        )
 
     def _room_frame_received(self, client: "Client", frame: Any) -> None:
+        self._heard[client.connection].add(frame.get("content", ""))
         speaker = self._client(frame["connectionId"])
         holds(
             that=speaker is not None and speaker.tenant == client.tenant,
@@ -260,6 +294,8 @@ class Messages(Observer):
     def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
         sessions = self.world.tables.tables["sessions"]
         session = sessions.get((sender.tenant, sender.context["sessionId"]))
+        if session is not None and int(session["sessionTTL"]["N"]) <= self.world.scheduler.now + _SKEW_SECONDS:
+            return  # it is over, or seems to be to a clock: then it is deleted, and its connections are closed
         held = {element.partition("#")[2] for element in (session or {}).get("connectionIds", {"SS": ()})["SS"]}
         for client in self.world.gateway.clients.values():
             if client.state == "open" and client.connection in held and self._has_row(client):
@@ -278,3 +314,7 @@ class Messages(Observer):
             return write.key[0]
         row = write.new or write.old or {}
         return f"{write.key[0].partition('#')[0]}#{row.get('playerId', {}).get('S')}"
+
+
+def _tenant(partition: str) -> str:
+    return partition.partition("#")[0]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import PROBE, ConnectionKey
 from loudhailer.ids import ConnectionId, Partition
 from tests.simulation.watch import Observer, holds
 
@@ -33,7 +33,7 @@ class Sessions(Observer):
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
-            if write.table == "connections" and write.old is None and write.new is not None:
+            if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
                 self._recorded(write.new, {other.key: other.old for other in writes})
             elif write.table == "sessions" and write.old is None:
                 by = invocation.function if invocation is not None else "nobody"
@@ -43,7 +43,7 @@ class Sessions(Observer):
         """Check that a connection has left its session once its removal is acknowledged."""
         if function == "end_session" and given_up:
             self._not_ended.add(record.write.key)
-        if function != "accounting" or record.delta >= 0 or record.write.old is None:
+        if function != "accounting" or record.delta >= 0 or record.write.old is None or record.write.key[1] == PROBE:
             return
         key = ConnectionKey(Partition(record.write.key[0]), ConnectionId(record.write.key[1]))
         if given_up:
@@ -97,7 +97,7 @@ class Sessions(Observer):
         held, most = len(_connections(session)), int(limits["connectionsPerSession"]["N"])
         holds(that=held <= most, invariant=LIMITS, text=f"a session has {held} connections of {most}")
         partitions = self.world.tables.tables["connections"].rows
-        rows = sum(len(found) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
+        rows = sum(len(found.keys() - {PROBE}) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
         most = int(limits["tenantConnections"]["N"])
         holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
 

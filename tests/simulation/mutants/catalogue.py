@@ -53,8 +53,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/who-closed-is-not-taken-off": Mutant(
         "functions.accounting.accounting",
-        "delta=opened - closed, changes",
-        "delta=opened, changes",
+        "            delta = sum(change.delta for change in fresh)",
+        "            delta = sum(max(change.delta, 0) for change in fresh)",
     ),
     "accounting/what-fails-is-acknowledged": Mutant(
         "functions.accounting.accounting",
@@ -205,6 +205,26 @@ MUTANTS: Mapping[str, Mutant] = {
         "loudhailer.broadcast.port",
         "        return summarise(summary, sources, dispatched, tallies)",
         "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
+    ),
+    "accounting/releases-probes": Mutant(
+        "functions.accounting.accounting",
+        "                closed = sum(change.delta < 0 and not change.is_probe for change in fresh)",
+        "                closed = sum(change.delta < 0 for change in fresh)",
+    ),
+    "totals/lowers-before-the-probes": Mutant(
+        "functions.reconcile.totals",
+        "        elif all(row.probe == inquiry.probe for row in counts):",
+        "        elif counts:",
+    ),
+    "connect/records-no-device": Mutant(
+        "functions.connect.dynamodb",
+        '            devices = [{"Put": {"TableName": self._devices_table, "Item": device}}]',
+        '            devices = [{"Put": {"TableName": self._devices_table, "Item": device}}][1:]',
+    ),
+    "relay/forgets-devices-that-stand": Mutant(
+        "functions.relay_message.relay_message",
+        "            gone = (key.connection_id for key in known if key not in standing)",
+        "            gone = (key.connection_id for key in known[1:])",
     ),
 }
 """By name."""

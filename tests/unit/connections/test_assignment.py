@@ -55,7 +55,6 @@ class World:
                 seen=row.checkpoint,
                 checkpoint=str(int(row.checkpoint or 0) + 1).zfill(40),
                 delta=connections - row.count,
-                changes=connections - row.count,
             )
 
 

@@ -26,6 +26,7 @@ from loudhailer.conversation.once import Once
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.places.memory import MemoryPlaceStore
 from loudhailer.queues.consumer import Record
+from loudhailer.queues.memory import MemoryQueue
 from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.tenancy.attempts import Attempts
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
@@ -67,7 +68,16 @@ def send_message() -> SendMessage:
     once = Once(MemorySentStore(), clock=lambda: NOW)
     return SendMessage(
         Direct(MemoryInboxStore(), MemoryPlaceStore(), once, messages_per_inbox=1_000, lifetime_seconds=600),
-        SayInRoom(rooms(), MemoryOrderedSender(), posts(), broadcasts, announce, once=once, endpoint=ENDPOINT),
+        SayInRoom(
+            rooms(),
+            MemoryOrderedSender(),
+            posts(),
+            broadcasts,
+            announce,
+            ends=MemoryQueue(),
+            once=once,
+            endpoint=ENDPOINT,
+        ),
     )
 
 

@@ -37,12 +37,18 @@ def test_what_is_no_inboxs_key_is_refused(key: str) -> None:
         Inbox.of_key(key)
 
 
-@pytest.mark.parametrize("wake", [Wake(INBOX), Wake(INBOX, KEY), Wake(INBOX, KEY, behind=True)])
+@pytest.mark.parametrize("wake", [Wake(INBOX), Wake(INBOX, behind=KEY)])
 def test_a_wake_is_read_as_it_was_sent(wake: Wake) -> None:
     """With the connection that it names, if it names one."""
     body = wake.to_message("e1").body
     assert decode(body)["v"] == 1
     assert Wake.of_body(body) == wake
+
+
+def test_a_wake_of_an_earlier_release_closes_nobody() -> None:
+    """It named a connection that was new."""
+    wire = {"v": 1, "inbox": INBOX.key, "partition": KEY.partition, "connectionId": KEY.connection_id}
+    assert Wake.of_body(encode_text(wire)) == Wake(INBOX)
 
 
 def test_an_inboxs_wakes_are_one_group_and_known_by_their_events() -> None:
@@ -65,8 +71,9 @@ def test_an_inboxs_wakes_are_one_group_and_known_by_their_events() -> None:
         encode_text({"v": 1}),
         encode_text({"v": 1, "inbox": 7}),
         encode_text({"v": 1, "inbox": "acme"}),
-        encode_text({"v": 1, "inbox": INBOX.key, "partition": "acme"}),
-        encode_text({"v": 1, "inbox": INBOX.key, "partition": KEY.partition}),
+        encode_text({"v": 1, "inbox": INBOX.key, "behind": True}),
+        encode_text({"v": 1, "inbox": INBOX.key, "behind": True, "partition": "acme"}),
+        encode_text({"v": 1, "inbox": INBOX.key, "behind": True, "partition": KEY.partition}),
     ],
 )
 def test_what_is_no_wake_is_malformed(body: str) -> None:

@@ -71,9 +71,9 @@ def test_only_a_new_message_wakes(world: World, event: Any) -> None:
 
 
 def test_a_players_new_connection_wakes_the_players_inbox(world: World) -> None:
-    """Each of them, with its key: the index does not know it yet."""
+    """Two of a batch wake it once."""
     world.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
-    assert world.wakes == [Wake(ONE, KEY), Wake(ONE, OTHER_KEY)]
+    assert world.wakes == [Wake(ONE)]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: World) 
     assert world.left == []
     world.queue.down = False
     assert world.handle(*batch) == world.handle(*batch) == DONE
-    assert world.wakes == [Wake(ONE, KEY), Wake(TWO)]
+    assert world.wakes == [Wake(ONE), Wake(TWO)]
 
 
 def test_wakes_go_before_leaves(world: World) -> None:

@@ -14,6 +14,7 @@ from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, Wake, message_id
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.queues.memory import MemoryFifoQueue
@@ -26,18 +27,6 @@ PHONE, LAPTOP = ConnectionId("phone="), ConnectionId("laptop=")
 OLD, YOUNG = NOW - 1_000, NOW - 1
 GONE, THROTTLED, DELIVERED = Outcome.GONE, Outcome.THROTTLED, Outcome.DELIVERED
 FAILED, UNSENT = Outcome.FAILED, Outcome.UNSENT
-
-
-class Connections(MemoryConnectionStore):
-    """The twin, with an index that may lag: it does not know the connections in `unknown`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unknown: set[ConnectionKey] = set()
-
-    def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """See `ConnectionStore.of_player`."""
-        return [key for key in super().of_player(tenant, player) if key not in self.unknown]
 
 
 class Sender(MemoryOrderedSender):
@@ -61,7 +50,8 @@ class World:
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
         self.inboxes = MemoryInboxStore()
-        self.connections = Connections()
+        self.connections = MemoryConnectionStore()
+        self.devices = MemoryDeviceStore(self.connections)
         self.sender = Sender(ends or {})
         self.queue = MemoryFifoQueue()
         self.elapsed = 0.0
@@ -80,11 +70,12 @@ class World:
             at = next(self._times)
             self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
 
-    def wake(self, connection: ConnectionKey | None = None, *, behind: bool = False, seconds: float = 7.0) -> None:
+    def wake(self, *, behind: ConnectionKey | None = None, seconds: float = 7.0) -> None:
         """Handles a wake, with so many seconds to do it in."""
         relay = RelayMessage(
             self.inboxes,
             self.connections,
+            self.devices,
             self.sender,
             self.queue,
             endpoint="https://api/live",
@@ -92,7 +83,7 @@ class World:
             monotonic=lambda: self.elapsed,
             pause=self._pause,
         )
-        relay(Wake(INBOX, connection, behind), wake_id="w1", ends=self.elapsed + seconds)
+        relay(Wake(INBOX, behind), wake_id="w1", ends=self.elapsed + seconds)
 
     def wakes(self) -> list[Wake]:
         """The wakes that were sent since this was last asked."""
@@ -148,45 +139,35 @@ def test_without_a_connection_messages_wait() -> None:
     world.store("ab")
     world.wake()
     assert world.waiting == ["a", "b"]
-    key = world.connect(PHONE, YOUNG)
-    world.wake(key)
+    world.connect(PHONE, YOUNG)
+    world.wake()
     assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
 
 
-def test_a_connection_that_the_index_does_not_know_yet_is_delivered_to() -> None:
-    """Its wake names it; and it ends only when the index knows it, so that the next message finds it."""
+def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
+    """Their rows are gone, whatever made them go; a few at a time, since messages wait for it."""
     world = World()
-    key = world.connect(PHONE, YOUNG)
-    world.connections.unknown.add(key)
+    world.connect(PHONE)
+    gone = {ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"gone{number}=")) for number in range(30)}
+    world.devices.gone[INBOX] = gone
     world.store("a")
-
-    def catch_up() -> None:
-        assert world.got(PHONE) == ["a"]
-        if world.elapsed > 1:
-            world.connections.unknown.clear()
-
-    world.in_pause = catch_up
-    world.wake(key)
-    assert world.elapsed > 1
-    assert world.queue.messages == []
+    world.wake()
+    assert [to for to, _ in world.sender.delivered] == [PHONE]
+    assert len(world.devices.gone[INBOX]) == 5
 
 
-def test_a_connection_that_closed_is_not_waited_for() -> None:
-    """The index will never know it."""
+def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next wake meets it again."""
     world = World()
-    key = world.connect(PHONE, YOUNG)
-    world.connections.delete(key)
-    world.wake(key)
-    assert (world.elapsed, world.queue.messages) == (0, [])
+    world.connect(PHONE)
 
+    def fail(*_: object) -> None:
+        raise TransientError("throttled")
 
-def test_an_index_that_lags_for_long_is_left_to_another_wake() -> None:
-    """Which names the connection too."""
-    world = World()
-    key = world.connect(PHONE, YOUNG)
-    world.connections.unknown.add(key)
-    world.wake(key)
-    assert [Wake.of_body(message.body) for message in world.queue.messages] == [Wake(INBOX, key)]
+    monkeypatch.setattr(world.devices, "forget", fail)
+    world.store("a")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a"], [])
 
 
 def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
@@ -262,25 +243,24 @@ def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -
     assert set(world.connections.rows) == {phone}
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_connection_whose_handshake_is_not_over_is_tried_again(*, named: bool) -> None:
+def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
     """Its row stands before it is open; no other wake would come when it is."""
     world = World({PHONE: [GONE, GONE, GONE, DELIVERED]})
-    key = world.connect(PHONE, YOUNG)
+    world.connect(PHONE, YOUNG)
     world.store("ab")
-    world.wake(key if named else None)
+    world.wake()
     assert (world.got(PHONE), world.waiting, world.queue.messages) == (["a", "b"], [], [])
 
 
 def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
     """Until the connection is not young any more: then it is gone indeed."""
     world = World({PHONE: [GONE]})
-    key = world.connect(PHONE, YOUNG)
+    world.connect(PHONE, YOUNG)
     world.store("a")
-    world.wake(key)
+    world.wake()
     assert len(world.queue.messages) == 1
     world.elapsed += 30
-    world.wake(key)
+    world.wake()
     assert (len(world.queue.messages), world.waiting) == (1, ["a"])
 
 
@@ -395,11 +375,11 @@ def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close()
     world.wake()
     assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
     assert 1.5 < world.elapsed <= 2
-    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
     world.sender = Sender({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
     later = iter("cd")
     world.in_pause = lambda: world.store(next(later, ""))
-    world.wake(laptop, behind=True)
+    world.wake(behind=laptop)
     assert (world.got(PHONE), world.waiting) == (["c", "d"], [])
     assert (world.got(LAPTOP), world.sender.closed) == ([], [LAPTOP])
     assert world.wakes() == []
@@ -418,14 +398,14 @@ def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
     world.wake()
     assert (world.elapsed, world.waiting, world.wakes()) == (0.1, [], [])
     world.connect(LAPTOP, YOUNG)
-    world.wake(laptop, behind=True, seconds=3)
+    world.wake(behind=laptop, seconds=3)
     assert world.wakes() == []
     world.connect(LAPTOP, YOUNG)
     world.in_pause = lambda: None
-    world.wake(laptop, behind=True, seconds=3)
-    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
+    world.wake(behind=laptop, seconds=3)
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
     world.elapsed += YOUNG_SECONDS
-    world.wake(laptop, behind=True, seconds=3)
+    world.wake(behind=laptop, seconds=3)
     assert (world.wakes(), world.sender.closed) == ([], [])
 
 
@@ -438,12 +418,12 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
     world.wake()
     assert world.waiting == []
     assert len({message.deduplication for message in world.queue.messages}) == 2
-    assert world.wakes() == [Wake(INBOX, laptop, behind=True), Wake(INBOX, phone, behind=True)]
+    assert world.wakes() == [Wake(INBOX, behind=laptop), Wake(INBOX, behind=phone)]
     with pytest.raises(TransientError):
-        world.wake(laptop, behind=True)
+        world.wake(behind=laptop)
     world.sender = Sender({LAPTOP: [FAILED, DELIVERED]})
     world.store("b")
-    world.wake(laptop, behind=True)
+    world.wake(behind=laptop)
     assert (world.sender.closed, world.got(LAPTOP)) == ([LAPTOP], [])
     assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
 
@@ -454,7 +434,7 @@ def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
     world.connect(PHONE)
     laptop = world.connect(LAPTOP)
     world.store("a")
-    world.wake(laptop, behind=True)
+    world.wake(behind=laptop)
     assert (world.sender.closed, world.got(LAPTOP), world.got(PHONE)) == ([LAPTOP], [], ["a"])
     assert (world.waiting, world.wakes()) == ([], [])
 
@@ -471,9 +451,9 @@ def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time
         world.store("x")
 
     world.sender.before = fill
-    world.wake(laptop, behind=True)
+    world.wake(behind=laptop)
     assert world.sender.closed == []
-    assert world.wakes() == [Wake(INBOX, laptop, behind=True)]
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
 
 
 def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:

@@ -199,6 +199,34 @@ def test_a_connection_of_a_session_that_was_made_anew_is_not_heard() -> None:
     assert stage.told(TWO) == []
 
 
+def test_a_message_that_comes_again_when_its_sender_has_left_closes_its_session(counted: Counter[str]) -> None:
+    """Some may have it, and some not: nobody can tell, so all connect anew."""
+    stage = Stage()
+    stage.open("s1", TWO, THREE)
+    again, behind = numbered([1], sender=ONE, receives=2), numbered([2], sender=TWO, receives=2)
+    assert stage(*again, *behind) == {}
+    assert stage.sender.closed == [TWO, THREE]
+    assert stage.sender.delivered == []
+    assert counted["ConnectionClosed"] == 2
+
+
+def test_a_message_that_comes_again_waits_until_its_session_is_closed() -> None:
+    """And so do those behind it."""
+    stage = Stage({THREE: [Outcome.THROTTLED, Outcome.DELIVERED]})
+    stage.open("s1", TWO, THREE)
+    again = numbered([1], sender=ONE, receives=2)
+    assert set(stage(*again)) == {again[0].message_id}
+    assert stage(*again) == {}
+    assert stage.sender.closed == [TWO, TWO, THREE]
+
+
+def test_a_message_that_comes_again_when_its_session_is_over_is_told_to_nobody() -> None:
+    """Others may have it, so it is not reported as refused; their connections are being closed."""
+    stage = Stage()
+    assert stage(*numbered([1], sender=ONE, receives=2)) == {}
+    assert (stage.sender.delivered, stage.sender.closed) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

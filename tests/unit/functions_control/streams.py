@@ -3,17 +3,22 @@
 from typing import Any, Literal
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import SessionId
+from loudhailer.ids import ProbeId, SessionId
 
 type Record = dict[str, Any]
 
 
 def record(
-    event: Literal["INSERT", "MODIFY", "REMOVE"], sequence: int, key: ConnectionKey, session: SessionId
+    event: Literal["INSERT", "MODIFY", "REMOVE"],
+    sequence: int,
+    key: ConnectionKey,
+    session: SessionId | None,
+    probe: ProbeId | None = None,
 ) -> Record:
-    """One change of a connection's row."""
+    """One change of a connection's row, or of a probe's."""
     keys = {"partition": {"S": key.partition}, "connectionId": {"S": key.connection_id}}
-    image = {**keys, "sessionId": {"S": session}}
+    others = {name: {"S": one} for name, one in (("sessionId", session), ("probe", probe)) if one is not None}
+    image = {**keys, **others}
     images = {
         "INSERT": {"NewImage": image},
         "MODIFY": {"NewImage": image, "OldImage": image},

@@ -1,5 +1,6 @@
 """The counts are exact, whatever comes twice, split, overlapping, or is cut off by a crash."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +15,9 @@ from functions.accounting.accounting import Accounting
 from functions.reconcile.memory import MemoryFailureQueue
 from functions.reconcile.reconcile import Reconcile
 from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
-from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey, PartitionCount
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition, tenant_of
+from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
 from loudhailer.tenancy.model import Tenant
 from tests.support.properties import examples
@@ -123,11 +124,20 @@ class World:
             limits=self.limits,
             failures=MemoryFailureQueue(),
             clock=lambda: now,
-            pause=lambda _: None,
         )
         for _ in range(minutes):
             now += 60
             reconcile(now + 50)
+            for partition, probe in self.connections.probes.items():
+                self.probe(partition, probe)
+            self.connections.probes.clear()
+            self.deliver(self.stream)
+
+    def probe(self, partition: Partition, probe: ProbeId) -> None:
+        """What the stream tells of a probe."""
+        key = ConnectionKey(partition, PROBE)
+        self.stream.append(record("INSERT", START + len(self.stream), key, None, probe))
+        self.stream.append(record("REMOVE", START + len(self.stream), key, None, probe))
 
 
 @pytest.fixture
@@ -146,7 +156,7 @@ def test_connections_are_counted_in_and_out(world: World, counted: Counter[str])
     assert world.counts == {FIRST: 1, SECOND: 1, nth_partition(OTHER, 0): 0}
     world.modify(ConnectionKey(SECOND, ConnectionId("c")))
     assert world.deliver(world.stream[-1:]) == []
-    assert world.partitions.rows[SECOND] == PartitionCount(SECOND, 1, str(START + 4).zfill(40), changes=1)
+    assert world.partitions.rows[SECOND] == PartitionCount(SECOND, 1, str(START + 4).zfill(40))
     assert counted["ConnectionOpened"] == 3
     assert counted["ConnectionClosed"] == 1
 
@@ -160,6 +170,51 @@ def test_a_closed_connection_is_released_everywhere(world: World) -> None:
     assert world.sessions.rows[ACME, S1].connections == {stays}
     assert world.limits.total(ACME).count == 1
     assert world.limits.total(OTHER).count == 1
+
+
+def test_a_probe_is_noted_and_neither_counted_nor_released(world: World, counted: Counter[str]) -> None:
+    """The last one of a batch; one that comes again is noted again, since the first time may have been cut off."""
+    world.connect(FIRST, "a")
+    for name in "pq":
+        world.probe(FIRST, ProbeId(name))
+    for _ in range(2):
+        world.deliver(world.stream)
+        assert world.partitions.rows[FIRST].probe == "q"
+        world.partitions.note_probe(FIRST, ProbeId("none"))
+    assert (world.counts, world.excess(ACME)) == (world.truth, 0)
+    assert (counted["ConnectionOpened"], counted["ConnectionClosed"]) == (1, 0)
+
+
+def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
+    """Wherever the function dies before: a probe that is noted says that nothing before it is still to be released."""
+    for calls in range(1, 9):
+        fresh = World()
+        fresh.disconnect(fresh.connect(FIRST, "a"))
+        fresh.probe(FIRST, ProbeId("p"))
+        with contextlib.suppress(CrashError):
+            fresh.deliver(fresh.stream, crash_after=calls)
+        assert fresh.partitions.rows[FIRST].probe is None or fresh.excess(ACME) == 0
+    assert fresh.partitions.rows[FIRST].probe == "p"
+
+
+def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: World, counted: Counter[str]) -> None:
+    """It was put in the minute in which the partition was removed; nobody waits for it."""
+    world.probe(nth_partition(ACME, 9), ProbeId("p"))
+    assert world.deliver(world.stream) == []
+    assert counted["PartitionMissing"] == 0
+    assert nth_partition(ACME, 9) not in world.counts
+
+
+def test_a_probe_that_cannot_be_noted_holds_nothing_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`reconcile` puts another one."""
+
+    def fail(*_: object) -> None:
+        raise TransientError("throttled")
+
+    monkeypatch.setattr(world.partitions, "note_probe", fail)
+    world.probe(FIRST, ProbeId("p"))
+    assert world.deliver(world.stream) == []
+    assert world.partitions.rows[FIRST].probe is None
 
 
 def test_a_batch_that_comes_again_changes_nothing(world: World) -> None:

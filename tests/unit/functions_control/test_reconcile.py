@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 
@@ -16,7 +16,7 @@ from loudhailer.connections.model import Connection, ConnectionKey, PartitionCou
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
-from loudhailer.tenancy.model import Tenant, TenantTotal, TotalSample
+from loudhailer.tenancy.model import Inquiry, Tenant, TenantTotal
 from tests.support.limits import SETTLED_SECONDS
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
@@ -37,7 +37,6 @@ class World:
         self.connections = MemoryConnectionStore()
         self.failures = MemoryFailureQueue()
         self.stream: list[tuple[Partition, int]] = []
-        self.meanwhile: Callable[[], None] = lambda: None
         self.reconcile = Reconcile(
             tenants=self.tenants,
             sessions=self.sessions,
@@ -46,16 +45,10 @@ class World:
             limits=self.limits,
             failures=self.failures,
             clock=lambda: self.now,
-            pause=self.wait,
         )
 
-    def wait(self, seconds: float) -> None:
-        """Time passes, and something happens."""
-        self.now += seconds
-        self.meanwhile()
-
     def run(self, times: int = 1) -> None:
-        """So many runs, a minute after each other."""
+        """So many runs, a minute after each other; probes are counted, unless others wait before them."""
         for _ in range(times):
             began = self.now = self.now + MINUTE
             try:
@@ -63,6 +56,8 @@ class World:
             finally:
                 assert self.now <= began + 60
                 self.now = began
+                if not self.stream:
+                    self.catch_up()
 
     def put(self, *rows: PartitionCount) -> None:
         """Puts partitions as they are."""
@@ -97,8 +92,12 @@ class World:
             if delta < 0:
                 self.limits.release(ACME, -delta)
         self.stream.clear()
+        for partition, probe in self.connections.probes.items():
+            self.account(partition, 0)
+            self.partitions.note_probe(partition, probe)
+        self.connections.probes.clear()
 
-    def account(self, partition: Partition, delta: int, changes: int | None = None) -> None:
+    def account(self, partition: Partition, delta: int) -> None:
         """Counts changes of a partition."""
         seen = self.partitions.rows[partition].checkpoint
         self.partitions.advance(
@@ -106,7 +105,6 @@ class World:
             seen=seen,
             checkpoint=str(int(seen or 0) + 1).zfill(40),
             delta=delta,
-            changes=abs(delta) if changes is None else changes,
         )
 
 
@@ -237,14 +235,14 @@ def test_a_count_that_agrees_again_is_left_alone(world: World) -> None:
     assert world.partitions.rows[FIRST].count == 0
 
 
-def test_an_excess_of_the_total_is_taken_off_after_three_minutes(world: World, counted: Counter[str]) -> None:
+def test_an_excess_of_the_total_is_taken_off_at_the_third_look(world: World, counted: Counter[str]) -> None:
     """Not before, and no more than that."""
     world.put(PartitionCount(FIRST))
     for name in "ab":
         world.join(name)
     world.catch_up()
     world.reserve(3)
-    world.run(3)
+    world.run(2)
     assert world.limits.total(ACME).count == 5
     world.run()
     assert world.limits.total(ACME).count == 2
@@ -253,8 +251,8 @@ def test_an_excess_of_the_total_is_taken_off_after_three_minutes(world: World, c
     assert world.limits.total(ACME).count == 2
 
 
-def test_connections_on_their_way_to_the_count_are_no_excess(world: World) -> None:
-    """A busy tenant's total is always ahead of its counts, and never too high."""
+def test_connections_on_their_way_to_the_count_are_no_excess(world: World, counted: Counter[str]) -> None:
+    """A busy tenant's total is always ahead of its counts, and never too high; its rows are not even read."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(40)
     for _ in range(20):
@@ -262,6 +260,7 @@ def test_connections_on_their_way_to_the_count_are_no_excess(world: World) -> No
         world.account(FIRST, +40)
         world.reserve(40)
     assert world.limits.total(ACME).count == 40 * 21
+    assert not counted["TotalRepaired"] + counted["TotalRaised"]
 
 
 def test_connections_that_come_and_go_are_no_excess(world: World) -> None:
@@ -270,17 +269,19 @@ def test_connections_that_come_and_go_are_no_excess(world: World) -> None:
     world.reserve(50)
     for _ in range(20):
         world.run()
-        world.account(FIRST, 0, changes=100)
+        world.limits.release(ACME, 50)
+        world.reserve(50)
     assert world.limits.total(ACME).count == 50
 
 
 def test_an_excess_is_taken_off_in_a_busy_tenant_too(world: World) -> None:
-    """As far as it is certain: what may be on its way is left."""
+    """As far as it is certain: as many as were reserved meanwhile may be on their way."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(70)
     for _ in range(4):
-        world.account(FIRST, 0, changes=10)
         world.run()
+        world.limits.release(ACME, 5)
+        world.reserve(5)
     assert world.limits.total(ACME).count == 10
 
 
@@ -333,15 +334,43 @@ def test_a_backlog_that_is_counted_slowly_is_no_excess(world: World) -> None:
     for number, key in enumerate(early[:5]):
         world.leave(key)
         world.join(f"late{number}", SECOND)
-
-    def crawl() -> None:
+    for _ in range(20):
+        world.run()
         for partition in (FIRST, SECOND):
             world.account(partition, 0)
-
-    world.meanwhile = crawl
-    world.run(20)
     world.catch_up()
     assert world.limits.total(ACME).count == 10
+
+
+def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(world: World) -> None:
+    """The counts are the rows, nothing moves for an hour, and all that are gone are still to be released."""
+    world.put(PartitionCount(FIRST))
+    early = [world.join(f"early{number}") for number in range(10)]
+    world.catch_up()
+    for number, key in enumerate(early):
+        world.leave(key)
+        world.join(f"late{number}")
+    world.run(60)
+    assert world.limits.total(ACME).count == 20
+    world.catch_up()
+    world.run(4)
+    assert world.limits.total(ACME).count == 10
+
+
+def test_probes_that_are_never_told_of_are_put_anew(world: World) -> None:
+    """The stream gave them up with all before them."""
+    world.put(PartitionCount(FIRST))
+    world.reserve(4)
+    world.run()
+    world.stream.append((FIRST, 0))
+    world.run()
+    assert world.connections.probes
+    world.connections.probes.clear()
+    world.run(SETTLED - 1)
+    assert not world.connections.probes
+    world.stream.clear()
+    world.run(5)
+    assert world.limits.total(ACME).count == 0
 
 
 def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(world: World) -> None:
@@ -381,34 +410,56 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> Non
 
 
 def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: World) -> None:
-    """Between the look at the rows and the taking off: accounting gave a record up."""
+    """Between the looks: accounting gave a record up."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
-    world.meanwhile = lambda: world.partitions.mark_for_recount(FIRST)
+    world.run(2)
+    world.partitions.mark_for_recount(FIRST)
     world.run(5)
     assert world.limits.total(ACME).count == 4
 
 
 def test_an_excess_waits_if_a_partition_comes_meanwhile(world: World) -> None:
-    """Its connections may be among those that seem too many."""
+    """It has no probe; the looks begin anew when those that were put must be counted or given up."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
-    world.meanwhile = lambda: world.partitions.open([SECOND])
-    world.run(4)
+    world.run(2)
+    world.partitions.open([SECOND])
+    world.run(SETTLED - 1)
     assert world.limits.total(ACME).count == 4
-
-
-def test_an_excess_waits_if_the_total_changes_meanwhile(world: World, counted: Counter[str]) -> None:
-    """Another run took it off, and its samples are forgotten."""
-    world.put(PartitionCount(FIRST))
-    world.reserve(4)
-
-    def another_run() -> None:
-        world.limits.rows[ACME] = TenantTotal(4)
-
-    world.meanwhile = another_run
     world.run(5)
-    assert world.limits.total(ACME).count == 4
+    assert world.limits.total(ACME).count == 0
+
+
+def test_an_excess_that_another_run_has_taken_off_is_not_taken_off_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """The inquiry is over then."""
+    world.put(PartitionCount(FIRST))
+    world.join("a")
+    world.catch_up()
+    world.reserve(4)
+    world.run(2)
+    repair = world.limits.repair
+
+    def after_another_run(tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
+        assert repair(tenant, difference, seen=seen)
+        return repair(tenant, difference, seen=seen)
+
+    monkeypatch.setattr(world.limits, "repair", after_another_run)
+    world.run()
+    assert world.limits.total(ACME).count == 1
+    assert counted["TotalRepaired"] == 0
+
+
+def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(world: World, counted: Counter[str]) -> None:
+    """Some were released late."""
+    world.put(PartitionCount(FIRST))
+    world.reserve(4)
+    world.run(2)
+    world.limits.release(ACME, 4)
+    world.run(3)
+    assert world.limits.total(ACME) == TenantTotal(0, 4)
     assert counted["TotalRepaired"] == 0
 
 
@@ -426,8 +477,9 @@ def test_a_total_is_not_lowered_below_the_rows(world: World) -> None:
     for number in range(10):
         world.connect(f"c{number}")
     world.reserve(12)
-    world.meanwhile = lambda: world.account(FIRST, 0, changes=1)
-    world.run(10)
+    for _ in range(10):
+        world.run()
+        world.account(FIRST, 0)
     assert world.limits.total(ACME).count == 10
 
 
@@ -448,7 +500,7 @@ def test_a_total_that_is_right_is_not_written(world: World) -> None:
         world.join(name)
     world.catch_up()
     world.run(5)
-    assert world.limits.total(ACME).samples == ()
+    assert world.limits.total(ACME).inquiry is None
 
 
 def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, counted: Counter[str]) -> None:
@@ -470,7 +522,7 @@ def test_a_retired_partition_whose_last_change_is_young_is_kept(world: World) ->
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.run(11)
     assert world.partitions.rows[SECOND].retired_at is not None
-    world.account(SECOND, 0, changes=2)
+    world.account(SECOND, 0)
     world.run(SETTLED)
     assert SECOND in world.partitions.rows
     world.run(2)
@@ -490,7 +542,7 @@ def test_a_partition_that_was_used_is_not_idle(world: World) -> None:
     world.put(PartitionCount(SECOND))
     for _ in range(20):
         world.run()
-        world.account(SECOND, 0, changes=2)
+        world.account(SECOND, 0)
     assert world.partitions.rows[SECOND].retired_at is None
 
 
@@ -534,7 +586,7 @@ def test_a_total_that_is_too_low_is_raised(world: World, counted: Counter[str]) 
     assert world.limits.total(ACME).count == 7
     assert counted["TotalRaised"] == 5
     world.run(10)
-    assert (world.limits.total(ACME).count, world.limits.total(ACME).samples) == (7, ())
+    assert (world.limits.total(ACME).count, world.limits.total(ACME).inquiry) == (7, None)
     assert counted["TotalRaised"] == 5
 
 
@@ -603,7 +655,7 @@ def test_a_total_below_counts_that_are_too_high_is_not_raised(world: World) -> N
 def test_a_total_that_another_run_has_raised_is_not_raised_again(
     world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """The samples are gone then."""
+    """The inquiry is over then."""
     world.put(PartitionCount(FIRST))
     for number in range(4):
         world.join(f"c{number}")
@@ -612,7 +664,7 @@ def test_a_total_that_another_run_has_raised_is_not_raised_again(
     world.run()
     repair = world.limits.repair
 
-    def after_another_run(tenant: TenantId, difference: int, *, seen: Sequence[TotalSample]) -> bool:
+    def after_another_run(tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
         assert repair(tenant, difference, seen=seen)
         return repair(tenant, difference, seen=seen)
 

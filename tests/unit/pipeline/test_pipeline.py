@@ -20,6 +20,7 @@ from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartition
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
 from loudhailer.lanes.memory import MemoryLaneStore
@@ -163,6 +164,7 @@ class World:
             broadcasts,
             shards,
             queues["rooms"],
+            devices=MemoryDeviceStore(self.connections),
             lanes=watched(MemoryLaneStore(), call),
             endpoint=ENDPOINT,
             chunk_size=4,

@@ -22,6 +22,7 @@ from loudhailer.broadcast.messages import ChunkMessage, Priority, Scope
 from loudhailer.broadcast.model import Chunk, Source
 from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
 from loudhailer.lanes.memory import MemoryLaneStore
@@ -97,6 +98,7 @@ class World:
             watched(self.broadcasts, call),
             [watched(shard, call) for shard in self.shards],
             watched(self.rooms, call),
+            devices=watched(MemoryDeviceStore(self.connections), call),
             lanes=watched(self.lanes, call),
             endpoint=ENDPOINT,
             chunk_size=CHUNK_SIZE,

@@ -13,6 +13,7 @@ from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
 from loudhailer.broadcast.memory import MemoryBroadcastStore, MemoryTopic
 from loudhailer.broadcast.messages import Announcement, Priority
+from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.conversation.exchange import PASSED_ON
 from loudhailer.conversation.memory import MemorySentStore
@@ -21,6 +22,7 @@ from loudhailer.conversation.once import Once
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import RoomKey, TenantId
+from loudhailer.queues.memory import MemoryQueue
 from loudhailer.rooms.model import Membership, nickname
 from loudhailer.tenancy.model import posts_of_tenant
 from loudhailer.tenancy.posts import PostBudget
@@ -38,6 +40,7 @@ class Talk(World):
         super().__init__()
         self.broadcasts, self.topic = MemoryBroadcastStore(), MemoryTopic()
         self.sent = MemorySentStore()
+        self.closing = MemoryQueue()
         self.requests = 0
         self.seconds_later = 0
         self.said_in: dict[int, SayInRoom] = {}
@@ -55,7 +58,16 @@ class Talk(World):
         once = Once(self.sent, clock=lambda: NOW + self.seconds_later)
         say = self.said_in.setdefault(
             id(self.sender),
-            SayInRoom(self.rooms, self.sender, self.posts, self.broadcasts, announce, once=once, endpoint=ENDPOINT),
+            SayInRoom(
+                self.rooms,
+                self.sender,
+                self.posts,
+                self.broadcasts,
+                announce,
+                ends=self.closing,
+                once=once,
+                endpoint=ENDPOINT,
+            ),
         )
         sender = caller(one, **self.caller)
         if "clientMessageId" in text:
@@ -165,15 +177,33 @@ def test_a_bad_field_is_refused_by_its_name(talk: Talk, frame: dict[str, Any], f
     assert talk.posted == {}
 
 
-@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
+@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_a_stale_member_is_removed_and_the_others_hear(slow: Outcome, talk: Talk, counted: Counter[str]) -> None:
-    """Its row goes, which the stream makes a leave of; those that are only slow stay."""
+    """Its row goes, which the stream makes a leave of; those that are only slow are to be closed."""
     ann, bob, cid, dan = talk.join("ann", "bob", "cid", "dan")
     talk.ends({bob: Outcome.GONE, cid: slow})
     assert talk.say(ann) is None
+    assert talk.closing.bodies == [End(cid, close=True).to_body()]
     assert talk.posted == {"ann": [said("ann")], "dan": [said("ann")]}
     assert set(talk.connections.rows) == {ann, cid, dan}
     assert (counted["StaleConnectionDeleted"], counted["RoomPostFailed"]) == (1, 1)
+
+
+def test_a_message_is_not_carried_out_while_who_misses_it_cannot_be_closed(talk: Talk) -> None:
+    """The speaker is told to try again."""
+    ann, bob = talk.join("ann", "bob")
+    talk.ends({bob: Outcome.SLOW})
+    talk.closing.down = True
+    with pytest.raises(TransientError):
+        talk.say(ann)
+
+
+def test_a_member_that_the_gateway_refuses_for_good_is_not_closed(talk: Talk) -> None:
+    """It would refuse the next one, too."""
+    ann, bob = talk.join("ann", "bob")
+    talk.ends({bob: Outcome.REJECTED})
+    assert talk.say(ann) is None
+    assert talk.closing.bodies == []
 
 
 def test_a_stale_row_that_cannot_be_deleted_is_no_failure(talk: Talk) -> None:

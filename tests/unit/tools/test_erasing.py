@@ -9,6 +9,7 @@ from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartition
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.conversation.memory import MemoryInboxStore
 from loudhailer.conversation.model import DirectMessage, Inbox, message_id
+from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.places.memory import MemoryPlaceStore
@@ -33,6 +34,7 @@ class World:
         self.now = float(NOW)
         self.tenants = MemoryTenantStore(*(replace(SAMPLE_TENANTS[0], tenant_id=tenant) for tenant in (ACME, OTHER)))
         self.sessions, self.connections = MemorySessionStore(), MemoryConnectionStore()
+        self.devices = MemoryDeviceStore(self.connections)
         self.partitions, self.places = MemoryPartitionStore(), MemoryPlaceStore()
         self.inboxes, self.limits = MemoryInboxStore(), MemoryLimitStore()
         self.closed: list[ConnectionKey] = []
@@ -48,6 +50,7 @@ class World:
             name = SessionId(f"s{number}")
             keys = [self.connect(tenant, f"{number}{letter}", name) for letter in "ab"]
             self.sessions.rows[tenant, name] = Session(tenant, name, NOW + 100, ANN, frozenset(keys))
+        self.devices.gone[tenant, ANN] = {ConnectionKey(nth_partition(tenant, 0), ConnectionId("over"))}
         self.send(tenant, 250)
         self.places.take(tenant, sessions_of(tenant).name, 9, expires_at=NOW)
 
@@ -91,6 +94,7 @@ class World:
             tenants=self.tenants,
             sessions=self.sessions,
             connections=self.connections,
+            devices=self.devices,
             partitions=self.partitions,
             places=self.places,
             inboxes=self.inboxes,
@@ -106,6 +110,7 @@ class World:
         return [
             *(key for key in self.sessions.rows if key[0] == tenant),
             *(key for key in self.connections.rows if tenant_of(key.partition) == tenant),
+            *self.devices.of_player(tenant, ANN),
             *(key for key in self.inboxes.rows if key[0].tenant_id == tenant),
             *self.places.names(tenant),
             *(key for key in self.limits.rows if key == tenant),

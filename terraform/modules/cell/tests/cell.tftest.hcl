@@ -69,6 +69,15 @@ override_resource {
 }
 
 override_resource {
+  target          = module.connection_store.aws_dynamodb_table.devices
+  override_during = plan
+  values = {
+    arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/devices"
+    stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices/stream/1"
+  }
+}
+
+override_resource {
   target          = module.connection_store.aws_dynamodb_table.partitions
   override_during = plan
   values = {
@@ -144,12 +153,12 @@ run "every_function_may_do_its_work_and_no_more" {
         ])
       ])
       } == {
-      PutItem        = "connect"
+      PutItem        = "connect reconcile"
       UpdateItem     = "join_room"
       DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
     }
-    error_message = "Only connect may record a connection, only join_room change it; and only those delete one that learn of its end."
+    error_message = "Only connect may record a connection, only reconcile put a probe beside, only join_room change it; and only those delete one that learn of its end."
   }
   assert {
     condition = {
@@ -161,6 +170,7 @@ run "every_function_may_do_its_work_and_no_more" {
       if strcontains(jsonencode(function.role.policy), "execute-api:")
       } == {
       connect            = ["GET/@connections/*"]
+      disconnect         = ["DELETE/@connections/*"]
       join_room          = ["POST/@connections/*"]
       send_message       = ["POST/@connections/*"]
       presence           = ["POST/@connections/*"]
@@ -170,7 +180,7 @@ run "every_function_may_do_its_work_and_no_more" {
       echo               = ["POST/@connections/*", "DELETE/@connections/*"]
       end_session        = ["DELETE/@connections/*"]
     }
-    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo and end_session may close them, and no other function may do anything to any."
+    error_message = "join_room, send_message, presence, relay_message, post_message and echo may post to this cell's connections, relay_message, post_message, echo, disconnect and end_session may close them, and no other function may do anything to any."
   }
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([

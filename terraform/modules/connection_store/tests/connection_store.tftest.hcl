@@ -33,17 +33,25 @@ run "the_stream_tells_what_was_and_what_is" {
   }
 }
 
-run "connections_are_found_by_player_and_by_room" {
+run "connections_are_found_by_room" {
   command = plan
 
   assert {
     condition = {
       for index in aws_dynamodb_table.connections.global_secondary_index : index.name => [index.hash_key, index.projection_type]
       } == {
-      player = ["playerIndexKey", "KEYS_ONLY"]
-      room   = ["roomIndexKey", "KEYS_ONLY"]
+      room = ["roomIndexKey", "KEYS_ONLY"]
     }
-    error_message = "The indexes must be player and room, with keys only."
+    error_message = "The index must be room, with keys only."
+  }
+}
+
+run "a_players_connections_are_found_without_an_index" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.devices.hash_key == "player" && aws_dynamodb_table.devices.range_key == "connectionId"
+    error_message = "The key must be player and connectionId, so that a read of a player is consistent."
   }
 }
 
@@ -51,7 +59,10 @@ run "connections_expire" {
   command = plan
 
   assert {
-    condition     = aws_dynamodb_table.connections.ttl[0].enabled && aws_dynamodb_table.connections.ttl[0].attribute_name == "expiresAt"
+    condition = alltrue([
+      for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices] :
+      table.ttl[0].enabled && table.ttl[0].attribute_name == "expiresAt"
+    ])
     error_message = "A connection whose $disconnect was lost must expire."
   }
 }
@@ -61,7 +72,7 @@ run "tables_are_paid_by_request_and_protected_from_deletion" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.connections, aws_dynamodb_table.partitions] :
+      for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices, aws_dynamodb_table.partitions] :
       table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
     ])
     error_message = "Tables must be on demand and protected unless told otherwise."

@@ -1,0 +1,1 @@
+"""Devices: the connections of a player."""
