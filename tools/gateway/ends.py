@@ -17,7 +17,7 @@ from tools.gateway.counters import Counters
 from tools.gateway.events import Event
 from tools.gateway.integration import TOGETHER, Failure, Integrations, Reply
 
-_A_SECOND = 150
+_A_SECOND = 120
 _TRIES = 5
 _RETRY_SECONDS = 0.2
 
