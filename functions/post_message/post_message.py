@@ -4,12 +4,13 @@ What is still to do when the time is over, or may work later, goes back to the c
 bitmap of what remains. The rest goes to `settle`. Both are in their queues before the message is acknowledged: a worker
 that dies in between has the whole chunk delivered again, and the same outcomes, told twice, are the same outcomes.
 
-Connections that are refused go back apart from the rest, in a group of their own, so that nobody waits for them. One
-that has taken nothing for half a minute is closed: its client knows then that it missed something, and costs nobody
-anything.
+Connections that are refused go back apart from the rest, in one message and in a group of their own, so that nobody
+waits for them. The message says how often, and whose client does not read as far as an earlier worker could tell. One
+that has taken nothing for half a minute, and was found not to read twice, is closed: its client knows then that it
+missed something, and costs nobody anything.
 
-An attempt is one that a connection itself has failed. What was not sent for want of time goes back at once, and what
-the account refused goes back later each time: neither counts, and the broadcast's lifetime ends both.
+An attempt is one that failed. What was not sent for want of time goes back at once, and what was refused goes back
+later each time: neither counts, and the broadcast's lifetime ends both.
 """
 
 import time
@@ -21,6 +22,7 @@ from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Closer, Sender
+from loudhailer.delivery.throttling import FEW_TRIES, ONE_TRY
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import ConnectionId
 from loudhailer.observability import count, logger
@@ -29,11 +31,15 @@ from loudhailer.queues.port import Queue
 MAX_ATTEMPTS = 8
 """Attempts of a chunk's connections until they are given up."""
 
-CLOSED_AT_ATTEMPT = 6
-"""From this attempt on, a connection whose client does not read is closed: 31 s after the first one."""
+REFUSED_SECONDS = (1, 4, 10, 16)
+"""So long waits what was refused for the first time, the second and so on. Each return costs as much as a chunk, and
+whoever has not read for five seconds will hardly do so in the next one."""
+
+CLOSED_AT_REFUSAL = 5
+"""From this refusal in a row on, a connection whose client does not read is closed: 31 s after the first one."""
 
 _DOUBLINGS = 4
-"""From 1 s on: what goes back waits 16 s at most."""
+"""From 1 s on: what failed waits 16 s at most."""
 
 _REFUSED = "refused"
 """The group of what was answered 429, whosever broadcast it is. Once it takes a tenth of the workers' time, the queue
@@ -93,14 +99,9 @@ class PostMessage:
             self._tell(chunk, account, delivered=delivered, gone=gone)
             if rejected:
                 self._give_up(replace(chunk, remaining=rejected), account, "the gateway refuses the frame")
-            slow = found[Outcome.SLOW]
-            if slow and chunk.attempt >= CLOSED_AT_ATTEMPT:
-                slow &= ~self._close(chunk, slow, account)
             opening = found[Outcome.GONE] & ~gone
             self._try_again(replace(chunk, remaining=found[Outcome.FAILED] | opening), shard, account)
-            self._try_again(replace(chunk, remaining=slow), shard, account, refused=True)
-            throttled = replace(chunk, remaining=found[Outcome.THROTTLED], throttled=chunk.throttled + 1)
-            self._send_back(throttled, shard, delay=2 ** min(chunk.throttled, _DOUBLINGS), refused=True)
+            self._send_refused(chunk, found[Outcome.SLOW], found[Outcome.THROTTLED], shard, account)
             self._send_back(replace(chunk, remaining=found[Outcome.UNSENT]), shard, delay=0)
 
     def _read(self, body: str) -> ChunkMessage:
@@ -116,7 +117,13 @@ class PostMessage:
     def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
         connections = _connections(chunk, chunk.remaining)
-        outcomes = self._sender.post(self._endpoint, list(connections.values()), chunk.frame.encode(), seconds=seconds)
+        outcomes = self._sender.post(
+            self._endpoint,
+            list(connections.values()),
+            chunk.frame.encode(),
+            seconds=seconds,
+            tries=ONE_TRY if chunk.refusals else FEW_TRIES,
+        )
         found: dict[Outcome, Bitmap] = dict.fromkeys(Outcome, 0)
         for place, outcome in zip(connections, outcomes, strict=True):
             found[outcome] |= 1 << place
@@ -141,12 +148,22 @@ class PostMessage:
         self._tell(chunk, account, failed=over)
         return over
 
-    def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str, *, refused: bool = False) -> None:
+    def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
+        """Sends those back that were refused; closes those that are found slow again after half a minute."""
+        refusals = chunk.refusals + 1
+        closed = 0
+        if refusals >= CLOSED_AT_REFUSAL and slow & chunk.slow:
+            closed = self._close(chunk, slow & chunk.slow, account)
+        remaining = (slow | throttled) & ~closed
+        delay = REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS)) - 1]
+        again = replace(chunk, remaining=remaining, refusals=refusals, slow=(chunk.slow | slow) & remaining)
+        self._send_back(again, shard, delay=delay, refused=True)
+
+    def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str) -> None:
         """Sends the part back as another attempt, or gives it up after the last one."""
         if chunk.attempt < MAX_ATTEMPTS:
             delay = 2 ** min(chunk.attempt - 1, _DOUBLINGS)
-            again = replace(chunk, attempt=chunk.attempt + 1, throttled=0)
-            self._send_back(again, shard, delay=delay, refused=refused)
+            self._send_back(replace(chunk, attempt=chunk.attempt + 1, refusals=0, slow=0), shard, delay=delay)
         elif chunk.remaining:
             self._give_up(chunk, account, "the attempts are used up")
 

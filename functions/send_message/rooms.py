@@ -121,27 +121,40 @@ class SayInRoom:
     def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
         """Says it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
         room = said.room
-        members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
-        is_large = len(members) > SMALL_ROOM
-        size = self._size(caller, room) if is_large else len(members)
+        members = self._members_of_small(caller, room)
+        size = self._size(caller, room) if members is None else len(members)
         if not self._posts.take(caller.tenant_id, caller.session_id, size, budget=caller.posts_per_minute):
             return throttle_frame(caller.key.connection_id, caller.request_id)
-        if is_large:
+        if members is None:
             self._broadcast(said.broadcast_id(first), caller.tenant_id, room, said.frame(first), first.received_at)
         else:
             self._post(caller.tenant_id, members, said.frame(first))
         count("RoomMessageSent")
         return None
 
+    def _members_of_small(self, caller: Caller, room: RoomKey) -> set[ConnectionKey] | None:
+        """The members of a small room, the caller among them; None of a large one, or one that was large just now.
+
+        A large room whose members all speak at once would be read a hundred keys for each of them.
+        """
+        if self._known_size(caller, room) is not None:
+            return None
+        members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
+        return members if len(members) <= SMALL_ROOM else None
+
+    def _known_size(self, caller: Caller, room: RoomKey) -> int | None:
+        """The number of members of a large room, if it was counted in the last ten seconds."""
+        size, at = self._sizes.get(room, (0, 0))
+        return size if caller.received_at // 1_000 - at < _SIZE_SECONDS else None
+
     def _size(self, caller: Caller, room: RoomKey) -> int:
         """The number of members of a large room, at most ten seconds old; counted only as far as the budget reaches."""
-        now = caller.received_at // 1_000
-        size, at = self._sizes.get(room, (0, 0))
-        if now - at >= _SIZE_SECONDS:
+        size = self._known_size(caller, room)
+        if size is None:
             size = self._rooms.size(caller.tenant_id, room, limit=self._posts.share(caller.posts_per_minute) + 1)
             if len(self._sizes) >= _SIZES:
                 self._sizes.clear()
-            self._sizes[room] = size, now
+            self._sizes[room] = size, caller.received_at // 1_000
         return size
 
     def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], said: str) -> None:

@@ -11,9 +11,9 @@ An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, a
 are a token's subject that cannot be a player, since no client can see in its request what is wrong with that, and a new
 session's id that is too short to be a secret: whoever guesses it is in the session.
 
-Where a route of sessions asks for a JWT, the token says who is calling, whatever the query claims: its subject is the
-player, and one of its claims must be the tenant's id, or the answer is 403. A live session that is bound to another
-player is neither opened nor ended: 409.
+Where the routes of sessions ask for a JWT, the token says who is calling, whatever the query claims: its subject is the
+player, and one of its claims must be the tenant's id, or the answer is 403. So is that to a request without claims,
+however API Gateway came to let it in. A live session that is bound to another player is neither opened nor ended: 409.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -56,7 +56,10 @@ class _Named(NamedTuple):
 
 
 class SessionApi:
-    """Answers one request of an HTTP API."""
+    """Answers one request of an HTTP API.
+
+    `tenant_claim` is the claim with the tenant's id, where the routes of sessions ask for a JWT, else None.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class SessionApi:
         websocket_url: str,
         list_tenants: bool,
         silo_tenants: Collection[ids.TenantId],
-        tenant_claim: str,
+        tenant_claim: str | None,
         shortest_session_id: int,
         clock: Callable[[], float],
     ) -> None:
@@ -151,7 +154,7 @@ class SessionApi:
 
     def _named(self, event: Mapping[str, Any]) -> _Named | dict[str, Any]:
         """The session that a request names, or the answer to one that may not name it."""
-        claims = _claims(event)
+        claims = None if self._tenant_claim is None else _claims(event)
         try:
             named = _Named.by(event.get("queryStringParameters") or {}, claims)
         except InvalidFieldError as error:
@@ -160,7 +163,7 @@ class SessionApi:
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
         """Whether a caller with these claims may act for the tenant; without a token, the route has decided that."""
-        if claims is None or claims.get(self._tenant_claim) == tenant:
+        if claims is None or self._tenant_claim is None or claims.get(self._tenant_claim) == tenant:
             return True
         count("TokenOfOtherTenant")
         logger.warning("a token is not the tenant's", tenant_id=tenant, claim=self._tenant_claim)
@@ -185,10 +188,10 @@ class SessionApi:
         return _reply(200, report.to_wire())
 
 
-def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The claims of the request's JWT; None where the route asks for none."""
-    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
-    return None if token is None else token.get("claims") or {}
+def _claims(event: Mapping[str, Any]) -> Mapping[str, str]:
+    """The claims of the request's JWT; none of a request that came in without one."""
+    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt") or {}
+    return token.get("claims") or {}
 
 
 def _over_limit(limit: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ class Settings:
 
     Attributes:
         silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
+        tenant_claim: the claim with the tenant's id, where the routes of sessions ask for a JWT.
         shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
     """
 
@@ -22,5 +23,5 @@ class Settings:
     websocket_url: Url
     list_tenants: Flag
     silo_tenants: Tenants
-    tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]
     shortest_session_id: Annotated[int, integer(1, 64)]
+    tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")] | None = None

@@ -11,7 +11,7 @@ from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section, Table, at_least, at_most, median, number
-from tests.bench.visitors import open_session, put_tenant
+from tests.bench.visitors import at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
 from tools.operations.census import TenantCount, count_tenant
@@ -106,14 +106,13 @@ async def _steadily(door: _Door) -> Times:
 
 async def _as_fast_as_possible(door: _Door, clients: int, connects: int) -> tuple[float, Times]:
     """Connects a second, and how long each took."""
-    gate, times = asyncio.Semaphore(clients), Times()
+    times = Times()
 
     async def one() -> None:
-        async with gate:
-            await times.add(door.enter(), time.monotonic())
+        await times.add(door.enter(), time.monotonic())
 
     started = time.monotonic()
-    await asyncio.gather(*(one() for _ in range(connects)))
+    await at_once(clients, (one() for _ in range(connects)))
     rate = len(times.seconds) / (time.monotonic() - started)
     await door.leave()
     return rate, times

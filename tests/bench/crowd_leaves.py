@@ -12,7 +12,7 @@ from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section, Table, at_most, number, percent, times
-from tests.bench.visitors import open_session, put_tenant
+from tests.bench.visitors import at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket
 from tools.operations.census import count_tenant
@@ -63,16 +63,7 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _E
         urls = [await open_session(api, crowd) for _ in range(CROWD // _SESSION_SIZE)]
         door = await open_session(api, newcomers)
     say(1, f"{CROWD:,} clients connect")
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def enter(url: str) -> Socket:
-        async with gate:
-            return await open_socket(Socket, url)
-
-    answers = await asyncio.gather(*(enter(url) for url in urls * _SESSION_SIZE), return_exceptions=True)
-    inside = [answer for answer in answers if isinstance(answer, Socket)]
-    if len(inside) < CROWD:
-        raise BenchmarkError(f"{CROWD - len(inside)} of {CROWD} clients were not let in")
+    inside = await at_once(_AT_ONCE, (open_socket(Socket, url) for url in urls * _SESSION_SIZE))
     come: list[Socket] = []
 
     async def newcomer() -> float:

@@ -11,7 +11,7 @@ from tests.bench.charts import lines
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.results import Chart, Section, Table, at_most, number
-from tests.bench.visitors import Talk, Visitor, open_session, put_tenant
+from tests.bench.visitors import Talk, Visitor, at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 
 RATE = 10
@@ -81,14 +81,11 @@ type Pair = tuple[Visitor, str]
 
 
 async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: int) -> list[Pair]:
-    gate = asyncio.Semaphore(8)
-
     async def visitor(player: str) -> Visitor:
-        async with gate:
-            return await talk.visitor(await open_session(api, tenant, player))
+        return await talk.visitor(await open_session(api, tenant, player))
 
-    writers = await asyncio.gather(*(visitor(f"writer-{each}") for each in range(number_of_pairs)))
-    await asyncio.gather(*(visitor(f"reader-{each}") for each in range(number_of_pairs)))
+    writers = await at_once(8, (visitor(f"writer-{each}") for each in range(number_of_pairs)))
+    await at_once(8, (visitor(f"reader-{each}") for each in range(number_of_pairs)))
     return [(writer, f"reader-{each}") for each, writer in enumerate(writers)]
 
 
@@ -97,7 +94,7 @@ async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Seque
 
     async def write(turn: int, due: float) -> None:
         writer, reader = pairs[turn % len(pairs)]
-        frame = writer.say(action="sendmessage", destinationPlayerId=reader)
+        frame = writer.send_numbered(action="sendmessage", destinationPlayerId=reader)
         await asyncio.gather(
             step.acknowledged.add(asyncio.shield(frame.acknowledged), due),
             step.delivered.add(asyncio.shield(frame.delivered), due),

@@ -56,7 +56,7 @@ async def _sent(visitors: list[Visitor], action: str, rate: float, seconds: floa
     times = Times()
 
     async def send(turn: int, due: float) -> None:
-        await times.add(visitors[turn % len(visitors)].say(action=action).delivered, due)
+        await times.add(visitors[turn % len(visitors)].send_numbered(action=action).delivered, due)
 
     await at_rate(rate, seconds, send)
     return times

@@ -17,6 +17,7 @@ from tests.bench.charts import cumulative
 from tests.bench.local_stack import PARTITION_SIZE, RunningStack, running_stack, seeded_connections
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Chart, Section, Table, at_most, median, microseconds, number, times
+from tests.bench.visitors import at_once
 from tests.support.orders import signed_by_root
 from tools.client.crowd import Crowd
 from tools.client.http import HttpApi
@@ -117,22 +118,20 @@ class Evening:
         sessions = [str(uuid.uuid4()) for _ in range(_REAL_CONNECTS // _SESSION_SIZE)]
         for session in sessions:
             base = await api.open_session(tenant, session)
-        gate = asyncio.Semaphore(_CONNECTING_AT_ONCE)
         taken: list[float] = []
 
         async def connect(session: str) -> Socket:
-            async with gate:
-                started = time.monotonic()
-                socket = await open_socket(Socket, socket_url(base, tenantId=tenant, sessionId=session))
-                taken.append(time.monotonic() - started)
-                return socket
+            started = time.monotonic()
+            socket = await open_socket(Socket, socket_url(base, tenantId=tenant, sessionId=session))
+            taken.append(time.monotonic() - started)
+            return socket
 
         # Workers start with the first ones; those are not counted.
-        sockets = await asyncio.gather(*(connect(session) for session in sessions))
+        sockets = await at_once(_CONNECTING_AT_ONCE, map(connect, sessions))
         taken.clear()
         self._say(f"{_REAL_CONNECTS} connects through authorizer and connect")
         started = time.monotonic()
-        sockets += await asyncio.gather(*(connect(session) for session in sessions * (_SESSION_SIZE - 1)))
+        sockets += await at_once(_CONNECTING_AT_ONCE, map(connect, sessions * (_SESSION_SIZE - 1)))
         connects = Connects(time.monotonic() - started, taken)
         for socket in sockets:
             socket.leave()

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvloop
-from picows import WSMsgType
 
 from loudhailer.ids import TenantId
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
 from tests.bench.results import Section, Table, at_most, times
-from tests.bench.visitors import open_session, put_tenant
+from tests.bench.visitors import Talker, open_session, put_tenant
 from tests.support.orders import signed_by_root
 from tools.client.http import ApiError, HttpApi
-from tools.client.socket import HandshakeRefusedError, Socket, open_socket
+from tools.client.socket import HandshakeRefusedError, open_socket
 
 SIZES = (2, 10, 100)
 KINDS = ("broadcast", "direct message", "room message", "pooled echo")
@@ -49,7 +48,7 @@ function does on its own. The ratio to the times beside no crowd at all is shown
 type Progress = Callable[[int, int, str], None]
 
 
-class Guest(Socket):
+class Guest(Talker):
     """A client that knows what has come by its text."""
 
     def __init__(self) -> None:
@@ -70,10 +69,6 @@ class Guest(Socket):
                 self._came(text)
             case {"message": {"message": str(text)}, "queue": _}:
                 self._came(text)
-
-    def say(self, **frame: str) -> None:
-        """Send a frame."""
-        self.transport.send(WSMsgType.TEXT, json.dumps(frame).encode())
 
     def _came(self, text: str) -> None:
         if (awaited := self._awaited.pop(text, None)) is not None and not awaited.done():

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import uvloop
-from picows import WSMsgType
 
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import Section, Table, at_most, number
-from tests.bench.visitors import open_session, put_tenant
+from tests.bench.visitors import Talker, at_once, open_session, put_tenant
 from tools.client.http import HttpApi
-from tools.client.socket import Socket, open_socket
+from tools.client.socket import open_socket
 from tools.demo.verdict import percentile
 
 MEMBERS = 300
@@ -55,7 +54,7 @@ class _Talk:
     last_heard: float = 0.0
 
 
-class _Member(Socket):
+class _Member(Talker):
     def __init__(self, name: str, talk: _Talk) -> None:
         super().__init__()
         self.name = name
@@ -77,10 +76,6 @@ class _Member(Socket):
             case answer:
                 talk.refused.append(str(answer))
 
-    def say(self, **frame: str) -> None:
-        """Send a frame."""
-        self.transport.send(WSMsgType.TEXT, json.dumps(frame).encode())
-
 
 def measure(progressed: Progress) -> Section:
     """Bring a stack up, measure, take it down."""
@@ -92,19 +87,18 @@ def measure(progressed: Progress) -> Section:
 
 
 async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> _Talk:
-    tenant, talk, gate = put_tenant(running, "guests"), _Talk(), asyncio.Semaphore(_AT_ONCE)
+    tenant, talk = put_tenant(running, "guests"), _Talk()
     say(1, f"{MEMBERS} members join")
 
     async def join(name: str) -> _Member:
-        async with gate:
-            member = await open_socket(lambda: _Member(name, talk), await open_session(api, tenant, name))
-            already = talk.joined
-            member.say(action="joinroom", roomKey=_ROOM, nickName="Guest")
-            await _until(lambda: talk.joined > already)
-            return member
+        member = await open_socket(lambda: _Member(name, talk), await open_session(api, tenant, name))
+        already = talk.joined
+        member.say(action="joinroom", roomKey=_ROOM, nickName="Guest")
+        await _until(lambda: talk.joined > already)
+        return member
 
     async with HttpApi(running.deployment.http_url) as api:
-        members = await asyncio.gather(*(join(f"member-{number}") for number in range(MEMBERS)))
+        members = await at_once(_AT_ONCE, (join(f"member-{number}") for number in range(MEMBERS)))
     if not await _until(lambda: talk.joined == MEMBERS):
         raise BenchmarkError(f"{talk.joined} of {MEMBERS} are in the room")
     await asyncio.sleep(_SETTLING_SECONDS)

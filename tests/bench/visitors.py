@@ -5,6 +5,7 @@ import itertools
 import json
 import time
 import uuid
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,17 @@ def put_tenant(running: RunningStack, name: str) -> TenantId:
     return tenant.tenant_id
 
 
+async def at_once[T](limit: int, tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of the tasks in their order, while no more than so many run at a time."""
+    gate = asyncio.Semaphore(limit)
+
+    async def admitted(task: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await task
+
+    return await asyncio.gather(*map(admitted, tasks))
+
+
 async def open_session(api: HttpApi, tenant: TenantId, player: str | None = None) -> str:
     """A new session; the URL that its clients connect to."""
     session = str(uuid.uuid4())
@@ -48,6 +60,14 @@ class OnTheWay:
 
     acknowledged: asyncio.Future[float] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     delivered: asyncio.Future[float] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Talker(Socket):
+    """A client that sends frames."""
+
+    def say(self, **frame: Any) -> None:
+        """Send a frame."""
+        self.transport.send(WSMsgType.TEXT, json.dumps(frame).encode())
 
 
 class Talk:
@@ -89,7 +109,7 @@ class Talk:
                         arrival.set_result(time.monotonic())
 
 
-class Visitor(Socket):
+class Visitor(Talker):
     """One of them."""
 
     def __init__(self, talk: Talk) -> None:
@@ -100,9 +120,8 @@ class Visitor(Socket):
         """Note what has come."""
         self._talk.came(json.loads(payload))
 
-    def say(self, **frame: str) -> OnTheWay:
+    def send_numbered(self, **frame: str) -> OnTheWay:
         """Send a frame with a new number."""
         number, on_the_way = self._talk.sent()
-        text = json.dumps(frame | {"message": {"number": number, "text": _TEXT}})
-        self.transport.send(WSMsgType.TEXT, text.encode())
+        self.say(**frame, message={"number": number, "text": _TEXT})
         return on_the_way

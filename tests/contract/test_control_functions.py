@@ -110,7 +110,6 @@ def deployment(
         "SESSION_SHARE": "0.25",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
         "LIST_TENANTS": "true",
-        "TENANT_CLAIM": "tenantId",
         "SILO_TENANTS": "[]",
         "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,

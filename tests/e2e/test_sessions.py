@@ -86,6 +86,14 @@ async def test_a_session_is_put_refreshed_and_deleted_once(scene: Scene) -> None
     assert await scene.api.call("DELETE", "/session", query=query_of(session), success=400) == "Invalid request"
 
 
+async def test_slashes_at_the_beginning_of_a_path_are_one_and_a_slash_at_its_end_counts(scene: Scene) -> None:
+    """So AWS answers, by the reports that docs/architecture.md names."""
+    session = Session(scene.tenant(), scene.secret(), "")
+    put = await scene.api.call("PUT", "//session", query=query_of(session))
+    assert put["webSocketUrl"] == scene.system.deployment.websocket_url
+    assert await scene.api.call("PUT", "/session/", query=query_of(session), success=404) == {"message": "Not Found"}
+
+
 async def test_a_missing_or_unknown_id_is_an_invalid_request(scene: Scene) -> None:
     """400, and a JSON string."""
     queries: list[dict[str, str]] = [

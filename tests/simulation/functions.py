@@ -366,7 +366,7 @@ def _session_api(parts: Parts) -> Handle:
         websocket_url="wss://cell.test",
         list_tenants=False,
         silo_tenants=(),
-        tenant_claim="tenant",
+        tenant_claim=None,
         shortest_session_id=1,
         clock=parts.clock,
     )

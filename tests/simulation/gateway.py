@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.ids import ConnectionId
 from tests.simulation import faults
 
@@ -22,7 +23,6 @@ LONGEST_SECONDS = 7_200.0
 """How long API Gateway lets a connection live."""
 
 _ARN = "arn:aws:execute-api:eu-west-1:111111111111:cell/live/$connect"
-_TRIES = 3
 _POST_FAULTS = (
     faults.KILLED_BEFORE,
     faults.POST_FAILS,
@@ -215,12 +215,13 @@ class SimulatedSender:
         payload: bytes,
         *,
         seconds: float,
+        tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
         ends = self._world.scheduler.now + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
-            outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2)
+            outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2, tries=tries)
         return outcomes
 
     def post_in_order(
@@ -274,11 +275,13 @@ class SimulatedSender:
             outcomes[place] = self._request(_Request(self._world, what, connections[place]), ends, 100, 100)
         return outcomes
 
-    def _posted(self, connection: ConnectionId, frame: bytes, ends: float, *, most_failures: int) -> Outcome:
+    def _posted(
+        self, connection: ConnectionId, frame: bytes, ends: float, *, most_failures: int, tries: int = FEW_TRIES
+    ) -> Outcome:
         world = self._world
         if world.scheduler.now - self._handed_on.get(connection, -1.0) < 1.0:
             return Outcome.THROTTLED
-        outcome = self._request(_Request(world, "post to", connection, frame), ends, most_failures, _TRIES)
+        outcome = self._request(_Request(world, "post to", connection, frame), ends, most_failures, tries)
         if outcome is Outcome.THROTTLED:
             self._handed_on[connection] = world.scheduler.now
             others_are_let_in = world.scheduler.now >= world.gateway.throttled_until
@@ -300,7 +303,7 @@ class SimulatedSender:
             is_tried_again = outcome in {Outcome.FAILED, Outcome.THROTTLED}
             if not is_tried_again or failures > most_failures or refusals >= most_refusals:
                 break
-            world.scheduler.sleep(min(0.05 * 2 ** min(failures + refusals, 3), max(0.0, ends - world.scheduler.now)))
+            world.scheduler.sleep(min(0.02 * 2 ** min(failures + refusals, 3), max(0.0, ends - world.scheduler.now)))
         return outcome
 
     def _shuffled(self, places: range) -> list[int]:

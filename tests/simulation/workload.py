@@ -315,7 +315,7 @@ class Workload:
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 queue = "partition"
             case ChunkMessage():
-                changes["attempt"] = 1
+                changes |= {"attempt": 1, "refusals": 0, "slow": 0}
                 queue = "shard-0"
             case OutcomeMessage():
                 changes = {}

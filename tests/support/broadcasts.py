@@ -95,7 +95,8 @@ def chunk_message(
     young_until: int = NOW + 30,
     remaining: Bitmap | None = None,
     attempt: int = 1,
-    throttled: int = 0,
+    refusals: int = 0,
+    slow: Bitmap = 0,
     expires_at: int = NOW + LIFETIME,
 ) -> ChunkMessage:
     """What `query` sends to `post_message`."""
@@ -111,7 +112,8 @@ def chunk_message(
         frame=frame,
         published_at=NOW * 1000,
         expires_at=expires_at,
-        throttled=throttled,
+        refusals=refusals,
+        slow=slow,
     )
 
 
@@ -218,7 +220,8 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         published_at=draw(milliseconds),
         expires_at=draw(milliseconds),
         priority=draw(st.sampled_from(Priority)),
-        throttled=draw(st.integers(0, 99)),
+        refusals=draw(st.integers(0, 99)),
+        slow=draw(bits),
     )
 
 

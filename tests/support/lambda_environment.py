@@ -50,7 +50,6 @@ VARIABLES = {
     "LANE_SHARES": '{"normal": 0.9, "low": 0.1}',
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
-    "TENANT_CLAIM": "tenantId",
     "SILO_TENANTS": "[]",
     "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",

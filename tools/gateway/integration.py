@@ -1,8 +1,9 @@
 """What answers a route. Kinds are apigatewayv2's integration types; another one is another entry in the mapping."""
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ from typing import Any, Protocol
 from tools.gateway.api import FunctionRef, Integration
 from tools.gateway.events import Event
 from tools.gateway.invocation import Invocation, Invoker, Status
+
+TOGETHER = 10
+"""Events that are handed over together at most: entries of one SendMessageBatch."""
 
 INTERNAL_SERVER_ERROR = "Internal server error"
 TIMED_OUT = "Endpoint request timed out"
@@ -44,6 +48,11 @@ class IntegrationKind(Protocol):
     async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
         """Hand the event to the integration."""
 
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """Hand events to the integration that nobody waits for; the answer to each."""
+
 
 class LambdaProxy:
     """`AWS_PROXY`: the whole event goes to a function, which returns status, headers and body.
@@ -59,6 +68,12 @@ class LambdaProxy:
         function = FunctionRef.parse(integration.uri)
         return read_proxy_answer(await self._invoker.invoke(function, event, timeout_seconds))
 
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """Invoke the integration's function for each event, side by side."""
+        return await asyncio.gather(*(self.call(integration, event, timeout_seconds) for event in events))
+
 
 class Integrations:
     """All kinds by IntegrationType."""
@@ -71,10 +86,23 @@ class Integrations:
         """Hand the event to whatever answers this integration's kind."""
         kind = self._kinds.get(integration.kind)
         if kind is None:
-            cause = f"integrations of type {integration.kind} are not served"
-            return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
-        timeout = min(integration.timeout_seconds, self._timeout_seconds)
-        return await kind.call(integration, event, timeout)
+            return _not_served(integration)
+        return await kind.call(integration, event, self._timeout(integration))
+
+    async def call_together(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | Failure]:
+        """Hand up to `TOGETHER` events to whatever answers this integration's kind; the answer to each."""
+        kind = self._kinds.get(integration.kind)
+        if kind is None:
+            return [_not_served(integration)] * len(events)
+        return await kind.call_together(integration, events, self._timeout(integration))
+
+    def _timeout(self, integration: Integration) -> float:
+        return min(integration.timeout_seconds, self._timeout_seconds)
+
+
+def _not_served(integration: Integration) -> Failure:
+    cause = f"integrations of type {integration.kind} are not served"
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
 
 
 def read_proxy_answer(invocation: Invocation) -> Reply | Failure:

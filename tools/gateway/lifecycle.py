@@ -14,6 +14,7 @@ from tools.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Integration, 
 from tools.gateway.authorization import UNAUTHORIZED, Refusal, identity_is_complete, read_authorizer_answer
 from tools.gateway.connection import Connection, Connections
 from tools.gateway.counters import Counters
+from tools.gateway.ends import End, Ends
 from tools.gateway.events import (
     Handshake,
     authorizer_event,
@@ -29,12 +30,6 @@ from tools.gateway.limits import AccountBuckets, Clock, CloseCode, Limits
 
 FORBIDDEN = Refusal(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
 TOO_MANY_REQUESTS = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
-
-_DISCONNECT_TRIES = 5
-_DISCONNECT_RETRY_SECONDS = 0.2
-_DISCONNECTS_AT_ONCE = 2
-"""API Gateway has machines for a crowd that ends together. Here it must not keep newcomers waiting: each of their
-requests stands behind so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Lifecycle:
         self._connects = AccountBuckets(limits.connect_rate, limits.connect_burst, clock)
         self._invoker = invoker
         self._integrations = integrations
-        self._disconnecting = asyncio.Semaphore(_DISCONNECTS_AT_ONCE)
+        self._ends = Ends(integrations, counters, self._start)
         self._tasks: set[asyncio.Task[None]] = set()
         self._quiet = asyncio.Event()
         self._stopped = False
@@ -206,23 +201,10 @@ class Lifecycle:
             if self._stopped or self._faults.drops_disconnect():
                 self._counters.disconnects_dropped += 1
             else:
-                self._start(self._call_disconnect(connection, route.integration))
+                with_authorizer = not self._faults.current.drop_authorizer_context
+                event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
+                self._ends.tell(End(str(connection.deployment.key), route.integration, event))
         self._look_for_quiet()
-
-    async def _call_disconnect(self, connection: Connection, integration: Integration) -> None:
-        with_authorizer = not self._faults.current.drop_authorizer_context
-        event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
-        for attempt in range(1, _DISCONNECT_TRIES + 1):
-            async with self._disconnecting:
-                reply = await self._integrations.call(integration, event)
-            if not (isinstance(reply, Failure) and reply.again):
-                break
-            await asyncio.sleep(_DISCONNECT_RETRY_SECONDS * attempt)
-        if isinstance(reply, Failure):
-            self._counters.disconnects_failed += 1
-            LOG.warning("%s of %s: %s", DISCONNECT, connection.deployment.key, reply.cause)
-        else:
-            self._counters.disconnects_delivered += 1
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-data-
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -95,31 +96,71 @@ class ServiceIntegration:
         """Send what the request's template makes of the event; the reply is what the response's makes of the answer."""
         turn = self._turns.setdefault(event["requestContext"]["connectionId"], asyncio.Lock())
         async with turn:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    return await self._call(integration, event)
-            except TimeoutError:
-                return Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
-            except (aiohttp.ClientError, BotoCoreError, ClientError, OSError) as error:
-                return _failure(f"the service could not be called: {error!r}")
+            (reply,) = await self.call_together(integration, [event], timeout_seconds)
+            return reply
+
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """Send what the request's template makes of the events, as one request where they are for the same queue."""
+        failure = Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._call(integration, events)
+        except TimeoutError:
+            pass
+        except (aiohttp.ClientError, BotoCoreError, ClientError, OSError) as error:
+            failure = _failure(f"the service could not be called: {error!r}")
+        return [failure] * len(events)
 
     async def close(self) -> None:
         """Drop the connections to the services."""
         await self._session.close()
 
-    async def _call(self, integration: Integration, event: Event) -> Reply | Failure:
+    async def _call(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | Failure]:
         target = ServiceRef.parse(integration.uri)
         template = _chosen(integration.request, integration.request.selection)
         if target.service not in _SERVED or integration.role is None or template is None:
-            return _failure(f"an integration with {integration.uri} without a role or a request template is not served")
-        path, headers = map_parameters(target.path, integration.parameters, event["requestContext"])
-        body = _rendered(template, event.get("body", ""), event).encode()
-        url = f"{self._endpoint}/{path}"
-        request = AWSRequest("POST", url, headers, body)
+            cause = f"an integration with {integration.uri} without a role or a request template is not served"
+            return [_failure(cause)] * len(events)
+        bodies: dict[tuple[str, tuple[tuple[str, str], ...]], dict[int, str]] = defaultdict(dict)
+        for place, event in enumerate(events):
+            path, headers = map_parameters(target.path, integration.parameters, event["requestContext"])
+            bodies[path, tuple(headers.items())][place] = _rendered(template, event.get("body", ""), event)
         credentials = await self._roles.credentials(integration.role, target.region)
-        SigV4Auth(credentials, target.service, target.region).add_auth(request)
-        async with self._session.post(url, data=body, headers=dict(request.headers.items())) as answer:
-            return read_service_answer(integration, event, answer.status, await answer.text())
+        replies: dict[int, Reply | Failure] = {}
+        for (path, fields), of_queue in bodies.items():
+            body = batch_of([*of_queue.values()]).encode()
+            url = f"{self._endpoint}/{path}"
+            request = AWSRequest("POST", url, dict(fields), body)
+            SigV4Auth(credentials, target.service, target.region).add_auth(request)
+            async with self._session.post(url, data=body, headers=dict(request.headers.items())) as answer:
+                text = await answer.text()
+            refused = refused_entries(text)
+            for number, place in enumerate(of_queue):
+                status = HTTPStatus.BAD_REQUEST if number in refused else answer.status
+                replies[place] = read_service_answer(integration, events[place], status, text)
+        return [replies[place] for place in range(len(events))]
+
+
+def batch_of(bodies: Sequence[str]) -> str:
+    """One request to SQS in place of several, each a form with the action SendMessage; a single one stays as it is.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+    """
+    if len(bodies) == 1:
+        return bodies[0]
+    fields = [("Action", "SendMessageBatch")]
+    for number, body in enumerate(bodies):
+        entry = f"SendMessageBatchRequestEntry.{number + 1}."
+        fields.append((f"{entry}Id", str(number)))
+        fields += [(entry + name, value) for name, value in parse_qsl(body) if name != "Action"]
+    return urlencode(fields)
+
+
+def refused_entries(answer: str) -> set[int]:
+    """The places of the messages that SQS has not taken of a batch."""
+    return {int(number) for number in re.findall(r"<BatchResultErrorEntry>\s*<Id>(\d+)</Id>", answer)}
 
 
 def map_parameters(path: str, parameters: Mapping[str, str], context: Mapping[str, Any]) -> tuple[str, dict[str, str]]:

@@ -125,7 +125,7 @@ class Redrive:
             case ChunkMessage():
                 shards = [ROOM_QUEUE] if message.priority is Priority.LOW else self._deployment.shard_names
                 shard = shard_of(message.broadcast_id, message.chunk_id, len(shards))
-                again = replace(message, expires_at=expires_at, attempt=1, throttled=0)
+                again = replace(message, expires_at=expires_at, attempt=1, refusals=0, slow=0)
                 self._queue(shards[shard]).send_all([again.to_wire()])
             case OutcomeMessage():
                 self._queue("outcome").send_all([message.to_wire()])

@@ -132,8 +132,9 @@ class ChunkMessage:
         young: those whose handshake may not have been over when they were found: a 410 of theirs is not believed yet.
         young_until: epoch seconds; from then on nobody of the chunk is young.
         remaining: those that are still to be sent it.
-        attempt: 1 for the first; what the connections themselves refused so often is given up.
-        throttled: how often in a row the account refused it since; that is no attempt.
+        attempt: 1 for the first; what failed so often is given up.
+        refusals: how often in a row those that remain were answered 429; that is no attempt.
+        slow: those among them whose client does not read, as far as a worker could tell.
         frame: the text that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
@@ -152,7 +153,8 @@ class ChunkMessage:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
-    throttled: int = 0
+    refusals: int = 0
+    slow: Bitmap = 0
 
     @property
     def size(self) -> int:
@@ -179,8 +181,10 @@ class ChunkMessage:
         }
         if self.remaining != bitmaps.full(size):
             wire["remaining"] = bitmaps.to_wire(self.remaining, size)
-        if self.throttled:
-            wire["throttled"] = self.throttled
+        if self.refusals:
+            wire["refusals"] = self.refusals
+        if self.slow:
+            wire["slow"] = bitmaps.to_wire(self.slow, size)
         return codec.encode_text(wire)
 
     @staticmethod
@@ -351,7 +355,8 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         young_until=_whole(wire, "youngUntil"),
         remaining=bitmaps.from_wire(wire["remaining"], size) if "remaining" in wire else bitmaps.full(size),
         attempt=_whole(wire, "attempt", minimum=1),
-        throttled=_whole(wire, "throttled") if "throttled" in wire else 0,
+        refusals=_whole(wire, "refusals") if "refusals" in wire else 0,
+        slow=bitmaps.from_wire(wire["slow"], size) if "slow" in wire else 0,
     )
 
 

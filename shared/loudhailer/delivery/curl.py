@@ -33,12 +33,14 @@ class _Run:
     """The posts of one call: which are waiting, which wait for another try, and how the others ended.
 
     Attributes:
+        most_refusals: after so many answers of 429 a post is not tried again.
         refusals: how often each was answered 429.
     """
 
     connections: Sequence[ConnectionId]
     outcomes: list[Outcome]
     waiting: deque[int]
+    most_refusals: int
     later: list[tuple[float, int]] = field(default_factory=list)
     tries: Counter[int] = field(default_factory=Counter)
     refusals: Counter[int] = field(default_factory=Counter)
@@ -80,7 +82,13 @@ class CurlSender:
         self._in_flight: dict[pycurl.Curl, int] = {}
 
     def post(
-        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+        self,
+        endpoint: str,
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+        tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
         now = time.monotonic()
@@ -89,6 +97,7 @@ class CurlSender:
             connections,
             [outcome or Outcome.UNSENT for outcome in resting],
             deque(place for place, outcome in enumerate(resting) if outcome is None),
+            tries,
         )
         signing = PostSigner(endpoint, self._region, payload)
         if payload != self._payload:
@@ -161,7 +170,7 @@ class CurlSender:
         """Tries the post again, a few times: other chunks wait for the lane, and what is left comes again."""
         now = time.monotonic()
         run.refusals[place] += 1
-        last = run.refusals[place] >= FEW_TRIES
+        last = run.refusals[place] >= run.most_refusals
         outcome = self._throttling.refused(run.connections[place], now, last=last)
         run.outcomes[place] = outcome or Outcome.THROTTLED
         if outcome is None:

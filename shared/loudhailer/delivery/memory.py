@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.ids import ConnectionId
 
 
@@ -29,13 +30,28 @@ class _Ends:
 
 
 class MemorySender(_Ends):
-    """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays."""
+    """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays.
+
+    Attributes:
+        tries: how many each call was given.
+    """
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
+        super().__init__(ends)
+        self.tries: list[int] = []
 
     def post(
-        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+        self,
+        endpoint: str,
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+        tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
         self._begin(endpoint, seconds)
+        self.tries.append(tries)
         outcomes = [self._next(connection) for connection in connections]
         self.delivered += [
             (connection, payload)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.ids import ConnectionId
 
 
@@ -11,7 +12,13 @@ class Sender(Protocol):
     """Posts to connections."""
 
     def post(
-        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+        self,
+        endpoint: str,
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+        tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """Posts the payload to each connection, once or as often as is worth while within `seconds`.
 
@@ -20,6 +27,7 @@ class Sender(Protocol):
             connections: whom to post to.
             payload: the frame, UTF-8.
             seconds: how long this may take; what is not answered by then is UNSENT.
+            tries: after so many answers of 429 a connection is not tried again.
 
         Returns:
             One outcome for each connection, in their order; never an exception for what happens to a post.

@@ -8,7 +8,7 @@ module "session_api" {
   reserved_concurrency    = lookup(var.reserved_concurrency, "session_api", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "session_api", null)
 
-  variables = {
+  variables = merge({
     TENANTS_TABLE    = var.tables.tenants.name
     SESSIONS_TABLE   = var.tables.sessions.name
     PLACES_TABLE     = var.tables.places.name
@@ -16,10 +16,9 @@ module "session_api" {
     WEBSOCKET_URL    = var.websocket_url
     LIST_TENANTS     = var.list_tenants
     SILO_TENANTS     = jsonencode(local.listed_silos)
-    TENANT_CLAIM     = local.tenant_claim
 
     SHORTEST_SESSION_ID = local.shortest_session_id
-  }
+  }, local.session_claim)
 
   statements = {
     ReadTenants = {

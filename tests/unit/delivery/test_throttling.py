@@ -18,7 +18,7 @@ from tests.support.broadcasts import connection
 from tests.support.properties import examples
 
 SLEEPER, OTHER, THIRD = connection(1), connection(2), connection(3)
-PAUSES = (0.05, 0.1, 0.2, 0.4, 0.4)
+PAUSES = (0.02, 0.04, 0.08, 0.16, 0.16)
 MINUTE = 60.0
 REMEMBERED = 10_000
 
@@ -172,7 +172,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_few_tries_are_fewer() -> None:
-    """Two pauses, of 0.15 s together."""
+    """Two pauses, of 0.06 s together."""
     assert 1 < FEW_TRIES < TRIES
     assert [pause_before(number) / usual for number, usual in enumerate(PAUSES, 1)] == [
         pytest.approx(1, abs=0.5) for _ in PAUSES

@@ -42,28 +42,38 @@ class World:
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.tenants = MemoryTenantStore(TENANT)
-        self.api = SessionApi(
-            self.tenants,
-            self.sessions,
-            MemoryPlaceStore(),
-            self.broadcasts,
-            websocket_url="wss://example.test/live",
-            list_tenants=list_tenants,
-            silo_tenants=silo_tenants,
-            tenant_claim="custom:tenantId",
-            shortest_session_id=shortest_session_id,
-            clock=lambda: self.now,
+        places = MemoryPlaceStore()
+        self.open_api, self.jwt_api = (
+            SessionApi(
+                self.tenants,
+                self.sessions,
+                places,
+                self.broadcasts,
+                websocket_url="wss://example.test/live",
+                list_tenants=list_tenants,
+                silo_tenants=silo_tenants,
+                tenant_claim=claim,
+                shortest_session_id=shortest_session_id,
+                clock=lambda: self.now,
+            )
+            for claim in (None, "custom:tenantId")
         )
 
     def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
-        """Status and body of the reply to a request, which has a token if it has claims."""
+        """Status and body of the reply to a request: to one with claims, of the API that asks for a token."""
+        return self.reply(self.open_api if claims is None else self.jwt_api, route, claims, query)
+
+    def reply(
+        self, api: SessionApi, route: str, claims: dict[str, str] | None, query: dict[str, str]
+    ) -> tuple[int, Any]:
+        """Status and body of an API's reply to a request, which has a token if it has claims."""
         event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}}
         if query:
             event["queryStringParameters"] = query
             event["pathParameters"] = query
         if claims is not None:
             event["requestContext"] = {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
-        reply = self.api(event)
+        reply = api(event)
         assert reply["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
         return reply["statusCode"], decode(reply["body"])
 
@@ -174,6 +184,18 @@ def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
             assert reply == (403, {"message": "Forbidden"})
     assert world.sessions.rows == before
     assert counted["TokenOfOtherTenant"] == 4
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(world: World, route: str) -> None:
+    """The function does not take it for a caller that needs no token, however it came past the authorizer."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    for session in ("s1", "s2"):
+        query = {"tenantId": "acme", "sessionId": session, "playerId": "ann"}
+        status, _ = world.reply(world.jwt_api, route, None, query)
+        assert status in {400, 403}
+    assert world.sessions.rows == before
 
 
 def test_a_tenants_token_ends_its_session(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.support.client_frames import client_frame
 from tests.unit.gateway.stand_ins import LIMITS, FakeTransport
 from tests.unit.gateway.test_directory import FakeSource
-from tools.gateway import lifecycle
+from tools.gateway import ends
 from tools.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
 from tools.gateway.authorization import Refusal
 from tools.gateway.connection import Connections
@@ -42,6 +43,12 @@ class FakeKind:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """The next answers."""
+        return [await self.call(integration, event, timeout_seconds) for event in events]
 
 
 class NoFunctions:
@@ -94,7 +101,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "_DISCONNECT_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(ends, "_RETRY_SECONDS", 0.001)
 
 
 async def test_a_crowd_can_be_seeded_past_connect() -> None:
@@ -129,27 +136,38 @@ async def test_disconnect_is_given_up_after_some_tries() -> None:
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
 
 
-async def test_the_ends_of_a_crowd_are_told_a_few_at_a_time() -> None:
+async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once they would be ahead of every newcomer in the line for the local AWS."""
+    monkeypatch.setattr(ends, "_A_SECOND", 1_000)
 
-    class Counting(FakeKind):
-        at_once = most = 0
+    class Together(FakeKind):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
 
-        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
-            self.at_once += 1
-            self.most = max(self.most, self.at_once)
-            await asyncio.sleep(0)
-            self.at_once -= 1
-            return await super().call(integration, event, timeout_seconds)
+        async def call_together(
+            self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        ) -> Sequence[Reply | Failure]:
+            self.sizes.append(len(events))
+            return await super().call_together(integration, events, timeout_seconds)
 
-    kind = Counting()
+    kind = Together()
     world = World(kind, "$disconnect")
     accepted = [await world.connect() for _ in range(50)]
     for each in accepted:
         assert isinstance(each, Accepted)
         each.connection.lose()
     await world.lifecycle.drain()
-    assert (world.counters.disconnects_delivered, kind.most) == (50, 2)
+    assert (world.counters.disconnects_delivered, kind.sizes) == (50, [10] * 5)
+
+    monkeypatch.setattr(ends, "_A_SECOND", 0.001)
+    for each in [await world.connect() for _ in range(20)]:
+        assert isinstance(each, Accepted)
+        each.connection.lose()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+    assert kind.sizes == [10] * 6
+    await world.lifecycle.stop()
 
 
 async def test_a_failed_disconnect_is_not_repeated() -> None:

@@ -1,10 +1,12 @@
 """What the gateway sends to a service, and what it makes of the answer."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 
 from tools.gateway.api import Integration, ServiceRef, Templates, UnsupportedApiError, read_integration
 from tools.gateway.integration import Failure, Reply
-from tools.gateway.service import map_parameters, read_service_answer
+from tools.gateway.service import batch_of, map_parameters, read_service_answer, refused_entries
 
 URI = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/silo-{tenantId}.fifo"
 EVENT = {"requestContext": {"connectionId": "c", "authorizer": {"tenantId": "gold"}}}
@@ -39,6 +41,35 @@ def test_a_parameter_that_the_context_lacks_is_empty() -> None:
     """The service then says what it thinks of that."""
     parameters = {"integration.request.path.tenantId": "context.authorizer.tenantId"}
     assert map_parameters("silo-{tenantId}.fifo", parameters, {}) == ("silo-.fifo", {})
+
+
+def test_messages_for_one_queue_are_one_batch() -> None:
+    """Each with its own group and body, which may have any character."""
+    bodies = [
+        "Action=SendMessage&MessageGroupId=tenant%3Aa&MessageBody=a%230+x%3D%26",
+        "Action=SendMessage&MessageGroupId=tenant%3Ab&MessageBody=b%230+%C3%BC",
+    ]
+    assert dict(parse_qsl(batch_of(bodies))) == {
+        "Action": "SendMessageBatch",
+        "SendMessageBatchRequestEntry.1.Id": "0",
+        "SendMessageBatchRequestEntry.1.MessageGroupId": "tenant:a",
+        "SendMessageBatchRequestEntry.1.MessageBody": "a#0 x=&",
+        "SendMessageBatchRequestEntry.2.Id": "1",
+        "SendMessageBatchRequestEntry.2.MessageGroupId": "tenant:b",
+        "SendMessageBatchRequestEntry.2.MessageBody": "b#0 ü",
+    }
+    assert batch_of(bodies[:1]) == bodies[0]
+
+
+def test_messages_that_a_queue_refuses_are_told_by_their_place() -> None:
+    """An answer of 200 has those that were taken, and those that were not."""
+    answer = """<SendMessageBatchResponse><SendMessageBatchResult>
+      <SendMessageBatchResultEntry><Id>0</Id><MessageId>m</MessageId></SendMessageBatchResultEntry>
+      <BatchResultErrorEntry><Id>1</Id><Code>InvalidMessageContents</Code></BatchResultErrorEntry>
+      <BatchResultErrorEntry>
+        <Id>12</Id>
+      </BatchResultErrorEntry></SendMessageBatchResult></SendMessageBatchResponse>"""
+    assert refused_entries(answer) == {1, 12}
 
 
 def test_the_status_selects_the_template() -> None:

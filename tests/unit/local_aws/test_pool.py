@@ -86,6 +86,29 @@ def test_a_worker_that_stays_busy_gets_company() -> None:
         assert other.function.name == "b"
 
 
+def test_a_function_whose_workers_are_waited_for_again_and_again_gets_another_one() -> None:
+    """Together its invocations wait no longer than one may wait alone; what was long ago does not count."""
+    now = [0.0]
+    pool = _pool(hesitation=8.0, clock=lambda: now[0])
+
+    def lease() -> Any:
+        with pool.lease(_function("a")) as worker:
+            return worker
+
+    def wait(seconds: float) -> Any:
+        """The worker of an invocation that comes while another one is busy for so long."""
+        with ThreadPoolExecutor(1) as threads:
+            with pool.lease(_function("a")):
+                waiting = threads.submit(lease)
+                wait_until(lambda: bool(pool._lines) or waiting.done())
+                now[0] += seconds
+            return waiting.result()
+
+    first = wait(6.0)
+    now[0] += 20.0
+    assert [wait(6.0) is first for _ in range(3)] == [True, True, False]
+
+
 def test_a_function_has_no_more_workers_than_its_cap() -> None:
     """The third waits until one of two is free, and gets that one."""
     pool = _pool(per_function=2)

@@ -20,6 +20,7 @@ from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartition
 from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
 from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ConnectionId, SessionId
@@ -49,10 +50,16 @@ class Clients:
         self.received: list[ConnectionId] = []
 
     def post(
-        self, endpoint: str, connections: Sequence[ConnectionId], payload: bytes, *, seconds: float
+        self,
+        endpoint: str,
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+        tries: int = FEW_TRIES,
     ) -> list[Outcome]:
         """See `Sender.post`."""
-        assert (endpoint, seconds > 0) == (ENDPOINT, True)
+        assert (endpoint, seconds > 0, tries > 0) == (ENDPOINT, True, True)
         assert payload.startswith(b'{"type":"broadcast","id":"b1"')
         return [self._post(one) for one in connections]
 

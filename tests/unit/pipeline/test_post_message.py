@@ -34,13 +34,13 @@ from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.pipeline.faults import Fuse, killed, watched
 
 RETRIED = {
-    Outcome.THROTTLED: (1, 1),
-    Outcome.SLOW: (2, 0),
-    Outcome.FAILED: (2, 0),
-    Outcome.UNSENT: (1, 0),
+    Outcome.THROTTLED: (1, 1, 0),
+    Outcome.SLOW: (1, 1, 0b101),
+    Outcome.FAILED: (2, 0, 0),
+    Outcome.UNSENT: (1, 0, 0),
 }
-"""The attempt of the part that goes back, and how often the account refused it."""
-CLOSED_AT_ATTEMPT = 6
+"""The attempt of the part that goes back, how often it was refused, and whose client does not read."""
+CLOSED_AT_REFUSAL = 5
 
 
 class World:
@@ -128,14 +128,22 @@ def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted
     world = World({0: [ended], 2: [ended]})
     world.run(chunk_message(3))
     back = world.requeued()
-    attempt, throttled = RETRIED[ended]
-    assert back == chunk_message(3, remaining=0b101, attempt=attempt, throttled=throttled)
+    attempt, refusals, slow = RETRIED[ended]
+    assert back == chunk_message(3, remaining=0b101, attempt=attempt, refusals=refusals, slow=slow)
     assert world.outcomes.bodies == [outcome(3, delivered=0b010).to_wire()]
     world.sender = MemorySender()
     world.run(back)
     assert [found for found, _ in world.sender.delivered] == [connection(0), connection(2)]
     assert world.told().delivered == 0b111
     assert counted["PostRequeued"] == 2
+
+
+@pytest.mark.parametrize(("refusals", "tries"), [(0, 3), (1, 1), (9, 1)])
+def test_what_was_refused_before_is_tried_once(refusals: int, tries: int) -> None:
+    """It was waited for already, and comes again later: a worker that waits for it is kept from others' chunks."""
+    world = World({0: [Outcome.THROTTLED]})
+    world.run(chunk_message(1, refusals=refusals))
+    assert world.sender.tries == [tries]
 
 
 def test_what_could_not_be_sent_in_time_goes_back_at_once() -> None:
@@ -158,29 +166,32 @@ def test_what_failed_waits_longer_each_time() -> None:
     assert sum(delays) > 30
 
 
-def test_what_the_account_refuses_waits_longer_each_time() -> None:
-    """Up to a quarter of a minute: the account has others' posts to let in."""
-    world, delays = World({0: [Outcome.THROTTLED]}), list[int]()
+@pytest.mark.parametrize(("ended", "slow"), [(Outcome.THROTTLED, 0), (Outcome.SLOW, 0b001)])
+def test_what_is_refused_waits_longer_each_time(ended: Outcome, slow: int) -> None:
+    """Up to a quarter of a minute: the account has others' posts to let in, and each return has its cost."""
+    world, delays = World({0: [ended]}), list[int]()
+    world.closer = MemoryOrderedSender({connection(0): [Outcome.FAILED]})
     back = chunk_message(3, attempt=2)
     for _ in range(7):
         world.run(back)
         back, delays = world.requeued(), world.shard.delays
         world.shard.bodies.clear()
-    assert delays == [1, 2, 4, 8, 16, 16, 16]
-    assert back == chunk_message(3, attempt=2, remaining=0b001, throttled=7)
+    assert delays == [1, 4, 10, 16, 16, 16, 16]
+    assert back == chunk_message(3, attempt=2, remaining=0b001, refusals=7, slow=slow)
 
 
-def test_a_chunk_that_claims_to_have_been_throttled_for_ages_waits_no_longer() -> None:
+def test_a_chunk_that_claims_to_have_been_refused_for_ages_waits_no_longer() -> None:
     """The number comes from a queue's message."""
     world = World({0: [Outcome.THROTTLED]})
-    world.run(chunk_message(3, throttled=10**15))
+    world.run(chunk_message(3, refusals=10**15))
     assert world.shard.delays == [16]
 
 
-@pytest.mark.parametrize("ended", [Outcome.THROTTLED, Outcome.UNSENT])
+@pytest.mark.parametrize("ended", [Outcome.SLOW, Outcome.THROTTLED, Outcome.UNSENT])
 def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Outcome) -> None:
     """A slow lane or a throttled account used up the attempts in a minute of five; the lifetime ends it."""
     world = World({0: [ended]})
+    world.closer = MemoryOrderedSender({connection(0): [Outcome.FAILED]})
     back = chunk_message(3, attempt=MAX_ATTEMPTS)
     for _ in range(2 * MAX_ATTEMPTS):
         world.run(back)
@@ -193,23 +204,44 @@ def test_what_no_connection_has_failed_is_not_given_up_before_its_time(ended: Ou
 
 
 def test_a_client_that_was_not_tried_is_not_closed_for_it() -> None:
-    """Deliveries in which nothing was sent to it say nothing of it: its sixth refusal closes it, not its first."""
-    world = World({0: [Outcome.UNSENT] * 4 + [Outcome.THROTTLED] * 4 + [Outcome.SLOW]})
+    """Deliveries in which nothing was sent to it say nothing of it: its fifth refusal closes it, not its first."""
+    world = World({0: [Outcome.UNSENT] * 8 + [Outcome.SLOW]})
     back = chunk_message(1)
-    for _ in range(8 + CLOSED_AT_ATTEMPT - 1):
+    for _ in range(8 + CLOSED_AT_REFUSAL - 1):
         world.run(back)
         back = world.requeued()
         world.shard.bodies.clear()
-    assert (back.attempt, back.throttled, world.closer.closed) == (CLOSED_AT_ATTEMPT, 0, [])
+    assert (back.attempt, back.refusals, world.closer.closed) == (1, CLOSED_AT_REFUSAL - 1, [])
     world.run(back)
     assert world.closer.closed == [connection(0)]
 
 
-@pytest.mark.parametrize("ended", [Outcome.SLOW, Outcome.FAILED])
-def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, counted: Counter[str]) -> None:
+@pytest.mark.parametrize(
+    ("ends", "refusals"),
+    [
+        ([Outcome.THROTTLED] * 9 + [Outcome.SLOW], 11),
+        ([Outcome.SLOW] + [Outcome.THROTTLED] * 9 + [Outcome.SLOW], 11),
+        ([Outcome.SLOW, Outcome.SLOW], CLOSED_AT_REFUSAL),
+    ],
+)
+def test_a_client_is_closed_once_it_was_found_slow_twice_and_for_half_a_minute(
+    ends: list[Outcome], refusals: int
+) -> None:
+    """One worker's judgement is not enough; what an earlier one found is kept, whatever others cannot tell."""
+    world = World({0: ends})
+    back = chunk_message(1)
+    for _ in range(refusals - 1):
+        world.run(back)
+        assert world.closer.closed == []
+        back = world.requeued()
+        world.shard.bodies.clear()
+    world.run(back)
+    assert world.closer.closed == [connection(0)]
+
+
+def test_what_remains_after_the_last_attempt_is_failed_and_kept(counted: Counter[str]) -> None:
     """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
-    world = World({1: [ended]})
-    world.closer = MemoryOrderedSender({connection(1): [Outcome.FAILED]})
+    world = World({1: [Outcome.FAILED]})
     world.run(chunk_message(3, attempt=MAX_ATTEMPTS))
     assert world.shard.bodies == []
     told = world.told()
@@ -219,20 +251,23 @@ def test_what_remains_after_the_last_attempt_is_failed_and_kept(ended: Outcome, 
     assert counted["PostFailed"] == 1
 
 
-def test_clients_that_do_not_read_go_back_apart_from_the_rest() -> None:
-    """Under the same id; the rest does not wait for them, and each connection is in one part."""
+def test_what_was_refused_goes_back_in_one_part_apart_from_the_rest() -> None:
+    """Under the same id; the rest does not wait for it, and each connection is in one part."""
     world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW], 3: [Outcome.THROTTLED]})
     world.run(chunk_message(5))
     back = [ChunkMessage.from_wire(body) for body in world.shard.bodies]
     assert back == [
-        chunk_message(5, remaining=0b00101, attempt=2),
-        chunk_message(5, remaining=0b01000, throttled=1),
+        chunk_message(5, remaining=0b01101, refusals=1, slow=0b00101),
         chunk_message(5, remaining=0b00010),
     ]
-    assert world.shard.delays == [1, 1, 0]
-    world = World({0: [Outcome.SLOW], 1: [Outcome.UNSENT]})
-    world.run(chunk_message(5, attempt=3))
-    assert world.shard.delays == [4, 0]
+    assert world.shard.delays == [1, 0]
+    world = World({0: [Outcome.SLOW], 1: [Outcome.FAILED]})
+    world.run(chunk_message(5, attempt=3, refusals=2, slow=0b11111))
+    assert [ChunkMessage.from_wire(body) for body in world.shard.bodies] == [
+        chunk_message(5, remaining=0b00010, attempt=4),
+        chunk_message(5, remaining=0b00001, attempt=3, refusals=3, slow=0b00001),
+    ]
+    assert world.shard.delays == [4, 10]
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], ids=str)
@@ -254,10 +289,10 @@ def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) ->
 def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counter[str]) -> None:
     """It is failed, without a dead letter: its client knows that it missed something. The others go on."""
     world = World({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
-    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT - 1))
+    world.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 2, slow=0b111))
     assert world.closer.closed == []
     world = World({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
-    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT))
+    world.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
     assert world.closer.closed == [connection(0)]
     assert (world.told().delivered, world.told().failed) == (0b100, 0b001)
     assert (world.requeued().remaining, world.dead_letters.bodies) == (0b010, [])
@@ -269,7 +304,7 @@ def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted:
     """Nothing is told of it; one that was gone before is like one that is closed."""
     world = World({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     world.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
-    world.run(chunk_message(3, attempt=CLOSED_AT_ATTEMPT))
+    world.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
     assert world.requeued().remaining == 0b001
     assert world.told().failed == 0b010
     assert counted["ConnectionClosed"] == 1
@@ -403,7 +438,12 @@ def test_every_connection_is_told_or_goes_back_and_never_both(size: int, data: s
     ends = {place: [data.draw(st.sampled_from(Outcome))] for place in range(size)}
     bits = st.integers(0, bitmaps.full(size))
     chunk = chunk_message(
-        size, young=data.draw(bits), remaining=data.draw(bits), attempt=data.draw(st.integers(1, MAX_ATTEMPTS))
+        size,
+        young=data.draw(bits),
+        remaining=data.draw(bits),
+        attempt=data.draw(st.integers(1, MAX_ATTEMPTS)),
+        refusals=data.draw(st.integers(0, CLOSED_AT_REFUSAL)),
+        slow=data.draw(bits),
     )
     world = World(ends)
     world.run(chunk)

@@ -361,6 +361,24 @@ def test_a_large_rooms_size_is_counted_every_ten_seconds(talk: Talk, monkeypatch
     assert counted == [5_001] * 2
 
 
+def test_members_of_a_large_room_are_read_when_its_size_is_counted(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each that speaks in between: a hundred keys are most of the cost of a frame."""
+    read: list[int] = []
+    members = talk.rooms.members
+
+    def watched(tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
+        read.append(limit)
+        return members(tenant, room, limit=limit)
+
+    monkeypatch.setattr(talk.rooms, "members", watched)
+    speakers = talk.crowd(SMALL_ROOM + 1)
+    for received_at, speaker in zip((NOW, NOW + 9, NOW + 10), speakers, strict=False):
+        talk.caller["received_at"] = received_at * 1_000
+        assert talk.say(speaker) is None
+    assert read.count(SMALL_ROOM + 1) == 2
+    assert len(talk.announced) == 3
+
+
 def test_the_sizes_of_few_rooms_are_remembered(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or rooms without end would use up the memory: with room for one, the other has to be counted again."""
     monkeypatch.setattr(say_in_room, "_SIZES", 1)

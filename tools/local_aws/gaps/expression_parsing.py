@@ -16,8 +16,10 @@ answer serves the second call for the same statement and parameters, and calls f
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from ministack.services import _dynamodb_keywords, dynamodb
 
@@ -88,7 +90,7 @@ class _Statements:
 
     def __init__(self) -> None:
         self._last: tuple[str, Any, Any] = ("", None, None)
-        self._earlier: dict[tuple[str, ...], tuple[Any, list[Any]]] = {}
+        self._known: dict[tuple[str, ...], _Known] = {}
 
     def parse(self, statement: str, parameters: Any) -> Any:
         """The parsed statement. Parameters are compared by identity, which a batch keeps."""
@@ -100,43 +102,52 @@ class _Statements:
 
     def _parsed(self, statement: str, parameters: Any) -> Any:
         key = (statement, *(next(iter(each), "") for each in parameters or ()))
-        if key in self._earlier:
-            parsed, earlier = self._earlier[key]
-            return _with_parameters(parsed, earlier, parameters)
+        if (known := self._known.get(key)) is not None:
+            return known.bound(parameters)
         parsed = _stock_parse_partiql(statement, parameters)
-        if parsed["op"] in {"UPDATE", "DELETE"} and _places(parsed, parameters) == len(parameters or ()):
-            if len(self._earlier) >= _EXPRESSIONS:
-                self._earlier.clear()
-            self._earlier[key] = (parsed, parameters)
+        if parsed["op"] in {"UPDATE", "DELETE"}:
+            places = {id(each): place for place, each in enumerate(parameters or ())}
+            parts = {part: _rebuilt(parsed[part], places) for part in _PARTS if part in parsed}
+            if sum(part.places for part in parts.values()) == len(places):
+                if len(self._known) >= _EXPRESSIONS:
+                    self._known.clear()
+                self._known[key] = _Known(parsed, parts)
         return parsed
 
 
-def _places(parsed: Any, parameters: Any) -> int:
-    """The number of places in which a parameter stands."""
-    found: list[Any] = []
-    wanted = {id(each) for each in parameters or ()}
-    for part in _PARTS:
-        _replaced(parsed.get(part), lambda value: found.append(value) if id(value) in wanted else value)
-    return len(found)
+class _Part(NamedTuple):
+    """What builds a part of a parsed statement from its parameters, and in how many places one of them stands."""
+
+    build: Callable[[list[Any]], Any]
+    places: int
 
 
-def _with_parameters(parsed: Any, earlier: list[Any], parameters: list[Any]) -> Any:
-    """The statement with other parameters of the same types; ValueError for one that is not legal, as when parsed."""
-    for each in parameters:
-        if error := dynamodb._partiql_parameter_error(each):
-            raise ValueError(error)
-    now = {id(old): new for old, new in zip(earlier, parameters, strict=True)}
-    bound = parsed | {
-        part: _replaced(parsed[part], lambda value: now.get(id(value), value)) for part in _PARTS if part in parsed
-    }
-    where = bound["where"]
-    bound["where_fn"] = None if where is None else lambda item: dynamodb._pq_truthy(dynamodb._pq_eval(where, item))
-    bound["conditions"] = dynamodb._pq_conditions(where)
-    return bound
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A statement that was parsed, and the parts in which its parameters stand."""
+
+    parsed: Any
+    parts: dict[str, _Part]
+
+    def bound(self, parameters: list[Any]) -> Any:
+        """The statement with other parameters of the same types; ValueError for an illegal one, as when parsed."""
+        for each in parameters:
+            if error := dynamodb._partiql_parameter_error(each):
+                raise ValueError(error)
+        bound = self.parsed | {name: part.build(parameters) for name, part in self.parts.items()}
+        where = bound["where"]
+        bound["where_fn"] = None if where is None else lambda item: dynamodb._pq_truthy(dynamodb._pq_eval(where, item))
+        bound["conditions"] = dynamodb._pq_conditions(where)
+        return bound
 
 
-def _replaced(node: Any, replace: Callable[[Any], Any]) -> Any:
-    """A parsed part of a statement, with its attribute values replaced."""
+def _rebuilt(node: Any, places: dict[int, int]) -> _Part:
+    """What builds the same part again; parameters are known by their identity."""
+    if isinstance(node, dict) and (place := places.get(id(node))) is not None:
+        return _Part(itemgetter(place), 1)
     if isinstance(node, tuple | list):
-        return type(node)(_replaced(each, replace) for each in node)
-    return replace(node) if isinstance(node, dict) else node
+        parts = [_rebuilt(each, places) for each in node]
+        if found := sum(part.places for part in parts):
+            kind, builds = type(node), [part.build for part in parts]
+            return _Part(lambda parameters: kind([build(parameters) for build in builds]), found)
+    return _Part(lambda _: node, 0)

@@ -2,7 +2,8 @@
 
 import itertools
 import threading
-from collections import Counter, deque
+import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from tools.local_aws.lambda_runtime.worker import Function, Worker
 
 _PATIENCE_SECONDS = 60.0
 _WAITING = 1000
+_LATELY_SECONDS = 10.0
 
 
 class PoolExhaustedError(Exception):
@@ -34,9 +36,11 @@ class _Ticket:
 class WorkerPool:
     """Leases workers: idle ones first, new ones up to two caps, then in order of arrival.
 
-    An invocation whose function has workers that are all busy waits `hesitation` seconds for one of them before it has
-    another one started. A start takes longer, and its work is taken from all that runs on the machine; invocations that
-    were at the same time by chance would leave the machine with nothing but starts.
+    An invocation whose function has workers that are all busy waits for one of them, up to `hesitation` seconds, before
+    it has another one started. A start takes longer, and its work is taken from all that runs on the machine;
+    invocations that were at the same time by chance would leave the machine with nothing but starts. But AWS has nobody
+    wait for another's invocation. So a function's invocations wait no more than `hesitation` together in ten seconds:
+    a function that is busy for long again and again gets another worker.
     `per_function` bounds the processes of one function over all its versions, `total` those of all functions; at
     `total`, the worker idle for longest makes room. `waiting` bounds the line of each function: as with AWS's reserved
     concurrency, one that is called too often keeps no other from being called.
@@ -51,6 +55,7 @@ class WorkerPool:
         hesitation: float = 0.0,
         patience: float = _PATIENCE_SECONDS,
         waiting: int = _WAITING,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._per_function = per_function
         self._total = total
@@ -58,12 +63,14 @@ class WorkerPool:
         self._patience = patience
         self._max_waiting = waiting
         self._start = start
+        self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[Worker] = []  # the longest idle first
         self._busy: set[Worker] = set()
         self._retired: set[Worker] = set()
         self._processes: Counter[str] = Counter()  # by function name; a worker about to start counts
         self._lines: dict[Function, deque[_Ticket]] = {}  # who waits for what, first come first; none is empty
+        self._waits: defaultdict[str, deque[tuple[float, float]]] = defaultdict(deque)  # when, and for how long
         self._numbers = itertools.count()
         self._closed = threading.Event()
 
@@ -98,24 +105,42 @@ class WorkerPool:
         _close(ended)
 
     def _acquire(self, function: Function) -> Worker:
-        ticket = _Ticket(function, next(self._numbers), hesitates=self._hesitation > 0)
+        began = self._clock()
         with self._lock:
+            hesitation = self._hesitation - self._waited_lately(function.name, began)
+            ticket = _Ticket(function, next(self._numbers), hesitates=hesitation > 0)
             waiting = sum(len(line) for each, line in self._lines.items() if each.name == function.name)
             if self._closed.is_set() or waiting >= self._max_waiting:
                 raise PoolExhaustedError
             self._lines.setdefault(function, deque()).append(ticket)
             ended = self._grant()
         _close(ended)
-        if ticket.hesitates and not ticket.granted.wait(self._hesitation):
-            with self._lock:
-                ticket.hesitates = False
-                ended = self._grant()
-            _close(ended)
+        if ticket.hesitates and not ticket.granted.is_set():
+            self._hesitate(ticket, hesitation, began)
         if not ticket.granted.wait(self._patience) and self._give_up(ticket):
             raise PoolExhaustedError
         if ticket.worker is not None:
             return ticket.worker
         return self._start_worker(function)
+
+    def _hesitate(self, ticket: _Ticket, seconds: float, began: float) -> None:
+        """Wait so long for one of the function's workers; after that the ticket may have another one started."""
+        ended: list[Worker] = []
+        granted = ticket.granted.wait(seconds)
+        now = self._clock()
+        with self._lock:
+            self._waits[ticket.function.name].append((now, now - began))
+            if not granted:
+                ticket.hesitates = False
+                ended = self._grant()
+        _close(ended)
+
+    def _waited_lately(self, name: str, now: float) -> float:
+        """The seconds that invocations of a function have waited for its workers lately, all together."""
+        waits = self._waits[name]
+        while waits and waits[0][0] < now - _LATELY_SECONDS:
+            waits.popleft()
+        return sum(seconds for _, seconds in waits)
 
     def _give_up(self, ticket: _Ticket) -> bool:
         """Leave the line; False when the ticket was granted at the last moment."""

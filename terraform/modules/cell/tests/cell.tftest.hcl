@@ -145,7 +145,7 @@ run "every_function_may_do_its_work_and_no_more" {
 
   assert {
     condition = {
-      for action in ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"] : action => join(" ", [
+      for action in ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate"] : action => join(" ", [
         for name, function in local.functions : name
         if anytrue([
           for statement in function.statements : contains(statement.Action, "dynamodb:${action}")
@@ -157,6 +157,9 @@ run "every_function_may_do_its_work_and_no_more" {
       UpdateItem     = "join_room"
       DeleteItem     = "connect disconnect echo end_session join_room presence reconcile relay_message send_message settle"
       BatchWriteItem = ""
+      PartiQLDelete  = "disconnect settle"
+      PartiQLInsert  = ""
+      PartiQLUpdate  = ""
     }
     error_message = "Only connect may record a connection, only reconcile put a probe beside, only join_room change it; and only those delete one that learn of its end."
   }
@@ -221,6 +224,21 @@ run "every_function_may_do_its_work_and_no_more" {
       if anytrue([for statement in function.statements : contains(statement.Action, "dynamodb:DeleteItem") && contains(statement.Resource, local.sessions.arn)])
     ])) == "connect default_route echo join_room reconcile send_message"
     error_message = "Those who count a session's attempts must be able to end it, and few others."
+  }
+  assert {
+    condition = jsonencode({
+      for name, function in local.functions : name => [
+        for statement in function.statements : [
+          [for action in statement.Action : action if strcontains(action, "PartiQL")], statement.Resource
+        ] if strcontains(join(" ", statement.Action), "PartiQL")
+      ]
+      if strcontains(jsonencode(function.statements), "PartiQL")
+      }) == jsonencode({
+      accounting = [[["dynamodb:PartiQLUpdate"], [local.sessions.arn]]]
+      disconnect = [[["dynamodb:PartiQLDelete"], [local.connections.arn]]]
+      settle     = [[["dynamodb:PartiQLDelete"], [local.connections.arn]]]
+    })
+    error_message = "PartiQL may only have accounting change sessions, and disconnect and settle delete connections."
   }
   assert {
     condition = jsonencode([
