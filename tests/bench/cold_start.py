@@ -10,6 +10,7 @@ from tests.bench import processes
 from tests.bench.processes import BenchmarkError, pinned
 from tests.bench.results import Section, Table, at_most, median, median_ratio, number, times
 from tests.support import lambda_environment
+from tests.support.checkout import functions, module_of
 from tools.stack.project import Project
 
 ROUNDS = 9
@@ -32,8 +33,7 @@ _LARGEST_PARTS = 5
 
 def measure(progressed: Callable[[int, int, str], None]) -> Section:
     """Every function in a fresh interpreter, in turn, several times over."""
-    functions = sorted(path.parent.name for path in (Project.of_this_code().root / "functions").glob("*/handler.py"))
-    code = {_BASELINE: _BASELINE_CODE, **{name: f"import functions.{name}.handler" for name in functions}}
+    code = {_BASELINE: _BASELINE_CODE, **{name: f"import {module_of(name, 'handler')}" for name in functions()}}
     seconds: dict[str, list[float]] = defaultdict(list)
     imports: dict[str, Counter[str]] = {}
     total = len(code) * (ROUNDS + 1)

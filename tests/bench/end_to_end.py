@@ -11,7 +11,7 @@ import uvloop
 from loudhailer.broadcast.audience import OfTenant, to_wire
 from loudhailer.broadcast.report import Report
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.model import Tenant
 from tests.bench import lanes
 from tests.bench.charts import cumulative
 from tests.bench.local_stack import PARTITION_SIZE, RunningStack, running_stack, seeded_connections

@@ -110,7 +110,7 @@ def posts_ceiling() -> float:
     command = [
         sys.executable,
         "-m",
-        "tools.gateway",
+        "tools.emulator.gateway",
         "ceiling",
         f"--sockets={SOCKETS}",
         f"--seconds={_CEILING_SECONDS}",

@@ -55,7 +55,13 @@ class RunningStack:
         """The gateway again, under other limits."""
         processes, directory = self.stack.processes, self.stack.directory
         processes.stop(GATEWAY)
-        command = ["tools.gateway", "--aws-endpoint", local_endpoint(self.state.aws_port), "--account", ACCOUNT]
+        command = [
+            "tools.emulator.gateway",
+            "--aws-endpoint",
+            local_endpoint(self.state.aws_port),
+            "--account",
+            ACCOUNT,
+        ]
         command += ["--port", str(self.state.gateway_port)]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
         environment = local_environment(os.environ, self.state.aws_port, self.state.secret) | {

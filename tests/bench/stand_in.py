@@ -11,12 +11,12 @@ import uvloop
 
 from tests.bench.meter import job, tell
 from tests.support.lambda_environment import ACCOUNT, REGION
-from tools.gateway.__main__ import raise_open_files
-from tools.gateway.api import Api, Stage
-from tools.gateway.callers import RootKeys
-from tools.gateway.faults import Faults
-from tools.gateway.limits import Limits
-from tools.gateway.server import Gateway
+from tools.emulator.gateway.__main__ import raise_open_files
+from tools.emulator.gateway.api import Api, Stage
+from tools.emulator.gateway.callers import RootKeys
+from tools.emulator.gateway.faults import Faults
+from tools.emulator.gateway.limits import Limits
+from tools.emulator.gateway.server import Gateway
 
 API, STAGE = "bench", "live"
 SECRET = "local"

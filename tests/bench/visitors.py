@@ -12,7 +12,7 @@ from typing import Any
 from picows import WSMsgType
 
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.model import Tenant
 from tests.bench.local_stack import RunningStack
 from tools.client.http import HttpApi
 from tools.client.socket import Socket, open_socket, socket_url

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loudhailer import aws as clients
+from loudhailer.aws import clients
 from tests.support.aws import aws, aws_endpoint
 from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.dynamodb.repeated import RepeatedWrites

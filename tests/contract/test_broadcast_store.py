@@ -9,7 +9,6 @@ import pytest
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
@@ -28,6 +27,7 @@ from tests.support.broadcasts import (
     summary,
 )
 from tests.support.dynamodb.engine import client_of_any_table
+from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.limits import KEPT_SECONDS, MAX_SOURCES_AT_ONCE
 from tests.support.tables import TableKind
 

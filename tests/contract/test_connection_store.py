@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from loudhailer.connections.dynamodb import DynamoConnectionStore, connection_to_item, parse_pages_fast
-from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.aws import aws_client
+from tests.support.fakes.connections import MemoryConnectionStore
 
 ACME = TenantId("acme")
 FIRST, SECOND = Partition("acme#00000"), Partition("acme#00001")

@@ -11,9 +11,10 @@ import pytest
 
 from loudhailer.codec import decode
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.dynamodb import DynamoTenantStore
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
 from tests.support.aws import ACCOUNT, SECRET
+from tests.support.checkout import module_of
 from tests.support.tables import KEYS, TableKind
 
 FUNCTIONS = ("authorizer", "connect", "disconnect", "default_route", "accounting", "session_api", "reconcile")
@@ -36,7 +37,7 @@ class Deployment:
     def __init__(self, dynamodb: Any, tables: dict[TableKind, str]) -> None:
         self._dynamodb = dynamodb
         self._tables = tables
-        self._handlers = {name: importlib.import_module(f"functions.{name}.handler").handler for name in FUNCTIONS}
+        self._handlers = {name: importlib.import_module(module_of(name, "handler")).handler for name in FUNCTIONS}
         self._sequence = 0
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
@@ -132,7 +133,7 @@ def deployment(
     )
     yield Deployment(aws("dynamodb"), tables)
     for name in FUNCTIONS:
-        del sys.modules[f"functions.{name}.handler"]
+        del sys.modules[module_of(name, "handler")]
 
 
 def test_a_client_lives_from_session_to_close(deployment: Deployment) -> None:

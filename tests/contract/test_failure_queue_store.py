@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from functions.reconcile.memory import MemoryFailureQueue
-from functions.reconcile.port import Failure, FailureQueue
-from functions.reconcile.sqs import SqsFailureQueue
+from functions.connections.reconcile.port import Failure, FailureQueue
+from functions.connections.reconcile.sqs import SqsFailureQueue
+from tests.support.fakes.recounts import MemoryFailureQueue
 
 
 @pytest.fixture(params=["memory", "sqs"])

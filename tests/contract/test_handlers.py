@@ -4,17 +4,16 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import functions
 from loudhailer.ids import ConnectionId
+from tests.support.checkout import functions, module_of
 from tests.support.lambda_environment import Context
 from tests.support.surroundings import Golden, Surroundings, made
 
-FUNCTIONS = sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
+FUNCTIONS = functions()
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
 
@@ -34,7 +33,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
     imported: list[str] = []
 
     def invoke(function: str, event: Any) -> Any:
-        imported.append(f"functions.{function}.handler")
+        imported.append(module_of(function, "handler"))
         return importlib.import_module(imported[-1]).handler(event, Context())
 
     yield invoke

@@ -8,13 +8,13 @@ from uuid import uuid4
 import pytest
 
 from loudhailer.codec import JsonText, json_text
-from loudhailer.conversation.dynamodb import DynamoInboxStore
-from loudhailer.conversation.memory import MemoryInboxStore
-from loudhailer.conversation.model import DirectMessage, Inbox, message_id
-from loudhailer.conversation.port import InboxStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, TenantId
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.inbox.model import DirectMessage, Inbox, message_id
+from loudhailer.inbox.port import InboxStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.fakes.inbox import MemoryInboxStore
 from tests.support.tables import TableKind
 
 NOW = 1_780_000_000

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loudhailer.lanes.dynamodb import DynamoLaneStore
-from loudhailer.lanes.memory import MemoryLaneStore
-from loudhailer.lanes.port import LaneStore
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.port import LaneStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.fakes.lanes import MemoryLaneStore
 
 
 @pytest.fixture(params=["memory", *ADAPTERS])

@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 
-from loudhailer.conversation.dynamodb import DynamoSentStore
-from loudhailer.conversation.model import Attempt, Progress
 from loudhailer.ids import ClientMessageId, PlayerId, ProbeId, SessionId, TenantId
-from loudhailer.tenancy.dynamodb import DynamoLimitStore
-from loudhailer.tenancy.memory import MemoryLimitStore
-from loudhailer.tenancy.model import (
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.model import (
     Inquiry,
     TenantTotal,
     connects_of_session,
@@ -23,7 +20,10 @@ from loudhailer.tenancy.model import (
     posts_of_tenant,
     queued_of_session,
 )
-from loudhailer.tenancy.port import LimitStore
+from loudhailer.limits.port import LimitStore
+from loudhailer.websocket.sent.dynamodb import DynamoSentStore
+from loudhailer.websocket.sent.model import Attempt, Progress
+from tests.support.fakes.limits import MemoryLimitStore
 
 ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from loudhailer.delivery.memory import MemoryOrderedSender
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
@@ -14,6 +13,7 @@ from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.delivery.throttling import TRIES
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import ENDPOINT, connection
+from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.management_api import Behaviour, ManagementApi, running
 
 STATUS: dict[Outcome, Behaviour] = {

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loudhailer.connections.dynamodb import DynamoPartitionStore
-from loudhailer.connections.memory import MemoryPartitionStore
-from loudhailer.connections.model import PartitionCount, Sample
-from loudhailer.connections.port import PartitionStore
 from loudhailer.ids import Partition, ProbeId, TenantId, nth_partition
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.partitions.model import PartitionCount, Sample
+from loudhailer.partitions.port import PartitionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
+from tests.support.fakes.partitions import MemoryPartitionStore
 
 ACME = TenantId("acme")
 FIRST, SECOND = nth_partition(ACME, 0), nth_partition(ACME, 1)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from loudhailer.ids import PlayerId, TenantId
-from loudhailer.places.dynamodb import DynamoPlaceStore
-from loudhailer.places.memory import MemoryPlaceStore
-from loudhailer.places.model import inbox_of, player_of, sessions_of, take_place
-from loudhailer.places.port import PlaceStore
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.limits.places.model import inbox_of, player_of, sessions_of, take_place
+from loudhailer.limits.places.port import PlaceStore
+from tests.support.fakes.places import MemoryPlaceStore
 
 ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 HOLDER = inbox_of(ACME, PlayerId("ann"))

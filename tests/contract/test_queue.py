@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from loudhailer.errors import PermanentError, TransientError
-from loudhailer.queues.memory import MemoryFifoQueue, MemoryQueue
 from loudhailer.queues.port import FifoMessage, FifoQueue, Queue
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue
+from tests.support.fakes.queues import MemoryFifoQueue, MemoryQueue
 from tests.support.limits import MAX_BATCH_BYTES
 
 

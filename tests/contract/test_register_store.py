@@ -9,24 +9,27 @@ from typing import Any
 
 import pytest
 
-from functions.connect.connect import Connect
-from functions.connect.dynamodb import DynamoRegister
-from functions.connect.memory import MemoryRegister
-from functions.connect.port import Entry, Register
+from functions.connections.connect.connect import Connect
+from functions.connections.connect.dynamodb import DynamoRegister
+from functions.connections.connect.port import Entry, Register
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
-from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.delivery.memory import MemoryOrderedSender
-from loudhailer.devices.dynamodb import DynamoDeviceStore
-from loudhailer.devices.memory import MemoryDeviceStore
-from loudhailer.devices.port import DeviceStore
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
-from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
-from loudhailer.tenancy.port import LimitStore, SessionStore
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.port import LimitStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.broadcasts import ENDPOINT
+from tests.support.fakes.admission import MemoryRegister
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.sessions import MemorySessionStore
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")

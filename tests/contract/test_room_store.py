@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from loudhailer.connections.dynamodb import DynamoConnectionStore, connection_to_item
-from loudhailer.connections.memory import MemoryConnectionStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, RoomKey, SessionId, TenantId, tenant_of
 from loudhailer.rooms.dynamodb import DynamoRoomStore
-from loudhailer.rooms.memory import MemoryRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined, RoomStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.aws import aws_client
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.rooms import MemoryRoomStore
 
 ACME, ACME2 = TenantId("acme"), TenantId("acme2")
 RED, BLUE = RoomKey("red"), RoomKey("blue")

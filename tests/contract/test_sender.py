@@ -8,12 +8,12 @@ import pytest
 
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
-from loudhailer.delivery.memory import MemorySender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Sender
 from loudhailer.delivery.sigv4 import Credentials
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import ENDPOINT, connection
+from tests.support.fakes.delivery import MemorySender
 from tests.support.management_api import Behaviour, running
 
 FRAME = b"frame"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from loudhailer.conversation.dynamodb import DynamoSentStore
-from loudhailer.conversation.memory import MemorySentStore
-from loudhailer.conversation.model import Attempt, Progress, Sent
-from loudhailer.conversation.port import SentStore
 from loudhailer.ids import ClientMessageId, TenantId
+from loudhailer.websocket.sent.dynamodb import DynamoSentStore
+from loudhailer.websocket.sent.model import Attempt, Progress, Sent
+from loudhailer.websocket.sent.port import SentStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.fakes.sent import MemorySentStore
 
 NOW = 1_780_000_000
 FIRST = Attempt(TenantId("acme"), "player 1", ClientMessageId("m1"), "a" * 64, "r1=", NOW * 1_000)

@@ -9,11 +9,11 @@ import pytest
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
-from loudhailer.tenancy.dynamodb import DynamoSessionStore, session_key
-from loudhailer.tenancy.memory import MemorySessionStore
-from loudhailer.tenancy.model import Session
-from loudhailer.tenancy.port import SessionStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore, session_key
+from loudhailer.sessions.model import Session
+from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
+from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")

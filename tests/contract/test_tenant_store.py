@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.dynamodb import DynamoTenantStore
-from loudhailer.tenancy.memory import MemoryTenantStore
-from loudhailer.tenancy.model import Tenant, Tombstone
-from loudhailer.tenancy.port import TenantStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant, Tombstone
+from loudhailer.tenants.port import TenantStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.fakes.tenants import MemoryTenantStore
 
 ACME = Tenant(
     TenantId("acme"),

@@ -18,20 +18,22 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, Self
 
-from functions.reconcile.reconcile import SETTLED_SECONDS
+from functions.connections.reconcile.reconcile import SETTLED_SECONDS
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, Message, PartitionMessage, message_from_wire
 from loudhailer.broadcast.model import Chunk, TallyKey
-from loudhailer.connections.dynamodb import DynamoPartitionStore, connection_to_item
-from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey, Sample
+from loudhailer.connections.dynamodb import connection_to_item
+from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, ConnectionId, TenantId
-from loudhailer.tenancy.dynamodb import DynamoLimitStore
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.partitions.model import Sample
 from tests.e2e.scene import Scene, Session
 from tests.support.broadcasts import chunks_of
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import Departure
-from tools.gateway.events import new_id
+from tools.emulator.gateway.events import new_id
 from tools.operations.received import Received, received
 
 OUTCOMES = ("delivered", "gone", "failed", "inFlight")

@@ -70,7 +70,7 @@ class Pipeline:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [read]})
         self.client("s3").put_bucket_policy(Bucket=_BUCKET, Policy=policy)
 
-    def build(self, *, change: str = "", of: str = "functions/swarm/swarm.py") -> str:
+    def build(self, *, change: str = "", of: str = "functions/broadcast/swarm/swarm.py") -> str:
         """Build and push the image of the code, with a change if one is given; its digest."""
         source = self.code.root / of
         before = source.read_text()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from loudhailer.ids import SessionId, TenantId
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.model import Tenant
 from tests.e2e.system import Item, System
 from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually

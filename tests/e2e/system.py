@@ -15,9 +15,11 @@ import psutil
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.shards import shard_of
-from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId, session_secret
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoTenantStore
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.operations.census import TenantCount
 from tools.operations.deployment import Deployment
 from tools.stack.directory import StackDirectory

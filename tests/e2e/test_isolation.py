@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from loudhailer.aws.tenant_credentials import PerTenant
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.scope import PerTenant
 from tests.e2e.grants import CALLS, LEADING_KEYS, SEVERAL_KEYS, Account, Grant, Place, TenantRole, allowed, reaches
 from tests.e2e.system import System
 from tools.stack.local_aws import REGION

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer.broadcast.messages import ChunkMessage, Priority
-from loudhailer.lanes.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from tests.e2e.faults import paused, taken
 from tests.e2e.scene import Scene
 from tests.support.waiting import eventually

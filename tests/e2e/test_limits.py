@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore
-from loudhailer.tenancy.model import connects_of_session, connects_of_tenant
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.model import connects_of_session, connects_of_tenant
+from loudhailer.sessions.dynamodb import DynamoSessionStore
 from tests.e2e.scene import Guest, Scene, Session
 from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS

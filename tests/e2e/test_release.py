@@ -21,7 +21,7 @@ MAP: dict[str, dict[str, Any]] = {
     "blue": {"account_id": "222222222222", "external_id": "local-blue", "shards": [2]},
     "green": {"account_id": "333333333333", "external_id": "local-green", "shards": [3]},
 }
-POST_MESSAGE = "functions/post_message/handler.py"
+POST_MESSAGE = "functions/broadcast/post_message/handler.py"
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def through_the_hub(pipeline: Pipeline) -> str:
 @pytest.mark.nightly
 def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, first: str) -> None:
     """The traffic is back when the command ends; that it has drifted is said until the rollback."""
-    failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/publish/handler.py"))
+    failed = pipeline.promote(pipeline.build(change=FAILING, of="functions/broadcast/publish/handler.py"))
     assert failed.returncode == 1
     assert "not well" in failed.stderr
     assert pipeline.running() == {first}

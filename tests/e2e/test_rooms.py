@@ -12,9 +12,10 @@ import pytest
 
 from loudhailer import codec
 from loudhailer.broadcast.audience import InRoom, to_wire
-from loudhailer.connections.dynamodb import DynamoPartitionStore, connection_to_item
+from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
 from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.rooms.model import SMALL_ROOM
 from tests.e2e.scene import Guest, Scene, Session
 from tests.support.waiting import eventually

@@ -110,7 +110,7 @@ async def test_connections_stay_open_while_new_code_takes_over(checkout: Checkou
     """Every socket that was there before gets a broadcast of the new code, and nothing drifts from the plan."""
     async with Scene(checkout.system) as scene:
         guests = await scene.guests(await scene.session(scene.tenant()), CROWD)
-        checkout.edit("functions/post_message/handler.py", FASTER)
+        checkout.edit("functions/broadcast/post_message/handler.py", FASTER)
         assert await asyncio.to_thread(checkout.up)
         broadcast_id = await scene.broadcast(EVERYONE, "from the new code")
         for guest in guests:
@@ -125,7 +125,7 @@ async def test_connections_stay_open_while_new_code_takes_over(checkout: Checkou
 @pytest.mark.nightly
 async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> None:
     """Until it is shifted nobody runs it; then everybody does, and no weights are left."""
-    checkout.edit("functions/swarm/handler.py", FASTER.replace("the new code", "the shifted code"))
+    checkout.edit("functions/broadcast/swarm/handler.py", FASTER.replace("the new code", "the shifted code"))
     await asyncio.to_thread(checkout.publish)
     assert len(checkout.traffic.pending()) == len(checkout.system.deployment.functions)
     said: list[str] = []
@@ -139,7 +139,7 @@ async def test_a_good_version_takes_over_step_by_step(checkout: Checkout) -> Non
 @pytest.mark.parametrize("function", [pytest.param("publish", marks=pytest.mark.nightly), "query"])
 async def test_a_version_that_fails_is_taken_back(checkout: Checkout, function: str) -> None:
     """Its errors, or the synthetic broadcast, say so; what it had begun the earlier version brings to its end."""
-    handler = f"functions/{function}/handler.py"
+    handler = f"functions/broadcast/{function}/handler.py"
     before = (checkout.stack.project.root / handler).read_text()
     stable = {shift.function: shift.stable for shift in checkout.traffic.pending()}
     checkout.edit(handler, FAILING)

@@ -15,6 +15,7 @@ from typing import Any
 
 from testcontainers.core.container import DockerContainer
 
+from tests.support.checkout import module_of
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 from tools.stack.processes import HOST, free_port
 
@@ -57,7 +58,7 @@ def running(image: str, function: str, variables: Mapping[str, str]) -> Iterator
     emulator += ["--runtime-api-address", f"{HOST}:{free_port()}", "/lambda-entrypoint.sh"]
     container = (
         DockerContainer(image)
-        .with_command(f"functions.{function}.handler.handler")
+        .with_command(f"{module_of(function, 'handler')}.handler")
         .with_envs(AWS_LAMBDA_FUNCTION_TIMEOUT="30", AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1024", **variables)
         .with_tmpfs_mount("/tmp", "size=512m")  # noqa: S108 (Lambda has it)
         .with_kwargs(entrypoint=emulator, network_mode="host", read_only=True, user=NOBODY)

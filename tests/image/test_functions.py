@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from functions.query.settings import Settings
+from functions.broadcast.query.settings import Settings
 from tests.image.emulator import running
 from tests.support.checkout import functions
 from tests.support.surroundings import Golden, Surroundings

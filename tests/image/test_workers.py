@@ -1,6 +1,6 @@
 """Functions of an image on the local AWS, where a container does what is another than a process does.
 
-The rules of all workers are tested in `tests/integration/local_aws/test_lambda_functions.py`.
+The rules of all workers are tested in `tests/integration/emulator/aws/test_lambda_functions.py`.
 """
 
 import json
@@ -74,7 +74,7 @@ def functions(engine: Engine, probe: str, tmp_path_factory: pytest.TempPathFacto
     directory = StackDirectory(tmp_path_factory.mktemp("aws") / "stack")
     directory.create()
     processes, port = ProcessTable(directory), free_port()
-    command = [sys.executable, "-m", "tools.local_aws", "--port", str(port), "--account", ACCOUNT]
+    command = [sys.executable, "-m", "tools.emulator.aws", "--port", str(port), "--account", ACCOUNT]
     command += ["--state-dir", str(directory.aws_state), "--engine", engine.address]
     command += ["--workers-per-function", "2"]
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local_aws.running import WORKERS_PER_FUNCTION, LocalAws, launched
+from tests.integration.emulator.aws.running import WORKERS_PER_FUNCTION, LocalAws, launched
 
 
 @pytest.fixture(scope="session")

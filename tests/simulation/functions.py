@@ -4,62 +4,67 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from functions.accounting.accounting import Accounting
-from functions.authorizer.authorizer import Authorizer
-from functions.connect.connect import Connect
-from functions.connect.dynamodb import DynamoRegister
-from functions.default_route.default_route import DefaultRoute
-from functions.disconnect.disconnect import Disconnect
-from functions.echo import post
-from functions.echo.echo import Echo, Tenancy
-from functions.echo.post import Post
-from functions.end_session.end_session import EndSession
-from functions.join_room import join_room
-from functions.join_room.join_room import JoinRoom
-from functions.post_message import post_message
-from functions.post_message.post_message import PostMessage
-from functions.presence import leaves
-from functions.presence.leaves import Leaves
-from functions.presence.presence import Presence
-from functions.presence.wakes import Wakes
-from functions.publish.http import respond
-from functions.publish.publish import Publish
-from functions.query.query import Query
-from functions.reconcile.reconcile import Reconcile
-from functions.reconcile.sqs import SqsFailureQueue
-from functions.relay_message.relay_message import RelayMessage
-from functions.send_message import rooms
-from functions.send_message.direct import Direct
-from functions.send_message.rooms import SayInRoom
-from functions.send_message.send_message import SendMessage
-from functions.session_api.session_api import SessionApi
-from functions.settle.settle import Settle
-from functions.settle.undelivered import GiveUp
-from functions.swarm import swarm
-from functions.swarm.swarm import Swarm
-from loudhailer import aws, ids
+from functions.broadcast.post_message import post_message
+from functions.broadcast.post_message.post_message import PostMessage
+from functions.broadcast.publish.http import respond
+from functions.broadcast.publish.publish import Publish
+from functions.broadcast.query.query import Query
+from functions.broadcast.settle.settle import Settle
+from functions.broadcast.settle.undelivered import GiveUp
+from functions.broadcast.swarm import swarm
+from functions.broadcast.swarm.swarm import Swarm
+from functions.connections.accounting.accounting import Accounting
+from functions.connections.authorizer.authorizer import Authorizer
+from functions.connections.connect.connect import Connect
+from functions.connections.connect.dynamodb import DynamoRegister
+from functions.connections.disconnect.disconnect import Disconnect
+from functions.connections.reconcile.reconcile import Reconcile
+from functions.connections.reconcile.sqs import SqsFailureQueue
+from functions.messaging.default_route.default_route import DefaultRoute
+from functions.messaging.echo import post
+from functions.messaging.echo.echo import Echo, Tenancy
+from functions.messaging.echo.post import Post
+from functions.messaging.join_room import join_room
+from functions.messaging.join_room.join_room import JoinRoom
+from functions.messaging.presence import leaves
+from functions.messaging.presence.leaves import Leaves
+from functions.messaging.presence.presence import Presence
+from functions.messaging.presence.wakes import Wakes
+from functions.messaging.relay_message.relay_message import RelayMessage
+from functions.messaging.send_message import rooms
+from functions.messaging.send_message.direct import Direct
+from functions.messaging.send_message.rooms import SayInRoom
+from functions.messaging.send_message.send_message import SendMessage
+from functions.sessions.end_session.end_session import EndSession
+from functions.sessions.session_api.session_api import SessionApi
+from loudhailer import ids
+from loudhailer.aws import conditions
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.connections import dynamodb as connections
-from loudhailer.connections.assignment import PartitionAssigner
-from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
-from loudhailer.conversation.dynamodb import DynamoInboxStore, DynamoSentStore
-from loudhailer.conversation.exchange import Exchange, Part
-from loudhailer.conversation.model import Wake
-from loudhailer.conversation.once import Once
-from loudhailer.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.ids import TenantId
-from loudhailer.lanes.dynamodb import DynamoLaneStore
-from loudhailer.places.dynamodb import DynamoPlaceStore
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.inbox.model import Wake
+from loudhailer.limits.attempts import Attempts
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.limits.posts import PostBudget
+from loudhailer.partitions import dynamodb as partitions
+from loudhailer.partitions.assignment import PartitionAssigner
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.consumer import consume, consume_fifo, consume_together
 from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
 from loudhailer.rooms.dynamodb import DynamoRoomStore
-from loudhailer.tenancy import dynamodb as tenancy
-from loudhailer.tenancy.attempts import Attempts
-from loudhailer.tenancy.cache import CachedTenants
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
-from loudhailer.tenancy.posts import PostBudget
+from loudhailer.sessions import dynamodb as sessions
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.tenants.cache import CachedTenants
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.websocket.exchange import Exchange, Part
+from loudhailer.websocket.once import Once
+from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 from tests.simulation import tables
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
@@ -430,9 +435,9 @@ def wire(world: World) -> None:
         (post, "time", clock),
         (ids, "time", clock),
         (ids, "uuid", _Ids(world)),
-        (aws, "uuid", _Ids(world)),
-        (connections, "ThreadPoolExecutor", lambda _: executor),
-        (tenancy, "_SEGMENTS", 2),
+        (conditions, "uuid", _Ids(world)),
+        (partitions, "ThreadPoolExecutor", lambda _: executor),
+        (sessions, "_SEGMENTS", 2),
         (swarm, "RECIPIENTS_A_SOURCE", 4),
         (swarm, "PARTITIONS_A_SOURCE", 3),
         (swarm, "MAX_SOURCES_AT_ONCE", 2),

@@ -17,8 +17,8 @@ from loudhailer.broadcast.messages import (
 )
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId, ConnectionId, TenantId
-from loudhailer.tenancy.dynamodb import DynamoTenantStore
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
 from tests.simulation import faults
 from tests.simulation.gateway import Client
 from tests.simulation.scheduler import BEGIN

@@ -35,7 +35,7 @@ _ROOT = Path(__file__).parents[2]
 def running(directory: Path) -> Iterator[str]:
     """The URL of a local AWS that keeps its files in the directory and lives as long as the block."""
     ready_file, log = directory / "ready", directory / "log"
-    command = [sys.executable, "-m", "tools.local_aws", "--port", "0", "--account", ACCOUNT]
+    command = [sys.executable, "-m", "tools.emulator.aws", "--port", "0", "--account", ACCOUNT]
     command += ["--state-dir", str(directory / "state"), "--ready-file", str(ready_file)]
     with (
         log.open("wb") as output,

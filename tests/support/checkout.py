@@ -19,5 +19,16 @@ def files() -> list[Path]:
 
 
 def functions() -> list[str]:
-    """The names of the Lambda functions: the folders of `functions`."""
-    return sorted(path.parent.name for path in ROOT.glob("functions/*/__init__.py"))
+    """The names of the Lambda functions: the folders of `functions/<capability>`."""
+    return sorted(path.parent.name for path in ROOT.glob("functions/*/*/__init__.py"))
+
+
+def folder_of(function: str) -> Path:
+    """Return the folder of a Lambda function's code."""
+    (found,) = ROOT.glob(f"functions/*/{function}/__init__.py")
+    return found.parent
+
+
+def module_of(function: str, name: str) -> str:
+    """Return the dotted name of a module of a Lambda function: `functions.broadcast.query.settings`."""
+    return ".".join((*folder_of(function).relative_to(ROOT).parts, name))

@@ -1,6 +1,6 @@
 """Frames of a WebSocket, as a client sends them."""
 
-from tools.gateway.frames import unmask
+from tools.emulator.gateway.frames import unmask
 
 MASK = b"\x37\xfa\x21\x3d"
 

@@ -4,10 +4,21 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TESTS = ("tests/unit/gateway", "tests/unit/local_aws", "tests/integration/gateway", "tests/integration/local_aws")
+TESTS = (
+    "tests/unit/emulator/gateway",
+    "tests/unit/emulator/aws",
+    "tests/integration/emulator/gateway",
+    "tests/integration/emulator/aws",
+)
 """The folders of these tests."""
 
-SOURCES = ("tools/gateway", "tools/local_aws", "tools/perimeter", "tools/errors.py", "tools/image/engine.py")
+SOURCES = (
+    "tools/emulator/gateway",
+    "tools/emulator/aws",
+    "tools/emulator/perimeter",
+    "tools/errors.py",
+    "tools/image/engine.py",
+)
 """The emulator, and the modules that it imports."""
 
 WATCHED = (*SOURCES, *TESTS, "tests/support/client_frames.py", "tests/support/waiting.py", "uv.lock")

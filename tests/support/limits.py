@@ -29,7 +29,7 @@ MAX_SOURCES_AT_ONCE = 100
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 BATCH_ATTEMPTS = 6
-"""`loudhailer.aws.get_rows`."""
+"""`loudhailer.aws.batches.get_rows`."""
 
 KEPT_SECONDS = 604_800
 """A week: `loudhailer.broadcast.dynamodb`."""
@@ -39,10 +39,10 @@ CANCELLED = 0
 
 RECIPIENTS_A_SOURCE = 4_000
 PARTITIONS_A_SOURCE = 200
-"""`functions.swarm`; docs/architecture.md."""
+"""`functions.broadcast.swarm`; docs/architecture.md."""
 
 MAX_ATTEMPTS = 8
-"""The most attempts of a chunk: `functions.post_message`."""
+"""The most attempts of a chunk: `functions.broadcast.post_message`."""
 
 MAX_REASON_CHARACTERS = 256
 """The limit of a dead letter: `loudhailer.queues.consumer`."""
@@ -51,18 +51,18 @@ SMALL_ROOM = 100
 """`loudhailer.rooms.model`."""
 
 MAX_CONTENT = 4_096
-"""Characters said in a room: `functions.send_message.rooms`."""
+"""Characters said in a room: `functions.messaging.send_message.rooms`."""
 
 NEWS_SECONDS = 60
 ANNOUNCING_SECONDS = 2.0
-"""`functions.presence.leaves`."""
+"""`functions.messaging.presence.leaves`."""
 
 DELIVERIES = 4
 DELIVERIES_TO_THE_SLOW = 3
-"""The limit of a record to a connection that does not take it: `functions.echo.post`."""
+"""The limit of a record to a connection that does not take it: `functions.messaging.echo.post`."""
 
 MESSAGES_AT_ONCE = 100
-"""`functions.relay_message`."""
+"""`functions.messaging.relay_message`."""
 
 SETTLED_SECONDS = 3_900
-"""The hour after which `accounting`'s mapping gives a record up, and 5 minutes: `functions.reconcile`."""
+"""The hour after which `accounting`'s mapping gives a record up, and 5 minutes: `functions.connections.reconcile`."""

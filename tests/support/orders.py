@@ -2,7 +2,7 @@
 
 from tests.support.lambda_environment import ACCOUNT
 from tools.client.http import Sign
-from tools.perimeter.signature import signed_headers
+from tools.emulator.perimeter.signature import signed_headers
 
 
 def signed_by_root(secret: str) -> Sign:

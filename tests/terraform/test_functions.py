@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import folder_of, functions, module_of
+
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+FUNCTIONS = set(functions())
 BLOCK = re.compile(r'^module "(?P<name>\w+)" \{\n(?P<call>.*?)^\}', re.MULTILINE | re.DOTALL)
 SOURCE = re.compile(r'^ +source += "(\.\.|\.\./\.\./modules)/lambda_function"$', re.MULTILINE)
 CALLS = {
@@ -28,7 +30,7 @@ def variables_in(call: str) -> set[str]:
 
 
 def test_every_function_is_deployed() -> None:
-    """Each folder of `functions` with a handler has a call of the module `lambda_function` in a file of its name."""
+    """Each folder of a function has a call of the module `lambda_function` in a file of its name."""
     assert {call.parent.stem for call in CALLS} == FUNCTIONS
 
 
@@ -37,8 +39,8 @@ def test_a_function_gets_the_variables_that_it_asks_for(call: Path) -> None:
     """Every required variable is set, and none that the function does not know."""
     name = call.parent.stem
     asked = []
-    if (ROOT / "functions" / name / "settings.py").is_file():
-        asked = [*fields(importlib.import_module(f"functions.{name}.settings").Settings)]
+    if (folder_of(name) / "settings.py").is_file():
+        asked = [*fields(importlib.import_module(module_of(name, "settings")).Settings)]
     required = {field.name.upper() for field in asked if field.default is MISSING}
     given = variables_in(CALLS[call])
     assert required <= given <= {field.name.upper() for field in asked}

@@ -2,29 +2,28 @@
 
 from dataclasses import MISSING, fields
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import functions
 from loudhailer import codec
 from loudhailer.errors import ConfigurationError
 from loudhailer.settings import from_env
+from tests.support.checkout import folder_of, functions, module_of
 from tests.support.lambda_environment import VARIABLES
 
-FUNCTIONS = sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/settings.py"))
+FUNCTIONS = [name for name in functions() if (folder_of(name) / "settings.py").is_file()]
 
 
 def read(function: str, **changed: str) -> Any:
     """A function's settings in the environment of all functions together, with some variables changed."""
-    return from_env(import_module(f"functions.{function}.settings").Settings, {**VARIABLES, **changed})
+    return from_env(import_module(module_of(function, "settings")).Settings, {**VARIABLES, **changed})
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_reads_what_terraform_sets_and_lists_what_is_missing(function: str) -> None:
     """One message has every variable that it needs, and no other; each becomes the field of its name."""
-    settings = import_module(f"functions.{function}.settings").Settings
+    settings = import_module(module_of(function, "settings")).Settings
     needed = [field.name.upper() for field in fields(settings) if field.default is MISSING]
     with pytest.raises(ConfigurationError) as refused:
         from_env(settings, {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loudhailer.broadcast.audience import Audience, Everyone, OfSession, OfTenant
 from loudhailer.ids import SessionId, TenantId
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.model import Tenant
 from tools.client.socket import Departure
 
 _SHARES = {TenantId("demo-red"): 5, TenantId("demo-green"): 3, TenantId("demo-blue"): 2}

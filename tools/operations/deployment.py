@@ -10,12 +10,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.connections.dynamodb import DynamoConnectionStore, DynamoPartitionStore
-from loudhailer.conversation.dynamodb import DynamoInboxStore
-from loudhailer.devices.dynamodb import DynamoDeviceStore
-from loudhailer.places.dynamodb import DynamoPlaceStore
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.queues.sqs import SqsQueue
-from loudhailer.tenancy.dynamodb import DynamoLimitStore, DynamoSessionStore, DynamoTenantStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.errors import OperatorError
 from tools.stack.local_aws import ACCOUNT, REGION, local_endpoint
 
@@ -23,13 +26,16 @@ if TYPE_CHECKING:
     import boto3
 
     from loudhailer.broadcast.port import BroadcastStore
-    from loudhailer.connections.port import ConnectionStore, PartitionStore
-    from loudhailer.conversation.port import InboxStore
-    from loudhailer.devices.port import DeviceStore
+    from loudhailer.connections.devices.port import DeviceStore
+    from loudhailer.connections.port import ConnectionStore
     from loudhailer.ids import TenantId
-    from loudhailer.places.port import PlaceStore
+    from loudhailer.inbox.port import InboxStore
+    from loudhailer.limits.places.port import PlaceStore
+    from loudhailer.limits.port import LimitStore
+    from loudhailer.partitions.port import PartitionStore
     from loudhailer.queues.port import Queue
-    from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+    from loudhailer.sessions.port import SessionStore
+    from loudhailer.tenants.port import TenantStore
     from tools.stack.state import StackState
 
 

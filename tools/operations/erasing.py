@@ -22,18 +22,21 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.conversation.model import Inbox
-from loudhailer.places.model import player_of
+from loudhailer.inbox.model import Inbox
+from loudhailer.limits.places.model import player_of
 from tools.errors import OperatorError
 from tools.operations.deployment import Deployment
 
 if TYPE_CHECKING:
-    from loudhailer.connections.port import ConnectionStore, PartitionStore
-    from loudhailer.conversation.port import InboxStore
-    from loudhailer.devices.port import DeviceStore
+    from loudhailer.connections.devices.port import DeviceStore
+    from loudhailer.connections.port import ConnectionStore
     from loudhailer.ids import PlayerId, TenantId
-    from loudhailer.places.port import PlaceStore
-    from loudhailer.tenancy.port import LimitStore, SessionStore, TenantStore
+    from loudhailer.inbox.port import InboxStore
+    from loudhailer.limits.places.port import PlaceStore
+    from loudhailer.limits.port import LimitStore
+    from loudhailer.partitions.port import PartitionStore
+    from loudhailer.sessions.port import SessionStore
+    from loudhailer.tenants.port import TenantStore
 
 _SESSIONS_AT_ONCE = 100
 _MESSAGES_AT_ONCE = 100

@@ -4,8 +4,8 @@ import secrets
 from dataclasses import dataclass, fields, replace
 
 from loudhailer.ids import TenantId
-from loudhailer.tenancy.model import Tenant
-from loudhailer.tenancy.port import TenantStore
+from loudhailer.tenants.model import Tenant
+from loudhailer.tenants.port import TenantStore
 from tools.errors import OperatorError
 
 _LARGEST = 1_000_000_000

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from math import ceil, floor, isfinite
 
-from functions.swarm.swarm import plan
+from functions.broadcast.swarm.swarm import plan
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from loudhailer import codec, ids
-from loudhailer.conversation.frames import Speaker, said_frame
 from loudhailer.rooms.model import SMALL_ROOM, nickname
+from loudhailer.websocket.replies import Speaker, said_frame
 from tools.errors import OperatorError
 from tools.planner import prices
 from tools.planner.bill import Item, idle_polls, parts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId, TenantId
-from loudhailer.tenancy.model import Tenant
+from loudhailer.tenants.model import Tenant
 from tools.client.crowd import Crowd
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
@@ -23,7 +23,7 @@ from tools.release.traffic import Shift
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
 
-    from loudhailer.tenancy.port import TenantStore
+    from loudhailer.tenants.port import TenantStore
 
 SYNTHETIC = Tenant(
     tenant_id=TenantId("synthetic"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError

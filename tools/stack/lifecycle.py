@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 
 from tools.console import Bar, Terminal, shortened
+from tools.emulator.perimeter.signature import new_secret
 from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
 from tools.operations.deployment import Deployment
-from tools.perimeter.signature import new_secret
 from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
@@ -251,7 +251,7 @@ class Stack:
 
     def _launched(self, state: StackState, engine: Engine | None) -> StackState:
         """Start the local AWS on what lies in its folder."""
-        command = ["tools.local_aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
+        command = ["tools.emulator.aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address]
@@ -261,7 +261,7 @@ class Stack:
     def _start_gateway(self, ports: Ports, state: StackState) -> StackState:
         self.processes.stop(GATEWAY)
         port = ports.gateway or free_port(state.gateway_port)
-        command = ["tools.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
+        command = ["tools.emulator.gateway", "--aws-endpoint", local_endpoint(state.aws_port), "--account", ACCOUNT]
         self._start_process(GATEWAY, [*command, "--port", str(port)], port, state)
         return self._saved(replace(state, gateway_port=port))
 

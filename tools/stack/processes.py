@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
+from tools.emulator.aws.administration import SAVE_PATH
+from tools.emulator.perimeter.signature import signed_headers
 from tools.errors import OperatorError
-from tools.local_aws.administration import SAVE_PATH
-from tools.perimeter.signature import signed_headers
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import ACCOUNT, local_endpoint
 

@@ -26,7 +26,9 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import calling, get_rows, holds, update_if
+from loudhailer.aws.batches import get_rows
+from loudhailer.aws.conditions import holds, update_if
+from loudhailer.aws.errors import calling
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import Recipients, recipients_from_wire, scope_from_wire, scope_to_wire

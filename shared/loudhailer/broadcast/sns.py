@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from loudhailer.aws import calling
+from loudhailer.aws.errors import calling
 from loudhailer.broadcast.port import Topic
 
 if TYPE_CHECKING:

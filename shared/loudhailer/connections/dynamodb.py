@@ -1,45 +1,30 @@
-"""The connections' and the partitions' tables on DynamoDB.
+"""The table of connections in DynamoDB.
 
 connections: PK `partition`, SK `connectionId`; `tenantId sessionId playerId? roomKey? nickName? connectedAt expiresAt`,
 and `roomIndexKey` for the sparse index `room`.
-
-partitions: PK `tenantId`, SK `partition`; `connectionCount checkpoint probe?`, and `recount retiredAt lastSample`
-while `reconcile` is at work on it. `writtenBy` names the last conditional update.
-
-A probe's row is among the connections, for a moment: `probe`, and `expiresAt`, the time at which it was put.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from loudhailer import codec
-from loudhailer.aws import STATEMENTS_A_BATCH, calling, get_rows, holds, new_nonce, update_if
-from loudhailer.connections.model import PROBE, Connection, ConnectionKey, PartitionCount, Sample
-from loudhailer.connections.port import ConnectionStore, PartitionStore
-from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId, tenant_of
+from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows
+from loudhailer.aws.conditions import holds
+from loudhailer.aws.errors import calling
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type Item = dict[str, Any]
 
-_PARALLEL_PUTS = 16
-
 _OF_KEY = ' WHERE "partition" = ? AND connectionId = ?'
 """A row that is not there is no error: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
-
-_EXISTS = "attribute_exists(connectionCount)"
-_IS_NEW = "attribute_not_exists(connectionCount)"
-_AT_CHECKPOINT = "checkpoint = :checkpoint"
-"""It does not hold for a row that is missing."""
-
-_IS_MARKED = "attribute_exists(recount)"
-_NOT_MARKED = "attribute_not_exists(recount)"
-_EMPTY = f"connectionCount = :zero AND {_AT_CHECKPOINT} AND {_NOT_MARKED}"
 
 
 def key_to_item(key: ConnectionKey) -> Item:
@@ -240,160 +225,3 @@ class DynamoConnectionStore(ConnectionStore):
                 return
             if page["Items"]:
                 yield page["Items"]
-
-
-class DynamoPartitionStore(PartitionStore):
-    """Keeps the partitions' counts in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
-
-    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
-        """See `PartitionStore.of_tenant`."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="tenantId = :tenant",
-            ExpressionAttributeValues={":tenant": {"S": tenant}},
-            ConsistentRead=True,
-        )
-        with calling("Query"):
-            return [_count_from_item(item) for page in pages for item in page["Items"]]
-
-    def everywhere(self) -> list[PartitionCount]:
-        """See `PartitionStore.everywhere`."""
-        pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-        with calling("Scan"):
-            return [_count_from_item(item) for page in pages for item in page["Items"]]
-
-    def open(self, partitions: Iterable[Partition]) -> None:
-        """See `PartitionStore.open`."""
-        with ThreadPoolExecutor(_PARALLEL_PUTS) as pool:
-            for _ in pool.map(self._open, partitions):
-                pass
-
-    def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """See `PartitionStore.checkpoints`."""
-        rows = get_rows(
-            self._client,
-            self._table,
-            map(_partition_key, partitions),
-            ProjectionExpression="#partition, checkpoint",
-            ExpressionAttributeNames={"#partition": "partition"},
-        )
-        return {Partition(row["partition"]["S"]): row["checkpoint"]["S"] for row in rows}
-
-    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
-        """See `PartitionStore.advance`."""
-        return self._update_once(
-            partition,
-            "SET checkpoint = :new ADD connectionCount :delta",
-            _AT_CHECKPOINT,
-            {":checkpoint": {"S": seen}, ":new": {"S": checkpoint}, ":delta": {"N": str(delta)}},
-        )
-
-    def note_probe(self, partition: Partition, probe: ProbeId) -> None:
-        """See `PartitionStore.note_probe`."""
-        self._update(partition, "SET probe = :probe", _EXISTS, {":probe": {"S": probe}})
-
-    def mark_for_recount(self, partition: Partition) -> None:
-        """See `PartitionStore.mark_for_recount`."""
-        self._update(partition, "SET recount = :yes REMOVE lastSample", _EXISTS, {":yes": {"BOOL": True}})
-
-    def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
-        """See `PartitionStore.keep_sample`."""
-        mark = _IS_MARKED if recount else _NOT_MARKED
-        return self._update_once(
-            partition,
-            "SET lastSample = :sample",
-            f"{_AT_CHECKPOINT} AND {mark}",
-            {":checkpoint": {"S": sample.checkpoint}, ":sample": _sample_to_value(sample)},
-        )
-
-    def correct(self, partition: Partition, sample: Sample) -> bool:
-        """See `PartitionStore.correct`."""
-        return self._update_once(
-            partition,
-            "SET connectionCount = :count REMOVE recount, lastSample",
-            f"lastSample = :sample AND {_AT_CHECKPOINT}",
-            {
-                ":checkpoint": {"S": sample.checkpoint},
-                ":count": {"N": str(sample.count)},
-                ":sample": _sample_to_value(sample),
-            },
-        )
-
-    def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
-        """See `PartitionStore.retire`."""
-        values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
-        return self._update_once(partition, "SET retiredAt = :at", _EMPTY, values)
-
-    def reinstate(self, partition: Partition) -> None:
-        """See `PartitionStore.reinstate`."""
-        self._update(partition, "REMOVE retiredAt, lastSample", _EXISTS)
-
-    def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        """See `PartitionStore.remove`."""
-        return holds(
-            "DeleteItem",
-            partial(
-                self._client.delete_item,
-                TableName=self._table,
-                Key=_partition_key(partition),
-                ConditionExpression=f"attribute_exists(retiredAt) AND {_EMPTY}",
-                ExpressionAttributeValues={":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}},
-            ),
-        )
-
-    def _open(self, partition: Partition) -> None:
-        item: Item = {
-            **_partition_key(partition),
-            "connectionCount": {"N": "0"},
-            "checkpoint": {"S": ""},
-        }
-        put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW)
-        holds("PutItem", put)
-
-    def _update(self, partition: Partition, changes: str, condition: str, values: Item | None = None) -> bool:
-        return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
-
-    def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
-        """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
-        writer = {"S": new_nonce()}
-        return update_if(
-            self._client,
-            self._table,
-            _partition_key(partition),
-            changes.replace("SET ", "SET writtenBy = :writer, ", 1),
-            condition,
-            values={**values, ":writer": writer},
-            has_made=lambda row: row.get("writtenBy") == writer,
-        )
-
-
-def _partition_key(partition: Partition) -> Item:
-    return {"tenantId": {"S": tenant_of(partition)}, "partition": {"S": partition}}
-
-
-def _sample_to_value(sample: Sample) -> Item:
-    return {
-        "M": {
-            "count": {"N": str(sample.count)},
-            "checkpoint": {"S": sample.checkpoint},
-            "at": {"N": str(sample.at)},
-        }
-    }
-
-
-def _count_from_item(item: Item) -> PartitionCount:
-    sample = item["lastSample"]["M"] if "lastSample" in item else None
-    return PartitionCount(
-        partition=Partition(item["partition"]["S"]),
-        count=int(item["connectionCount"]["N"]),
-        checkpoint=item["checkpoint"]["S"],
-        recount="recount" in item,
-        retired_at=int(item["retiredAt"]["N"]) if "retiredAt" in item else None,
-        probe=ProbeId(item["probe"]["S"]) if "probe" in item else None,
-        sample=sample
-        and Sample(count=int(sample["count"]["N"]), checkpoint=sample["checkpoint"]["S"], at=int(sample["at"]["N"])),
-    )

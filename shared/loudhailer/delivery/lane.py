@@ -1,7 +1,8 @@
 """A lane's rate: a token bucket whose rate yields to throttling and comes back.
 
 Each lane of an account keeps to its part of the quota, and to what is lent to it at the moment, see
-`loudhailer.lanes.lending`. When the gateway answers 429 all the same, it lowers its rate by a factor, at most once in a
+`loudhailer.delivery.lending.policy`. When the gateway answers 429 all the same, it lowers its rate by a factor, at
+most once in a
 while, and raises it again step by step, as TCP does (additive increase, multiplicative decrease: Chiu and Jain, 1989).
 """
 

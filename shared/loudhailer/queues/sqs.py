@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from loudhailer.aws import call_in_batch
+from loudhailer.aws.batches import call_in_batch
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
 from loudhailer.queues.batching import batches, refuse_illegal

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from loudhailer.aws import calling
+from loudhailer.aws.errors import calling
 from loudhailer.connections.dynamodb import key_from_item, key_to_item
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import TransientError

@@ -2,6 +2,7 @@ module "accounting" {
   source = "../lambda_function"
 
   name                    = "accounting"
+  capability              = "connections"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.accounting

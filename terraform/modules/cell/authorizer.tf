@@ -2,6 +2,7 @@ module "authorizer" {
   source = "../lambda_function"
 
   name                    = "authorizer"
+  capability              = "connections"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.authorizer

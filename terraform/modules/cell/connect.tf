@@ -2,6 +2,7 @@ module "connect" {
   source = "../lambda_function"
 
   name                    = "connect"
+  capability              = "connections"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.connect

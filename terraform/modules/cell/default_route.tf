@@ -2,6 +2,7 @@ module "default_route" {
   source = "../lambda_function"
 
   name                    = "default_route"
+  capability              = "messaging"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.default_route

@@ -2,6 +2,7 @@ module "disconnect" {
   source = "../lambda_function"
 
   name                    = "disconnect"
+  capability              = "connections"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.disconnect

@@ -4,6 +4,7 @@ module "echo" {
   for_each = module.messaging.queues
 
   name                    = "echo"
+  capability              = "messaging"
   suffix                  = each.value.tenant
   package                 = var.package
   deployment              = var.deployment

@@ -2,6 +2,7 @@ module "end_session" {
   source = "../lambda_function"
 
   name                    = "end_session"
+  capability              = "sessions"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.end_session

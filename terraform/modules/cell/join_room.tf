@@ -2,6 +2,7 @@ module "join_room" {
   source = "../lambda_function"
 
   name                    = "join_room"
+  capability              = "messaging"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.join_room

@@ -2,6 +2,7 @@ module "post_message" {
   source = "../lambda_function"
 
   name                    = "post_message"
+  capability              = "broadcast"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.post_message
@@ -54,6 +55,7 @@ module "post_message_rooms" {
   source = "../lambda_function"
 
   name                    = "post_message"
+  capability              = "broadcast"
   suffix                  = "rooms"
   package                 = var.package
   deployment              = var.deployment

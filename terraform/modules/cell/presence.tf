@@ -2,6 +2,7 @@ module "presence" {
   source = "../lambda_function"
 
   name                    = "presence"
+  capability              = "messaging"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.presence

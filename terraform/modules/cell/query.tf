@@ -2,6 +2,7 @@ module "query" {
   source = "../lambda_function"
 
   name                    = "query"
+  capability              = "broadcast"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.query

@@ -2,6 +2,7 @@ module "reconcile" {
   source = "../lambda_function"
 
   name                    = "reconcile"
+  capability              = "connections"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.reconcile

@@ -2,6 +2,7 @@ module "relay_message" {
   source = "../lambda_function"
 
   name                    = "relay_message"
+  capability              = "messaging"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.relay_message

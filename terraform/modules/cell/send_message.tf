@@ -2,6 +2,7 @@ module "send_message" {
   source = "../lambda_function"
 
   name                    = "send_message"
+  capability              = "messaging"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.send_message

@@ -2,6 +2,7 @@ module "settle" {
   source = "../lambda_function"
 
   name                    = "settle"
+  capability              = "broadcast"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.settle

@@ -2,6 +2,7 @@ module "swarm" {
   source = "../lambda_function"
 
   name                    = "swarm"
+  capability              = "broadcast"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.swarm

@@ -4,6 +4,7 @@ module "console" {
   count  = var.console.enabled ? 1 : 0
 
   name                    = "console"
+  capability              = "web"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.console

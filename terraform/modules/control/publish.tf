@@ -2,6 +2,7 @@ module "publish" {
   source = "../lambda_function"
 
   name                    = "publish"
+  capability              = "broadcast"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.publish

@@ -2,6 +2,7 @@ module "session_api" {
   source = "../lambda_function"
 
   name                    = "session_api"
+  capability              = "sessions"
   package                 = var.package
   deployment              = var.deployment
   timeout                 = local.timeouts.session_api

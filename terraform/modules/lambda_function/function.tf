@@ -1,6 +1,6 @@
 locals {
   function_name = join("-", compact([var.deployment.prefix, var.name, var.suffix]))
-  handler       = "functions.${var.name}.handler.handler"
+  handler       = "functions.${var.capability}.${var.name}.handler.handler"
 
   variables = merge(var.variables, { for role in aws_iam_role.tenant : "TENANT_ROLE_ARN" => role.arn }, {
     ENVIRONMENT                  = var.deployment.environment

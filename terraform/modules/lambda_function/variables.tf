@@ -1,10 +1,20 @@
 variable "name" {
-  description = "The function's name in the code: its handler is `functions.<name>.handler.handler`."
+  description = "The function's name in the code: its handler is `functions.<capability>.<name>.handler.handler`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9_]{1,31}$", var.name))
     error_message = "name must be 2 to 32 lowercase letters, digits and underscores, beginning with a letter."
+  }
+}
+
+variable "capability" {
+  description = "The capability that the function belongs to: its folder in `functions`."
+  type        = string
+
+  validation {
+    condition     = contains(["broadcast", "connections", "sessions", "messaging", "web"], var.capability)
+    error_message = "capability must be broadcast, connections, sessions, messaging or web."
   }
 }
 

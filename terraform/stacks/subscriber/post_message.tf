@@ -2,6 +2,7 @@ module "post_message" {
   source = "../../modules/lambda_function"
 
   name                 = "post_message"
+  capability           = "broadcast"
   package              = module.package.package
   deployment           = local.deployment
   timeout              = var.cell.timeout

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loudhailer.connections.memory import MemoryPartitionStore
 from loudhailer.ids import Partition, TenantId, nth_partition
-from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore
 from tests.bench.canned_aws import CannedAws
 from tests.bench.meter import Meter, divert_prints, job
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.lambda_environment import Context
 
 RECORDS = 1_000
@@ -90,7 +91,7 @@ def _with_sdk(batch: Batch) -> Callable[[Event], Event]:
     ]
     answer = json.dumps({"Responses": {"bench-partitions": rows}, "UnprocessedKeys": {}})
     aws = CannedAws({"BatchGetItem": answer.encode(), "UpdateItem": b"{}", "BatchExecuteStatement": _all_done})
-    from functions.accounting.handler import handler  # noqa: PLC0415  # its clients must be made after the line above
+    from functions.connections.accounting.handler import handler  # noqa: PLC0415  # its clients must be made after the line above
 
     def handle(event: Event) -> Event:
         before = aws.calls["UpdateItem"]
@@ -110,7 +111,7 @@ def _all_done(request: bytes) -> bytes:
 
 
 def _in_memory(batch: Batch) -> Callable[[Event], Event]:
-    from functions.accounting.accounting import Accounting  # noqa: PLC0415  # the other case starts without it
+    from functions.connections.accounting.accounting import Accounting  # noqa: PLC0415  # the other case starts without it
 
     def handle(event: Event) -> Event:
         partitions = MemoryPartitionStore()

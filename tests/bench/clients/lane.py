@@ -7,10 +7,10 @@ from typing import Any
 
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.policy import Lending
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials
-from loudhailer.lanes.dynamodb import DynamoLaneStore
-from loudhailer.lanes.lending import Lending
 from tests.bench.meter import Meter, divert_prints, job
 from tests.bench.stand_in import SECRET
 from tests.support.aws import aws_client

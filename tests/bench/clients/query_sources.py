@@ -61,7 +61,7 @@ def main() -> None:
             "SendMessageBatch": _all_sent,
         }
     )
-    from functions.query.handler import handler  # noqa: PLC0415  # its clients must be made after the line above
+    from functions.broadcast.query.handler import handler  # noqa: PLC0415  # its clients must be made after the line above
 
     event = queue_event("partition", _message(shape))
     recipients = shape.partitions * shape.connections

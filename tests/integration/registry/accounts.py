@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.running import LocalAws
+from tests.integration.emulator.aws.running import LocalAws
 from tests.support.aws import SECRET
 from tools.stack.local_aws import local_environment
 from tools.toolchain.provider import LOCK, find_provider, forget_hashes

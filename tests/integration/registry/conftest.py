@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local_aws.running import LocalAws, launched
+from tests.integration.emulator.aws.running import LocalAws, launched
 from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, set_up
 
 UNATTENDED = ("-input=false", "-no-color", "-parallelism=50")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from loudhailer.tenancy.dynamodb import DynamoTenantStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, are_refused
 from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
 from tools.release.health import SYNTHETIC, ErrorLog

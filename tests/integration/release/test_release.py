@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.local_aws.running import LocalAws, package
+from tests.integration.emulator.aws.running import LocalAws, package
 from tools.errors import OperatorError
 from tools.release.manifest import Image, Manifest
 from tools.release.registry import check_image

@@ -76,6 +76,6 @@ def test_import_times_are_added_up_by_package() -> None:
         "import time: self [us] | cumulative | imported package\n"
         "import time:       100 |        100 |   botocore.session\n"
         "import time:        50 |        150 | botocore\n"
-        "import time:         7 |        157 | functions.connect.handler\n"
+        "import time:         7 |        157 | functions.connections.connect.handler\n"
     )
     assert parts(log) == {"botocore": 150, "functions": 7}

@@ -7,7 +7,6 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loudhailer.broadcast.memory import MemoryBroadcastStore
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import Report, summarise
@@ -23,6 +22,7 @@ from tests.support.broadcasts import (
     source,
     summary,
 )
+from tests.support.fakes.broadcast import MemoryBroadcastStore
 
 SIZE = 12
 NOW_MS = NOW * 1000

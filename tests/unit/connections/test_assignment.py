@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loudhailer.connections.assignment import PartitionAssigner
-from loudhailer.connections.memory import MemoryPartitionStore
-from loudhailer.connections.model import PartitionCount
 from loudhailer.errors import TransientError
 from loudhailer.ids import Partition, TenantId, nth_partition
+from loudhailer.partitions.assignment import PartitionAssigner
+from loudhailer.partitions.model import PartitionCount
+from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.properties import examples
 
 ACME = TenantId("acme")

@@ -57,7 +57,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     made.path.mkdir()
     made.git("init", "--quiet", "--initial-branch=main")
     made.write("uv.lock", "locked")
-    made.commit("tools/gateway/api.py")
+    made.commit("tools/emulator/gateway/api.py")
     made.commit("README.md")
     made.commit("README.md")
     return made
@@ -67,7 +67,7 @@ def test_on_a_young_main_branch_the_last_commit_counts(repository: Repository) -
     """No commit is older than a day."""
     before = repository.git("rev-parse", "--short=7", "HEAD^")
     assert str(choose(repository.path)) == f"emulator tests: left out, nothing of the emulator changed since {before}"
-    repository.commit("tools/local_aws/server.py")
+    repository.commit("tools/emulator/aws/server.py")
     assert choose(repository.path).run
 
 
@@ -76,34 +76,34 @@ def test_on_the_main_branch_every_commit_of_the_last_day_counts(tmp_path: Path) 
     made = Repository(tmp_path)
     made.git("init", "--quiet", "--initial-branch=main")
     made.write("uv.lock", "locked")
-    made.commit("tools/gateway/api.py", hours_ago=60)
-    tested = made.commit("tools/gateway/api.py", hours_ago=30)
+    made.commit("tools/emulator/gateway/api.py", hours_ago=60)
+    tested = made.commit("tools/emulator/gateway/api.py", hours_ago=30)
     made.commit("README.md", hours_ago=2)
     assert str(choose(made.path)) == f"emulator tests: left out, nothing of the emulator changed since {tested}"
-    made.commit("tools/gateway/api.py", hours_ago=1)
+    made.commit("tools/emulator/gateway/api.py", hours_ago=1)
     made.commit("README.md")
-    assert str(choose(made.path)) == f"emulator tests: run, tools/gateway/api.py changed since {tested}"
+    assert str(choose(made.path)) == f"emulator tests: run, tools/emulator/gateway/api.py changed since {tested}"
 
 
 def test_on_a_branch_every_commit_since_the_merge_base_counts(repository: Repository) -> None:
     """A later commit does not hide the change; a change on the main branch is not the branch's."""
     base = repository.git("rev-parse", "--short=7", "HEAD")
     repository.git("switch", "--quiet", "--create", "branch")
-    repository.commit("functions/swarm/swarm.py")
+    repository.commit("functions/broadcast/swarm/swarm.py")
     repository.git("switch", "--quiet", "main")
-    repository.commit("tools/gateway/limits.py")
+    repository.commit("tools/emulator/gateway/limits.py")
     repository.git("switch", "--quiet", "branch")
     assert str(choose(repository.path)) == f"emulator tests: left out, nothing of the emulator changed since {base}"
-    repository.commit("tools/gateway/api.py")
+    repository.commit("tools/emulator/gateway/api.py")
     repository.commit("README.md")
-    assert str(choose(repository.path)) == f"emulator tests: run, tools/gateway/api.py changed since {base}"
+    assert str(choose(repository.path)) == f"emulator tests: run, tools/emulator/gateway/api.py changed since {base}"
 
 
 def test_the_main_branch_is_the_remotes(repository: Repository, tmp_path: Path) -> None:
     """Commits on a main branch of one's own are new as long as they are not pushed."""
     repository.git("clone", "--quiet", str(repository.path), str(tmp_path / "clone"))
     clone = Repository(tmp_path / "clone")
-    clone.commit("tools/gateway/api.py")
+    clone.commit("tools/emulator/gateway/api.py")
     clone.commit("README.md")
     assert choose(clone.path).run
 
@@ -113,7 +113,7 @@ def test_a_pull_request_is_compared_with_the_main_branch_that_it_is_merged_into(
 ) -> None:
     """GitHub checks out a merge of both, on no branch."""
     repository.git("switch", "--quiet", "--create", "branch", "HEAD^")
-    repository.commit("functions/swarm/swarm.py")
+    repository.commit("functions/broadcast/swarm/swarm.py")
     repository.git("clone", "--quiet", str(repository.path), str(tmp_path / "clone"))
     clone = Repository(tmp_path / "clone")
     clone.git("switch", "--quiet", "--detach", "origin/main")
@@ -130,23 +130,23 @@ def test_a_change_that_is_not_committed_counts(repository: Repository, path: str
 
 def test_a_deleted_and_a_moved_file_count(repository: Repository) -> None:
     """Both are staged here."""
-    repository.git("mv", "tools/gateway/api.py", "tools/api.py")
-    assert choose(repository.path).reason.startswith("tools/gateway/api.py changed since ")
+    repository.git("mv", "tools/emulator/gateway/api.py", "tools/api.py")
+    assert choose(repository.path).reason.startswith("tools/emulator/gateway/api.py changed since ")
 
 
 def test_files_that_git_ignores_do_not_count(repository: Repository) -> None:
     """Bytecode is no change."""
     repository.commit(".gitignore")
     repository.write(".gitignore", "__pycache__")
-    repository.write("tools/gateway/__pycache__/api.pyc")
+    repository.write("tools/emulator/gateway/__pycache__/api.pyc")
     assert not choose(repository.path).run
 
 
 def test_several_changed_files_are_counted(repository: Repository) -> None:
     """The first is named."""
-    repository.write("tools/gateway/api.py")
+    repository.write("tools/emulator/gateway/api.py")
     repository.write("uv.lock")
-    assert choose(repository.path).reason.startswith("tools/gateway/api.py and 1 more changed since ")
+    assert choose(repository.path).reason.startswith("tools/emulator/gateway/api.py and 1 more changed since ")
 
 
 def test_a_shallow_clone_without_the_base_runs_them(repository: Repository, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_every_module_that_the_emulator_imports_is_watched() -> None:
     """A change of a module that the emulator stands on is a change of the emulator."""
     imported = {
         f"tools/{node.module.removeprefix('tools.').replace('.', '/')}"
-        for folder in ("tools/gateway", "tools/local_aws")
+        for folder in ("tools/emulator/gateway", "tools/emulator/aws")
         for source in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(source.read_text()))
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("tools.")
@@ -209,7 +209,7 @@ def test_pytest_leaves_them_out_but_for_the_contract_and_says_why(
     )
     repository.write("tests/unit/test_else.py", "def test_else(): pass")
     repository.write(
-        "tests/unit/gateway/test_api.py",
+        "tests/unit/emulator/gateway/test_api.py",
         "import pytest\n\n@pytest.mark.emulator_contract\ndef test_promise(): pass\n\ndef test_detail(): pass\n",
     )
     repository.commit("README.md")

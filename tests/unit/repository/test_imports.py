@@ -27,34 +27,31 @@ VIOLATIONS = [
     for contract, cases in {
         "Tools use functions, functions use loudhailer, never the other way round": {
             "loudhailer.errors": "import tools.errors",
-            "loudhailer.ids": "import functions.swarm.swarm",
-            "functions.swarm.swarm": "import tools.errors",
+            "loudhailer.ids": "import functions.broadcast.swarm.swarm",
+            "functions.broadcast.swarm.swarm": "import tools.errors",
         },
         "Nothing that runs outside the tests needs them": {
-            "functions.swarm.swarm": "import tests.unit",
+            "functions.broadcast.swarm.swarm": "import tests.unit",
             "tools.errors": "import tests.unit",
         },
         "Functions never import each other": {
-            "functions.swarm.swarm": "from functions.query import query",
+            "functions.broadcast.swarm.swarm": "from functions.broadcast.query import query",
         },
         "AWS is called by adapters, for clients that handlers make": {
-            "functions.swarm.swarm": "import boto3",
-            "functions.settle.settle": "from botocore.exceptions import ClientError",
-            "loudhailer.broadcast.report": "from loudhailer.aws import client",
+            "functions.broadcast.swarm.swarm": "import boto3",
+            "functions.broadcast.settle.settle": "from botocore.exceptions import ClientError",
+            "loudhailer.broadcast.report": "from loudhailer.aws.clients import client",
         },
         "Adapters are chosen by handlers": {
             "loudhailer.broadcast.model": "import loudhailer.broadcast.dynamodb",
             "loudhailer.queues.port": "import loudhailer.queues.sqs",
-            "functions.post_message.post_message": "from loudhailer.delivery import curl",
-        },
-        "In-memory twins are for tests": {
-            "functions.swarm.handler": "import loudhailer.broadcast.memory",
+            "functions.broadcast.post_message.post_message": "from loudhailer.delivery import curl",
         },
         "JSON is read and written by the codec": {
-            "functions.publish.publish": "import orjson",
+            "functions.broadcast.publish.publish": "import orjson",
         },
         "libcurl is the senders' choice": {
-            "functions.post_message.handler": "import pycurl",
+            "functions.broadcast.post_message.handler": "import pycurl",
         },
     }.items()
     for module, line in cases.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkout import ROOT, files, functions
+from tests.support.checkout import ROOT, files, folder_of, functions
 
 FOLDERS = {"terraform", "images", "functions", "shared", "tools", "tests", "docs", ".devcontainer", ".github", ".ci"}
 
@@ -59,7 +59,7 @@ def test_the_path_of_a_url_is_no_path_of_a_machine() -> None:
 @pytest.mark.parametrize("function", functions())
 def test_a_handler_only_wires(function: str) -> None:
     """What a function does is written in its use case; its handler is short."""
-    handler = ROOT / "functions" / function / "handler.py"
+    handler = folder_of(function) / "handler.py"
     assert len(handler.read_text().splitlines()) <= LONGEST_HANDLER
 
 

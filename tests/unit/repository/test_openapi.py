@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, folder_of
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 METHODS = {"get", "put", "post", "patch", "delete"}
@@ -35,7 +35,7 @@ def deployed() -> dict[str, str]:
 
 def called() -> set[str]:
     """The requests that the web page makes: all of them go through one method of `api.js`."""
-    page = {path.name: path.read_text() for path in (ROOT / "functions" / "console" / "page").glob("*.js")}
+    page = {path.name: path.read_text() for path in (folder_of("console") / "page").glob("*.js")}
     ways = [name for name, script in page.items() for _ in WAYS_TO_CALL.findall(script)]
     assert ways == ["api.js"]
     calls = CALLED.findall(page["api.js"])
@@ -60,7 +60,7 @@ def test_what_is_deployed_is_described_and_nothing_else() -> None:
 @pytest.mark.parametrize("function", ["console", "session_api"])
 def test_a_function_answers_the_routes_that_lead_to_it(function: str) -> None:
     """None of them is unknown to it, and it has none that nobody can call."""
-    routes = ANSWERED.findall((ROOT / "functions" / function / f"{function}.py").read_text())
+    routes = ANSWERED.findall((folder_of(function) / f"{function}.py").read_text())
     assert set(routes) == {route for route, behind in deployed().items() if behind == function}
 
 
@@ -91,7 +91,7 @@ def statuses_of(function: str) -> set[str]:
     """The statuses in a function's code."""
     return {
         str(node.value)
-        for path in (ROOT / "functions" / function).glob("*.py")
+        for path in folder_of(function).glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and type(node.value) is int and 200 <= node.value < 600
     }

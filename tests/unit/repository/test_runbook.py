@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.connect import connect
+from functions.connections.connect import connect
 from tests.support.checkout import ROOT, files
 
 FIRST_CELL = re.compile(r"^\| (.*?) \|", re.MULTILINE)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tools.gateway.mapping_template import render
+from tools.emulator.gateway.mapping_template import render
 
 TEMPLATE = Path(__file__).parents[3] / "terraform" / "modules" / "websocket_api" / "templates" / "disconnect.vtl"
 DISCONNECT = TEMPLATE.read_text().replace("\n", "")  # as disconnect.tf does

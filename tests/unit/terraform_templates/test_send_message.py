@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.gateway.mapping_template import render
+from tools.emulator.gateway.mapping_template import render
 
 TEMPLATES = Path(__file__).parents[3] / "terraform" / "modules" / "websocket_api" / "templates"
 SEND_MESSAGE = (TEMPLATES / "send_message.vtl").read_text().replace("\n", "")  # as queues.tf does

@@ -70,7 +70,7 @@ def project(tmp_path: Path) -> Project:
     root = tmp_path / "checkout"
     for path, text in {
         "functions/__init__.py": "",
-        "functions/publish/handler.py": "HANDLER = 1\n",
+        "functions/broadcast/publish/handler.py": "HANDLER = 1\n",
         "shared/loudhailer/ids.py": "IDS = 1\n",
         "terraform/stacks/hub/main.tf": "# the stack\n",
         "terraform/stacks/hub/.terraform.lock.hcl": "# the lock\n",

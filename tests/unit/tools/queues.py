@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loudhailer.broadcast.memory import MemoryBroadcastStore
-from loudhailer.queues.memory import MemoryQueue
+from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.queues import MemoryQueue
 
 MAX_RECEIVES = 5
 

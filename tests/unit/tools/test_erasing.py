@@ -5,17 +5,21 @@ from dataclasses import replace
 import pytest
 
 from loudhailer import codec
-from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
 from loudhailer.connections.model import Connection, ConnectionKey
-from loudhailer.conversation.memory import MemoryInboxStore
-from loudhailer.conversation.model import DirectMessage, Inbox, message_id
-from loudhailer.devices.memory import MemoryDeviceStore
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, tenant_of
-from loudhailer.places.memory import MemoryPlaceStore
-from loudhailer.places.model import inbox_of, sessions_of
-from loudhailer.tenancy.memory import MemoryLimitStore, MemorySessionStore, MemoryTenantStore
-from loudhailer.tenancy.model import Session, Tombstone
+from loudhailer.inbox.model import DirectMessage, Inbox, message_id
+from loudhailer.limits.places.model import inbox_of, sessions_of
+from loudhailer.sessions.model import Session
+from loudhailer.tenants.model import Tombstone
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.inbox import MemoryInboxStore
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.places import MemoryPlaceStore
+from tests.support.fakes.sessions import MemorySessionStore
+from tests.support.fakes.tenants import MemoryTenantStore
 from tools.errors import OperatorError
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, put

@@ -101,7 +101,8 @@ def test_force_applies_again(stack: Stack, terraform: TerraformStandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "title"), [("functions/publish/handler.py", "functions"), ("terraform/stacks/hub/main.tf", "Terraform")]
+    ("path", "title"),
+    [("functions/broadcast/publish/handler.py", "functions"), ("terraform/stacks/hub/main.tf", "Terraform")],
 )
 def test_changed_sources_are_applied_and_named(
     stack: Stack, terraform: TerraformStandIn, written: io.StringIO, path: str, title: str

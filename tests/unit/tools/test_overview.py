@@ -4,10 +4,13 @@ import io
 from types import SimpleNamespace
 from typing import Any
 
-from loudhailer.connections.memory import MemoryConnectionStore, MemoryPartitionStore
-from loudhailer.connections.model import Connection, ConnectionKey, PartitionCount
+from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
-from loudhailer.tenancy.memory import MemoryLimitStore, MemoryTenantStore
+from loudhailer.partitions.model import PartitionCount
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.tenants import MemoryTenantStore
 from tools.console import Terminal
 from tools.operations.census import TenantCount, count_tenant
 from tools.operations.overview import overview

@@ -11,7 +11,7 @@ from tools.stack.project import Project
 def test_the_same_sources_give_the_same_bytes_whenever_they_were_written(project: Project) -> None:
     """Times and modes of files must not reach the digest, or each checkout would deploy anew."""
     first = package_bytes(project)
-    handler = project.root / "functions/publish/handler.py"
+    handler = project.root / "functions/broadcast/publish/handler.py"
     os.utime(handler, (1, 1))
     handler.chmod(0o600)
     assert package_bytes(project) == first
@@ -32,13 +32,17 @@ def test_a_renamed_source_gives_another_digest(project: Project, directory: Stac
 
 
 def test_it_holds_the_functions_and_the_shared_code_and_no_caches(project: Project, directory: StackDirectory) -> None:
-    """A handler string `functions.publish.handler.handler` must be importable from it, and so must `loudhailer`."""
-    cache = project.root / "functions/publish/__pycache__/handler.cpython-313.pyc"
+    """`functions.broadcast.publish.handler.handler` must be importable from it, and so must `loudhailer`."""
+    cache = project.root / "functions/broadcast/publish/__pycache__/handler.cpython-313.pyc"
     cache.parent.mkdir()
     cache.write_bytes(b"compiled")
     build_package(project, directory.package)
     with zipfile.ZipFile(directory.package) as archive:
-        assert archive.namelist() == ["functions/__init__.py", "functions/publish/handler.py", "loudhailer/ids.py"]
+        assert archive.namelist() == [
+            "functions/__init__.py",
+            "functions/broadcast/publish/handler.py",
+            "loudhailer/ids.py",
+        ]
         assert archive.testzip() is None
 
 

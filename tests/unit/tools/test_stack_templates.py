@@ -160,7 +160,7 @@ def test_other_functions_take_the_place_of_the_templates(
 ) -> None:
     """The package is no part of the key, and nothing need be applied for it."""
     first.up()
-    (first.project.root / "functions/publish/handler.py").write_text("HANDLER = 2\n")
+    (first.project.root / "functions/broadcast/publish/handler.py").write_text("HANDLER = 2\n")
     before = len(terraform.calls)
     assert second.up()
     assert terraform.calls[before:] == []

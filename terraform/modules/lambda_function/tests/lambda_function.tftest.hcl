@@ -19,6 +19,7 @@ mock_provider "aws" {
 
 variables {
   name       = "swarm"
+  capability = "broadcast"
   deployment = { prefix = "loudhailer-test", environment = "test" }
   package = {
     image = {
@@ -47,7 +48,7 @@ run "an_image_runs_by_its_digest" {
     error_message = "An image function must have neither a handler nor a runtime."
   }
   assert {
-    condition     = aws_lambda_function.this.image_config[0].command == tolist(["functions.swarm.handler.handler"])
+    condition     = aws_lambda_function.this.image_config[0].command == tolist(["functions.broadcast.swarm.handler.handler"])
     error_message = "The image's command must be the function's handler."
   }
 }
@@ -64,7 +65,7 @@ run "a_zip_runs_with_the_same_handler" {
   assert {
     condition = (
       aws_lambda_function.this.package_type == "Zip"
-      && aws_lambda_function.this.handler == "functions.swarm.handler.handler"
+      && aws_lambda_function.this.handler == "functions.broadcast.swarm.handler.handler"
       && aws_lambda_function.this.runtime == "python3.13"
     )
     error_message = "A zip must run on Python 3.13 with the function's handler."
@@ -521,7 +522,7 @@ run "a_suffix_tells_functions_of_the_same_code_apart" {
   assert {
     condition = (
       aws_lambda_function.this.function_name == "loudhailer-test-swarm-gold" && aws_iam_role.this.name == "loudhailer-test-swarm-gold"
-      && aws_lambda_function.this.image_config[0].command == tolist(["functions.swarm.handler.handler"])
+      && aws_lambda_function.this.image_config[0].command == tolist(["functions.broadcast.swarm.handler.handler"])
       && aws_lambda_function.this.environment[0].variables["POWERTOOLS_SERVICE_NAME"] == "swarm"
     )
     error_message = "The name must end with the suffix, and the code be the same."

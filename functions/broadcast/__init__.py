@@ -1,0 +1,1 @@
+"""Broadcast: from publishing a message to the report of its delivery."""

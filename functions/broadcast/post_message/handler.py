@@ -1,0 +1,55 @@
+"""Wiring of `post_message`: the shard queues."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.broadcast.post_message.identity import identity
+from functions.broadcast.post_message.post_message import PostMessage
+from functions.broadcast.post_message.settings import Settings
+from loudhailer.delivery.curl import CurlSender
+from loudhailer.delivery.lane import Lane
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.delivery.lending.policy import Lending
+from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.settings import from_env
+
+RESERVE_SECONDS = 2.0
+"""Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
+
+settings = from_env(Settings, os.environ)
+worker = identity(settings)
+shards = {url.rpartition("/")[2]: SqsQueue(worker.sqs, url, pause=time.sleep) for url in settings.shard_queue_urls}
+outcomes = SqsQueue(worker.sqs, settings.outcome_queue_url, pause=time.sleep)
+dead_letters = SqsQueue(worker.sqs, settings.dead_letter_queue_url, pause=time.sleep)
+marks = DynamoLaneStore(worker.dynamodb, settings.lanes_table)
+lending = Lending(settings.lane_kind, settings.lane_shares, marks, ThreadPoolExecutor(1))
+lane = Lane(settings.lane_posts_per_second, time.monotonic(), lending.factor)
+post_message = PostMessage(
+    CurlSender(lane, worker.credentials, os.environ["AWS_REGION"]),
+    CurlOrderedSender(worker.credentials, os.environ["AWS_REGION"]),
+    outcomes,
+    dead_letters,
+    endpoint=settings.callback_endpoint,
+    clock=time.time,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Acknowledges a chunk once its outcomes, and what is left of it, are in their queues."""
+    handle = partial(
+        post_message,
+        shard=shards[event["Records"][0]["eventSourceARN"].rpartition(":")[2]],
+        account=context.invoked_function_arn.split(":")[4],
+        ends=time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS,
+    )
+    return consume(event, handle, dead_letters)

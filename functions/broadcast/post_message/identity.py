@@ -1,0 +1,39 @@
+"""As whom the worker speaks to the cell: as itself, or, in a subscriber, in the cell's role."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from functions.broadcast.post_message.settings import Settings
+from loudhailer.aws.clients import LateClient, client
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.sigv4 import Credentials
+
+_ONCE: Any = {"attempts": 1, "seconds": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What posts and messages are signed with.
+
+    Attributes:
+        credentials: those of the moment, at each call.
+        sqs: a client that signs with the same ones.
+        dynamodb: another one, for the lanes' marks. It tries once, and not for long: they are asked for again anyway.
+    """
+
+    credentials: Callable[[], Credentials]
+    sqs: Any
+    dynamodb: Any
+
+
+def identity(settings: Settings) -> Identity:
+    """The worker's own identity, or that of the cell's role if the settings name one."""
+    if settings.assume_role_arn is None:
+        return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **_ONCE)))
+    # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
+    from functions.broadcast.post_message.cell_role import CellRole  # noqa: PLC0415
+
+    role = CellRole(settings.assume_role_arn, settings.external_id)
+    return Identity(role.credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))

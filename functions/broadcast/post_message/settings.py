@@ -1,0 +1,29 @@
+"""The variables of `post_message`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loudhailer.settings import Arn, Shares, TableName, Url, Urls, decimal, matching
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The worker's shards, its cell's API, where outcomes go, its lane, and a subscriber's role in the cell.
+
+    Attributes:
+        lane_kind: the kind of its lane, see `loudhailer.delivery.lending`.
+        lane_posts_per_second: the lane's rate while all kinds are posting.
+        lane_shares: the share of the rate that each kind has.
+        lanes_table: where the kinds mark that they are posting.
+    """
+
+    shard_queue_urls: Urls
+    callback_endpoint: Url
+    outcome_queue_url: Url
+    dead_letter_queue_url: Url
+    lane_kind: Annotated[str, matching(r"[a-z]{1,32}", "1 to 32 lowercase letters")]
+    lane_posts_per_second: Annotated[float, decimal(0.1, 1_000_000)]
+    lane_shares: Shares
+    lanes_table: TableName
+    assume_role_arn: Arn | None = None
+    external_id: Annotated[str, matching(r"[\w+=,.@:/-]{2,1224}", "an external id")] | None = None

@@ -1,0 +1,52 @@
+"""`POST /broadcast` over the HTTP API, and the direct invocation `{"message": ...}`."""
+
+import base64
+from typing import Any
+
+from functions.broadcast.publish.publish import ContentConflictError, FrameTooLargeError, Publish, UnknownTenantError
+from loudhailer import codec
+from loudhailer.errors import InvalidFieldError
+
+_STATUS = {UnknownTenantError: 404, ContentConflictError: 409, FrameTooLargeError: 413}
+
+
+def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:
+    """The answer to an event: of the HTTP API (payload format 2.0), or the request itself when invoked directly.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    if "requestContext" not in event:
+        return {"broadcastId": publish(_invocation(event), everyone_by_default=True)}
+    try:
+        return _answer(202, {"broadcastId": publish(_request(event))})
+    except InvalidFieldError as error:
+        body = {"error": {"field": error.field, "message": str(error)}}
+        return _answer(_STATUS.get(type(error), 400), body)
+
+
+def _request(event: dict[str, Any]) -> dict[str, Any]:
+    body = event.get("body") or ""
+    try:
+        return codec.decode_object(
+            base64.b64decode(body) if event.get("isBase64Encoded") else body, verbatim={"message"}
+        )
+    except codec.NotJsonError as error:
+        raise InvalidFieldError("body", str(error)) from error
+
+
+def _invocation(event: dict[str, Any]) -> dict[str, Any]:
+    """The request of an event that Lambda's runtime has decoded: its message's text is the nearest there is."""
+    if "message" not in event:
+        return event
+    try:
+        return {**event, "message": codec.json_text(event["message"])}
+    except codec.NotJsonError as error:
+        raise InvalidFieldError("message", str(error)) from error
+
+
+def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": codec.encode_text(body),
+    }

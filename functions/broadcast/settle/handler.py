@@ -1,0 +1,44 @@
+"""Wiring of `settle`: the outcome queue, and the queue of what could not be handled."""
+
+import os
+import time
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.broadcast.settle.settings import Settings
+from functions.broadcast.settle.settle import Settle
+from functions.broadcast.settle.undelivered import GiveUp
+from loudhailer.aws.clients import client
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume, consume_together
+from loudhailer.queues.sqs import SqsQueue
+from loudhailer.settings import from_env
+
+RESERVE_SECONDS = 2.5
+"""Kept of the Lambda's remaining time for the chunk at hand, and for sending the others again."""
+
+settings = from_env(Settings, os.environ)
+dynamodb = client("dynamodb")
+broadcasts = DynamoBroadcastStore(dynamodb, settings.broadcasts_table)
+sqs = client("sqs")
+outcomes = SqsQueue(sqs, settings.outcome_queue_url, pause=time.sleep)
+dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+settle = Settle(broadcasts, DynamoConnectionStore(dynamodb, settings.connections_table), outcomes, clock=time.time)
+give_up = GiveUp(settle, broadcasts, dead_letters, clock=time.time)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Acknowledges each outcome once its tally has it and its gone connections are deleted, or it is sent again.
+
+    What could not be handled is acknowledged once it is counted as failed.
+    """
+    if event["Records"][0]["eventSourceARN"] == settings.undelivered_queue_arn:
+        return consume(event, give_up, dead_letters)
+    ends = time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    return consume_together(event, partial(settle, ends=ends), dead_letters)

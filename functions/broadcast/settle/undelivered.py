@@ -1,0 +1,105 @@
+"""What no function could handle is settled as failed, so that every report comes to an end.
+
+SQS moves a message here when it was received too often. A chunk's remaining connections fail; of a source, or of a
+whole broadcast, those chunks fail that stand, no further ones are made, and the recipients by count whom nobody has
+found fail too. What was delivered all the same stays delivered. The message itself goes to the dead-letter queue, with
+its ids, from where `loudhailer redrive` can send it again. An outcome is tried once more.
+"""
+
+from collections.abc import Callable
+
+from functions.broadcast.settle.settle import Settle
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.messages import (
+    Announcement,
+    ChunkMessage,
+    OutcomeMessage,
+    PartitionMessage,
+    message_from_wire,
+)
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import BroadcastId, ChunkId
+from loudhailer.observability import count, logger
+from loudhailer.queues.port import Queue
+
+NOBODY = "000000000000"
+"""The account of an outcome that no worker reported."""
+
+
+class GiveUp:
+    """Settles one message that nobody could handle."""
+
+    def __init__(
+        self,
+        settle: Settle,
+        broadcasts: BroadcastStore,
+        dead_letters: Queue,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settle = settle
+        self._broadcasts = broadcasts
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    def __call__(self, body: str) -> None:
+        """Handles one message; when it returns, the report counts it as failed and the dead-letter queue has it."""
+        message = message_from_wire(body)
+        with logger.append_context_keys(broadcast_id=message.broadcast_id):
+            match message:
+                case Announcement():
+                    self._end_broadcast(message.broadcast_id)
+                case PartitionMessage():
+                    self._end_source(message.broadcast_id, message.source)
+                case ChunkMessage():
+                    self._settle.outcomes(
+                        [_failed(message.broadcast_id, message.chunk_id, message.size, message.remaining)]
+                    )
+                case OutcomeMessage():
+                    self._settle.outcomes([message])
+                    return
+            self._dead_letters.send_all([body], attributes={"reason": "it was received too often"})
+            count("MessageGivenUp")
+            logger.error("message given up", kind=type(message).__name__)
+
+    def _end_broadcast(self, broadcast_id: BroadcastId) -> None:
+        # Those read here are all there are: what `swarm` fixes meanwhile is no part of the broadcast any more.
+        sources = self._broadcasts.sources(broadcast_id)
+        for source in sources:
+            self._end_source(broadcast_id, source.number)
+        self._broadcasts.complete_sources(broadcast_id, len(sources), None, self._now())
+
+    def _end_source(self, broadcast_id: BroadcastId, number: int) -> None:
+        source = self._broadcasts.source(broadcast_id, number)
+        if source is None or source.dispatched is not None:
+            return
+        sizes = self._broadcasts.chunk_sizes(broadcast_id, number)
+        self._settle.outcomes(
+            [
+                _failed(broadcast_id, ChunkId(f"{number}.{place}"), size, bitmaps.full(size))
+                for place, size in enumerate(sizes)
+            ]
+        )
+        found = sum(sizes)
+        missed = source.missed_behind(found)
+        if not self._broadcasts.complete_source(
+            broadcast_id, number, chunks=len(sizes), dispatched=found, missed=missed, now=self._now()
+        ):
+            raise TransientError("a query is still at work on the source")
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _failed(broadcast_id: BroadcastId, chunk_id: ChunkId, size: int, connections: Bitmap) -> OutcomeMessage:
+    return OutcomeMessage(
+        broadcast_id=broadcast_id,
+        chunk_id=chunk_id,
+        size=size,
+        account=NOBODY,
+        delivered=0,
+        gone=0,
+        failed=connections,
+    )

@@ -1,0 +1,134 @@
+"""A broadcast is planned: its audience becomes sources, fixed once, and each source becomes a message.
+
+The counts only size the sources. Every known partition is in exactly one of them, empty ones too: a connection may
+have come since they were counted. Sources are put in groups, all of a group or none, after those before them were read:
+a second swarm of the same broadcast, after a crash or beside this one, goes on with the partitions that are in no
+source yet, and sends again what may not have been sent.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import batched
+
+from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
+from loudhailer.broadcast.messages import Announcement, PartitionMessage
+from loudhailer.broadcast.model import Source
+from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
+from loudhailer.ids import BroadcastId, Partition
+from loudhailer.observability import count, logger
+from loudhailer.partitions.model import PartitionCount
+from loudhailer.partitions.port import PartitionStore
+from loudhailer.queues.port import Queue
+
+RECIPIENTS_A_SOURCE = 4_000
+PARTITIONS_A_SOURCE = 200
+
+
+class Swarm:
+    """Plans one broadcast and sends its sources to `query`."""
+
+    def __init__(
+        self, partitions: PartitionStore, broadcasts: BroadcastStore, queue: Queue, *, clock: Callable[[], float]
+    ) -> None:
+        self._partitions = partitions
+        self._broadcasts = broadcasts
+        self._queue = queue
+        self._clock = clock
+
+    def __call__(self, body: str) -> None:
+        """Handles one announcement; when it returns, every source is fixed and its message is in the queue."""
+        announcement = Announcement.from_wire(body)
+        with logger.append_context_keys(broadcast_id=announcement.broadcast_id):
+            sources = self._fixed_sources(announcement)
+            unfinished = [source for source in sources if source.dispatched is None]
+            bodies = (_message(announcement, source).to_wire() for source in unfinished)
+            self._queue.send_all(bodies, group=announcement.group)
+            count("SourceSent", len(unfinished))
+            logger.info("sources sent", sources=len(sources), sent=len(unfinished))
+
+    def _fixed_sources(self, announcement: Announcement) -> list[Source]:
+        broadcast_id = announcement.broadcast_id
+        summary = self._broadcasts.summary(broadcast_id)
+        if summary is not None and summary.sources is not None:
+            return self._broadcasts.sources(broadcast_id)[: summary.sources]
+        is_cancelled = summary is not None and summary.cancelled
+        if is_cancelled or announcement.expires_at <= self._clock():
+            return self._cut_short(announcement, is_cancelled=is_cancelled)
+        match announcement.audience:
+            case InRoom() | OfPlayer() | OfSession() as scope:
+                self._broadcasts.fix_sources(broadcast_id, [Source(number=0, scope=scope, expected=None)])
+            case Everyone() | OfTenant() as audience:
+                self._fix_partitions(broadcast_id, self._counts(audience))
+        sources = self._broadcasts.sources(broadcast_id)
+        counted = [source.expected for source in sources if source.expected is not None]
+        return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
+
+    def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
+        """Takes the sources that stand for all of them; the counts say how many recipients there would have been."""
+        logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
+        if not is_cancelled:
+            count("BroadcastExpired")
+            self._broadcasts.mark_expired(announcement.broadcast_id, cut_short=True)
+        sources = self._broadcasts.sources(announcement.broadcast_id)
+        expected, missed = None, 0
+        if isinstance(announcement.audience, Everyone | OfTenant):
+            expected = sum(max(0, known.count) for known in self._counts(announcement.audience))
+            missed = max(0, expected - sum(source.expected or 0 for source in sources))
+            count("RecipientMissed", missed)
+        return self._complete(announcement.broadcast_id, sources, expected, missed)
+
+    def _counts(self, audience: Everyone | OfTenant) -> list[PartitionCount]:
+        if isinstance(audience, OfTenant):
+            return self._partitions.of_tenant(audience.tenant)
+        return self._partitions.everywhere()
+
+    def _fix_partitions(self, broadcast_id: BroadcastId, counts: Iterable[PartitionCount]) -> None:
+        expected = {known.partition: known.count for known in counts}
+        while True:
+            fixed = self._broadcasts.sources(broadcast_id)
+            left = expected.keys() - {partition for source in fixed for partition in _partitions(source)}
+            if not left:
+                return
+            planned = plan({partition: expected[partition] for partition in left}, first=len(fixed))
+            for group in batched(planned, MAX_SOURCES_AT_ONCE, strict=False):
+                if not self._broadcasts.fix_sources(broadcast_id, group):
+                    break
+
+    def _complete(
+        self, broadcast_id: BroadcastId, sources: list[Source], expected: int | None, missed: int = 0
+    ) -> list[Source]:
+        now_ms = int(self._clock() * 1000)
+        self._broadcasts.complete_sources(broadcast_id, len(sources), expected, now_ms, missed=missed)
+        # Another swarm that knew other partitions may have completed them first: its sources are all there are.
+        summary = self._broadcasts.summary(broadcast_id)
+        return sources if summary is None else sources[: summary.sources]
+
+
+def plan(expected: Mapping[Partition, int], *, first: int) -> Iterator[Source]:
+    """The partitions as sources numbered from `first`, in key order, of about RECIPIENTS_A_SOURCE recipients each."""
+    group: list[Partition] = []
+    recipients = 0
+    for partition in sorted(expected):
+        full = recipients + expected[partition] > RECIPIENTS_A_SOURCE or len(group) == PARTITIONS_A_SOURCE
+        if group and full:
+            yield Source(number=first, scope=tuple(group), expected=recipients)
+            first, group, recipients = first + 1, [], 0
+        group.append(partition)
+        recipients += expected[partition]
+    if group:
+        yield Source(number=first, scope=tuple(group), expected=recipients)
+
+
+def _partitions(source: Source) -> tuple[Partition, ...]:
+    return source.scope if isinstance(source.scope, tuple) else ()
+
+
+def _message(announcement: Announcement, source: Source) -> PartitionMessage:
+    return PartitionMessage(
+        broadcast_id=announcement.broadcast_id,
+        source=source.number,
+        scope=source.scope,
+        frame=announcement.frame,
+        published_at=announcement.published_at,
+        expires_at=announcement.expires_at,
+        priority=announcement.priority,
+    )

@@ -1,0 +1,1 @@
+"""Connections: admission, their rows, and exact counts of them."""

@@ -1,0 +1,35 @@
+"""Wiring of `accounting`: the stream of `connections`, one batch of a shard at a time."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.connections.accounting.accounting import Accounting
+from functions.connections.accounting.settings import Settings
+from loudhailer.aws.clients import client
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.observability import logger, metrics
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.settings import from_env
+
+THREADS = 16
+
+settings = from_env(Settings, os.environ)
+dynamodb = client("dynamodb")
+accounting = Accounting(
+    DynamoPartitionStore(dynamodb, settings.partitions_table),
+    DynamoSessionStore(dynamodb, settings.sessions_table),
+    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+    each=ThreadPoolExecutor(THREADS).map,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Acknowledges a batch up to the first record that is not counted; the stream goes on from that one."""
+    return accounting(event)

@@ -1,0 +1,97 @@
+"""The register on DynamoDB: one transaction over the tables of connections, sessions and devices."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from functions.connections.connect.port import Entry, Register
+from loudhailer.aws.errors import calling
+from loudhailer.connections.devices.dynamodb import device_to_item
+from loudhailer.connections.dynamodb import connection_to_item
+from loudhailer.connections.model import Connection
+from loudhailer.sessions.dynamodb import session_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_IS_NEW = "attribute_not_exists(connectionId)"
+_LIVE = "sessionTTL > :now"
+_HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
+_UNBOUND = "attribute_not_exists(playerId)"
+_BOUND_TO = "playerId = :player"
+"""A client let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
+
+_REFUSED = "ConditionalCheckFailed"
+
+
+class DynamoRegister(Register):
+    """Records connections in DynamoDB tables at once."""
+
+    def __init__(
+        self, client: "DynamoDBClient", connections_table: str, sessions_table: str, devices_table: str
+    ) -> None:
+        self._client = client
+        self._connections_table = connections_table
+        self._sessions_table = sessions_table
+        self._devices_table = devices_table
+
+    def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
+        """See `Register.record`."""
+        if connections_per_session < 1:
+            return Entry.SESSION_FULL
+        values: dict[str, Any] = {
+            ":expiresAt": {"N": str(session_expires_at)},
+            ":connection": {"SS": [connection.key.in_session()]},
+            ":now": {"N": str(connection.connected_at)},
+            ":maximum": {"N": str(connections_per_session)},
+        }
+        binding = _UNBOUND
+        devices: list[Any] = []
+        if connection.player_id is not None:
+            binding = _BOUND_TO
+            values[":player"] = {"S": connection.player_id}
+            device = device_to_item(connection, connection.player_id)
+            devices = [{"Put": {"TableName": self._devices_table, "Item": device}}]
+        try:
+            with calling("TransactWriteItems"):
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {
+                            "Put": {
+                                "TableName": self._connections_table,
+                                "Item": connection_to_item(connection),
+                                "ConditionExpression": _IS_NEW,
+                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                            }
+                        },
+                        {
+                            "Update": {
+                                "TableName": self._sessions_table,
+                                "Key": session_key(connection.tenant_id, connection.session_id),
+                                "UpdateExpression": "SET sessionTTL = :expiresAt ADD connectionIds :connection",
+                                "ConditionExpression": f"{_LIVE} AND {_HAS_ROOM} AND {binding}",
+                                "ExpressionAttributeValues": values,
+                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                            }
+                        },
+                        *devices,
+                    ]
+                )
+        except ClientError as error:
+            return _reason(error, connection)
+        return Entry.RECORDED
+
+
+def _reason(error: ClientError, connection: Connection) -> Entry:
+    """Why the transaction was cancelled; the reasons stand in the order of its items."""
+    reasons: Any = error.response["CancellationReasons"]
+    row, session, *_ = reasons
+    if row["Code"] == _REFUSED:
+        recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
+        return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
+    if session["Code"] == _REFUSED:
+        standing = session.get("Item", {})
+        expires_at = int(standing.get("sessionTTL", {}).get("N", "0"))
+        is_the_same = standing.get("playerId", {}).get("S") == connection.player_id
+        return Entry.SESSION_FULL if is_the_same and expires_at > connection.connected_at else Entry.SESSION_OVER
+    return Entry.CONTENDED

@@ -1,0 +1,36 @@
+"""Wiring of `disconnect`: the queue of connections' ends, which the route `$disconnect` sends to."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.connections.disconnect.disconnect import Disconnect
+from functions.connections.disconnect.settings import Settings
+from loudhailer.aws.tenant_credentials import ClientOf, PerTenant
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.observability import logger, metrics
+from loudhailer.settings import from_env
+
+settings = from_env(Settings, os.environ)
+
+
+def connections(client: ClientOf) -> DynamoConnectionStore:
+    """A tenant's rows, reached by its clients."""
+    return DynamoConnectionStore(client("dynamodb"), settings.connections_table)
+
+
+disconnect = Disconnect(
+    PerTenant(connections, role_arn=settings.tenant_role_arn).of,
+    CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
+    endpoint=settings.callback_endpoint,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Acknowledges the keys whose rows are deleted, and those to close that are closed; the others come again."""
+    return disconnect(event)

@@ -1,0 +1,41 @@
+"""Wiring of `reconcile`: a schedule, every minute."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.connections.reconcile.reconcile import Reconcile
+from functions.connections.reconcile.settings import Settings
+from functions.connections.reconcile.sqs import SqsFailureQueue
+from loudhailer.aws.clients import client
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.observability import logger, metrics
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.settings import from_env
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+
+RESERVE_SECONDS = 5.0
+"""Kept of the Lambda's remaining time for finishing the call at hand and writing the metrics."""
+
+settings = from_env(Settings, os.environ)
+dynamodb = client("dynamodb")
+reconcile = Reconcile(
+    tenants=DynamoTenantStore(dynamodb, settings.tenants_table),
+    sessions=DynamoSessionStore(dynamodb, settings.sessions_table),
+    connections=DynamoConnectionStore(dynamodb, settings.connections_table),
+    partitions=DynamoPartitionStore(dynamodb, settings.partitions_table),
+    limits=DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+    failures=SqsFailureQueue(client("sqs"), settings.accounting_failure_queue_url),
+    clock=time.time,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001  # any event will do
+    """Does what the minute's work is; what is left over is found again in a minute."""
+    reconcile(time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)

@@ -1,0 +1,278 @@
+"""What has expired is deleted, and what crashes and lost records left wrong is repaired, a little every minute.
+
+Each step stands alone, and each tenant, partition and session within it: one that fails is logged and counted, the
+others go on, and the run fails at its end. All writes are conditional on what was read, so that two runs at once, or
+one that is cut short, do no harm. Each step has its time and begins at another place each minute, so that what one run
+leaves over comes first in another.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from zlib import crc32
+
+from functions.connections.reconcile.port import FailureQueue
+from functions.connections.reconcile.run import Run
+from functions.connections.reconcile.totals import Totals
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import Partition, TenantId, number_of, tenant_of
+from loudhailer.limits.port import LimitStore
+from loudhailer.observability import count, logger
+from loudhailer.partitions.model import PartitionCount, Sample
+from loudhailer.partitions.port import PartitionStore
+from loudhailer.sessions.port import SessionStore
+from loudhailer.tenants.model import Tenant
+from loudhailer.tenants.port import TenantStore
+
+SETTLED_SECONDS = 3_900
+"""How long a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
+`accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling."""
+
+_SWEEP_MINUTES = 60
+"""Within how many runs each partition is swept once, where there are more partitions than that."""
+
+_IDLE_SECONDS = 600
+_RETIRED_SECONDS = 300
+"""How long a retired partition stays: longer than an authorizer's cache and a handshake together."""
+
+_SHARE = 0.1
+"""Of a run's time, what is kept for each of the steps that follow."""
+
+
+class Reconcile:
+    """Does one minute's work."""
+
+    def __init__(
+        self,
+        *,
+        tenants: TenantStore,
+        sessions: SessionStore,
+        connections: ConnectionStore,
+        partitions: PartitionStore,
+        limits: LimitStore,
+        failures: FailureQueue,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._sessions = sessions
+        self._connections = connections
+        self._partitions = partitions
+        self._totals = Totals(connections, partitions, limits)
+        self._failures = failures
+        self._clock = clock
+        self._steps: tuple[Callable[[Run], None], ...] = (
+            self.delete_expired_sessions,
+            self.sweep_partitions,
+            self.take_up_failures,
+            self.recount,
+            self.repair_totals,
+            self.retire_partitions,
+            self.measure,
+        )
+
+    def __call__(self, ends: float) -> None:
+        """Does every step, until the time `ends`, in epoch seconds.
+
+        Raises:
+            TransientError: some steps failed; the text names them.
+        """
+        started = self._clock()
+        run = Run(int(started), ends, self._clock, self._partitions)
+        failed: list[str] = []
+        for following, step in zip(reversed(range(len(self._steps))), self._steps, strict=True):
+            run.ends = ends - following * _SHARE * (ends - started)
+            try:
+                step(run)
+            except Exception:  # noqa: BLE001  # whatever it is, the other steps go on
+                count("ReconcileStepFailed")
+                logger.exception("step failed", step=step.__name__)
+                failed.append(step.__name__)
+        if failed:
+            raise TransientError(f"steps failed: {', '.join(failed)}")
+
+    def delete_expired_sessions(self, run: Run) -> None:
+        """Deletes the sessions whose time is over; TTL would, but hours later."""
+        pages = run.while_time(self._sessions.expired(run.now))
+        _each(
+            (expired for page in pages for expired in run.while_time(page)),
+            lambda expired: self._sessions.delete_if_expired(*expired, run.now),
+            tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
+        )
+
+    def sweep_partitions(self, run: Run) -> None:
+        """Deletes the connections whose `$disconnect` was lost, and compares the counts with the rows.
+
+        Each partition is swept once an hour, or every minute if there are few.
+        """
+        minute = run.now // 60 % _SWEEP_MINUTES
+        due = [
+            row
+            for row in run.partitions.values()
+            if len(run.partitions) <= _SWEEP_MINUTES or crc32(row.partition.encode()) % _SWEEP_MINUTES == minute
+        ]
+        _each(
+            run.in_turn(due),
+            partial(self._sweep, run),
+            tell=lambda deleted: count("ExpiredConnectionDeleted", deleted),
+        )
+
+    def _sweep(self, run: Run, row: PartitionCount) -> int:
+        size, expired = self._connections.size_and_expired(row.partition, run.now)
+        if not row.recount:
+            self._compare(run, row, size)
+        return sum(self._connections.delete_if_expired(key, run.now) for key in run.while_time(expired))
+
+    def _compare(self, run: Run, row: PartitionCount, size: int) -> None:
+        """Notes that a count and its rows differ, and corrects it if its checkpoint has stood still since."""
+        sample = row.sample
+        differed = sample is not None and sample.checkpoint == row.checkpoint and sample.count != row.count
+        if differed != (size != row.count):
+            self._keep_sample(run, row, size)
+        elif differed:
+            self._correct_if_settled(run, row)
+
+    def take_up_failures(self, run: Run) -> None:
+        """Marks every partition for a recount if `accounting` gave changes up: which ones, the queue does not say.
+
+        The messages go when all are marked. If the time is over before, they come again, and what was marked since they
+        were sent is not marked once more: that would have its recount begin anew.
+        """
+        marked: list[Partition] = []
+
+        def mark(row: PartitionCount) -> None:
+            self._partitions.mark_for_recount(row.partition)
+            run.partitions[row.partition] = replace(row, recount=True, sample=None)
+            marked.append(row.partition)
+
+        while not run.is_over() and (failures := self._failures.receive()):
+            last = max(failure.sent_at for failure in failures)
+            old = [row for row in run.partitions.values() if not row.recount or (row.sample and row.sample.at <= last)]
+            _each(run.while_time(old), mark)
+            if run.is_over():
+                break
+            self._failures.delete(failures)
+        if marked:
+            count("AccountingGaveUp")
+            logger.error("changes were given up; every partition is counted again", partitions=len(marked))
+
+    def recount(self, run: Run) -> None:
+        """Repairs the counts that are marked, and marks those that cannot be right.
+
+        Rows may be counted whose records are still to come, or no longer be there: the number of rows is the count only
+        when whatever was on its way at that time is counted or given up.
+        """
+        _each(run.in_turn(run.partitions.values()), partial(self._recount, run))
+
+    def _recount(self, run: Run, row: PartitionCount) -> None:
+        if row.count < 0 and not row.recount:
+            self._partitions.mark_for_recount(row.partition)
+        elif row.recount and (row.sample is None or row.sample.checkpoint != row.checkpoint):
+            self._keep_sample(run, row, self._connections.size(row.partition))
+        elif row.recount:
+            self._correct_if_settled(run, row)
+
+    def _keep_sample(self, run: Run, row: PartitionCount, size: int) -> None:
+        sample = Sample(size, row.checkpoint, run.now)
+        if self._partitions.keep_sample(row.partition, sample, recount=row.recount):
+            run.partitions[row.partition] = replace(row, sample=sample)
+
+    def _correct_if_settled(self, run: Run, row: PartitionCount) -> None:
+        sample = row.sample
+        if sample and run.now - sample.at >= SETTLED_SECONDS and self._partitions.correct(row.partition, sample):
+            run.partitions[row.partition] = replace(row, count=sample.count, recount=False, sample=None)
+            count("PartitionRecounted")
+            logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
+
+    def repair_totals(self, run: Run) -> None:
+        """Looks at the tenants' totals; see `Totals`."""
+        of_tenants = _by_tenant(run.partitions.values())
+
+        def look_at(tenant: Tenant) -> None:
+            self._totals.look_at(tenant.tenant_id, of_tenants[tenant.tenant_id], run)
+
+        _each(run.in_turn(self._tenants.everyone()), look_at)
+
+    def retire_partitions(self, run: Run) -> None:
+        """Deletes partitions that stay empty, a tenant's first excepted.
+
+        First it is marked, so that authorizers assign nothing to it any more. It goes when they all must know that,
+        when those that were assigned before are seen, and when no change of it can come again: its checkpoint goes with
+        it, and the same partition, opened anew, would count its past.
+        """
+        _each(run.in_turn(run.partitions.values()), partial(self._retire, run))
+
+    def _retire(self, run: Run, row: PartitionCount) -> None:
+        if row.retired_at is not None:
+            self._part_with(run, row, row.retired_at)
+        elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
+            self._watch(run, row)
+
+    def _watch(self, run: Run, row: PartitionCount) -> None:
+        sample = row.sample
+        if sample is None or sample.checkpoint != row.checkpoint:
+            self._keep_sample(run, row, 0)
+        elif (
+            sample.count == 0
+            and run.now - sample.at >= _IDLE_SECONDS
+            and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now)
+        ):
+            count("PartitionRetired")
+
+    def _part_with(self, run: Run, row: PartitionCount, retired_at: int) -> None:
+        sample = row.sample
+        if row.count != 0:
+            self._partitions.reinstate(row.partition)
+        elif self._connections.size(row.partition) > 0:
+            self._partitions.reinstate(row.partition)
+            self._partitions.mark_for_recount(row.partition)
+        elif sample is None or sample.checkpoint != row.checkpoint:
+            self._keep_sample(run, row, 0)
+        elif (
+            run.now - retired_at >= _RETIRED_SECONDS
+            and run.now - sample.at >= SETTLED_SECONDS
+            and self._partitions.remove(row.partition, checkpoint=row.checkpoint)
+        ):
+            count("PartitionRemoved")
+
+    def measure(self, run: Run) -> None:
+        """Tells how many connections and partitions there are."""
+        rows = run.partitions.values()
+        count("Connections", sum(row.count for row in rows))
+        count("Partitions", len(rows))
+        count("PartitionsInDoubt", sum(row.recount for row in rows))
+
+
+def _each[T](
+    items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
+) -> None:
+    """Does the work for each of the items; one that fails does not stop the others.
+
+    Args:
+        items: what there is to do.
+        work: does one of them, and returns how many things it has changed.
+        tell: is told how many things were changed in all.
+
+    Raises:
+        TransientError: some failed; the log has the first one's error.
+    """
+    failed = changed = 0
+    for item in items:
+        try:
+            changed += work(item) or 0
+        except Exception:  # noqa: BLE001  # whatever it is, the other items go on
+            count("ReconcileItemFailed")
+            if not failed:
+                logger.exception("item failed, and perhaps others after it", item=str(item))
+            failed += 1
+    tell(changed)
+    if failed:
+        raise TransientError(f"{failed} failed")
+
+
+def _by_tenant(rows: Iterable[PartitionCount]) -> defaultdict[TenantId, list[PartitionCount]]:
+    found: defaultdict[TenantId, list[PartitionCount]] = defaultdict(list)
+    for row in rows:
+        found[tenant_of(row.partition)].append(row)
+    return found

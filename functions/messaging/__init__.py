@@ -1,0 +1,1 @@
+"""Messaging: direct messages, rooms, and echoes over a queue."""

@@ -1,0 +1,88 @@
+"""A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
+
+Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
+are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens, or by the
+session's limit if that is lower. Frames that cannot be counted are answered all the same.
+
+API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
+own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loudhailer import codec
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
+from loudhailer.ids import TenantId
+from loudhailer.limits.attempts import Attempts, AttemptsByTens, counted_together
+from loudhailer.limits.model import others_of_session
+from loudhailer.observability import count, logger
+from loudhailer.websocket.caller import Caller
+from loudhailer.websocket.replies import ACTIONS, error_frame
+
+_PONG = codec.encode_text({"action": "pong"})
+
+
+class DefaultRoute:
+    """Answers the frames that no other route takes."""
+
+    def __init__(self, attempts_of: Callable[[TenantId], Attempts], *, clock: Callable[[], float]) -> None:
+        self._attempts = AttemptsByTens(attempts_of)
+        self._clock = clock
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The frame that answers a `$default` event, as the body of the route's response. Never raises."""
+        try:
+            caller = Caller.of(event)
+        except (InvalidFieldError, KeyError):
+            count("CallerUnknown")
+            return _reply(event)
+        with logger.append_context_keys(tenant_id=caller.tenant_id, connection_id=caller.key.connection_id):
+            if self._floods(caller):
+                count("FrameThrottled")
+                return {"statusCode": 200}
+            return _reply(event)
+
+    def _floods(self, caller: Caller) -> bool:
+        """Counts a frame; whether its session is known to have sent far too many in this minute."""
+        tenant, session = caller.tenant_id, caller.session_id
+        counter = others_of_session(tenant, session)
+        limit = caller.messages_per_minute
+        try:
+            return self._attempts.floods(tenant, session, counter, limit=limit, now=int(self._clock()))
+        except TransientError:
+            count("FrameUncounted", counted_together(limit))
+            logger.exception("frames are answered without being counted")
+            return False
+
+
+def _reply(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"statusCode": 200, "body": _answer(event)}
+
+
+def _answer(event: Mapping[str, Any]) -> str:
+    fault = _fault(event.get("body") or "")
+    if fault is None:
+        return _PONG
+    code, message = fault
+    count("FrameRefused")
+    request = event.get("requestContext") or {}
+    return error_frame(
+        code,
+        message,
+        connection_id=request.get("connectionId"),
+        request_id=request.get("requestId"),
+        actions=ACTIONS,
+    )
+
+
+def _fault(body: str) -> tuple[ErrorCode, str] | None:
+    """What is wrong with the frame; None if it is a ping."""
+    try:
+        frame = codec.decode_object(body)
+    except codec.NotJsonError as error:
+        return error.code, f"the frame {error}"
+    if not isinstance(frame.get("action"), str):
+        return ErrorCode.NO_ACTION, "the frame has no action"
+    return None if frame["action"] == "ping" else (ErrorCode.UNKNOWN_ACTION, "the frame's action is unknown")

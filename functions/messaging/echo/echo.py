@@ -1,0 +1,278 @@
+"""Answers what sessions send to the silo and to the pool, each session's in the order in which it came into the queue.
+
+A message goes as it is to the session's other connections, and then in an envelope to all of them, which says who
+sent it. One that looks like the service's own frames is refused: nobody speaks for the service, or for another. It
+renews the session; if that is over, or the sender is not in it, the sender is told, and nothing brings it back: a
+session that was made anew under the same id is not its. Over a limit the sender alone is told.
+
+Messages count for their session first, which gets a share of its tenant's limit at most, and those within it for the
+tenant. A session that floods is ended, and before that no longer told.
+
+A batch costs one count per tenant, one count and one read per session, and the posts, which go to all connections side
+by side. A record that is delivered again repeats its frames (at least once): a client tells them by a number that it
+puts into its messages, which both kinds of frames carry. It is not counted again, and its fate is what it was: the
+first message that is refused in a minute is noted, and those behind it are refused, whichever delivery they are in. If
+its sender is not in the session any more, nobody can tell whether others have the message: all connections of the
+session are closed then, so that their clients know that they may have missed something.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
+
+from functions.messaging.echo.message import Message
+from functions.messaging.echo.post import Letter, Post
+from loudhailer import codec
+from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.codec import JsonText
+from loudhailer.connections.port import ConnectionStore
+from loudhailer.errors import ErrorCode, PermanentError
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.limits.attempts import Attempts
+from loudhailer.limits.model import MinuteCounter, messages_of_tenant, minute_of, queued_of_session, share_of
+from loudhailer.limits.port import LimitStore
+from loudhailer.observability import count
+from loudhailer.queues.consumer import Failures, Groups
+from loudhailer.sessions.model import Session
+from loudhailer.sessions.port import SessionStore
+from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_frame, looks_like_ours, throttle_frame
+
+_ACTIONS = ("SiloSQS", "PooledSQS")
+
+_ANSWERED = 2
+"""So many times the tenant's limit a session is told of what it is refused: each answer is a post."""
+
+
+_REMEMBERED = 1_000
+
+
+class _Ruling(Enum):
+    """The fate of a message."""
+
+    LET_THROUGH = auto()
+    REFUSED = auto()
+    IGNORED = auto()
+    """Refused, and its sender is not told any more."""
+
+
+class Tenancy:
+    """A tenant's sessions, limits and connections, reached as the tenant."""
+
+    def __init__(self, sessions: SessionStore, limits: LimitStore, connections: ConnectionStore) -> None:
+        self.sessions = sessions
+        self.limits = limits
+        self.connections = connections
+        self.attempts = Attempts(sessions, limits)
+        self._noted: set[str] = set()
+
+    def note_refusal(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> None:
+        """Notes the first message of a session that is refused in a minute, before anybody is told.
+
+        Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
+        """
+        for message in messages:
+            if ruled[message.record.message_id] is not _Ruling.LET_THROUGH:
+                key = _counter_of(message).key(message.sent_at)
+                if key not in self._noted:
+                    self.limits.refuse_from(_counter_of(message), message.sent_at, message.record.sequence)
+                    if len(self._noted) >= _REMEMBERED:
+                        self._noted.clear()
+                    self._noted.add(key)
+                return
+
+
+class Echo:
+    """Answers the messages of one batch; `session_share` is what a session gets of its tenant's limit at most."""
+
+    def __init__(
+        self,
+        tenancy_of: Callable[[TenantId], Tenancy],
+        post: Post,
+        *,
+        session_share: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenancy_of = tenancy_of
+        self._post = post
+        self._session_share = session_share
+        self._clock = clock
+
+    def __call__(self, groups: Groups, *, ends: float) -> Failures:
+        """Answers the groups' messages until `ends`, as of `time.monotonic()`; the records that failed, and why."""
+        failures: dict[str, Exception] = {}
+        messages: list[Message] = []
+        for record in (record for records in groups.values() for record in records):
+            try:
+                messages.append(Message.of(record))
+            except PermanentError as error:
+                failures[record.message_id] = error
+        letters: list[Letter] = []
+        for of_tenant in _by(lambda message: message.tenant_id, messages):
+            try:
+                ruled = self._ruled(of_tenant)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other tenants go on
+                failures |= {message.record.message_id: error for message in of_tenant}
+                continue
+            for of_session in _by(_session_of, of_tenant):
+                try:
+                    letters += self._answer(of_session, ruled)
+                except Exception as error:  # noqa: BLE001  # whatever it is, the other sessions go on
+                    failures |= {message.record.message_id: error for message in of_session}
+        return {**failures, **self._post.deliver(letters, ends=ends)}
+
+    def _ruled(self, messages: Sequence[Message]) -> dict[str, _Ruling]:
+        """Counts a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
+
+        So a backlog does not count when it is read, weighed against what its session sends by then.
+        """
+        tenancy = self._tenancy_of(messages[0].tenant_id)
+        ruled: dict[str, _Ruling] = {}
+        for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
+            within: list[Message] = []
+            for of_session in _by(_session_of, of_minute):
+                counted = self._counted(tenancy, of_session)
+                refused_from = _refused_from(tenancy, of_session)
+                for number, message in _numbered(of_session, counted):
+                    limit = message.messages_per_minute
+                    if not message.is_new and (refused_from is None or message.record.sequence < refused_from):
+                        ruled[message.record.message_id] = _Ruling.LET_THROUGH
+                    elif message.is_new and number <= share_of(limit, self._session_share):
+                        within.append(message)
+                    else:
+                        ruled[message.record.message_id] = (
+                            _Ruling.REFUSED if number <= _ANSWERED * limit else _Ruling.IGNORED
+                        )
+            if within:
+                of_tenant = messages_of_tenant(within[0].tenant_id)
+                counted = tenancy.limits.count_in_minute(of_tenant, within[0].sent_at, len(within))
+                for number, message in _numbered(within, counted):
+                    fits = number <= message.messages_per_minute
+                    ruled[message.record.message_id] = _Ruling.LET_THROUGH if fits else _Ruling.REFUSED
+            for of_session in _by(_session_of, of_minute):
+                tenancy.note_refusal([each for each in of_session if each.is_new], ruled)
+        return ruled
+
+    def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
+        """Counts a session's messages; how many it has sent in the minute by now, or more."""
+        one = messages[0]
+        return tenancy.attempts.count(
+            one.tenant_id,
+            one.session_id,
+            _counter_of(one),
+            limit=one.messages_per_minute,
+            now=one.sent_at,
+            times=_new(messages),
+        )
+
+    def _answer(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> list[Letter]:
+        """The frames that answer a session's messages, in their order."""
+        let_through = sum(ruled[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
+        if throttled := len(messages) - let_through:
+            count("MessageThrottled", throttled)
+        session = self._keep_alive(messages[0]) if let_through else None
+        return [
+            letter for message in messages for letter in _letters(message, session, ruled[message.record.message_id])
+        ]
+
+    def _keep_alive(self, message: Message) -> Session | None:
+        sessions = self._tenancy_of(message.tenant_id).sessions
+        return sessions.keep_alive(
+            message.tenant_id, message.session_id, session_seconds=message.session_seconds, now=self._now()
+        )
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def _counter_of(message: Message) -> MinuteCounter:
+    return queued_of_session(message.tenant_id, message.session_id)
+
+
+def _refused_from(tenancy: Tenancy, messages: Sequence[Message]) -> str | None:
+    """The first message of the session that was refused in the minute; None if that does not matter, or none was."""
+    if all(message.is_new for message in messages):
+        return None
+    return tenancy.limits.refused_from(_counter_of(messages[0]), messages[0].sent_at)
+
+
+def _session_of(message: Message) -> SessionId:
+    return message.session_id
+
+
+def _new(messages: Sequence[Message]) -> int:
+    """The number of messages that count: each counts at its first delivery."""
+    return sum(message.is_new for message in messages)
+
+
+def _numbered(messages: Sequence[Message], counted: int) -> Iterator[tuple[int, Message]]:
+    """Each message with its number, where so many are counted with these; one that comes again has the last one's."""
+    number = counted - _new(messages)
+    for message in messages:
+        number += message.is_new
+        yield max(number, 1), message
+
+
+def _by[K: Hashable](key: Callable[[Message], K], messages: Iterable[Message]) -> Iterable[Sequence[Message]]:
+    found: dict[K, list[Message]] = defaultdict(list)
+    for message in messages:
+        found[key(message)].append(message)
+    return found.values()
+
+
+def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iterator[Letter]:
+    if ruling is _Ruling.IGNORED:
+        return
+    if ruling is _Ruling.REFUSED:
+        frame = throttle_frame(message.connection_id, message.request_id)
+        yield Letter(message.connection_id, frame.encode(), message.record)
+    elif session is not None and session.has(message.connection_id):
+        yield from _reply(message, session)
+    elif message.is_new:
+        yield _refusal(message, *(SESSION_OVER if session is None else CONNECTION_OVER))
+    elif session is not None:
+        yield from (Letter(key.connection_id, None, message.record, key) for key in sorted(session.connections))
+
+
+def _reply(message: Message, session: Session) -> Iterator[Letter]:
+    try:
+        frame = codec.decode_object(message.record.body)
+    except codec.NotJsonError as error:
+        # The route is chosen by the frame's action, so only what the gateway and we read differently comes here.
+        yield _refusal(message, error.code, f"the frame {error}")
+        return
+    if field := looks_like_ours(frame, _ACTIONS):
+        yield _refusal(
+            message, ErrorCode.RESERVED_FIELD, f"{field} would make others take the frame for one of the service's"
+        )
+        return
+    source: dict[str, str] = {"srcConnectionId": message.connection_id}
+    if session.player_id is not None:
+        source["srcPlayerId"] = session.player_id
+    keys = {key.connection_id: key for key in session.connections}
+    recipients = sorted(keys)
+    envelopes = {
+        recipient: codec.encode(
+            {
+                "message": codec.verbatim(JsonText(message.record.body)),
+                "tenantId": message.tenant_id,
+                "sessionId": message.session_id,
+                "connectionId": recipient,
+                "queue": message.record.queue,
+                **source,
+            }
+        )
+        for recipient in recipients
+    }
+    if any(len(envelope) > MAX_FRAME_BYTES for envelope in envelopes.values()):
+        yield _refusal(message, ErrorCode.TOO_LONG, f"the reply would have more than {MAX_FRAME_BYTES} bytes")
+        return
+    count("MessageEchoed")
+    raw = message.record.body.encode()
+    yield from (Letter(one, raw, message.record, keys[one]) for one in recipients if one != message.connection_id)
+    yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
+
+
+def _refusal(message: Message, code: ErrorCode, text: str) -> Letter:
+    count("MessageRefused")
+    frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
+    return Letter(message.connection_id, frame.encode(), message.record)

@@ -1,0 +1,125 @@
+"""Those still in a room are told who has left it, whatever made it leave.
+
+A connection has left when its row is gone (by `$disconnect`, the end of its session, its time, a 410) or names another
+room, or another nickname. What happens in one batch of the stream is told to each member in order, all members of all
+rooms side by side. It is told as well as can be: once, within a few seconds, not about what is old news by now, and not
+in large rooms, see `SMALL_ROOM`. Nothing that goes wrong here keeps the stream from going on.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from loudhailer import ids
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender
+from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import ConnectionId, PlayerId, RoomKey, TenantId
+from loudhailer.observability import count, logger
+from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
+from loudhailer.rooms.port import RoomStore
+from loudhailer.rooms.stale import remove_gone
+from loudhailer.websocket.replies import Speaker, left_frame
+
+NEWS_SECONDS = 60
+"""A leave that is older is not told any more: the stream was held up, or is being read again."""
+
+ANNOUNCING_SECONDS = 2.0
+"""How long one batch's leaves may take; the stream waits for them."""
+
+type Record = Mapping[str, Any]
+
+
+class _Leave(NamedTuple):
+    """A connection, and what it is in no longer."""
+
+    key: ConnectionKey
+    membership: Membership
+    player: PlayerId | None
+
+    @property
+    def speaker(self) -> Speaker:
+        """The member that has left, as others see it."""
+        return Speaker(self.key.connection_id, self.player)
+
+
+class Leaves:
+    """Announces the leaves of a batch; `rooms_of` gives the rooms of a tenant."""
+
+    def __init__(
+        self,
+        rooms_of: Callable[[TenantId], RoomStore],
+        sender: OrderedSender,
+        *,
+        endpoint: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._rooms_of = rooms_of
+        self._sender = sender
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def __call__(self, records: Iterable[Record]) -> None:
+        """Tells who has left; returns when all are told, or the time is over."""
+        ends = self._clock() + ANNOUNCING_SECONDS
+        leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
+        by_room: defaultdict[tuple[TenantId, RoomKey], list[_Leave]] = defaultdict(list)
+        for leave in leaves:
+            by_room[ids.tenant_of(leave.key.partition), leave.membership.room].append(leave)
+        frames: defaultdict[ConnectionId, list[bytes]] = defaultdict(list)
+        members: dict[ConnectionId, ConnectionKey] = {}
+        for (tenant, room), left in by_room.items():
+            announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in left]
+            for member in self._members(tenant, room, {leave.key for leave in left}, ends):
+                if now_in.get(member, room) == room:
+                    frames[member.connection_id] += announcements
+                    members[member.connection_id] = member
+        if frames:
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - self._clock())
+            self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], ends)
+
+    def _remove(self, gone: Iterable[ConnectionKey], ends: float) -> None:
+        """Removes members that are gone, as far as there is time; the next frame to the room meets the others."""
+        for member in takewhile(lambda _: self._clock() < ends, gone):
+            remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
+
+    def _members(
+        self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], ends: float
+    ) -> Iterable[ConnectionKey]:
+        """Everyone who was in the room before; nobody if it was large, or cannot be read now."""
+        if self._clock() >= ends:
+            count("LeaveNotAnnounced", len(left))
+            return ()
+        try:
+            members = left.union(self._rooms_of(tenant).members(tenant, room, limit=SMALL_ROOM + 1))
+        except TransientError:
+            count("LeaveNotAnnounced", len(left))
+            logger.exception("leaves not announced", tenant_id=tenant)
+            return ()
+        return members if len(members) <= SMALL_ROOM else ()
+
+
+def _read(records: Iterable[Record], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
+    """The leaves among the records, and which room each connection is in after the last of them.
+
+    A record that is older, or makes no sense, is left out; `accounting` counts the latter.
+    """
+    leaves: list[_Leave] = []
+    now_in: dict[ConnectionKey, RoomKey | None] = {}
+    for record in records:
+        try:
+            change = record["dynamodb"]
+            if change["ApproximateCreationDateTime"] < since:
+                continue
+            keys = change["Keys"]
+            key = ConnectionKey(ids.partition(keys["partition"]["S"]), ids.connection_id(keys["connectionId"]["S"]))
+            player = change.get("OldImage", {}).get("playerId", {}).get("S")
+            was, now = membership_of(change.get("OldImage", {})), membership_of(change.get("NewImage", {}))
+        except (KeyError, TypeError, AttributeError, InvalidFieldError):
+            continue
+        now_in[key] = now.room if now else None
+        if was and was != now:
+            leaves.append(_Leave(key, was, player and PlayerId(player)))
+    return leaves, now_in

@@ -1,0 +1,60 @@
+"""Wiring of `relay_message`: the inbox queue, one wake at a time."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.messaging.relay_message.relay_message import RelayMessage
+from functions.messaging.relay_message.settings import Settings
+from loudhailer.aws.clients import LateClient
+from loudhailer.aws.tenant_credentials import PerTenant
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.delivery.credentials import own_credentials
+from loudhailer.delivery.ordered import CurlOrderedSender
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.inbox.model import Wake
+from loudhailer.observability import logger, metrics
+from loudhailer.queues.consumer import consume
+from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
+from loudhailer.settings import from_env
+
+RESERVE_SECONDS = 3.0
+"""Kept of the Lambda's remaining time for closing, deleting what was delivered and handing the wake on."""
+
+settings = from_env(Settings, os.environ)
+sqs: Any = LateClient("sqs")
+dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
+sender = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
+relays = PerTenant(
+    lambda client: RelayMessage(
+        DynamoInboxStore(client("dynamodb"), settings.messages_table),
+        DynamoConnectionStore(client("dynamodb"), settings.connections_table),
+        DynamoDeviceStore(client("dynamodb"), settings.devices_table),
+        sender,
+        SqsFifoQueue(sqs, settings.inbox_queue_url, pause=time.sleep),
+        endpoint=settings.callback_endpoint,
+        clock=time.time,
+        monotonic=time.monotonic,
+        pause=time.sleep,
+    ),
+    role_arn=settings.tenant_role_arn,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Acknowledges a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
+    (record,) = event["Records"]
+    ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+
+    def handle(body: str) -> None:
+        wake = Wake.of_body(body)
+        relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], ends=ends)
+
+    response = consume(event, handle, dead_letters)
+    postpone(sqs, settings.inbox_queue_url, event, response)
+    return response

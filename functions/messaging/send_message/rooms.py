@@ -1,0 +1,194 @@
+"""What a member says reaches everyone in the room, the one who says it too.
+
+Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
+room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large
+one it goes the way of a broadcast, which keeps to the account's quota, tries again for minutes, and has a report; it
+uses lanes of its own, behind those of broadcasts.
+
+A member of a small room that does not take what is said within a few seconds is closed, by way of the queue of ends: so
+its client connects anew and knows that it missed something.
+
+What is said is posted within its tenant's budget, whichever way it goes: see `PostBudget`.
+
+Members are found by an index that lags behind the rows by as little as a fraction of a second: who has joined just now
+may miss what is said in it. One that is gone is removed: see `loudhailer/rooms/stale.py`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loudhailer import codec, ids
+from loudhailer.broadcast.announcer import Announcer
+from loudhailer.broadcast.audience import InRoom
+from loudhailer.broadcast.messages import Priority
+from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.codec import JsonText
+from loudhailer.connections.ends import End, group_of
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender
+from loudhailer.errors import ErrorCode, InvalidFieldError
+from loudhailer.ids import BroadcastId, RoomKey, TenantId
+from loudhailer.inbox.model import message_id
+from loudhailer.limits.posts import PostBudget
+from loudhailer.observability import count, logger
+from loudhailer.queues.port import Queue
+from loudhailer.rooms.model import SMALL_ROOM, NickName
+from loudhailer.rooms.port import RoomStore
+from loudhailer.rooms.stale import remove_gone
+from loudhailer.websocket.caller import Caller
+from loudhailer.websocket.exchange import Frame
+from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
+from loudhailer.websocket.replies import said_ack_frame, said_frame, throttle_frame
+
+MAX_CONTENT = 4_096
+"""Characters; whatever they are, the frame is far smaller than the 128 KB that API Gateway delivers."""
+
+POST_SECONDS = 3.0
+"""The time in which failed posts are tried again; a member that refuses gets a few tries only, see `Throttling`."""
+
+_SIZE_SECONDS = 10
+_SIZES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A member's message and its room; the ids are kept for a client that sends it again."""
+
+    room: RoomKey
+    nickname: NickName
+    content: JsonText
+    may_come_again: bool
+
+    def frame(self, first: Caller) -> str:
+        """The frame that the members get."""
+        said_as = message_id(first.received_at, first.request_id) if self.may_come_again else None
+        return said_frame(self.room, self.nickname, self.content, first.received_at, first.speaker, message_id=said_as)
+
+    def broadcast_id(self, first: Caller) -> BroadcastId:
+        """The id of the broadcast to a large room."""
+        if not self.may_come_again:
+            return ids.new_broadcast_id()
+        return ids.derived_broadcast_id(first.received_at, message_id(first.received_at, first.request_id))
+
+
+class SayInRoom:
+    """Lets a member say something to its room: the respond of frames that have a `roomKey`."""
+
+    def __init__(
+        self,
+        rooms: RoomStore,
+        sender: OrderedSender,
+        posts: PostBudget,
+        broadcasts: BroadcastStore,
+        announce: Announcer,
+        *,
+        ends: Queue,
+        once: Once,
+        endpoint: str,
+    ) -> None:
+        self._rooms = rooms
+        self._sender = sender
+        self._posts = posts
+        self._broadcasts = broadcasts
+        self._announce = announce
+        self._ends = ends
+        self._once = once
+        self._endpoint = endpoint
+        self._sizes: dict[RoomKey, tuple[int, int]] = {}
+
+    def __call__(self, caller: Caller, frame: Frame) -> str | None:
+        """An acknowledgement once it is said, if the client gave it an id, else nothing; a blank content is not said.
+
+        Otherwise it is the frame that says why it is not said: an error frame to one who is not in the room, and Too
+        Many Requests if the budget of posts is used up.
+        """
+        room, content = ids.room_key(frame.get("roomKey")), _content(frame)
+        if content is None:
+            return None
+        membership = self._rooms.membership(caller.key)
+        if membership is None or membership.room != room:
+            count("FrameRefused")
+            return caller.refusal(ErrorCode.NOT_IN_ROOM, "join the room before you speak in it")
+        said = _Said(room, membership.nickname, content, may_come_again=CLIENT_MESSAGE_ID in frame)
+        first, refusal = self._once(caller, frame, lambda first: self._say(caller, first, said))
+        if refusal or not said.may_come_again:
+            return refusal
+        return said_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
+
+    def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
+        """Says it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
+        room = said.room
+        members = self._members_of_small(caller, room)
+        size = self._size(caller, room) if members is None else len(members)
+        if not self._posts.take(caller.tenant_id, caller.session_id, size, budget=caller.posts_per_minute):
+            return throttle_frame(caller.key.connection_id, caller.request_id)
+        if members is None:
+            self._broadcast(said.broadcast_id(first), caller.tenant_id, room, said.frame(first), first.received_at)
+        else:
+            self._post(caller.tenant_id, members, said.frame(first))
+        count("RoomMessageSent")
+        return None
+
+    def _members_of_small(self, caller: Caller, room: RoomKey) -> set[ConnectionKey] | None:
+        """The members of a small room, the caller among them; None of a large one, or one that was large just now.
+
+        A large room whose members all speak at once would be read a hundred keys for each of them.
+        """
+        if self._known_size(caller, room) is not None:
+            return None
+        members = {caller.key, *self._rooms.members(caller.tenant_id, room, limit=SMALL_ROOM + 1)}
+        return members if len(members) <= SMALL_ROOM else None
+
+    def _known_size(self, caller: Caller, room: RoomKey) -> int | None:
+        """The number of members of a large room, if it was counted in the last ten seconds."""
+        size, at = self._sizes.get(room, (0, 0))
+        return size if caller.received_at // 1_000 - at < _SIZE_SECONDS else None
+
+    def _size(self, caller: Caller, room: RoomKey) -> int:
+        """The number of members of a large room, at most ten seconds old; counted only as far as the budget reaches."""
+        size = self._known_size(caller, room)
+        if size is None:
+            size = self._rooms.size(caller.tenant_id, room, limit=self._posts.share(caller.posts_per_minute) + 1)
+            if len(self._sizes) >= _SIZES:
+                self._sizes.clear()
+            self._sizes[room] = size, caller.received_at // 1_000
+        return size
+
+    def _post(self, tenant: TenantId, members: Iterable[ConnectionKey], said: str) -> None:
+        keys = {key.connection_id: key for key in members}
+        frames = dict.fromkeys(keys, (said.encode(),))
+        outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=POST_SECONDS)
+        missing: list[End] = []
+        for connection, (outcome,) in outcomes.items():
+            if outcome is Outcome.GONE:
+                remove_gone(self._rooms, [keys[connection]])
+            elif outcome is not Outcome.DELIVERED:
+                count("RoomPostFailed")
+                logger.warning("a member did not get what was said", member=connection, outcome=outcome.name)
+                if outcome is not Outcome.REJECTED:
+                    missing.append(End(keys[connection], close=True))
+        if missing:
+            self._ends.send_all((end.to_body() for end in missing), group=group_of(tenant))
+
+    def _broadcast(self, broadcast_id: BroadcastId, tenant: TenantId, room: RoomKey, said: str, said_at: int) -> None:
+        summary = Summary(
+            broadcast_id=broadcast_id,
+            audience=InRoom(tenant, room),
+            content_hash=hashlib.sha256(said.encode()).hexdigest(),
+            published_at=said_at,
+        )
+        recorded = self._broadcasts.record(summary)
+        if not recorded.announced:
+            self._announce(recorded, said, priority=Priority.LOW)
+
+
+def _content(frame: Frame) -> JsonText | None:
+    """The content of the frame as its client wrote it; None if it is blank."""
+    written: JsonText = frame.get("content", "null")
+    text = codec.decode(written)
+    if not isinstance(text, str) or len(text) > MAX_CONTENT:
+        raise InvalidFieldError("content", f"must be a text of at most {MAX_CONTENT} characters")
+    return written if text.strip() else None

@@ -1,0 +1,1 @@
+"""Sessions: made and ended over HTTP."""

@@ -1,0 +1,39 @@
+"""Wiring of `session_api`: HTTP routes, payload format 2.0."""
+
+import os
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.sessions.session_api.session_api import SessionApi
+from functions.sessions.session_api.settings import Settings
+from loudhailer.aws.clients import client
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.observability import logger, metrics
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.settings import from_env
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+
+settings = from_env(Settings, os.environ)
+dynamodb = client("dynamodb")
+session_api = SessionApi(
+    DynamoTenantStore(dynamodb, settings.tenants_table),
+    DynamoSessionStore(dynamodb, settings.sessions_table),
+    DynamoPlaceStore(dynamodb, settings.places_table),
+    DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    websocket_url=settings.websocket_url,
+    list_tenants=settings.list_tenants,
+    silo_tenants=settings.silo_tenants,
+    tenant_claim=settings.tenant_claim,
+    shortest_session_id=settings.shortest_session_id,
+    clock=time.time,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Answers one request; a table that does not answer makes it a 500, and the client may try again."""
+    return session_api(event)

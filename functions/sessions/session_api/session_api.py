@@ -1,0 +1,217 @@
+"""Sessions, tenants and reports over HTTP.
+
+| route | answers |
+|---|---|
+| `PUT /session?tenantId=&sessionId=&playerId=` | 200 `{"Attributes":{"sessionTTL":<s>},"webSocketUrl"}`; 409; 429 |
+| `DELETE /session?tenantId=&sessionId=&playerId=` | 200 `{}`; 409 |
+| `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
+| `GET /broadcast/{id}` | 200 the report; 404 |
+
+An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it. Named
+are a token's subject that cannot be a player, since no client can see in its request what is wrong with that, and a new
+session's id that is too short to be a secret: whoever guesses it is in the session.
+
+Where the routes of sessions ask for a JWT, the token says who is calling, whatever the query claims: its subject is the
+player, and one of its claims must be the tenant's id, or the answer is 403. So is that to a request without claims,
+however API Gateway came to let it in. A live session that is bound to another player is neither opened nor ended: 409.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, Self
+
+from loudhailer import codec, ids
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.errors import InvalidFieldError
+from loudhailer.limits.places.model import sessions_of, take_place
+from loudhailer.limits.places.port import PlaceStore
+from loudhailer.observability import count, logger
+from loudhailer.sessions.port import SessionStore
+from loudhailer.tenants.model import Tenant
+from loudhailer.tenants.port import TenantStore
+
+_INVALID = "Invalid request"
+_SUBJECT = "sub"
+
+_PLACES_KEPT_SECONDS = 30 * 24 * 3600
+"""After so long without a new session of the tenant, its sessions are counted from none: it is far from its limit."""
+
+
+class _Named(NamedTuple):
+    """The session that a request names, and whose it is to be: None for nobody's."""
+
+    tenant: ids.TenantId
+    secret: ids.SessionSecret
+    player: ids.PlayerId | None
+
+    @classmethod
+    def by(cls, query: Mapping[str, Any], claims: Mapping[str, str] | None) -> Self:
+        """The session of a query, as a caller with these claims names it; InvalidFieldError for an illegal id."""
+        claimed, source = (
+            (query.get("playerId"), "playerId") if claims is None else (claims.get(_SUBJECT, ""), _SUBJECT)
+        )
+        return cls(
+            ids.tenant_id(query.get("tenantId")),
+            ids.session_secret(query.get("sessionId")),
+            None if claimed is None else ids.player_id(claimed, source),
+        )
+
+
+class SessionApi:
+    """Answers one request of an HTTP API.
+
+    `tenant_claim` is the claim with the tenant's id, where the routes of sessions ask for a JWT, else None.
+    """
+
+    def __init__(
+        self,
+        tenants: TenantStore,
+        sessions: SessionStore,
+        places: PlaceStore,
+        broadcasts: BroadcastStore,
+        *,
+        websocket_url: str,
+        list_tenants: bool,
+        silo_tenants: Collection[ids.TenantId],
+        tenant_claim: str | None,
+        shortest_session_id: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tenants = tenants
+        self._sessions = sessions
+        self._places = places
+        self._broadcasts = broadcasts
+        self._websocket_url = websocket_url
+        self._list_tenants = list_tenants
+        self._silo_tenants = silo_tenants
+        self._tenant_claim = tenant_claim
+        self._shortest_session_id = shortest_session_id
+        self._clock = clock
+        self._routes = {
+            "PUT /session": self._put_session,
+            "DELETE /session": self._delete_session,
+            "GET /tenant": self._get_tenants,
+            "GET /broadcast/{id}": self._get_broadcast,
+        }
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        return self._routes[event["routeKey"]](event)
+
+    def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        named = self._named(event)
+        if not isinstance(named, _Named):
+            return named
+        if len(named.secret) < self._shortest_session_id:
+            return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
+        tenant = self._tenants.get(named.tenant, consistent=True)
+        if tenant is None:
+            return _reply(400, _INVALID)
+        return self._open(named, tenant)
+
+    def _open(self, named: _Named, tenant: Tenant) -> dict[str, Any]:
+        now = int(self._clock())
+        expires_at = now + tenant.session_seconds
+        key = (named.tenant, tenant.session_id_of(named.secret))
+        standing = self._sessions.get(*key)
+        if (standing is None or not standing.is_live(now)) and not self._has_place(tenant, now):
+            return _over_limit("tenantSessions")
+        if not self._sessions.renew(*key, player=named.player, expires_at=expires_at, now=now):
+            return _BOUND_TO_ANOTHER
+        if self._tenants.get(named.tenant, consistent=True) is None:
+            # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
+            # So may be one that lived: the renewal makes anew what was deleted after it was read.
+            self._sessions.delete(*key)
+            return _reply(400, _INVALID)
+        count("SessionRenewed")
+        return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
+
+    def _has_place(self, tenant: Tenant, now: int) -> bool:
+        key = tenant.tenant_id
+        return take_place(
+            self._places,
+            sessions_of(key),
+            tenant.tenant_sessions,
+            rows=lambda: self._sessions.count(key, now),
+            now=now,
+            expires_at=now + _PLACES_KEPT_SECONDS,
+        )
+
+    def _delete_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        named = self._named(event)
+        if not isinstance(named, _Named):
+            return named
+        tenant = self._tenants.get(named.tenant, consistent=True)
+        if tenant is None:
+            return _reply(400, _INVALID)
+        key = (named.tenant, tenant.session_id_of(named.secret))
+        standing = self._sessions.get(*key)
+        if standing is None:
+            return _reply(400, _INVALID)
+        if not self._sessions.delete(*key, named.player) and (left := self._sessions.get(*key)) is not None:
+            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else _reply(400, _INVALID)
+        # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
+        count("SessionDeleted")
+        return _reply(200, {})
+
+    def _named(self, event: Mapping[str, Any]) -> _Named | dict[str, Any]:
+        """The session that a request names, or the answer to one that may not name it."""
+        claims = None if self._tenant_claim is None else _claims(event)
+        try:
+            named = _Named.by(event.get("queryStringParameters") or {}, claims)
+        except InvalidFieldError as error:
+            return _error(400, _SUBJECT, str(error)) if error.field == _SUBJECT else _reply(400, _INVALID)
+        return named if self._is_of(claims, named.tenant) else _FORBIDDEN
+
+    def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
+        """Whether a caller with these claims may act for the tenant; without a token, the route has decided that."""
+        if claims is None or self._tenant_claim is None or claims.get(self._tenant_claim) == tenant:
+            return True
+        count("TokenOfOtherTenant")
+        logger.warning("a token is not the tenant's", tenant_id=tenant, claim=self._tenant_claim)
+        return False
+
+    def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._list_tenants:
+            return _FORBIDDEN
+        items = [
+            {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants} for tenant in self._tenants.everyone()
+        ]
+        return _reply(200, {"Items": items})
+
+    def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
+        except InvalidFieldError as error:
+            return _error(400, error.field, str(error))
+        report = self._broadcasts.report(broadcast_id)
+        if report is None:
+            return _error(404, "broadcastId", "there is no such broadcast")
+        return _reply(200, report.to_wire())
+
+
+def _claims(event: Mapping[str, Any]) -> Mapping[str, str]:
+    """The claims of the request's JWT; none of a request that came in without one."""
+    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt") or {}
+    return token.get("claims") or {}
+
+
+def _over_limit(limit: str) -> dict[str, Any]:
+    count("SessionRefused")
+    logger.info("session refused", reason=f"the limit {limit} is reached", limit=limit)
+    return _reply(429, {"message": "Too Many Requests", "limit": limit})
+
+
+def _error(status: int, field: str, message: str) -> dict[str, Any]:
+    return _reply(status, {"error": {"field": field, "message": message}})
+
+
+def _reply(status: int, body: object) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": codec.encode_text(body),
+    }
+
+
+_FORBIDDEN = _reply(403, {"message": "Forbidden"})
+_BOUND_TO_ANOTHER = _error(409, "playerId", "the session is bound to another player")

@@ -1,0 +1,1 @@
+"""AWS: clients, errors, conditional writes, batches, credentials of one tenant."""

@@ -1,0 +1,122 @@
+"""Batch calls of DynamoDB and SQS, and pages of answers."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import batched
+from typing import Any
+
+from loudhailer.aws.errors import calling
+from loudhailer.errors import TransientError
+from loudhailer.observability import logger
+
+STATEMENTS_A_BATCH = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.multiplestatements.batching.html"""
+
+_KEYS_A_READ = 100
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+
+_KEYS_A_WRITE = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+
+BATCH_ATTEMPTS = 6
+_SQS_ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.05
+
+
+def paged(action: str, pages: Iterable[Any]) -> Iterator[Any]:
+    """The pages of a paginator, each read when it is asked for; TransientError where one cannot be read."""
+    left = iter(pages)
+    while True:
+        with calling(action):
+            page = next(left, None)
+        if page is None:
+            return
+        yield page
+
+
+def get_rows(
+    client: Any,
+    table: str,
+    keys: Iterable[dict[str, Any]],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    **projection: Any,
+) -> Iterator[dict[str, Any]]:
+    """Those of the rows that there are, in any order, read consistently; 100 keys a BatchGetItem.
+
+    `projection` is a ProjectionExpression and its ExpressionAttributeNames.
+
+    Raises:
+        TransientError: a call failed, or keys were left unprocessed in 6 attempts, about 1.5 s.
+    """
+    for batch in batched(keys, _KEYS_A_READ, strict=False):
+        request = {table: {"Keys": list(batch), "ConsistentRead": True, **projection}}
+        for answer in _attempts("BatchGetItem", client.batch_get_item, request, "UnprocessedKeys", pause):
+            yield from answer["Responses"].get(table, [])
+
+
+def delete_rows(
+    client: Any, table: str, keys: Iterable[dict[str, Any]], *, pause: Callable[[float], None] = time.sleep
+) -> None:
+    """Deletes the rows, 25 a BatchWriteItem; those that are not there are fine.
+
+    Raises:
+        TransientError: as for `get_rows`; some of the rows may be deleted.
+    """
+    for batch in batched(keys, _KEYS_A_WRITE, strict=False):
+        request = {table: [{"DeleteRequest": {"Key": key}} for key in batch]}
+        for _ in _attempts("BatchWriteItem", client.batch_write_item, request, "UnprocessedItems", pause):
+            pass
+
+
+def _attempts(
+    action: str, call: Callable[..., Any], request: Any, left: str, pause: Callable[[float], None]
+) -> Iterator[Any]:
+    """The answers to a batch: what DynamoDB left, for want of capacity, is asked for again, later each time.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations
+    """
+    for attempt in range(BATCH_ATTEMPTS):
+        if attempt:
+            pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+        with calling(action):
+            answer = call(RequestItems=request)
+        yield answer
+        request = answer.get(left)
+        if not request:
+            return
+    raise TransientError(f"{action} left rows unprocessed in {BATCH_ATTEMPTS} attempts")
+
+
+def call_in_batch(
+    action: str,
+    call: Callable[..., Any],
+    url: str,
+    entries: Iterable[Mapping[str, Any]],
+    *,
+    pause: Callable[[float], None],
+) -> None:
+    """Carries out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
+
+    The client retries failed calls by itself. What is the sender's fault fails again, so it is not repeated.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html
+
+    Raises:
+        TransientError: the call failed, or some of the entries did after the retries; the others are done.
+    """
+    pending = {entry["Id"]: entry for entry in entries}
+    wanted = len(pending)
+    for attempt in range(_SQS_ATTEMPTS):
+        if attempt:
+            pause(0.05 * 2**attempt)
+        with calling(action):
+            answer = call(QueueUrl=url, Entries=list(pending.values()))
+        failed = answer.get("Failed", [])
+        if not failed:
+            return
+        logger.warning("entries of a batch failed", action=action, codes=sorted({entry["Code"] for entry in failed}))
+        pending = {entry["Id"]: pending[entry["Id"]] for entry in failed}
+        if all(entry["SenderFault"] for entry in failed):
+            break
+    raise TransientError(f"{action} failed for {len(pending)} of {wanted} messages")

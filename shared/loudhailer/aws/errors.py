@@ -1,0 +1,35 @@
+"""Errors of AWS calls, told apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loudhailer.errors import TransientError
+
+_CONDITIONS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
+
+
+@contextmanager
+def calling(action: str) -> Iterator[None]:
+    """Around a call: its errors become TransientErrors that name the action.
+
+    A condition that does not hold is no error of the call: ConditionalCheckFailedException and
+    TransactionCanceledException pass through, for the caller to read.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _CONDITIONS:
+            raise
+        raise TransientError(f"{action} failed: {error}") from error
+    except BotoCoreError as error:
+        raise TransientError(f"{action} failed: {error}") from error
+
+
+def is_refused(error: ClientError) -> bool:
+    """Whether the call was refused because a condition did not hold; for a transaction, for that reason alone."""
+    if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        return True
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}

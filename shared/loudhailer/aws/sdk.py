@@ -1,0 +1,74 @@
+"""The SDK's session, without the work that no function needs at its start.
+
+The clients are those that boto3 makes. The four hundred services that it knows are not listed to find one of them, and
+the codec reads their models.
+"""
+
+import gzip
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from botocore.credentials import Credentials, DeferredRefreshableCredentials, create_assume_role_refresher
+from botocore.loaders import JSONFileLoader, Loader
+from botocore.session import Session
+
+from loudhailer import codec
+from loudhailer.aws.errors import calling
+
+SERVICES = ["dynamodb", "sns", "sqs", "sts"]
+"""What functions call through the SDK."""
+
+
+class SdkSession(Session):
+    """Makes clients of `SERVICES`.
+
+    Attributes:
+        others: what the next client signs with, in place of what the SDK's chain of providers finds.
+    """
+
+    def __init__(self, others: Credentials | None = None) -> None:
+        super().__init__()
+        self.register_component("data_loader", _Models(file_loader=_Files()))
+        self.others = others
+
+    def get_credentials(self) -> Credentials | None:
+        """What the next client signs with."""
+        return self.others or super().get_credentials()
+
+
+class _Models(Loader):
+    """The SDK's models of `SERVICES`."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Those that there are, whatever is asked about them."""
+        del type_name
+        return SERVICES
+
+
+class _Files(JSONFileLoader):
+    """The SDK's files, read several times faster."""
+
+    def load_file(self, file_path: str) -> Any:
+        """The content of the file, packed or not; None if there is none of that name."""
+        plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+        if packed.is_file():
+            return codec.decode(gzip.decompress(packed.read_bytes()))
+        return codec.decode(plain.read_bytes()) if plain.is_file() else None
+
+
+def assumed_role(sts: Any, request: Mapping[str, Any]) -> DeferredRefreshableCredentials:
+    """Credentials of a role, asked for at their first use and again before they expire.
+
+    A call without them fails as calls do, with a TransientError.
+    """
+    assume = create_assume_role_refresher(sts, request)
+
+    def refresh() -> Any:
+        with calling("AssumeRole"):
+            return assume()
+
+    # The SDK's own clock asks for the local time zone's rules, several times a call.
+    return DeferredRefreshableCredentials(refresh, "sts-assume-role", partial(datetime.now, UTC))

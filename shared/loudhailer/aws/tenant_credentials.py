@@ -1,0 +1,98 @@
+"""What a function does for one tenant, done with credentials that reach no other tenant's rows.
+
+The function's own role may touch no tenant's table: it may assume a second role, whose policy pins
+`dynamodb:LeadingKeys` to the session tag `tenantId`. The tag is transitive: whoever comes by the credentials can go on
+to no role with another one.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+"""
+
+import socket
+from collections.abc import Callable
+from functools import lru_cache, partial
+from threading import Lock
+from typing import Any, Protocol
+
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
+
+from loudhailer.aws.clients import CONNECT_SECONDS, POOLED_CONNECTIONS, READ_SECONDS, config
+from loudhailer.aws.sdk import SdkSession, assumed_role
+from loudhailer.ids import TenantId
+
+_TAG = "tenantId"
+_TENANTS = 128
+"""Tenants that are kept at hand: each takes about a third of a MB."""
+
+_SESSION_NAME_LENGTH = 64
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
+
+_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+
+
+class ClientOf(Protocol):
+    """Makes clients as `loudhailer.aws.clients.client` does, for one tenant."""
+
+    def __call__(self, service: str, *, attempts: int = 5) -> Any:
+        """A client of the service."""
+
+
+class PerTenant[T]:
+    """What `make` builds of a tenant's clients, for any tenant.
+
+    Credentials are asked for at a client's first call and again before they expire; a call without them fails as calls
+    do, with a TransientError. The tenants last used are kept. To be called from any thread.
+    """
+
+    def __init__(self, make: Callable[[ClientOf], T], *, role_arn: str) -> None:
+        self._make = make
+        self._role_arn = role_arn
+        self._clients = _Clients()
+        self._sts = self._clients.make("sts")
+        self._kept = lru_cache(_TENANTS)(self._made)
+        # For no tenant, and never used: the SDK's models are read, and mistakes seen, while the function starts, when
+        # Lambda gives it more CPU than later.
+        make(partial(self._clients.make, credentials=Credentials("", "")))
+
+    def of(self, tenant: TenantId) -> T:
+        """What `make` built for the tenant."""
+        return self._kept(tenant)
+
+    def _made(self, tenant: TenantId) -> T:
+        credentials = assumed_role(
+            self._sts,
+            {
+                "RoleArn": self._role_arn,
+                "RoleSessionName": f"tenant-{tenant}"[:_SESSION_NAME_LENGTH],
+                "Tags": [{"Key": _TAG, "Value": tenant}],
+                "TransitiveTagKeys": [_TAG],
+            },
+        )
+        return self._make(partial(self._clients.make, credentials=credentials))
+
+
+class _Clients:
+    """Clients of one SDK session and one pool of connections, whoever's credentials they sign with.
+
+    The session keeps the SDK's models, the pool its connections and their TLS: a further tenant's client costs neither.
+    """
+
+    def __init__(self) -> None:
+        self._session = SdkSession()
+        self._lock = Lock()
+        self._pool = URLLib3Session(
+            timeout=(CONNECT_SECONDS, READ_SECONDS),  # type: ignore[arg-type]  # the stubs know one number only
+            max_pool_connections=POOLED_CONNECTIONS,
+            socket_options=_SOCKET_OPTIONS,  # type: ignore[arg-type]  # as urllib3 takes them
+        )
+
+    def make(self, service: str, *, attempts: int = 5, credentials: Credentials | None = None) -> Any:
+        """A client that signs with the credentials; without any, with the function's own."""
+        with self._lock:
+            self._session.others = credentials
+            client = self._session.create_client(service, config=config(attempts))
+        client.meta.events.register("before-send", self._send)
+        return client
+
+    def _send(self, request: AWSPreparedRequest, **_: object) -> Any:
+        return self._pool.send(request)

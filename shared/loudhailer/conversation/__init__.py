@@ -1,1 +1,0 @@
-"""What clients send and are told: who calls, the frames, the players' inboxes."""

@@ -1,0 +1,1 @@
+"""Inboxes: direct messages that wait for their receivers."""

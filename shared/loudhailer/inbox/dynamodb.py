@@ -1,0 +1,104 @@
+"""The inboxes in DynamoDB.
+
+messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; `message` (a JSON text), `srcPlayerId`,
+`sentAt` (epoch milliseconds), `expiresAt` (epoch seconds, TTL), `takenBy?` (set of connections' ids).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from loudhailer.aws.batches import delete_rows, paged
+from loudhailer.aws.conditions import holds, update_if
+from loudhailer.aws.errors import calling
+from loudhailer.codec import JsonText
+from loudhailer.ids import ConnectionId, PlayerId
+from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
+from loudhailer.inbox.port import InboxStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_IS_NEW = "attribute_not_exists(messageId)"
+_STANDS = "attribute_exists(messageId)"
+
+
+class DynamoInboxStore(InboxStore):
+    """Keeps the messages of all inboxes in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def put(self, message: DirectMessage) -> None:
+        """See `InboxStore.put`."""
+        item = {
+            **_key(message),
+            "message": {"S": message.message},
+            "srcPlayerId": {"S": message.source},
+            "sentAt": {"N": str(message.sent_at)},
+            "expiresAt": {"N": str(message.expires_at)},
+        }
+        holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW))
+
+    def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
+        """See `InboxStore.oldest`."""
+        with calling("Query"):
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="inbox = :inbox",
+                ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [_message_of(inbox, item) for item in page["Items"]]
+
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """See `InboxStore.count`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="inbox = :inbox",
+            ExpressionAttributeValues={":inbox": {"S": inbox.key}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        return (page["Count"] for page in paged("Query", pages))
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """See `InboxStore.has`."""
+        with calling("Query"):
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="inbox = :inbox AND messageId = :message",
+                ExpressionAttributeValues={":inbox": {"S": inbox.key}, ":message": {"S": message_id}},
+                Select="COUNT",
+                ConsistentRead=True,
+            )
+        return page["Count"] > 0
+
+    def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
+        """See `InboxStore.note_taken`."""
+        connections = {":connections": {"SS": list(by)}}
+        update_if(self._client, self._table, _key(message), "ADD takenBy :connections", _STANDS, values=connections)
+
+    def delete(self, messages: Sequence[DirectMessage]) -> None:
+        """See `InboxStore.delete`."""
+        delete_rows(self._client, self._table, map(_key, messages))
+
+
+def _key(message: DirectMessage) -> Item:
+    return {"inbox": {"S": message.inbox.key}, "messageId": {"S": message.message_id}}
+
+
+def _message_of(inbox: Inbox, item: Item) -> DirectMessage:
+    return DirectMessage(
+        inbox=inbox,
+        message_id=MessageId(item["messageId"]["S"]),
+        message=JsonText(item["message"]["S"]),
+        source=PlayerId(item["srcPlayerId"]["S"]),
+        sent_at=int(item["sentAt"]["N"]),
+        expires_at=int(item["expiresAt"]["N"]),
+        taken_by=frozenset(map(ConnectionId, item.get("takenBy", {"SS": []})["SS"])),
+    )

@@ -1,0 +1,112 @@
+"""A direct message, the inbox it waits in, and the wake that has an inbox looked at."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple, NewType, Self
+
+from loudhailer import codec, ids
+from loudhailer.codec import JsonText
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.errors import InvalidFieldError, MalformedMessageError
+from loudhailer.ids import ConnectionId, PlayerId, TenantId
+from loudhailer.queues.port import FifoMessage
+
+VERSION = 1
+
+MessageId = NewType("MessageId", str)
+"""`{received_at:013d}-{request id}`; sorts by the time."""
+
+
+def message_id(received_at: int, request_id: str) -> MessageId:
+    """The id of a message that API Gateway took at a time, in epoch milliseconds; the request's id makes it unique.
+
+    Ids sort as the gateway's clock had the messages. So a sender's messages keep their order when each is sent after
+    the acknowledgement of the one before. Of messages that are sent without waiting, those that the gateway took in the
+    same millisecond have no order; the gateway hands on a connection's frames side by side and says nothing more of
+    them: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    """
+    return MessageId(f"{received_at:013d}-{request_id}")
+
+
+class Inbox(NamedTuple):
+    """Where the direct messages to a player wait."""
+
+    tenant_id: TenantId
+    player_id: PlayerId
+
+    @property
+    def key(self) -> str:
+        """`{tenantId}#{playerId}`: what its messages' rows lead with."""
+        return f"{self.tenant_id}#{self.player_id}"
+
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """The inbox of a key; InvalidFieldError if it is none."""
+        tenant, _, player = key.partition("#")
+        return cls(ids.tenant_id(tenant), ids.player_id(player))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectMessage:
+    """What a player says to another one.
+
+    Attributes:
+        inbox: the receiver's.
+        message_id: its place in the inbox.
+        message: any JSON value, as its sender wrote it.
+        source: the player who sent it.
+        sent_at: when API Gateway took it, in epoch milliseconds.
+        expires_at: epoch seconds; from then on it is not delivered.
+        taken_by: the receiver's connections that have it, while another one is to be asked again.
+    """
+
+    inbox: Inbox
+    message_id: MessageId
+    message: JsonText
+    source: PlayerId
+    sent_at: int
+    expires_at: int
+    taken_by: frozenset[ConnectionId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """An inbox is to be looked at: it has a new message, or its player a new connection.
+
+    A wake has no time of its own: the messages expire, and an inbox that is looked at once too often does no harm.
+
+    Attributes:
+        inbox: the inbox.
+        behind: the connection that misses a message which another one took, and is to be closed.
+    """
+
+    inbox: Inbox
+    behind: ConnectionKey | None = None
+
+    def to_message(self, event_id: str) -> FifoMessage:
+        """The inbox queue's message; an inbox's wakes follow one another, and two of one event are the same.
+
+        An inbox's key may be longer than the 128 characters that a group's id may have, so it is hashed:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+        """
+        wire: dict[str, Any] = {"v": VERSION, "inbox": self.inbox.key}
+        if self.behind is not None:
+            wire |= {"partition": self.behind.partition, "connectionId": self.behind.connection_id, "behind": True}
+        return FifoMessage(codec.encode_text(wire), sha256(self.inbox.key.encode()).hexdigest(), event_id)
+
+    @classmethod
+    def of_body(cls, body: str) -> Self:
+        """The wake in an inbox queue's message; MalformedMessageError for anything else."""
+        try:
+            wire = codec.decode_object(body)
+            if wire.get("v") != VERSION:
+                raise MalformedMessageError("the message is of another version")
+            # A release before this one named new connections, too.
+            behind = (
+                ConnectionKey(ids.partition(wire.get("partition")), ids.connection_id(wire.get("connectionId")))
+                if wire.get("behind") is True
+                else None
+            )
+            return cls(Inbox.of_key(str(wire.get("inbox"))), behind)
+        except (codec.NotJsonError, InvalidFieldError) as error:
+            raise MalformedMessageError(f"not a wake: {error}") from error

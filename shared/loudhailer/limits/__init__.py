@@ -1,0 +1,1 @@
+"""Limits: attempts and posts of a minute, totals of connections, places."""

@@ -1,0 +1,204 @@
+"""Totals and counters in the table of limits in DynamoDB.
+
+limits: PK `key`; `itemCount`. The total of a tenant's connections has the tenant's id as its key, and `inquiry?`; what
+is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch seconds).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from loudhailer.aws.batches import delete_rows, paged
+from loudhailer.aws.conditions import update_if
+from loudhailer.aws.errors import calling
+from loudhailer.errors import TransientError
+from loudhailer.ids import ProbeId, TenantId
+from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal, minute_of
+from loudhailer.limits.port import LimitStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_ATTEMPTS = 4
+
+_MINUTE_TTL_SECONDS = 61
+"""A minute's counter goes a second after the minute is over."""
+
+_COUNT = "SET itemTTL = :ttl ADD itemCount :times"
+
+_OF_TENANT = "#key = :tenant OR begins_with(#key, :others)"
+"""The keys of a tenant's rows lead with its id, in which there is no colon."""
+
+_THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+"""Errors that say for certain that nothing was written."""
+
+
+class DynamoLimitStore(LimitStore):
+    """Keeps the totals and the minutes' counts in one DynamoDB table.
+
+    The client must try each call once: one that was carried out although its answer was lost must not be repeated. What
+    was throttled for certain is repeated here.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, *, pause: Callable[[float], None]) -> None:
+        self._client = client
+        self._table = table
+        self._pause = pause
+
+    def reserve(self, tenant: TenantId, maximum: int) -> bool:
+        """See `LimitStore.reserve`."""
+        return maximum > 0 and self._update(
+            tenant,
+            "ADD itemCount :one, reserved :one",
+            "attribute_not_exists(itemCount) OR itemCount < :maximum",
+            {":one": {"N": "1"}, ":maximum": {"N": str(maximum)}},
+        )
+
+    def release(self, tenant: TenantId, connections: int) -> None:
+        """See `LimitStore.release`."""
+        k: Item = {":k": {"N": str(connections)}}
+        less = {":less": {"N": str(-connections)}}
+        if not self._update(tenant, "ADD itemCount :less", "itemCount >= :k", k | less):
+            self._update(tenant, "SET itemCount = :zero", "itemCount < :k", k | {":zero": {"N": "0"}})
+
+    def forget(self, tenant: TenantId) -> None:
+        """See `LimitStore.forget`."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression=_OF_TENANT,
+            ProjectionExpression="#key",
+            ExpressionAttributeNames={"#key": "key"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":others": {"S": f"{tenant}:"}},
+            ConsistentRead=True,
+        )
+        for page in paged("Scan", pages):
+            delete_rows(self._client, self._table, page["Items"], pause=self._pause)
+
+    def total(self, tenant: TenantId) -> TenantTotal:
+        """See `LimitStore.total`."""
+        with calling("GetItem"):
+            item = self._client.get_item(TableName=self._table, Key={"key": {"S": tenant}}, ConsistentRead=True).get(
+                "Item", {}
+            )
+        return TenantTotal(
+            count=int(item.get("itemCount", {"N": "0"})["N"]),
+            reserved=int(item.get("reserved", {"N": "0"})["N"]),
+            inquiry=_inquiry_from_value(item["inquiry"]) if "inquiry" in item else None,
+        )
+
+    def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
+        """See `LimitStore.keep_inquiry`."""
+        if inquiry is None:
+            self._update(tenant, "REMOVE inquiry", "attribute_exists(itemCount)", {})
+        else:
+            values = {":inquiry": _inquiry_to_value(inquiry)}
+            self._update(tenant, "SET inquiry = :inquiry", "attribute_exists(itemCount)", values)
+
+    def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
+        """See `LimitStore.repair`."""
+        return self._update(
+            tenant,
+            "REMOVE inquiry ADD itemCount :difference",
+            "itemCount >= :least AND inquiry = :seen",
+            {
+                ":difference": {"N": str(difference)},
+                ":least": {"N": str(max(0, -difference))},
+                ":seen": _inquiry_to_value(seen),
+            },
+        )
+
+    def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
+        """See `LimitStore.count_in_minute`."""
+
+        def add() -> int:
+            with calling("UpdateItem"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key={"key": {"S": counter.key(now)}},
+                    UpdateExpression=_COUNT,
+                    ExpressionAttributeValues=_counted(times, now),
+                    ReturnValues="UPDATED_NEW",
+                )
+            return int(answer["Attributes"]["itemCount"]["N"])
+
+        return self._repeated_if_throttled(add)
+
+    def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
+        """See `LimitStore.refuse_from`."""
+        self._update(
+            counter.key(now),
+            "SET refusedFrom = :sequence, itemTTL = :ttl",
+            "attribute_not_exists(refusedFrom)",
+            {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
+        )
+
+    def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
+        """See `LimitStore.refused_from`."""
+        with calling("GetItem"):
+            item = self._client.get_item(
+                TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
+            ).get("Item", {})
+        return item["refusedFrom"]["S"] if "refusedFrom" in item else None
+
+    def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
+        """See `LimitStore.take_in_minute`."""
+        left = {":left": {"N": str(maximum - amount)}}
+        return self._update(
+            counter.key(now),
+            _COUNT,
+            "attribute_not_exists(itemCount) OR itemCount <= :left",
+            _counted(amount, now) | left,
+        )
+
+    def _update(self, key: str, changes: str, condition: str, values: Item) -> bool:
+        row = {"key": {"S": key}}
+        update = partial(update_if, self._client, self._table, row, changes, condition, values=values)
+        return self._repeated_if_throttled(update)
+
+    def _repeated_if_throttled[T](self, update: Callable[[], T]) -> T:
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._pause(0.05 * 2**attempt)
+            try:
+                return update()
+            except TransientError as error:
+                if _code_of(error) not in _THROTTLED:
+                    raise
+        raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
+
+
+def _counted(times: int, now: int) -> Item:
+    return {":ttl": _minute_ttl(now), ":times": {"N": str(times)}}
+
+
+def _minute_ttl(now: int) -> Item:
+    return {"N": str(minute_of(now) + _MINUTE_TTL_SECONDS)}
+
+
+def _inquiry_to_value(inquiry: Inquiry) -> Item:
+    fields: Item = {"at": {"N": str(inquiry.at)}, "reserved": {"N": str(inquiry.reserved)}}
+    if inquiry.rows is not None:
+        fields["rows"] = {"N": str(inquiry.rows)}
+    if inquiry.probe is not None:
+        fields["probe"] = {"S": inquiry.probe}
+    return {"M": fields}
+
+
+def _inquiry_from_value(value: Any) -> Inquiry:
+    fields = value["M"]
+    return Inquiry(
+        at=int(fields["at"]["N"]),
+        reserved=int(fields["reserved"]["N"]),
+        rows=int(fields["rows"]["N"]) if "rows" in fields else None,
+        probe=ProbeId(fields["probe"]["S"]) if "probe" in fields else None,
+    )
+
+
+def _code_of(error: TransientError) -> str | None:
+    """The code that AWS answered with; None if there was no answer."""
+    cause = error.__cause__
+    return cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None

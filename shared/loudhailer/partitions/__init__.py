@@ -1,0 +1,1 @@
+"""Partitions: groups of a tenant's connections, each counted exactly."""

@@ -1,0 +1,96 @@
+"""Which partition a new connection goes to.
+
+A tenant's connections are spread over partitions, so that a broadcast can read them in parallel and no partition's
+rows are written faster than DynamoDB takes them. The emptier of two random partitions is nearly as good as the emptiest
+of all, and does not send every environment to the same one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from random import Random
+
+from loudhailer.errors import TransientError
+from loudhailer.ids import Partition, TenantId, nth_partition
+from loudhailer.observability import count, logger
+from loudhailer.partitions.port import PartitionStore
+
+_CACHE_SECONDS = 2
+_GROWTH = 0.25
+
+
+@dataclass(slots=True)
+class _Partitions:
+    """A tenant's partitions as this environment knows them.
+
+    Attributes:
+        read_at: when they were read.
+        known: all of them, with their counts as they were read.
+        counts: those in use, with what this environment assigned since.
+    """
+
+    read_at: float
+    known: dict[Partition, int]
+    counts: dict[Partition, int]
+
+
+class PartitionAssigner:
+    """Assigns partitions of at most `capacity` connections, as long as there are no more than `maximum` of them."""
+
+    def __init__(
+        self, store: PartitionStore, *, capacity: int, maximum: int, clock: Callable[[], float], random: Random
+    ) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._maximum = maximum
+        self._clock = clock
+        self._random = random
+        self._tenants: dict[TenantId, _Partitions] = {}
+
+    def assign(self, tenant: TenantId) -> Partition:
+        """The partition for a new connection of the tenant; its row exists.
+
+        Raises:
+            TransientError: the partitions cannot be read, or there is none yet and none can be opened.
+        """
+        partitions = self._partitions_of(tenant)
+        counts = partitions.counts
+        if sum(counts.values()) * 2 >= len(counts) * self._capacity:
+            self._open_more(tenant, partitions)
+        if not counts:
+            counts.update(partitions.known)
+        candidates = list(counts)
+        chosen = min(self._random.sample(candidates, min(2, len(candidates))), key=counts.__getitem__)
+        counts[chosen] += 1
+        return chosen
+
+    def _partitions_of(self, tenant: TenantId) -> _Partitions:
+        now = self._clock()
+        cached = self._tenants.get(tenant)
+        if cached is None or now - cached.read_at >= _CACHE_SECONDS:
+            rows = self._store.of_tenant(tenant)
+            cached = _Partitions(
+                read_at=now,
+                known={row.partition: row.count for row in rows},
+                counts={row.partition: row.count for row in rows if row.retired_at is None and not row.recount},
+            )
+            self._tenants[tenant] = cached
+        return cached
+
+    def _open_more(self, tenant: TenantId, partitions: _Partitions) -> None:
+        """Opens a quarter more, early and together, so that a storm does not pour into one new partition."""
+        taken = partitions.known.keys() | partitions.counts.keys()
+        wanted = min(max(1, ceil(len(taken) * _GROWTH)), self._maximum - len(taken))
+        if wanted <= 0:
+            return
+        free = (nth_partition(tenant, number) for number in range(self._maximum))
+        opened = [partition for partition in free if partition not in taken][:wanted]
+        try:
+            self._store.open(opened)
+        except TransientError:
+            if not taken:
+                raise
+            logger.exception("no more partitions could be opened; the others go on", tenant_id=tenant)
+            return
+        partitions.counts.update(dict.fromkeys(opened, 0))
+        count("PartitionOpened", len(opened))

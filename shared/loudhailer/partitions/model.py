@@ -1,0 +1,40 @@
+"""A partition's count of its connections."""
+
+from dataclasses import dataclass
+
+from loudhailer.ids import (
+    Partition,
+    ProbeId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many rows a partition had at a time, and the checkpoint that stood then; `at` in epoch seconds."""
+
+    count: int
+    checkpoint: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCount:
+    """A partition and how many connections it is known to have.
+
+    Attributes:
+        partition: its key.
+        count: connections, as far as the stream has been read.
+        checkpoint: the last sequence number that is counted, 40 digits; empty before the first.
+        recount: the count is doubtful: `reconcile` repairs it.
+        retired_at: since when nothing is assigned to it, because it stayed empty; epoch seconds.
+        sample: what `reconcile` saw when it last looked closer.
+        probe: the last probe that is counted, with all that went before it.
+    """
+
+    partition: Partition
+    count: int = 0
+    checkpoint: str = ""
+    recount: bool = False
+    retired_at: int | None = None
+    sample: Sample | None = None
+    probe: ProbeId | None = None

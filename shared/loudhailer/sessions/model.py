@@ -1,0 +1,29 @@
+"""A client's session."""
+
+from dataclasses import dataclass
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client's session; `expires_at` in epoch seconds."""
+
+    tenant_id: TenantId
+    session_id: SessionId
+    expires_at: int
+    player_id: PlayerId | None = None
+    connections: frozenset[ConnectionKey] = frozenset()
+
+    def has(self, connection: ConnectionId) -> bool:
+        """Tell whether the connection belongs to the session, so that its frames are the session's."""
+        return any(key.connection_id == connection for key in self.connections)
+
+    def is_live(self, now: float) -> bool:
+        """Whether the session's time is not over; a row may outlive it by hours."""
+        return self.expires_at > now
+
+    def is_to_be_renewed(self, session_seconds: int, now: int) -> bool:
+        """Whether a tenth of its time has passed since it was last renewed, if it then had so many seconds to live."""
+        return (now + session_seconds - self.expires_at) * 10 >= session_seconds

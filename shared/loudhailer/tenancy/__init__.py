@@ -1,1 +1,0 @@
-"""Tenancy: tenants, their sessions, and the limits that they are held to."""

@@ -1,0 +1,1 @@
+"""Tenants: their limits, and tombstones of erased ones."""

@@ -1,0 +1,120 @@
+"""The table of tenants in DynamoDB.
+
+tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
+`erasedAt` alone.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from loudhailer.aws.batches import paged
+from loudhailer.aws.conditions import holds, update_if
+from loudhailer.aws.errors import calling
+from loudhailer.ids import TenantId
+from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, Tombstone
+from loudhailer.tenants.port import TenantStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_EXISTS = "attribute_exists(tenantId)"
+
+_NOT_ERASING = "attribute_not_exists(erasing)"
+_NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
+
+
+class DynamoTenantStore(TenantStore):
+    """Keeps the tenants in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
+        """See `TenantStore.get`."""
+        with calling("GetItem"):
+            item = self._client.get_item(
+                TableName=self._table, Key={"tenantId": {"S": tenant}}, ConsistentRead=consistent
+            ).get("Item")
+        return None if item is None or _is_tombstone(item) else _tenant_from_item(item)
+
+    def everyone(self) -> list[Tenant]:
+        """See `TenantStore.everyone`."""
+        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
+        return sorted(tenants, key=attrgetter("tenant_id"))
+
+    def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
+        """See `TenantStore.put`."""
+        item: Item = {
+            "tenantId": {"S": tenant.tenant_id},
+            "tenantConnections": {"N": str(tenant.tenant_connections)},
+            "connectionsPerSession": {"N": str(tenant.connections_per_session)},
+            "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
+            "sessionPerMinute": {"N": str(tenant.session_per_minute)},
+            "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
+            "sessionTTL": {"N": str(tenant.session_seconds)},
+            "tenantSessions": {"N": str(tenant.tenant_sessions)},
+        }
+        if tenant.posts_per_minute is not None:
+            item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
+        if tenant.session_key is not None:
+            item["sessionKey"] = {"S": tenant.session_key}
+        condition: Item = {"ConditionExpression": _NOT_ERASING}
+        if erased_before is not None:
+            condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
+            condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
+        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
+
+    def begin_erasing(self, tenant: TenantId) -> bool:
+        """See `TenantStore.begin_erasing`."""
+        condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
+        key = {"tenantId": {"S": tenant}}
+        return update_if(
+            self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
+        )
+
+    def end_erasing(self, tenant: TenantId, now: int) -> None:
+        """See `TenantStore.end_erasing`."""
+        put = partial(
+            self._client.put_item,
+            TableName=self._table,
+            Item={"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}},
+            ConditionExpression="attribute_exists(erasing)",
+        )
+        holds("PutItem", put)
+
+    def tombstones(self) -> list[Tombstone]:
+        """See `TenantStore.tombstones`."""
+        found = [
+            Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
+            for item in self._rows()
+            if _is_tombstone(item)
+        ]
+        return sorted(found, key=attrgetter("tenant_id"))
+
+    def _rows(self) -> Iterator[Item]:
+        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
+            yield from page["Items"]
+
+
+def _is_tombstone(item: Item) -> bool:
+    return "erasing" in item or "erasedAt" in item
+
+
+def _tenant_from_item(item: Item) -> Tenant:
+    return Tenant(
+        tenant_id=TenantId(item["tenantId"]["S"]),
+        tenant_connections=int(item["tenantConnections"]["N"]),
+        connections_per_session=int(item["connectionsPerSession"]["N"]),
+        tenant_per_minute=int(item["tenantPerMinute"]["N"]),
+        session_per_minute=int(item["sessionPerMinute"]["N"]),
+        messages_per_minute=int(item["messagesPerMinute"]["N"]),
+        session_seconds=int(item["sessionTTL"]["N"]),
+        session_key=item.get("sessionKey", {}).get("S"),
+        tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
+        posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
+    )

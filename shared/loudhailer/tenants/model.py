@@ -1,0 +1,97 @@
+"""A tenant and its limits."""
+
+import base64
+import hmac
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from loudhailer.ids import SessionId, SessionSecret, TenantId
+
+TENANT_SESSIONS = 100_000
+"""The sessions that a tenant may have if its row does not say."""
+
+
+class TenantWire(TypedDict):
+    """A tenant's limits as `GET /tenant` shows them; `sessionTTL` in seconds."""
+
+    tenantId: str
+    connectionsPerSession: int
+    tenantConnections: int
+    sessionPerMinute: int
+    tenantPerMinute: int
+    sessionTTL: int
+    messagesPerMinute: int
+    tenantSessions: int
+    postsPerMinute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer of the service and what it may use.
+
+    Attributes:
+        tenant_id: its id.
+        tenant_connections: connections of all its sessions together.
+        connections_per_session: connections of one session.
+        tenant_per_minute: attempts to connect, of all its sessions together.
+        session_per_minute: attempts to connect, of one session.
+        messages_per_minute: messages of the tenant, or of one player where players send.
+        session_seconds: how long a session lives after its last activity.
+        tenant_sessions: sessions that live at the same time.
+        posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
+        session_key: hides the ids of its sessions where they are kept; a secret, not to be logged.
+    """
+
+    tenant_id: TenantId
+    tenant_connections: int
+    connections_per_session: int
+    tenant_per_minute: int
+    session_per_minute: int
+    messages_per_minute: int
+    session_seconds: int
+    tenant_sessions: int = TENANT_SESSIONS
+    posts_per_minute: int | None = None
+    session_key: str | None = field(default=None, repr=False)
+
+    @property
+    def post_budget(self) -> int:
+        """The posts that its messages to rooms may cause in a minute."""
+        return posts_by_default(self.messages_per_minute) if self.posts_per_minute is None else self.posts_per_minute
+
+    def session_id_of(self, secret: SessionSecret) -> SessionId:
+        """The id under which the session is kept, in rows, keys of limits, messages and logs.
+
+        It is a keyed hash: 43 letters, digits, `_` and `-` that open nothing, and that nobody without the tenant's row
+        can tell from a guess. A tenant that has no key yet keeps the id as it is.
+        """
+        if self.session_key is None:
+            return SessionId(secret)
+        digest = hmac.digest(self.session_key.encode(), secret.encode(), "sha256")
+        return SessionId(base64.urlsafe_b64encode(digest).decode().rstrip("="))
+
+    def to_wire(self) -> TenantWire:
+        """The tenant with the names of its table."""
+        return {
+            "tenantId": self.tenant_id,
+            "connectionsPerSession": self.connections_per_session,
+            "tenantConnections": self.tenant_connections,
+            "sessionPerMinute": self.session_per_minute,
+            "tenantPerMinute": self.tenant_per_minute,
+            "sessionTTL": self.session_seconds,
+            "messagesPerMinute": self.messages_per_minute,
+            "tenantSessions": self.tenant_sessions,
+            "postsPerMinute": self.post_budget,
+        }
+
+
+def posts_by_default(messages_per_minute: int) -> int:
+    """The posts of a tenant for which no number is set: each of its messages to a hundred members."""
+    return 100 * messages_per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A tenant that is being erased, or was: `erased_at`, in epoch seconds, is None until all that it had is gone."""
+
+    tenant_id: TenantId
+    erased_at: int | None

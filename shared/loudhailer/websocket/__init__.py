@@ -1,0 +1,1 @@
+"""WebSocket messages: their senders, the exchange of each route, the replies."""

@@ -1,0 +1,120 @@
+"""What every frame that a function answers goes through, before it does what it asks for.
+
+In this order: who calls, are the minute's limits kept, is it JSON, is the caller's connection in a session that is
+still open: one that was made anew under the same id has other connections. Whatever the outcome, the client gets an
+answer: API Gateway sends the body of the function's response back over the route's response.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+
+Frames are counted before anything else is done for them, so that a flood costs one write a frame, and none once its
+session is ended. They count for the session; those that it is let through with count for its player, if it has one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loudhailer import codec
+from loudhailer.errors import ErrorCode, InvalidFieldError, TransientError
+from loudhailer.ids import TenantId
+from loudhailer.limits.attempts import FLOOD, Attempts
+from loudhailer.limits.model import frames_of_session, messages_of_player
+from loudhailer.limits.port import LimitStore
+from loudhailer.observability import count, logger
+from loudhailer.sessions.port import SessionStore
+from loudhailer.websocket.caller import Caller
+from loudhailer.websocket.replies import CONNECTION_OVER, SESSION_OVER, error_frame, throttle_frame
+
+type Frame = Mapping[str, Any]
+"""A client's frame: its members, decoded; those of `PASSED_ON` are each a `JsonText`."""
+
+PASSED_ON = frozenset({"message", "content"})
+"""The members that others get as their sender wrote them."""
+
+type Respond = Callable[[Caller, Frame], str | None]
+"""Does what a frame asks for: the frame that answers it, or None where there is nothing to say.
+
+InvalidFieldError and TransientError are answered with an error frame.
+"""
+
+
+class Part:
+    """One tenant's part of an exchange."""
+
+    def __init__(self, sessions: SessionStore, limits: LimitStore, respond: Respond) -> None:
+        self.sessions = sessions
+        self.limits = limits
+        self.respond = respond
+        self.attempts = Attempts(sessions, limits)
+
+
+class Exchange:
+    """Answers the frames of one route."""
+
+    def __init__(self, part_of: Callable[[TenantId], Part], *, clock: Callable[[], float]) -> None:
+        self._part_of = part_of
+        self._clock = clock
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The function's response to a message's event; never raises for what a client sent."""
+        try:
+            caller = Caller.of(event)
+        except InvalidFieldError as error:
+            count("CallerUnknown")
+            logger.error("the event does not say who calls", reason=str(error))
+            request = event["requestContext"]
+            body: str | None = error_frame(
+                ErrorCode.UNKNOWN_CALLER,
+                "the connection is not known here: connect again",
+                connection_id=request["connectionId"],
+                request_id=request["requestId"],
+            )
+        else:
+            with logger.append_context_keys(tenant_id=caller.tenant_id, connection_id=caller.key.connection_id):
+                body = self._answer(caller, event.get("body") or "")
+        return {"statusCode": 200} if body is None else {"statusCode": 200, "body": body}
+
+    def _answer(self, caller: Caller, body: str) -> str | None:
+        now = int(self._clock())
+        try:
+            part = self._part_of(caller.tenant_id)
+            limit = caller.messages_per_minute
+            tried = _tried(part.attempts, caller, now)
+            if tried > limit or _is_player_over(part.limits, caller, now):
+                count("FrameThrottled")
+                # A session that floods is ended: it is not worth a frame.
+                return throttle_frame(caller.key.connection_id, caller.request_id) if tried <= FLOOD * limit else None
+            frame = codec.decode_object(body, verbatim=PASSED_ON)
+            session = part.sessions.keep_alive(
+                caller.tenant_id, caller.session_id, session_seconds=caller.session_seconds, now=now
+            )
+            if session is None or caller.key not in session.connections:
+                return _refused(caller, *(SESSION_OVER if session is None else CONNECTION_OVER))
+            return part.respond(caller, frame)
+        except codec.NotJsonError as error:
+            return _refused(caller, error.code, f"the frame {error}")
+        except InvalidFieldError as error:
+            return _refused(caller, ErrorCode.INVALID_FIELD, str(error))
+        except TransientError:
+            count("FrameFailed")
+            logger.exception("frame not carried out")
+            return caller.refusal(ErrorCode.TRY_AGAIN, "this did not work now: try again")
+
+
+def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
+    count("FrameRefused")
+    return caller.refusal(code, message)
+
+
+def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
+    """Counts a frame for the caller's session; how many it has sent in this minute."""
+    tenant, session = caller.tenant_id, caller.session_id
+    return attempts.count(
+        tenant, session, frames_of_session(tenant, session), limit=caller.messages_per_minute, now=now
+    )
+
+
+def _is_player_over(limits: LimitStore, caller: Caller, now: int) -> bool:
+    """Counts a frame for the caller's player, if the session is bound to one; whether that has sent too many."""
+    if caller.player_id is None:
+        return False
+    counter = messages_of_player(caller.tenant_id, caller.player_id)
+    return limits.count_in_minute(counter, now) > caller.messages_per_minute

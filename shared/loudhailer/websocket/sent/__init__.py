@@ -1,0 +1,1 @@
+"""Messages that clients may send again."""

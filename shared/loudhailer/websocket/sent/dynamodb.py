@@ -1,0 +1,109 @@
+"""The messages that clients may send again, in the table of limits.
+
+limits: PK `key` = `{tenantId}:sent:{hash}` of a message that its client gave an id; `contentHash`, `requestId` and
+`receivedAt` of its first attempt, `takenUntil` (epoch seconds) as long as it is not accepted, `takenBy` with the id of
+the request that took it over, `itemTTL`.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from loudhailer.aws.conditions import update_if
+from loudhailer.aws.errors import calling
+from loudhailer.websocket.sent.model import ATTEMPT_SECONDS, REMEMBERED_SECONDS, Attempt, Progress, Sent
+from loudhailer.websocket.sent.port import SentStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+type Item = dict[str, Any]
+
+_NOT_KNOWN = "attribute_not_exists(contentHash) OR itemTTL <= :now"
+_FIRST = "SET contentHash = :hash, requestId = :request, receivedAt = :received, takenUntil = :until, itemTTL = :ttl"
+
+
+class DynamoSentStore(SentStore):
+    """Keeps the messages in the table of limits, whose rows expire."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def begin(self, attempt: Attempt, *, now: int) -> Sent:
+        """See `SentStore.begin`."""
+        until = {"N": str(now + ATTEMPT_SECONDS)}
+        first: Item = {
+            "contentHash": {"S": attempt.content_hash},
+            "requestId": {"S": attempt.request_id},
+            "receivedAt": {"N": str(attempt.received_at)},
+        }
+        try:
+            with calling("UpdateItem"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_sent_key(attempt),
+                    UpdateExpression=_FIRST,
+                    ConditionExpression=_NOT_KNOWN,
+                    ExpressionAttributeValues={
+                        ":hash": first["contentHash"],
+                        ":request": first["requestId"],
+                        ":received": first["receivedAt"],
+                        ":until": until,
+                        ":ttl": {"N": str(now + REMEMBERED_SECONDS)},
+                        ":now": {"N": str(now)},
+                    },
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            known: Item = error.response["Item"]  # type: ignore[typeddict-item]  # the stubs do not know it
+            return _sent_of(known, self._progress(attempt, known, until, now))
+        return _sent_of(first, Progress.OPEN)
+
+    def _progress(self, attempt: Attempt, known: Item, until: Item, now: int) -> Progress:
+        if "takenUntil" not in known:
+            return Progress.ACCEPTED
+        if known["requestId"]["S"] == attempt.request_id:
+            # The SDK has repeated a write whose answer was lost.
+            return Progress.OPEN
+        if known["contentHash"]["S"] != attempt.content_hash or int(known["takenUntil"]["N"]) > now:
+            return Progress.AT_WORK
+        mine = {"S": attempt.request_id}
+        taken = self._update(
+            attempt,
+            "SET takenUntil = :until, takenBy = :mine",
+            "takenUntil = :seen",
+            {":seen": known["takenUntil"], ":until": until, ":mine": mine},
+            has_made=lambda row: "takenUntil" in row and row.get("takenBy") == mine,
+        )
+        return Progress.OPEN if taken else Progress.AT_WORK
+
+    def release(self, attempt: Attempt) -> None:
+        """See `SentStore.release`."""
+        self._update(attempt, "SET takenUntil = :now", "attribute_exists(takenUntil)", {":now": {"N": "0"}})
+
+    def finish(self, attempt: Attempt) -> None:
+        """See `SentStore.finish`."""
+        self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
+
+    def _update(
+        self,
+        attempt: Attempt,
+        changes: str,
+        condition: str,
+        values: Item | None = None,
+        *,
+        has_made: Callable[[Item], bool] | None = None,
+    ) -> bool:
+        key = _sent_key(attempt)
+        return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
+
+
+def _sent_key(attempt: Attempt) -> Item:
+    return {"key": {"S": attempt.key}}
+
+
+def _sent_of(item: Item, progress: Progress) -> Sent:
+    return Sent(progress, item["contentHash"]["S"], item["requestId"]["S"], int(item["receivedAt"]["N"]))

@@ -1,0 +1,25 @@
+"""The store of messages that clients may send again, as use cases need it.
+
+Every method may raise TransientError: the store did not answer, and the same call may succeed later.
+"""
+
+from typing import Protocol
+
+from loudhailer.websocket.sent.model import Attempt, Sent
+
+
+class SentStore(Protocol):
+    """The messages that clients gave an id, for an hour from their first attempt on."""
+
+    def begin(self, attempt: Attempt, *, now: int) -> Sent:
+        """The progress of the message since its first attempt; `now` in epoch seconds.
+
+        It is open to one request alone, and for 15 seconds: longer than a function may take. Then, if it was not
+        finished, it is open to the next one with the same content.
+        """
+
+    def release(self, attempt: Attempt) -> None:
+        """Leaves the message to the next attempt, as of its first one."""
+
+    def finish(self, attempt: Attempt) -> None:
+        """Notes that the message was carried out."""

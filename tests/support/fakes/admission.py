@@ -1,0 +1,40 @@
+"""The in-memory twin of the register."""
+
+from dataclasses import replace
+
+from functions.connections.connect.port import Entry, Register
+from loudhailer.connections.model import Connection
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.sessions import MemorySessionStore
+
+
+class MemoryRegister(Register):
+    """Records connections in two twins at once; `contended` says how many times another writer is at work."""
+
+    def __init__(self, connections: MemoryConnectionStore, sessions: MemorySessionStore) -> None:
+        self._connections = connections
+        self._sessions = sessions
+        self.contended = 0
+
+    def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
+        """See `Register.record`."""
+        key = (connection.tenant_id, connection.session_id)
+        with self._sessions.lock:
+            if self.contended:
+                self.contended -= 1
+                return Entry.CONTENDED
+            if standing := self._connections.rows.get(connection.key):
+                same = standing.session_id == connection.session_id
+                return Entry.RECORDED_BEFORE if same else Entry.SESSION_OVER
+            session = self._sessions.rows.get(key)
+            if session is None or not session.is_live(connection.connected_at):
+                return Entry.SESSION_OVER
+            if session.player_id != connection.player_id:
+                return Entry.SESSION_OVER
+            if len(session.connections) >= connections_per_session:
+                return Entry.SESSION_FULL
+            self._connections.rows[connection.key] = connection
+            self._sessions.rows[key] = replace(
+                session, expires_at=session_expires_at, connections=session.connections | {connection.key}
+            )
+            return Entry.RECORDED

@@ -1,0 +1,59 @@
+"""In-memory twin of the store of inboxes."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from threading import Lock
+
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId
+from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
+from loudhailer.inbox.port import InboxStore
+
+
+class MemoryInboxStore(InboxStore):
+    """Keeps messages in a dictionary; `down` makes it fail."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[Inbox, MessageId], DirectMessage] = {}
+        self.down = False
+        self._lock = Lock()
+
+    def put(self, message: DirectMessage) -> None:
+        """See `InboxStore.put`."""
+        self._answer()
+        with self._lock:
+            self.rows.setdefault((message.inbox, message.message_id), message)
+
+    def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
+        """See `InboxStore.oldest`."""
+        self._answer()
+        with self._lock:
+            return [self.rows[key] for key in sorted(self.rows) if key[0] == inbox][:limit]
+
+    def count(self, inbox: Inbox) -> Iterator[int]:
+        """See `InboxStore.count`: each message is a page."""
+        self._answer()
+        return (1 for of, _ in self.rows if of == inbox)
+
+    def has(self, inbox: Inbox, message_id: MessageId) -> bool:
+        """See `InboxStore.has`."""
+        self._answer()
+        return (inbox, message_id) in self.rows
+
+    def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
+        """See `InboxStore.note_taken`."""
+        self._answer()
+        with self._lock:
+            if row := self.rows.get((message.inbox, message.message_id)):
+                self.rows[message.inbox, message.message_id] = replace(row, taken_by=row.taken_by.union(by))
+
+    def delete(self, messages: Sequence[DirectMessage]) -> None:
+        """See `InboxStore.delete`."""
+        self._answer()
+        with self._lock:
+            for message in messages:
+                self.rows.pop((message.inbox, message.message_id), None)
+
+    def _answer(self) -> None:
+        if self.down:
+            raise TransientError("the table is down")

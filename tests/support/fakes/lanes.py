@@ -1,0 +1,24 @@
+"""The in-memory twin of the table of lanes."""
+
+from collections.abc import Mapping
+from threading import Lock
+
+from loudhailer.delivery.lending.port import LaneStore
+
+
+class MemoryLaneStore(LaneStore):
+    """Keeps the marks in a dictionary."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, int] = {}
+        self._lock = Lock()
+
+    def mark(self, kind: str, at: int) -> None:
+        """See `LaneStore.mark`."""
+        with self._lock:
+            self._marks[kind] = at
+
+    def marks(self) -> Mapping[str, int]:
+        """See `LaneStore.marks`."""
+        with self._lock:
+            return dict(self._marks)

@@ -1,0 +1,105 @@
+"""In-memory twin of the store of the partitions' counts."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from operator import attrgetter
+from threading import Lock
+
+from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
+from loudhailer.partitions.model import PartitionCount, Sample
+from loudhailer.partitions.port import PartitionStore
+
+
+class MemoryPartitionStore(PartitionStore):
+    """Keeps partitions in a dictionary; one lock makes each change whole."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Partition, PartitionCount] = {}
+        self._lock = Lock()
+
+    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+        """See `PartitionStore.of_tenant`."""
+        with self._lock:
+            rows = [row for row in self.rows.values() if tenant_of(row.partition) == tenant]
+        return sorted(rows, key=attrgetter("partition"))
+
+    def everywhere(self) -> list[PartitionCount]:
+        """See `PartitionStore.everywhere`."""
+        with self._lock:
+            return list(self.rows.values())
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        """See `PartitionStore.open`."""
+        with self._lock:
+            for partition in partitions:
+                self.rows.setdefault(partition, PartitionCount(partition))
+
+    def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
+        """See `PartitionStore.checkpoints`."""
+        with self._lock:
+            return {partition: self.rows[partition].checkpoint for partition in partitions if partition in self.rows}
+
+    def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
+        """See `PartitionStore.advance`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.checkpoint != seen:
+                return False
+            self.rows[partition] = replace(row, count=row.count + delta, checkpoint=checkpoint)
+            return True
+
+    def note_probe(self, partition: Partition, probe: ProbeId) -> None:
+        """See `PartitionStore.note_probe`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, probe=probe)
+
+    def mark_for_recount(self, partition: Partition) -> None:
+        """See `PartitionStore.mark_for_recount`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, recount=True, sample=None)
+
+    def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
+        """See `PartitionStore.keep_sample`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or (row.checkpoint, row.recount) != (sample.checkpoint, recount):
+                return False
+            self.rows[partition] = replace(row, sample=sample)
+            return True
+
+    def correct(self, partition: Partition, sample: Sample) -> bool:
+        """See `PartitionStore.correct`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.checkpoint != sample.checkpoint or row.sample != sample:
+                return False
+            self.rows[partition] = replace(row, count=sample.count, recount=False, sample=None)
+            return True
+
+    def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
+        """See `PartitionStore.retire`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or (row.count, row.checkpoint, row.recount) != (0, checkpoint, False):
+                return False
+            self.rows[partition] = replace(row, retired_at=at)
+            return True
+
+    def reinstate(self, partition: Partition) -> None:
+        """See `PartitionStore.reinstate`."""
+        with self._lock:
+            if row := self.rows.get(partition):
+                self.rows[partition] = replace(row, retired_at=None, sample=None)
+
+    def remove(self, partition: Partition, *, checkpoint: str) -> bool:
+        """See `PartitionStore.remove`."""
+        with self._lock:
+            row = self.rows.get(partition)
+            if row is None or row.retired_at is None:
+                return False
+            if (row.count, row.checkpoint, row.recount) != (0, checkpoint, False):
+                return False
+            del self.rows[partition]
+            return True

@@ -1,0 +1,89 @@
+"""In-memory twin of the store of sessions."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from threading import Lock
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.sessions.model import Session
+from loudhailer.sessions.port import SessionStore
+
+
+class MemorySessionStore(SessionStore):
+    """Keeps sessions in a dictionary; `lock` makes each change whole."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[TenantId, SessionId], Session] = {}
+        self.lock = Lock()
+
+    def get(self, tenant: TenantId, session: SessionId) -> Session | None:
+        """See `SessionStore.get`."""
+        return self.rows.get((tenant, session))
+
+    def renew(
+        self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
+    ) -> bool:
+        """See `SessionStore.renew`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or not row.is_live(now) or (player and row.player_id is None):
+                row = Session(tenant, session, expires_at, player)
+            if player and player != row.player_id:
+                return False
+            self.rows[tenant, session] = replace(row, expires_at=expires_at)
+            return True
+
+    def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
+        """See `SessionStore.of_tenant`."""
+        yield [row for (of, _), row in self.rows.items() if of == tenant]
+
+    def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
+        """See `SessionStore.keep_alive`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or not row.is_live(now):
+                return None
+            if row.is_to_be_renewed(session_seconds, now):
+                row = self.rows[tenant, session] = replace(row, expires_at=now + session_seconds)
+            return row
+
+    def count(self, tenant: TenantId, now: int) -> Iterator[int]:
+        """See `SessionStore.count`: each session is a page."""
+        return (int(row.is_live(now)) for (of, _), row in self.rows.items() if of == tenant)
+
+    def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
+        """See `SessionStore.delete`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or (player and row.player_id not in {None, player}):
+                return False
+            del self.rows[tenant, session]
+            return True
+
+    def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
+        """See `SessionStore.forget`."""
+        with self.lock:
+            if row := self.rows.get((tenant, session)):
+                self.rows[tenant, session] = replace(row, connections=row.connections - set(connections))
+
+    def forget_all(
+        self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
+    ) -> set[tuple[TenantId, SessionId]]:
+        """See `SessionStore.forget_all`."""
+        for (tenant, session), connections in gone.items():
+            self.forget(tenant, session, connections)
+        return set()
+
+    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
+        """See `SessionStore.expired`."""
+        yield [key for key, row in self.rows.items() if not row.is_live(now)]
+
+    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
+        """See `SessionStore.delete_if_expired`."""
+        with self.lock:
+            row = self.rows.get((tenant, session))
+            if row is None or row.is_live(now):
+                return False
+            del self.rows[tenant, session]
+            return True

@@ -1,0 +1,264 @@
+"""Every call of the DynamoDB adapters: an error names it, and what is read of a table is read consistently."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.connections.connect.dynamodb import DynamoRegister
+from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.codec import JsonText
+from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
+from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
+from loudhailer.errors import TransientError
+from loudhailer.ids import (
+    BroadcastId,
+    ChunkId,
+    ClientMessageId,
+    ConnectionId,
+    PlayerId,
+    ProbeId,
+    RoomKey,
+    SessionId,
+    TenantId,
+    nth_partition,
+)
+from loudhailer.inbox.dynamodb import DynamoInboxStore
+from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
+from loudhailer.limits.dynamodb import DynamoLimitStore
+from loudhailer.limits.model import Inquiry, connects_of_tenant
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.partitions.model import Sample
+from loudhailer.rooms.dynamodb import DynamoRoomStore
+from loudhailer.rooms.model import Membership, NickName
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
+from loudhailer.websocket.sent.dynamodb import DynamoSentStore
+from loudhailer.websocket.sent.model import Attempt
+from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+
+ACME, S1, ANN, LOBBY = TenantId("acme"), SessionId("s1"), PlayerId("ann"), RoomKey("lobby")
+FIRST = nth_partition(ACME, 0)
+KEY = ConnectionKey(FIRST, ConnectionId("a"))
+CONNECTION = Connection(KEY, S1, 100, 7_600)
+SAMPLE = Sample(1, "", 60)
+TALLY = TallyKey(BROADCAST, ChunkId("0.0"))
+ATTEMPT = Attempt(ACME, "player ann", ClientMessageId("m1"), "hash", "r1", 1_000)
+MESSAGE = DirectMessage(Inbox(ACME, ANN), MessageId("m1"), JsonText('"hello"'), PlayerId("bob"), 1_000, 2)
+COUNTER = connects_of_tenant(ACME)
+
+
+class Refusing:
+    """A client whose every call ends with an error; the first one is kept."""
+
+    def __init__(self) -> None:
+        self.operation = ""
+        self.request: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            self.operation, self.request = "".join(word.capitalize() for word in name.split("_")), request
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": "no"}}, self.operation)
+
+        return call
+
+    def get_paginator(self, name: str) -> Any:
+        """Pages of which there is none."""
+
+        class Pages:
+            @staticmethod
+            def paginate(**request: Any) -> Iterator[Any]:
+                yield getattr(self, name)(**request)
+
+        return Pages
+
+
+def connections(client: Any) -> DynamoConnectionStore:
+    """The store of connections."""
+    return DynamoConnectionStore(client, "table")
+
+
+def partitions(client: Any) -> DynamoPartitionStore:
+    """The store of partitions."""
+    return DynamoPartitionStore(client, "table")
+
+
+def tenants(client: Any) -> DynamoTenantStore:
+    """The store of tenants."""
+    return DynamoTenantStore(client, "table")
+
+
+def sessions(client: Any) -> DynamoSessionStore:
+    """The store of sessions."""
+    return DynamoSessionStore(client, "table")
+
+
+def limits(client: Any) -> DynamoLimitStore:
+    """The store of limits."""
+    return DynamoLimitStore(client, "table", pause=lambda _: None)
+
+
+def broadcasts(client: Any) -> DynamoBroadcastStore:
+    """The store of broadcasts, which knows under how many keys each of them is."""
+
+    class Knowing(DynamoBroadcastStore):
+        def _keys_of(self, broadcast_id: BroadcastId) -> int:  # noqa: ARG002  # all are alike
+            return 1
+
+    return Knowing(client, "table")
+
+
+def rooms(client: Any) -> DynamoRoomStore:
+    """The store of rooms."""
+    return DynamoRoomStore(client, "table")
+
+
+def places(client: Any) -> DynamoPlaceStore:
+    """The store of places."""
+    return DynamoPlaceStore(client, "table")
+
+
+def lanes(client: Any) -> DynamoLaneStore:
+    """The store of lanes."""
+    return DynamoLaneStore(client, "table")
+
+
+def inboxes(client: Any) -> DynamoInboxStore:
+    """The store of inboxes."""
+    return DynamoInboxStore(client, "table")
+
+
+def sent(client: Any) -> DynamoSentStore:
+    """The store of messages that clients may send again."""
+    return DynamoSentStore(client, "table")
+
+
+CALLS: list[tuple[str, Callable[[Any], object]]] = [
+    ("GetItem", lambda client: connections(client).get(KEY)),
+    ("Query", lambda client: list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))),
+    ("Query", lambda client: DynamoDeviceStore(client, "table").of_player(ACME, ANN)),
+    ("DeleteItem", lambda client: DynamoDeviceStore(client, "table").forget(ACME, ANN, [KEY.connection_id])),
+    ("Query", lambda client: connections(client).in_room(ACME, LOBBY)),
+    ("BatchGetItem", lambda client: connections(client).connected_at([KEY])),
+    ("Query", lambda client: connections(client).size_and_expired(FIRST, 0)),
+    ("Query", lambda client: connections(client).size(FIRST)),
+    ("PutItem", lambda client: connections(client).probe(FIRST, ProbeId("p"), 0)),
+    ("DeleteItem", lambda client: connections(client).delete(KEY)),
+    ("BatchExecuteStatement", lambda client: connections(client).delete_all([KEY])),
+    ("DeleteItem", lambda client: connections(client).delete_if_expired(KEY, 0)),
+    ("DeleteItem", lambda client: connections(client).delete_if_older(KEY, 0)),
+    ("Query", lambda client: partitions(client).of_tenant(ACME)),
+    ("Scan", lambda client: partitions(client).everywhere()),
+    ("PutItem", lambda client: partitions(client).open([FIRST])),
+    ("BatchGetItem", lambda client: partitions(client).checkpoints([FIRST])),
+    ("UpdateItem", lambda client: partitions(client).advance(FIRST, seen="", checkpoint="1", delta=1)),
+    ("UpdateItem", lambda client: partitions(client).mark_for_recount(FIRST)),
+    ("UpdateItem", lambda client: partitions(client).keep_sample(FIRST, SAMPLE, recount=True)),
+    ("UpdateItem", lambda client: partitions(client).correct(FIRST, SAMPLE)),
+    ("UpdateItem", lambda client: partitions(client).retire(FIRST, checkpoint="", at=1)),
+    ("UpdateItem", lambda client: partitions(client).reinstate(FIRST)),
+    ("DeleteItem", lambda client: partitions(client).remove(FIRST, checkpoint="")),
+    ("GetItem", lambda client: tenants(client).get(ACME)),
+    ("Scan", lambda client: tenants(client).everyone()),
+    ("PutItem", lambda client: tenants(client).put(Tenant(ACME, 1, 2, 3, 4, 5, 6))),
+    ("UpdateItem", lambda client: tenants(client).begin_erasing(ACME)),
+    ("PutItem", lambda client: tenants(client).end_erasing(ACME, 1)),
+    ("Scan", lambda client: tenants(client).tombstones()),
+    ("Query", lambda client: list(sessions(client).of_tenant(ACME))),
+    ("Scan", lambda client: limits(client).forget(ACME)),
+    ("GetItem", lambda client: sessions(client).get(ACME, S1)),
+    ("UpdateItem", lambda client: sessions(client).renew(ACME, S1, player=None, expires_at=1, now=0)),
+    ("GetItem", lambda client: sessions(client).keep_alive(ACME, S1, session_seconds=1, now=0)),
+    ("DeleteItem", lambda client: sessions(client).delete(ACME, S1)),
+    ("UpdateItem", lambda client: sessions(client).forget(ACME, S1, [KEY])),
+    ("BatchExecuteStatement", lambda client: sessions(client).forget_all({(ACME, S1): [KEY]})),
+    ("Scan", lambda client: list(sessions(client).expired(0))),
+    ("DeleteItem", lambda client: sessions(client).delete_if_expired(ACME, S1, 0)),
+    ("Query", lambda client: list(sessions(client).count(ACME, 0))),
+    ("UpdateItem", lambda client: places(client).take(ACME, "sessions", 1, expires_at=1)),
+    ("UpdateItem", lambda client: places(client).claim_count(ACME, "sessions", now=1, every=1)),
+    ("UpdateItem", lambda client: places(client).correct(ACME, "sessions", seen=1, counted=1)),
+    ("Query", lambda client: places(client).names(ACME)),
+    ("BatchWriteItem", lambda client: places(client).delete(ACME, ["sessions"])),
+    ("UpdateItem", lambda client: lanes(client).mark("normal", 1)),
+    ("GetItem", lambda client: lanes(client).marks()),
+    ("UpdateItem", lambda client: limits(client).reserve(ACME, 1)),
+    ("UpdateItem", lambda client: limits(client).release(ACME, 1)),
+    ("GetItem", lambda client: limits(client).total(ACME)),
+    ("UpdateItem", lambda client: limits(client).keep_inquiry(ACME, None)),
+    ("UpdateItem", lambda client: limits(client).repair(ACME, -1, seen=Inquiry(0, 0))),
+    ("UpdateItem", lambda client: limits(client).count_in_minute(COUNTER, 0)),
+    ("UpdateItem", lambda client: limits(client).refuse_from(COUNTER, 0, "1")),
+    ("GetItem", lambda client: limits(client).refused_from(COUNTER, 0)),
+    ("UpdateItem", lambda client: limits(client).take_in_minute(COUNTER, 0, 1, maximum=1)),
+    ("PutItem", lambda client: broadcasts(client).record(summary())),
+    ("UpdateItem", lambda client: broadcasts(client).mark_announced(BROADCAST)),
+    ("UpdateItem", lambda client: broadcasts(client).cancel(BROADCAST)),
+    ("UpdateItem", lambda client: broadcasts(client).mark_expired(BROADCAST)),
+    ("UpdateItem", lambda client: broadcasts(client).live_again(BROADCAST)),
+    ("GetItem", lambda client: broadcasts(client).summary(BROADCAST)),
+    ("TransactWriteItems", lambda client: broadcasts(client).fix_sources(BROADCAST, [source()])),
+    ("Query", lambda client: broadcasts(client).sources(BROADCAST)),
+    ("GetItem", lambda client: broadcasts(client).source(BROADCAST, 0)),
+    ("UpdateItem", lambda client: broadcasts(client).complete_sources(BROADCAST, 1, 1, NOW)),
+    ("PutItem", lambda client: broadcasts(client).fix_chunk(BROADCAST, chunk())),
+    ("GetItem", lambda client: broadcasts(client).chunk(BROADCAST, ChunkId("0.0"))),
+    ("Query", lambda client: broadcasts(client).chunk_sizes(BROADCAST, 0)),
+    (
+        "TransactWriteItems",
+        lambda client: broadcasts(client).complete_source(BROADCAST, 0, chunks=1, dispatched=1, now=NOW),
+    ),
+    ("UpdateItem", lambda client: broadcasts(client).reopen_sources(BROADCAST)),
+    ("BatchGetItem", lambda client: broadcasts(client).tallies_of([TALLY])),
+    ("UpdateItem", lambda client: broadcasts(client).replace_tally(TALLY, None, Tally(size=1))),
+    ("Query", lambda client: broadcasts(client).tallies(BROADCAST)),
+    ("GetItem", lambda client: rooms(client).join(KEY, Membership(LOBBY, NickName("Ann")))),
+    ("GetItem", lambda client: rooms(client).membership(KEY)),
+    ("Query", lambda client: rooms(client).members(ACME, LOBBY, limit=5)),
+    ("Query", lambda client: rooms(client).size(ACME, LOBBY, limit=5)),
+    ("DeleteItem", lambda client: rooms(client).remove(KEY)),
+    ("PutItem", lambda client: inboxes(client).put(MESSAGE)),
+    ("Query", lambda client: inboxes(client).oldest(MESSAGE.inbox, 5)),
+    ("Query", lambda client: list(inboxes(client).count(MESSAGE.inbox))),
+    ("Query", lambda client: inboxes(client).has(MESSAGE.inbox, MESSAGE.message_id)),
+    ("UpdateItem", lambda client: inboxes(client).note_taken(MESSAGE, [KEY.connection_id])),
+    ("BatchWriteItem", lambda client: inboxes(client).delete([MESSAGE])),
+    ("UpdateItem", lambda client: sent(client).begin(ATTEMPT, now=0)),
+    ("UpdateItem", lambda client: sent(client).release(ATTEMPT)),
+    ("UpdateItem", lambda client: sent(client).finish(ATTEMPT)),
+    (
+        "TransactWriteItems",
+        lambda client: DynamoRegister(client, "table", "table", "table").record(
+            CONNECTION, connections_per_session=1, session_expires_at=1
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "call"), CALLS)
+def test_a_call_that_fails_is_named_and_reads_are_consistent(operation: str, call: Callable[[Any], object]) -> None:
+    """An operator sees which call it was; a row that was written a moment ago is seen."""
+    client = Refusing()
+    with pytest.raises(TransientError) as raised:
+        call(client)
+    assert str(raised.value).startswith(f"{operation} failed: ")
+    assert client.operation == operation
+    tables = client.request.get("RequestItems", {"table": client.request})
+    assert [*tables] == ["table"] or operation == "TransactWriteItems"
+    if operation in {"GetItem", "BatchGetItem", "Query"} and "IndexName" not in client.request:
+        consistent = tables["table"].get("ConsistentRead", False)
+        assert consistent is (client.request.get("Key") != {"tenantId": {"S": ACME}})
+
+
+def test_of_recipients_no_more_is_read_than_is_needed() -> None:
+    """Their id and when they connected: what is read is paid for and waited for."""
+    client: Any = Refusing()
+    with pytest.raises(TransientError):
+        list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))
+    assert client.request["ProjectionExpression"] == "connectionId, connectedAt"

@@ -1,0 +1,348 @@
+"""The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.broadcast.post_message.post_message import PostMessage
+from functions.broadcast.publish.publish import Publish
+from functions.broadcast.query.query import Query
+from functions.broadcast.settle.settle import Settle
+from functions.broadcast.swarm.swarm import Swarm
+from loudhailer.broadcast.report import Report
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.throttling import FEW_TRIES
+from loudhailer.errors import TransientError
+from loudhailer.ids import BroadcastId, ConnectionId, SessionId
+from loudhailer.partitions.model import PartitionCount
+from loudhailer.queues.consumer import consume, consume_together
+from loudhailer.queues.port import Queue
+from loudhailer.tenants.cache import CachedTenants
+from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.lanes import MemoryLaneStore
+from tests.support.fakes.partitions import MemoryPartitionStore
+from tests.support.fakes.queues import MemoryQueue
+from tests.support.fakes.sessions import MemorySessionStore
+from tests.support.fakes.tenants import MemoryTenantStore
+from tests.support.limits import CONNECTION_SECONDS
+from tests.support.properties import examples
+from tests.unit.aws.queues.sqs_events import event, failed
+from tests.unit.broadcast.faults import AtOnce, Killed, watched
+
+HANDSHAKE_SECONDS = 4
+ID = BroadcastId("b1")
+
+
+class Clients:
+    """The gateway and the clients behind it: what each post comes to, and what each client has received."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.open_since: dict[ConnectionId, float] = {}
+        self.troubles: dict[ConnectionId, list[Outcome]] = {}
+        self.received: list[ConnectionId] = []
+
+    def post(
+        self,
+        endpoint: str,
+        connections: Sequence[ConnectionId],
+        payload: bytes,
+        *,
+        seconds: float,
+        tries: int = FEW_TRIES,
+    ) -> list[Outcome]:
+        """See `Sender.post`."""
+        assert (endpoint, seconds > 0, tries > 0) == (ENDPOINT, True, True)
+        assert payload.startswith(b'{"type":"broadcast","id":"b1"')
+        return [self._post(one) for one in connections]
+
+    def _post(self, one: ConnectionId) -> Outcome:
+        if troubles := self.troubles.get(one):
+            return troubles.pop()
+        if one not in self.open_since or self._clock() < self.open_since[one]:
+            return Outcome.GONE
+        self.received.append(one)
+        return Outcome.DELIVERED
+
+
+class Faults:
+    """Some calls of collaborators fail, or kill the function, before or after they were carried out."""
+
+    def __init__(self, random: Random, number: int) -> None:
+        self._random = random
+        self._left = number
+
+    def call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Carries the call out, or not, or fails all the same."""
+        if self._left == 0 or self._random.random() > 0.15:
+            return method(*arguments, **named)
+        self._left -= 1
+        if self._random.random() < 0.5:
+            method(*arguments, **named)
+        raise Killed if self._random.random() < 0.5 else TransientError("a call failed")
+
+
+class Topic:
+    """The topic, with the one queue that subscribes to it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def publish(self, body: str, *, group: str | None = None) -> None:
+        """See `Topic.publish`."""
+        self._queue.send_all([body], group=group)
+
+
+class DelayQueue(MemoryQueue):
+    """A queue that hands a message out when its delay is over."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self.waiting: list[tuple[float, str]] = []
+
+    def send_all(
+        self,
+        bodies: Iterable[str],
+        *,
+        delay_seconds: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        group: str | None = None,
+    ) -> None:
+        """See `Queue.send_all`."""
+        for body in bodies:
+            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
+            self.waiting.append((self._clock() + delay_seconds, body))
+
+    def take(self, random: Random) -> list[str]:
+        """One to three of the messages whose time has come, in any order."""
+        ready = [message for message in self.waiting if message[0] <= self._clock()]
+        batch = random.sample(ready, min(len(ready), random.randint(1, 3)))
+        for message in batch:
+            self.waiting.remove(message)
+        return [body for _, body in batch]
+
+
+class World:
+    """All functions and their queues; messages are delivered in any order, in batches, and sometimes twice."""
+
+    def __init__(self, seed: int, *, faults: int = 0, twice: float = 0.1) -> None:
+        self.random = Random(seed)  # noqa: S311  # a test repeats itself
+        self.twice = twice
+        self.now = float(NOW)
+        self.connections = MemoryConnectionStore()
+        self.partitions = MemoryPartitionStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.clients = Clients(self.clock)
+        self.dead_letters = MemoryQueue()
+        self.queues = {
+            name: DelayQueue(self.clock)
+            for name in ("broadcast", "partition", "shard-0", "shard-1", "rooms", "outcome")
+        }
+        self._wire(Faults(self.random, faults).call)
+
+    def clock(self) -> float:
+        """The time."""
+        return self.now
+
+    def _wire(self, call: Callable[..., Any]) -> None:
+        queues = {name: watched(queue, call) for name, queue in self.queues.items()}
+        shards = [queues["shard-0"], queues["shard-1"]]
+        broadcasts, connections = watched(self.broadcasts, call), watched(self.connections, call)
+        dead_letters = watched(self.dead_letters, call)
+        self.publish = Publish(
+            CachedTenants(MemoryTenantStore(), clock=self.clock),
+            broadcasts,
+            Topic(queues["broadcast"]),
+            lifetime_seconds=LIFETIME,
+            clock=self.clock,
+        )
+        swarm = Swarm(watched(self.partitions, call), broadcasts, queues["partition"], clock=self.clock)
+        query = Query(
+            connections,
+            MemorySessionStore(),
+            broadcasts,
+            shards,
+            queues["rooms"],
+            devices=MemoryDeviceStore(self.connections),
+            lanes=watched(MemoryLaneStore(), call),
+            endpoint=ENDPOINT,
+            chunk_size=4,
+            executor=AtOnce(),
+            clock=self.clock,
+        )
+        settle = Settle(broadcasts, connections, queues["outcome"], clock=self.clock)
+        post_message = PostMessage(
+            self.clients,
+            MemoryOrderedSender(),
+            queues["outcome"],
+            dead_letters,
+            endpoint=ENDPOINT,
+            clock=self.clock,
+        )
+
+        def post_from(shard: Queue) -> Callable[[str], None]:
+            return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
+
+        self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "broadcast": lambda batch: consume(batch, swarm, dead_letters),
+            "partition": lambda batch: consume(batch, query, dead_letters),
+            "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
+            "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
+            "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
+        }
+
+    def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:
+        """A client; one that connected a moment ago has its handshake before it."""
+        key = ConnectionKey(partition(number % 3), connection(number))
+        at = NOW - seconds_ago
+        self.connections.rows[key] = Connection(key, SessionId("s1"), at, at + CONNECTION_SECONDS)
+        self.partitions.rows[key.partition] = PartitionCount(key.partition, 2_500)
+        if still_open:
+            self.clients.open_since[key.connection_id] = at + HANDSHAKE_SECONDS
+
+    def broadcast(self) -> None:
+        """The client publishes until it is answered."""
+        while True:
+            try:
+                self.publish({"audience": {"all": True}, "message": '"hello"', "broadcastId": ID})
+            except (Killed, TransientError):
+                continue
+            return
+
+    def run(self) -> None:
+        """Delivers messages until all queues are empty."""
+        for _ in range(20_000):
+            times = {name: min(queue.waiting)[0] for name, queue in self.queues.items() if queue.waiting}
+            if not times:
+                return
+            self.now = max(self.now, min(times.values()))
+            name = self.random.choice([name for name, at in times.items() if at <= self.now])
+            batch = self.queues[name].take(self.random)
+            self.queues[name].send_all(self._deliver(name, batch))
+            if self.random.random() < self.twice:
+                self.queues[name].send_all(batch)
+            self.now += self.random.choice([0.0, 0.1, 1.0])
+        raise AssertionError("the queues are never empty")
+
+    def _deliver(self, name: str, batch: list[str]) -> list[str]:
+        """Hands the batch to its function; what is to be delivered again."""
+        try:
+            answer = self.handlers[name](event(*batch))
+        except (Killed, TransientError):
+            return batch
+        return [batch[int(message_id.removeprefix("message-"))] for message_id in failed(answer)]
+
+    def report(self) -> Report:
+        """What `GET /broadcast/{id}` answers; the four numbers add up."""
+        report = self.broadcasts.report(ID)
+        assert report is not None
+        assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
+        assert report.in_flight >= 0
+        return report
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> list[tuple[int, bool]]:
+    """Clients: how long ago each connected, and whether it is still there."""
+    return draw(st.lists(st.tuples(st.sampled_from([0, 1, 20, 600]), st.booleans()), max_size=40))
+
+
+seeds = st.integers(0, 2**32)
+troubles = st.dictionaries(
+    st.integers(0, 39),
+    st.lists(st.sampled_from([Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT]), min_size=1, max_size=3),
+    max_size=6,
+)
+
+
+@examples(300)
+@given(crowds(), troubles, st.integers(0, 25), seeds)
+def test_everybody_gets_it_and_the_report_is_the_truth(
+    crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
+) -> None:
+    """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
+    world = World(seed, faults=faults)
+    for number, (seconds_ago, still_open) in enumerate(crowd):
+        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+        world.clients.troubles[connection(number)] = list(trouble.get(number, []))
+    world.broadcast()
+    world.run()
+    report = world.report()
+    everyone = {connection(number) for number in range(len(crowd))}
+    there = set(world.clients.open_since)
+    old = {connection(number) for number, (seconds_ago, _) in enumerate(crowd) if seconds_ago > 30}
+    assert report.status == "finished"
+    assert set(world.clients.received) == there
+    assert (report.dispatched, report.delivered) == (len(everyone), len(there))
+    assert report.by_account == ({ACCOUNT: len(there)} if there else {})
+    remaining = {key.connection_id for key in world.connections.rows}
+    assert there <= remaining
+    assert not (remaining - there) & old
+    assert (report.gone, report.failed) == (len(everyone - there), 0)
+    assert world.dead_letters.bodies == []
+
+
+@examples(60)
+@given(crowds(), st.integers(0, 10), st.integers(0, 60), seeds)
+def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
+    crowd: list[tuple[int, bool]], faults: int, after: int, seed: int
+) -> None:
+    """At whatever step: those who were found and did not get it are failed or gone, those who got it are delivered.
+
+    But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
+    of those posts any more: they count as failed.
+    """
+    world = World(seed, faults=faults)
+    for number, (seconds_ago, still_open) in enumerate(crowd):
+        world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
+    world.broadcast()
+    handlers = dict(world.handlers)
+    steps = iter(range(10_000))
+
+    def counted(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def handle(batch: dict[str, Any]) -> dict[str, Any]:
+            if next(steps) == after:
+                world.now = NOW + LIFETIME
+            return handlers[name](batch)
+
+        return handle
+
+    world.handlers = {name: counted(name) for name in handlers}
+    world.run()
+    report, received = world.report(), len(set(world.clients.received))
+    assert report.status == "finished"
+    assert report.dispatched == report.delivered + report.gone + report.failed
+    assert report.delivered <= received
+    assert faults or report.delivered == received
+
+
+def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
+    """Without faults there are no duplicates, and the report says so."""
+    world = World(1, twice=0)
+    for number in range(300):
+        world.connect(number, seconds_ago=600, still_open=True)
+    world.broadcast()
+    world.run()
+    assert len(world.clients.received) == len(set(world.clients.received)) == 300
+    assert (world.report().status, world.report().delivered) == ("finished", 300)
+
+
+def test_a_broadcast_to_nobody_finishes() -> None:
+    """There are partitions, and nobody in them."""
+    world = World(1)
+    world.partitions.rows[partition(0)] = PartitionCount(partition(0))
+    world.broadcast()
+    world.run()
+    assert (world.report().status, world.report().dispatched) == ("finished", 0)

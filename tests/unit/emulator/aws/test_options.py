@@ -1,0 +1,29 @@
+"""Options of the launcher of the local AWS."""
+
+import pytest
+
+from tools.emulator.aws.options import parse
+
+NEEDED = ["--port", "0", "--state-dir", "state", "--account", "111111111111"]
+ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": "the stack's secret"}
+
+
+def test_the_secret_comes_from_the_environment() -> None:
+    """Every user of the machine can read a command line; the options' text does not show it, either."""
+    options = parse(NEEDED, ENVIRONMENT)
+    assert options.secret == "the stack's secret"
+    assert "the stack's secret" not in repr(options)
+
+
+@pytest.mark.parametrize("environment", [{}, {"AWS_SECRET_ACCESS_KEY": ""}])
+def test_it_does_not_start_without_a_secret(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Any key would be root's."""
+    with pytest.raises(SystemExit):
+        parse(NEEDED, environment)
+    assert "AWS_SECRET_ACCESS_KEY" in capsys.readouterr().err
+
+
+def test_web_identities_are_not_trusted_unless_it_is_told_to() -> None:
+    """Nobody checks their tokens here."""
+    assert not parse(NEEDED, ENVIRONMENT).trust_web_identities
+    assert parse([*NEEDED, "--trust-web-identities"], ENVIRONMENT).trust_web_identities

@@ -1,0 +1,262 @@
+"""What the lifecycle does when functions are throttled, fail, or are not asked."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.support.client_frames import client_frame
+from tests.unit.emulator.gateway.stand_ins import LIMITS, FakeTransport
+from tests.unit.emulator.gateway.test_directory import FakeSource
+from tools.emulator.gateway import ends
+from tools.emulator.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
+from tools.emulator.gateway.authorization import Refusal
+from tools.emulator.gateway.connection import Connections
+from tools.emulator.gateway.counters import Counters
+from tools.emulator.gateway.events import Event, Handshake
+from tools.emulator.gateway.faults import FaultInjector, Faults
+from tools.emulator.gateway.integration import Failure, Integrations, Reply
+from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
+from tools.emulator.gateway.limits import AccountBuckets, Limits
+
+THROTTLED = Failure(500, "Internal server error", "throttled", again=True)
+FAILED = Failure(502, "Internal server error", "failed")
+NO_FAULTS = Faults()
+HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
+
+
+class FakeKind:
+    """Integrations that answer from a list, then 200."""
+
+    def __init__(self, *answers: Reply | Failure | Exception) -> None:
+        self.answers = list(answers)
+        self.events: list[Event] = []
+
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        """The next answer."""
+        assert (integration.kind, timeout_seconds) == ("FAKE", 5.0)
+        self.events.append(event)
+        answer = self.answers.pop(0) if self.answers else Reply(200)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """The next answers."""
+        return [await self.call(integration, event, timeout_seconds) for event in events]
+
+
+class NoFunctions:
+    """Has no function."""
+
+    async def invoke(self, function: FunctionRef, event: Event, timeout_seconds: float) -> Invocation:
+        """Say so."""
+        return Invocation(Status.UNAVAILABLE, (function, event, timeout_seconds))
+
+
+class World:
+    """A lifecycle around one API whose routes have fake integrations."""
+
+    def __init__(
+        self,
+        kind: FakeKind,
+        *route_keys: str,
+        authorization: str = "NONE",
+        limits: Limits = LIMITS,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        integration = Integration("FAKE", "", 5.0)
+        routes = {key: Route(key, integration, authorization=authorization) for key in route_keys}
+        api = Api("api", "111111111111", "us-east-1", ("action",), routes, {"live": Stage("live")})
+        self.counters = Counters()
+        self.connections = Connections()
+        self.lifecycle = Lifecycle(
+            limits=limits,
+            faults=FaultInjector(faults),
+            counters=self.counters,
+            directory=Directory(FakeSource(api), time.monotonic),
+            connections=self.connections,
+            requests=AccountBuckets(limits.rate, limits.burst, time.monotonic),
+            invoker=NoFunctions(),
+            integrations=Integrations({"FAKE": kind}, limits.integration_seconds),
+            clock=time.monotonic,
+        )
+
+    async def connect(self) -> Accepted | Reply | Refusal:
+        """A handshake."""
+        return await self.lifecycle.connect("api", "live", HANDSHAKE)
+
+    async def connect_and_lose(self) -> None:
+        """A whole life without a message."""
+        accepted = await self.connect()
+        assert isinstance(accepted, Accepted)
+        accepted.connection.lose()
+        await self.lifecycle.drain()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends, "_RETRY_SECONDS", 0.001)
+
+
+async def test_a_crowd_can_be_seeded_past_connect() -> None:
+    """A benchmark opens ten thousand sockets whose rows it writes itself: nothing is asked, and no quota is met."""
+    kind = FakeKind()
+    limits = replace(LIMITS, connect_rate=0.0, connect_burst=0)
+
+    world = World(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
+    assert isinstance(await world.connect(), Accepted)
+    assert len(world.connections) == 1
+    assert kind.events == []
+
+
+async def test_a_throttled_disconnect_is_tried_again() -> None:
+    """A storm of disconnects meets the function's concurrency; the same event comes a little later."""
+    kind = FakeKind(THROTTLED, THROTTLED, Reply(200))
+
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
+    assert (counters.disconnects_delivered, counters.disconnects_failed) == (1, 0)
+    assert kind.events == [kind.events[0]] * 3
+
+
+async def test_disconnect_is_given_up_after_some_tries() -> None:
+    """Best effort, as in AWS."""
+    kind = FakeKind(*[THROTTLED] * 50)
+
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
+    assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
+
+
+async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once they would be ahead of every newcomer in the line for the local AWS."""
+    monkeypatch.setattr(ends, "_A_SECOND", 1_000)
+
+    class Together(FakeKind):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        async def call_together(
+            self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        ) -> Sequence[Reply | Failure]:
+            self.sizes.append(len(events))
+            return await super().call_together(integration, events, timeout_seconds)
+
+    kind = Together()
+    world = World(kind, "$disconnect")
+    accepted = [await world.connect() for _ in range(50)]
+    for each in accepted:
+        assert isinstance(each, Accepted)
+        each.connection.lose()
+    await world.lifecycle.drain()
+    assert (world.counters.disconnects_delivered, kind.sizes) == (50, [10] * 5)
+
+    monkeypatch.setattr(ends, "_A_SECOND", 0.001)
+    for each in [await world.connect() for _ in range(20)]:
+        assert isinstance(each, Accepted)
+        each.connection.lose()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+    assert kind.sizes == [10] * 6
+    await world.lifecycle.stop()
+
+
+async def test_a_failed_disconnect_is_not_repeated() -> None:
+    """The function has run."""
+    kind = FakeKind(FAILED)
+
+    world = World(kind, "$disconnect")
+    await world.connect_and_lose()
+    counters = world.counters
+    assert (counters.disconnects_failed, len(kind.events)) == (1, 1)
+
+
+async def test_a_throttled_connect_is_a_500() -> None:
+    """It is the client's to try again."""
+    world = World(FakeKind(THROTTLED), "$connect")
+    refusal = await world.connect()
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 500
+    assert len(world.connections) == 0
+
+
+async def test_a_connect_that_breaks_leaves_no_connection() -> None:
+    """Whatever breaks it."""
+    world = World(FakeKind(RuntimeError("broken")), "$connect")
+    with pytest.raises(RuntimeError):
+        await world.connect()
+    assert len(world.connections) == 0
+
+
+async def test_without_a_connect_route_everyone_may_connect() -> None:
+    """Its integration is optional."""
+    assert isinstance(await World(FakeKind()).connect(), Accepted)
+
+
+async def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
+    """AWS_IAM, for one; better closed than open."""
+    refusal = await World(FakeKind(), "$connect", authorization="AWS_IAM").connect()
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 403
+
+
+async def test_an_integration_type_that_is_not_served_is_a_500() -> None:
+    """And says so in the log."""
+    answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
+    assert isinstance(answer, Failure)
+    assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
+
+
+async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> None:
+    """Ten frames in one packet, three at a time; while some wait, the socket is not read."""
+    transport, running, most = FakeTransport(), 0, 0
+
+    class Counting(FakeKind):
+        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+            return await super().call(integration, event, timeout_seconds)
+
+    kind = Counting()
+
+    world = World(kind, "$default", limits=Limits(frames_in_flight=3))
+    accepted = await world.connect()
+    assert isinstance(accepted, Accepted)
+    accepted.connection.open(transport)
+    accepted.connection.receive(b"".join(client_frame(1, b"%d" % number) for number in range(10)))
+    assert transport.reading is False
+    accepted.connection.lose()
+    await world.lifecycle.drain()
+    assert most == 3
+    assert sorted(event["body"] for event in kind.events) == [str(number) for number in range(10)]
+    assert transport.reading is True
+
+
+async def test_stopping_drops_what_is_left() -> None:
+    """A gateway that ends does not wait for functions that hang."""
+
+    class Hanging(FakeKind):
+        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+            await asyncio.sleep(3_600)
+            return await super().call(integration, event, timeout_seconds)
+
+    world = World(Hanging(), "$disconnect")
+    accepted = await world.connect()
+    assert isinstance(accepted, Accepted)
+    accepted.connection.lose()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.lifecycle.drain(), 0.05)
+    await world.lifecycle.stop()
+    await world.lifecycle.drain()

@@ -1,0 +1,181 @@
+"""Who may join a room, and who is told."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.messaging.join_room.join_room import JoinRoom
+from loudhailer import codec
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import TenantId
+from loudhailer.limits.model import posts_of_tenant
+from loudhailer.rooms.model import Membership, NickName
+from loudhailer.tenants.model import posts_by_default
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import SMALL_ROOM
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, caller
+
+
+@pytest.fixture
+def world() -> World:
+    """Empty rooms."""
+    return World()
+
+
+def join(world: World, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any) -> Any:
+    """What the one who sends the frame is answered."""
+    wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
+    answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
+        caller(one, session, posts_per_minute=posts_per_minute), wire
+    )
+    return codec.decode(answer)
+
+
+ACME = TenantId("acme")
+JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", "connectionId": "ann="}
+
+
+def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Counter[str]) -> None:
+    """The one who joins has it as its answer, the others are posted it; another room hears nothing."""
+    world.join("bob", "cid")
+    world.join("dan", room=BLUE)
+    (ann,) = world.connect("ann")
+    assert join(world, ann) == JOINED
+    assert world.posted == {"bob": [JOINED], "cid": [JOINED]}
+    assert world.rooms.membership(ann) == Membership(RED, NickName("Ann"))
+    assert counted["RoomJoined"] == 1
+    assert world.sender.calls == [(ENDPOINT, 1.0)]
+
+
+def test_to_join_again_as_the_same_is_told_to_nobody_else(world: World) -> None:
+    """A client that is not sure may ask again."""
+    world.join("bob")
+    (ann,) = world.connect("ann")
+    assert join(world, ann) == join(world, ann) == JOINED
+    assert world.posted == {"bob": [JOINED]}
+
+
+def test_another_nickname_is_announced(world: World) -> None:
+    """As a join; that the former has left is told by `presence`."""
+    world.join("bob")
+    (ann,) = world.connect("ann")
+    join(world, ann)
+    assert join(world, ann, nickName=" Anna ")["nickName"] == "Anna"
+    assert [frame["nickName"] for frame in world.posted["bob"]] == ["Ann", "Anna"]
+
+
+def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(world: World) -> None:
+    """A room's key is its tenant's own."""
+    world.join("bob", tenant="acme2")
+    (ann,) = world.connect("ann")
+    join(world, ann)
+    assert world.posted == {}
+
+
+def test_a_join_makes_a_room_large(world: World) -> None:
+    """The last member of a small room is announced to all, the next one to nobody."""
+    world.crowd(SMALL_ROOM - 1)
+    ann, bob = world.connect("ann", "bob")
+    assert join(world, ann) == JOINED
+    assert len(world.posted) == SMALL_ROOM - 1
+    world.sender.delivered.clear()
+    assert join(world, bob, nickName="Bob") == {**JOINED, "nickName": "Bob", "connectionId": "bob="}
+    assert world.posted == {}
+    assert world.rooms.membership(bob) == Membership(RED, NickName("Bob"))
+
+
+@pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
+def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, world: World) -> None:
+    """The others are told, and so is the one who joins."""
+    bob, cid, _ = world.join("bob", "cid", "dan")
+    world.ends({bob: Outcome.GONE, cid: slow})
+    (ann,) = world.connect("ann")
+    assert join(world, ann) == JOINED
+    assert world.posted == {"dan": [JOINED]}
+
+
+def test_a_stale_member_is_removed_when_somebody_joins(world: World, counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
+    bob, cid = world.join("bob", "cid")
+    world.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
+    ann, dan = world.connect("ann", "dan")
+    world.rooms.down.add("remove")
+    assert join(world, ann) == JOINED
+    world.rooms.down.clear()
+    join(world, dan)
+    assert set(world.connections.rows) == {ann, cid, dan}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
+def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: World, counted: Counter[str]) -> None:
+    """The row stands, so the one who joined is not told otherwise."""
+    (ann,) = world.connect("ann")
+    world.rooms.down.add("members")
+    assert join(world, ann) == JOINED
+    assert counted["JoinNotAnnounced"] == 1
+
+
+def test_a_connection_that_is_not_recorded_does_not_join(world: World) -> None:
+    """Its row went while its socket was still open; joining does not bring it back."""
+    (ann,) = world.connect("ann")
+    world.connections.delete(ann)
+    assert join(world, ann)["error"]["code"] == "CONNECTION_OVER"
+    assert world.connections.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("frame", "field"),
+    [
+        ({"roomKey": None}, "roomKey"),
+        ({"roomKey": ""}, "roomKey"),
+        ({"roomKey": "a#b"}, "roomKey"),
+        ({"roomKey": "a" * 129}, "roomKey"),
+        ({"roomKey": ["red"]}, "roomKey"),
+        ({"nickName": ""}, "nickName"),
+        ({"nickName": 7}, "nickName"),
+        ({"nickName": "a\nb"}, "nickName"),
+    ],
+)
+def test_a_bad_field_is_refused_by_its_name(world: World, frame: dict[str, Any], field: str) -> None:
+    """And nobody has joined."""
+    (ann,) = world.connect("ann")
+    with pytest.raises(InvalidFieldError) as refusal:
+        join(world, ann, **frame)
+    assert refusal.value.field == field
+    assert world.rooms.membership(ann) is None
+
+
+def test_a_join_pays_for_its_announcement(world: World) -> None:
+    """A post to each of the others; a large room is told nothing, so a join of it costs none."""
+    world.join("bob", "cid", "dan")
+    world.crowd(SMALL_ROOM, room=BLUE)
+    ann, eve = world.connect("ann", "eve")
+    join(world, ann)
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
+    join(world, eve, roomKey="blue")
+    assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
+
+
+def test_a_room_fills_within_the_default_budget_of_posts(world: World) -> None:
+    """A hundred members who join in one minute, five of each session, where a tenant has sixty messages a minute."""
+    crowd = world.connect(*(f"member-{number}" for number in range(SMALL_ROOM)))
+    budget = posts_by_default(60)
+    answers = [
+        join(world, one, posts_per_minute=budget, session=f"s{number // 5}", nickName=f"Member {number}")
+        for number, one in enumerate(crowd)
+    ]
+    assert [answer["action"] for answer in answers] == ["joinroom"] * SMALL_ROOM
+
+
+def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: World, counted: Counter[str]) -> None:
+    """Each of a hundred members would be told of it."""
+    world.join("bob", "cid", "dan")
+    ann, eve = world.connect("ann", "eve")
+    assert join(world, ann, posts_per_minute=5) == JOINED
+    refused = {"message": "Too Many Requests", "connectionId": "eve=", "requestId": "request"}
+    assert join(world, eve, posts_per_minute=5, nickName="Eve") == refused
+    assert world.rooms.membership(eve) is None
+    assert (len(world.posted["bob"]), counted["RoomJoined"], counted["PostBudgetReached"]) == (1, 1, 1)

@@ -1,0 +1,217 @@
+"""Who is told that somebody has left a room."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.messaging.presence.leaves import Leaves
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.ids import RoomKey, TenantId
+from loudhailer.rooms.model import Membership, NickName
+from tests.support.broadcasts import ENDPOINT
+from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, key
+
+type Record = dict[str, Any]
+
+
+class House(World):
+    """A world whose changes are records of the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = float(NOW)
+
+    def tell(self, *records: Record) -> None:
+        """Handle one batch."""
+        leaves = Leaves(lambda _: self.rooms, self.sender, endpoint=ENDPOINT, clock=lambda: self.now)
+        leaves(records)
+
+    def lose(self, one: ConnectionKey) -> Record:
+        """Delete a connection's row; the record of it."""
+        was = self.rooms.membership(one)
+        self.connections.delete(one)
+        return record("REMOVE", one, was, None)
+
+    def move(self, one: ConnectionKey, room: RoomKey, nickname: str) -> Record:
+        """Let a connection join a room; the record of it."""
+        now = Membership(room, NickName(nickname))
+        joined = self.rooms.join(one, now)
+        assert joined is not None
+        return record("MODIFY", one, joined.former, now)
+
+
+def image(one: ConnectionKey, membership: Membership | None) -> dict[str, Any]:
+    """A row as the stream shows it."""
+    row = {"partition": {"S": one.partition}, "connectionId": {"S": one.connection_id}, "sessionId": {"S": "s1"}}
+    if membership is not None:
+        row |= {"roomKey": {"S": membership.room}, "nickName": {"S": membership.nickname}}
+    return row
+
+
+def record(event: str, one: ConnectionKey, was: Membership | None, now: Membership | None) -> Record:
+    """A record of the stream, made just now."""
+    change: dict[str, Any] = {
+        "ApproximateCreationDateTime": float(NOW),
+        "Keys": {"partition": {"S": one.partition}, "connectionId": {"S": one.connection_id}},
+    }
+    if event != "INSERT":
+        change["OldImage"] = image(one, was)
+    if event != "REMOVE":
+        change["NewImage"] = image(one, now)
+    return {"eventName": event, "dynamodb": change}
+
+
+def left(nickname: str, room: RoomKey = RED) -> dict[str, str]:
+    """The frame that says so."""
+    return {"action": "leaveroom", "roomKey": room, "nickName": nickname, "connectionId": f"{nickname}="}
+
+
+@pytest.fixture
+def house() -> House:
+    """Empty rooms."""
+    return House()
+
+
+def test_a_row_that_goes_is_a_leave(house: House) -> None:
+    """Everyone who is still in the room is told, nobody else."""
+    ann, _, _ = house.join("ann", "bob", "cid")
+    house.join("dan", room=BLUE)
+    house.join("eve", tenant="acme2")
+    house.tell(house.lose(ann))
+    assert house.posted == {"bob": [left("ann")], "cid": [left("ann")]}
+    assert house.sender.calls == [(ENDPOINT, ANNOUNCING_SECONDS)]
+
+
+def test_to_join_another_room_is_to_leave_the_former(house: House) -> None:
+    """Only the former room is told, and not the one who left it, even if the index still has it there."""
+    ann, _ = house.join("ann", "bob")
+    house.join("cid", room=BLUE)
+    moved = house.move(ann, BLUE, "ann")
+    house.connections.rooms[ann] = RED
+    house.tell(moved)
+    assert house.posted == {"bob": [left("ann")]}
+
+
+def test_another_nickname_is_a_leave_of_the_former(house: House) -> None:
+    """Everyone in the room is told, the one who changed it too: it is still there."""
+    ann, _ = house.join("ann", "bob")
+    house.tell(house.move(ann, RED, "Anna"))
+    assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
+
+
+def test_what_is_no_leave_is_not_told(house: House) -> None:
+    """A connection that comes, joins its first room, joins again as the same, or goes without having joined."""
+    house.join("bob")
+    ann, dan = house.connect("ann", "dan")
+    house.tell(
+        record("INSERT", ann, None, None), house.move(ann, RED, "ann"), house.move(ann, RED, "ann"), house.lose(dan)
+    )
+    assert house.posted == {}
+
+
+def test_leaves_of_a_batch_are_told_in_order(house: House) -> None:
+    """Each member of each room gets its room's, and nobody who is gone by then gets any."""
+    ann, bob, _ = house.join("ann", "bob", "cid")
+    dan, _ = house.join("dan", "eve", room=BLUE)
+    house.tell(house.lose(bob), house.lose(dan), house.lose(ann))
+    assert house.posted == {"cid": [left("bob"), left("ann")], "eve": [left("dan", BLUE)]}
+
+
+def test_one_who_left_and_came_back_hears_of_it(house: House) -> None:
+    """What counts is where a connection is after the last record of the batch."""
+    ann, _ = house.join("ann", "bob")
+    house.tell(house.move(ann, BLUE, "ann"), house.move(ann, RED, "ann"))
+    assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
+
+
+def test_an_old_leave_is_no_news(house: House) -> None:
+    """The stream was held up, or is being read again."""
+    ann, _ = house.join("ann", "bob")
+    lost = house.lose(ann)
+    house.now = NOW + NEWS_SECONDS + 1
+    house.tell(lost)
+    assert house.posted == {}
+    house.now = NOW + NEWS_SECONDS
+    house.tell(lost)
+    assert house.posted == {"bob": [left("ann")]}
+
+
+def test_leaves_of_a_large_room_are_not_told(house: House) -> None:
+    """What counts is how many were in it before the batch: a crowd that leaves at once is not told one by one."""
+    everyone = house.crowd(SMALL_ROOM + 1)
+    house.tell(*(house.lose(one) for one in everyone[:80]))
+    assert house.posted == {}
+    house.tell(house.lose(everyone[80]))
+    assert len(house.posted) == SMALL_ROOM - 80
+
+
+def test_a_stale_member_keeps_nobody_from_hearing(house: House) -> None:
+    """Nor does a slow one."""
+    ann, bob, cid, _ = house.join("ann", "bob", "cid", "dan")
+    house.ends({bob: Outcome.GONE, cid: Outcome.UNSENT})
+    house.tell(house.lose(ann))
+    assert house.posted == {"dan": [left("ann")]}
+
+
+def test_a_stale_member_is_removed(house: House, counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost: the stream makes a leave of its row that goes. What there is no time for stays."""
+    ann, bob, cid, dan = house.join("ann", "bob", "cid", "dan")
+    house.ends({bob: Outcome.GONE})
+    house.tell(house.lose(ann))
+    assert set(house.connections.rows) == {cid, dan}
+    assert counted["StaleConnectionDeleted"] == 1
+
+    def pass_time() -> None:
+        house.now += ANNOUNCING_SECONDS
+
+    house.ends({cid: Outcome.GONE})
+    house.sender.before = pass_time
+    house.tell(house.lose(dan))
+    assert set(house.connections.rows) == {cid}
+
+
+def test_a_room_that_cannot_be_read_keeps_no_other_from_hearing(house: House, counted: Counter[str]) -> None:
+    """And nothing is raised: the stream goes on."""
+    ann, _ = house.join("ann", "bob")
+    cid, _ = house.join("cid", "dan", room=BLUE)
+    house.rooms.down.add(RED)
+    house.tell(house.lose(ann), house.lose(cid))
+    assert house.posted == {"dan": [left("cid", BLUE)]}
+    assert counted["LeaveNotAnnounced"] == 1
+
+
+def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Counter[str]) -> None:
+    """The stream waits no longer than that."""
+    ann, _ = house.join("ann", "bob")
+    cid, _ = house.join("cid", "dan", room=BLUE)
+    records = [house.lose(ann), house.lose(cid)]
+
+    def slowly(_: TenantId) -> Any:
+        house.now += ANNOUNCING_SECONDS / 2 + 0.1
+        return house.rooms
+
+    leaves = Leaves(slowly, house.sender, endpoint=ENDPOINT, clock=lambda: house.now)
+    records.append(record("REMOVE", key("eve"), Membership(RoomKey("green"), NickName("eve")), None))
+    leaves(records)
+    assert counted["LeaveNotAnnounced"] == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"dynamodb": None},
+        {"dynamodb": {"Keys": {}}},
+        {"dynamodb": {"Keys": {"partition": {"S": "no partition"}, "connectionId": {"S": "a="}}}},
+    ],
+)
+def test_a_record_that_makes_no_sense_is_passed_over(house: House, broken: Record) -> None:
+    """Those beside it are told."""
+    ann, _ = house.join("ann", "bob")
+    if broken.get("dynamodb"):
+        broken["dynamodb"]["ApproximateCreationDateTime"] = float(NOW)
+    house.tell(broken, house.lose(ann))
+    assert house.posted == {"bob": [left("ann")]}

@@ -1,0 +1,33 @@
+"""Records of the streams that `presence` reads, as Lambda delivers them."""
+
+from typing import Any, Literal
+
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.inbox.model import Inbox
+
+type Record = dict[str, Any]
+type Event = Literal["INSERT", "MODIFY", "REMOVE"]
+
+
+def message_record(event: Event, sequence: int, inbox: Inbox) -> Record:
+    """A change of a message's row; the stream has new images alone."""
+    keys = {"inbox": {"S": inbox.key}, "messageId": {"S": f"{sequence:013d}-r"}}
+    images = {} if event == "REMOVE" else {"NewImage": {**keys, "message": {"S": '"Hello"'}}}
+    return _record(event, sequence, {"Keys": keys, **images})
+
+
+def connection_record(event: Event, sequence: int, key: ConnectionKey, player: str | None = None) -> Record:
+    """A change of a connection's row."""
+    keys = {"partition": {"S": key.partition}, "connectionId": {"S": key.connection_id}}
+    image = {**keys, "sessionId": {"S": "session-1"}} | ({} if player is None else {"playerId": {"S": player}})
+    images = {"INSERT": ["NewImage"], "MODIFY": ["OldImage", "NewImage"], "REMOVE": ["OldImage"]}
+    return _record(event, sequence, {"Keys": keys, **dict.fromkeys(images[event], image)})
+
+
+def _record(event: Event, sequence: int, change: Record) -> Record:
+    return {
+        "eventID": f"e{sequence}",
+        "eventName": event,
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {**change, "SequenceNumber": str(sequence)},
+    }

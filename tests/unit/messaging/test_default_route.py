@@ -1,0 +1,182 @@
+"""The answer to a frame that no route takes, and the end of a session that sends too many."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.messaging.default_route.default_route import DefaultRoute
+from loudhailer.codec import decode
+from loudhailer.errors import TransientError
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.limits.attempts import Attempts
+from loudhailer.limits.model import others_of_session
+from tests.support.bad_json import UNSUPPORTED
+from tests.support.fakes.limits import MemoryLimitStore
+from tests.support.fakes.sessions import MemorySessionStore
+from tests.unit.messaging.websocket.events import NOW, SESSION, TENANT, event
+
+PONG = {"statusCode": 200, "body": '{"action":"pong"}'}
+PING = {"action": "ping"}
+
+
+class World:
+    """A session, and the function on twins."""
+
+    def __init__(self) -> None:
+        self.sessions = MemorySessionStore()
+        self.limits = MemoryLimitStore()
+        self.reached: list[TenantId] = []
+        self.now = NOW
+        self.open(SESSION)
+        self.route = DefaultRoute(self._attempts_of, clock=lambda: self.now)
+
+    def open(self, session: SessionId) -> None:
+        """Opens a session."""
+        self.sessions.renew(TENANT, session, player=None, expires_at=NOW + 300, now=NOW)
+
+    def _attempts_of(self, tenant: TenantId) -> Attempts:
+        self.reached.append(tenant)
+        return Attempts(self.sessions, self.limits)
+
+    def send(
+        self, frame: object, times: int = 1, session: SessionId = SESSION, *, limit: int = 60
+    ) -> list[dict[str, Any]]:
+        """The responses to a frame that a session sends so often, at so many messages a minute."""
+        context = {"messagesPerMinute": str(limit), "sessionId": session}
+        return [self.route(event(frame, context=context)) for _ in range(times)]
+
+    @property
+    def counted(self) -> int:
+        """The frames of the session that are counted in this minute."""
+        return self.limits.minutes[others_of_session(TENANT, SESSION).key(self.now)]
+
+    def is_open(self, session: SessionId = SESSION) -> bool:
+        """Tell whether the session stands."""
+        return self.sessions.get(TENANT, session) is not None
+
+
+@pytest.fixture
+def world() -> World:
+    """A session that has sent nothing yet."""
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("hello", "NOT_JSON"),
+        ("", "NOT_JSON"),
+        ("[1]", "NOT_JSON"),
+        ("{}", "NO_ACTION"),
+        ('{"action":7}', "NO_ACTION"),
+        ('{"action":"fly"}', "UNKNOWN_ACTION"),
+    ],
+)
+def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: str, counted: Counter[str]) -> None:
+    """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
+    (reply,) = world.send(body)
+    frame = decode(reply["body"])
+    assert reply["statusCode"] == 200
+    assert frame["error"].pop("message")
+    actions = ["joinroom", "sendmessage", "SiloSQS", "PooledSQS", "ping"]
+    connection = event(body)["requestContext"]["connectionId"]
+    assert frame == {"error": {"code": code, "actions": actions}, "connectionId": connection, "requestId": "r=1"}
+    assert counted["FrameRefused"] == 1
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
+def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(world: World, value: str, reason: str) -> None:
+    """It is a JSON object, so nobody is told that it is none."""
+    error = decode(world.send(f'{{"action":"ping","data":{value}}}')[0]["body"])["error"]
+    assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
+
+
+def test_a_ping_gets_its_pong(world: World) -> None:
+    """A browser keeps its connection open with it; whatever else the frame holds changes nothing."""
+    assert world.send('{"action":"ping","n":1}') == [PONG]
+
+
+@pytest.mark.parametrize("shape", [{}, {"requestContext": {"connectionId": "a="}}], ids=["empty", "no-authorizer"])
+def test_an_event_of_no_known_shape_is_answered_too(world: World, shape: Any, counted: Counter[str]) -> None:
+    """An error here would tell the client nothing; nobody can say whose frame it is, so it is not counted."""
+    assert decode(world.route(shape)["body"])["error"]["code"] == "NOT_JSON"
+    assert world.route({**shape, "body": '{"action":"ping"}'}) == PONG
+    assert world.reached == []
+    assert counted["CallerUnknown"] == 2
+
+
+def test_few_pings_cost_nothing(world: World) -> None:
+    """Nine in each of two minutes: no write, and no credentials of the tenant."""
+    for _ in range(2):
+        assert world.send(PING, 9) == [PONG] * 9
+        world.now += 60
+    assert world.reached == []
+    assert world.limits.minutes == {}
+
+
+def test_frames_are_counted_by_tens(world: World) -> None:
+    """One write for ten of a session; another session's are its own."""
+    world.open(SessionId("session-2"))
+    world.send(PING, 15)
+    world.send(PING, 9, SessionId("session-2"))
+    world.send("nonsense", 14)
+    assert world.counted == 20
+    assert len(world.reached) == 2
+
+
+def test_fifteen_hundred_pings_end_the_session(world: World, counted: Counter[str]) -> None:
+    """At 60 messages a minute: they are answered up to ten times that, and cost no write once the session is ended."""
+    world.open(SessionId("session-2"))
+    responses = world.send(PING, 1_500)
+    assert responses[:600] == [PONG] * 600
+    assert not world.is_open()
+    assert responses.count(PONG) == 609
+    assert responses[609:] == [{"statusCode": 200}] * 891
+    assert world.counted == 610
+    assert counted["SessionFlooded"] == 1
+    assert counted["FrameThrottled"] == 891
+    assert world.is_open(SessionId("session-2"))
+    assert world.send(PING, 1, SessionId("session-2")) == [PONG]
+
+
+@pytest.mark.parametrize(
+    ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
+)
+def test_a_session_is_ended_by_its_own_limit_however_small_it_is(world: World, limit: int, answered: int) -> None:
+    """Not by fewer pings than ten times its limit, and by one count more at most: at one a minute that is one ping."""
+    responses = world.send(PING, answered + 5, limit=limit)
+    assert responses[: answered - 1] == [PONG] * (answered - 1)
+    assert responses[answered - 1 :] == [{"statusCode": 200}] * 6
+    assert not world.is_open()
+
+
+def test_nonsense_floods_as_well(world: World) -> None:
+    """Every attempt counts, whatever is wrong with it."""
+    for body in ("not json", "{}", {"action": "fly"}, PING):
+        world.send(body, 155)
+    assert not world.is_open()
+
+
+def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: World) -> None:
+    """The counts of the minute before do not matter."""
+    world.send(PING, 700)
+    world.open(SESSION)
+    assert world.send(PING) == [{"statusCode": 200}]
+    world.now += 60
+    assert world.send(PING) == [PONG]
+    assert world.is_open()
+
+
+def test_what_cannot_be_counted_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    """A pong tells the client that its connection is open; a table that is down does not change that."""
+
+    def fail(*_: object) -> None:
+        raise TransientError("timed out")
+
+    monkeypatch.setattr(world.limits, "count_in_minute", fail)
+    assert world.send(PING, 20) == [PONG] * 20
+    assert counted["FrameUncounted"] == 20
+    assert world.is_open()

@@ -1,0 +1,119 @@
+"""What follows from a change of the connections and of the inboxes."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.messaging.presence.presence import Presence
+from functions.messaging.presence.wakes import Wakes
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import ConnectionId, PlayerId, TenantId, nth_partition
+from loudhailer.inbox.model import Inbox, Wake
+from tests.support.fakes.queues import MemoryFifoQueue
+from tests.unit.messaging.streams import Record, connection_record, message_record
+
+TENANT = TenantId("acme")
+ONE, TWO = Inbox(TENANT, PlayerId("1")), Inbox(TENANT, PlayerId("2"))
+KEY, OTHER_KEY = (ConnectionKey(nth_partition(TENANT, 0), ConnectionId(name)) for name in ("a=", "b="))
+
+
+class World:
+    """`presence` on a twin of the inbox queue; `left` is what `leaves` was given."""
+
+    def __init__(self) -> None:
+        self.queue = MemoryFifoQueue()
+        self.left: list[Record] = []
+        self.sent_before: int | None = None
+        self._presence = Presence(Wakes(self.queue), self._leaves)
+
+    def handle(self, *records: Record) -> Any:
+        """The response to a batch."""
+        return self._presence({"Records": list(records)})
+
+    @property
+    def wakes(self) -> list[Wake]:
+        """What the queue was sent."""
+        return [Wake.of_body(message.body) for message in self.queue.messages]
+
+    def _leaves(self, records: Any) -> None:
+        self.sent_before = len(self.queue.messages)
+        self.left += records
+
+
+@pytest.fixture
+def world() -> World:
+    """Nothing has happened yet."""
+    return World()
+
+
+DONE: dict[str, list[Any]] = {"batchItemFailures": []}
+
+
+def test_a_new_message_wakes_its_inbox(world: World) -> None:
+    """Each inbox that has one."""
+    assert world.handle(message_record("INSERT", 1, ONE), message_record("INSERT", 2, TWO)) == DONE
+    assert world.wakes == [Wake(ONE), Wake(TWO)]
+
+
+def test_the_messages_of_a_batch_share_their_inboxs_wake(world: World) -> None:
+    """Whoever is woken reads the whole inbox; the wake is the last event's, so that no earlier one hides it."""
+    world.handle(*(message_record("INSERT", number, ONE) for number in range(5)))
+    assert world.wakes == [Wake(ONE)]
+    assert world.queue.messages[0].deduplication == "e4"
+
+
+@pytest.mark.parametrize("event", ["MODIFY", "REMOVE"])
+def test_only_a_new_message_wakes(world: World, event: Any) -> None:
+    """One that was delivered, or that expired, is removed."""
+    assert world.handle(message_record(event, 1, ONE)) == DONE
+    assert world.wakes == []
+
+
+def test_a_players_new_connection_wakes_the_players_inbox(world: World) -> None:
+    """Two of a batch wake it once."""
+    world.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
+    assert world.wakes == [Wake(ONE)]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        connection_record("INSERT", 1, KEY),
+        connection_record("MODIFY", 1, KEY, "1"),
+        connection_record("REMOVE", 1, KEY, "1"),
+    ],
+)
+def test_no_other_change_of_a_connection_wakes(world: World, record: Record) -> None:
+    """A connection without a player has no inbox; one that joins a room or goes has had its wake."""
+    assert world.handle(record) == DONE
+    assert world.wakes == []
+
+
+def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: World) -> None:
+    """Nothing of it counts as done; when it comes again the queue keeps each wake once."""
+    batch = [connection_record("INSERT", 7, KEY, "1"), message_record("INSERT", 8, TWO)]
+    world.queue.down = True
+    assert world.handle(*batch) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    assert world.left == []
+    world.queue.down = False
+    assert world.handle(*batch) == world.handle(*batch) == DONE
+    assert world.wakes == [Wake(ONE), Wake(TWO)]
+
+
+def test_wakes_go_before_leaves(world: World) -> None:
+    """Leaves, which get every record, wait for all the batch's wakes."""
+    batch = [connection_record("REMOVE", 1, OTHER_KEY, "2"), connection_record("INSERT", 2, KEY, "1")]
+    assert world.handle(*batch) == DONE
+    assert (world.left, world.sent_before) == (batch, 1)
+
+
+@pytest.mark.parametrize("part", ["eventID", "dynamodb"])
+def test_a_record_that_makes_no_sense_is_left_out(world: World, counted: Counter[str], part: str) -> None:
+    """Its neighbours go on."""
+    broken = message_record("INSERT", 1, ONE)
+    del broken[part]
+    foreign = message_record("INSERT", 2, Inbox(TenantId("no tenant"), PlayerId("1")))
+    assert world.handle(broken, foreign, message_record("INSERT", 3, TWO)) == DONE
+    assert world.wakes == [Wake(TWO)]
+    assert counted["RecordSkipped"] == 2

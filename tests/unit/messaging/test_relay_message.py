@@ -1,0 +1,512 @@
+"""How an inbox is delivered."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+
+import pytest
+
+from functions.messaging.relay_message.relay_message import RelayMessage
+from loudhailer.codec import decode, json_text
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
+from loudhailer.inbox.model import DirectMessage, Inbox, Wake, message_id
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.devices import MemoryDeviceStore
+from tests.support.fakes.inbox import MemoryInboxStore
+from tests.support.fakes.queues import MemoryFifoQueue
+from tests.support.limits import MESSAGES_AT_ONCE, YOUNG_SECONDS
+
+NOW = 1_780_000_000
+TENANT, ALICE = TenantId("acme"), PlayerId("1")
+INBOX = Inbox(TENANT, PlayerId("2"))
+PHONE, LAPTOP = ConnectionId("phone="), ConnectionId("laptop=")
+OLD, YOUNG = NOW - 1_000, NOW - 1
+GONE, THROTTLED, DELIVERED = Outcome.GONE, Outcome.THROTTLED, Outcome.DELIVERED
+FAILED, UNSENT = Outcome.FAILED, Outcome.UNSENT
+
+
+class Sender(MemoryOrderedSender):
+    """The twin; it notes how long each call may take."""
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]]) -> None:
+        super().__init__(ends)
+        self.seconds: list[float] = []
+
+    def post_in_order(
+        self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
+    ) -> dict[ConnectionId, list[Outcome]]:
+        """See `OrderedSender.post_in_order`."""
+        assert endpoint == "https://api/live"
+        self.seconds.append(seconds)
+        return super().post_in_order(endpoint, frames, seconds=seconds)
+
+
+class World:
+    """`relay_message` on twins, and a clock that pauses move on; `in_pause` is what happens in each of them."""
+
+    def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
+        self.inboxes = MemoryInboxStore()
+        self.connections = MemoryConnectionStore()
+        self.devices = MemoryDeviceStore(self.connections)
+        self.sender = Sender(ends or {})
+        self.queue = MemoryFifoQueue()
+        self.elapsed = 0.0
+        self.in_pause: Callable[[], None] = lambda: None
+        self._times = count(NOW * 1_000)
+
+    def connect(self, connection: ConnectionId, at: int = OLD) -> ConnectionKey:
+        """Puts the row of a connection of the receiver."""
+        key = ConnectionKey(nth_partition(TENANT, 0), connection)
+        self.connections.rows[key] = Connection(key, SessionId("s"), at, NOW + 7_000, INBOX.player_id)
+        return key
+
+    def store(self, texts: Iterable[object], *, inbox: Inbox = INBOX, expires_at: int = NOW + 100) -> None:
+        """Puts messages behind those that are there."""
+        for text in texts:
+            at = next(self._times)
+            self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
+
+    def wake(self, *, behind: ConnectionKey | None = None, seconds: float = 7.0) -> None:
+        """Handles a wake, with so many seconds to do it in."""
+        relay = RelayMessage(
+            self.inboxes,
+            self.connections,
+            self.devices,
+            self.sender,
+            self.queue,
+            endpoint="https://api/live",
+            clock=lambda: NOW + self.elapsed,
+            monotonic=lambda: self.elapsed,
+            pause=self._pause,
+        )
+        relay(Wake(INBOX, behind), wake_id="w1", ends=self.elapsed + seconds)
+
+    def wakes(self) -> list[Wake]:
+        """The wakes that were sent since this was last asked."""
+        sent, self.queue.messages = self.queue.messages, []
+        return [Wake.of_body(message.body) for message in sent]
+
+    def got(self, connection: ConnectionId) -> list[object]:
+        """The messages that a connection was sent."""
+        return [decode(frame)["message"] for one, frame in self.sender.delivered if one == connection]
+
+    @property
+    def waiting(self) -> list[object]:
+        """The messages that are in the inboxes."""
+        return [decode(self.inboxes.rows[key].message) for key in sorted(self.inboxes.rows)]
+
+    def _pause(self, seconds: float) -> None:
+        self.elapsed += seconds
+        self.in_pause()
+
+
+def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: Counter[str]) -> None:
+    """More than is read at once; nothing is left, and nothing of another inbox is touched."""
+    world = World()
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    texts = list(range(2 * MESSAGES_AT_ONCE + 1))
+    world.store(texts)
+    world.store(["another's"], inbox=Inbox(TENANT, PlayerId("3")))
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == texts
+    assert world.waiting == ["another's"]
+    assert (world.queue.messages, counted["MessageDelivered"]) == ([], len(texts))
+
+
+def test_a_frame_says_who_sent_what_and_when() -> None:
+    """The message is as it was sent."""
+    world = World()
+    world.connect(PHONE)
+    world.store([{"text": "Hello"}])
+    (message,) = world.inboxes.rows.values()
+    world.wake()
+    assert decode(world.sender.delivered[0][1]) == {
+        "message": {"text": "Hello"},
+        "messageId": message.message_id,
+        "srcPlayerId": ALICE,
+        "sentAt": message.sent_at,
+    }
+
+
+def test_without_a_connection_messages_wait() -> None:
+    """The wake is done; the player's next connection brings another one."""
+    world = World()
+    world.store("ab")
+    world.wake()
+    assert world.waiting == ["a", "b"]
+    world.connect(PHONE, YOUNG)
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
+
+
+def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
+    """Their rows are gone, whatever made them go; a few at a time, since messages wait for it."""
+    world = World()
+    world.connect(PHONE)
+    gone = {ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"gone{number}=")) for number in range(30)}
+    world.devices.gone[INBOX] = gone
+    world.store("a")
+    world.wake()
+    assert [to for to, _ in world.sender.delivered] == [PHONE]
+    assert len(world.devices.gone[INBOX]) == 5
+
+
+def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next wake meets it again."""
+    world = World()
+    world.connect(PHONE)
+
+    def fail(*_: object) -> None:
+        raise TransientError("throttled")
+
+    monkeypatch.setattr(world.devices, "forget", fail)
+    world.store("a")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a"], [])
+
+
+def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
+    """However many; they go, and the others are delivered."""
+    world = World()
+    world.connect(PHONE)
+    world.store(range(MESSAGES_AT_ONCE + 5), expires_at=NOW)
+    world.store(["fresh"])
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["fresh"], [])
+    assert counted["MessageExpired"] == MESSAGES_AT_ONCE + 5
+
+
+def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
+    """The inbox is read until it is empty."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+    later = iter("bc")
+    world.sender.before = lambda: world.store(next(later, ""))
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a", "b", "c"], [])
+
+
+def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
+    """The wake ends in time, and another one, behind those that wait, goes on."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+
+    def fill() -> None:
+        world.elapsed += 3
+        world.store("x")
+
+    world.sender.before = fill
+    world.wake()
+    assert [(Wake.of_body(one.body), one.deduplication) for one in world.queue.messages] == [(Wake(INBOX), "w1.on")]
+    assert world.waiting == ["x"]
+    assert counted["WakeHandedOn"] == 1
+
+
+@pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
+def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
+    """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
+    world = World({PHONE: [outcome]})
+    world.connect(PHONE)
+    world.store("a")
+    world.wake()
+    assert (world.waiting, world.elapsed) == (["a"], 0)
+    world.connect(LAPTOP)
+    world.wake()
+    assert (world.got(LAPTOP), world.waiting) == (["a"], [])
+
+
+def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
+    """Its `$disconnect` got lost; one that is young, or only refuses, keeps its row."""
+    world = World({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
+    world.connect(PHONE)
+    young, watch = world.connect(LAPTOP, YOUNG), world.connect(ConnectionId("watch="))
+    world.store("a")
+    world.wake(seconds=1)
+    assert set(world.connections.rows) == {young, watch}
+    assert counted["StaleConnectionDeleted"] == 1
+
+
+def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
+    """It was left behind, and went."""
+    world = World({LAPTOP: [FAILED, GONE]})
+    phone = world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("a")
+    world.wake()
+    assert set(world.connections.rows) == {phone}
+
+
+def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
+    """Its row stands before it is open; no other wake would come when it is."""
+    world = World({PHONE: [GONE, GONE, GONE, DELIVERED]})
+    world.connect(PHONE, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert (world.got(PHONE), world.waiting, world.queue.messages) == (["a", "b"], [], [])
+
+
+def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
+    """Until the connection is not young any more: then it is gone indeed."""
+    world = World({PHONE: [GONE]})
+    world.connect(PHONE, YOUNG)
+    world.store("a")
+    world.wake()
+    assert len(world.queue.messages) == 1
+    world.elapsed += 30
+    world.wake()
+    assert (len(world.queue.messages), world.waiting) == (1, ["a"])
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
+def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
+    """SQS brings it, after a while; the messages wait in their order."""
+    world = World({PHONE: [outcome]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.sender = Sender({PHONE: [outcome], LAPTOP: [GONE]})
+    world.store("ab")
+    with pytest.raises(TransientError):
+        world.wake()
+    assert (world.waiting, world.queue.messages) == (["a", "b"], [])
+
+
+def test_a_wake_that_delivered_some_is_handed_on() -> None:
+    """What the gateway took is not posted again; the rest need not wait for SQS."""
+    world = World({PHONE: [DELIVERED, THROTTLED]})
+    world.connect(PHONE)
+    world.store("abc")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a"], ["b", "c"])
+    assert len(world.queue.messages) == 1
+
+
+@pytest.mark.parametrize("outcome", [FAILED, UNSENT, Outcome.REJECTED])
+def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
+    outcome: Outcome, counted: Counter[str]
+) -> None:
+    """It is waited for once, for longer than one request may take, and gets nothing more."""
+    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store(range(MESSAGES_AT_ONCE + 10))
+    world.wake()
+    assert world.got(PHONE) == list(range(MESSAGES_AT_ONCE + 10))
+    assert (world.got(LAPTOP), world.sender.closed, world.waiting) == ([0], [LAPTOP], [])
+    assert (world.queue.messages, counted["ConnectionClosed"]) == ([], 1)
+    assert world.sender.seconds == [5.0, 7.0]
+    assert counted["ConnectionClosed"] == 1
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
+def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
+    outcome: Outcome, counted: Counter[str]
+) -> None:
+    """When the wake comes again; the messages that the other one took leave the inbox, and come to nobody twice."""
+    world = World({LAPTOP: [DELIVERED, outcome]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    closer = Sender({})
+    world.sender.close = closer.close  # type: ignore[method-assign]  # a close needs no buffer
+    with pytest.raises(TransientError):
+        world.wake()
+    assert (closer.closed, world.waiting, world.wakes()) == ([], ["b", "c"], [])
+    world.wake()
+    assert (world.got(PHONE), world.got(LAPTOP)) == (["a", "b", "c"], ["a"])
+    assert (closer.closed, world.waiting, world.wakes()) == ([LAPTOP], [], [])
+    assert world.elapsed == 0
+    assert counted["ConnectionClosed"] == 1
+    assert counted["MessageDelivered"] == 3
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
+def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outcome: Outcome) -> None:
+    """From the message that it was refused on; nobody is closed, and a third device gets what it missed meanwhile."""
+    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    with pytest.raises(TransientError):
+        world.wake()
+    world.store("d")
+    world.connect(ConnectionId("watch="))
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b", "c", "d"]
+    assert world.got(ConnectionId("watch=")) == ["b", "c", "d"]
+    assert (world.sender.closed, world.waiting, world.wakes()) == ([], [], [])
+
+
+def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
+    """The wake fails at once, and SQS brings it again later; the messages wait in their order."""
+    world = World({PHONE: [DELIVERED, Outcome.SLOW]})
+    world.connect(PHONE)
+    world.store("abc")
+    world.wake()
+    assert (world.waiting, len(world.wakes()), world.elapsed) == (["b", "c"], 1, 0)
+    with pytest.raises(TransientError):
+        world.wake()
+    assert (world.waiting, world.elapsed, world.sender.closed) == (["b", "c"], 0, [])
+
+
+def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
+    """What comes while a laptop connects reaches it, too, and the phone gets it once."""
+    world = World({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert world.got(PHONE) == world.got(LAPTOP) == ["a", "b"]
+    assert (world.sender.closed, world.waiting, world.queue.messages) == ([], [], [])
+
+
+def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
+    """The phone's messages go on after two seconds; a wake of its own closes the laptop once it is open."""
+    world = World({LAPTOP: [GONE]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert (world.got(PHONE), world.waiting) == (["a", "b"], [])
+    assert 1.5 < world.elapsed <= 2
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
+    world.sender = Sender({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    later = iter("cd")
+    world.in_pause = lambda: world.store(next(later, ""))
+    world.wake(behind=laptop)
+    assert (world.got(PHONE), world.waiting) == (["c", "d"], [])
+    assert (world.got(LAPTOP), world.sender.closed) == ([], [LAPTOP])
+    assert world.wakes() == []
+
+
+def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
+    """It took something and went, or its row goes while it is waited for, or it is young no more."""
+    world = World({LAPTOP: [DELIVERED, GONE]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP, YOUNG)
+    world.store("ab")
+    world.wake()
+    assert (world.elapsed, world.waiting, world.wakes()) == (0, [], [])
+    world.in_pause = lambda: world.connections.delete(laptop)
+    world.store("c")
+    world.wake()
+    assert (world.elapsed, world.waiting, world.wakes()) == (0.1, [], [])
+    world.connect(LAPTOP, YOUNG)
+    world.wake(behind=laptop, seconds=3)
+    assert world.wakes() == []
+    world.connect(LAPTOP, YOUNG)
+    world.in_pause = lambda: None
+    world.wake(behind=laptop, seconds=3)
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
+    world.elapsed += YOUNG_SECONDS
+    world.wake(behind=laptop, seconds=3)
+    assert (world.wakes(), world.sender.closed) == ([], [])
+
+
+def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
+    """Which comes again if it cannot, either; wakes of several connections are not taken for one another."""
+    world = World({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
+    phone, laptop = world.connect(PHONE), world.connect(LAPTOP)
+    world.connect(ConnectionId("watch="))
+    world.store("a")
+    world.wake()
+    assert world.waiting == []
+    assert len({message.deduplication for message in world.queue.messages}) == 2
+    assert world.wakes() == [Wake(INBOX, behind=laptop), Wake(INBOX, behind=phone)]
+    with pytest.raises(TransientError):
+        world.wake(behind=laptop)
+    world.sender = Sender({LAPTOP: [FAILED, DELIVERED]})
+    world.store("b")
+    world.wake(behind=laptop)
+    assert (world.sender.closed, world.got(LAPTOP)) == ([LAPTOP], [])
+    assert (world.got(ConnectionId("watch=")), world.waiting) == (["b"], [])
+
+
+def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
+    """The same wake does it."""
+    world = World()
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP)
+    world.store("a")
+    world.wake(behind=laptop)
+    assert (world.sender.closed, world.got(LAPTOP), world.got(PHONE)) == ([LAPTOP], [], ["a"])
+    assert (world.waiting, world.wakes()) == ([], [])
+
+
+def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
+    """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
+    world = World({LAPTOP: [UNSENT, FAILED]})
+    world.connect(PHONE)
+    laptop = world.connect(LAPTOP)
+    world.store("a")
+
+    def fill() -> None:
+        world.elapsed += 3
+        world.store("x")
+
+    world.sender.before = fill
+    world.wake(behind=laptop)
+    assert world.sender.closed == []
+    assert world.wakes() == [Wake(INBOX, behind=laptop)]
+
+
+def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:
+    """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
+    world = World({LAPTOP: [THROTTLED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("a")
+    world.queue.down = True
+    with pytest.raises(TransientError):
+        world.wake()
+    assert world.waiting == ["a"]
+
+
+def test_connections_that_come_on_together_are_not_left_behind() -> None:
+    """When nobody took everything, what all of them took is done with; who took nothing beside them is closed."""
+    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    world.wake()
+    assert (world.sender.closed, world.waiting) == ([], ["b", "c"])
+    assert world.wakes() == [Wake(INBOX)]
+    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store("abc")
+    world.wake()
+    assert (world.sender.closed, world.got(LAPTOP), world.waiting) == ([LAPTOP], [], ["c"])
+
+
+def test_nobody_is_left_behind_because_the_time_was_short() -> None:
+    """What several connections cannot be given enough time for any more is left to another wake."""
+    world = World()
+    world.connect(PHONE)
+    world.connect(LAPTOP)
+    world.store(range(MESSAGES_AT_ONCE + 1))
+
+    def pass_time() -> None:
+        world.elapsed += 2.5
+
+    world.sender.before = pass_time
+    world.wake()
+    assert (world.waiting, world.wakes()) == ([MESSAGES_AT_ONCE], [Wake(INBOX)])
+
+
+def test_nothing_is_deleted_that_nobody_took() -> None:
+    """An inbox that cannot be read now is read again by the same wake."""
+    world = World()
+    world.connect(PHONE)
+    world.store("a")
+    world.inboxes.down = True
+    with pytest.raises(TransientError):
+        world.wake()
+    world.inboxes.down = False
+    assert (world.sender.delivered, world.waiting) == ([], ["a"])

@@ -1,0 +1,100 @@
+"""The frames of a conversation, as clients read them."""
+
+import pytest
+
+from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.codec import decode, json_text
+from loudhailer.errors import ErrorCode
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, RoomKey
+from loudhailer.rooms.model import NickName
+from loudhailer.websocket.replies import (
+    Speaker,
+    ack_frame,
+    direct_frame,
+    error_frame,
+    joined_frame,
+    left_frame,
+    looks_like_ours,
+    said_frame,
+    throttle_frame,
+)
+
+HELLO = json_text("hello")
+
+
+def test_an_error_frame_says_what_is_wrong_with_which_frame() -> None:
+    """The legal actions stand in it where they help, and not otherwise."""
+    assert decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")) == {
+        "error": {"code": "NOT_JSON", "message": "it is not"},
+        "connectionId": "a=",
+        "requestId": "r1",
+    }
+
+
+def test_a_throttle_frame_is_as_clients_of_the_echo_know_it() -> None:
+    """No code, and no more members than these."""
+    assert decode(throttle_frame("a=", "r1")) == {
+        "message": "Too Many Requests",
+        "connectionId": "a=",
+        "requestId": "r1",
+    }
+
+
+def test_an_acknowledgement_repeats_what_was_sent_to_whom() -> None:
+    """Under the names that clients of the messages table know."""
+    assert decode(ack_frame("m1", json_text({"text": "é"}), PlayerId("1"), PlayerId("2"))) == {
+        "status": "Message sent!",
+        "messageId": "m1",
+        "message": {"text": "é"},
+        "srcPlayerId": "1",
+        "destinationPlayerId": "2",
+    }
+
+
+def test_a_direct_frame_says_who_sent_it_and_when() -> None:
+    """The time in milliseconds."""
+    assert decode(direct_frame("m1", json_text("Hello"), PlayerId("1"), 1_780_000_000_123)) == {
+        "message": "Hello",
+        "messageId": "m1",
+        "srcPlayerId": "1",
+        "sentAt": 1_780_000_000_123,
+    }
+
+
+@pytest.mark.parametrize("player", [None, PlayerId("ann@example.com")])
+def test_what_happens_in_a_room_says_who_does_it(player: PlayerId | None) -> None:
+    """The nickname may be anybody's; the connection, and the player if there is one, are not the client's word."""
+    speaker = Speaker(ConnectionId("a="), player)
+    where = (RoomKey("red"), NickName("Ann"))
+    who = {"roomKey": "red", "nickName": "Ann", "connectionId": "a="} | ({"playerId": player} if player else {})
+    assert decode(joined_frame(*where, speaker)) == {"action": "joinroom", **who}
+    assert decode(left_frame(*where, speaker)) == {"action": "leaveroom", **who}
+    said = {"action": "sendmessage", "content": "hello", "sentAt": 5, **who}
+    assert decode(said_frame(*where, HELLO, 5, speaker)) == said
+
+
+OWN = [
+    decode(error_frame(ErrorCode.NOT_JSON, "it is not", connection_id="a=", request_id="r1")),
+    decode(throttle_frame("a=", "r1")),
+    decode(ack_frame("m1", HELLO, PlayerId("1"), PlayerId("2"))),
+    decode(direct_frame("m1", HELLO, PlayerId("1"), 5)),
+    decode(said_frame(RoomKey("red"), NickName("Ann"), HELLO, 5, Speaker(ConnectionId("a="), None))),
+    decode(joined_frame(RoomKey("red"), NickName("Ann"), Speaker(ConnectionId("a="), None))),
+    decode(broadcast_frame(BroadcastId("b1"), 5, HELLO)),
+    {"message": "hello", "tenantId": "acme", "sessionId": "s1", "connectionId": "a=", "queue": "pool.fifo"},
+]
+
+
+@pytest.mark.parametrize("own", OWN, ids=str)
+def test_a_frame_that_looks_like_the_services_is_known(own: dict[str, object]) -> None:
+    """Whatever action it names beside: whoever reads it goes by its other fields."""
+    assert looks_like_ours(own, {"PooledSQS"}) is not None
+    assert looks_like_ours(own | {"action": "PooledSQS"}, {"PooledSQS"}) is not None
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"message": OWN[0]}, {"type": "chat", "id": 7, "data": [1], "code": "X"}], ids=str
+)
+def test_any_other_frame_is_the_clients(more: dict[str, object]) -> None:
+    """The content of its fields does not matter."""
+    assert looks_like_ours({"action": "PooledSQS", **more}, {"PooledSQS", "SiloSQS"}) is None

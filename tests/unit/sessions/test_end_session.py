@@ -1,0 +1,201 @@
+"""How the connections of a session that is gone are closed."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from functions.sessions.end_session.end_session import EndSession
+from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.delivery.outcome import Outcome
+from loudhailer.errors import TransientError
+from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition, tenant_of
+from tests.support.fakes.connections import MemoryConnectionStore
+from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.limits import YOUNG_SECONDS
+
+NOW = 10_000.0
+SECONDS = 20.0
+
+
+def key(name: str, tenant: str = "acme") -> ConnectionKey:
+    """A connection of the tenant's second partition."""
+    return ConnectionKey(nth_partition(TenantId(tenant), 1), ConnectionId(name))
+
+
+def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", tenant: str = "acme") -> dict[str, Any]:
+    """What the stream says of a session's row."""
+    image: dict[str, Any] = {
+        "tenantId": {"S": tenant},
+        "sessionId": {"S": f"s{sequence}"},
+        "sessionTTL": {"N": "200"},
+    }
+    if connections:
+        image["connectionIds"] = {"SS": [connection.in_session() for connection in connections]}
+    change = {"SequenceNumber": str(sequence), "OldImage": image}
+    return {"eventID": f"e{sequence}", "eventName": event, "dynamodb": change}
+
+
+class World:
+    """Rows, and what becomes of those who are closed; time passes only in pauses."""
+
+    def __init__(self, **ends: list[Outcome]) -> None:
+        self.now = NOW
+        self.rows = MemoryConnectionStore()
+        self.sender = MemoryOrderedSender({ConnectionId(name): outcomes for name, outcomes in ends.items()})
+        self.tenants: set[TenantId] = set()
+        self.end_session = EndSession(
+            self.sender,
+            self._connections_of,
+            endpoint="https://example.test/live",
+            each=map,
+            clock=lambda: self.now,
+            pause=self._pass,
+        )
+
+    def connect(self, *keys: ConnectionKey, seconds_ago: float = 60) -> None:
+        """Puts rows."""
+        for each in keys:
+            at = int(self.now - seconds_ago)
+            self.rows.rows[each] = Connection(each, SessionId("s1"), at, at + 7500)
+
+    def end(self, *records: dict[str, Any]) -> list[str]:
+        """The sequence numbers that are reported as failed."""
+        response = self.end_session({"Records": records}, self.now + SECONDS)
+        return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+    def _connections_of(self, tenant: TenantId) -> MemoryConnectionStore:
+        self.tenants.add(tenant)
+        return self.rows
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -> None:
+    """Those that are not of the session stay."""
+    world = World()
+    world.connect(key("a"), key("b"), key("other"))
+    assert world.end(record(1, key("a"), key("b"))) == []
+    assert sorted(world.sender.closed) == ["a", "b"]
+    assert list(world.rows.rows) == [key("other")]
+    assert (counted["SessionEnded"], counted["SessionConnectionClosed"]) == (1, 2)
+    assert world.sender.calls == [("https://example.test/live", SECONDS)]
+
+
+def test_a_connection_that_is_gone_is_fine() -> None:
+    """Its `$disconnect` was lost: its row goes, or has gone."""
+    world = World(a=[Outcome.GONE], b=[Outcome.GONE])
+    world.connect(key("a"))
+    assert world.end(record(1, key("a"), key("b"), key("c"))) == []
+    assert world.rows.rows == {}
+    assert world.sender.closed == ["c"]
+
+
+def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
+    """The gateway does not know it before its handshake is over."""
+    world = World(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
+    world.connect(key("a"), seconds_ago=1)
+    assert world.end(record(1, key("a"))) == []
+    assert world.sender.closed == ["a"]
+    assert world.rows.rows == {}
+    assert world.tenants == {TenantId("acme")}
+
+
+def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:
+    """Its handshake must be over by then."""
+    world = World(a=[Outcome.GONE])
+    world.connect(key("a"), seconds_ago=YOUNG_SECONDS - 5)
+    assert world.end(record(1, key("a"))) == []
+    assert world.rows.rows == {}
+    assert world.now == NOW + 5
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
+def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outcome, counted: Counter[str]) -> None:
+    """All others are closed; the first session that is not done is where the stream goes on."""
+    world = World(b=[outcome], d=[outcome])
+    for name in "abcd":
+        world.connect(key(name))
+    records = [record(1, key("a")), record(2, key("b")), record(3, key("c")), record(4, key("d"))]
+    assert world.end(*records) == ["2"]
+    assert set(world.rows.rows) == {key("b"), key("d")}
+    assert sorted(world.sender.closed) == ["a", "c"]
+    assert counted["SessionNotEnded"] == 2
+
+
+def test_a_batch_that_comes_again_changes_nothing() -> None:
+    """What was closed is gone now."""
+    world = World(a=[Outcome.DELIVERED, Outcome.GONE])
+    world.connect(key("a"))
+    assert [world.end(record(1, key("a"))) for _ in range(2)] == [[], []]
+    assert world.sender.closed == ["a"]
+
+
+def test_a_session_made_anew_keeps_its_connections() -> None:
+    """Only those that the removed row knew are closed, whatever the new session's row says."""
+    world = World()
+    world.connect(key("old"), key("new"))
+    assert world.end(record(1, key("old"))) == []
+    assert world.sender.closed == ["old"]
+    assert list(world.rows.rows) == [key("new")]
+
+
+def test_sessions_that_still_stand_are_left_alone() -> None:
+    """A change is no end."""
+    world = World()
+    world.connect(key("a"))
+    assert world.end(record(1, key("a"), event="MODIFY")) == []
+    assert world.sender.closed == []
+
+
+def test_a_session_without_connections_is_no_work() -> None:
+    """Nothing is sent."""
+    world = World()
+    world.sender.before = lambda: pytest.fail("nothing is to be closed")
+    assert world.end(record(1), record(2)) == []
+
+
+def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
+    """A batch may hold sessions of several."""
+    world = World()
+    ours, theirs = key("a"), key("b", tenant="globex")
+    world.connect(ours, theirs)
+    assert world.end(record(1, ours), record(2, theirs, tenant="globex")) == []
+    assert world.tenants == {tenant_of(ours.partition), tenant_of(theirs.partition)}
+    assert world.rows.rows == {}
+
+
+def test_rows_that_cannot_be_deleted_make_the_batch_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections are closed by then, which does not matter."""
+    world = World()
+    world.connect(key("a"))
+
+    def fail(_: ConnectionKey) -> None:
+        raise TransientError("timed out")
+
+    monkeypatch.setattr(world.rows, "delete", fail)
+    with pytest.raises(TransientError):
+        world.end(record(1, key("a")))
+
+
+NONSENSE: dict[str, dict[str, Any]] = {
+    "no-change": {},
+    "no-tenant": {"SequenceNumber": "1", "OldImage": {}},
+    "no-partition": {
+        "SequenceNumber": "1",
+        "OldImage": {"tenantId": {"S": "acme"}, "connectionIds": {"SS": ["no number#a"]}},
+    },
+}
+"""What no table of ours writes."""
+
+
+@pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)
+def test_a_record_that_makes_no_sense_is_left_out(change: dict[str, Any], counted: Counter[str]) -> None:
+    """It must not keep its neighbours from being closed."""
+    world = World()
+    world.connect(key("a"))
+    broken = {"eventID": "e1", "eventName": "REMOVE", "dynamodb": change}
+    assert world.end(broken, record(2, key("a"))) == []
+    assert world.sender.closed == ["a"]
+    assert counted["RecordSkipped"] == 1

@@ -1,0 +1,428 @@
+"""Sessions, tenants and reports over HTTP."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.sessions.session_api.session_api import SessionApi
+from loudhailer.broadcast.audience import Everyone
+from loudhailer.broadcast.model import Summary
+from loudhailer.codec import decode
+from loudhailer.connections.model import ConnectionKey
+from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, SessionSecret, TenantId, nth_partition
+from loudhailer.sessions.model import Session
+from loudhailer.tenants.model import Tenant
+from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.places import MemoryPlaceStore
+from tests.support.fakes.sessions import MemorySessionStore
+from tests.support.fakes.tenants import MemoryTenantStore
+
+NOW = 1000
+ACME, S1 = TenantId("acme"), SessionId("s1")
+TENANT = Tenant(
+    ACME,
+    tenant_connections=10,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=70,
+    session_seconds=200,
+    tenant_sessions=30,
+)
+
+
+class World:
+    """The stores behind one API."""
+
+    def __init__(
+        self, *, list_tenants: bool = True, silo_tenants: Collection[TenantId] = (), shortest_session_id: int = 1
+    ) -> None:
+        self.now = NOW
+        self.sessions = MemorySessionStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.tenants = MemoryTenantStore(TENANT)
+        places = MemoryPlaceStore()
+        self.open_api, self.jwt_api = (
+            SessionApi(
+                self.tenants,
+                self.sessions,
+                places,
+                self.broadcasts,
+                websocket_url="wss://example.test/live",
+                list_tenants=list_tenants,
+                silo_tenants=silo_tenants,
+                tenant_claim=claim,
+                shortest_session_id=shortest_session_id,
+                clock=lambda: self.now,
+            )
+            for claim in (None, "custom:tenantId")
+        )
+
+    def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
+        """Status and body of the reply to a request: to one with claims, of the API that asks for a token."""
+        return self.reply(self.open_api if claims is None else self.jwt_api, route, claims, query)
+
+    def reply(
+        self, api: SessionApi, route: str, claims: dict[str, str] | None, query: dict[str, str]
+    ) -> tuple[int, Any]:
+        """Status and body of an API's reply to a request, which has a token if it has claims."""
+        event: dict[str, Any] = {"version": "2.0", "routeKey": route, "requestContext": {}}
+        if query:
+            event["queryStringParameters"] = query
+            event["pathParameters"] = query
+        if claims is not None:
+            event["requestContext"] = {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}
+        reply = api(event)
+        assert reply["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
+        return reply["statusCode"], decode(reply["body"])
+
+
+def token(subject: str) -> dict[str, str]:
+    """The claims of a token of the tenant."""
+    return {"sub": subject, "custom:tenantId": "acme"}
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh one."""
+    return World()
+
+
+def test_a_session_is_made_and_refreshed(world: World, counted: Counter[str]) -> None:
+    """The reply says until when it lives and where to connect."""
+    for _ in range(2):
+        assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (
+            200,
+            {"Attributes": {"sessionTTL": NOW + 200}, "webSocketUrl": "wss://example.test/live"},
+        )
+    assert world.sessions.get(ACME, S1) == Session(ACME, S1, NOW + 200)
+    assert counted["SessionRenewed"] >= 2
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"tenantId": "acme"},
+        {"sessionId": "s1"},
+        {"tenantId": "nobody", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": "s 1"},
+        {"tenantId": "a#b", "sessionId": "s1"},
+        {"tenantId": "acme", "sessionId": ""},
+    ],
+    ids=str,
+)
+def test_an_invalid_session_request_is_told_so(world: World, route: str, query: dict[str, Any]) -> None:
+    """A JSON string, as clients have always had it; and nothing is made."""
+    assert world.call(route, **query) == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_player_outside_the_grammar_is_invalid(world: World) -> None:
+    """An empty one too."""
+    for player in ("", "a#b"):
+        reply = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId=player)
+        assert reply == (400, "Invalid request")
+
+
+def test_a_session_is_bound_to_one_player(world: World) -> None:
+    """Another player gets 409; without a player it is only refreshed."""
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    status, body = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
+    error = {"field": "playerId", "message": "the session is bound to another player"}
+    assert (status, body) == (409, {"error": error})
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1")[0] == 200
+    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+
+
+def test_a_tokens_subject_is_the_player(world: World) -> None:
+    """Whatever the query claims."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1", playerId="bob")
+    assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
+
+
+@pytest.mark.parametrize("subject", [None, "", "auth0|ann"])
+def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, subject: str | None) -> None:
+    """What the query claims does not take its place, also where the token has no subject."""
+    claims = {name: value for name, value in token(subject or "").items() if name != "sub" or subject is not None}
+    status, body = world.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
+    reason = "sub: must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
+    assert (status, body) == (400, {"error": {"field": "sub", "message": reason}})
+    assert world.sessions.rows == {}
+
+
+def test_a_session_of_another_subject_is_refused(world: World) -> None:
+    """A token does not open what is bound to somebody else."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    status, body = world.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "ann"},
+        {"sub": "ann", "custom:tenantId": "globex"},
+        {"sub": "ann", "custom:tenantId": ""},
+        {"sub": "ann", "custom:tenantId": "[acme globex]"},
+        {"sub": "ann", "custom:tenantId": "Acme", "tenantId": "acme"},
+    ],
+    ids=str,
+)
+def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
+    world: World, route: str, claims: dict[str, str], counted: Counter[str]
+) -> None:
+    """Whether there is such a tenant or not: the one claim that counts must be its id."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    for tenant in ("acme", "nobody"):
+        for session in ("s1", "s2"):
+            reply = world.call(route, claims, tenantId=tenant, sessionId=session)
+            assert reply == (403, {"message": "Forbidden"})
+    assert world.sessions.rows == before
+    assert counted["TokenOfOtherTenant"] == 4
+
+
+@pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
+def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(world: World, route: str) -> None:
+    """The function does not take it for a caller that needs no token, however it came past the authorizer."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    for session in ("s1", "s2"):
+        query = {"tenantId": "acme", "sessionId": session, "playerId": "ann"}
+        status, _ = world.reply(world.jwt_api, route, None, query)
+        assert status in {400, 403}
+    assert world.sessions.rows == before
+
+
+def test_a_tenants_token_ends_its_session(world: World) -> None:
+    """As it opened it."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+
+
+def test_a_session_of_another_subject_is_not_ended(world: World, counted: Counter[str]) -> None:
+    """Whatever the query claims: the token's subject counts, as it does when a session is opened."""
+    world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
+    before = dict(world.sessions.rows)
+    status, body = world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
+    assert (status, body["error"]["field"]) == (409, "playerId")
+    for subject in ("", "auth0|ann"):
+        status, body = world.call("DELETE /session", token(subject), tenantId="acme", sessionId="s1")
+        assert (status, body["error"]["field"]) == (400, "sub")
+    assert (world.sessions.rows, counted["SessionDeleted"]) == (before, 0)
+
+
+def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: World) -> None:
+    """Its row stands for a while."""
+    world.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
+    assert world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
+
+
+def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: World) -> None:
+    """As a token may open it."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
+
+
+def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> None:
+    """Without a token the query may name a player, and need not."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann") == (200, {})
+
+
+def test_a_new_sessions_id_must_be_a_secret() -> None:
+    """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
+    world = World(shortest_session_id=22)
+    reason = "must have at least 22 random characters"
+    for session in ("s1", "a" * 21):
+        world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
+        status, body = world.call("PUT /session", tenantId="acme", sessionId=session)
+        assert (status, body) == (400, {"error": {"field": "sessionId", "message": reason}})
+        assert world.sessions.rows[ACME, SessionId(session)].expires_at == NOW + 10
+        assert world.call("DELETE /session", tenantId="acme", sessionId=session) == (200, {})
+    assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
+
+
+def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> None:
+    """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
+    for number in range(30):
+        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+    refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
+    assert world.call("PUT /session", tenantId="acme", sessionId="more") == refusal
+    assert world.call("PUT /session", tenantId="acme", sessionId="s7")[0] == 200
+    assert counted["SessionRefused"] == 1
+    world.sessions.rows[ACME, SessionId("s8")] = Session(ACME, SessionId("s8"), world.now)
+    world.now += 60
+    assert world.call("PUT /session", tenantId="acme", sessionId="more")[0] == 200
+    assert world.call("PUT /session", tenantId="acme", sessionId="still more") == (400, "Invalid request")
+    assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
+
+
+def test_a_session_that_is_over_takes_a_place_to_live_again(world: World) -> None:
+    """Its row may stand for days: a tenant must not have as many sessions more as it has such rows."""
+    for number in range(30):
+        world.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
+        assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
+    refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})
+    assert world.call("PUT /session", tenantId="acme", sessionId="old1") == refusal
+
+
+@pytest.mark.parametrize("standing", [None, NOW])
+def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
+    world: World, standing: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant was there when the request was read, and is not when the session is made."""
+    if standing is not None:
+        world.sessions.rows[ACME, S1] = Session(ACME, S1, standing)
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    renew = world.sessions.renew
+
+    def erased_meanwhile(*key: Any, **values: Any) -> bool:
+        world.tenants.begin_erasing(ACME)
+        world.sessions.rows.clear()
+        return renew(*key, **values)
+
+    monkeypatch.setattr(world.sessions, "renew", erased_meanwhile)
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert world.sessions.rows == {}
+
+
+def test_a_second_put_leaves_who_is_connected(world: World) -> None:
+    """It lets the session live on, and changes nothing else."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
+    key = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
+    world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], connections=frozenset({key}))
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
+
+
+def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
+    """The second time there is none."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (400, "Invalid request")
+    assert counted["SessionDeleted"] == 1
+
+
+@pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
+def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
+) -> None:
+    """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1", **player)
+    delete = world.sessions.delete
+    monkeypatch.setattr(world.sessions, "delete", lambda *named: delete(*named) and delete(*named))
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", **player) == (200, {})
+    assert counted["SessionDeleted"] == 1
+
+
+def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was nobody's when it was looked at."""
+    world.call("PUT /session", tenantId="acme", sessionId="s1")
+    delete = world.sessions.delete
+
+    def after_another(*named: Any) -> bool:
+        world.sessions.rows[ACME, S1] = replace(world.sessions.rows[ACME, S1], player_id=PlayerId("bob"))
+        return delete(*named)
+
+    monkeypatch.setattr(world.sessions, "delete", after_another)
+    status, _ = world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="ann")
+    assert status == 409
+    assert world.sessions.rows[ACME, S1].player_id == "bob"
+
+
+def test_tenants_are_listed_with_their_limits(world: World) -> None:
+    """By the names of their table."""
+    assert world.call("GET /tenant") == (
+        200,
+        {
+            "Items": [
+                {
+                    "tenantId": "acme",
+                    "connectionsPerSession": 2,
+                    "tenantConnections": 10,
+                    "sessionPerMinute": 5,
+                    "tenantPerMinute": 60,
+                    "sessionTTL": 200,
+                    "messagesPerMinute": 70,
+                    "tenantSessions": 30,
+                    "postsPerMinute": 7000,
+                    "silo": False,
+                }
+            ]
+        },
+    )
+
+
+def test_a_tenant_with_a_queue_of_its_own_is_listed_with_a_silo() -> None:
+    """Terraform makes the queue and tells the function; no row does."""
+    for silo_tenants, has_silo in (({ACME}, True), ({TenantId("acm")}, False)):
+        _, body = World(silo_tenants=silo_tenants).call("GET /tenant")
+        assert [item["silo"] for item in body["Items"]] == [has_silo]
+
+
+def test_tenants_are_not_listed_in_production() -> None:
+    """Who the customers are is nobody's business."""
+    status, body = World(list_tenants=False).call("GET /tenant")
+    assert (status, body) == (403, {"message": "Forbidden"})
+
+
+def test_a_broadcast_is_reported(world: World) -> None:
+    """As its rows say."""
+    world.broadcasts.record(
+        Summary(broadcast_id=BroadcastId("b1"), audience=Everyone(), content_hash="hash", published_at=NOW * 1000)
+    )
+    status, body = world.call("GET /broadcast/{id}", id="b1")
+    assert status == 200
+    assert (body["status"], body["publishedAt"], body["inFlight"]) == ("accepted", NOW * 1000, 0)
+
+
+def test_an_unknown_broadcast_is_not_found(world: World) -> None:
+    """404 names the field, and so does the 400 for an id that cannot be one."""
+    status, body = world.call("GET /broadcast/{id}", id="b2")
+    assert (status, body) == (
+        404,
+        {"error": {"field": "broadcastId", "message": "there is no such broadcast"}},
+    )
+    status, body = world.call("GET /broadcast/{id}", id="b 2")
+    reason = "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"
+    assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})
+
+
+def test_a_session_is_kept_under_a_hidden_id(world: World) -> None:
+    """Made, renewed, refused to others and ended by its own id; the id of the row opens and ends nothing."""
+    tenant = replace(TENANT, session_key="a key")
+    world.tenants.put(tenant)
+    kept = tenant.session_id_of(SessionSecret("s1"))
+    for _ in range(2):
+        assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
+    assert list(world.sessions.rows) == [(ACME, kept)]
+    assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId=kept) == (400, "Invalid request")
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
+    assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
+    assert world.sessions.rows == {}

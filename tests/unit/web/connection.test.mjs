@@ -1,0 +1,313 @@
+/** The page's connection, with sockets and a clock of the tests' own. Run by `node --test`. */
+
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+
+import { Connection, Refusal, STATES } from "../../../functions/web/console/page/connection.js";
+
+const MINUTE = 60_000;
+
+let passed = 0; // as the monotonic clock has it
+
+class FakeSocket {
+  static all = [];
+
+  constructor(url) {
+    this.url = url;
+    this.sent = [];
+    this.isClosed = false;
+    FakeSocket.all.push(this);
+  }
+
+  send(text) {
+    this.sent.push(text);
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  opens() {
+    this.onopen();
+  }
+
+  says(frame) {
+    this.onmessage?.({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  }
+
+  drops() {
+    this.onclose();
+  }
+}
+
+/** A connection, what it told, and the sockets it opened. */
+function start({ url = async () => "wss://example/live", ...options } = {}) {
+  const told = { frames: [], states: [], opened: 0 };
+  const connection = new Connection(
+    url,
+    {
+      onFrame: (frame) => told.frames.push(frame),
+      onStatus: (status) => told.states.push(status),
+      onOpen: () => (told.opened += 1),
+    },
+    { WebSocket: FakeSocket, random: () => 1, elapsed: () => passed, ...options },
+  );
+  connection.open();
+  return { connection, told };
+}
+
+async function settle() {
+  for (let i = 0; i < 10; i += 1) {
+    await Promise.resolve();
+  }
+}
+
+async function pass(milliseconds) {
+  passed += milliseconds;
+  mock.timers.tick(milliseconds);
+  await settle();
+}
+
+async function opened(options) {
+  const started = start(options);
+  await settle();
+  FakeSocket.all[0].opens();
+  return { ...started, socket: FakeSocket.all[0] };
+}
+
+const states = (told) => told.states.map(({ state }) => state);
+
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  FakeSocket.all = [];
+});
+
+test("frames go both ways once the connection is open, and not before", async () => {
+  const { connection, told } = start();
+  await settle();
+  const [socket] = FakeSocket.all;
+  assert.equal(socket.url, "wss://example/live");
+  assert.equal(connection.send({ action: "x" }), false);
+  socket.opens();
+  assert.equal(connection.send({ action: "x" }), true);
+  socket.says({ hello: 1 });
+  assert.deepEqual(socket.sent, ['{"action":"x"}']);
+  assert.deepEqual(told.frames, [{ hello: 1 }]);
+  assert.deepEqual(states(told), [STATES.CONNECTING, STATES.OPEN]);
+});
+
+test("what is no JSON reaches the handler as null, and its text", async () => {
+  const texts = [];
+  const connection = new Connection(async () => "wss://x", { onFrame: (frame, text) => texts.push([frame, text]) }, { WebSocket: FakeSocket });
+  connection.open();
+  await settle();
+  FakeSocket.all[0].opens();
+  FakeSocket.all[0].says("hello");
+  assert.deepEqual(texts, [[null, "hello"]]);
+});
+
+test("a lost connection is opened again, after times that double up to a bound", async () => {
+  const { told } = await opened({ stable: 10_000 });
+  FakeSocket.all[0].drops();
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    await pass(told.states.at(-1).delay);
+    FakeSocket.all.at(-1).drops();
+  }
+  const waits = told.states.filter(({ state }) => state === STATES.WAITING);
+  assert.deepEqual(waits.map(({ delay }) => delay), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+  assert.deepEqual(waits.map(({ wasOpen }) => wasOpen), [true, false, false, false, false, false, false]);
+});
+
+test("the time before the next attempt is any up to the bound", async () => {
+  const { told } = await opened({ random: () => 0.25 });
+  FakeSocket.all[0].drops();
+  assert.equal(told.states.at(-1).delay, 250);
+});
+
+test("a connection that held begins its backoff anew, one that did not goes on with it", async () => {
+  const { told } = await opened();
+  FakeSocket.all[0].drops();
+  await pass(1_000);
+  FakeSocket.all[1].opens();
+  FakeSocket.all[1].drops();
+  assert.equal(told.states.at(-1).delay, 2_000);
+  await pass(2_000);
+  FakeSocket.all[2].opens();
+  await pass(10_000);
+  FakeSocket.all[2].drops();
+  assert.equal(told.states.at(-1).delay, 1_000);
+});
+
+test("a clock that is set anew changes no backoff", async () => {
+  for (const hours of [-1, 1]) {
+    mock.timers.reset();
+    mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 10 * 60 * MINUTE });
+    FakeSocket.all = [];
+    const { told } = await opened();
+    FakeSocket.all[0].drops();
+    await pass(1_000);
+    FakeSocket.all[1].opens();
+    mock.timers.setTime(Date.now() + hours * 60 * MINUTE);
+    FakeSocket.all[1].drops();
+    assert.equal(told.states.at(-1).delay, 2_000);
+  }
+});
+
+test("the URL is asked for before every attempt, and an error there is one more reason to wait", async () => {
+  let asked = 0;
+  const { told } = start({
+    url: async () => {
+      asked += 1;
+      if (asked === 1) {
+        throw new Error("no network");
+      }
+      return `wss://example/${asked}`;
+    },
+  });
+  await settle();
+  assert.equal(told.states.at(-1).state, STATES.WAITING);
+  await pass(1_000);
+  assert.equal(FakeSocket.all[0].url, "wss://example/2");
+});
+
+test("a refusal ends the attempts", async () => {
+  const refusal = new Refusal("unknown tenant");
+  const { told } = start({
+    url: async () => {
+      throw refusal;
+    },
+  });
+  await settle();
+  await pass(MINUTE);
+  assert.deepEqual(told.states, [{ state: STATES.CONNECTING }, { state: STATES.REFUSED, reason: refusal }]);
+});
+
+test("a handshake that nobody answers is given up", async () => {
+  const { told } = start();
+  await settle();
+  await pass(15_000);
+  assert.equal(FakeSocket.all[0].isClosed, true);
+  assert.equal(told.states.at(-1).state, STATES.WAITING);
+});
+
+test("a closed connection stays closed, whatever was under way", async () => {
+  let answer;
+  const { connection, told } = start({ url: () => new Promise((resolve) => (answer = resolve)) });
+  connection.close();
+  answer("wss://example/live");
+  await settle();
+  await pass(MINUTE);
+  assert.deepEqual(FakeSocket.all, []);
+  assert.equal(told.states.at(-1).state, STATES.CLOSED);
+});
+
+test("a ping goes out in less than ten minutes, its pong is not shown", async () => {
+  const { told, socket } = await opened();
+  await pass(8 * MINUTE);
+  assert.deepEqual(socket.sent, ['{"action":"ping"}']);
+  socket.says({ action: "pong" });
+  await pass(MINUTE);
+  assert.deepEqual(told.frames, []);
+  assert.equal(told.states.at(-1).state, STATES.OPEN);
+});
+
+test("a connection that does not answer a ping is dead", async () => {
+  const { connection, told, socket } = await opened();
+  connection.check();
+  await pass(9_999);
+  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  await pass(1);
+  assert.equal(socket.isClosed, true);
+  assert.equal(told.states.at(-1).state, STATES.WAITING);
+});
+
+test("any frame is an answer to a ping", async () => {
+  const { connection, told, socket } = await opened();
+  connection.check();
+  socket.says({ type: "broadcast", id: "b1" });
+  await pass(MINUTE);
+  assert.equal(told.states.at(-1).state, STATES.OPEN);
+});
+
+test("to check while waiting is to try now", async () => {
+  const { connection } = await opened();
+  FakeSocket.all[0].drops();
+  connection.check();
+  await settle();
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("before two hours a second socket takes over, and the first is closed only then", async () => {
+  const { connection, told, socket } = await opened();
+  await pass(115 * MINUTE);
+  const [, successor] = FakeSocket.all;
+  connection.send({ n: 1 });
+  assert.equal(socket.sent.at(-1), '{"n":1}');
+  successor.opens();
+  connection.send({ n: 2 });
+  assert.deepEqual(successor.sent, ['{"n":2}']);
+  socket.says({ type: "broadcast", id: "b1" });
+  successor.says({ type: "broadcast", id: "b1" });
+  assert.deepEqual(told.frames, [{ type: "broadcast", id: "b1" }]);
+  assert.equal(socket.isClosed, false);
+  await pass(2_000);
+  assert.equal(socket.isClosed, true);
+  assert.equal(told.opened, 2);
+  assert.ok(!states(told).includes(STATES.WAITING));
+  await pass(115 * MINUTE);
+  assert.equal(FakeSocket.all.length, 3);
+});
+
+test("a second socket that is refused leaves the first one alone, and is tried again", async () => {
+  const { told, socket } = await opened();
+  await pass(115 * MINUTE);
+  FakeSocket.all[1].drops();
+  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(socket.isClosed, false);
+  await pass(1_000);
+  assert.equal(FakeSocket.all.length, 3);
+});
+
+test("the second socket goes on where the first one is lost meanwhile", async () => {
+  const { told, socket } = await opened();
+  await pass(115 * MINUTE);
+  socket.drops();
+  assert.equal(told.states.at(-1).state, STATES.CONNECTING);
+  FakeSocket.all[1].opens();
+  assert.equal(told.states.at(-1).state, STATES.OPEN);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("to close is to close both sockets", async () => {
+  const { connection, socket } = await opened();
+  await pass(115 * MINUTE);
+  FakeSocket.all[1].opens();
+  connection.close();
+  assert.deepEqual([socket.isClosed, FakeSocket.all[1].isClosed], [true, true]);
+});
+
+test("duplicates are dropped by what identifies them, and nothing else is", async () => {
+  const { told, socket } = await opened();
+  const frames = [
+    { type: "broadcast", id: "1", data: "a" },
+    { message: "a", messageId: "1", srcPlayerId: "p", sentAt: 1 },
+    { status: "Message sent!", messageId: "1", message: "a" },
+    { action: "sendmessage", roomKey: "r", nickName: "n", content: "a", sentAt: 1 },
+    { action: "sendmessage", roomKey: "r", nickName: "n", content: "a", sentAt: 2 },
+  ];
+  for (const frame of [...frames, ...frames]) {
+    socket.says(frame);
+  }
+  socket.says({ action: "joinroom" });
+  socket.says({ action: "joinroom" });
+  assert.deepEqual(told.frames, [...frames, frames[2], { action: "joinroom" }, { action: "joinroom" }]);
+});
+
+test("only so much is remembered", async () => {
+  const { told, socket } = await opened({ remembered: 2 });
+  for (const id of ["1", "2", "3", "3", "1"]) {
+    socket.says({ type: "broadcast", id });
+  }
+  assert.deepEqual(told.frames.map(({ id }) => id), ["1", "2", "3", "1"]);
+});

@@ -1,0 +1,1 @@
+"""The emulator of AWS: its services, its WebSocket gateway, its Lambda containers."""

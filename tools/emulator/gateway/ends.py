@@ -1,0 +1,84 @@
+"""Tells `$disconnect` of connections that ended, evenly and several together.
+
+API Gateway calls the route as well as it can, and says nothing of when:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+It has machines for a crowd that ends together. Here the crowd shares one thread of the local AWS with newcomers, so its
+end is told at a rate that leaves them most of that thread.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from tools.emulator.gateway.api import DISCONNECT, LOG, Integration
+from tools.emulator.gateway.counters import Counters
+from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.integration import TOGETHER, Failure, Integrations, Reply
+
+_A_SECOND = 120
+_TRIES = 5
+_RETRY_SECONDS = 0.2
+
+type Start = Callable[[Coroutine[None, None, None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a connection of a deployment, as an event for the integration of its `$disconnect`."""
+
+    deployment: str
+    integration: Integration
+    event: Event
+    tries: int = 0
+
+
+class Ends:
+    """The ends that are still to be told; `start` runs work in the background."""
+
+    def __init__(self, integrations: Integrations, counters: Counters, start: Start) -> None:
+        self._integrations = integrations
+        self._counters = counters
+        self._start = start
+        self._waiting: deque[End] = deque()
+        self._telling = False
+
+    def tell(self, end: End) -> None:
+        """Tell an end when its turn has come."""
+        self._waiting.append(end)
+        if not self._telling:
+            self._telling = True
+            self._start(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        try:
+            while self._waiting:
+                some = self._next_ones()
+                due = time.monotonic() + len(some) / _A_SECOND
+                replies = await self._integrations.call_together(some[0].integration, [end.event for end in some])
+                for end, reply in zip(some, replies, strict=True):
+                    self._note(end, reply)
+                await asyncio.sleep(due - time.monotonic())
+        finally:
+            self._telling = False
+
+    def _next_ones(self) -> list[End]:
+        """The ends whose turn has come, all for one integration."""
+        some = [self._waiting.popleft()]
+        while self._waiting and len(some) < TOGETHER and self._waiting[0].integration is some[0].integration:
+            some.append(self._waiting.popleft())
+        return some
+
+    def _note(self, end: End, reply: Reply | Failure) -> None:
+        if not isinstance(reply, Failure):
+            self._counters.disconnects_delivered += 1
+        elif reply.again and end.tries + 1 < _TRIES:
+            self._start(self._tell_again(End(end.deployment, end.integration, end.event, end.tries + 1)))
+        else:
+            self._counters.disconnects_failed += 1
+            LOG.warning("%s of %s: %s", DISCONNECT, end.deployment, reply.cause)
+
+    async def _tell_again(self, end: End) -> None:
+        await asyncio.sleep(_RETRY_SECONDS * end.tries)
+        self.tell(end)

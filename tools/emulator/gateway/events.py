@@ -1,0 +1,160 @@
+"""The events that API Gateway hands to authorizers and Lambda proxy integrations of a WebSocket API.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html (authorizer) and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+(the members of `requestContext`).
+"""
+
+import base64
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from tools.emulator.gateway.api import CONNECT, DISCONNECT
+
+if TYPE_CHECKING:
+    from tools.emulator.gateway.connection import Connection
+
+type Event = dict[str, Any]
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def new_id() -> str:
+    """An id as API Gateway makes them for connections, requests and messages, such as `L0SM9cOFvHcCIhw=`.
+
+    11 random bytes in base64. AWS promises no alphabet; with `+`, `/` and `=` in it, who forgets to quote is found out.
+    """
+    return base64.b64encode(os.urandom(11)).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What the client sent to connect, kept for the events that carry it."""
+
+    headers: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str], ...]
+    source_ip: str
+
+    @classmethod
+    def read(cls, headers: list[tuple[str, str]], query_string: str, source_ip: str, port: int) -> "Handshake":
+        """Add the headers that API Gateway adds."""
+        trace = f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()}"
+        added = [
+            ("X-Amzn-Trace-Id", trace),
+            ("X-Forwarded-For", source_ip),
+            ("X-Forwarded-Port", str(port)),
+            ("X-Forwarded-Proto", "http"),
+        ]
+        query = tuple(parse_qsl(query_string, keep_blank_values=True))
+        return cls(tuple(headers + added), query, source_ip)
+
+    def header(self, name: str) -> str | None:
+        """A header's last value, whatever the case of its name."""
+        values = [value for each, value in self.headers if each.lower() == name.lower()]
+        return values[-1] if values else None
+
+    def members(self) -> Event:
+        """The event's members with headers and query; without a query the latter are left out."""
+        members: Event = {"headers": dict(self.headers), "multiValueHeaders": _grouped(self.headers)}
+        if self.query:
+            members["queryStringParameters"] = dict(self.query)
+            members["multiValueQueryStringParameters"] = _grouped(self.query)
+        return members
+
+
+def _grouped(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in pairs:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def method_arn(connection: "Connection") -> str:
+    """The ARN that an authorizer's policy must allow."""
+    api = connection.deployment.api
+    return f"arn:aws:execute-api:{api.region}:{api.account}:{api.api_id}/{connection.deployment.stage.name}/{CONNECT}"
+
+
+def authorizer_event(connection: "Connection", now: float) -> Event:
+    """What a REQUEST authorizer gets."""
+    event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
+    event.setdefault("queryStringParameters", {})
+    event.setdefault("multiValueQueryStringParameters", {})
+    event["stageVariables"] = dict(connection.deployment.stage.variables)
+    event["requestContext"] = _request_context(connection, CONNECT, "CONNECT", now)
+    return event
+
+
+def connect_event(connection: "Connection", now: float) -> Event:
+    """What the integration of `$connect` gets."""
+    context = _request_context(connection, CONNECT, "CONNECT", now)
+    return _route_event(connection, context) | connection.handshake.members()
+
+
+def message_event(connection: "Connection", route_key: str, text: str, request_id: str, now: float) -> Event:
+    """What the integration of a message's route gets."""
+    context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
+    return _route_event(connection, context) | {"body": text}
+
+
+def disconnect_event(connection: "Connection", now: float, *, with_authorizer: bool = True) -> Event:
+    """What the integration of `$disconnect` gets.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
+    """
+    context = _request_context(connection, DISCONNECT, "DISCONNECT", now)
+    context["disconnectStatusCode"], context["disconnectReason"] = connection.ended
+    if not with_authorizer:
+        context.pop("authorizer", None)
+    headers = {
+        "Host": connection.handshake.header("Host") or "",
+        "x-api-key": "",
+        "X-Forwarded-For": connection.handshake.source_ip,
+        "x-restapi": "",
+    }
+    multi = {name: [value] for name, value in headers.items()}
+    return _route_event(connection, context) | {"headers": headers, "multiValueHeaders": multi}
+
+
+def _route_event(connection: "Connection", context: Event) -> Event:
+    event: Event = {"requestContext": context, "isBase64Encoded": False}
+    if connection.deployment.stage.variables:
+        event["stageVariables"] = dict(connection.deployment.stage.variables)
+    return event
+
+
+def _request_context(
+    connection: "Connection", route_key: str, event_type: str, now: float, request_id: str | None = None
+) -> Event:
+    request_id = request_id or new_id()
+    context: Event = {
+        "routeKey": route_key,
+        "eventType": event_type,
+        "extendedRequestId": request_id,
+        "requestTime": _common_log_time(now),
+        "messageDirection": "IN",
+        "stage": connection.deployment.stage.name,
+        "connectedAt": int(connection.connected_at * 1_000),
+        "requestTimeEpoch": int(now * 1_000),
+        "identity": {"sourceIp": connection.handshake.source_ip},
+        "requestId": request_id,
+        "domainName": connection.handshake.header("Host") or "",
+        "connectionId": connection.connection_id,
+        "apiId": connection.deployment.api.api_id,
+    }
+    if user_agent := connection.handshake.header("User-Agent"):
+        context["identity"]["userAgent"] = user_agent
+    if connection.authorizer is not None:
+        context["authorizer"] = dict(connection.authorizer)
+    return context
+
+
+def _common_log_time(now: float) -> str:
+    """`16/Mar/2025:00:46:38 +0000`, in English whatever the locale."""
+    moment = time.gmtime(now)
+    return (
+        f"{moment.tm_mday:02}/{_MONTHS[moment.tm_mon - 1]}/{moment.tm_year}:{time.strftime('%H:%M:%S', moment)} +0000"
+    )

@@ -1,0 +1,141 @@
+"""What answers a route. Kinds are apigatewayv2's integration types; another one is another entry in the mapping."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from tools.emulator.gateway.api import FunctionRef, Integration
+from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.invocation import Invocation, Invoker, Status
+
+TOGETHER = 10
+"""Events that are handed over together at most: entries of one SendMessageBatch."""
+
+INTERNAL_SERVER_ERROR = "Internal server error"
+TIMED_OUT = "Endpoint request timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An integration's answer: a status, and what may go back to the client."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An integration that did not answer.
+
+    `message` is what API Gateway tells the client, `cause` is for the log; `again` when it was not even called, so that
+    another try is worth it.
+    """
+
+    status: int
+    message: str
+    cause: str
+    again: bool = False
+
+
+class IntegrationKind(Protocol):
+    """How integrations of one type are called."""
+
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        """Hand the event to the integration."""
+
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """Hand events to the integration that nobody waits for; the answer to each."""
+
+
+class LambdaProxy:
+    """`AWS_PROXY`: the whole event goes to a function, which returns status, headers and body.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-integrations.html
+    """
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        """Invoke the integration's function."""
+        function = FunctionRef.parse(integration.uri)
+        return read_proxy_answer(await self._invoker.invoke(function, event, timeout_seconds))
+
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+    ) -> Sequence[Reply | Failure]:
+        """Invoke the integration's function for each event, side by side."""
+        return await asyncio.gather(*(self.call(integration, event, timeout_seconds) for event in events))
+
+
+class Integrations:
+    """All kinds by IntegrationType."""
+
+    def __init__(self, kinds: Mapping[str, IntegrationKind], timeout_seconds: float) -> None:
+        self._kinds = kinds
+        self._timeout_seconds = timeout_seconds
+
+    async def call(self, integration: Integration, event: Event) -> Reply | Failure:
+        """Hand the event to whatever answers this integration's kind."""
+        kind = self._kinds.get(integration.kind)
+        if kind is None:
+            return _not_served(integration)
+        return await kind.call(integration, event, self._timeout(integration))
+
+    async def call_together(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | Failure]:
+        """Hand up to `TOGETHER` events to whatever answers this integration's kind; the answer to each."""
+        kind = self._kinds.get(integration.kind)
+        if kind is None:
+            return [_not_served(integration)] * len(events)
+        return await kind.call_together(integration, events, self._timeout(integration))
+
+    def _timeout(self, integration: Integration) -> float:
+        return min(integration.timeout_seconds, self._timeout_seconds)
+
+
+def _not_served(integration: Integration) -> Failure:
+    cause = f"integrations of type {integration.kind} are not served"
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
+
+
+def read_proxy_answer(invocation: Invocation) -> Reply | Failure:
+    """Read a proxy function's answer as API Gateway does: an error or a malformed answer is a 502."""
+    match invocation.status:
+        case Status.RETURNED:
+            return _read_proxy_payload(invocation.payload)
+        case Status.FAILED:
+            return Failure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, f"the function failed: {invocation.payload}")
+        case Status.TIMED_OUT:
+            return Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the function timed out")
+        case Status.THROTTLED:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return Failure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)
+        case Status.UNAVAILABLE:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return Failure(
+                status, INTERNAL_SERVER_ERROR, f"the function is unavailable: {invocation.payload}", again=True
+            )
+
+
+def _read_proxy_payload(payload: Any) -> Reply | Failure:
+    malformed = Failure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, "malformed Lambda proxy response")
+    if not isinstance(payload, dict):
+        return malformed
+    body, headers = payload.get("body"), payload.get("headers")
+    try:
+        status = int(payload["statusCode"])
+        text = "" if body is None else body
+        if payload.get("isBase64Encoded"):
+            text = base64.b64decode(text, validate=True).decode()
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        return malformed
+    if not isinstance(text, str) or not isinstance(headers, dict | None) or not 100 <= status <= 599:
+        return malformed
+    return Reply(status, text, {str(name): str(value) for name, value in (headers or {}).items()})
