@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 from functions.broadcast.publish.publish import ContentConflictError, FrameTooLargeError, Publish, UnknownTenantError
-from loudhailer import codec
+from loudhailer import codec, http
 from loudhailer.errors import InvalidFieldError
 
 _STATUS = {UnknownTenantError: 404, ContentConflictError: 409, FrameTooLargeError: 413}
@@ -18,10 +18,9 @@ def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:
     if "requestContext" not in event:
         return {"broadcastId": publish(_invocation(event), everyone_by_default=True)}
     try:
-        return _answer(202, {"broadcastId": publish(_request(event))})
+        return http.respond(202, {"broadcastId": publish(_request(event))})
     except InvalidFieldError as error:
-        body = {"error": {"field": error.field, "message": str(error)}}
-        return _answer(_STATUS.get(type(error), 400), body)
+        return http.respond_invalid(_STATUS.get(type(error), 400), error.field, str(error))
 
 
 def _request(event: dict[str, Any]) -> dict[str, Any]:
@@ -42,11 +41,3 @@ def _invocation(event: dict[str, Any]) -> dict[str, Any]:
         return {**event, "message": codec.json_text(event["message"])}
     except codec.NotJsonError as error:
         raise InvalidFieldError("message", str(error)) from error
-
-
-def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": codec.encode_text(body),
-    }

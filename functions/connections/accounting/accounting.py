@@ -15,37 +15,51 @@ A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repa
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from loudhailer import ids
 from loudhailer.connections.model import PROBE, ConnectionKey
-from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId
 from loudhailer.limits.port import LimitStore
 from loudhailer.observability import count, logger
 from loudhailer.partitions.port import PartitionStore
 from loudhailer.sessions.port import SessionStore
+from loudhailer.streams.records import StreamRecord, batch_response, parsed
 
 _ATTEMPTS = 5
-
-_DIGITS = 40
-"""Sequence numbers have up to 40 digits: padded, they compare as strings.
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html"""
 
 _DELTAS = {"INSERT": 1, "MODIFY": 0, "REMOVE": -1}
 
 
 class _Change(NamedTuple):
-    sequence: str
-    delta: int
+    """A change of a connection's row; `delta` is what it adds to the count of its partition."""
+
+    partition: Partition
     connection_id: ConnectionId
     session_id: SessionId | None
+    delta: int
+    sequence_number: str
+    order: str
     probe: ProbeId | None
 
     @property
     def is_probe(self) -> bool:
         """Whether the row was no connection's: it is counted as others are, and was never reserved."""
         return self.connection_id == PROBE
+
+    @classmethod
+    def of(cls, record: StreamRecord) -> Self:
+        """The change that a record of the stream tells."""
+        return cls(
+            partition=ids.partition(record.keys["partition"]["S"]),
+            connection_id=record.keys["connectionId"]["S"],
+            session_id=record.old.get("sessionId", {}).get("S"),
+            delta=_DELTAS[record.event],
+            sequence_number=record.sequence_number,
+            order=record.order,
+            probe=record.old.get("probe", {}).get("S"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +94,19 @@ class Accounting:
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The partial batch response: the first record of those partitions whose changes are not counted, if any."""
-        records = event["Records"]
-        changes = _fold(records)
+        changes = list(parsed(event["Records"], _Change.of))
+        of_partition: defaultdict[Partition, list[_Change]] = defaultdict(list)
+        for change in changes:
+            of_partition[change.partition].append(change)
         if not changes:
-            return _response(None)
+            return batch_response(None)
         try:
-            seen = self._partitions.checkpoints(changes.keys())
+            seen = self._partitions.checkpoints(of_partition.keys())
             gone = _gone(changes, seen)
             left = self._sessions.forget_all(gone)
         except TransientError:
             logger.exception("nothing is counted yet; the batch comes again")
-            return _response(_first_of(changes.keys(), records))
+            return batch_response(changes[0].sequence_number)
 
         # What others write all the time delays its own partitions, and nobody else's.
         blocked = {connection.partition for session in left for connection in gone[session]}
@@ -99,17 +115,18 @@ class Accounting:
         def settle(partition: Partition) -> _Settled:
             if partition in blocked:
                 return _Settled(partition, is_done=False)
-            return self._settle(partition, changes[partition], seen.get(partition))
+            return self._settle(partition, of_partition[partition], seen.get(partition))
 
-        settled = list(self._each(settle, changes))
+        settled = list(self._each(settle, of_partition))
         self._release(settled)
-        self._note_probes(settled, changes)
+        self._note_probes(settled, of_partition)
         count("ConnectionOpened", sum(partition.opened for partition in settled))
         count("ConnectionClosed", sum(partition.closed for partition in settled))
         if unknown := [partition.partition for partition in settled if not partition.is_known]:
             count("PartitionMissing", len(unknown))
             logger.error("connections changed in partitions that have no row", partitions=unknown)
-        return _response(_first_of({partition.partition for partition in settled if not partition.is_done}, records))
+        again = {partition.partition for partition in settled if not partition.is_done}
+        return batch_response(next((change.sequence_number for change in changes if change.partition in again), None))
 
     def _settle(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
         try:
@@ -120,14 +137,14 @@ class Accounting:
 
     def _count(self, partition: Partition, changes: Sequence[_Change], seen: str | None) -> _Settled:
         for _ in range(_ATTEMPTS):
-            fresh = [change for change in changes if seen is None or change.sequence > seen]
+            fresh = [change for change in changes if seen is None or change.order > seen]
             if not fresh:
                 return _Settled(partition)
             if seen is None:
                 # A probe may come into a partition that is removed in the same minute.
                 return _Settled(partition, is_known=all(change.is_probe for change in fresh))
             delta = sum(change.delta for change in fresh)
-            last = max(change.sequence for change in fresh)
+            last = max(change.order for change in fresh)
             if self._partitions.advance(partition, seen=seen, checkpoint=last, delta=delta):
                 opened = sum(change.delta > 0 and not change.is_probe for change in fresh)
                 closed = sum(change.delta < 0 and not change.is_probe for change in fresh)
@@ -158,49 +175,13 @@ class Accounting:
                     logger.exception("probe not noted; reconcile puts another one", partition=partition.partition)
 
 
-def _fold(records: Iterable[Mapping[str, Any]]) -> dict[Partition, list[_Change]]:
-    """The changes of each partition, in the order of the records; a record that makes no sense is left out."""
-    changes: dict[Partition, list[_Change]] = {}
-    for record in records:
-        try:
-            change = record["dynamodb"]
-            keys = change["Keys"]
-            partition = keys["partition"]["S"]
-            delta = _DELTAS[record["eventName"]]
-            sequence = change["SequenceNumber"].zfill(_DIGITS)
-            session = change.get("OldImage", {}).get("sessionId", {}).get("S")
-            if partition not in changes:
-                changes[ids.partition(partition)] = []
-            probe = change.get("OldImage", {}).get("probe", {}).get("S")
-            changes[partition].append(_Change(sequence, delta, keys["connectionId"]["S"], session, probe))
-        except (KeyError, TypeError, AttributeError, InvalidFieldError) as error:
-            count("RecordSkipped")
-            logger.error("record skipped", event_id=record.get("eventID"), reason=repr(error))
-    return changes
-
-
 def _gone(
-    changes: Mapping[Partition, Iterable[_Change]], seen: Mapping[Partition, str]
+    changes: Iterable[_Change], seen: Mapping[Partition, str]
 ) -> dict[tuple[TenantId, SessionId], list[ConnectionKey]]:
     """The connections that closed since the checkpoints, by their sessions."""
     gone: defaultdict[tuple[TenantId, SessionId], list[ConnectionKey]] = defaultdict(list)
-    for partition, of_partition in changes.items():
-        tenant, checkpoint = ids.tenant_of(partition), seen.get(partition, "")
-        for change in of_partition:
-            if change.delta < 0 and change.session_id and change.sequence > checkpoint:
-                gone[tenant, change.session_id].append(ConnectionKey(partition, change.connection_id))
+    for change in changes:
+        if change.delta < 0 and change.session_id and change.order > seen.get(change.partition, ""):
+            key = ConnectionKey(change.partition, change.connection_id)
+            gone[ids.tenant_of(change.partition), change.session_id].append(key)
     return gone
-
-
-def _first_of(partitions: Iterable[Partition], records: Iterable[Mapping[str, Any]]) -> str | None:
-    """The sequence number of the first record of any of the partitions."""
-    wanted = frozenset(partitions)
-    for record in records:
-        change = record.get("dynamodb", {})
-        if change.get("Keys", {}).get("partition", {}).get("S") in wanted:
-            return str(change["SequenceNumber"])
-    return None
-
-
-def _response(failed: str | None) -> dict[str, Any]:
-    return {"batchItemFailures": [] if failed is None else [{"itemIdentifier": failed}]}

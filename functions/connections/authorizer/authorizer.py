@@ -16,6 +16,7 @@ from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
 from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.model import Tenant
+from loudhailer.websocket.identity import ConnectionIdentity
 
 
 class UnauthorizedError(Exception):
@@ -66,7 +67,7 @@ class Authorizer:
         count("HandshakeAllowed")
         return {
             **_policy("Allow", tenant.tenant_id, event["methodArn"]),
-            "context": _context(tenant, session, partition),
+            "context": ConnectionIdentity.of(tenant, session, partition).to_context(),
         }
 
     def _identified(self, query: Mapping[str, str]) -> tuple[Tenant, Session]:
@@ -87,29 +88,6 @@ class Authorizer:
         if query.get("playerId", session.player_id) != session.player_id:
             raise _Denied("the session is not bound to the player")
         return tenant, session
-
-
-def _context(tenant: Tenant, session: Session, partition: ids.Partition) -> dict[str, str | int]:
-    """What later routes see in `requestContext.authorizer`; API Gateway turns the numbers into strings.
-
-    `sessionConnections`, how many were in the session just now, is for `connect` alone: it need not read it once more.
-    """
-    context: dict[str, str | int] = {
-        "tenantId": tenant.tenant_id,
-        "sessionId": session.session_id,
-        "partition": partition,
-        "connectionsPerSession": tenant.connections_per_session,
-        "tenantConnections": tenant.tenant_connections,
-        "sessionPerMinute": tenant.session_per_minute,
-        "tenantPerMinute": tenant.tenant_per_minute,
-        "sessionTTL": tenant.session_seconds,
-        "messagesPerMinute": tenant.messages_per_minute,
-        "postsPerMinute": tenant.post_budget,
-        "sessionConnections": len(session.connections),
-    }
-    if session.player_id is not None:
-        context["playerId"] = session.player_id
-    return context
 
 
 def _policy(effect: str, principal: str, method_arn: str) -> dict[str, Any]:

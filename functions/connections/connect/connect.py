@@ -40,6 +40,7 @@ from loudhailer.limits.port import LimitStore
 from loudhailer.observability import count, logger
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
+from loudhailer.websocket.identity import ConnectionIdentity
 
 SUBPROTOCOL = "loudhailer.v1"
 """The WebSocket subprotocol that a client may offer: a browser that offers any fails unless one of them is chosen.
@@ -101,24 +102,24 @@ class _Handshake:
     @classmethod
     def of(cls, event: Mapping[str, Any], now: int) -> Self:
         """The handshake of a `$connect` event."""
-        request, context = event["requestContext"], event["requestContext"]["authorizer"]
-        key = ConnectionKey(ids.partition(context["partition"]), ids.connection_id(request["connectionId"]))
+        request = event["requestContext"]
+        identity = ConnectionIdentity.read(request["authorizer"])
         connection = Connection(
-            key=key,
-            session_id=ids.session_id(context["sessionId"]),
+            key=ConnectionKey(ids.partition(identity.partition), ids.connection_id(request["connectionId"])),
+            session_id=identity.session_id,
             connected_at=now,
             expires_at=now + CONNECTION_SECONDS,
-            player_id=ids.player_id(context["playerId"]) if "playerId" in context else None,
+            player_id=identity.player_id,
         )
         return cls(
             connection=connection,
-            tenant_connections=int(context["tenantConnections"]),
-            connections_per_session=int(context["connectionsPerSession"]),
-            tenant_per_minute=int(context["tenantPerMinute"]),
-            session_per_minute=int(context["sessionPerMinute"]),
-            session_expires_at=now + int(context["sessionTTL"]),
+            tenant_connections=identity.tenant_connections,
+            connections_per_session=identity.connections_per_session,
+            tenant_per_minute=identity.tenant_per_minute,
+            session_per_minute=identity.session_per_minute,
+            session_expires_at=now + identity.session_seconds,
             # An authorizer of an earlier release does not say; the transaction finds out.
-            session_is_full=int(context.get("sessionConnections", 0)) >= int(context["connectionsPerSession"]),
+            session_is_full=identity.session_connections >= identity.connections_per_session,
         )
 
 

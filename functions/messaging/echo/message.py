@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from loudhailer import ids
-from loudhailer.errors import InvalidFieldError
 from loudhailer.queues.consumer import Record
+from loudhailer.websocket.identity import ConnectionIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,14 @@ class Message:
     @classmethod
     def of(cls, record: Record) -> Self:
         """The message of a record; InvalidFieldError if an attribute is missing or illegal."""
+        identity = ConnectionIdentity.read(record.attributes)
         return cls(
             record=record,
-            tenant_id=ids.tenant_id(record.attributes.get("tenantId")),
-            session_id=ids.session_id(record.attributes.get("sessionId")),
+            tenant_id=identity.tenant_id,
+            session_id=identity.session_id,
             connection_id=ids.connection_id(record.attributes.get("connectionId")),
             request_id=record.attributes.get("requestId", ""),
-            session_seconds=_number(record, "sessionTTL"),
-            messages_per_minute=_number(record, "messagesPerMinute"),
+            session_seconds=identity.session_seconds,
+            messages_per_minute=identity.messages_per_minute,
             sent_at=record.sent_at,
         )
-
-
-def _number(record: Record, name: str) -> int:
-    try:
-        return int(record.attributes[name])
-    except (KeyError, ValueError) as error:
-        raise InvalidFieldError(name, "must be a whole number") from error

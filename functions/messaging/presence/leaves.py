@@ -7,20 +7,21 @@ in large rooms, see `SMALL_ROOM`. Nothing that goes wrong here keeps the stream 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
-from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, TenantId
 from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
 from loudhailer.rooms.stale import remove_gone
+from loudhailer.streams.records import Event, StreamRecord, parsed
 from loudhailer.websocket.replies import Speaker, left_frame
 
 NEWS_SECONDS = 60
@@ -28,8 +29,6 @@ NEWS_SECONDS = 60
 
 ANNOUNCING_SECONDS = 2.0
 """How long one batch's leaves may take; the stream waits for them."""
-
-type Record = Mapping[str, Any]
 
 
 class _Leave(NamedTuple):
@@ -61,7 +60,7 @@ class Leaves:
         self._endpoint = endpoint
         self._clock = clock
 
-    def __call__(self, records: Iterable[Record]) -> None:
+    def __call__(self, records: Iterable[Event]) -> None:
         """Tells who has left; returns when all are told, or the time is over."""
         ends = self._clock() + ANNOUNCING_SECONDS
         leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
@@ -101,25 +100,38 @@ class Leaves:
         return members if len(members) <= SMALL_ROOM else ()
 
 
-def _read(records: Iterable[Record], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
-    """The leaves among the records, and which room each connection is in after the last of them.
+class _Change(NamedTuple):
+    """A change of a connection's row: the member it was, and the member it is."""
 
-    A record that is older, or makes no sense, is left out; `accounting` counts the latter.
-    """
+    key: ConnectionKey
+    was: Membership | None
+    now: Membership | None
+    player: PlayerId | None
+
+    @classmethod
+    def of(cls, record: StreamRecord) -> Self:
+        """The change that a record of the stream tells."""
+        player = record.old.get("playerId", {}).get("S")
+        return cls(
+            ConnectionKey(
+                ids.partition(record.keys["partition"]["S"]), ids.connection_id(record.keys["connectionId"]["S"])
+            ),
+            membership_of(record.old),
+            membership_of(record.new),
+            player and PlayerId(player),
+        )
+
+
+def _read(records: Iterable[Event], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
+    """The leaves among the records, and which room each connection is in after the last of them; not older ones."""
+
+    def news(record: StreamRecord) -> _Change | None:
+        return _Change.of(record) if record.created_at >= since else None
+
     leaves: list[_Leave] = []
     now_in: dict[ConnectionKey, RoomKey | None] = {}
-    for record in records:
-        try:
-            change = record["dynamodb"]
-            if change["ApproximateCreationDateTime"] < since:
-                continue
-            keys = change["Keys"]
-            key = ConnectionKey(ids.partition(keys["partition"]["S"]), ids.connection_id(keys["connectionId"]["S"]))
-            player = change.get("OldImage", {}).get("playerId", {}).get("S")
-            was, now = membership_of(change.get("OldImage", {})), membership_of(change.get("NewImage", {}))
-        except (KeyError, TypeError, AttributeError, InvalidFieldError):
-            continue
-        now_in[key] = now.room if now else None
-        if was and was != now:
-            leaves.append(_Leave(key, was, player and PlayerId(player)))
+    for change in parsed(records, news, is_counted=False):  # `accounting` reads the same stream, and counts
+        now_in[change.key] = change.now.room if change.now else None
+        if change.was and change.was != change.now:
+            leaves.append(_Leave(change.key, change.was, change.player))
     return leaves, now_in

@@ -10,9 +10,7 @@ from typing import Any
 
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
-
-type Record = Mapping[str, Any]
-"""A record of a DynamoDB stream, as Lambda delivers it."""
+from loudhailer.streams.records import Event, batch_response
 
 
 class Presence:
@@ -21,7 +19,7 @@ class Presence:
     `wakes` raises TransientError if not all wakes of the batch are sent; `leaves` never raises.
     """
 
-    def __init__(self, wakes: Callable[[Sequence[Record]], None], leaves: Callable[[Sequence[Record]], None]) -> None:
+    def __init__(self, wakes: Callable[[Sequence[Event]], None], leaves: Callable[[Sequence[Event]], None]) -> None:
         self._wakes = wakes
         self._leaves = leaves
 
@@ -32,6 +30,6 @@ class Presence:
             self._wakes(records)
         except TransientError:
             logger.exception("not all wakes are sent; the batch comes again")
-            return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+            return batch_response(records[0]["dynamodb"]["SequenceNumber"])
         self._leaves(records)
-        return {"batchItemFailures": []}
+        return batch_response(None)

@@ -12,7 +12,7 @@ Closing and deleting twice is as good as once, so a batch may come again, as a w
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey, key_in_session
 from loudhailer.connections.port import ConnectionStore
@@ -20,6 +20,7 @@ from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
+from loudhailer.streams.records import StreamRecord, batch_response, parsed
 
 _PAUSE_SECONDS = 0.5
 
@@ -54,17 +55,17 @@ class EndSession:
         Raises:
             TransientError: some rows could not be read or deleted; the whole batch comes again.
         """
-        removed = _removed(event["Records"])
-        left = {key for connections in removed.values() for key in connections}
+        removed = list(parsed(event["Records"], _Removed.of))
+        left = {key for session in removed for key in session.connections}
         count("SessionEnded", len(removed))
         while left and (left := self._close(left, ends)):
             if self._clock() + _PAUSE_SECONDS >= ends:
-                count("SessionNotEnded", sum(not left.isdisjoint(connections) for connections in removed.values()))
+                count("SessionNotEnded", sum(not left.isdisjoint(session.connections) for session in removed))
                 logger.warning("connections of sessions that are gone are left", connections=len(left))
                 break
             self._pause(_PAUSE_SECONDS)
-        failed = (sequence for sequence, connections in removed.items() if not left.isdisjoint(connections))
-        return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in failed][:1]}
+        failed = (session.sequence_number for session in removed if not left.isdisjoint(session.connections))
+        return batch_response(next(failed, None))
 
     def _close(self, connections: Collection[ConnectionKey], ends: float) -> set[ConnectionKey]:
         """Closes the connections and deletes their rows; those of them that may be open still."""
@@ -93,17 +94,16 @@ class EndSession:
         self._connections_of(tenant_of(key.partition)).delete(key)
 
 
-def _removed(records: Iterable[Mapping[str, Any]]) -> dict[str, list[ConnectionKey]]:
-    """The connections of each removed session, by the sequence number of its record; nonsense is left out."""
-    removed: dict[str, list[ConnectionKey]] = {}
-    for record in records:
-        try:
-            change = record["dynamodb"]
-            image = change["OldImage"]
-            tenant, elements = image["tenantId"]["S"], image.get("connectionIds", {"SS": []})["SS"]
-            if record["eventName"] == "REMOVE":
-                removed[change["SequenceNumber"]] = [key_in_session(tenant, element) for element in elements]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            count("RecordSkipped")
-            logger.error("record skipped", event_id=record.get("eventID"), reason=type(error).__name__)
-    return removed
+class _Removed(NamedTuple):
+    """A session that was removed, with the connections that it had."""
+
+    sequence_number: str
+    connections: frozenset[ConnectionKey]
+
+    @classmethod
+    def of(cls, record: StreamRecord) -> Self | None:
+        """The session that a record says was removed; None for another change."""
+        tenant, elements = record.old["tenantId"]["S"], record.old.get("connectionIds", {"SS": []})["SS"]
+        if record.event != "REMOVE":
+            return None
+        return cls(record.sequence_number, frozenset(key_in_session(tenant, element) for element in elements))

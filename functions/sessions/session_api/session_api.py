@@ -19,9 +19,10 @@ however API Gateway came to let it in. A live session that is bound to another p
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
-from loudhailer import codec, ids
+from loudhailer import ids
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.errors import InvalidFieldError
+from loudhailer.http import Response, respond, respond_invalid
 from loudhailer.limits.places.model import sessions_of, take_place
 from loudhailer.limits.places.port import PlaceStore
 from loudhailer.observability import count, logger
@@ -93,22 +94,24 @@ class SessionApi:
             "GET /broadcast/{id}": self._get_broadcast,
         }
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any]) -> Response:
         """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
-    def _put_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _put_session(self, event: Mapping[str, Any]) -> Response:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
         if len(named.secret) < self._shortest_session_id:
-            return _error(400, "sessionId", f"must have at least {self._shortest_session_id} random characters")
+            return respond_invalid(
+                400, "sessionId", f"must have at least {self._shortest_session_id} random characters"
+            )
         tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
-            return _reply(400, _INVALID)
+            return respond(400, _INVALID)
         return self._open(named, tenant)
 
-    def _open(self, named: _Named, tenant: Tenant) -> dict[str, Any]:
+    def _open(self, named: _Named, tenant: Tenant) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
         key = (named.tenant, tenant.session_id_of(named.secret))
@@ -121,9 +124,9 @@ class SessionApi:
             # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
             # So may be one that lived: the renewal makes anew what was deleted after it was read.
             self._sessions.delete(*key)
-            return _reply(400, _INVALID)
+            return respond(400, _INVALID)
         count("SessionRenewed")
-        return _reply(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
+        return respond(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
 
     def _has_place(self, tenant: Tenant, now: int) -> bool:
         key = tenant.tenant_id
@@ -136,30 +139,30 @@ class SessionApi:
             expires_at=now + _PLACES_KEPT_SECONDS,
         )
 
-    def _delete_session(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _delete_session(self, event: Mapping[str, Any]) -> Response:
         named = self._named(event)
         if not isinstance(named, _Named):
             return named
         tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
-            return _reply(400, _INVALID)
+            return respond(400, _INVALID)
         key = (named.tenant, tenant.session_id_of(named.secret))
         standing = self._sessions.get(*key)
         if standing is None:
-            return _reply(400, _INVALID)
+            return respond(400, _INVALID)
         if not self._sessions.delete(*key, named.player) and (left := self._sessions.get(*key)) is not None:
-            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else _reply(400, _INVALID)
+            return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else respond(400, _INVALID)
         # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
         count("SessionDeleted")
-        return _reply(200, {})
+        return respond(200, {})
 
-    def _named(self, event: Mapping[str, Any]) -> _Named | dict[str, Any]:
+    def _named(self, event: Mapping[str, Any]) -> _Named | Response:
         """The session that a request names, or the answer to one that may not name it."""
         claims = None if self._tenant_claim is None else _claims(event)
         try:
             named = _Named.by(event.get("queryStringParameters") or {}, claims)
         except InvalidFieldError as error:
-            return _error(400, _SUBJECT, str(error)) if error.field == _SUBJECT else _reply(400, _INVALID)
+            return respond_invalid(400, _SUBJECT, str(error)) if error.field == _SUBJECT else respond(400, _INVALID)
         return named if self._is_of(claims, named.tenant) else _FORBIDDEN
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
@@ -170,23 +173,23 @@ class SessionApi:
         logger.warning("a token is not the tenant's", tenant_id=tenant, claim=self._tenant_claim)
         return False
 
-    def _get_tenants(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_tenants(self, _: Mapping[str, Any]) -> Response:
         if not self._list_tenants:
             return _FORBIDDEN
         items = [
             {**tenant.to_wire(), "silo": tenant.tenant_id in self._silo_tenants} for tenant in self._tenants.everyone()
         ]
-        return _reply(200, {"Items": items})
+        return respond(200, {"Items": items})
 
-    def _get_broadcast(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_broadcast(self, event: Mapping[str, Any]) -> Response:
         try:
             broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
         except InvalidFieldError as error:
-            return _error(400, error.field, str(error))
+            return respond_invalid(400, error.field, str(error))
         report = self._broadcasts.report(broadcast_id)
         if report is None:
-            return _error(404, "broadcastId", "there is no such broadcast")
-        return _reply(200, report.to_wire())
+            return respond_invalid(404, "broadcastId", "there is no such broadcast")
+        return respond(200, report.to_wire())
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, str]:
@@ -195,23 +198,11 @@ def _claims(event: Mapping[str, Any]) -> Mapping[str, str]:
     return token.get("claims") or {}
 
 
-def _over_limit(limit: str) -> dict[str, Any]:
+def _over_limit(limit: str) -> Response:
     count("SessionRefused")
     logger.info("session refused", reason=f"the limit {limit} is reached", limit=limit)
-    return _reply(429, {"message": "Too Many Requests", "limit": limit})
+    return respond(429, {"message": "Too Many Requests", "limit": limit})
 
 
-def _error(status: int, field: str, message: str) -> dict[str, Any]:
-    return _reply(status, {"error": {"field": field, "message": message}})
-
-
-def _reply(status: int, body: object) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": codec.encode_text(body),
-    }
-
-
-_FORBIDDEN = _reply(403, {"message": "Forbidden"})
-_BOUND_TO_ANOTHER = _error(409, "playerId", "the session is bound to another player")
+_FORBIDDEN = respond(403, {"message": "Forbidden"})
+_BOUND_TO_ANOTHER = respond_invalid(409, "playerId", "the session is bound to another player")

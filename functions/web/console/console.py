@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import segno
 
 from loudhailer import codec
+from loudhailer.http import Response, respond
 from loudhailer.observability import count
 
 _INDEX = "index.html"
@@ -82,34 +83,33 @@ class Console:
         )
         self._page_url = page_url
         self._headers = _SECURITY | {"content-security-policy": _policy(websocket_url)}
-        self._routes: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+        self._routes: dict[str, Callable[[Mapping[str, Any]], Response]] = {
             "GET /": self._get_index,
             "GET /assets/{version}/{file}": self._get_part,
             "GET /qr.svg": self._get_qr_code,
         }
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any]) -> Response:
         """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
-    def _get_index(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_index(self, event: Mapping[str, Any]) -> Response:
         count("PageServed")
         return self._serve(event, self._index, _REVALIDATED)
 
-    def _get_part(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_part(self, event: Mapping[str, Any]) -> Response:
         part = self._parts.get(event["pathParameters"]["file"])
         if part is None or event["pathParameters"]["version"] != self._version:
-            headers = self._headers | {"content-type": "application/json", "cache-control": "no-store"}
-            return {"statusCode": 404, "headers": headers, "body": codec.encode_text({"message": "Not Found"})}
+            return respond(404, {"message": "Not Found"}, self._headers)
         return self._serve(event, part, _FOR_EVER)
 
-    def _get_qr_code(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _get_qr_code(self, event: Mapping[str, Any]) -> Response:
         # By what API Gateway says of the request: whoever calls has no say in what the code leads to.
         context = event["requestContext"]
         address = self._page_url.format(domainName=context["domainName"], apiId=context["apiId"])
         return self._serve(event, _qr_code(address), _REVALIDATED)
 
-    def _serve(self, event: Mapping[str, Any], document: Document, cache_control: str) -> dict[str, Any]:
+    def _serve(self, event: Mapping[str, Any], document: Document, cache_control: str) -> Response:
         headers = self._headers | {"etag": document.etag, "cache-control": cache_control}
         if _knows(event, document.etag):
             return {"statusCode": 304, "headers": headers}

@@ -33,3 +33,9 @@ def is_refused(error: ClientError) -> bool:
         return True
     reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
+
+
+def code_of(error: TransientError) -> str | None:
+    """The code that AWS answered with; None if there was no answer."""
+    cause = error.__cause__
+    return cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None

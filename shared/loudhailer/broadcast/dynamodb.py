@@ -29,6 +29,7 @@ from loudhailer import codec
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import Recipients, recipients_from_wire, scope_from_wire, scope_to_wire
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"

@@ -14,6 +14,7 @@ from loudhailer import codec
 from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows
 from loudhailer.aws.conditions import holds
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, SessionId, TenantId
@@ -21,7 +22,6 @@ from loudhailer.ids import ConnectionId, Partition, PlayerId, ProbeId, RoomKey, 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _OF_KEY = ' WHERE "partition" = ? AND connectionId = ?'
 """A row that is not there is no error: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""

@@ -6,11 +6,12 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loudhailer.aws.batches import delete_rows, paged
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.codec import JsonText
 from loudhailer.ids import ConnectionId, PlayerId
 from loudhailer.inbox.model import DirectMessage, Inbox, MessageId
@@ -19,7 +20,6 @@ from loudhailer.inbox.port import InboxStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _IS_NEW = "attribute_not_exists(messageId)"
 _STANDS = "attribute_exists(messageId)"

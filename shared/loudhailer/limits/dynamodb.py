@@ -8,11 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from loudhailer.aws.batches import delete_rows, paged
 from loudhailer.aws.conditions import update_if
-from loudhailer.aws.errors import calling
+from loudhailer.aws.errors import calling, code_of
+from loudhailer.aws.rows import Item
 from loudhailer.errors import TransientError
 from loudhailer.ids import ProbeId, TenantId
 from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal, minute_of
@@ -21,7 +20,6 @@ from loudhailer.limits.port import LimitStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _ATTEMPTS = 4
 
@@ -166,7 +164,7 @@ class DynamoLimitStore(LimitStore):
             try:
                 return update()
             except TransientError as error:
-                if _code_of(error) not in _THROTTLED:
+                if code_of(error) not in _THROTTLED:
                     raise
         raise TransientError(f"UpdateItem was throttled in {_ATTEMPTS} attempts")
 
@@ -196,9 +194,3 @@ def _inquiry_from_value(value: Any) -> Inquiry:
         rows=int(fields["rows"]["N"]) if "rows" in fields else None,
         probe=ProbeId(fields["probe"]["S"]) if "probe" in fields else None,
     )
-
-
-def _code_of(error: TransientError) -> str | None:
-    """The code that AWS answered with; None if there was no answer."""
-    cause = error.__cause__
-    return cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None

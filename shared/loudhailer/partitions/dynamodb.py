@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, new_nonce, update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
 from loudhailer.partitions.model import PartitionCount, Sample
 from loudhailer.partitions.port import PartitionStore
@@ -19,7 +20,7 @@ from loudhailer.partitions.port import PartitionStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
+
 
 _PARALLEL_PUTS = 16
 

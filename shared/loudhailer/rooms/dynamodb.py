@@ -17,7 +17,8 @@ from loudhailer.rooms.port import Joined, RoomStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
+    from loudhailer.aws.rows import Item
+
 
 _IN_NO_ROOM = "attribute_exists(connectionId) AND attribute_not_exists(roomKey)"
 _IN_ROOM = "roomKey = :formerRoom AND nickName = :formerName"

@@ -7,13 +7,14 @@ sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.batches import STATEMENTS_A_BATCH, paged
 from loudhailer.aws.conditions import CONDITION_FAILED, holds, update_if
-from loudhailer.aws.errors import calling
+from loudhailer.aws.errors import calling, code_of
+from loudhailer.aws.rows import Item
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -24,7 +25,6 @@ from loudhailer.sessions.port import SessionStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _ATTEMPTS = 4
 
@@ -118,7 +118,7 @@ class DynamoSessionStore(SessionStore):
         except ClientError:
             return None
         except TransientError as error:
-            if _code_of(error) == _CONFLICT:
+            if code_of(error) == _CONFLICT:
                 return seen
             raise
         return _session_from_item(item)
@@ -228,9 +228,3 @@ def _session_from_item(item: Item) -> Session:
             key_in_session(tenant, element) for element in item.get("connectionIds", {"SS": []})["SS"]
         ),
     )
-
-
-def _code_of(error: TransientError) -> str | None:
-    """The code that AWS answered with; None if there was no answer."""
-    cause = error.__cause__
-    return cause.response["Error"]["Code"] if isinstance(cause, ClientError) else None

@@ -7,11 +7,12 @@ tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `er
 from collections.abc import Iterator
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loudhailer.aws.batches import paged
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.ids import TenantId
 from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, Tombstone
 from loudhailer.tenants.port import TenantStore
@@ -19,7 +20,6 @@ from loudhailer.tenants.port import TenantStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _EXISTS = "attribute_exists(tenantId)"
 

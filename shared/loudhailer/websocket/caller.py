@@ -7,7 +7,7 @@ from typing import Any, Self
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.errors import ErrorCode, InvalidFieldError
-from loudhailer.tenants.model import posts_by_default
+from loudhailer.websocket.identity import ConnectionIdentity
 from loudhailer.websocket.replies import Speaker, error_frame
 
 
@@ -39,27 +39,21 @@ class Caller:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Self:
-        """The caller of a message's event; InvalidFieldError if its context is not all there.
-
-        The authorizer's context is in the events of all routes, its numbers as strings:
-        https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
-        """
+        """The caller of a message's event; InvalidFieldError if its context is not all there."""
         request = event["requestContext"]
-        context: Mapping[str, Any] = request.get("authorizer") or {}
-        key = ConnectionKey(ids.partition(context.get("partition")), ids.connection_id(request["connectionId"]))
-        messages = _number(context, "messagesPerMinute")
-        # An authorizer of an earlier release does not say how many posts.
-        posts = _number(context, "postsPerMinute") if "postsPerMinute" in context else posts_by_default(messages)
+        identity = ConnectionIdentity.read(request.get("authorizer") or {})
+        if identity.partition is None:
+            raise InvalidFieldError("partition", "is missing")
         return cls(
-            tenant_id=ids.tenant_of(key.partition),
-            session_id=ids.session_id(context.get("sessionId")),
-            key=key,
-            session_seconds=_number(context, "sessionTTL"),
-            messages_per_minute=messages,
-            posts_per_minute=posts,
+            tenant_id=identity.tenant_id,
+            session_id=identity.session_id,
+            key=ConnectionKey(identity.partition, ids.connection_id(request["connectionId"])),
+            session_seconds=identity.session_seconds,
+            messages_per_minute=identity.messages_per_minute,
+            posts_per_minute=identity.posts_per_minute,
             request_id=request["requestId"],
             received_at=request["requestTimeEpoch"],
-            player_id=ids.player_id(context["playerId"]) if "playerId" in context else None,
+            player_id=identity.player_id,
         )
 
     @property
@@ -72,10 +66,3 @@ class Caller:
         return error_frame(
             code, message, connection_id=self.key.connection_id, request_id=self.request_id, actions=actions
         )
-
-
-def _number(context: Mapping[str, Any], field: str) -> int:
-    try:
-        return int(context[field])
-    except (KeyError, ValueError) as error:
-        raise InvalidFieldError(field, "must be a whole number") from error

@@ -92,7 +92,11 @@ def record(
         "sessionId": session,
         "connectionId": sender,
         "requestId": f"request of {text[:40]!a}",
+        "sessionPerMinute": "10",
+        "tenantPerMinute": "100",
+        "connectionsPerSession": "5",
         "sessionTTL": str(SESSION_SECONDS),
+        "tenantConnections": "100",
         "messagesPerMinute": str(limit),
     }
     return Record(

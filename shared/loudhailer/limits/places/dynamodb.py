@@ -1,20 +1,20 @@
 """The places on DynamoDB: PK `tenantId`, SK `place`; `taken`, `countedAt?` and `expiresAt` (epoch seconds, TTL)."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.batches import delete_rows
 from loudhailer.aws.conditions import update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.ids import TenantId
 from loudhailer.limits.places.port import PlaceStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _HAS_ROOM = "attribute_not_exists(taken) OR taken < :maximum"
 _NOT_COUNTED_SINCE = "attribute_exists(taken) AND (attribute_not_exists(countedAt) OR countedAt <= :then)"

@@ -6,19 +6,19 @@ the request that took it over, `itemTTL`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from loudhailer.aws.conditions import update_if
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.websocket.sent.model import ATTEMPT_SECONDS, REMEMBERED_SECONDS, Attempt, Progress, Sent
 from loudhailer.websocket.sent.port import SentStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-type Item = dict[str, Any]
 
 _NOT_KNOWN = "attribute_not_exists(contentHash) OR itemTTL <= :now"
 _FIRST = "SET contentHash = :hash, requestId = :request, receivedAt = :received, takenUntil = :until, itemTTL = :ttl"

@@ -18,6 +18,10 @@ CONTEXT = {
     "sessionId": SESSION,
     "partition": KEY.partition,
     "sessionTTL": "300",
+    "connectionsPerSession": "2",
+    "tenantConnections": "10",
+    "sessionPerMinute": "5",
+    "tenantPerMinute": "50",
     "messagesPerMinute": "3",
     "playerId": PLAYER,
 }

@@ -1,0 +1,1 @@
+"""Streams of DynamoDB tables: their records, and answers to batches of them."""
