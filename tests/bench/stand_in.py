@@ -11,11 +11,11 @@ import uvloop
 
 from tests.bench.meter import job, tell
 from tests.support.lambda_environment import ACCOUNT, REGION
-from tools.emulator.gateway.__main__ import raise_open_files
 from tools.emulator.gateway.api import Api, Stage
 from tools.emulator.gateway.callers import RootKeys
 from tools.emulator.gateway.faults import Faults
 from tools.emulator.gateway.limits import Limits
+from tools.emulator.gateway.open_files import raise_open_files
 from tools.emulator.gateway.server import Gateway
 
 API, STAGE = "bench", "live"

@@ -33,7 +33,7 @@ from tests.e2e.scene import Scene, Session
 from tests.support.broadcasts import chunks_of
 from tools.client.crowd import Crowd, Member
 from tools.client.socket import Departure
-from tools.emulator.gateway.events import new_id
+from tools.emulator.gateway.handshake import new_id
 from tools.operations.received import Received, received
 
 OUTCOMES = ("delivered", "gone", "failed", "inFlight")

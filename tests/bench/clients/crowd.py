@@ -6,7 +6,7 @@ import picows
 import uvloop
 
 from tests.bench.meter import job, tell
-from tools.emulator.gateway.__main__ import raise_open_files
+from tools.emulator.gateway.open_files import raise_open_files
 
 _CONNECTING_AT_ONCE = 100
 _READ_BUFFER_BYTES = 2_048

@@ -5,7 +5,6 @@ import asyncio
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from tools.emulator.gateway.callers import LocalAwsSigningKeys
 from tools.emulator.gateway.ceiling import measure
 from tools.emulator.gateway.faults import Faults
 from tools.emulator.gateway.limits import Limits
+from tools.emulator.gateway.open_files import raise_open_files
 from tools.emulator.gateway.server import Gateway
 
 _SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name
@@ -57,12 +57,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def read_flags[T](kind: type[T], options: argparse.Namespace) -> T:
     """The limits or faults of the command line."""
     return kind(**{each.name: getattr(options, each.name) for each in fields(kind)})  # type: ignore[arg-type]
-
-
-def raise_open_files() -> None:
-    """A socket is a file, and the usual limit of 1,024 files is far below what the gateway holds."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def serve(options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from tools.emulator.gateway.api import Api, Stage
 from tools.emulator.gateway.callers import RootKeys
 from tools.emulator.gateway.faults import Faults
 from tools.emulator.gateway.limits import Limits
+from tools.emulator.gateway.open_files import raise_open_files
 from tools.emulator.gateway.server import Gateway
 from tools.emulator.perimeter.signature import new_secret, signed_headers
 
@@ -86,8 +87,6 @@ def measure(sockets: int, seconds: float) -> dict[str, Any]:
 
 
 def _run_gateway(pipe: Pipe, secret: str) -> None:
-    from tools.emulator.gateway.__main__ import raise_open_files  # noqa: PLC0415 - __main__ imports this module
-
     raise_open_files()
     uvloop.run(_serve(pipe, secret))
 

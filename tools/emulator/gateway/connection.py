@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
 
 from tools.emulator.gateway.api import Deployment, Integration, Route
-from tools.emulator.gateway.events import Handshake, new_id
 from tools.emulator.gateway.frames import (
     Close,
     FrameReader,
@@ -19,6 +18,7 @@ from tools.emulator.gateway.frames import (
     encode,
     encode_close,
 )
+from tools.emulator.gateway.handshake import Handshake, new_id
 from tools.emulator.gateway.limits import CloseCode, Limits
 
 _CLOSING_SECONDS = 5.0

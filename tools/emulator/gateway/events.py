@@ -5,80 +5,25 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocke
 (the members of `requestContext`).
 """
 
-import base64
-import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from typing import Any
 
 from tools.emulator.gateway.api import CONNECT, DISCONNECT
-
-if TYPE_CHECKING:
-    from tools.emulator.gateway.connection import Connection
+from tools.emulator.gateway.connection import Connection
+from tools.emulator.gateway.handshake import new_id
 
 type Event = dict[str, Any]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def new_id() -> str:
-    """An id as API Gateway makes them for connections, requests and messages, such as `L0SM9cOFvHcCIhw=`.
-
-    11 random bytes in base64. AWS promises no alphabet; with `+`, `/` and `=` in it, who forgets to quote is found out.
-    """
-    return base64.b64encode(os.urandom(11)).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """What the client sent to connect, kept for the events that carry it."""
-
-    headers: tuple[tuple[str, str], ...]
-    query: tuple[tuple[str, str], ...]
-    source_ip: str
-
-    @classmethod
-    def read(cls, headers: list[tuple[str, str]], query_string: str, source_ip: str, port: int) -> "Handshake":
-        """Add the headers that API Gateway adds."""
-        trace = f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()}"
-        added = [
-            ("X-Amzn-Trace-Id", trace),
-            ("X-Forwarded-For", source_ip),
-            ("X-Forwarded-Port", str(port)),
-            ("X-Forwarded-Proto", "http"),
-        ]
-        query = tuple(parse_qsl(query_string, keep_blank_values=True))
-        return cls(tuple(headers + added), query, source_ip)
-
-    def header(self, name: str) -> str | None:
-        """A header's last value, whatever the case of its name."""
-        values = [value for each, value in self.headers if each.lower() == name.lower()]
-        return values[-1] if values else None
-
-    def members(self) -> Event:
-        """The event's members with headers and query; without a query the latter are left out."""
-        members: Event = {"headers": dict(self.headers), "multiValueHeaders": _grouped(self.headers)}
-        if self.query:
-            members["queryStringParameters"] = dict(self.query)
-            members["multiValueQueryStringParameters"] = _grouped(self.query)
-        return members
-
-
-def _grouped(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for name, value in pairs:
-        grouped.setdefault(name, []).append(value)
-    return grouped
-
-
-def method_arn(connection: "Connection") -> str:
+def method_arn(connection: Connection) -> str:
     """The ARN that an authorizer's policy must allow."""
     api = connection.deployment.api
     return f"arn:aws:execute-api:{api.region}:{api.account}:{api.api_id}/{connection.deployment.stage.name}/{CONNECT}"
 
 
-def authorizer_event(connection: "Connection", now: float) -> Event:
+def authorizer_event(connection: Connection, now: float) -> Event:
     """What a REQUEST authorizer gets."""
     event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
     event.setdefault("queryStringParameters", {})
@@ -88,19 +33,19 @@ def authorizer_event(connection: "Connection", now: float) -> Event:
     return event
 
 
-def connect_event(connection: "Connection", now: float) -> Event:
+def connect_event(connection: Connection, now: float) -> Event:
     """What the integration of `$connect` gets."""
     context = _request_context(connection, CONNECT, "CONNECT", now)
     return _route_event(connection, context) | connection.handshake.members()
 
 
-def message_event(connection: "Connection", route_key: str, text: str, request_id: str, now: float) -> Event:
+def message_event(connection: Connection, route_key: str, text: str, request_id: str, now: float) -> Event:
     """What the integration of a message's route gets."""
     context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
     return _route_event(connection, context) | {"body": text}
 
 
-def disconnect_event(connection: "Connection", now: float, *, with_authorizer: bool = True) -> Event:
+def disconnect_event(connection: Connection, now: float, *, with_authorizer: bool = True) -> Event:
     """What the integration of `$disconnect` gets.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
@@ -119,7 +64,7 @@ def disconnect_event(connection: "Connection", now: float, *, with_authorizer: b
     return _route_event(connection, context) | {"headers": headers, "multiValueHeaders": multi}
 
 
-def _route_event(connection: "Connection", context: Event) -> Event:
+def _route_event(connection: Connection, context: Event) -> Event:
     event: Event = {"requestContext": context, "isBase64Encoded": False}
     if connection.deployment.stage.variables:
         event["stageVariables"] = dict(connection.deployment.stage.variables)
@@ -127,7 +72,7 @@ def _route_event(connection: "Connection", context: Event) -> Event:
 
 
 def _request_context(
-    connection: "Connection", route_key: str, event_type: str, now: float, request_id: str | None = None
+    connection: Connection, route_key: str, event_type: str, now: float, request_id: str | None = None
 ) -> Event:
     request_id = request_id or new_id()
     context: Event = {

@@ -15,15 +15,9 @@ from tools.emulator.gateway.authorization import UNAUTHORIZED, Refusal, identity
 from tools.emulator.gateway.connection import Connection, Connections
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.ends import End, Ends
-from tools.emulator.gateway.events import (
-    Handshake,
-    authorizer_event,
-    connect_event,
-    disconnect_event,
-    message_event,
-    new_id,
-)
+from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event
 from tools.emulator.gateway.faults import FaultInjector
+from tools.emulator.gateway.handshake import Handshake, new_id
 from tools.emulator.gateway.integration import Failure, Integrations, Reply
 from tools.emulator.gateway.invocation import Invoker
 from tools.emulator.gateway.limits import AccountBuckets, Clock, CloseCode, Limits

@@ -16,9 +16,9 @@ from tools.emulator.gateway.authorization import Refusal
 from tools.emulator.gateway.callers import Callers, RootKeys, SigningKeys
 from tools.emulator.gateway.connection import Connection, Connections
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Handshake
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.frames import accept_key
+from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.http1 import WEBSOCKET_VERSION, BadRequest, Request, RequestReader, error_response, response
 from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, IntegrationKind, Integrations, LambdaProxy, Reply
 from tools.emulator.gateway.invocation import LambdaInvoker

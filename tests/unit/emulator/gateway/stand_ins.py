@@ -5,7 +5,7 @@ from typing import Any
 
 from tools.emulator.gateway.api import Api, Deployment, Route, Stage
 from tools.emulator.gateway.connection import Connection
-from tools.emulator.gateway.events import Handshake
+from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.limits import Limits
 
 HOST = "abcdef123.execute-api.us-east-1.amazonaws.com"

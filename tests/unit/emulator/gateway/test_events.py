@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.emulator.gateway.stand_ins import HOST, Client
 from tools.emulator.gateway.api import Stage
-from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event, new_id
+from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event
+from tools.emulator.gateway.handshake import new_id
 
 NOW = 1_742_085_998.789
 

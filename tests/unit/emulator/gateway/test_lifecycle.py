@@ -15,8 +15,9 @@ from tools.emulator.gateway.api import Api, Directory, FunctionRef, Integration,
 from tools.emulator.gateway.authorization import Refusal
 from tools.emulator.gateway.connection import Connections
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Event, Handshake
+from tools.emulator.gateway.events import Event
 from tools.emulator.gateway.faults import FaultInjector, Faults
+from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.integration import Failure, Integrations, Reply
 from tools.emulator.gateway.invocation import Invocation, Status
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.emulator.gateway.stand_ins import FakeTransport
 from tools.emulator.gateway.authorization import UNAUTHORIZED, Refusal
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Handshake
+from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.http1 import Request, response
 from tools.emulator.gateway.management import Client, Management
 from tools.emulator.gateway.server import ClientProtocol, Parts
