@@ -72,7 +72,9 @@ class Deployment:
         self._sequence += 1
         keys = {name: item[name] for name in KEYS["connections"]}
         change = {"Keys": keys, "SequenceNumber": str(self._sequence), "OldImage": item}
-        return self.invoke("accounting", {"Records": [{"eventName": event_name, "dynamodb": change}]})
+        return self.invoke(
+            "accounting", {"Records": [{"eventID": f"e{self._sequence}", "eventName": event_name, "dynamodb": change}]}
+        )
 
 
 def tenant_role(iam: Any, name: str) -> str:

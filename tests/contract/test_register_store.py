@@ -202,6 +202,7 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
 
     def handshake(number: int) -> int:
         context: dict[str, Any] = {
+            "tenantId": ACME,
             "sessionId": S1,
             "partition": nth_partition(ACME, number % 3),
             "tenantConnections": str(tenant_connections),
@@ -209,6 +210,7 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
             "tenantPerMinute": str(tenant_per_minute),
             "sessionPerMinute": str(session_per_minute),
             "sessionTTL": "200",
+            "messagesPerMinute": "60",
             "sessionConnections": str(number % 2 * connections_per_session),
         }
         answer = connect({"requestContext": {"connectionId": f"c{number}", "authorizer": context}})

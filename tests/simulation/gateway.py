@@ -142,8 +142,10 @@ class Gateway:
 
     def _queue(self, client: Client, frame: Mapping[str, Any]) -> None:
         request = self._request(client)
-        names = ("tenantId", "sessionId", "sessionPerMinute", "tenantPerMinute", "connectionsPerSession")
-        names += ("sessionTTL", "tenantConnections", "messagesPerMinute")
+        names = (
+            *("tenantId", "sessionId", "sessionPerMinute", "tenantPerMinute", "connectionsPerSession"),
+            *("sessionTTL", "tenantConnections", "messagesPerMinute"),
+        )
         attributes = {name: client.context[name] for name in names}
         self._world.queues["pool"].put(
             json.dumps(frame),

@@ -4,21 +4,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TESTS = (
-    "tests/unit/emulator/gateway",
-    "tests/unit/emulator/aws",
-    "tests/integration/emulator/gateway",
-    "tests/integration/emulator/aws",
-)
+TESTS = ("tests/unit/emulator", "tests/integration/emulator")
 """The folders of these tests."""
 
-SOURCES = (
-    "tools/emulator/gateway",
-    "tools/emulator/aws",
-    "tools/emulator/perimeter",
-    "tools/errors.py",
-    "tools/image/engine.py",
-)
+SOURCES = ("tools/emulator", "tools/errors.py", "tools/image/engine.py")
 """The emulator, and the modules that it imports."""
 
 WATCHED = (*SOURCES, *TESTS, "tests/support/client_frames.py", "tests/support/waiting.py", "uv.lock")

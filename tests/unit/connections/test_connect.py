@@ -82,6 +82,7 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
         "tenantPerMinute": "50",
         "sessionPerMinute": "40",
         "sessionTTL": "200",
+        "messagesPerMinute": "60",
         "sessionConnections": "0",
         **context,
     }

@@ -32,7 +32,8 @@ def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", te
     }
     if connections:
         image["connectionIds"] = {"SS": [connection.in_session() for connection in connections]}
-    change = {"SequenceNumber": str(sequence), "OldImage": image}
+    keys = {"tenantId": image["tenantId"], "sessionId": image["sessionId"]}
+    change = {"Keys": keys, "SequenceNumber": str(sequence), "OldImage": image}
     return {"eventID": f"e{sequence}", "eventName": event, "dynamodb": change}
 
 
@@ -181,8 +182,9 @@ def test_rows_that_cannot_be_deleted_make_the_batch_come_again(monkeypatch: pyte
 
 NONSENSE: dict[str, dict[str, Any]] = {
     "no-change": {},
-    "no-tenant": {"SequenceNumber": "1", "OldImage": {}},
+    "no-tenant": {"Keys": {}, "SequenceNumber": "1", "OldImage": {}},
     "no-partition": {
+        "Keys": {},
         "SequenceNumber": "1",
         "OldImage": {"tenantId": {"S": "acme"}, "connectionIds": {"SS": ["no number#a"]}},
     },

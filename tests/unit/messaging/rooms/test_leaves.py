@@ -55,13 +55,14 @@ def record(event: str, one: ConnectionKey, was: Membership | None, now: Membersh
     """A record of the stream, made just now."""
     change: dict[str, Any] = {
         "ApproximateCreationDateTime": float(NOW),
+        "SequenceNumber": "1",
         "Keys": {"partition": {"S": one.partition}, "connectionId": {"S": one.connection_id}},
     }
     if event != "INSERT":
         change["OldImage"] = image(one, was)
     if event != "REMOVE":
         change["NewImage"] = image(one, now)
-    return {"eventName": event, "dynamodb": change}
+    return {"eventID": "e1", "eventName": event, "dynamodb": change}
 
 
 def left(nickname: str, room: RoomKey = RED) -> dict[str, str]:
