@@ -6,7 +6,7 @@ is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch 
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loudhailer.aws.batches import delete_rows, paged
 from loudhailer.aws.conditions import update_if
