@@ -7,9 +7,10 @@ that a post is answered 410. `$disconnect` puts the key of its row into a queue,
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, override
 
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.delivery.sender import OrderedSender, Sender
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.ids import ConnectionId
 from tests.simulation import faults
@@ -204,37 +205,37 @@ class Gateway:
         self._world.watch.received(client, frame)
 
 
-class SimulatedSender:
+class SimulatedSender(Sender, OrderedSender):
     """The senders, which pass the same contract as those on libcurl; see `Sender` and `OrderedSender`."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._handed_on: dict[ConnectionId, float] = {}
 
+    @override
     def post(
         self,
-        endpoint: str,  # noqa: ARG002  # there is one
+        endpoint: str,  # there is one
         connections: Sequence[ConnectionId],
         payload: bytes,
         *,
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        """See `Sender.post`."""
         ends = self._world.scheduler.now + seconds
         outcomes = [Outcome.UNSENT] * len(connections)
         for place in self._shuffled(range(len(connections))):
             outcomes[place] = self._posted(connections[place], payload, ends, most_failures=2, tries=tries)
         return outcomes
 
+    @override
     def post_in_order(
         self,
-        endpoint: str,  # noqa: ARG002  # there is one
+        endpoint: str,  # there is one
         frames: Mapping[ConnectionId, Sequence[bytes]],
         *,
         seconds: float,
     ) -> dict[ConnectionId, list[Outcome]]:
-        """See `OrderedSender.post_in_order`."""
         ends = self._world.scheduler.now + seconds
         outcomes = {connection: [Outcome.UNSENT] * len(wanted) for connection, wanted in frames.items()}
         waiting = {connection: 0 for connection in sorted(frames) if frames[connection]}
@@ -249,24 +250,24 @@ class SimulatedSender:
                 del waiting[connection]
         return outcomes
 
+    @override
     def close(
         self,
-        endpoint: str,  # noqa: ARG002  # there is one
+        endpoint: str,  # there is one
         connections: Sequence[ConnectionId],
         *,
         seconds: float,
     ) -> list[Outcome]:
-        """See `Closer.close`."""
         return self._each("close", connections, seconds)
 
+    @override
     def look_up(
         self,
-        endpoint: str,  # noqa: ARG002  # there is one
+        endpoint: str,  # there is one
         connections: Sequence[ConnectionId],
         *,
         seconds: float,
     ) -> list[Outcome]:
-        """See `Lookup.look_up`."""
         return self._each("look up", connections, seconds)
 
     def _each(

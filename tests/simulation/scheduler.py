@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, cast
+from typing import Any, cast, override
 from zlib import crc32
 
 from greenlet import getcurrent, greenlet
@@ -189,8 +189,8 @@ class Promise[T](Future[T]):
         super().__init__()
         self._scheduler = scheduler
 
+    @override
     def result(self, timeout: float | None = None) -> T:
-        """See `Future.result`."""
         ends = None if timeout is None else self._scheduler.now + timeout
         while not self.done():
             if ends is not None and self._scheduler.now >= ends:
@@ -209,8 +209,8 @@ class TaskExecutor(Executor):
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 
+    @override
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """See `Executor.submit`."""
         promise: Promise[Any] = Promise(self._scheduler)
 
         def work() -> None:
@@ -227,7 +227,7 @@ class TaskExecutor(Executor):
             parent.owner.tasks.append(task)
         return promise
 
+    @override
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
-        """See `Executor.map`."""
         promises = [self.submit(fn, *one) for one in zip(*iterables, strict=False)]
         return (promise.result() for promise in promises)

@@ -1,6 +1,6 @@
 """The register on DynamoDB: one transaction over the tables of connections, sessions and devices."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
@@ -35,8 +35,8 @@ class DynamoRegister(Register):
         self._sessions_table = sessions_table
         self._devices_table = devices_table
 
+    @override
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
-        """See `Register.record`."""
         if connections_per_session < 1:
             return Entry.SESSION_FULL
         values: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from functions.connections.reconcile.port import Failure, FailureQueue
 from loudhailer.aws.batches import call_in_batch
@@ -21,8 +21,8 @@ class SqsFailureQueue(FailureQueue):
         self._url = url
         self._pause = pause
 
+    @override
     def receive(self) -> list[Failure]:
-        """See `FailureQueue.receive`."""
         with calling("ReceiveMessage"):
             answer = self._client.receive_message(
                 QueueUrl=self._url,

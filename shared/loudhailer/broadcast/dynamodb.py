@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer import codec
 from loudhailer.aws.batches import get_rows
@@ -75,8 +75,8 @@ class DynamoBroadcastStore(BroadcastStore):
         self._keys = keys
         self._known: dict[BroadcastId, int] = {}
 
+    @override
     def record(self, summary: Summary) -> Summary:
-        """See `BroadcastStore.record`."""
         item: Item = {
             "audience": {"S": codec.encode_text(audiences.to_wire(summary.audience))},
             "contentHash": {"S": summary.content_hash},
@@ -93,26 +93,26 @@ class DynamoBroadcastStore(BroadcastStore):
             raise TransientError("a broadcast's summary went away while it was recorded")
         return standing
 
+    @override
     def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.mark_announced`."""
         self._update(broadcast_id, "summary", "SET announced = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
+    @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
-        """See `BroadcastStore.cancel`."""
         return self._update(broadcast_id, "summary", "SET cancelled = :yes", _EXISTS, {":yes": {"BOOL": True}})
 
+    @override
     def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        """See `BroadcastStore.mark_expired`."""
         changes = "SET cutShort = :yes" if cut_short else "SET expired = :yes"
         self._update(broadcast_id, "summary", changes, _EXISTS, {":yes": {"BOOL": True}})
 
+    @override
     def live_again(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.live_again`."""
         values = {":expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
         self._update(broadcast_id, "summary", "SET expiresAt = :expiresAt REMOVE expired", _EXISTS, values)
 
+    @override
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
-        """See `BroadcastStore.summary`."""
         item = self._get(_key(broadcast_id, "summary"))
         if item is None:
             return None
@@ -132,8 +132,8 @@ class DynamoBroadcastStore(BroadcastStore):
             swarmed_at=_number(item, "swarmedAt"),
         )
 
+    @override
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        """See `BroadcastStore.fix_sources`."""
         return self._transact(
             [
                 {
@@ -149,8 +149,8 @@ class DynamoBroadcastStore(BroadcastStore):
             ]
         )
 
+    @override
     def sources(self, broadcast_id: BroadcastId) -> list[Source]:
-        """See `BroadcastStore.sources`."""
         if self._keys_of(broadcast_id) == 1:
             found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
             return sorted(found, key=lambda source: source.number)
@@ -158,15 +158,15 @@ class DynamoBroadcastStore(BroadcastStore):
         # Of a group that is put meanwhile, some may be read and others not.
         return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
+    @override
     def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
-        """See `BroadcastStore.source`."""
         item = self._get(self._source_key(broadcast_id, number))
         return None if item is None else _source_from_item(item)
 
+    @override
     def complete_sources(
         self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
     ) -> None:
-        """See `BroadcastStore.complete_sources`."""
         changes = "SET sources = :sources, swarmedAt = :now, missed = :missed"
         values = {":sources": {"N": str(count)}, ":now": {"N": str(now)}, ":missed": {"N": str(missed)}}
         if expected is not None:
@@ -174,8 +174,8 @@ class DynamoBroadcastStore(BroadcastStore):
             values[":expected"] = {"N": str(expected)}
         self._update(broadcast_id, "summary", changes, f"{_EXISTS} AND attribute_not_exists(sources)", values)
 
+    @override
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
-        """See `BroadcastStore.fix_chunk`."""
         if self._put_new(self._chunk_row(broadcast_id, chunk)):
             return chunk
         standing = self.chunk(broadcast_id, chunk.chunk_id)
@@ -183,13 +183,13 @@ class DynamoBroadcastStore(BroadcastStore):
             raise TransientError("a chunk's row went away while it was fixed")
         return standing
 
+    @override
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
-        """See `BroadcastStore.chunk`."""
         item = self._get(self._chunk_key(broadcast_id, chunk_id))
         return None if item is None else _chunk_from_item(item)
 
+    @override
     def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
-        """See `BroadcastStore.chunk_sizes`."""
         prefix = f"chunk#{source}."
         sizes: dict[int, int] = {}
         for item in self._query(self._place(broadcast_id, source), prefix, "part, chunkSize"):
@@ -197,10 +197,10 @@ class DynamoBroadcastStore(BroadcastStore):
             sizes[number] = self._size(broadcast_id, ChunkId(f"{source}.{number}")) if size is None else size
         return [sizes[number] for number in sorted(sizes) if sizes[number]]
 
+    @override
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        """See `BroadcastStore.complete_source`."""
         return self._transact(
             [
                 {
@@ -226,8 +226,8 @@ class DynamoBroadcastStore(BroadcastStore):
             ]
         )
 
+    @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
-        """See `BroadcastStore.reopen_source`."""
         end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
         self._transact(
             [
@@ -248,12 +248,12 @@ class DynamoBroadcastStore(BroadcastStore):
             ]
         )
 
+    @override
     def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.reopen_sources`."""
         self._update(broadcast_id, "summary", "REMOVE sources, expected, missed, swarmedAt", _EXISTS, {})
 
+    @override
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
-        """See `BroadcastStore.tallies_of`."""
         rows = get_rows(self._client, self._table, map(self._tally_key, keys))
         return {
             TallyKey(
@@ -262,8 +262,8 @@ class DynamoBroadcastStore(BroadcastStore):
             for row in rows
         }
 
+    @override
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
-        """See `BroadcastStore.replace_tally`."""
         values: Item = {
             ":chunkSize": {"N": str(new.size)},
             ":delivered": {"B": bitmaps.to_bytes(new.delivered, new.size)},
@@ -290,8 +290,8 @@ class DynamoBroadcastStore(BroadcastStore):
             values=values,
         )
 
+    @override
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
-        """See `BroadcastStore.tallies`."""
         places: set[str] = {broadcast_id}
         if self._keys_of(broadcast_id) > 1:
             places = {self._place(broadcast_id, source.number) for source in self.sources(broadcast_id)}

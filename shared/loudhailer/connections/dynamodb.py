@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer import codec
 from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows
@@ -87,16 +87,16 @@ class DynamoConnectionStore(ConnectionStore):
         self._client = client
         self._table = table
 
+    @override
     def get(self, key: ConnectionKey) -> Connection | None:
-        """See `ConnectionStore.get`."""
         with calling("GetItem"):
             item = self._client.get_item(TableName=self._table, Key=key_to_item(key), ConsistentRead=True).get("Item")
         return None if item is None else connection_from_item(item)
 
+    @override
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
     ) -> Iterator[list[tuple[ConnectionId, int]]]:
-        """See `ConnectionStore.in_partition`."""
         condition = "#partition = :partition"
         values: Item = {":partition": {"S": partition}, ":now": {"N": str(not_expired_at)}}
         if after is not None:
@@ -113,8 +113,8 @@ class DynamoConnectionStore(ConnectionStore):
         for page in pages:
             yield [(item["connectionId"]["S"], int(item["connectedAt"]["N"])) for item in page]
 
+    @override
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        """See `ConnectionStore.in_room`."""
         pages = self._pages(
             IndexName="room",
             KeyConditionExpression="roomIndexKey = :room",
@@ -122,8 +122,8 @@ class DynamoConnectionStore(ConnectionStore):
         )
         return [key_from_item(item) for page in pages for item in page]
 
+    @override
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
-        """See `ConnectionStore.connected_at`."""
         rows = get_rows(
             self._client,
             self._table,
@@ -152,8 +152,8 @@ class DynamoConnectionStore(ConnectionStore):
                 expired += map(key_from_item, page["Items"])
         return size, expired
 
+    @override
     def size(self, partition: Partition) -> int:
-        """See `ConnectionStore.size`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="#partition = :partition",
@@ -165,16 +165,16 @@ class DynamoConnectionStore(ConnectionStore):
         with calling("Query"):
             return sum(page["Count"] for page in pages)
 
+    @override
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
-        """See `ConnectionStore.probe`."""
         key = ConnectionKey(partition, PROBE)
         item: Item = {**key_to_item(key), "probe": {"S": probe}, "expiresAt": {"N": str(now)}}
         with calling("PutItem"):
             self._client.put_item(TableName=self._table, Item=item)
         self.delete(key)
 
+    @override
     def delete(self, key: ConnectionKey) -> None:
-        """See `ConnectionStore.delete`."""
         with calling("DeleteItem"):
             self._client.delete_item(TableName=self._table, Key=key_to_item(key))
 
@@ -196,12 +196,12 @@ class DynamoConnectionStore(ConnectionStore):
                 if "Error" in answer:
                     self.delete(key)
 
+    @override
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
-        """See `ConnectionStore.delete_if_older`."""
         return self._delete_if("connectedAt < :time", key, connected_before)
 
+    @override
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
-        """See `ConnectionStore.delete_if_expired`."""
         return self._delete_if("expiresAt <= :time", key, now)
 
     def _delete_if(self, condition: str, key: ConnectionKey, time: int) -> bool:

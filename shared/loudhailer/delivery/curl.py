@@ -11,12 +11,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import override
 
 import pycurl
 
 from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.delivery.sender import Sender
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
 from loudhailer.delivery.throttling import FEW_TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
@@ -57,7 +59,7 @@ class _Run:
         heapq.heappush(self.later, (now + pause_before(self.tries[place]), place))
 
 
-class CurlSender:
+class CurlSender(Sender):
     """Posts with libcurl at the rate of a lane; see `Sender`."""
 
     def __init__(
@@ -81,6 +83,7 @@ class CurlSender:
         self._idle: list[pycurl.Curl] = []
         self._in_flight: dict[pycurl.Curl, int] = {}
 
+    @override
     def post(
         self,
         endpoint: str,
@@ -90,7 +93,6 @@ class CurlSender:
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        """See `Sender.post`."""
         now = time.monotonic()
         resting = [self._throttling.resting(connection, now) for connection in connections]
         run = _Run(

@@ -12,11 +12,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import override
 
 import pycurl
 
 from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
+from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
 from loudhailer.delivery.throttling import FEW_TRIES, Throttling, pause_before
 from loudhailer.ids import ConnectionId
@@ -67,7 +69,7 @@ class _Run:
         heappush(self.later, (now + pause_before(line.tries), line.connection, line))
 
 
-class CurlOrderedSender:
+class CurlOrderedSender(OrderedSender):
     """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`.
 
     `tries` is how often a connection may be refused in a call until the rest of its frames is handed on: few, unless
@@ -94,10 +96,10 @@ class CurlOrderedSender:
         self._idle: list[pycurl.Curl] = []
         self._in_flight: dict[pycurl.Curl, _Line] = {}
 
+    @override
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
-        """See `OrderedSender.post_in_order`."""
         now = time.monotonic()
         resting = {one: outcome for one in frames if (outcome := self._throttling.resting(one, now)) is not None}
         others = {one: wanted for one, wanted in frames.items() if one not in resting}
@@ -106,12 +108,12 @@ class CurlOrderedSender:
             outcomes[one] = [outcome, *[Outcome.UNSENT] * len(frames[one])][: len(frames[one])]
         return outcomes
 
+    @override
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `Closer.close`."""
         return self._ask("DELETE", endpoint, connections, seconds)
 
+    @override
     def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `Lookup.look_up`."""
         return self._ask("GET", endpoint, connections, seconds)
 
     def _ask(self, method: Method, endpoint: str, connections: Sequence[ConnectionId], seconds: float) -> list[Outcome]:

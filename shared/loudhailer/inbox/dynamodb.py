@@ -6,7 +6,7 @@ messages: PK `inbox` = `{tenantId}#{playerId}` of the receiver, SK `messageId`; 
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from loudhailer.aws.batches import delete_rows, paged
 from loudhailer.aws.conditions import holds, update_if
@@ -32,8 +32,8 @@ class DynamoInboxStore(InboxStore):
         self._client = client
         self._table = table
 
+    @override
     def put(self, message: DirectMessage) -> None:
-        """See `InboxStore.put`."""
         item = {
             **_key(message),
             "message": {"S": message.message},
@@ -43,8 +43,8 @@ class DynamoInboxStore(InboxStore):
         }
         holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_IS_NEW))
 
+    @override
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
-        """See `InboxStore.oldest`."""
         with calling("Query"):
             page = self._client.query(
                 TableName=self._table,
@@ -55,8 +55,8 @@ class DynamoInboxStore(InboxStore):
             )
         return [_message_of(inbox, item) for item in page["Items"]]
 
+    @override
     def count(self, inbox: Inbox) -> Iterator[int]:
-        """See `InboxStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="inbox = :inbox",
@@ -66,8 +66,8 @@ class DynamoInboxStore(InboxStore):
         )
         return (page["Count"] for page in paged("Query", pages))
 
+    @override
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
-        """See `InboxStore.has`."""
         with calling("Query"):
             page = self._client.query(
                 TableName=self._table,
@@ -78,13 +78,13 @@ class DynamoInboxStore(InboxStore):
             )
         return page["Count"] > 0
 
+    @override
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
-        """See `InboxStore.note_taken`."""
         connections = {":connections": {"SS": list(by)}}
         update_if(self._client, self._table, _key(message), "ADD takenBy :connections", _STANDS, values=connections)
 
+    @override
     def delete(self, messages: Sequence[DirectMessage]) -> None:
-        """See `InboxStore.delete`."""
         delete_rows(self._client, self._table, map(_key, messages))
 
 

@@ -6,7 +6,7 @@ is counted in a minute has the key of its `MinuteCounter`, and `itemTTL` (epoch 
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.batches import delete_rows, paged
 from loudhailer.aws.conditions import update_if
@@ -47,8 +47,8 @@ class DynamoLimitStore(LimitStore):
         self._table = table
         self._pause = pause
 
+    @override
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
-        """See `LimitStore.reserve`."""
         return maximum > 0 and self._update(
             tenant,
             "ADD itemCount :one, reserved :one",
@@ -56,15 +56,15 @@ class DynamoLimitStore(LimitStore):
             {":one": {"N": "1"}, ":maximum": {"N": str(maximum)}},
         )
 
+    @override
     def release(self, tenant: TenantId, connections: int) -> None:
-        """See `LimitStore.release`."""
         k: Item = {":k": {"N": str(connections)}}
         less = {":less": {"N": str(-connections)}}
         if not self._update(tenant, "ADD itemCount :less", "itemCount >= :k", k | less):
             self._update(tenant, "SET itemCount = :zero", "itemCount < :k", k | {":zero": {"N": "0"}})
 
+    @override
     def forget(self, tenant: TenantId) -> None:
-        """See `LimitStore.forget`."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression=_OF_TENANT,
@@ -76,8 +76,8 @@ class DynamoLimitStore(LimitStore):
         for page in paged("Scan", pages):
             delete_rows(self._client, self._table, page["Items"], pause=self._pause)
 
+    @override
     def total(self, tenant: TenantId) -> TenantTotal:
-        """See `LimitStore.total`."""
         with calling("GetItem"):
             item = self._client.get_item(TableName=self._table, Key={"key": {"S": tenant}}, ConsistentRead=True).get(
                 "Item", {}
@@ -88,16 +88,16 @@ class DynamoLimitStore(LimitStore):
             inquiry=_inquiry_from_value(item["inquiry"]) if "inquiry" in item else None,
         )
 
+    @override
     def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
-        """See `LimitStore.keep_inquiry`."""
         if inquiry is None:
             self._update(tenant, "REMOVE inquiry", "attribute_exists(itemCount)", {})
         else:
             values = {":inquiry": _inquiry_to_value(inquiry)}
             self._update(tenant, "SET inquiry = :inquiry", "attribute_exists(itemCount)", values)
 
+    @override
     def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
-        """See `LimitStore.repair`."""
         return self._update(
             tenant,
             "REMOVE inquiry ADD itemCount :difference",
@@ -109,8 +109,8 @@ class DynamoLimitStore(LimitStore):
             },
         )
 
+    @override
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
-        """See `LimitStore.count_in_minute`."""
 
         def add() -> int:
             with calling("UpdateItem"):
@@ -125,8 +125,8 @@ class DynamoLimitStore(LimitStore):
 
         return self._repeated_if_throttled(add)
 
+    @override
     def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
-        """See `LimitStore.refuse_from`."""
         self._update(
             counter.key(now),
             "SET refusedFrom = :sequence, itemTTL = :ttl",
@@ -134,16 +134,16 @@ class DynamoLimitStore(LimitStore):
             {":sequence": {"S": sequence}, ":ttl": _minute_ttl(now)},
         )
 
+    @override
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
-        """See `LimitStore.refused_from`."""
         with calling("GetItem"):
             item = self._client.get_item(
                 TableName=self._table, Key={"key": {"S": counter.key(now)}}, ConsistentRead=True
             ).get("Item", {})
         return item["refusedFrom"]["S"] if "refusedFrom" in item else None
 
+    @override
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
-        """See `LimitStore.take_in_minute`."""
         left = {":left": {"N": str(maximum - amount)}}
         return self._update(
             counter.key(now),

@@ -7,7 +7,7 @@ while `reconcile` is at work on it. `writtenBy` names the last conditional updat
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, override
 
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, new_nonce, update_if
@@ -19,7 +19,6 @@ from loudhailer.partitions.port import PartitionStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-
 
 
 _PARALLEL_PUTS = 16
@@ -41,8 +40,8 @@ class DynamoPartitionStore(PartitionStore):
         self._client = client
         self._table = table
 
+    @override
     def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
-        """See `PartitionStore.of_tenant`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="tenantId = :tenant",
@@ -52,20 +51,20 @@ class DynamoPartitionStore(PartitionStore):
         with calling("Query"):
             return [_count_from_item(item) for page in pages for item in page["Items"]]
 
+    @override
     def everywhere(self) -> list[PartitionCount]:
-        """See `PartitionStore.everywhere`."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
         with calling("Scan"):
             return [_count_from_item(item) for page in pages for item in page["Items"]]
 
+    @override
     def open(self, partitions: Iterable[Partition]) -> None:
-        """See `PartitionStore.open`."""
         with ThreadPoolExecutor(_PARALLEL_PUTS) as pool:
             for _ in pool.map(self._open, partitions):
                 pass
 
+    @override
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """See `PartitionStore.checkpoints`."""
         rows = get_rows(
             self._client,
             self._table,
@@ -75,8 +74,8 @@ class DynamoPartitionStore(PartitionStore):
         )
         return {Partition(row["partition"]["S"]): row["checkpoint"]["S"] for row in rows}
 
+    @override
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
-        """See `PartitionStore.advance`."""
         return self._update_once(
             partition,
             "SET checkpoint = :new ADD connectionCount :delta",
@@ -84,16 +83,16 @@ class DynamoPartitionStore(PartitionStore):
             {":checkpoint": {"S": seen}, ":new": {"S": checkpoint}, ":delta": {"N": str(delta)}},
         )
 
+    @override
     def note_probe(self, partition: Partition, probe: ProbeId) -> None:
-        """See `PartitionStore.note_probe`."""
         self._update(partition, "SET probe = :probe", _EXISTS, {":probe": {"S": probe}})
 
+    @override
     def mark_for_recount(self, partition: Partition) -> None:
-        """See `PartitionStore.mark_for_recount`."""
         self._update(partition, "SET recount = :yes REMOVE lastSample", _EXISTS, {":yes": {"BOOL": True}})
 
+    @override
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
-        """See `PartitionStore.keep_sample`."""
         mark = _IS_MARKED if recount else _NOT_MARKED
         return self._update_once(
             partition,
@@ -102,8 +101,8 @@ class DynamoPartitionStore(PartitionStore):
             {":checkpoint": {"S": sample.checkpoint}, ":sample": _sample_to_value(sample)},
         )
 
+    @override
     def correct(self, partition: Partition, sample: Sample) -> bool:
-        """See `PartitionStore.correct`."""
         return self._update_once(
             partition,
             "SET connectionCount = :count REMOVE recount, lastSample",
@@ -115,17 +114,17 @@ class DynamoPartitionStore(PartitionStore):
             },
         )
 
+    @override
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
-        """See `PartitionStore.retire`."""
         values = {":checkpoint": {"S": checkpoint}, ":zero": {"N": "0"}, ":at": {"N": str(at)}}
         return self._update_once(partition, "SET retiredAt = :at", _EMPTY, values)
 
+    @override
     def reinstate(self, partition: Partition) -> None:
-        """See `PartitionStore.reinstate`."""
         self._update(partition, "REMOVE retiredAt, lastSample", _EXISTS)
 
+    @override
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        """See `PartitionStore.remove`."""
         return holds(
             "DeleteItem",
             partial(

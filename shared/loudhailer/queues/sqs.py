@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.batches import call_in_batch
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
 from loudhailer.queues.batching import batches, refuse_illegal
-from loudhailer.queues.port import MAX_BATCH_ENTRIES, FifoMessage
+from loudhailer.queues.port import MAX_BATCH_ENTRIES, FifoMessage, FifoQueue, Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -30,9 +30,10 @@ class _Batches:
         call_in_batch("SendMessageBatch", self._client.send_message_batch, self._url, entries, pause=self._pause)
 
 
-class SqsQueue(_Batches):
+class SqsQueue(_Batches, Queue):
     """Sends to one SQS queue."""
 
+    @override
     def send_all(
         self,
         bodies: Iterable[str],
@@ -41,7 +42,6 @@ class SqsQueue(_Batches):
         attributes: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
-        """See `Queue.send_all`."""
         message_attributes: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()
         }
@@ -61,11 +61,11 @@ class SqsQueue(_Batches):
             )
 
 
-class SqsFifoQueue(_Batches):
+class SqsFifoQueue(_Batches, FifoQueue):
     """Sends to one SQS FIFO queue, messages that are short: ten of them fit into a batch."""
 
+    @override
     def send_all(self, messages: Iterable[FifoMessage]) -> None:
-        """See `FifoQueue.send_all`."""
         for batch in batched(messages, MAX_BATCH_ENTRIES, strict=False):
             for message in batch:
                 refuse_illegal(message.body)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
@@ -70,8 +70,8 @@ class DynamoRoomStore(RoomStore):
             return Joined(former)
         raise TransientError(f"other frames of the connection changed its room in {_ATTEMPTS} attempts")
 
+    @override
     def membership(self, key: ConnectionKey) -> Membership | None:
-        """See `RoomStore.membership`."""
         with calling("GetItem"):
             answer = self._client.get_item(
                 TableName=self._table,
@@ -81,8 +81,8 @@ class DynamoRoomStore(RoomStore):
             )
         return membership_of(answer.get("Item", {}))
 
+    @override
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
-        """See `RoomStore.members`."""
         pages = self._pages(tenant, room, PaginationConfig={"PageSize": limit})
         with calling("Query"):
             return [key_from_item(item) for item in islice((item for page in pages for item in page["Items"]), limit)]
@@ -106,8 +106,8 @@ class DynamoRoomStore(RoomStore):
             **request,
         )
 
+    @override
     def remove(self, key: ConnectionKey) -> None:
-        """See `RoomStore.remove`."""
         with calling("DeleteItem"):
             self._client.delete_item(TableName=self._table, Key=key_to_item(key))
 

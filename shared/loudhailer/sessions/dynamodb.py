@@ -7,7 +7,7 @@ sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from botocore.exceptions import ClientError
 
@@ -52,18 +52,18 @@ class DynamoSessionStore(SessionStore):
         self._client = client
         self._table = table
 
+    @override
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
-        """See `SessionStore.get`."""
         with calling("GetItem"):
             item = self._client.get_item(
                 TableName=self._table, Key=session_key(tenant, session), ConsistentRead=True
             ).get("Item")
         return None if item is None else _session_from_item(item)
 
+    @override
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """See `SessionStore.renew`."""
         values: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
         condition = _LIVE
         if player is not None:
@@ -84,8 +84,8 @@ class DynamoSessionStore(SessionStore):
                 return False
         raise TransientError("the session was made and ended by others all the time")
 
+    @override
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
-        """See `SessionStore.of_tenant`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="tenantId = :tenant",
@@ -95,8 +95,8 @@ class DynamoSessionStore(SessionStore):
         for page in paged("Query", pages):
             yield [_session_from_item(item) for item in page["Items"]]
 
+    @override
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
-        """See `SessionStore.keep_alive`."""
         seen = self.get(tenant, session)
         if seen is None or not seen.is_live(now):
             return None
@@ -123,8 +123,8 @@ class DynamoSessionStore(SessionStore):
             raise
         return _session_from_item(item)
 
+    @override
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
-        """See `SessionStore.count`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="tenantId = :tenant",
@@ -135,15 +135,15 @@ class DynamoSessionStore(SessionStore):
         )
         return (page["Count"] for page in paged("Query", pages))
 
+    @override
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
-        """See `SessionStore.delete`."""
         if player is None:
             return self._delete_if(_EXISTS, tenant, session)
         condition = f"{_EXISTS} AND ({_UNBOUND} OR {_BOUND_TO})"
         return self._delete_if(condition, tenant, session, {":player": {"S": player}})
 
+    @override
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
-        """See `SessionStore.forget`."""
         gone = {":gone": {"SS": [key.in_session() for key in connections]}}
         self._update(tenant, session, "DELETE connectionIds :gone", _EXISTS, gone)
 
@@ -173,8 +173,8 @@ class DynamoSessionStore(SessionStore):
                         left.add((tenant, session))
         return left
 
+    @override
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """See `SessionStore.expired`."""
         for place in range(_SEGMENTS):
             pages = self._client.get_paginator("scan").paginate(
                 TableName=self._table,
@@ -187,8 +187,8 @@ class DynamoSessionStore(SessionStore):
             for page in paged("Scan", pages):
                 yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
 
+    @override
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """See `SessionStore.delete_if_expired`."""
         return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
 
     def _put_new(self, session: Session) -> bool:

@@ -7,7 +7,7 @@ tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `er
 from collections.abc import Iterator
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from loudhailer.aws.batches import paged
 from loudhailer.aws.conditions import holds, update_if
@@ -34,21 +34,21 @@ class DynamoTenantStore(TenantStore):
         self._client = client
         self._table = table
 
+    @override
     def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
-        """See `TenantStore.get`."""
         with calling("GetItem"):
             item = self._client.get_item(
                 TableName=self._table, Key={"tenantId": {"S": tenant}}, ConsistentRead=consistent
             ).get("Item")
         return None if item is None or _is_tombstone(item) else _tenant_from_item(item)
 
+    @override
     def everyone(self) -> list[Tenant]:
-        """See `TenantStore.everyone`."""
         tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
+    @override
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
-        """See `TenantStore.put`."""
         item: Item = {
             "tenantId": {"S": tenant.tenant_id},
             "tenantConnections": {"N": str(tenant.tenant_connections)},
@@ -69,16 +69,16 @@ class DynamoTenantStore(TenantStore):
             condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
         return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
 
+    @override
     def begin_erasing(self, tenant: TenantId) -> bool:
-        """See `TenantStore.begin_erasing`."""
         condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
         key = {"tenantId": {"S": tenant}}
         return update_if(
             self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
         )
 
+    @override
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        """See `TenantStore.end_erasing`."""
         put = partial(
             self._client.put_item,
             TableName=self._table,
@@ -87,8 +87,8 @@ class DynamoTenantStore(TenantStore):
         )
         holds("PutItem", put)
 
+    @override
     def tombstones(self) -> list[Tombstone]:
-        """See `TenantStore.tombstones`."""
         found = [
             Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
             for item in self._rows()

@@ -1,6 +1,7 @@
 """The in-memory twin of the register."""
 
 from dataclasses import replace
+from typing import override
 
 from functions.connections.connect.port import Entry, Register
 from loudhailer.connections.model import Connection
@@ -16,8 +17,8 @@ class MemoryRegister(Register):
         self._sessions = sessions
         self.contended = 0
 
+    @override
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
-        """See `Register.record`."""
         key = (connection.tenant_id, connection.session_id)
         with self._sessions.lock:
             if self.contended:

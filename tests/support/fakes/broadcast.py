@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import override
 
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey, end_of_source
 from loudhailer.broadcast.port import BroadcastStore, Topic
@@ -20,83 +21,83 @@ class MemoryBroadcastStore(BroadcastStore):
         self._chunks: dict[tuple[BroadcastId, ChunkId], Chunk] = {}
         self._tallies: dict[TallyKey, Tally] = {}
 
+    @override
     def record(self, summary: Summary) -> Summary:
-        """See `BroadcastStore.record`."""
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
+    @override
     def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.mark_announced`."""
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, announced=True)
 
+    @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
-        """See `BroadcastStore.cancel`."""
         summary = self._summaries.get(broadcast_id)
         if summary is None:
             return False
         self._summaries[broadcast_id] = replace(summary, cancelled=True)
         return True
 
+    @override
     def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        """See `BroadcastStore.mark_expired`."""
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, expired=True, cut_short=cut_short or summary.cut_short)
 
+    @override
     def live_again(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.live_again`."""
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, expired=summary.cut_short)
 
+    @override
     def summary(self, broadcast_id: BroadcastId) -> Summary | None:
-        """See `BroadcastStore.summary`."""
         return self._summaries.get(broadcast_id)
 
+    @override
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        """See `BroadcastStore.fix_sources`."""
         with self._lock:
             if any((broadcast_id, source.number) in self._sources for source in sources):
                 return False
             self._sources.update({(broadcast_id, source.number): source for source in sources})
             return True
 
+    @override
     def sources(self, broadcast_id: BroadcastId) -> list[Source]:
-        """See `BroadcastStore.sources`."""
         return [self._sources[key] for key in sorted(self._sources) if key[0] == broadcast_id]
 
+    @override
     def source(self, broadcast_id: BroadcastId, number: int) -> Source | None:
-        """See `BroadcastStore.source`."""
         return self._sources.get((broadcast_id, number))
 
+    @override
     def complete_sources(
         self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
     ) -> None:
-        """See `BroadcastStore.complete_sources`."""
         summary = self._summaries.get(broadcast_id)
         if summary is not None and summary.sources is None:
             self._summaries[broadcast_id] = replace(
                 summary, sources=count, expected=expected, missed=missed, swarmed_at=now
             )
 
+    @override
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
-        """See `BroadcastStore.fix_chunk`."""
         with self._lock:
             return self._chunks.setdefault((broadcast_id, chunk.chunk_id), chunk)
 
+    @override
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
-        """See `BroadcastStore.chunk`."""
         return self._chunks.get((broadcast_id, chunk_id))
 
+    @override
     def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
-        """See `BroadcastStore.chunk_sizes`."""
         found: list[int] = []
         while (chunk := self._chunks.get((broadcast_id, ChunkId(f"{source}.{len(found)}")))) and chunk.size:
             found.append(chunk.size)
         return found
 
+    @override
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        """See `BroadcastStore.complete_source`."""
         with self._lock:
             source = self._sources.get((broadcast_id, number))
             end = end_of_source(number, chunks)
@@ -106,8 +107,8 @@ class MemoryBroadcastStore(BroadcastStore):
             self._sources[broadcast_id, number] = replace(source, dispatched=dispatched, missed=missed, queried_at=now)
             return True
 
+    @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
-        """See `BroadcastStore.reopen_source`."""
         with self._lock:
             source = self._sources.get((broadcast_id, number))
             if source is not None and source.dispatched is not None:
@@ -115,25 +116,25 @@ class MemoryBroadcastStore(BroadcastStore):
                 self._chunks.pop((broadcast_id, end.chunk_id), None)
                 self._sources[broadcast_id, number] = replace(source, dispatched=None, missed=0, queried_at=None)
 
+    @override
     def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        """See `BroadcastStore.reopen_sources`."""
         if summary := self._summaries.get(broadcast_id):
             self._summaries[broadcast_id] = replace(summary, sources=None, expected=None, missed=0, swarmed_at=None)
 
+    @override
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
-        """See `BroadcastStore.tallies_of`."""
         return {key: self._tallies[key] for key in keys if key in self._tallies}
 
+    @override
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
-        """See `BroadcastStore.replace_tally`."""
         with self._lock:
             if self._tallies.get(key) != old:
                 return False
             self._tallies[key] = new
             return True
 
+    @override
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
-        """See `BroadcastStore.tallies`."""
         return [tally for key, tally in self._tallies.items() if key.broadcast_id == broadcast_id]
 
 
@@ -145,8 +146,8 @@ class MemoryTopic(Topic):
         self.groups: list[str | None] = []
         self.down = False
 
+    @override
     def publish(self, body: str, *, group: str | None = None) -> None:
-        """See `Topic.publish`."""
         if self.down:
             raise TransientError("the topic is down")
         self.bodies.append(body)

@@ -1,6 +1,7 @@
 """In-memory twin of the store of connections."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import override
 
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
@@ -18,14 +19,14 @@ class MemoryConnectionStore(ConnectionStore):
         self.rooms: dict[ConnectionKey, RoomKey] = {}
         self.probes: dict[Partition, ProbeId] = {}
 
+    @override
     def get(self, key: ConnectionKey) -> Connection | None:
-        """See `ConnectionStore.get`."""
         return self.rows.get(key)
 
+    @override
     def in_partition(
         self, partition: Partition, *, after: ConnectionId | None, not_expired_at: int
     ) -> Iterator[list[tuple[ConnectionId, int]]]:
-        """See `ConnectionStore.in_partition`."""
         while True:
             page = [
                 (key.connection_id, self.rows[key].connected_at)
@@ -39,46 +40,46 @@ class MemoryConnectionStore(ConnectionStore):
             yield page
             after = page[-1][0]
 
+    @override
     def in_room(self, tenant: TenantId, room: RoomKey) -> list[ConnectionKey]:
-        """See `ConnectionStore.in_room`."""
         return [key for key in self.rows if (tenant_of(key.partition), self.rooms.get(key)) == (tenant, room)]
 
+    @override
     def connected_at(self, keys: Sequence[ConnectionKey]) -> dict[ConnectionKey, int]:
-        """See `ConnectionStore.connected_at`."""
         return {key: self.rows[key].connected_at for key in keys if key in self.rows}
 
+    @override
     def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
-        """See `ConnectionStore.size_and_expired`."""
         expired = [key for key, row in self.rows.items() if key.partition == partition and row.expires_at <= now]
         return self.size(partition), expired
 
+    @override
     def size(self, partition: Partition) -> int:
-        """See `ConnectionStore.size`."""
         return sum(key.partition == partition for key in self.rows)
 
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:  # noqa: ARG002  # the row is gone at once
         """See `ConnectionStore.probe`: it is noted in `probes`."""
         self.probes[partition] = probe
 
+    @override
     def delete(self, key: ConnectionKey) -> None:
-        """See `ConnectionStore.delete`."""
         self.rows.pop(key, None)
 
+    @override
     def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
-        """See `ConnectionStore.delete_all`."""
         for key in keys:
             self.delete(key)
 
+    @override
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
-        """See `ConnectionStore.delete_if_older`."""
         row = self.rows.get(key)
         if row is None or row.connected_at >= connected_before:
             return False
         self.delete(key)
         return True
 
+    @override
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
-        """See `ConnectionStore.delete_if_expired`."""
         row = self.rows.get(key)
         if row is None or row.expires_at > now:
             return False

@@ -1,8 +1,10 @@
 """The in-memory twins of the senders."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import override
 
 from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.sender import OrderedSender, Sender
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.ids import ConnectionId
 
@@ -29,7 +31,7 @@ class _Ends:
         return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
 
 
-class MemorySender(_Ends):
+class MemorySender(_Ends, Sender):
     """Delivers to all but those that `ends` names; their outcomes are used up one by one, and the last one stays.
 
     Attributes:
@@ -40,6 +42,7 @@ class MemorySender(_Ends):
         super().__init__(ends)
         self.tries: list[int] = []
 
+    @override
     def post(
         self,
         endpoint: str,
@@ -49,7 +52,6 @@ class MemorySender(_Ends):
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        """See `Sender.post`."""
         self._begin(endpoint, seconds)
         self.tries.append(tries)
         outcomes = [self._next(connection) for connection in connections]
@@ -61,7 +63,7 @@ class MemorySender(_Ends):
         return outcomes
 
 
-class MemoryOrderedSender(_Ends):
+class MemoryOrderedSender(_Ends, OrderedSender):
     """Delivers to all but those that `ends` names, as `MemorySender` does.
 
     Attributes:
@@ -74,15 +76,15 @@ class MemoryOrderedSender(_Ends):
         self.closed: list[ConnectionId] = []
         self.looked_up: list[ConnectionId] = []
 
+    @override
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
-        """See `OrderedSender.post_in_order`."""
         self._begin(endpoint, seconds)
         return {connection: self._post_each(connection, wanted) for connection, wanted in frames.items()}
 
+    @override
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `Closer.close`."""
         self._begin(endpoint, seconds)
         outcomes = [self._next(connection) for connection in connections]
         self.closed += [
@@ -92,8 +94,8 @@ class MemoryOrderedSender(_Ends):
         ]
         return outcomes
 
+    @override
     def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """See `Lookup.look_up`."""
         self._begin(endpoint, seconds)
         self.looked_up += connections
         return [self._next(connection) for connection in connections]

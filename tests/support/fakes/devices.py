@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import override
 
 from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.model import ConnectionKey
@@ -16,14 +17,14 @@ class MemoryDeviceStore(DeviceStore):
         self._connections = connections
         self.gone: defaultdict[tuple[TenantId, PlayerId], set[ConnectionKey]] = defaultdict(set)
 
+    @override
     def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """See `DeviceStore.of_player`."""
         rows = self._connections.rows.items()
         return [key for key, row in rows if (row.tenant_id, row.player_id) == (tenant, player)] + sorted(
             self.gone[tenant, player]
         )
 
+    @override
     def forget(self, tenant: TenantId, player: PlayerId, connections: Iterable[ConnectionId]) -> None:
-        """See `DeviceStore.forget`."""
         over = set(connections)
         self.gone[tenant, player] = {key for key in self.gone[tenant, player] if key.connection_id not in over}

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import override
 
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId
@@ -18,14 +19,14 @@ class MemoryInboxStore(InboxStore):
         self.down = False
         self._lock = Lock()
 
+    @override
     def put(self, message: DirectMessage) -> None:
-        """See `InboxStore.put`."""
         self._answer()
         with self._lock:
             self.rows.setdefault((message.inbox, message.message_id), message)
 
+    @override
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
-        """See `InboxStore.oldest`."""
         self._answer()
         with self._lock:
             return [self.rows[key] for key in sorted(self.rows) if key[0] == inbox][:limit]
@@ -35,20 +36,20 @@ class MemoryInboxStore(InboxStore):
         self._answer()
         return (1 for of, _ in self.rows if of == inbox)
 
+    @override
     def has(self, inbox: Inbox, message_id: MessageId) -> bool:
-        """See `InboxStore.has`."""
         self._answer()
         return (inbox, message_id) in self.rows
 
+    @override
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
-        """See `InboxStore.note_taken`."""
         self._answer()
         with self._lock:
             if row := self.rows.get((message.inbox, message.message_id)):
                 self.rows[message.inbox, message.message_id] = replace(row, taken_by=row.taken_by.union(by))
 
+    @override
     def delete(self, messages: Sequence[DirectMessage]) -> None:
-        """See `InboxStore.delete`."""
         self._answer()
         with self._lock:
             for message in messages:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from threading import Lock
+from typing import override
 
 from loudhailer.delivery.lending.port import LaneStore
 
@@ -13,12 +14,12 @@ class MemoryLaneStore(LaneStore):
         self._marks: dict[str, int] = {}
         self._lock = Lock()
 
+    @override
     def mark(self, kind: str, at: int) -> None:
-        """See `LaneStore.mark`."""
         with self._lock:
             self._marks[kind] = at
 
+    @override
     def marks(self) -> Mapping[str, int]:
-        """See `LaneStore.marks`."""
         with self._lock:
             return dict(self._marks)

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from threading import Lock
+from typing import override
 
 from loudhailer.ids import TenantId
 from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal
@@ -18,8 +19,8 @@ class MemoryLimitStore(LimitStore):
         self.refused: dict[str, str] = {}
         self._lock = Lock()
 
+    @override
     def reserve(self, tenant: TenantId, maximum: int) -> bool:
-        """See `LimitStore.reserve`."""
         with self._lock:
             row = self.rows.get(tenant, TenantTotal())
             if row.count >= maximum:
@@ -27,32 +28,32 @@ class MemoryLimitStore(LimitStore):
             self.rows[tenant] = replace(row, count=row.count + 1, reserved=row.reserved + 1)
             return True
 
+    @override
     def release(self, tenant: TenantId, connections: int) -> None:
-        """See `LimitStore.release`."""
         with self._lock:
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, count=max(0, row.count - connections))
 
+    @override
     def forget(self, tenant: TenantId) -> None:
-        """See `LimitStore.forget`."""
         with self._lock:
             self.rows.pop(tenant, None)
             for of_minutes in (self.minutes, self.refused):
                 for key in [key for key in of_minutes if key.startswith(f"{tenant}:")]:
                     del of_minutes[key]
 
+    @override
     def total(self, tenant: TenantId) -> TenantTotal:
-        """See `LimitStore.total`."""
         return self.rows.get(tenant, TenantTotal())
 
+    @override
     def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
-        """See `LimitStore.keep_inquiry`."""
         with self._lock:
             if row := self.rows.get(tenant):
                 self.rows[tenant] = replace(row, inquiry=inquiry)
 
+    @override
     def repair(self, tenant: TenantId, difference: int, *, seen: Inquiry) -> bool:
-        """See `LimitStore.repair`."""
         with self._lock:
             row = self.rows.get(tenant)
             if row is None or row.count + difference < 0 or row.inquiry != seen:
@@ -60,22 +61,22 @@ class MemoryLimitStore(LimitStore):
             self.rows[tenant] = TenantTotal(row.count + difference, row.reserved)
             return True
 
+    @override
     def count_in_minute(self, counter: MinuteCounter, now: int, times: int = 1) -> int:
-        """See `LimitStore.count_in_minute`."""
         with self._lock:
             self.minutes[counter.key(now)] += times
             return self.minutes[counter.key(now)]
 
+    @override
     def refuse_from(self, counter: MinuteCounter, now: int, sequence: str) -> None:
-        """See `LimitStore.refuse_from`."""
         self.refused.setdefault(counter.key(now), sequence)
 
+    @override
     def refused_from(self, counter: MinuteCounter, now: int) -> str | None:
-        """See `LimitStore.refused_from`."""
         return self.refused.get(counter.key(now))
 
+    @override
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
-        """See `LimitStore.take_in_minute`."""
         with self._lock:
             key = counter.key(now)
             if key in self.minutes and self.minutes[key] + amount > maximum:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from threading import Lock
+from typing import override
 
 from loudhailer.ids import Partition, ProbeId, TenantId, tenant_of
 from loudhailer.partitions.model import PartitionCount, Sample
@@ -17,30 +18,30 @@ class MemoryPartitionStore(PartitionStore):
         self.rows: dict[Partition, PartitionCount] = {}
         self._lock = Lock()
 
+    @override
     def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
-        """See `PartitionStore.of_tenant`."""
         with self._lock:
             rows = [row for row in self.rows.values() if tenant_of(row.partition) == tenant]
         return sorted(rows, key=attrgetter("partition"))
 
+    @override
     def everywhere(self) -> list[PartitionCount]:
-        """See `PartitionStore.everywhere`."""
         with self._lock:
             return list(self.rows.values())
 
+    @override
     def open(self, partitions: Iterable[Partition]) -> None:
-        """See `PartitionStore.open`."""
         with self._lock:
             for partition in partitions:
                 self.rows.setdefault(partition, PartitionCount(partition))
 
+    @override
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
-        """See `PartitionStore.checkpoints`."""
         with self._lock:
             return {partition: self.rows[partition].checkpoint for partition in partitions if partition in self.rows}
 
+    @override
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
-        """See `PartitionStore.advance`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or row.checkpoint != seen:
@@ -48,20 +49,20 @@ class MemoryPartitionStore(PartitionStore):
             self.rows[partition] = replace(row, count=row.count + delta, checkpoint=checkpoint)
             return True
 
+    @override
     def note_probe(self, partition: Partition, probe: ProbeId) -> None:
-        """See `PartitionStore.note_probe`."""
         with self._lock:
             if row := self.rows.get(partition):
                 self.rows[partition] = replace(row, probe=probe)
 
+    @override
     def mark_for_recount(self, partition: Partition) -> None:
-        """See `PartitionStore.mark_for_recount`."""
         with self._lock:
             if row := self.rows.get(partition):
                 self.rows[partition] = replace(row, recount=True, sample=None)
 
+    @override
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
-        """See `PartitionStore.keep_sample`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or (row.checkpoint, row.recount) != (sample.checkpoint, recount):
@@ -69,8 +70,8 @@ class MemoryPartitionStore(PartitionStore):
             self.rows[partition] = replace(row, sample=sample)
             return True
 
+    @override
     def correct(self, partition: Partition, sample: Sample) -> bool:
-        """See `PartitionStore.correct`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or row.checkpoint != sample.checkpoint or row.sample != sample:
@@ -78,8 +79,8 @@ class MemoryPartitionStore(PartitionStore):
             self.rows[partition] = replace(row, count=sample.count, recount=False, sample=None)
             return True
 
+    @override
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
-        """See `PartitionStore.retire`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or (row.count, row.checkpoint, row.recount) != (0, checkpoint, False):
@@ -87,14 +88,14 @@ class MemoryPartitionStore(PartitionStore):
             self.rows[partition] = replace(row, retired_at=at)
             return True
 
+    @override
     def reinstate(self, partition: Partition) -> None:
-        """See `PartitionStore.reinstate`."""
         with self._lock:
             if row := self.rows.get(partition):
                 self.rows[partition] = replace(row, retired_at=None, sample=None)
 
+    @override
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        """See `PartitionStore.remove`."""
         with self._lock:
             row = self.rows.get(partition)
             if row is None or row.retired_at is None:

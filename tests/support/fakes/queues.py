@@ -1,13 +1,14 @@
 """The in-memory twins of the SQS queues."""
 
 from collections.abc import Iterable, Mapping
+from typing import override
 
 from loudhailer.errors import TransientError
 from loudhailer.queues.batching import refuse_illegal
-from loudhailer.queues.port import FifoMessage
+from loudhailer.queues.port import FifoMessage, FifoQueue, Queue
 
 
-class MemoryQueue:
+class MemoryQueue(Queue):
     """Keeps what it was sent; `down` makes it refuse."""
 
     def __init__(self) -> None:
@@ -17,6 +18,7 @@ class MemoryQueue:
         self.groups: list[str | None] = []
         self.down = False
 
+    @override
     def send_all(
         self,
         bodies: Iterable[str],
@@ -25,7 +27,6 @@ class MemoryQueue:
         attributes: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
-        """See `Queue.send_all`."""
         for body in bodies:
             refuse_illegal(body)
             if self.down:
@@ -36,7 +37,7 @@ class MemoryQueue:
             self.groups.append(group)
 
 
-class MemoryFifoQueue:
+class MemoryFifoQueue(FifoQueue):
     """Keeps what it was sent, each deduplication id of a group once; `down` makes it refuse."""
 
     def __init__(self) -> None:
@@ -44,8 +45,8 @@ class MemoryFifoQueue:
         self.down = False
         self._seen: set[tuple[str, str]] = set()
 
+    @override
     def send_all(self, messages: Iterable[FifoMessage]) -> None:
-        """See `FifoQueue.send_all`."""
         for message in messages:
             refuse_illegal(message.body)
             if self.down:

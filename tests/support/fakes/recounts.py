@@ -1,6 +1,7 @@
 """The in-memory twin of the queue of given-up changes."""
 
 from collections.abc import Sequence
+from typing import override
 
 from functions.connections.reconcile.port import Failure, FailureQueue
 
@@ -11,10 +12,10 @@ class MemoryFailureQueue(FailureQueue):
     def __init__(self, *failures: Failure) -> None:
         self.failures = list(failures)
 
+    @override
     def receive(self) -> list[Failure]:
-        """See `FailureQueue.receive`."""
         return self.failures[:10]
 
+    @override
     def delete(self, failures: Sequence[Failure]) -> None:
-        """See `FailureQueue.delete`."""
         self.failures = [failure for failure in self.failures if failure not in failures]

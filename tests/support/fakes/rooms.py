@@ -1,5 +1,7 @@
 """The in-memory twin of the rooms."""
 
+from typing import override
+
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership
@@ -14,8 +16,8 @@ class MemoryRoomStore(RoomStore):
         self._connections = connections
         self._memberships: dict[ConnectionKey, Membership] = {}
 
+    @override
     def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
-        """See `RoomStore.join`."""
         if key not in self._connections.rows:
             return None
         former = self._memberships.get(key)
@@ -23,18 +25,18 @@ class MemoryRoomStore(RoomStore):
         self._connections.rooms[key] = membership.room
         return Joined(former)
 
+    @override
     def membership(self, key: ConnectionKey) -> Membership | None:
-        """See `RoomStore.membership`."""
         return self._memberships.get(key) if key in self._connections.rows else None
 
+    @override
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
-        """See `RoomStore.members`."""
         return self._connections.in_room(tenant, room)[:limit]
 
+    @override
     def size(self, tenant: TenantId, room: RoomKey, *, limit: int) -> int:
-        """See `RoomStore.size`."""
         return len(self.members(tenant, room, limit=limit))
 
+    @override
     def remove(self, key: ConnectionKey) -> None:
-        """See `RoomStore.remove`."""
         self._connections.delete(key)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from threading import Lock
+from typing import override
 
 from loudhailer.websocket.sent.model import ATTEMPT_SECONDS, REMEMBERED_SECONDS, Attempt, Progress, Sent
 from loudhailer.websocket.sent.port import SentStore
@@ -21,8 +22,8 @@ class MemorySentStore(SentStore):
         self._rows: dict[str, _Row] = {}
         self._lock = Lock()
 
+    @override
     def begin(self, attempt: Attempt, *, now: int) -> Sent:
-        """See `SentStore.begin`."""
         with self._lock:
             row = self._rows.get(attempt.key)
             if row is None or row.forgotten_at <= now:
@@ -37,14 +38,14 @@ class MemorySentStore(SentStore):
             row.taken_until = now + ATTEMPT_SECONDS
             return self._sent(row, Progress.OPEN)
 
+    @override
     def release(self, attempt: Attempt) -> None:
-        """See `SentStore.release`."""
         with self._lock:
             if (row := self._rows.get(attempt.key)) is not None and row.taken_until is not None:
                 row.taken_until = 0
 
+    @override
     def finish(self, attempt: Attempt) -> None:
-        """See `SentStore.finish`."""
         with self._lock:
             if (row := self._rows.get(attempt.key)) is not None:
                 row.taken_until = None

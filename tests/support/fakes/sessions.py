@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from threading import Lock
+from typing import override
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import PlayerId, SessionId, TenantId
@@ -17,14 +18,14 @@ class MemorySessionStore(SessionStore):
         self.rows: dict[tuple[TenantId, SessionId], Session] = {}
         self.lock = Lock()
 
+    @override
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
-        """See `SessionStore.get`."""
         return self.rows.get((tenant, session))
 
+    @override
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """See `SessionStore.renew`."""
         with self.lock:
             row = self.rows.get((tenant, session))
             if row is None or not row.is_live(now) or (player and row.player_id is None):
@@ -34,12 +35,12 @@ class MemorySessionStore(SessionStore):
             self.rows[tenant, session] = replace(row, expires_at=expires_at)
             return True
 
+    @override
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
-        """See `SessionStore.of_tenant`."""
         yield [row for (of, _), row in self.rows.items() if of == tenant]
 
+    @override
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
-        """See `SessionStore.keep_alive`."""
         with self.lock:
             row = self.rows.get((tenant, session))
             if row is None or not row.is_live(now):
@@ -52,8 +53,8 @@ class MemorySessionStore(SessionStore):
         """See `SessionStore.count`: each session is a page."""
         return (int(row.is_live(now)) for (of, _), row in self.rows.items() if of == tenant)
 
+    @override
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
-        """See `SessionStore.delete`."""
         with self.lock:
             row = self.rows.get((tenant, session))
             if row is None or (player and row.player_id not in {None, player}):
@@ -61,26 +62,26 @@ class MemorySessionStore(SessionStore):
             del self.rows[tenant, session]
             return True
 
+    @override
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
-        """See `SessionStore.forget`."""
         with self.lock:
             if row := self.rows.get((tenant, session)):
                 self.rows[tenant, session] = replace(row, connections=row.connections - set(connections))
 
+    @override
     def forget_all(
         self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
     ) -> set[tuple[TenantId, SessionId]]:
-        """See `SessionStore.forget_all`."""
         for (tenant, session), connections in gone.items():
             self.forget(tenant, session, connections)
         return set()
 
+    @override
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """See `SessionStore.expired`."""
         yield [key for key, row in self.rows.items() if not row.is_live(now)]
 
+    @override
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """See `SessionStore.delete_if_expired`."""
         with self.lock:
             row = self.rows.get((tenant, session))
             if row is None or row.is_live(now):

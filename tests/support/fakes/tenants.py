@@ -1,6 +1,7 @@
 """In-memory twin of the store of tenants."""
 
 from operator import attrgetter
+from typing import override
 
 from loudhailer.ids import TenantId
 from loudhailer.tenants.model import Tenant, Tombstone
@@ -15,17 +16,17 @@ class MemoryTenantStore(TenantStore):
         self.erased: dict[TenantId, int | None] = {}
         self.reads = 0
 
-    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:  # noqa: ARG002  # it always is
-        """See `TenantStore.get`."""
+    @override
+    def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:  # it always is
         self.reads += 1
         return self.rows.get(tenant)
 
+    @override
     def everyone(self) -> list[Tenant]:
-        """See `TenantStore.everyone`."""
         return sorted(self.rows.values(), key=attrgetter("tenant_id"))
 
+    @override
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
-        """See `TenantStore.put`."""
         if tenant.tenant_id in self.erased:
             erased_at = self.erased[tenant.tenant_id]
             if erased_at is None or (erased_before is not None and erased_at >= erased_before):
@@ -34,17 +35,17 @@ class MemoryTenantStore(TenantStore):
         self.rows[tenant.tenant_id] = tenant
         return True
 
+    @override
     def begin_erasing(self, tenant: TenantId) -> bool:
-        """See `TenantStore.begin_erasing`."""
         if self.rows.pop(tenant, None) is not None:
             self.erased[tenant] = None
         return self.erased.get(tenant, 0) is None
 
+    @override
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        """See `TenantStore.end_erasing`."""
         if self.erased.get(tenant, 0) is None:
             self.erased[tenant] = now
 
+    @override
     def tombstones(self) -> list[Tombstone]:
-        """See `TenantStore.tombstones`."""
         return [Tombstone(tenant, self.erased[tenant]) for tenant in sorted(self.erased)]

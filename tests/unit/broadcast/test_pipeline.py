@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, override
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +111,7 @@ class DelayQueue(MemoryQueue):
         self._clock = clock
         self.waiting: list[tuple[float, str]] = []
 
+    @override
     def send_all(
         self,
         bodies: Iterable[str],
@@ -119,7 +120,6 @@ class DelayQueue(MemoryQueue):
         attributes: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
-        """See `Queue.send_all`."""
         for body in bodies:
             super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
             self.waiting.append((self._clock() + delay_seconds, body))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
+from typing import override
 
 import pytest
 
@@ -36,10 +37,10 @@ class Sender(MemoryOrderedSender):
         super().__init__(ends)
         self.seconds: list[float] = []
 
+    @override
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
-        """See `OrderedSender.post_in_order`."""
         assert endpoint == "https://api/live"
         self.seconds.append(seconds)
         return super().post_in_order(endpoint, frames, seconds=seconds)

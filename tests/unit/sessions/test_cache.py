@@ -1,6 +1,7 @@
 """Tenants, remembered for a while."""
 
 from dataclasses import replace
+from typing import override
 
 from loudhailer.ids import TenantId
 from loudhailer.tenants.cache import CachedTenants
@@ -121,8 +122,8 @@ def test_a_tenant_is_read_as_it_is_now() -> None:
     class Store(MemoryTenantStore):
         """Notes how it is read."""
 
+        @override
         def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
-            """See `TenantStore.get`."""
             asked.append(consistent)
             return super().get(tenant, consistent=consistent)
 

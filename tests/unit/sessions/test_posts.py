@@ -1,7 +1,7 @@
 """The budget of posts that messages to rooms may cause."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, override
 
 import pytest
 
@@ -18,8 +18,8 @@ class Watched(MemoryLimitStore):
 
     writes = 0
 
+    @override
     def take_in_minute(self, counter: MinuteCounter, now: int, amount: int, *, maximum: int) -> bool:
-        """See `LimitStore.take_in_minute`."""
         self.writes += 1
         return super().take_in_minute(counter, now, amount, maximum=maximum)
 

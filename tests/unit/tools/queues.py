@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, override
 
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.queues import MemoryQueue
@@ -93,6 +93,7 @@ class QueueOf(MemoryQueue):
     sqs: Sqs
     url: str
 
+    @override
     def send_all(
         self,
         bodies: Iterable[str],
@@ -101,7 +102,6 @@ class QueueOf(MemoryQueue):
         attributes: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
-        """See `Queue.send_all`."""
         assert (delay_seconds, attributes, group) == (0, None, None)
         self.sqs.send(self.url, *bodies)
 

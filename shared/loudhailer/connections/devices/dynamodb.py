@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Wr
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.batches import paged
 from loudhailer.aws.errors import calling
@@ -36,8 +36,8 @@ class DynamoDeviceStore(DeviceStore):
         self._client = client
         self._table = table
 
+    @override
     def of_player(self, tenant: TenantId, player: PlayerId) -> list[ConnectionKey]:
-        """See `DeviceStore.of_player`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="player = :player",
@@ -52,8 +52,8 @@ class DynamoDeviceStore(DeviceStore):
             for item in page["Items"]
         ]
 
+    @override
     def forget(self, tenant: TenantId, player: PlayerId, connections: Iterable[ConnectionId]) -> None:
-        """See `DeviceStore.forget`."""
         for connection in connections:
             with calling("DeleteItem"):
                 self._client.delete_item(TableName=self._table, Key=_key(tenant, player, connection))

@@ -5,7 +5,7 @@ one at least sees the other.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from loudhailer.aws.errors import calling
 from loudhailer.delivery.lending.port import LaneStore
@@ -23,8 +23,8 @@ class DynamoLaneStore(LaneStore):
         self._client = client
         self._table = table
 
+    @override
     def mark(self, kind: str, at: int) -> None:
-        """See `LaneStore.mark`."""
         with calling("UpdateItem"):
             self._client.update_item(
                 TableName=self._table,
@@ -34,8 +34,8 @@ class DynamoLaneStore(LaneStore):
                 ExpressionAttributeValues={":at": {"N": str(at)}},
             )
 
+    @override
     def marks(self) -> Mapping[str, int]:
-        """See `LaneStore.marks`."""
         with calling("GetItem"):
             row = self._client.get_item(TableName=self._table, Key=_KEY, ConsistentRead=True).get("Item", {})
         return {kind: int(value["N"]) for kind, value in row.items() if "N" in value}

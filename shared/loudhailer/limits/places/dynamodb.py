@@ -1,7 +1,7 @@
 """The places on DynamoDB: PK `tenantId`, SK `place`; `taken`, `countedAt?` and `expiresAt` (epoch seconds, TTL)."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from botocore.exceptions import ClientError
 
@@ -28,8 +28,8 @@ class DynamoPlaceStore(PlaceStore):
         self._client = client
         self._table = table
 
+    @override
     def take(self, tenant: TenantId, name: str, maximum: int, *, expires_at: int) -> bool:
-        """See `PlaceStore.take`."""
         values: Item = {
             ":one": {"N": "1"},
             ":maximum": {"N": str(maximum)},
@@ -39,8 +39,8 @@ class DynamoPlaceStore(PlaceStore):
             tenant, name, "SET expiresAt = :expiresAt ADD taken :one", _HAS_ROOM, values
         )
 
+    @override
     def claim_count(self, tenant: TenantId, name: str, *, now: int, every: int) -> int | None:
-        """See `PlaceStore.claim_count`."""
         try:
             with calling("UpdateItem"):
                 answer = self._client.update_item(
@@ -56,13 +56,13 @@ class DynamoPlaceStore(PlaceStore):
             return None
         return int(answer["Attributes"]["taken"]["N"])
 
+    @override
     def correct(self, tenant: TenantId, name: str, *, seen: int, counted: int) -> None:
-        """See `PlaceStore.correct`."""
         values: Item = {":seen": {"N": str(seen)}, ":counted": {"N": str(counted)}}
         self._update(tenant, name, "SET taken = :counted", _AS_SEEN, values)
 
+    @override
     def names(self, tenant: TenantId) -> list[str]:
-        """See `PlaceStore.names`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="tenantId = :tenant",
@@ -73,8 +73,8 @@ class DynamoPlaceStore(PlaceStore):
         with calling("Query"):
             return [item["place"]["S"] for page in pages for item in page["Items"]]
 
+    @override
     def delete(self, tenant: TenantId, names: Collection[str]) -> None:
-        """See `PlaceStore.delete`."""
         delete_rows(self._client, self._table, (_key(tenant, name) for name in names))
 
     def _update(self, tenant: TenantId, name: str, changes: str, condition: str, values: Item) -> bool:

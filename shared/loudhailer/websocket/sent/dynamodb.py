@@ -6,7 +6,7 @@ the request that took it over, `itemTTL`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from botocore.exceptions import ClientError
 
@@ -31,8 +31,8 @@ class DynamoSentStore(SentStore):
         self._client = client
         self._table = table
 
+    @override
     def begin(self, attempt: Attempt, *, now: int) -> Sent:
-        """See `SentStore.begin`."""
         until = {"N": str(now + ATTEMPT_SECONDS)}
         first: Item = {
             "contentHash": {"S": attempt.content_hash},
@@ -80,12 +80,12 @@ class DynamoSentStore(SentStore):
         )
         return Progress.OPEN if taken else Progress.AT_WORK
 
+    @override
     def release(self, attempt: Attempt) -> None:
-        """See `SentStore.release`."""
         self._update(attempt, "SET takenUntil = :now", "attribute_exists(takenUntil)", {":now": {"N": "0"}})
 
+    @override
     def finish(self, attempt: Attempt) -> None:
-        """See `SentStore.finish`."""
         self._update(attempt, "REMOVE takenUntil", "attribute_exists(takenUntil)")
 
     def _update(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from itertools import count
 from random import Random
+from typing import override
 
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.lending.policy import Lending
@@ -84,14 +85,14 @@ class Network(LaneStore):
         self.lost: Callable[[], bool] = lambda: False
         self.patience = 0.0
 
+    @override
     def mark(self, kind: str, at: int) -> None:
-        """See `LaneStore.mark`."""
         self._time.sleep(self.delay())
         self._store.mark(kind, at)
         self._time.sleep(self.delay())
 
+    @override
     def marks(self) -> Mapping[str, int]:
-        """See `LaneStore.marks`."""
         self._time.sleep(self.delay())
         marks = self._store.marks()
         self._time.sleep(self.delay())

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, override
 
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.outcome import Outcome
@@ -49,14 +49,14 @@ class Rooms(MemoryRoomStore):
         super().__init__(connections)
         self.down: set[str] = set()
 
+    @override
     def members(self, tenant: TenantId, room: RoomKey, *, limit: int) -> list[ConnectionKey]:
-        """See `RoomStore.members`."""
         self._refuse("members")
         self._refuse(room)
         return super().members(tenant, room, limit=limit)
 
+    @override
     def remove(self, key: ConnectionKey) -> None:
-        """See `RoomStore.remove`."""
         self._refuse("remove")
         super().remove(key)
 
