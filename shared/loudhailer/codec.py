@@ -41,6 +41,10 @@ class UnsupportedJsonError(NotJsonError):
 MAX_DEPTH = 1_024
 """The levels of nesting that a value may have: https://github.com/ijl/orjson#deserialize."""
 
+_TOO_LITTLE_MEMORY = "failed to allocate memory"
+"""orjson's message when it has taken a document for an indented one, by the space behind its first bracket, and has
+set aside less memory than its values need: `{ "message":[0,0, ...]}` with a thousand zeros, in 3.13.0."""
+
 _NOT_FINITE = "has a number beyond the range of double precision, such as 1E400"
 _LONE_SURROGATE = "has an escape that is half of a surrogate pair, such as \\ud800"
 _TOO_DEEP = f"is nested more than {MAX_DEPTH:,} levels deep"
@@ -74,6 +78,8 @@ def decode(text: str | bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith(_TOO_LITTLE_MEMORY):
+            return decode(_unindented(text))
         raise _refusal(text) from error
 
 
@@ -138,6 +144,16 @@ def _skip(text: str, at: int) -> int:
     while text[at] in _SPACE:
         at += 1
     return at
+
+
+def _unindented(text: str | bytes) -> str | bytes:
+    """The same document without space around its first bracket: orjson then sets aside enough memory for any."""
+    whole = text if isinstance(text, str) else text.decode()
+    whole = whole.lstrip(_SPACE)
+    unindented = whole[:1] + whole[1:].lstrip(_SPACE)
+    if unindented == text:
+        raise UnsupportedJsonError("takes too much memory")
+    return unindented
 
 
 def _refusal(text: str | bytes) -> NotJsonError:

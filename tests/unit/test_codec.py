@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,6 +149,28 @@ def test_a_member_is_read_as_it_was_written(members: list[tuple[str, str, str, s
     assert codec.decode_object(document.encode(), verbatim=last.keys()) == last
     assert codec.decode_object(document) == {name: codec.decode(text) for name, text in last.items()}
     assert codec.decode_object(document, verbatim={"none of these"}) == codec.decode_object(document)
+
+
+@pytest.mark.parametrize("count", [1_000, 20_000])
+@pytest.mark.parametrize("start", ['{ "a":', '\n{\r\n\t"a":', '{"a":'])
+def test_a_document_of_many_short_values_is_read_however_it_begins(start: str, count: int) -> None:
+    """A space behind the first bracket has orjson set aside too little memory."""
+    document = f"{start}[{','.join('7' * count)}]}}"
+    assert codec.decode(document) == codec.decode(document.encode()) == {"a": [7] * count}
+
+
+def test_a_document_that_orjson_has_no_memory_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And tried no more than twice."""
+    tried: list[str] = []
+
+    def loads(text: str) -> None:
+        tried.append(text)
+        raise orjson.JSONDecodeError("failed to allocate memory", text, 1)
+
+    monkeypatch.setattr(orjson, "loads", loads)
+    with pytest.raises(codec.UnsupportedJsonError, match="takes too much memory"):
+        codec.decode(" { 1}")
+    assert tried == [" { 1}", "{1}"]
 
 
 def test_members_that_are_not_named_are_decoded() -> None:
