@@ -31,15 +31,15 @@ class Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "accounting/releases-before-the-checkpoint": Mutant(
         "functions.connections.accounting.accounting",
-        "        settled = list(self._each(settle, changes))\n        self._release(settled)\n",
-        "        closed = {one: sum(change.delta < 0 for change in found) for one, found in changes.items()}\n"
-        "        self._release([_Settled(one, 0, closed[one]) for one in changes])\n"
-        "        settled = list(self._each(settle, changes))\n",
+        "        settled = list(self._each(settle, of_partition))\n        self._release(settled)\n",
+        "        closed = {one: sum(change.delta < 0 for change in found) for one, found in of_partition.items()}\n"
+        "        self._release([_Settled(one, 0, closed[one]) for one in of_partition])\n"
+        "        settled = list(self._each(settle, of_partition))\n",
     ),
     "accounting/fresh-with-the-equal-sign": Mutant(
         "functions.connections.accounting.accounting",
-        "            fresh = [change for change in changes if seen is None or change.sequence > seen]",
-        "            fresh = [change for change in changes if seen is None or change.sequence >= seen]",
+        "            fresh = [change for change in changes if seen is None or change.order > seen]",
+        "            fresh = [change for change in changes if seen is None or change.order >= seen]",
     ),
     "accounting/sessions-are-forgotten-never": Mutant(
         "functions.connections.accounting.accounting",
@@ -48,8 +48,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/checkpoint-is-the-first-change": Mutant(
         "functions.connections.accounting.accounting",
-        "            last = max(change.sequence for change in fresh)",
-        "            last = min(change.sequence for change in fresh)",
+        "            last = max(change.order for change in fresh)",
+        "            last = min(change.order for change in fresh)",
     ),
     "accounting/who-closed-is-not-taken-off": Mutant(
         "functions.connections.accounting.accounting",
@@ -58,8 +58,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "accounting/what-fails-is-acknowledged": Mutant(
         "functions.connections.accounting.accounting",
-        "            return _Settled(partition, is_done=False)",
-        "            return _Settled(partition)",
+        "partition=partition)\n            return _Settled(partition, is_done=False)",
+        "partition=partition)\n            return _Settled(partition)",
     ),
     "accounting/a-change-of-a-row-counts": Mutant(
         "functions.connections.accounting.accounting",
@@ -108,8 +108,10 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "query/completes-before-the-flush": Mutant(
         "functions.broadcast.query.query",
-        ("            outbox.flush()\n            self._complete(message, chunks, dispatched)"),
-        ("            self._complete(message, chunks, dispatched)\n            outbox.flush()"),
+        "            outbox.flush()\n"
+        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)",
+        "            self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)\n"
+        "            outbox.flush()",
     ),
     "query/partitions-in-any-order": Mutant(
         "functions.broadcast.query.query",
@@ -123,8 +125,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "query/counts-partitions-as-recipients": Mutant(
         "functions.broadcast.query.query",
-        "                chunks, dispatched = chunks + 1, dispatched + chunk.size",
-        "                chunks, dispatched = chunks + 1, dispatched + len(chunk.recipients)",
+        "        self.recipients += chunk.size",
+        "        self.recipients += len(chunk.recipients)",
     ),
     "swarm/leaves-empty-partitions-out": Mutant(
         "functions.broadcast.swarm.swarm",
