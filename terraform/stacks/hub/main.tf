@@ -12,6 +12,18 @@ locals {
     permissions_boundary = var.permissions_boundary
   }
 
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+  small_regions = [
+    "af-south-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+    "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1", "me-central-1", "mx-central-1",
+  ]
+  regions_quota = contains(local.small_regions, var.region) ? { rate = 2500, burst = 1250 } : { rate = 10000, burst = 5000 }
+
+  quota = merge(var.quota, {
+    posts_per_second = coalesce(var.quota.posts_per_second, local.regions_quota.rate)
+    burst            = coalesce(var.quota.burst, local.regions_quota.burst)
+  })
+
   control_functions = ["console", "publish", "session_api"]
   control_reserved  = { for name, count in var.reserved_concurrency : name => count if contains(local.control_functions, name) }
   cell_reserved     = { for name, count in var.reserved_concurrency : name => count if !contains(local.control_functions, name) }
@@ -38,7 +50,7 @@ module "cell" {
   deployment               = local.deployment
   deletion_protection      = var.deletion_protection
   partitions               = var.partitions
-  quota                    = var.quota
+  quota                    = local.quota
   session_share            = var.session_share
   shards                   = var.shards
   silo_tenants             = var.silo_tenants

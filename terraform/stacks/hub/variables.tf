@@ -134,10 +134,10 @@ variable "partitions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, bucket, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
+  description = "The account's API Gateway quota: requests per second and bucket, by default those of its Region; the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type = object({
-    posts_per_second = optional(number, 10000)
-    burst            = optional(number, 5000)
+    posts_per_second = optional(number)
+    burst            = optional(number)
     headroom         = optional(number, 0.98)
     rooms            = optional(number, 0.1)
   })

@@ -172,6 +172,45 @@ run "the_hubs_own_account_is_no_subscriber_and_a_boundary_is_in_no_other" {
   expect_failures = [var.permissions_boundary, var.subscribers]
 }
 
+run "a_region_with_a_small_quota_is_planned_with_it" {
+  command = plan
+
+  variables {
+    region = "eu-south-1"
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  assert {
+    condition     = local.quota == { posts_per_second = 2500, burst = 1250, headroom = 0.98, rooms = 0.1 }
+    error_message = "Lanes that post four times what the account may would be answered 429."
+  }
+}
+
+run "an_account_whose_quota_was_raised_says_so" {
+  command = plan
+
+  variables {
+    region = "eu-south-1"
+    quota  = { posts_per_second = 20000, burst = 5000 }
+    package = {
+      image = {
+        repository_url = "222222222222.dkr.ecr.eu-south-1.amazonaws.com/loudhailer"
+        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      }
+    }
+  }
+
+  assert {
+    condition     = local.quota.posts_per_second == 20000 && local.quota.burst == 5000
+    error_message = "The account's own quota comes before its Region's."
+  }
+}
+
 run "more_reserved_concurrency_than_the_account_has_is_refused" {
   command = plan
 
