@@ -112,6 +112,8 @@ def deployment(
         "CALLBACK_ENDPOINT": "https://abcdefghij.execute-api.us-east-1.amazonaws.com/live",
         "SESSION_SHARE": "0.25",
         "WEBSOCKET_URL": "ws://127.0.0.1:1/a1b2c3d4e5/live",
+        "SESSION_AUTH": "none",
+        "TENANT_CLAIM": "tenantId",
         "LIST_TENANTS": "true",
         "SILO_TENANTS": "[]",
         "SHORTEST_SESSION_ID": "1",

@@ -371,7 +371,8 @@ def _session_api(parts: Parts) -> Handle:
         websocket_url="wss://cell.test",
         list_tenants=False,
         silo_tenants=(),
-        tenant_claim=None,
+        needs_token=False,
+        tenant_claim="tenant",
         shortest_session_id=1,
         clock=parts.clock,
     )

@@ -57,6 +57,7 @@ VARIABLES = {
     "MESSAGES_PER_INBOX": "1000",
     "PAGE_URL": f"https://{{apiId}}.execute-api.{REGION}.amazonaws.com/",
     "SESSION_AUTH": "iam",
+    "TENANT_CLAIM": "tenantId",
     "BROADCAST_AUTH": "iam",
 }
 """The variables of all functions together."""

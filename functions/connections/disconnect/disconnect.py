@@ -71,5 +71,6 @@ def _end(body: str) -> End | None:
         return End.of_body(body)
     except InvalidFieldError:
         count("DisconnectWithoutContext")
-        logger.warning("a row cannot be found and is left to expire", body=body)
+        connection = body.partition(" ")[2]
+        logger.warning("a row cannot be found and is left to expire", connection_id=connection)
         return None

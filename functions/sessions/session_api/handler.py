@@ -26,6 +26,7 @@ session_api = SessionApi(
     websocket_url=settings.websocket_url,
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
+    needs_token=settings.session_auth == "jwt",
     tenant_claim=settings.tenant_claim,
     shortest_session_id=settings.shortest_session_id,
     clock=time.time,

@@ -60,7 +60,7 @@ class _Named(NamedTuple):
 class SessionApi:
     """Answers one request of an HTTP API.
 
-    `tenant_claim` is the claim with the tenant's id, where the routes of sessions ask for a JWT, else None.
+    `needs_token` says that the routes of sessions ask for a JWT; its claim `tenant_claim` has the tenant's id.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class SessionApi:
         websocket_url: str,
         list_tenants: bool,
         silo_tenants: Collection[ids.TenantId],
-        tenant_claim: str | None,
+        needs_token: bool,
+        tenant_claim: str,
         shortest_session_id: int,
         clock: Callable[[], float],
     ) -> None:
@@ -84,6 +85,7 @@ class SessionApi:
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
         self._silo_tenants = silo_tenants
+        self._needs_token = needs_token
         self._tenant_claim = tenant_claim
         self._shortest_session_id = shortest_session_id
         self._clock = clock
@@ -158,7 +160,11 @@ class SessionApi:
 
     def _named(self, event: Mapping[str, Any]) -> _Named | Response:
         """The session that a request names, or the answer to one that may not name it."""
-        claims = None if self._tenant_claim is None else _claims(event)
+        claims = _claims(event)
+        if claims is None and self._needs_token:
+            count("TokenMissing")
+            logger.error("a request without claims came to a route that asks for a token")
+            return _FORBIDDEN
         try:
             named = _Named.by(event.get("queryStringParameters") or {}, claims)
         except InvalidFieldError as error:
@@ -167,7 +173,7 @@ class SessionApi:
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
         """Whether a caller with these claims may act for the tenant; without a token, the route has decided that."""
-        if claims is None or self._tenant_claim is None or claims.get(self._tenant_claim) == tenant:
+        if claims is None or claims.get(self._tenant_claim) == tenant:
             return True
         count("TokenOfOtherTenant")
         logger.warning("a token is not the tenant's", tenant_id=tenant, claim=self._tenant_claim)
@@ -192,10 +198,10 @@ class SessionApi:
         return respond(200, report.to_wire())
 
 
-def _claims(event: Mapping[str, Any]) -> Mapping[str, str]:
-    """The claims of the request's JWT; none of a request that came in without one."""
-    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt") or {}
-    return token.get("claims") or {}
+def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The claims of the request's JWT; None of a request that came in without one."""
+    token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
+    return None if token is None else token.get("claims") or {}
 
 
 def _over_limit(limit: str) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from loudhailer.settings import Flag, TableName, Tenants, Url, integer, matching
+from loudhailer.settings import Auth, Flag, TableName, Tenants, Url, integer, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +12,8 @@ class Settings:
 
     Attributes:
         silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
-        tenant_claim: the claim with the tenant's id, where the routes of sessions ask for a JWT.
+        session_auth: what the routes of sessions ask a caller for.
+        tenant_claim: the claim with the tenant's id, where that is a JWT.
         shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
     """
 
@@ -23,5 +24,6 @@ class Settings:
     websocket_url: Url
     list_tenants: Flag
     silo_tenants: Tenants
+    session_auth: Auth
+    tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]
     shortest_session_id: Annotated[int, integer(1, 64)]
-    tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")] | None = None

@@ -1,11 +1,8 @@
 """The variables of `console`."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from loudhailer.settings import Flag, Url, matching
-
-Auth = Annotated[str, matching("none|iam|jwt", "none, iam or jwt")]
+from loudhailer.settings import Auth, Flag, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,11 +71,12 @@ class ConnectionIdentity:
 
         An authorizer of an earlier release says neither `postsPerMinute` nor `sessionConnections`.
         """
+        tenant, session = ids.tenant_id(values.get("tenantId")), ids.session_id(values.get("sessionId"))
         messages = _number(values, "messagesPerMinute")
         posts = _number(values, "postsPerMinute") if "postsPerMinute" in values else posts_by_default(messages)
         return cls(
-            tenant_id=ids.tenant_id(values.get("tenantId")),
-            session_id=ids.session_id(values.get("sessionId")),
+            tenant_id=tenant,
+            session_id=session,
             player_id=ids.player_id(values["playerId"]) if "playerId" in values else None,
             partition=ids.partition(values["partition"]) if "partition" in values else None,
             session_seconds=_number(values, "sessionTTL"),

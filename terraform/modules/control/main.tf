@@ -22,8 +22,8 @@ locals {
   # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 
-  # Where sessions are opened without a token, session_api looks at no claim. Where they ask for one, it refuses what has none.
-  session_claim = var.auth.session == "jwt" ? { TENANT_CLAIM = var.jwt.tenant_claim } : {}
+  # Without jwt no request has claims.
+  tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
 
   # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
   listed_silos = var.list_tenants ? var.silo_tenants : []

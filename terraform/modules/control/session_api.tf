@@ -9,7 +9,7 @@ module "session_api" {
   reserved_concurrency    = lookup(var.reserved_concurrency, "session_api", null)
   provisioned_concurrency = lookup(var.provisioned_concurrency, "session_api", null)
 
-  variables = merge({
+  variables = {
     TENANTS_TABLE    = var.tables.tenants.name
     SESSIONS_TABLE   = var.tables.sessions.name
     PLACES_TABLE     = var.tables.places.name
@@ -18,8 +18,10 @@ module "session_api" {
     LIST_TENANTS     = var.list_tenants
     SILO_TENANTS     = jsonencode(local.listed_silos)
 
+    SESSION_AUTH        = var.auth.session
+    TENANT_CLAIM        = local.tenant_claim
     SHORTEST_SESSION_ID = local.shortest_session_id
-  }, local.session_claim)
+  }
 
   statements = {
     ReadTenants = {

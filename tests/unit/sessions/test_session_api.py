@@ -54,11 +54,12 @@ class World:
                 websocket_url="wss://example.test/live",
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
-                tenant_claim=claim,
+                needs_token=needs_token,
+                tenant_claim="custom:tenantId",
                 shortest_session_id=shortest_session_id,
                 clock=lambda: self.now,
             )
-            for claim in (None, "custom:tenantId")
+            for needs_token in (False, True)
         )
 
     def call(self, route: str, claims: dict[str, str] | None = None, **query: str) -> tuple[int, Any]:
@@ -196,7 +197,7 @@ def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_
     for session in ("s1", "s2"):
         query = {"tenantId": "acme", "sessionId": session, "playerId": "ann"}
         status, _ = world.reply(world.jwt_api, route, None, query)
-        assert status in {400, 403}
+        assert status == 403
     assert world.sessions.rows == before
 
 

@@ -40,7 +40,7 @@ def test_an_event_without_a_context_has_no_caller() -> None:
     """As where a route was reached without the authorizer."""
     bare = event({})
     del bare["requestContext"]["authorizer"]
-    with pytest.raises(InvalidFieldError, match="messagesPerMinute"):
+    with pytest.raises(InvalidFieldError, match="tenantId"):
         Caller.of(bare)
 
 
