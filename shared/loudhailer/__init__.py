@@ -1,1 +1,1 @@
-"""What two or more of Loudhailer's functions share: models, ports, and the only code that calls AWS."""
+"""Code that two or more functions share: models, ports, and the adapters that call AWS."""

@@ -27,7 +27,7 @@ class CellRole:
         self._session = boto3.Session(botocore_session=SdkSession(self._held))
 
     def credentials(self) -> Credentials:
-        """Those of the moment."""
+        """The credentials that are valid now."""
         frozen: Any = self._held.get_frozen_credentials()  # the stubs doubt that there are any
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 

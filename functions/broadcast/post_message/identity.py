@@ -1,4 +1,4 @@
-"""As whom the worker speaks to the cell: as itself, or, in a subscriber, in the cell's role."""
+"""Choose the credentials: the function's own role, or the cell's for a subscriber."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _ONCE: Any = {"attempts": 1, "seconds": 0.5}
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What posts and messages are signed with.
+    """Credentials that sign posts and messages.
 
     Attributes:
         credentials: those of the moment, at each call.

@@ -8,7 +8,7 @@ from loudhailer.settings import Arn, TableName, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where tenants and broadcasts are kept, where broadcasts go, and how long their messages live.
+    """Tables of tenants and broadcasts, the topic, and the lifetime of messages.
 
     Attributes:
         broadcast_keys: how many partition keys the rows of a broadcast are spread over.

@@ -1,4 +1,4 @@
-"""What no function could handle is settled as failed, so that every report comes to an end.
+"""Settle messages that no function could handle as failed, so that every report ends.
 
 SQS moves a message here when it was received too often. A chunk's remaining connections fail; of a source, or of a
 whole broadcast, those chunks fail that stand, no further ones are made, and the recipients by count whom nobody has

@@ -7,7 +7,7 @@ from loudhailer.settings import TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where partitions and broadcasts are kept, where broadcasts come from, and where sources go."""
+    """Tables of partitions and broadcasts, the queue of broadcasts, and the queue of sources."""
 
     partitions_table: TableName
     broadcasts_table: TableName

@@ -45,7 +45,7 @@ class _Change(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        """Whether the row was no connection's: it is counted as others are, and was never reserved."""
+        """True if the row was a probe's: it is counted as others are, and was never reserved."""
         return self.connection_id == PROBE
 
     @classmethod
@@ -64,7 +64,7 @@ class _Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """What became of a partition's changes."""
+    """Result of counting a partition's changes."""
 
     partition: Partition
     opened: int = 0

@@ -7,7 +7,7 @@ from loudhailer.settings import TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where partitions, sessions and limits are kept."""
+    """Tables of partitions, sessions and limits."""
 
     partitions_table: TableName
     sessions_table: TableName

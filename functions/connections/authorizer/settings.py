@@ -8,7 +8,7 @@ from loudhailer.settings import TableName, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where tenants, sessions and partitions are kept, and how large and how many a tenant's partitions may be."""
+    """Tables of tenants, sessions and partitions, with the largest size and number of a tenant's partitions."""
 
     tenants_table: TableName
     sessions_table: TableName

@@ -89,7 +89,7 @@ _METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class _Handshake:
-    """What API Gateway and the authorizer say of a client that wants to connect."""
+    """A client that wants to connect, as API Gateway and the authorizer describe it."""
 
     connection: Connection
     tenant_connections: int

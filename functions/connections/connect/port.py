@@ -1,4 +1,4 @@
-"""What `connect` needs of the tables of connections, sessions and devices together."""
+"""The register: the tables of connections, sessions and devices, written together."""
 
 from enum import Enum, auto
 from typing import Protocol
@@ -7,7 +7,7 @@ from loudhailer.connections.model import Connection
 
 
 class Entry(Enum):
-    """What became of a connection that was to be recorded."""
+    """Result of recording a connection."""
 
     RECORDED = auto()
     RECORDED_BEFORE = auto()
@@ -18,7 +18,7 @@ class Entry(Enum):
 
 
 class Register(Protocol):
-    """Where connections are recorded."""
+    """The register of connections."""
 
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         """Puts the connection's row, adds it to its session, which lives until then, and to its player's devices.

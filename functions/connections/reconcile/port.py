@@ -1,4 +1,4 @@
-"""What `reconcile` needs of the queue that tells of changes that `accounting` gave up."""
+"""The queue of stream records that `accounting` gave up, as `reconcile` needs it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""What has expired is deleted, and what crashes and lost records left wrong is repaired, a little every minute.
+"""Delete expired rows, and repair counts that crashes and lost records left wrong, a little every minute.
 
 Each step stands alone, and each tenant, partition and session within it: one that fails is logged and counted, the
 others go on, and the run fails at its end. All writes are conditional on what was read, so that two runs at once, or
@@ -27,7 +27,7 @@ from loudhailer.tenants.model import Tenant
 from loudhailer.tenants.port import TenantStore
 
 SETTLED_SECONDS = 3_900
-"""How long a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
+"""Time that a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
 `accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling."""
 
 _SWEEP_MINUTES = 60
@@ -35,10 +35,10 @@ _SWEEP_MINUTES = 60
 
 _IDLE_SECONDS = 600
 _RETIRED_SECONDS = 300
-"""How long a retired partition stays: longer than an authorizer's cache and a handshake together."""
+"""Time that a retired partition stays: longer than an authorizer's cache and a handshake together."""
 
 _SHARE = 0.1
-"""Of a run's time, what is kept for each of the steps that follow."""
+"""Share of a run's time that is kept for each of the steps that follow."""
 
 
 class Reconcile:

@@ -28,7 +28,7 @@ class Run:
         return {row.partition: row for row in sorted(self.store.everywhere(), key=lambda row: row.partition)}
 
     def is_over(self) -> bool:
-        """Whether the step's time is over."""
+        """Tell whether the step's time is over."""
         return self.clock() >= self.ends
 
     def while_time[T](self, items: Iterable[T]) -> Iterator[T]:
@@ -41,7 +41,7 @@ class Run:
             yield item
 
     def in_turn[T](self, items: Iterable[T]) -> Iterator[T]:
-        """All of the items, each minute from another place on, until the time is over."""
+        """Yield the items, each minute from another place on, until the time is over."""
         found = list(items)
         first = int(self.now // 60 * _GOLDEN_RATIO % 1 * len(found))
         return self.while_time(found[first:] + found[:first])

@@ -28,10 +28,10 @@ from loudhailer.partitions.model import PartitionCount
 from loudhailer.partitions.port import PartitionStore
 
 _APART_SECONDS = 50
-"""How far two looks at a total must be apart: longer than `connect` takes to put the row that it has reserved."""
+"""Least time between two looks at a total: longer than `connect` takes to put the row that it has reserved."""
 
 _PATIENCE_SECONDS = 3_900
-"""How long probes are waited for: what the stream has not told by then, it has given up."""
+"""Longest wait for probes: a record that the stream has not delivered by then was given up."""
 
 
 class Totals:
@@ -100,5 +100,5 @@ class Totals:
 
 
 def _excess(total: TenantTotal, inquiry: Inquiry, rows: int) -> int:
-    """By how much a total exceeds the rows and what was reserved since the inquiry began."""
+    """Amount by which a total exceeds the rows and the reservations made since the inquiry began."""
     return total.count - rows - (total.reserved - inquiry.reserved)

@@ -78,7 +78,7 @@ def _answer(event: Mapping[str, Any]) -> str:
 
 
 def _fault(body: str) -> tuple[ErrorCode, str] | None:
-    """What is wrong with the frame; None if it is a ping."""
+    """The code and text of the frame's error; None if it is a ping."""
     try:
         frame = codec.decode_object(body)
     except codec.NotJsonError as error:

@@ -1,4 +1,4 @@
-"""What a client sent to the silo or the pool, as the queue brings it."""
+"""A client's message to the silo or the pool, as the queue delivers it."""
 
 from dataclasses import dataclass
 from typing import Self

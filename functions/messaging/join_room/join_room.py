@@ -25,7 +25,7 @@ from loudhailer.websocket.exchange import Frame
 from loudhailer.websocket.replies import CONNECTION_OVER, joined_frame, throttle_frame
 
 POST_SECONDS = 1.0
-"""How long the others in the room are tried again: that long, at most, the answer may have to wait."""
+"""Longest time that posts to other members are tried again; the answer waits no longer."""
 
 
 class JoinRoom:

@@ -1,4 +1,4 @@
-"""Those still in a room are told who has left it, whatever made it leave.
+"""Tell the members of a room who has left it, whatever the cause.
 
 A connection has left when its row is gone (by `$disconnect`, the end of its session, its time, a 410) or names another
 room, or another nickname. What happens in one batch of the stream is told to each member in order, all members of all
@@ -28,7 +28,7 @@ NEWS_SECONDS = 60
 """A leave that is older is not told any more: the stream was held up, or is being read again."""
 
 ANNOUNCING_SECONDS = 2.0
-"""How long one batch's leaves may take; the stream waits for them."""
+"""Longest time that one batch's announcements may take; the stream waits for them."""
 
 
 class _Leave(NamedTuple):

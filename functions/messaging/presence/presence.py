@@ -1,4 +1,4 @@
-"""What follows from a change of the connections and of the inboxes.
+"""Act on changes of the tables `connections` and `messages`: wake inboxes, announce leaves.
 
 First the wakes, since messages wait for them; then the leaves. If not all wakes are sent, the batch comes again, and
 the queue knows those that it has by their events. Leaves are announced once all wakes are sent, and only as well as can

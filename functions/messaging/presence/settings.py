@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections are kept, as whom they are reached, where wakes go, and where posts go."""
+    """The table of connections, the role that reaches it, the queue of wakes, and the endpoint of posts."""
 
     connections_table: TableName
     tenant_role_arn: Arn

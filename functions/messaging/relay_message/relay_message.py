@@ -46,10 +46,10 @@ MESSAGES_AT_ONCE = 100
 
 _PAUSE_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
-"""How long one of several connections may take for a batch until it is left behind: longer than one request."""
+"""Longest time that one of several connections may take for a batch before it is left behind: more than a request."""
 
 _HANDSHAKE_SECONDS = 2.0
-"""How long a handshake is waited for once another connection took the message."""
+"""Longest wait for a handshake once another connection took the message."""
 
 _FORGOTTEN_AT_ONCE = 25
 """Connections that are gone and are forgotten before messages are posted: those wait for it."""
@@ -63,7 +63,7 @@ _FOR_NOW = _REFUSED | {Outcome.FAILED, Outcome.UNSENT}
 
 @dataclass(slots=True)
 class _Posted:
-    """What became of a batch of messages.
+    """Result of delivering a batch of messages.
 
     Attributes:
         taken: how many messages each connection took, from the first one on.
@@ -91,7 +91,7 @@ class _Posted:
 
     @property
     def behind(self) -> set[ConnectionKey]:
-        """Who is there and misses what another one took.
+        """Connections that lack a message which another connection of the player has received.
 
         That is who did not take all if another one did, and otherwise who took none if another one took some: those
         that only are not as far yet go on together.
@@ -108,7 +108,7 @@ class _Posted:
 
     @property
     def done(self) -> int:
-        """How many messages are done with: who is there, and not left behind, took them all; if nobody is, anybody."""
+        """Number of leading messages that every live connection has received and that can be deleted."""
         others = [taken for key, taken in self.taken.items() if key not in self.gone | self.behind]
         return min(others, default=max(self.taken.values(), default=0))
 
@@ -294,6 +294,6 @@ class RelayMessage:
         delete_gone(lambda _: self._connections, gone, now=self._clock())
 
     def _opening(self, gone: Sequence[ConnectionKey]) -> set[ConnectionKey]:
-        """Those of the connections whose handshake may not be over: they have a row, and it is young."""
+        """Connections whose handshake may not be over: they have a row, and it is young."""
         made = self._connections.connected_at(gone) if gone else {}
         return {key for key, at in made.items() if self._clock() - at < YOUNG_SECONDS}

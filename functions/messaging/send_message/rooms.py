@@ -1,4 +1,4 @@
-"""What a member says reaches everyone in the room, the one who says it too.
+"""Send a member's message to every member of the room, the speaker included.
 
 Only members have a say, under the nickname that their row has: what the frame says of it is not trusted. In a small
 room it is posted to the members directly, side by side, so that one that does not read delays nobody else. In a large

@@ -17,7 +17,7 @@ class SendMessage:
         self._by_field = {"destinationPlayerId": direct, "roomKey": rooms}
 
     def __call__(self, caller: Caller, frame: Frame) -> str | None:
-        """What the one that the frame is addressed to answers."""
+        """Answer of the use case that the frame is for: a direct message's or a room's."""
         named = [field for field in self._by_field if field in frame]
         if len(named) != 1:
             count("FrameRefused")

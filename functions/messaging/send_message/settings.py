@@ -8,7 +8,7 @@ from loudhailer.settings import Arn, Share, TableName, Url, integer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where all is kept, as whom tenants' rows are reached, where posts and broadcasts go, how long messages live.
+    """Tables, the role that reaches a tenant's rows, targets of posts and broadcasts, and lifetimes of messages.
 
     Attributes:
         broadcast_keys: how many partition keys the rows of a broadcast, to a large room, are spread over.

@@ -81,7 +81,7 @@ class EndSession:
         return set(keys) - over
 
     def _young(self, connections: Collection[ConnectionKey]) -> set[ConnectionKey]:
-        """Those of the connections whose handshake may not be over: they have a row, and it is young."""
+        """Connections whose handshake may not be over: they have a row, and it is young."""
         old = self._clock() - YOUNG_SECONDS
         return {
             key

@@ -7,7 +7,7 @@ from loudhailer.settings import Arn, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where connections are kept, as whom they are reached, and where they are closed."""
+    """The table of connections, the role that reaches it, and the endpoint that closes them."""
 
     connections_table: TableName
     tenant_role_arn: Arn

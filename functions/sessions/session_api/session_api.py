@@ -172,7 +172,7 @@ class SessionApi:
         return named if self._is_of(claims, named.tenant) else _FORBIDDEN
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
-        """Whether a caller with these claims may act for the tenant; without a token, the route has decided that."""
+        """Tell whether a caller with these claims may act for the tenant; without a token, the route has decided."""
         if claims is None or claims.get(self._tenant_claim) == tenant:
             return True
         count("TokenOfOtherTenant")

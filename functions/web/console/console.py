@@ -136,7 +136,7 @@ def _policy(websocket_url: str) -> str:
 
 
 def _knows(event: Mapping[str, Any], etag: str) -> bool:
-    """Whether the client has this version: https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match."""
+    """Tell whether the client has this version: https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match."""
     known = event.get("headers", {}).get("if-none-match", "").split(",")
     return not {etag, "*"}.isdisjoint(tag.strip().removeprefix("W/") for tag in known)
 

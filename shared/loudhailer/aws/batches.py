@@ -43,7 +43,7 @@ def get_rows(
     pause: Callable[[float], None] = time.sleep,
     **projection: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Those of the rows that there are, in any order, read consistently; 100 keys a BatchGetItem.
+    """Yield the rows that exist, in any order, read consistently; 100 keys a BatchGetItem.
 
     `projection` is a ProjectionExpression and its ExpressionAttributeNames.
 

@@ -38,7 +38,7 @@ def _session() -> "boto3.Session":
 
 
 def config(attempts: int, seconds: float | None = None) -> "Config":
-    """How every client is made.
+    """Configuration of every client.
 
     The SDK composes its User-Agent anew for each request, and checks parameters that AWS checks again: without the two
     a call costs a third less CPU.

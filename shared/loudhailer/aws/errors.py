@@ -28,7 +28,7 @@ def calling(action: str) -> Iterator[None]:
 
 
 def is_refused(error: ClientError) -> bool:
-    """Whether the call was refused because a condition did not hold; for a transaction, for that reason alone."""
+    """Tell whether a condition that did not hold refused the call; a transaction, for that reason alone."""
     if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
         return True
     reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}

@@ -19,7 +19,7 @@ from loudhailer import codec
 from loudhailer.aws.errors import calling
 
 SERVICES = ["dynamodb", "sns", "sqs", "sts"]
-"""What functions call through the SDK."""
+"""Services that functions call through the SDK."""
 
 
 class SdkSession(Session):
@@ -35,7 +35,7 @@ class SdkSession(Session):
         self.others = others
 
     def get_credentials(self) -> Credentials | None:
-        """What the next client signs with."""
+        """Return the credentials of the next client."""
         return self.others or super().get_credentials()
 
 
@@ -43,7 +43,7 @@ class _Models(Loader):
     """The SDK's models of `SERVICES`."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Those that there are, whatever is asked about them."""
+        """Return `SERVICES`, whatever is asked about them."""
         del type_name
         return SERVICES
 

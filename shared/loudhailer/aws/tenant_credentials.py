@@ -1,4 +1,4 @@
-"""What a function does for one tenant, done with credentials that reach no other tenant's rows.
+"""Credentials of one tenant, which reach no other tenant's rows.
 
 The function's own role may touch no tenant's table: it may assume a second role, whose policy pins
 `dynamodb:LeadingKeys` to the session tag `tenantId`. The tag is transitive: whoever comes by the credentials can go on
@@ -38,7 +38,7 @@ class ClientOf(Protocol):
 
 
 class PerTenant[T]:
-    """What `make` builds of a tenant's clients, for any tenant.
+    """Objects of one kind, each built by `make` on the clients of one tenant.
 
     Credentials are asked for at a client's first call and again before they expire; a call without them fails as calls
     do, with a TransientError. The tenants last used are kept. To be called from any thread.
@@ -55,7 +55,7 @@ class PerTenant[T]:
         make(partial(self._clients.make, credentials=Credentials("", "")))
 
     def of(self, tenant: TenantId) -> T:
-        """What `make` built for the tenant."""
+        """Return the object that `make` built for the tenant."""
         return self._kept(tenant)
 
     def _made(self, tenant: TenantId) -> T:

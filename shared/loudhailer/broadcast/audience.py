@@ -1,4 +1,4 @@
-"""Whom a broadcast is for.
+"""The audience of a broadcast.
 
 On the wire it is `{"all": true}` or a `tenantId`, alone or with one of `roomKey`, `playerId`, `sessionId`.
 """

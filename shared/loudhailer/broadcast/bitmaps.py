@@ -13,7 +13,7 @@ type Bitmap = int
 
 
 def full(size: int) -> Bitmap:
-    """All of `size` connections."""
+    """Return the bitmap of all of `size` connections."""
     return (1 << size) - 1
 
 

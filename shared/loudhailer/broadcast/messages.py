@@ -43,7 +43,7 @@ class Priority(StrEnum):
 
 
 type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
-"""Where a source's recipients are found: in whole partitions, or among those of a room, a player or a session."""
+"""The place of a source's recipients: whole partitions, or a room, a player or a session."""
 
 type Recipients = dict[Partition, list[ConnectionId]]
 """A chunk's connections by partition; their order, partition by partition, is the order of the chunk's bitmaps."""
@@ -158,7 +158,7 @@ class ChunkMessage:
 
     @property
     def size(self) -> int:
-        """How many connections the chunk has, whatever remains of them."""
+        """Number of the chunk's connections, whatever remains of them."""
         return sum(map(len, self.recipients.values()))
 
     @property
@@ -250,7 +250,7 @@ def message_from_wire(body: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class ChunkName:
-    """Whose chunk it is, and of how many connections."""
+    """A chunk's name, and the number of its connections."""
 
     broadcast_id: BroadcastId
     chunk_id: ChunkId
@@ -258,7 +258,7 @@ class ChunkName:
 
 
 def chunk_name(body: str) -> ChunkName | None:
-    """As much of a malformed chunk message as can be read; None if that is too little.
+    """Read the name and size of a malformed chunk message; None if they cannot be read.
 
     A rollback meets messages of the release that it takes back: their reports must come to an end all the same.
     """

@@ -9,7 +9,7 @@ from loudhailer.broadcast.messages import OutcomeMessage, Recipients, Scope
 from loudhailer.ids import BroadcastId, ChunkId
 
 KEPT_SECONDS = 7 * 24 * 3600
-"""How long a broadcast's rows answer who got what."""
+"""Time that a broadcast's report can be asked for."""
 
 SUMMARY_KEPT_SECONDS = 2 * KEPT_SECONDS
 """Seconds for which the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other
@@ -71,7 +71,7 @@ class Source:
     queried_at: int | None = None
 
     def missed_behind(self, found: int) -> int:
-        """How many recipients are missed if nobody looks for more than those who are found."""
+        """Number of expected recipients beyond `found`: they are missed if the search ends here."""
         return max(0, (self.expected or 0) - found)
 
 
@@ -86,7 +86,7 @@ class Chunk:
 
     @property
     def size(self) -> int:
-        """How many recipients there are."""
+        """Number of recipients."""
         return sum(map(len, self.recipients.values()))
 
 
@@ -97,7 +97,7 @@ def end_of_source(number: int, chunks: int) -> Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What has become of a chunk: the union of its outcomes, delivered over gone over failed.
+    """The union of a chunk's outcomes, delivered over gone over failed.
 
     Applying an outcome twice, late, or in another order gives the same tally, but for `by_account` when two accounts
     delivered to the same connection: the first one settled is given the credit.

@@ -1,4 +1,4 @@
-"""What the use cases need of the broadcasts' table and topic.
+"""The store of broadcasts and the topic, as use cases need them.
 
 What is fixed once stays as it was first written, whoever comes second: that is what lets every step of a broadcast be
 repeated after a crash and do the same work again, not other work.
@@ -64,7 +64,7 @@ class BroadcastStore(Protocol):
         """One chunk."""
 
     def chunk_sizes(self, broadcast_id: BroadcastId, source: int) -> list[int]:
-        """How many recipients the chunks of a source have that are fixed, in their order, without the one that ends it.
+        """Return the number of recipients of each fixed chunk of a source, in order, without the one that ends it.
 
         The recipients themselves are not read: they may be more than there is memory for.
         """
@@ -87,7 +87,7 @@ class BroadcastStore(Protocol):
         """Takes back that the broadcast's sources are complete, so that those left out can be planned."""
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
-        """Those of the tallies that there are."""
+        """Return the tallies that exist; missing keys are omitted."""
 
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
         """Puts the new tally if the old one (None: none) still stands; False if it does not."""

@@ -12,7 +12,7 @@ type Status = Literal["accepted", "delivering", "finished"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Who got what, in numbers; `dispatched == delivered + gone + failed + in_flight` at every moment.
+    """Numbers of a broadcast's recipients; `dispatched == delivered + gone + failed + in_flight` at every moment.
 
     Attributes:
         status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.

@@ -1,4 +1,4 @@
-"""Which shard a chunk goes to."""
+"""The choice of a chunk's shard."""
 
 from zlib import crc32
 

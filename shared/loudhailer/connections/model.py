@@ -15,7 +15,7 @@ from loudhailer.ids import (
 )
 
 CONNECTION_SECONDS = 7_500
-"""How long a row may stand: the 2 hours that API Gateway lets a connection live, and 5 minutes more.
+"""Lifetime of a row: the 2 hours that API Gateway lets a connection live, and 5 minutes more.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 

@@ -31,10 +31,10 @@ class ConnectionStore(Protocol):
         """When those of the connections that exist were made, read consistently; keys may repeat."""
 
     def size_and_expired(self, partition: Partition, now: int) -> tuple[int, list[ConnectionKey]]:
-        """As `size`, and those of the rows whose time is over at `now`."""
+        """Return the number of rows, as `size` does, and the keys of the rows that have expired at `now`."""
 
     def size(self, partition: Partition) -> int:
-        """How many rows the partition has, expired ones too, read consistently."""
+        """Return the number of the partition's rows, expired ones included, read consistently."""
 
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
         """Puts a row that is no connection's, and deletes it: the stream tells of it behind all that was done before.

@@ -6,7 +6,7 @@ from loudhailer.delivery.sigv4 import Credentials
 
 
 def own_credentials() -> Credentials:
-    """What Lambda puts into the environment: the SDK, which is not needed for it, would take the same.
+    """Return the credentials that Lambda puts into the environment: the SDK would take the same, and is not needed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """

@@ -3,7 +3,7 @@
 import pycurl
 
 MAX_IN_FLIGHT = 900
-"""Of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Sockets, out of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 _CONNECT_MILLISECONDS = 2_000
 _REQUEST_MILLISECONDS = 4_000

@@ -41,7 +41,7 @@ class Lane:
         return self._most * self._part
 
     def take(self, wanted: int, now: float) -> int:
-        """How many of the wanted posts may be sent now."""
+        """Number of the wanted posts that may be sent now."""
         elapsed = max(0.0, now - self._filled_at)
         self._filled_at = now
         self._most = self._share * self._lent(now)
@@ -52,7 +52,7 @@ class Lane:
         return taken
 
     def wait(self) -> float:
-        """How many seconds it takes until there is one more permission."""
+        """Seconds until one more post may be sent."""
         return max(0.0, (1.0 - self._tokens) / self.rate)
 
     def throttled(self, now: float) -> None:

@@ -44,7 +44,7 @@ class _Line:
     refusals: int = 0
 
     def move_on(self) -> bool:
-        """Whether there is another frame, which is the next one now."""
+        """Move on to the next frame; tell whether there is one."""
         self.place, self.tries = self.place + 1, 0
         return self.place < len(self.frames)
 

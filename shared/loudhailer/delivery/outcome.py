@@ -1,4 +1,4 @@
-"""What can become of a post to a connection."""
+"""Outcomes of a post to a connection."""
 
 from enum import Enum, auto
 

@@ -1,4 +1,4 @@
-"""What the functions that post need of a sender: one frame to very many, or to each of a few its own, in order."""
+"""Ports of senders: one frame to very many connections, or its own frames to each of a few, in order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

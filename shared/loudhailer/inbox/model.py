@@ -29,7 +29,7 @@ def message_id(received_at: int, request_id: str) -> MessageId:
 
 
 class Inbox(NamedTuple):
-    """Where the direct messages to a player wait."""
+    """A player's inbox, in which direct messages wait."""
 
     tenant_id: TenantId
     player_id: PlayerId
@@ -48,7 +48,7 @@ class Inbox(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """What a player says to another one.
+    """A message from a player to a player.
 
     Attributes:
         inbox: the receiver's.

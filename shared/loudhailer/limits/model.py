@@ -24,7 +24,7 @@ class Inquiry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MinuteCounter:
-    """What is counted anew every minute; made by the functions below.
+    """A counter that begins anew every minute; made by the functions below.
 
     Its keys are `{name}:{epoch}`, the epoch second that the minute begins with. No id has a `:` in it, so two counters
     never share a key, and every key leads with its tenant.

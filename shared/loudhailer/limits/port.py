@@ -10,7 +10,7 @@ from loudhailer.limits.model import Inquiry, MinuteCounter, TenantTotal
 
 
 class LimitStore(Protocol):
-    """How much of its limits each tenant has used up.
+    """The used part of each tenant's limits.
 
     `reserve`, `release` and `repair` are not repeated when it is unknown whether they were carried out. What is in
     doubt counts as reserved: a total may be too high for a while, never too low. Nor are `count_in_minute` and
@@ -31,7 +31,7 @@ class LimitStore(Protocol):
         """
 
     def total(self, tenant: TenantId) -> TenantTotal:
-        """What is reserved now, read consistently."""
+        """Return the tenant's total, read consistently."""
 
     def keep_inquiry(self, tenant: TenantId, inquiry: Inquiry | None) -> None:
         """Keeps the inquiry in place of an earlier one, or none; a tenant with no total yet is fine."""

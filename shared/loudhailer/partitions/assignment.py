@@ -1,4 +1,4 @@
-"""Which partition a new connection goes to.
+"""Assignment of new connections to partitions.
 
 A tenant's connections are spread over partitions, so that a broadcast can read them in parallel and no partition's
 rows are written faster than DynamoDB takes them. The emptier of two random partitions is nearly as good as the emptiest

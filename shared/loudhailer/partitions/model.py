@@ -10,7 +10,7 @@ from loudhailer.ids import (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many rows a partition had at a time, and the checkpoint that stood then; `at` in epoch seconds."""
+    """Number of a partition's rows at one time, with the checkpoint at that time; `at` in epoch seconds."""
 
     count: int
     checkpoint: str

@@ -11,7 +11,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def is_legal(text: str) -> bool:
-    """Whether SQS accepts each of the text's characters."""
+    """Tell whether SQS accepts each of the text's characters."""
     return (text.isascii() and text.isprintable()) or _ILLEGAL.search(text) is None
 
 

@@ -1,4 +1,4 @@
-"""How a function takes the messages of its queue.
+"""Handle a batch of a queue's messages, and answer which of them failed.
 
 Each message of a batch stands alone. What is handled is acknowledged; what failed for now is reported as a batch item
 failure, so that SQS delivers that message again and no other; what can never succeed is copied to the dead-letter queue

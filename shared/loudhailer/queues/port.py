@@ -1,4 +1,4 @@
-"""What the use cases need of a queue."""
+"""Ports of queues, as use cases need them."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol

@@ -55,7 +55,7 @@ class Membership(NamedTuple):
 
 
 def membership_of(image: Mapping[str, Any]) -> Membership | None:
-    """What a row of `connections`, or an image of one in their stream, says; None if it says nothing of a room."""
+    """Return the membership in a row of `connections`, or in an image of one; None if the row names no room."""
     if "roomKey" not in image:
         return None
     return Membership(RoomKey(image["roomKey"]["S"]), NickName(image["nickName"]["S"]))

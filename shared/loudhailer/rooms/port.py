@@ -1,4 +1,4 @@
-"""What the use cases need of the rooms, which are attributes of the connections' rows.
+"""The store of rooms, as use cases need it: rooms are attributes of the connections' rows.
 
 Every method may raise TransientError: the store did not answer, and the same call may succeed later.
 """

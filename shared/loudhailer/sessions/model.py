@@ -21,9 +21,9 @@ class Session:
         return any(key.connection_id == connection for key in self.connections)
 
     def is_live(self, now: float) -> bool:
-        """Whether the session's time is not over; a row may outlive it by hours."""
+        """Tell whether the session's time is not over; a row may outlive it by hours."""
         return self.expires_at > now
 
     def is_to_be_renewed(self, session_seconds: int, now: int) -> bool:
-        """Whether a tenth of its time has passed since it was last renewed, if it then had so many seconds to live."""
+        """Tell whether a tenth of `session_seconds`, its lifetime at the last renewal, has passed since then."""
         return (now + session_seconds - self.expires_at) * 10 >= session_seconds

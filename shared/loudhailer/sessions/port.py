@@ -53,7 +53,7 @@ class SessionStore(Protocol):
     def forget_all(
         self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
     ) -> set[tuple[TenantId, SessionId]]:
-        """As `forget`, for any number of sessions in few calls; those that could not be written for now.
+        """Do as `forget` for any number of sessions in few calls; return the sessions that could not be written now.
 
         A session that others write all the time is one of them. After an error, all of it again does no harm.
         """

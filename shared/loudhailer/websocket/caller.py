@@ -1,4 +1,4 @@
-"""Who sent a frame, as API Gateway and the authorizer say it: nothing of it is the client's word."""
+"""The sender of a frame, as API Gateway and the authorizer describe it: nothing of it is the client's word."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What every frame that a function answers goes through, before it does what it asks for.
+"""Checks of every frame that a function answers, before its request is carried out.
 
 In this order: who calls, are the minute's limits kept, is it JSON, is the caller's connection in a session that is
 still open: one that was made anew under the same id has other connections. Whatever the outcome, the client gets an
