@@ -16,5 +16,5 @@ metrics = Metrics()
 
 
 def count(name: str, value: float = 1) -> None:
-    """Adds to a metric that counts; names are in the past tense (`ConnectionRefused`)."""
+    """Add to a metric that counts; names are in the past tense (`ConnectionRefused`)."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -95,7 +95,7 @@ def rendered(events: Iterable[Event]) -> Iterator[Text]:
 
 
 def _time(event: Event) -> int:
-    """Sorts by time alone, so that lines of the same millisecond stay in their order."""
+    """Sort by time alone, so that lines of the same millisecond stay in their order."""
     return event.at
 
 

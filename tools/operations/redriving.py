@@ -56,7 +56,7 @@ class Redrive:
         return self._deployment.broadcasts
 
     def __call__(self) -> Redriven:
-        """Goes through the dead-letter queue once; what cannot be sent again stays there."""
+        """Go through the dead-letter queue once; what cannot be sent again stays there."""
         result = Redriven()
         kept: list[Received] = []
         for letter in received(self._deployment.client("sqs"), self._deployment.queue_urls["dead-letter"]):
@@ -78,7 +78,7 @@ class Redrive:
         return result
 
     def frames(self) -> Redriven:
-        """Goes through the FIFO dead-letter queue once; a frame of a queue that is no more stays there."""
+        """Go through the FIFO dead-letter queue once; a frame of a queue that is no more stays there."""
         result = Redriven()
         urls = {url.rpartition("/")[2]: (name, url) for name, url in self._deployment.queue_urls.items()}
         sqs, kept = self._deployment.client("sqs"), list[Received]()
@@ -131,7 +131,7 @@ class Redrive:
                 self._queue("outcome").send_all([message.to_wire()])
 
     def _reopen_empty(self, broadcast_id: BroadcastId) -> None:
-        """Lets a broadcast be planned to its end, and sources that were ended before anyone was found be queried."""
+        """Let a broadcast be planned to its end, and sources that were ended before anyone was found be queried."""
         self._broadcasts.reopen_sources(broadcast_id)
         for source in self._broadcasts.sources(broadcast_id):
             if source.dispatched == 0:

@@ -140,7 +140,7 @@ class Load:
 
     @property
     def lane_rate(self) -> int:
-        """Posts a second of a lane, one at least, while nothing is said in large rooms: it borrows their share."""
+        """Post a second of a lane, one at least, while nothing is said in large rooms: it borrows their share."""
         return max(1, floor(self.cell_posts_per_second * _HEADROOM / self.lanes))
 
     @property

@@ -45,7 +45,7 @@ post_message = PostMessage(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges a chunk once its outcomes, and what is left of it, are in their queues."""
+    """Acknowledge a chunk once its outcomes, and what is left of it, are in their queues."""
     handle = partial(
         post_message,
         shard=shards[event["Records"][0]["eventSourceARN"].rpartition(":")[2]],

@@ -68,7 +68,7 @@ class PostMessage:
         self._clock = clock
 
     def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
-        """Handles one chunk.
+        """Handle one chunk.
 
         Args:
             body: the shard queue's message.
@@ -130,7 +130,7 @@ class PostMessage:
         return found
 
     def _close(self, chunk: ChunkMessage, slow: Bitmap, account: str) -> Bitmap:
-        """Closes the connections, and tells them as failed; those that are closed now, or were before.
+        """Close the connections, and tell them as failed; those that are closed now, or were before.
 
         Their rows go with `$disconnect`, or with the next 410.
         """
@@ -149,7 +149,7 @@ class PostMessage:
         return over
 
     def _send_refused(self, chunk: ChunkMessage, slow: Bitmap, throttled: Bitmap, shard: Queue, account: str) -> None:
-        """Sends those back that were refused; closes those that are found slow again after half a minute."""
+        """Send those back that were refused; close those that are found slow again after half a minute."""
         refusals = chunk.refusals + 1
         closed = 0
         if refusals >= CLOSED_AT_REFUSAL and slow & chunk.slow:
@@ -160,7 +160,7 @@ class PostMessage:
         self._send_back(again, shard, delay=delay, refused=True)
 
     def _try_again(self, chunk: ChunkMessage, shard: Queue, account: str) -> None:
-        """Sends the part back as another attempt, or gives it up after the last one."""
+        """Send the part back as another attempt, or give it up after the last one."""
         if chunk.attempt < MAX_ATTEMPTS:
             delay = 2 ** min(chunk.attempt - 1, _DOUBLINGS)
             self._send_back(replace(chunk, attempt=chunk.attempt + 1, refusals=0, slow=0), shard, delay=delay)
@@ -176,7 +176,7 @@ class PostMessage:
         logger.info("part of the chunk goes back", remaining=chunk.remaining.bit_count(), delay_seconds=delay)
 
     def _give_up(self, chunk: ChunkMessage, account: str, reason: str, *, expired: bool = False) -> None:
-        """Settles what remains as failed, and keeps it with its ids where an operator finds it."""
+        """Settle what remains as failed, and keep it with its ids where an operator finds it."""
         logger.error("part of the chunk is given up", remaining=chunk.remaining.bit_count(), reason=reason)
         self._dead_letters.send_all([chunk.to_wire()], attributes={"reason": reason})
         self._tell(chunk, account, failed=chunk.remaining, expired=expired)

@@ -31,5 +31,5 @@ publish = Publish(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers 202 only once the broadcast is recorded and the topic has taken it."""
+    """Answer 202 only once the broadcast is recorded and the topic has taken it."""
     return respond(publish, event)

@@ -41,7 +41,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledges a source once all of its chunks are fixed and sent; until then it is delivered again, soon."""
+    """Acknowledge a source once all of its chunks are fixed and sent; until then it is delivered again, soon."""
     response = consume(event, query, dead_letters)
     postpone(sqs, settings.partition_queue_url, event, response)
     return response

@@ -26,7 +26,7 @@ class Outbox:
         self._sending: deque[Future[None]] = deque()
 
     def put(self, shard: int, body: str) -> None:
-        """Takes a message; raises the error of an earlier one that could not be sent."""
+        """Take a message; raise the error of an earlier one that could not be sent."""
         while len(self._sending) >= _MAX_UNSENT or (self._sending and self._sending[0].done()):
             self._sending.popleft().result()
         with self._lock:
@@ -34,12 +34,12 @@ class Outbox:
         self._sending.append(self._executor.submit(self._send, shard))
 
     def flush(self) -> None:
-        """Returns when every message is in its queue; raises the error of one that is not."""
+        """Return when every message is in its queue; raise the error of one that is not."""
         while self._sending:
             self._sending.popleft().result()
 
     def _send(self, shard: int) -> None:
-        """Sends all that waits for the shard by now, which may be nothing: an earlier call has sent it."""
+        """Send all that waits for the shard by now, which may be nothing: an earlier call has sent it."""
         with self._lock:
             bodies, self._waiting[shard] = self._waiting[shard], []
         if bodies:

@@ -88,7 +88,7 @@ class Query:
         self._clock = clock
 
     def __call__(self, body: str) -> None:
-        """Handles one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
+        """Handle one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
         message = PartitionMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
             marked = self._executor.submit(self._mark, message.priority)
@@ -112,7 +112,7 @@ class Query:
             self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
 
     def _mark(self, priority: Priority) -> None:
-        """Marks the lanes that the chunks are for; where that fails, they mark themselves once they post."""
+        """Mark the lanes that the chunks are for; where that fails, they mark themselves once they post."""
         try:
             self._lanes.mark(priority, int(self._clock() * 1000))
         except TransientError as error:

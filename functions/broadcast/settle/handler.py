@@ -34,7 +34,7 @@ give_up = GiveUp(settle, broadcasts, dead_letters, clock=time.time)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges each outcome once its tally has it and its gone connections are deleted, or it is sent again.
+    """Acknowledge each outcome once its tally has it and its gone connections are deleted, or it is sent again.
 
     What could not be handled is acknowledged once it is counted as failed.
     """

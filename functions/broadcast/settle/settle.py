@@ -45,7 +45,7 @@ class Settle:
         self._clock = clock
 
     def __call__(self, bodies: Mapping[str, str], *, ends: float) -> Failures:
-        """Settles each message's outcome, of one chunk at least, until the time `ends`, by the clock.
+        """Settle each message's outcome, of one chunk at least, until the time `ends`, by the clock.
 
         What is left goes back to the queue. Returned are those that could not be settled, by message id.
         """
@@ -76,7 +76,7 @@ class Settle:
         return failures | self._hand_back(bodies, left)
 
     def _hand_back(self, bodies: Mapping[str, str], left: Collection[str]) -> dict[str, Exception]:
-        """Sends the messages again; those for which that failed."""
+        """Send the messages again; those for which that failed."""
         if not left:
             return {}
         try:
@@ -87,7 +87,7 @@ class Settle:
         return {}
 
     def outcomes(self, outcomes: Iterable[OutcomeMessage]) -> None:
-        """Settles the outcomes, each of another chunk; the first error ends it."""
+        """Settle the outcomes, each of another chunk; the first error ends it."""
         by_key = {TallyKey(outcome.broadcast_id, outcome.chunk_id): outcome for outcome in outcomes}
         standing = self._broadcasts.tallies_of(by_key)
         for key, outcome in by_key.items():

@@ -45,7 +45,7 @@ class GiveUp:
         self._clock = clock
 
     def __call__(self, body: str) -> None:
-        """Handles one message; when it returns, the report counts it as failed and the dead-letter queue has it."""
+        """Handle one message; when it returns, the report counts it as failed and the dead-letter queue has it."""
         message = message_from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id):
             match message:

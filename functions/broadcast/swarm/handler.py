@@ -30,7 +30,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledges a broadcast once all of its sources are fixed and sent; until then it is delivered again, soon."""
+    """Acknowledge a broadcast once all of its sources are fixed and sent; until then it is delivered again, soon."""
     response = consume(event, swarm, dead_letters)
     postpone(sqs, settings.broadcast_queue_url, event, response)
     return response

@@ -35,7 +35,7 @@ class Swarm:
         self._clock = clock
 
     def __call__(self, body: str) -> None:
-        """Handles one announcement; when it returns, every source is fixed and its message is in the queue."""
+        """Handle one announcement; when it returns, every source is fixed and its message is in the queue."""
         announcement = Announcement.from_wire(body)
         with logger.append_context_keys(broadcast_id=announcement.broadcast_id):
             sources = self._fixed_sources(announcement)
@@ -63,7 +63,7 @@ class Swarm:
         return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
 
     def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
-        """Takes the sources that stand for all of them; the counts say how many recipients there would have been."""
+        """Take the sources that stand for all of them; the counts say how many recipients there would have been."""
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")

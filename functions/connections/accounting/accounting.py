@@ -165,7 +165,7 @@ class Accounting:
                     logger.exception("total not released; reconcile repairs it", tenant_id=tenant)
 
     def _note_probes(self, settled: Iterable[_Settled], changes: Mapping[Partition, Iterable[_Change]]) -> None:
-        """Notes the last probe of each partition, whether it is counted now or was before."""
+        """Note the last probe of each partition, whether it is counted now or was before."""
         for partition in settled:
             probes = [change.probe for change in changes[partition.partition] if change.probe is not None]
             if probes and partition.is_done:

@@ -220,7 +220,7 @@ class Connect:
         return None
 
     def _heal(self, session: Session, missing: int, now: int) -> int:
-        """Takes connections that do not stand any more out of a full session; how many those were.
+        """Take connections that do not stand any more out of a full session; how many those were.
 
         They left traces because `accounting` gave their records up. A connection's row and its place in the session are
         written together, so what has a place and no row is gone, and what has an old row is over. Of a large session a

@@ -47,6 +47,6 @@ connects = PerTenant(connect_of, role_arn=settings.tenant_role_arn)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers 200 only once the connection is recorded; 403, 429 or 500 ends the handshake with that status."""
+    """Answer 200 only once the connection is recorded; 403, 429 or 500 ends the handshake with that status."""
     tenant = ids.tenant_id(event["requestContext"]["authorizer"]["tenantId"])
     return connects.of(tenant)(event)

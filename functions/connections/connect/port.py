@@ -21,7 +21,7 @@ class Register(Protocol):
     """The register of connections."""
 
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
-        """Puts the connection's row, adds it to its session, which lives until then, and to its player's devices.
+        """Put the connection's row, add it to its session, which lives until then, and to its player's devices.
 
         All of it is done, or nothing.
 

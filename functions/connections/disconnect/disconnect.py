@@ -52,7 +52,7 @@ class Disconnect:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
     def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:
-        """Closes connections, by the messages that want it; the messages of those that may be open still."""
+        """Close connections, by the messages that want it; the messages of those that may be open still."""
         if not wanted:
             return []
         keys = [key.connection_id for key in wanted.values()]

@@ -32,5 +32,5 @@ disconnect = Disconnect(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Acknowledges the keys whose rows are deleted, and those to close that are closed; the others come again."""
+    """Acknowledge the keys whose rows are deleted, and those to close that are closed; the others come again."""
     return disconnect(event)

@@ -18,4 +18,4 @@ class FailureQueue(Protocol):
         """Some messages; an empty list if there are none. One that is not deleted comes again."""
 
     def delete(self, failures: Sequence[Failure]) -> None:
-        """Deletes the messages that were received."""
+        """Delete the messages that were received."""

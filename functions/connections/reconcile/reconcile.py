@@ -73,7 +73,7 @@ class Reconcile:
         )
 
     def __call__(self, ends: float) -> None:
-        """Does every step, until the time `ends`, in epoch seconds.
+        """Do every step, until the time `ends`, in epoch seconds.
 
         Raises:
             TransientError: some steps failed; the text names them.
@@ -93,7 +93,7 @@ class Reconcile:
             raise TransientError(f"steps failed: {', '.join(failed)}")
 
     def delete_expired_sessions(self, run: Run) -> None:
-        """Deletes the sessions whose time is over; TTL would, but hours later."""
+        """Delete the sessions whose time is over; TTL would, but hours later."""
         pages = run.while_time(self._sessions.expired(run.now))
         _each(
             (expired for page in pages for expired in run.while_time(page)),
@@ -102,7 +102,7 @@ class Reconcile:
         )
 
     def sweep_partitions(self, run: Run) -> None:
-        """Deletes the connections whose `$disconnect` was lost, and compares the counts with the rows.
+        """Delete the connections whose `$disconnect` was lost, and compare the counts with the rows.
 
         Each partition is swept once an hour, or every minute if there are few.
         """
@@ -125,7 +125,7 @@ class Reconcile:
         return sum(self._connections.delete_if_expired(key, run.now) for key in run.while_time(expired))
 
     def _compare(self, run: Run, row: PartitionCount, size: int) -> None:
-        """Notes that a count and its rows differ, and corrects it if its checkpoint has stood still since."""
+        """Note that a count and its rows differ, and correct it if its checkpoint has stood still since."""
         sample = row.sample
         differed = sample is not None and sample.checkpoint == row.checkpoint and sample.count != row.count
         if differed != (size != row.count):
@@ -134,7 +134,7 @@ class Reconcile:
             self._correct_if_settled(run, row)
 
     def take_up_failures(self, run: Run) -> None:
-        """Marks every partition for a recount if `accounting` gave changes up: which ones, the queue does not say.
+        """Mark every partition for a recount if `accounting` gave changes up: which ones, the queue does not say.
 
         The messages go when all are marked. If the time is over before, they come again, and what was marked since they
         were sent is not marked once more: that would have its recount begin anew.
@@ -158,7 +158,7 @@ class Reconcile:
             logger.error("changes were given up; every partition is counted again", partitions=len(marked))
 
     def recount(self, run: Run) -> None:
-        """Repairs the counts that are marked, and marks those that cannot be right.
+        """Repair the counts that are marked, and mark those that cannot be right.
 
         Rows may be counted whose records are still to come, or no longer be there: the number of rows is the count only
         when whatever was on its way at that time is counted or given up.
@@ -186,7 +186,7 @@ class Reconcile:
             logger.info("count repaired", partition=row.partition, counted=row.count, repaired=sample.count)
 
     def repair_totals(self, run: Run) -> None:
-        """Looks at the tenants' totals; see `Totals`."""
+        """Look at the tenants' totals; see `Totals`."""
         of_tenants = _by_tenant(run.partitions.values())
 
         def look_at(tenant: Tenant) -> None:
@@ -195,7 +195,7 @@ class Reconcile:
         _each(run.in_turn(self._tenants.everyone()), look_at)
 
     def retire_partitions(self, run: Run) -> None:
-        """Deletes partitions that stay empty, a tenant's first excepted.
+        """Delete partitions that stay empty, a tenant's first excepted.
 
         First it is marked, so that authorizers assign nothing to it any more. It goes when they all must know that,
         when those that were assigned before are seen, and when no change of it can come again: its checkpoint goes with
@@ -237,7 +237,7 @@ class Reconcile:
             count("PartitionRemoved")
 
     def measure(self, run: Run) -> None:
-        """Tells how many connections and partitions there are."""
+        """Tell how many connections and partitions there are."""
         rows = run.partitions.values()
         count("Connections", sum(row.count for row in rows))
         count("Partitions", len(rows))
@@ -247,7 +247,7 @@ class Reconcile:
 def _each[T](
     items: Iterable[T], work: Callable[[T], int | None], *, tell: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Does the work for each of the items; one that fails does not stop the others.
+    """Do the work for each of the items; one that fails does not stop the others.
 
     Args:
         items: what there is to do.

@@ -43,7 +43,7 @@ class Totals:
         self._limits = limits
 
     def look_at(self, tenant: TenantId, counts: Sequence[PartitionCount], run: Run) -> None:
-        """Takes the next look at a tenant's total; one with a count in doubt waits for its recount."""
+        """Take the next look at a tenant's total; one with a count in doubt waits for its recount."""
         if any(row.recount or row.count < 0 for row in counts):
             return
         total = self._limits.total(tenant)

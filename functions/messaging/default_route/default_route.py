@@ -45,7 +45,7 @@ class DefaultRoute:
             return _reply(event)
 
     def _floods(self, caller: Caller) -> bool:
-        """Counts a frame; whether its session is known to have sent far too many in this minute."""
+        """Count a frame; whether its session is known to have sent far too many in this minute."""
         tenant, session = caller.tenant_id, caller.session_id
         counter = others_of_session(tenant, session)
         limit = caller.messages_per_minute

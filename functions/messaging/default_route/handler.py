@@ -50,5 +50,5 @@ route = DefaultRoute(attempts_of, clock=time.time)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers with a pong or an error frame: the route response sends it to the client."""
+    """Answer with a pong or an error frame: the route response sends it to the client."""
     return route(event)

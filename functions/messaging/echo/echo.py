@@ -66,7 +66,7 @@ class Tenancy:
         self._noted: set[str] = set()
 
     def note_refusal(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> None:
-        """Notes the first message of a session that is refused in a minute, before anybody is told.
+        """Note the first message of a session that is refused in a minute, before anybody is told.
 
         Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
         """
@@ -98,7 +98,7 @@ class Echo:
         self._clock = clock
 
     def __call__(self, groups: Groups, *, ends: float) -> Failures:
-        """Answers the groups' messages until `ends`, as of `time.monotonic()`; the records that failed, and why."""
+        """Answer the groups' messages until `ends`, as of `time.monotonic()`; the records that failed, and why."""
         failures: dict[str, Exception] = {}
         messages: list[Message] = []
         for record in (record for records in groups.values() for record in records):
@@ -121,7 +121,7 @@ class Echo:
         return {**failures, **self._post.deliver(letters, ends=ends)}
 
     def _ruled(self, messages: Sequence[Message]) -> dict[str, _Ruling]:
-        """Counts a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
+        """Count a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
 
         So a backlog does not count when it is read, weighed against what its session sends by then.
         """
@@ -153,7 +153,7 @@ class Echo:
         return ruled
 
     def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
-        """Counts a session's messages; how many it has sent in the minute by now, or more."""
+        """Count a session's messages; how many it has sent in the minute by now, or more."""
         one = messages[0]
         return tenancy.attempts.count(
             one.tenant_id,

@@ -53,7 +53,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges a message once its frames are posted; those that are not come again, in order."""
+    """Acknowledge a message once its frames are posted; those that are not come again, in order."""
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     response = consume_fifo(event, partial(echo, ends=ends), dead_letters)
     postpone(sqs, settings.queue_url, event, response)

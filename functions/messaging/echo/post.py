@@ -62,7 +62,7 @@ class Post:
         self._clock = clock
 
     def deliver(self, letters: Iterable[Letter], *, ends: float) -> dict[str, TransientError]:
-        """Posts the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
+        """Post the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
         by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
         closing: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         for letter in letters:
@@ -117,7 +117,7 @@ class Post:
         return stuck
 
     def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
-        """Closes connections; those that are closed now, or were before, which are added to `gone`."""
+        """Close connections; those that are closed now, or were before, which are added to `gone`."""
         answers = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
         outcomes = dict(zip(connections, answers, strict=True))
         gone.update(connection for connection, outcome in outcomes.items() if outcome is Outcome.GONE)

@@ -45,5 +45,5 @@ exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers the one who joins once its row says so; nobody asks again."""
+    """Answer the one who joins once its row says so; nobody asks again."""
     return exchange(event)

@@ -61,7 +61,7 @@ class Leaves:
         self._clock = clock
 
     def __call__(self, records: Iterable[Event]) -> None:
-        """Tells who has left; returns when all are told, or the time is over."""
+        """Tell who has left; return when all are told, or the time is over."""
         ends = self._clock() + ANNOUNCING_SECONDS
         leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
         by_room: defaultdict[tuple[TenantId, RoomKey], list[_Leave]] = defaultdict(list)
@@ -80,7 +80,7 @@ class Leaves:
             self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], ends)
 
     def _remove(self, gone: Iterable[ConnectionKey], ends: float) -> None:
-        """Removes members that are gone, as far as there is time; the next frame to the room meets the others."""
+        """Remove members that are gone, as far as there is time; the next frame to the room meets the others."""
         for member in takewhile(lambda _: self._clock() < ends, gone):
             remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
 

@@ -19,7 +19,7 @@ class Wakes:
         self._queue = queue
 
     def __call__(self, records: Iterable[Event]) -> None:
-        """Sends them all; twice is as good as once.
+        """Send them all; twice is as good as once.
 
         Raises:
             TransientError: some are not sent.

@@ -47,7 +47,7 @@ relays = PerTenant(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
+    """Acknowledge a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
     (record,) = event["Records"]
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
 

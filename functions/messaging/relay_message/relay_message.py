@@ -76,7 +76,7 @@ class _Posted:
     opening: set[ConnectionKey]
 
     def note(self, key: ConnectionKey, outcomes: Sequence[Outcome]) -> None:
-        """Notes how further frames of a connection ended."""
+        """Note how further frames of a connection ended."""
         taken = outcomes.count(Outcome.DELIVERED)
         self.taken[key] += taken
         self.refused.pop(key, None)
@@ -143,7 +143,7 @@ class RelayMessage:
         self._pause = pause
 
     def __call__(self, wake: Wake, *, wake_id: str, ends: float) -> None:
-        """Handles one wake; what there is no time for is left to another wake, which is sent at the end.
+        """Handle one wake; what there is no time for is left to another wake, which is sent at the end.
 
         Raises:
             TransientError: there are connections, and none of them takes anything now; or the one that is behind cannot
@@ -159,7 +159,7 @@ class RelayMessage:
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
     def _deliver(self, wake: Wake, wake_id: str, ends: float, left: set[ConnectionKey]) -> bool:
-        """Delivers until nothing is left, or nobody to deliver to; False if the time was over before.
+        """Deliver until nothing is left, or nobody to deliver to; False if the time was over before.
 
         Who is in `left`, or comes into it, gets nothing more.
         """
@@ -192,7 +192,7 @@ class RelayMessage:
         return True
 
     def _end(self, wake: Wake, wake_id: str, ends: float) -> bool:
-        """Closes the connection that is behind, and delivers to the others; False if the time was over before."""
+        """Close the connection that is behind, and deliver to the others; False if the time was over before."""
         behind = set() if wake.behind is None else {wake.behind}
         left = set(behind)
         while still := self._close(behind):
@@ -228,7 +228,7 @@ class RelayMessage:
         return set(standing)
 
     def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
-        """Posts the messages to all of them, but for those that a connection has by an earlier delivery.
+        """Post the messages to all of them, but for those that a connection has by an earlier delivery.
 
         While others have some, those that may be in their handshake are posted to again and again.
         """
@@ -259,7 +259,7 @@ class RelayMessage:
             self._pause(_PAUSE_SECONDS)
 
     def _keep_for_slow(self, messages: Sequence[DirectMessage], posted: _Posted) -> None:
-        """Keeps what not all have, with who has it; deletes what all have."""
+        """Keep what not all have, with who has it; delete what all have."""
         done = min(taken for key, taken in posted.taken.items() if key not in posted.gone)
         for place, message in enumerate(messages[done:], done):
             if has_it := [key.connection_id for key, taken in posted.taken.items() if taken > place]:
@@ -268,7 +268,7 @@ class RelayMessage:
         count("MessageDelivered", done)
 
     def _leave_behind(self, connections: Collection[ConnectionKey], wake: Wake, wake_id: str) -> None:
-        """Closes the connections; those that cannot be closed now are left to wakes of their own."""
+        """Close the connections; those that cannot be closed now are left to wakes of their own."""
         still = self._close(connections)
         self._wakes.send_all(
             Wake(wake.inbox, behind=key).to_message(f"{wake_id}.{sha256(key.connection_id.encode()).hexdigest()}")
@@ -276,7 +276,7 @@ class RelayMessage:
         )
 
     def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
-        """Closes connections; those that may be open still, and why."""
+        """Close connections; those that may be open still, and why."""
         if not connections:
             return {}
         keys = sorted(connections)

@@ -59,5 +59,5 @@ exchange = Exchange(PerTenant(part, role_arn=settings.tenant_role_arn).of, clock
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers once the message is stored, or said; nobody asks again."""
+    """Answer once the message is stored, or said; nobody asks again."""
     return exchange(event)

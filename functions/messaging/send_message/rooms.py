@@ -119,7 +119,7 @@ class SayInRoom:
         return said_ack_frame(message_id(first.received_at, first.request_id), room, frame[CLIENT_MESSAGE_ID])
 
     def _say(self, caller: Caller, first: Caller, said: "_Said") -> str | None:
-        """Says it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
+        """Say it as of the first attempt; the frame that refuses it, if the budget of posts is used up."""
         room = said.room
         members = self._members_of_small(caller, room)
         size = self._size(caller, room) if members is None else len(members)

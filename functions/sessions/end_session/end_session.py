@@ -68,7 +68,7 @@ class EndSession:
         return batch_response(next(failed, None))
 
     def _close(self, connections: Collection[ConnectionKey], ends: float) -> set[ConnectionKey]:
-        """Closes the connections and deletes their rows; those of them that may be open still."""
+        """Close the connections and delete their rows; those of them that may be open still."""
         keys = sorted(connections)
         answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=ends - self._clock())
         outcomes = dict(zip(keys, answers, strict=True))

@@ -39,5 +39,5 @@ end_session = EndSession(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledges a batch up to the first session that has connections left; the stream goes on from that one."""
+    """Acknowledge a batch up to the first session that has connections left; the stream goes on from that one."""
     return end_session(event, time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)

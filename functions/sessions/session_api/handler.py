@@ -36,5 +36,5 @@ session_api = SessionApi(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answers one request; a table that does not answer makes it a 500, and the client may try again."""
+    """Answer one request; a table that does not answer makes it a 500, and the client may try again."""
     return session_api(event)

@@ -59,7 +59,7 @@ def get_rows(
 def delete_rows(
     client: Any, table: str, keys: Iterable[dict[str, Any]], *, pause: Callable[[float], None] = time.sleep
 ) -> None:
-    """Deletes the rows, 25 a BatchWriteItem; those that are not there are fine.
+    """Delete the rows, 25 a BatchWriteItem; those that are not there are fine.
 
     Raises:
         TransientError: as for `get_rows`; some of the rows may be deleted.
@@ -97,7 +97,7 @@ def call_in_batch(
     *,
     pause: Callable[[float], None],
 ) -> None:
-    """Carries out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
+    """Carry out a batch call of SQS, whose answer may be 200 although entries failed; those are tried again.
 
     The client retries failed calls by itself. What is the sender's fault fails again, so it is not repeated.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_BatchResultErrorEntry.html

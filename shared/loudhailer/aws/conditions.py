@@ -22,7 +22,7 @@ AS_IT_STANDS: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"
 def holds(
     action: str, write: Callable[[], object], *, has_made: Callable[[dict[str, Any]], bool] | None = None
 ) -> bool:
-    """Carries out a conditional write; False if its condition did not hold, so that nothing was written.
+    """Carry out a conditional write; False if its condition did not hold, so that nothing was written.
 
     The SDK repeats a write whose answer was lost, and then the condition may fail because of the first attempt.
     `has_made` tells by the row, which a write with AS_IT_STANDS gets, whether this write has made it.
@@ -48,7 +48,7 @@ def update_if(
     values: dict[str, Any] | None = None,
     has_made: Callable[[dict[str, Any]], bool] | None = None,
 ) -> bool:
-    """Changes one row by an UpdateItem; False if the condition does not hold, so that nothing was written.
+    """Change one row by an UpdateItem; False if the condition does not hold, so that nothing was written.
 
     For `has_made` see `holds`.
     """

@@ -20,7 +20,7 @@ class Announcer:
         self._clock = clock
 
     def __call__(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> None:
-        """Returns once the topic has taken the frame, and that is noted; otherwise a TransientError says so."""
+        """Return once the topic has taken the frame, and that is noted; otherwise a TransientError says so."""
         announcement = Announcement(
             broadcast_id=summary.broadcast_id,
             audience=summary.audience,

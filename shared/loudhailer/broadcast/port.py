@@ -19,19 +19,19 @@ class BroadcastStore(Protocol):
     """The rows of all broadcasts. Reads are consistent; errors of the table are TransientErrors."""
 
     def record(self, summary: Summary) -> Summary:
-        """Puts the summary if its id is new; the summary that stands, which is the older one if there was one."""
+        """Put the summary if its id is new; the summary that stands, which is the older one if there was one."""
 
     def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        """Notes that the topic has taken the broadcast."""
+        """Note that the topic has taken the broadcast."""
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
-        """Notes that nobody is to be sent it any more; False if there is no such broadcast."""
+        """Note that nobody is to be sent it any more; False if there is no such broadcast."""
 
     def mark_expired(self, broadcast_id: BroadcastId, *, cut_short: bool = False) -> None:
-        """Notes that its lifetime ended before it was sent to everyone; `cut_short` if it was before all were found."""
+        """Note that its lifetime ended before it was sent to everyone; `cut_short` if it was before all were found."""
 
     def live_again(self, broadcast_id: BroadcastId) -> None:
-        """Takes that back, for messages that are sent once more; the summary then stands as long as a new one.
+        """Take that back, for messages that are sent once more; the summary then stands as long as a new one.
 
         One that was cut short stays expired: no message has those who were not found.
         """
@@ -40,7 +40,7 @@ class BroadcastStore(Protocol):
         """The summary; None if there is no such broadcast."""
 
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        """Puts up to MAX_SOURCES_AT_ONCE sources, all or none; False if one of these numbers was taken before."""
+        """Put up to MAX_SOURCES_AT_ONCE sources, all or none; False if one of these numbers was taken before."""
 
     def sources(self, broadcast_id: BroadcastId) -> list[Source]:
         """All sources that are fixed, by number."""
@@ -51,14 +51,14 @@ class BroadcastStore(Protocol):
     def complete_sources(
         self, broadcast_id: BroadcastId, count: int, expected: int | None, now: int, *, missed: int = 0
     ) -> None:
-        """Notes, once, that the first `count` sources are all; `now` in epoch milliseconds.
+        """Note, once, that the first `count` sources are all; `now` in epoch milliseconds.
 
         A further one that somebody fixes meanwhile is no part of the broadcast: it must not be sent. Of the expected
         recipients, `missed` are in none of them.
         """
 
     def fix_chunk(self, broadcast_id: BroadcastId, chunk: Chunk) -> Chunk:
-        """Puts the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
+        """Put the chunk if its id is new; the chunk that stands, which is the older one if there was one."""
 
     def chunk(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> Chunk | None:
         """One chunk."""
@@ -72,7 +72,7 @@ class BroadcastStore(Protocol):
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        """Notes, once, that the first `chunks` chunks of a source are all and sent, and how many recipients they have.
+        """Note, once, that the first `chunks` chunks of a source are all and sent, and how many recipients they have.
 
         Further recipients, `missed` by count, were not looked for.
 
@@ -81,16 +81,16 @@ class BroadcastStore(Protocol):
         """
 
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
-        """Takes back that the source is complete, so that its recipients can be looked for again."""
+        """Take back that the source is complete, so that its recipients can be looked for again."""
 
     def reopen_sources(self, broadcast_id: BroadcastId) -> None:
-        """Takes back that the broadcast's sources are complete, so that those left out can be planned."""
+        """Take back that the broadcast's sources are complete, so that those left out can be planned."""
 
     def tallies_of(self, keys: Iterable[TallyKey]) -> Mapping[TallyKey, Tally]:
         """Return the tallies that exist; missing keys are omitted."""
 
     def replace_tally(self, key: TallyKey, old: Tally | None, new: Tally) -> bool:
-        """Puts the new tally if the old one (None: none) still stands; False if it does not."""
+        """Put the new tally if the old one (None: none) still stands; False if it does not."""
 
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """All tallies of a broadcast."""
@@ -113,7 +113,7 @@ class Topic(Protocol):
     """Takes announcements."""
 
     def publish(self, body: str, *, group: str | None = None) -> None:
-        """Hands the message to every cell; TransientError if the topic did not take it.
+        """Hand the message to every cell; TransientError if the topic did not take it.
 
         `group` is the one that it belongs to in the cells' queues, see `Queue.send_all`.
         """

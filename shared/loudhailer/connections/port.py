@@ -37,22 +37,22 @@ class ConnectionStore(Protocol):
         """Return the number of the partition's rows, expired ones included, read consistently."""
 
     def probe(self, partition: Partition, probe: ProbeId, now: int) -> None:
-        """Puts a row that is no connection's, and deletes it: the stream tells of it behind all that was done before.
+        """Put a row that is no connection's, and delete it: the stream tells of it behind all that was done before.
 
         The row is over at `now`, so nobody takes it for a recipient, and one that is left behind goes as others do.
         """
 
     def delete(self, key: ConnectionKey) -> None:
-        """Deletes the row; one that is not there is fine."""
+        """Delete the row; one that is not there is fine."""
 
     def delete_all(self, keys: Iterable[ConnectionKey]) -> None:
-        """Deletes the rows in few calls; those that are not there are fine, and keys may repeat.
+        """Delete the rows in few calls; those that are not there are fine, and keys may repeat.
 
         After an error, all of it again does no harm.
         """
 
     def delete_if_older(self, key: ConnectionKey, connected_before: int) -> bool:
-        """Deletes the row if the connection was made before the time; whether it did."""
+        """Delete the row if the connection was made before the time; whether it did."""
 
     def delete_if_expired(self, key: ConnectionKey, now: int) -> bool:
-        """Deletes the row if its time is over at `now`; whether it did."""
+        """Delete the row if its time is over at `now`; whether it did."""

@@ -21,7 +21,7 @@ _AT_ONCE = 25
 def delete_gone(
     connections_of: Callable[[TenantId], ConnectionStore], gone: Iterable[ConnectionKey], *, now: float
 ) -> None:
-    """Deletes the rows of connections that are gone; the stream does the rest, as for every row that goes.
+    """Delete the rows of connections that are gone; the stream does the rest, as for every row that goes.
 
     A young connection's row stays, since its handshake may not be over. Never raises: a row that cannot be deleted now
     is met again.

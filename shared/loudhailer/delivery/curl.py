@@ -49,12 +49,12 @@ class _Run:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def due(self, now: float) -> None:
-        """Puts those whose time has come behind those that are waiting."""
+        """Put those whose time has come behind those that are waiting."""
         while self.later and self.later[0][0] <= now:
             self.waiting.append(heapq.heappop(self.later)[1])
 
     def again(self, place: int, now: float) -> None:
-        """Tries a post once more, a little later each time, and not all at the same moment."""
+        """Try a post once more, a little later each time, and not all at the same moment."""
         self.tries[place] += 1
         heapq.heappush(self.later, (now + pause_before(self.tries[place]), place))
 
@@ -169,7 +169,7 @@ class CurlSender(Sender):
                 self._lane.throttled(now)
 
     def _retry_throttled(self, run: _Run, place: int) -> None:
-        """Tries the post again, a few times: other chunks wait for the lane, and what is left comes again."""
+        """Try the post again, a few times: other chunks wait for the lane, and what is left comes again."""
         now = time.monotonic()
         run.refusals[place] += 1
         last = run.refusals[place] >= run.most_refusals
@@ -184,7 +184,7 @@ class CurlSender(Sender):
             run.again(place, time.monotonic())
 
     def _wait(self, run: _Run, ends: float) -> None:
-        """Waits until there is something to do.
+        """Wait until there is something to do.
 
         While the lane is what holds posts back, that is a tick later: answers that come meanwhile are taken together,
         which costs a fraction of waking up for each of them. So are the last answers of a call, by a few milliseconds;
@@ -205,6 +205,6 @@ class CurlSender(Sender):
             time.sleep(seconds)
 
     def _abandon(self) -> None:
-        """Takes back what was not answered in time; a connection that was cut off is not used again."""
+        """Take back what was not answered in time; a connection that was cut off is not used again."""
         for handle in list(self._in_flight):
             self._release(handle)

@@ -56,7 +56,7 @@ class Lane:
         return max(0.0, (1.0 - self._tokens) / self.rate)
 
     def throttled(self, now: float) -> None:
-        """Lowers the rate: the account's quota was used up. What is answered late to the same burst counts once."""
+        """Lower the rate: the account's quota was used up. What is answered late to the same burst counts once."""
         if now - self._decreased_at >= _DECREASE_EVERY_SECONDS:
             self._decreased_at = now
             self._part = max(_LOWEST_PART, self._part * _DECREASE)

@@ -59,12 +59,12 @@ class _Run:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def due(self, now: float) -> None:
-        """Puts those whose time has come behind those that are waiting."""
+        """Put those whose time has come behind those that are waiting."""
         while self.later and self.later[0][0] <= now:
             self.waiting.append(heappop(self.later)[2])
 
     def again(self, line: _Line, now: float) -> None:
-        """Tries a line's frame once more, a little later each time, and not all lines at the same moment."""
+        """Try a line's frame once more, a little later each time, and not all lines at the same moment."""
         line.tries += 1
         heappush(self.later, (now + pause_before(line.tries), line.connection, line))
 
@@ -203,7 +203,7 @@ class CurlOrderedSender(OrderedSender):
         run.again(line, time.monotonic())
 
     def _wait(self, run: _Run, ends: float) -> None:
-        """Sleeps until an answer comes, or a try is due; not at all while there is a request to start."""
+        """Sleep until an answer comes, or a try is due; not at all while there is a request to start."""
         if run.waiting and (self._idle or self._unmade):
             return
         now = time.monotonic()
@@ -215,6 +215,6 @@ class CurlOrderedSender(OrderedSender):
             time.sleep(seconds)
 
     def _abandon(self) -> None:
-        """Takes back what was not answered in time; a connection that was cut off is not used again."""
+        """Take back what was not answered in time; a connection that was cut off is not used again."""
         for handle in list(self._in_flight):
             self._release(handle)

@@ -20,7 +20,7 @@ class Sender(Protocol):
         seconds: float,
         tries: int = FEW_TRIES,
     ) -> list[Outcome]:
-        """Posts the payload to each connection, once or as often as is worth while within `seconds`.
+        """Post the payload to each connection, once or as often as is worth while within `seconds`.
 
         Args:
             endpoint: the API's management endpoint, `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
@@ -38,7 +38,7 @@ class Closer(Protocol):
     """Closes connections."""
 
     def close(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """Closes the connections, side by side, with DELETE @connections; what fails is tried again in place.
+        """Close the connections, side by side, with DELETE @connections; what fails is tried again in place.
 
         A 429 is the account's quota here, since a close does not need the client's buffer.
 
@@ -51,7 +51,7 @@ class Lookup(Protocol):
     """Looks whether connections are open."""
 
     def look_up(self, endpoint: str, connections: Sequence[ConnectionId], *, seconds: float) -> list[Outcome]:
-        """Asks for each connection, side by side, with GET @connections; what fails is tried again in place.
+        """Ask for each connection, side by side, with GET @connections; what fails is tried again in place.
 
         Returns:
             One outcome for each, in their order: DELIVERED is open, GONE is gone.
@@ -64,7 +64,7 @@ class OrderedSender(Closer, Lookup, Protocol):
     def post_in_order(
         self, endpoint: str, frames: Mapping[ConnectionId, Sequence[bytes]], *, seconds: float
     ) -> dict[ConnectionId, list[Outcome]]:
-        """Posts each connection its frames; the next one only when the gateway has taken the one before.
+        """Post each connection its frames; the next one only when the gateway has taken the one before.
 
         5xx, timeouts and resets are tried again in place, a little later each time, for as long as there is time; so a
         frame may arrive twice. 429 is tried again a few times, see `Throttling`: a client that does not read holds up

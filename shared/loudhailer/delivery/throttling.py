@@ -118,7 +118,7 @@ class Throttling:
         return _counted(suspect.verdict())
 
     def let_in(self, connection: ConnectionId, now: float) -> bool:
-        """Notes that the account let a post in, whatever became of it; whether this shows that it was throttled."""
+        """Note that the account let a post in, whatever became of it; whether this shows that it was throttled."""
         self._fade(now)
         self._let_in += 1
         suspect = self._suspects.get(connection)
@@ -135,7 +135,7 @@ class Throttling:
         return shows
 
     def refused(self, connection: ConnectionId, now: float, *, last: bool) -> Outcome | None:
-        """Notes a 429; the outcome, if the post is not worth another try in this call, or this was the `last` one."""
+        """Note a 429; the outcome, if the post is not worth another try in this call, or this was the `last` one."""
         self._fade(now)
         suspect = self._suspect(connection, now)
         suspect.refused_at = now

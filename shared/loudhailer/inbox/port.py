@@ -14,7 +14,7 @@ class InboxStore(Protocol):
     """The direct messages that wait for their receivers."""
 
     def put(self, message: DirectMessage) -> None:
-        """Puts the message into its inbox; one that is there already stays as it is."""
+        """Put the message into its inbox; one that is there already stays as it is."""
 
     def oldest(self, inbox: Inbox, limit: int) -> list[DirectMessage]:
         """The first messages of the inbox, expired ones too, in the order of their ids, read consistently.
@@ -29,7 +29,7 @@ class InboxStore(Protocol):
         """Tell whether the message is in the inbox, read consistently."""
 
     def note_taken(self, message: DirectMessage, by: Collection[ConnectionId]) -> None:
-        """Notes connections that have the message; one that is not there is fine."""
+        """Note connections that have the message; one that is not there is fine."""
 
     def delete(self, messages: Sequence[DirectMessage]) -> None:
-        """Deletes the messages; those that are not there are fine."""
+        """Delete the messages; those that are not there are fine."""

@@ -34,7 +34,7 @@ class Attempts:
     def count(
         self, tenant: TenantId, session: SessionId, counter: MinuteCounter, *, limit: int, now: int, times: int = 1
     ) -> int:
-        """Counts so many attempts of the session in the minute of `now`; how many there are in it by now, or more.
+        """Count so many attempts of the session in the minute of `now`; how many there are in it by now, or more.
 
         Past FLOOD times the limit the session is ended. Then it costs this environment no write any more: for the rest
         of the minute it is told a number that is past it.

@@ -28,7 +28,7 @@ class PostBudget:
         return share_of(budget, self._session_share)
 
     def take(self, tenant: TenantId, session: SessionId, posts: int, *, budget: int) -> bool:
-        """Takes so many posts in this minute; False if they are more than is left of `budget`, the tenant's.
+        """Take so many posts in this minute; False if they are more than is left of `budget`, the tenant's.
 
         Raises:
             TransientError: they may be taken or not.
@@ -44,7 +44,7 @@ class PostBudget:
         return False
 
     def _take_of_both(self, own: MinuteCounter, common: MinuteCounter, now: int, posts: int, budget: int) -> bool:
-        """Takes posts of the session's counter and of its tenant's, or of neither."""
+        """Take posts of the session's counter and of its tenant's, or of neither."""
         if self._is_refused(common, posts) or not self._take(own, now, posts, self.share(budget)):
             return False
         if self._take(common, now, posts, budget):
@@ -53,7 +53,7 @@ class PostBudget:
         return False
 
     def _take(self, counter: MinuteCounter, now: int, posts: int, maximum: int) -> bool:
-        """Takes posts of a counter; what did not fit once in a minute does not later: that costs no write again."""
+        """Take posts of a counter; what did not fit once in a minute does not later: that costs no write again."""
         if self._is_refused(counter, posts):
             return False
         if self._limits.take_in_minute(counter, now, posts, maximum=maximum):

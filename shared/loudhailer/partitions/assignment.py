@@ -78,7 +78,7 @@ class PartitionAssigner:
         return cached
 
     def _open_more(self, tenant: TenantId, partitions: _Partitions) -> None:
-        """Opens a quarter more, early and together, so that a storm does not pour into one new partition."""
+        """Open a quarter more, early and together, so that a storm does not pour into one new partition."""
         taken = partitions.known.keys() | partitions.counts.keys()
         wanted = min(max(1, ceil(len(taken) * _GROWTH)), self._maximum - len(taken))
         if wanted <= 0:

@@ -149,7 +149,7 @@ class DynamoPartitionStore(PartitionStore):
         return update_if(self._client, self._table, _partition_key(partition), changes, condition, values=values)
 
     def _update_once(self, partition: Partition, changes: str, condition: str, values: Item) -> bool:
-        """Carries out an update that begins with SET, and knows it again by a nonce if the SDK repeats it."""
+        """Carry out an update that begins with SET, and know it again by a nonce if the SDK repeats it."""
         writer = {"S": new_nonce()}
         return update_if(
             self._client,

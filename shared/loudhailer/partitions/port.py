@@ -20,47 +20,47 @@ class PartitionStore(Protocol):
         """All partitions of all tenants, in any order, read consistently."""
 
     def open(self, partitions: Iterable[Partition]) -> None:
-        """Puts a row with no connections for each partition that has none yet; others stay as they are."""
+        """Put a row with no connections for each partition that has none yet; others stay as they are."""
 
     def checkpoints(self, partitions: Collection[Partition]) -> Mapping[Partition, str]:
         """The checkpoints of those of the partitions that exist, read consistently."""
 
     def advance(self, partition: Partition, *, seen: str, checkpoint: str, delta: int) -> bool:
-        """Adds to the count and moves the checkpoint, at once, if the checkpoint still is the one that was seen.
+        """Add to the count and move the checkpoint, at once, if the checkpoint still is the one that was seen.
 
         False, and nothing done, if it is another or if the partition is not there.
         """
 
     def note_probe(self, partition: Partition, probe: ProbeId) -> None:
-        """Notes that a probe is counted, and all before it counted and released; no partition is fine."""
+        """Note that a probe is counted, and all before it counted and released; no partition is fine."""
 
     def mark_for_recount(self, partition: Partition) -> None:
-        """Marks the count as doubtful and forgets the last sample; a partition that is not there is fine."""
+        """Mark the count as doubtful and forget the last sample; a partition that is not there is fine."""
 
     def keep_sample(self, partition: Partition, sample: Sample, *, recount: bool) -> bool:
-        """Keeps the sample on the row, in place of an earlier one.
+        """Keep the sample on the row, in place of an earlier one.
 
         False, and nothing done, if the checkpoint is not the sample's, or if the partition is marked for a recount and
         `recount` is not set, or the other way round.
         """
 
     def correct(self, partition: Partition, sample: Sample) -> bool:
-        """Takes the sample's count for the partition's, and takes the mark off if there is one.
+        """Take the sample's count for the partition's, and take the mark off if there is one.
 
         False, and nothing done, if the checkpoint is not the sample's or the sample is not the one that is kept.
         """
 
     def retire(self, partition: Partition, *, checkpoint: str, at: int) -> bool:
-        """Marks the partition as retired.
+        """Mark the partition as retired.
 
         False, and nothing done, if it is not empty, marked for a recount, or the checkpoint moved.
         """
 
     def reinstate(self, partition: Partition) -> None:
-        """Takes the mark of retirement off; a partition that is not there is fine."""
+        """Take the mark of retirement off; a partition that is not there is fine."""
 
     def remove(self, partition: Partition, *, checkpoint: str) -> bool:
-        """Deletes a retired partition.
+        """Delete a retired partition.
 
         False, and nothing done, if it is not retired, not empty, marked for a recount, or the checkpoint moved.
         """

@@ -75,7 +75,7 @@ type Groups = Mapping[str, Sequence[Record]]
 
 
 def consume(event: dict[str, Any], handle: Callable[[str], None], dead_letters: Queue) -> dict[str, Any]:
-    """Calls `handle(body)` for each message of an SQS event; the partial batch response."""
+    """Call `handle(body)` for each message of an SQS event; the partial batch response."""
 
     def handle_each(bodies: Mapping[str, str]) -> Failures:
         failures: dict[str, Exception] = {}
@@ -92,7 +92,7 @@ def consume(event: dict[str, Any], handle: Callable[[str], None], dead_letters: 
 def consume_together(
     event: dict[str, Any], handle: Callable[[Mapping[str, str]], Failures], dead_letters: Queue
 ) -> dict[str, Any]:
-    """Calls `handle` once, with the bodies of an SQS event by message id; the partial batch response.
+    """Call `handle` once, with the bodies of an SQS event by message id; the partial batch response.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     """
@@ -105,7 +105,7 @@ def consume_together(
 
 
 def consume_fifo(event: dict[str, Any], handle: Callable[[Groups], Failures], dead_letters: Queue) -> dict[str, Any]:
-    """Calls `handle` once, with the groups of a FIFO queue's event; the partial batch response.
+    """Call `handle` once, with the groups of a FIFO queue's event; the partial batch response.
 
     A function that reads a FIFO queue stops at the first failure and reports what failed and what it has not handled:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting

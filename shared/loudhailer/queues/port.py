@@ -23,7 +23,7 @@ class Queue(Protocol):
         attributes: Mapping[str, str] | None = None,
         group: str | None = None,
     ) -> None:
-        """Sends every body, in as few batches as entries and bytes allow; entries that fail are tried again.
+        """Send every body, in as few batches as entries and bytes allow; entries that fail are tried again.
 
         Every message carries the attributes, as strings. While messages of one group keep the queue's workers busy,
         those of other groups come first: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
@@ -52,7 +52,7 @@ class FifoQueue(Protocol):
     """A FIFO queue that takes messages."""
 
     def send_all(self, messages: Iterable[FifoMessage]) -> None:
-        """Sends every message, as `Queue.send_all` does; one that is tried again may fall behind others of its group.
+        """Send every message, as `Queue.send_all` does; one that is tried again may fall behind others of its group.
 
         Raises:
             TransientError: some were not accepted, after the retries; any of the others may have been.

@@ -22,7 +22,7 @@ class RoomStore(Protocol):
     """The rooms of all connections."""
 
     def join(self, key: ConnectionKey, membership: Membership) -> Joined | None:
-        """Puts the connection into the room, and out of the one that it was in.
+        """Put the connection into the room, and out of the one that it was in.
 
         None, and nothing done, if the connection has no row: joining never makes one.
         """
@@ -37,4 +37,4 @@ class RoomStore(Protocol):
         """The number of connections in the room, at most `limit`, by the same index."""
 
     def remove(self, key: ConnectionKey) -> None:
-        """Deletes the row of a connection that is gone; one that is not there is fine."""
+        """Delete the row of a connection that is gone; one that is not there is fine."""

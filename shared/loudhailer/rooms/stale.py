@@ -13,7 +13,7 @@ from loudhailer.rooms.port import RoomStore
 
 
 def remove_gone(rooms: RoomStore, members: Iterable[ConnectionKey]) -> None:
-    """Deletes the rows of members that are gone. Never raises: the others have their frames, and must not wait."""
+    """Delete the rows of members that are gone. Never raises: the others have their frames, and must not wait."""
     for member in members:
         try:
             rooms.remove(member)

@@ -20,7 +20,7 @@ class SessionStore(Protocol):
     def renew(
         self, tenant: TenantId, session: SessionId, *, player: PlayerId | None, expires_at: int, now: int
     ) -> bool:
-        """Makes the session, or lets it live until `expires_at`.
+        """Make the session, or let it live until `expires_at`.
 
         A player binds the session for as long as it lives; no player leaves the binding as it is. A session that is
         expired at `now`, or that is bound only now, is deleted and made anew: the connections that it had are not in
@@ -35,7 +35,7 @@ class SessionStore(Protocol):
         """All sessions of the tenant, expired ones too, in pages that are read consistently when they are reached."""
 
     def keep_alive(self, tenant: TenantId, session: SessionId, *, session_seconds: int, now: int) -> Session | None:
-        """Lets a session that is in use live for `session_seconds` from now; None if it is gone or expired.
+        """Let a session that is in use live for `session_seconds` from now; None if it is gone or expired.
 
         The session is read consistently, and written only once a tenth of its time has passed. One that is gone or
         expired is never brought back, even if it goes between the read and the write.
@@ -45,10 +45,10 @@ class SessionStore(Protocol):
         """The numbers of the tenant's live sessions in each page of them, read consistently, when it is reached."""
 
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
-        """Deletes the session, with a player only if it is bound to nobody else; whether it did."""
+        """Delete the session, with a player only if it is bound to nobody else; whether it did."""
 
     def forget(self, tenant: TenantId, session: SessionId, connections: Iterable[ConnectionKey]) -> None:
-        """Takes connections that are gone out of the session; those or a session that are not there are fine."""
+        """Take connections that are gone out of the session; those or a session that are not there are fine."""
 
     def forget_all(
         self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
@@ -65,4 +65,4 @@ class SessionStore(Protocol):
         """
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """Deletes the session if its time still is over at `now`; whether it did."""
+        """Delete the session if its time still is over at `now`; whether it did."""

@@ -19,16 +19,16 @@ class TenantStore(Protocol):
         """All tenants, in the order of their ids."""
 
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
-        """Makes the tenant, or replaces the one of the same id.
+        """Make the tenant, or replace the one of the same id.
 
         False, and nothing done, if one of that id is being erased, or was erased at `erased_before` or later.
         """
 
     def begin_erasing(self, tenant: TenantId) -> bool:
-        """Makes the tenant none for everybody, and says so by a tombstone; False if there is no tenant to be erased."""
+        """Make the tenant none for everybody, and say so by a tombstone; False if there is no tenant to be erased."""
 
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        """Notes that the tenant that is being erased has nothing left."""
+        """Note that the tenant that is being erased has nothing left."""
 
     def tombstones(self) -> list[Tombstone]:
         """The tombstones of all tenants, in the order of their ids."""

@@ -105,7 +105,7 @@ def _refused(caller: Caller, code: ErrorCode, message: str) -> str:
 
 
 def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
-    """Counts a frame for the caller's session; how many it has sent in this minute."""
+    """Count a frame for the caller's session; how many it has sent in this minute."""
     tenant, session = caller.tenant_id, caller.session_id
     return attempts.count(
         tenant, session, frames_of_session(tenant, session), limit=caller.messages_per_minute, now=now
@@ -113,7 +113,7 @@ def _tried(attempts: Attempts, caller: Caller, now: int) -> int:
 
 
 def _is_player_over(limits: LimitStore, caller: Caller, now: int) -> bool:
-    """Counts a frame for the caller's player, if the session is bound to one; whether that has sent too many."""
+    """Count a frame for the caller's player, if the session is bound to one; whether that has sent too many."""
     if caller.player_id is None:
         return False
     counter = messages_of_player(caller.tenant_id, caller.player_id)

@@ -34,7 +34,7 @@ class Once:
     def __call__(
         self, caller: Caller, frame: Frame, carry_out: Callable[[Caller], str | None]
     ) -> tuple[Caller, str | None]:
-        """Carries the frame out, unless an earlier attempt did.
+        """Carry the frame out, unless an earlier attempt did.
 
         Returns the caller as of the first attempt, and the frame by which `carry_out` refuses this one, if it does.
 
@@ -66,7 +66,7 @@ class Once:
         return first, None
 
     def _carried_out(self, attempt: Attempt, first: Caller, carry_out: Callable[[Caller], str | None]) -> str | None:
-        """Carries the frame out; what is refused or fails is left to the next attempt, whenever that comes."""
+        """Carry the frame out; what is refused or fails is left to the next attempt, whenever that comes."""
         try:
             refusal = carry_out(first)
         except TransientError:

@@ -29,7 +29,7 @@ def error_frame(
     request_id: str | None,
     actions: Sequence[str] | None = None,
 ) -> str:
-    """Tells a client what is wrong with its frame; `actions` are the legal ones, where that helps."""
+    """Tell a client what is wrong with its frame; `actions` are the legal ones, where that helps."""
     error: dict[str, Any] = {"code": code, "message": message}
     if actions is not None:
         error["actions"] = actions
@@ -37,7 +37,7 @@ def error_frame(
 
 
 def throttle_frame(connection_id: str, request_id: str) -> str:
-    """Tells a client that it sends more than it may."""
+    """Tell a client that it sends more than it may."""
     return codec.encode_text({"message": "Too Many Requests", "connectionId": connection_id, "requestId": request_id})
 
 
@@ -48,7 +48,7 @@ def ack_frame(
     destination: PlayerId,
     client_message_id: ClientMessageId | None = None,
 ) -> str:
-    """Tells the sender of a direct message that it is stored."""
+    """Tell the sender of a direct message that it is stored."""
     ack: dict[str, Any] = {
         "status": _ACCEPTED,
         "messageId": message_id,
@@ -60,14 +60,14 @@ def ack_frame(
 
 
 def said_ack_frame(message_id: str, room: RoomKey, client_message_id: ClientMessageId) -> str:
-    """Tells the sender of a room message that it is accepted."""
+    """Tell the sender of a room message that it is accepted."""
     return codec.encode_text(
         {"status": _ACCEPTED, "messageId": message_id, "roomKey": room, "clientMessageId": client_message_id}
     )
 
 
 def direct_frame(message_id: str, message: JsonText, source: PlayerId, sent_at: int) -> str:
-    """Carries a direct message to its receiver; `sent_at` in epoch milliseconds."""
+    """Carry a direct message to its receiver; `sent_at` in epoch milliseconds."""
     return codec.encode_text(
         {"message": codec.verbatim(message), "messageId": message_id, "srcPlayerId": source, "sentAt": sent_at}
     )
@@ -89,7 +89,7 @@ def said_frame(
     *,
     message_id: str | None = None,
 ) -> str:
-    """Carries what a member says to everyone in the room; `sent_at` in epoch milliseconds.
+    """Carry what a member says to everyone in the room; `sent_at` in epoch milliseconds.
 
     What its sender may send again has a `message_id`, by which a duplicate is known.
     """
@@ -100,12 +100,12 @@ def said_frame(
 
 
 def joined_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
-    """Tells those in a room who has joined it."""
+    """Tell those in a room who has joined it."""
     return _room_frame("joinroom", room, nickname, speaker)
 
 
 def left_frame(room: RoomKey, nickname: NickName, speaker: Speaker) -> str:
-    """Tells those in a room who has left it."""
+    """Tell those in a room who has left it."""
     return _room_frame("leaveroom", room, nickname, speaker)
 
 

@@ -109,7 +109,7 @@ class Lending:
         self._marks[self._kind], self._posting_at[self._kind] = mark, now
 
     def _read(self, now: float) -> None:
-        """Reads the marks, and notes when those that have changed since the last look were set."""
+        """Read the marks, and note when those that have changed since the last look were set."""
         for kind, mark in self._store.marks().items():
             if mark != self._marks.get(kind):
                 self._marks[kind], self._posting_at[kind] = mark, min(now, max(self._looked_at, mark / 1000))

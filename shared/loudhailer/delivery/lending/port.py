@@ -12,7 +12,7 @@ class LaneStore(Protocol):
     """The marks of all kinds of lanes."""
 
     def mark(self, kind: str, at: int) -> None:
-        """Notes that lanes of the kind are posting, or are about to, at a time in epoch milliseconds."""
+        """Note that lanes of the kind are posting, or are about to, at a time in epoch milliseconds."""
 
     def marks(self) -> Mapping[str, int]:
         """The last mark of each kind that was ever marked, all as of one moment and with every mark before it."""

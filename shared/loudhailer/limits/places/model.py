@@ -61,7 +61,7 @@ def take_place(
     expires_at: int,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Takes a place for one more row; False if the holder is full, as far as is known.
+    """Take a place for one more row; False if the holder is full, as far as is known.
 
     Args:
         places: the places that are taken.

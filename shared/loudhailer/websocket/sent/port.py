@@ -19,7 +19,7 @@ class SentStore(Protocol):
         """
 
     def release(self, attempt: Attempt) -> None:
-        """Leaves the message to the next attempt, as of its first one."""
+        """Leave the message to the next attempt, as of its first one."""
 
     def finish(self, attempt: Attempt) -> None:
-        """Notes that the message was carried out."""
+        """Note that the message was carried out."""
