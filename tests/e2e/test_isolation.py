@@ -191,7 +191,7 @@ def test_a_tenant_has_no_business_in_a_table(account: Account, functions: list[F
     ],
     ids=["no tag", "an empty tag", "a wildcard", "another tag", "a tag too many", "a tag that does not go on"],
 )
-def test_without_a_tenant_that_goes_on_the_role_is_not_assumed(
+def test_assume_role_fails_without_a_transitive_tenant_tag(
     account: Account, functions: list[Function], tags: dict[str, Any]
 ) -> None:
     """Not even by its own function."""

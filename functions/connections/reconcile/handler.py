@@ -37,5 +37,5 @@ reconcile = Reconcile(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001  # any event will do
-    """Do what the minute's work is; what is left over is found again in a minute."""
+    """Do the minute's work; the next run finds what is left over."""
     reconcile(time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 _BUCKET_SECONDS = 0.05
 _SMALLEST_BUCKET = 2.0
-"""One permission and a part of the next: a bucket of one would spill what flows in between two looks at it."""
+"""Must exceed 1, or fractional tokens are lost between calls."""
 
 _DECREASE = 0.7
 _DECREASE_EVERY_SECONDS = 0.2
