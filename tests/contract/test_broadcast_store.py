@@ -315,7 +315,7 @@ def test_a_source_that_is_opened_again_takes_further_chunks(store: BroadcastStor
 
 
 def test_who_was_not_looked_for_counts_as_failed_until_the_source_is_opened_again(store: BroadcastStore) -> None:
-    """Of a source that was cut short, and of the broadcast those who are in no source."""
+    """Count recipients that a source cut short did not find, and recipients that are in no source."""
     store.record(summary())
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
@@ -367,7 +367,7 @@ def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore)
 
 
 def test_a_broadcast_that_was_cut_short_stays_expired(store: BroadcastStore) -> None:
-    """What is sent again does not reach those who were not found."""
+    """Keep the mark: a redrive does not reach recipients that were not found."""
     store.record(summary())
     store.mark_expired(BROADCAST, cut_short=True)
     store.mark_expired(BROADCAST)
@@ -461,7 +461,7 @@ def test_a_broadcast_stays_under_the_keys_that_it_was_recorded_with(
 def test_the_sources_of_a_spread_broadcast_end_at_a_gap(
     aws: Callable[[str], Any], table: Callable[[TableKind], str]
 ) -> None:
-    """Of a group that is put meanwhile some may be read: those behind one that was not are read the next time."""
+    """Leave out sources behind a missing one: a group may be put during the read; the next read finds it."""
     store = Spread(aws("dynamodb"), table("broadcasts"), clock=lambda: NOW)
     store.fix_sources(BROADCAST, [source(number) for number in (0, 1, 3)])
     assert [found.number for found in store.sources(BROADCAST)] == [0, 1]

@@ -96,7 +96,7 @@ async def test_errors_and_resets_at_random(scene: Scene, faults: dict[str, float
 
 
 def failures(system: System, function: str) -> int:
-    """How many messages the function could not handle for now, by its log."""
+    """Number of messages that the function could not handle for now, by its log."""
     group = f"/aws/lambda/{system.deployment.functions[function]}"
     return len({event for event in log_events(system, group) if "will be delivered again" in event})
 

@@ -57,14 +57,6 @@ class Client(Socket):
         """The next message, parsed; TimeoutError if none comes in time."""
         return json.loads(await self.receive(timeout))
 
-    async def is_silent(self, seconds: float) -> bool:
-        """Whether nothing arrives for that long."""
-        try:
-            await self.receive(seconds)
-        except TimeoutError:
-            return True
-        return False
-
     async def closed(self, timeout: float = _TIMEOUT_SECONDS) -> int:  # noqa: ASYNC109 - a test states its bound
         """Wait until the socket is closed; the close code, 1006 if there was no close frame."""
         async with asyncio.timeout(timeout):

@@ -30,7 +30,7 @@ _REMEMBERED_SECONDS = 3_590.0
 
 _SKEW_SECONDS = 5.0
 _LAG_SECONDS = 30.0
-"""How long the index of a room's members may lag behind."""
+"""Longest lag of the index of a room's members."""
 
 
 @dataclass

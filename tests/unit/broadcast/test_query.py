@@ -441,7 +441,7 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
 
 
 def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
-    """Those are settled as failed by the next function; the others by count count as failed here; the report ends."""
+    """Settle existing chunks as failed, count recipients that were not found as failed, and end the report."""
     world = World(expected=7)
     world.connect(map(key, range(7)))
     assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
@@ -460,7 +460,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
 
 @pytest.mark.parametrize("expected", [None, 3, 8])
 def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expected: int | None) -> None:
-    """Who was counted and is not found has left meanwhile."""
+    """A recipient that was counted and is not found has left meanwhile."""
     world = World(expected=expected)
     world.connect(map(key, range(7)))
     world.run()

@@ -285,7 +285,7 @@ def test_clients_that_do_not_read_and_have_few_neighbours_are_tried_three_times(
 
 
 def test_a_call_may_be_given_a_single_try() -> None:
-    """What was brought again is not waited for once more; failures are, as ever."""
+    """Refused posts that come again get one try; failed posts are tried as often as before."""
     with running({ONE: [429], TWO: [500, 200]}) as api:
         outcomes = sender().post(api.endpoint, [ONE, TWO], FRAME, seconds=30, tries=1)
         assert outcomes == [Outcome.THROTTLED, Outcome.DELIVERED]
