@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import PROBE, ConnectionKey
 from loudhailer.inbox.model import Inbox
 from loudhailer.limits.places.model import player_of
 from tools.errors import OperatorError
@@ -161,7 +161,12 @@ class Erasing:
             self.stores.devices.forget(self.tenant, player, [key.connection_id for key in keys])
 
     def _close_connections(self) -> None:
-        """Close the connections that are in no session, and delete their rows."""
+        """Close the connections that are in no session, and delete their rows.
+
+        A probe that `reconcile` has left is counted as they are, and goes with them.
+        """
+        for row in self.stores.partitions.of_tenant(self.tenant):
+            self.stores.connections.delete(ConnectionKey(row.partition, PROBE))
         with ThreadPoolExecutor(_PARALLEL) as pool:
             for keys in self._standing():
                 for _ in pool.map(self._close, keys):

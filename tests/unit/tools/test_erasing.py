@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loudhailer import codec
-from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, PlayerId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.inbox.model import DirectMessage, Inbox, message_id
@@ -82,8 +82,8 @@ class World:
         """Lets time pass for everybody."""
         self.now += seconds
         in_sessions = {key for session in self.sessions.rows.values() for key in session.connections}
-        loose = ConnectionId("loose")
-        for key in [key for key in self.connections.rows if key not in in_sessions and key.connection_id != loose]:
+        loose = {ConnectionId("loose"), PROBE}
+        for key in [key for key in self.connections.rows if key not in in_sessions and key.connection_id not in loose]:
             if self.sessions_end:
                 self.connections.delete(key)
         if self.accounting_runs:
@@ -145,6 +145,14 @@ def test_a_connection_that_no_session_knows_is_closed(world: World) -> None:
     loose = world.connect(ACME, "loose", SessionId("none"))
     assert world.erase().erased["connections"] == 7
     assert world.closed == [loose]
+
+
+def test_a_probe_that_is_left_is_no_connection(world: World) -> None:
+    """`reconcile` may be killed before it deletes it, and would sweep it within an hour: it is counted until then."""
+    world.connect(ACME, PROBE, SessionId("none"))
+    assert world.erase().erased["connections"] == 6
+    assert world.closed == []
+    assert world.rows(ACME) == []
 
 
 def test_connections_that_are_not_closed_in_time_are_closed_by_the_command(world: World) -> None:
