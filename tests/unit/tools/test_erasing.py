@@ -91,6 +91,8 @@ class World:
                 gone = row.count - self.connections.size(partition)
                 self.limits.release(tenant_of(partition), gone)
                 self.count(partition, -gone)
+            for partition, probe in self.connections.probes.items():
+                self.partitions.note_probe(partition, probe)
 
     def erase(self) -> Erasing:
         """Runs the command; what it did."""
@@ -205,6 +207,15 @@ def test_a_tenant_is_not_erased_while_its_connections_are_not_counted(world: Wor
     world.accounting_runs = True
     world.erase()
     assert world.rows(ACME) == []
+
+
+def test_connections_of_which_the_stream_has_told_nothing_yet_are_waited_for(world: World) -> None:
+    """Their coming is not counted either: the counts are 0, and their total is still to be released."""
+    world.accounting_runs = False
+    for partition in [row.partition for row in world.partitions.of_tenant(ACME)]:
+        world.count(partition, -world.partitions.rows[partition].count)
+    with pytest.raises(OperatorError, match="not all of its connections are counted as gone"):
+        world.erase()
 
 
 def test_an_unknown_tenant_is_not_erased(world: World) -> None:
