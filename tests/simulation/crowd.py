@@ -38,11 +38,14 @@ SIZES = Sizes(
     partition=1_000,
     partitions=2_500,
     pages=(1_000,),
-    workers=100,
+    workers=200,
 )
 
 OFTEN = 0.02
 """Faults strike once in fifty times as many calls: a worker that posts to 500 would never come to its end otherwise."""
+
+THROTTLED_OFTEN = OFTEN / 50
+"""The quota is used up a few times for a million posts: for seconds each time, and the broadcast lives for minutes."""
 
 _LONGEST_SECONDS = 9_000.0
 _TENANT = TenantId("crowd")
@@ -97,7 +100,8 @@ def run(size: int) -> int:
     """Send one broadcast to so many connections, and tell how far it is; 1 if an invariant breaks."""
     begun = time.monotonic()
     scheduler = Scheduler("crowd")
-    dice = Dice(scheduler, {kind: OFTEN for kind in faults.RATES if kind not in _ON_THE_WAY})
+    kinds = {kind: OFTEN for kind in faults.RATES if kind not in _ON_THE_WAY}
+    dice = Dice(scheduler, kinds | {faults.ACCOUNT_THROTTLED: THROTTLED_OFTEN})
     world = World(scheduler, dice, SIZES)
     gateway = world.gateway = Crowd(world, size)
     world.watch.observers = [observer(world) for observer in OBSERVERS]
