@@ -1,6 +1,7 @@
 """Where releases are written down: a manifest for each commit, and for each stack the history of what it ran."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 _VERSION = 1
 _MISSING = {"NoSuchKey", "404"}
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+def _asked[T](bucket: str, call: Callable[..., T], **arguments: Any) -> T:
+    """Make a call on a bucket; OperatorError if the bucket does not exist."""
+    try:
+        return call(Bucket=bucket, **arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        raise OperatorError(
+            f"There is no bucket {bucket}, so nothing can have been released from it.",
+            "Apply the stack `registry` first. A stack made by `loudhailer up` runs this checkout: it has no releases.",
+        ) from None
 
 
 class Action(StrEnum):
@@ -72,8 +86,9 @@ class Manifests:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         try:
-            self.client.put_object(
-                Bucket=self.bucket,
+            _asked(
+                self.bucket,
+                self.client.put_object,
                 Key=self._key(manifest.commit),
                 Body=manifest.to_json(),
                 ContentType="application/json",
@@ -91,7 +106,7 @@ class Manifests:
     def get(self, commit: str) -> Manifest:
         """The manifest of a commit; OperatorError if there is none."""
         try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self._key(commit_of(commit)))["Body"].read()
+            body = _asked(self.bucket, self.client.get_object, Key=self._key(commit_of(commit)))["Body"].read()
         except ClientError as error:
             # Who may not list a bucket of another account is told AccessDenied where there is nothing.
             if error.response["Error"]["Code"] not in {*_MISSING, "AccessDenied"}:
@@ -141,8 +156,9 @@ class History:
         document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
         unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
         try:
-            self.client.put_object(
-                Bucket=self.bucket,
+            _asked(
+                self.bucket,
+                self.client.put_object,
                 Key=self._key,
                 Body=f"{json.dumps(document, indent=2)}\n",
                 ContentType="application/json",
@@ -162,7 +178,7 @@ class History:
 
     def _read(self) -> tuple[list[Entry], str | None]:
         try:
-            found = self.client.get_object(Bucket=self.bucket, Key=self._key)
+            found = _asked(self.bucket, self.client.get_object, Key=self._key)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
