@@ -95,9 +95,13 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A process that runs one function, one invocation at a time; the caller sees to that."""
+    """A process that runs one function, one invocation at a time; the caller sees to that.
 
-    def __init__(self, function: Function, code: Path) -> None:
+    Args:
+        niceness: how far the process steps back for others that need the machine's cores, from 0 to 19.
+    """
+
+    def __init__(self, function: Function, code: Path, niceness: int = 0) -> None:
         self.function = function
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         request_end, self._requests = os.pipe()
@@ -117,6 +121,7 @@ class ProcessWorker:
                 env=dict(function.environment) | {"AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream},
                 start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
             )
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
         finally:
             for descriptor in (request_end, response_end, log_end):
                 os.close(descriptor)

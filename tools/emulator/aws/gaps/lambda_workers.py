@@ -50,6 +50,13 @@ from tools.image.engine import Engine, engine_at
 _HESITATION_SECONDS = 0.2
 """A start of a worker takes about as long on a machine that has nothing else to do."""
 
+_NICENESS = 5
+"""Functions that work off queues and streams get a third of the share of a core that others get.
+
+In AWS each execution environment has a CPU of its own, so no answer waits for work in the background. Here all share
+the machine's cores, and a crowd's work in queues would hold up each connect and each frame.
+"""
+
 _STOCK_DISPATCH = lambda_svc._execute_function_dispatch
 
 
@@ -127,12 +134,21 @@ def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
     def start(function: Function) -> Worker:
         match function.code:
             case Path() as code:
-                return ProcessWorker(function, code)
+                return ProcessWorker(function, code, niceness=_NICENESS if _is_mapped(function) else 0)
             case Image() as image if engine is not None:
                 return ContainerWorker(function, image, engine, _write_lines)
         raise RuntimeError(f"{function.name} is an image: start the local AWS with --engine.")
 
     return start
+
+
+def _is_mapped(function: Function) -> bool:
+    """Tell whether an event source mapping invokes a function: no client waits for its answer."""
+    account, region, name = function.name.split(":")
+    return any(
+        (account, region, name) == (of_account, of_region, esm["FunctionName"])
+        for of_account, of_region, esm in lambda_svc._iter_all_esms()
+    )
 
 
 class _Packages:
