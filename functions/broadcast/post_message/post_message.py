@@ -13,13 +13,13 @@ An attempt is one that failed. What was not sent for want of time goes back at o
 later each time: neither counts, and the broadcast's lifetime ends both.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Closer, Sender
 from loudhailer.delivery.throttling import FEW_TRIES, ONE_TRY
@@ -67,14 +67,14 @@ class PostMessage:
         self._endpoint = endpoint
         self._clock = clock
 
-    def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
+    def __call__(self, body: str, *, shard: Queue, account: str, deadline: Deadline) -> None:
         """Handle one chunk.
 
         Args:
             body: the shard queue's message.
             shard: the queue that it came from, to which goes what is left of it.
             account: the AWS account that posts.
-            ends: when posting must be over, as of `time.monotonic()`.
+            deadline: when posting must be over.
         """
         try:
             chunk = self._read(body)
@@ -92,7 +92,7 @@ class PostMessage:
                 count("ChunkExpired")
                 self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
-            found = self._post(chunk, ends - time.monotonic())
+            found = self._post(chunk, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
             if self._clock() < chunk.young_until:
                 gone &= ~chunk.young

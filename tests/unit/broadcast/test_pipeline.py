@@ -1,6 +1,5 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
@@ -16,6 +15,7 @@ from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
 from loudhailer.broadcast.report import Report
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.errors import TransientError
@@ -192,7 +192,7 @@ class World:
         )
 
         def post_from(shard: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
+            return lambda body: post_message(body, shard=shard, account=ACCOUNT, deadline=Deadline.after(60))
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),
@@ -200,7 +200,7 @@ class World:
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
             "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, deadline=Deadline.after(0)), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:

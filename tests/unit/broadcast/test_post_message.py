@@ -1,6 +1,5 @@
 """A chunk is posted, and what became of its connections is told."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
 from loudhailer.broadcast.model import Tally
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from tests.support.broadcasts import (
@@ -68,7 +68,7 @@ class World:
             endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
-        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, ends=time.monotonic() + 5)
+        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, deadline=Deadline.after(5))
 
     def requeued(self) -> ChunkMessage:
         """The one chunk that went back to its shard."""
@@ -348,7 +348,7 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
         world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
     )
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(0))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == []
 
@@ -362,7 +362,7 @@ def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) ->
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(0))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
@@ -389,7 +389,7 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
     with pytest.raises(MalformedMessageError, match="endpoint"):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic() + 5)
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(5))
     assert world.sender.calls == []
     assert world.shard.bodies == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]

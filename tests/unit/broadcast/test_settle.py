@@ -13,6 +13,7 @@ from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
@@ -65,7 +66,7 @@ class World:
         settle = Settle(
             watched(self.broadcasts, call), watched(self.connections, call), self.queue, clock=lambda: self.now
         )
-        return partial(settle, ends=self.ends)
+        return partial(settle, deadline=Deadline(self.ends, lambda: self.now))
 
     def run(self, *found: OutcomeMessage | str) -> Failures:
         """Handles a batch; messages are named `0`, `1`, ..."""
