@@ -78,6 +78,7 @@ class PostMessage:
         """
         try:
             chunk = self._read(body)
+            frame = chunk.payload.open()
         except MalformedMessageError:
             if named := chunk_name(body):
                 self._tell(named, account, failed=bitmaps.full(named.size))
@@ -92,7 +93,7 @@ class PostMessage:
                 count("ChunkExpired")
                 self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
-            found = self._post(chunk, deadline.seconds_left)
+            found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
             if self._clock() < chunk.young_until:
                 gone &= ~chunk.young
@@ -114,13 +115,13 @@ class PostMessage:
             raise MalformedMessageError("endpoint must be that of the cell's own API")
         return chunk
 
-    def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
+    def _post(self, chunk: ChunkMessage, frame: bytes, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
         connections = _connections(chunk, chunk.remaining)
         outcomes = self._sender.post(
             self._endpoint,
             list(connections.values()),
-            chunk.frame.encode(),
+            frame,
             seconds=seconds,
             tries=ONE_TRY if chunk.refusals else FEW_TRIES,
         )

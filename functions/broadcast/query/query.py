@@ -239,7 +239,7 @@ class Query:
             young_until=chunk.young_until,
             remaining=bitmaps.full(chunk.size),
             attempt=1,
-            frame=message.frame,
+            payload=message.payload,
             published_at=message.published_at,
             expires_at=message.expires_at,
             priority=message.priority,

@@ -23,7 +23,7 @@ from enum import Enum, auto
 from functions.messaging.echo.message import Message
 from functions.messaging.echo.post import Letter, Post
 from loudhailer import codec
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.broadcast.payload import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.deadline import Deadline

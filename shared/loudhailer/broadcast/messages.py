@@ -16,9 +16,10 @@ from typing import Any
 
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
-from loudhailer.broadcast import bitmaps, frames
+from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.payload import Payload
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
@@ -56,7 +57,7 @@ class Announcement:
     Attributes:
         broadcast_id: names the broadcast; the client's or a new one.
         audience: whom it is for.
-        frame: the text that each connection is sent.
+        payload: the frame that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds; after this no one is sent it any more.
         priority: the lanes that its posts use.
@@ -64,7 +65,7 @@ class Announcement:
 
     broadcast_id: BroadcastId
     audience: Audience
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
@@ -95,7 +96,7 @@ class PartitionMessage:
     broadcast_id: BroadcastId
     source: int
     scope: Scope
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
@@ -135,7 +136,7 @@ class ChunkMessage:
         attempt: 1 for the first; what failed so often is given up.
         refusals: how often in a row those that remain were answered 429; that is no attempt.
         slow: those among them whose client does not read, as far as a worker could tell.
-        frame: the text that each connection is sent.
+        payload: the frame that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
         priority: the lanes that its posts use.
@@ -149,7 +150,7 @@ class ChunkMessage:
     young_until: int
     remaining: Bitmap
     attempt: int
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
@@ -317,7 +318,7 @@ def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str
         "broadcastId": message.broadcast_id,
         "publishedAt": message.published_at,
         "expiresAt": message.expires_at,
-        **frames.to_wire(message.frame),
+        **message.payload.to_wire(),
     }
     # Left out where it says nothing, so that a release that does not know it reads what it always read.
     return header if message.priority is Priority.NORMAL else {**header, "priority": message.priority}
@@ -328,7 +329,7 @@ def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
         "broadcast_id": ids.broadcast_id(wire.get("broadcastId")),
         "published_at": _whole(wire, "publishedAt"),
         "expires_at": _whole(wire, "expiresAt"),
-        "frame": frames.from_wire(wire),
+        "payload": Payload.from_wire(wire),
         "priority": _priority(wire.get("priority", Priority.NORMAL)),
     }
 

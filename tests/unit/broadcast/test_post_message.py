@@ -353,7 +353,18 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
     assert world.outcomes.bodies == []
 
 
-@pytest.mark.parametrize("fields", [{"v": 2}, {"endpoint": 1}, {"attempt": 0}, {"young": "?"}], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"v": 2},
+        {"endpoint": 1},
+        {"attempt": 0},
+        {"young": "?"},
+        {"encoding": "base64", "data": "?"},
+        {"encoding": "base64", "data": "/w=="},
+    ],
+    ids=str,
+)
 def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, but its report comes to an end."""
     world = World()

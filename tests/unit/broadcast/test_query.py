@@ -19,6 +19,7 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
 from loudhailer.broadcast.messages import ChunkMessage, Priority, Scope
 from loudhailer.broadcast.model import Chunk, Source
+from loudhailer.broadcast.payload import Payload
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
@@ -26,9 +27,9 @@ from loudhailer.sessions.model import Session
 from tests.support.broadcasts import (
     BROADCAST,
     ENDPOINT,
-    FRAME,
     LIFETIME,
     NOW,
+    PAYLOAD,
     TENANT,
     chunk,
     chunks_of,
@@ -154,7 +155,16 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
         [partition(0), partition(1)],
         [partition(1)],
     ]
-    assert {(message.endpoint, message.frame, message.attempt) for message in chunks} == {(ENDPOINT, FRAME, 1)}
+    assert {(message.endpoint, message.payload, message.attempt) for message in chunks} == {(ENDPOINT, PAYLOAD, 1)}
+
+
+def test_a_chunk_carries_the_payload_of_its_source_unopened() -> None:
+    """`post_message` opens it; decoding it here, and encoding it again for every chunk, costs `query` its time."""
+    world = World()
+    world.connect(map(key, range(3)))
+    payload = Payload("not base64 at all", "base64")
+    world.query()(replace(partition_message(TWO_PARTITIONS), payload=payload).to_wire())
+    assert [message.payload for message in world.sent] == [payload]
 
 
 def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:

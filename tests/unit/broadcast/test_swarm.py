@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from functions.broadcast.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import PartitionMessage, Priority
+from loudhailer.broadcast.payload import Payload
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.partitions.model import PartitionCount
@@ -92,6 +93,14 @@ def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None
     assert sorted(world.planned()) == sorted(world.partitions.rows)
     scope = tuple(sorted(world.partitions.rows))
     assert world.sent == [partition_message(scope, expires_at=NOW + LIFETIME)]
+
+
+def test_a_source_carries_the_payload_of_its_broadcast_unopened() -> None:
+    """`post_message` opens it."""
+    world = World({partition(0): 3})
+    payload = Payload("not base64 at all", "base64")
+    world.swarm()(replace(announcement(), payload=payload).to_wire())
+    assert [message.payload for message in world.sent] == [payload]
 
 
 def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:
