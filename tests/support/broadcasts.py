@@ -8,18 +8,12 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import (
-    Announcement,
-    ChunkMessage,
-    OutcomeMessage,
-    PartitionMessage,
-    Priority,
-    Recipients,
-    Scope,
-)
-from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
 from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.scope import Scope
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
 NOW = 1_800_000_000
@@ -207,6 +201,7 @@ partition_messages = st.builds(
 def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
     """Chunks with bitmaps that fit their recipients."""
     found = draw(recipients_of_any_size)
+    is_cancelled = draw(st.booleans())
     bits = st.integers(0, bitmaps.full(sum(map(len, found.values()))))
     return ChunkMessage(
         broadcast_id=BroadcastId(draw(names)),
@@ -219,8 +214,9 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         attempt=draw(st.integers(1, 9)),
         payload=Payload.of(draw(texts)),
         published_at=draw(milliseconds),
-        expires_at=draw(milliseconds),
+        expires_at=0 if is_cancelled else draw(milliseconds.filter(bool)),
         priority=draw(st.sampled_from(Priority)),
+        cancelled=is_cancelled,
         refusals=draw(st.integers(0, 99)),
         slow=draw(bits),
     )

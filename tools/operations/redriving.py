@@ -19,9 +19,9 @@ from loudhailer.broadcast.messages import (
     Message,
     OutcomeMessage,
     PartitionMessage,
-    Priority,
     message_from_wire,
 )
+from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
+from loudhailer.broadcast.messages import ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Closer, Sender
@@ -86,7 +86,7 @@ class PostMessage:
         with logger.append_context_keys(
             broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
         ):
-            if chunk.expires_at == CANCELLED:
+            if chunk.cancelled:
                 self._tell(chunk, account, failed=chunk.remaining)
                 return
             if chunk.expires_at <= self._clock():

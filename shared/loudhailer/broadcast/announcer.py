@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from loudhailer.broadcast.messages import Announcement, Priority
-from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Priority, Summary
 from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.observability import count, logger

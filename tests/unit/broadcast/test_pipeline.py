@@ -13,7 +13,7 @@ from functions.broadcast.publish.publish import Publish
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
@@ -246,7 +246,7 @@ class World:
 
     def report(self) -> Report:
         """What `GET /broadcast/{id}` answers; the four numbers add up."""
-        report = self.broadcasts.report(ID)
+        report = report_of(self.broadcasts, ID)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         assert report.in_flight >= 0

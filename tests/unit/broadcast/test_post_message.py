@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from functions.broadcast.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
-from loudhailer.broadcast.model import Tally
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.model import Priority, Tally
 from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
@@ -30,7 +30,7 @@ from tests.support.broadcasts import (
 )
 from tests.support.fakes.delivery import MemoryOrderedSender, MemorySender
 from tests.support.fakes.queues import MemoryQueue
-from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
+from tests.support.limits import MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.broadcast.faults import Fuse, killed, watched
 
 RETRIED = {
@@ -324,7 +324,7 @@ def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]
 def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a_dead_letter() -> None:
     """An operator wanted it so: there is nothing to redrive."""
     world = World()
-    world.run(chunk_message(3, expires_at=CANCELLED))
+    world.run(replace(chunk_message(3), cancelled=True))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
     assert world.dead_letters.bodies == []

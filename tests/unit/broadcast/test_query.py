@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from functions.broadcast.query.query import Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import ChunkMessage, Priority, Scope
-from loudhailer.broadcast.model import Chunk, Source
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.report import report_of
+from loudhailer.broadcast.scope import Scope
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
@@ -44,7 +46,7 @@ from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sessions import MemorySessionStore
-from tests.support.limits import CANCELLED, CONNECTION_SECONDS, YOUNG_SECONDS
+from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
 from tests.unit.broadcast.faults import AtOnce, Fuse, Turns, killed, watched
 
 SESSION = SessionId("s1")
@@ -463,7 +465,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
     assert counted["SourceExpired"] == 1
     assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * standing
     assert is_marked_as_expired(world)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * standing)
 
@@ -480,7 +482,7 @@ def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expec
 
 def is_marked_as_expired(world: World) -> bool:
     """Whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     return report.expired
 
@@ -493,7 +495,7 @@ def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -
     world.broadcasts.cancel(BROADCAST)
     world.run()
     assert world.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
-    assert [message.expires_at for message in world.sent] == [CANCELLED]
+    assert [message.cancelled for message in world.sent] == [True]
     assert not is_marked_as_expired(world)
 
 

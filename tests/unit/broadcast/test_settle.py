@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import report_of
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.deadline import Deadline
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
@@ -351,9 +352,9 @@ def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
     """The report says why those connections failed."""
     world = World()
     assert world.run(outcome(3, failed=0b1)) == {}
-    assert (before := world.broadcasts.report(BROADCAST)) is not None
+    assert (before := report_of(world.broadcasts, BROADCAST)) is not None
     assert world.run(outcome(3, failed=0b110, expired=True)) == {}
-    assert (after := world.broadcasts.report(BROADCAST)) is not None
+    assert (after := report_of(world.broadcasts, BROADCAST)) is not None
     assert (before.expired, after.expired) == (False, True)
 
 

@@ -11,7 +11,8 @@ from functions.messaging.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
-from loudhailer.broadcast.messages import Announcement, Priority
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Priority
 from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
