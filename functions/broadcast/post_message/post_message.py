@@ -20,6 +20,7 @@ from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.messages import ChunkMessage, ChunkName, OutcomeMessage, chunk_name
 from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Closer, Sender
 from loudhailer.delivery.throttling import FEW_TRIES, ONE_TRY
@@ -136,16 +137,9 @@ class PostMessage:
         Their rows go with `$disconnect`, or with the next 410.
         """
         connections = _connections(chunk, slow)
-        answers = self._closer.close(self._endpoint, list(connections.values()), seconds=_CLOSE_SECONDS)
-        closed = {
-            place: connection
-            for (place, connection), answer in zip(connections.items(), answers, strict=True)
-            if answer in {Outcome.DELIVERED, Outcome.GONE}
-        }
-        if closed:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that take no frames are closed", connection_ids=list(closed.values()))
-        over = sum(1 << place for place in closed)
+        closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        note_closed([connections[place] for place in closing.over])
+        over = sum(1 << place for place in closing.over)
         self._tell(chunk, account, failed=over)
         return over
 

@@ -20,6 +20,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.connections.stale import delete_gone
 from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
@@ -118,13 +119,7 @@ class Post:
 
     def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
         """Close connections; those that are closed now, or were before, which are added to `gone`."""
-        answers = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
-        outcomes = dict(zip(connections, answers, strict=True))
-        gone.update(connection for connection, outcome in outcomes.items() if outcome is Outcome.GONE)
-        closed = {
-            connection for connection, outcome in outcomes.items() if outcome in {Outcome.DELIVERED, Outcome.GONE}
-        }
-        if closed:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that take no frames are closed", connection_ids=sorted(closed))
-        return closed
+        closing = close(self._sender, self._endpoint, {one: one for one in connections}, seconds=_CLOSE_SECONDS)
+        note_closed(closing.over)
+        gone.update(closing.gone)
+        return set(closing.over)

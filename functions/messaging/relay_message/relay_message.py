@@ -34,6 +34,7 @@ from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.connections.stale import delete_gone
 from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
@@ -278,18 +279,13 @@ class RelayMessage:
 
     def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
         """Close connections; those that may be open still, and why."""
-        if not connections:
-            return {}
-        keys = sorted(connections)
-        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=_CLOSE_SECONDS)
-        outcomes = dict(zip(keys, answers, strict=True))
-        if closed := [key.connection_id for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED]:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that were left behind are closed", connection_ids=closed)
-        gone = [key for key, outcome in outcomes.items() if outcome is Outcome.GONE]
-        opening = self._opening(gone)
-        self._delete_gone(key for key in gone if key not in opening)
-        return {key: outcome for key, outcome in outcomes.items() if outcome in _FOR_NOW or key in opening}
+        wanted = {key: key.connection_id for key in sorted(connections)}
+        closing = close(self._sender, self._endpoint, wanted, seconds=_CLOSE_SECONDS)
+        note_closed([wanted[key] for key in closing.closed])
+        opening = self._opening(closing.gone)
+        self._delete_gone(key for key in closing.gone if key not in opening)
+        still = {key: outcome for key, outcome in closing.open.items() if outcome in _FOR_NOW}
+        return still | dict.fromkeys(opening, Outcome.GONE)
 
     def _delete_gone(self, gone: Iterable[ConnectionKey]) -> None:
         delete_gone(lambda _: self._connections, gone, now=self._clock())

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey, key_in_session
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.deadline import Deadline
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.closing import close
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
@@ -70,16 +70,13 @@ class EndSession:
 
     def _close(self, connections: Collection[ConnectionKey], deadline: Deadline) -> set[ConnectionKey]:
         """Close the connections and delete their rows; those of them that may be open still."""
-        keys = sorted(connections)
-        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=deadline.seconds_left)
-        outcomes = dict(zip(keys, answers, strict=True))
-        closed = {key for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED}
-        gone = {key for key, outcome in outcomes.items() if outcome is Outcome.GONE}
-        over = closed | (gone - self._young(gone))
+        wanted = {key: key.connection_id for key in sorted(connections)}
+        closing = close(self._sender, self._endpoint, wanted, seconds=deadline.seconds_left)
+        over = {*closing.closed, *closing.gone} - self._young(closing.gone)
         for _ in self._each(self._delete, over):
             pass
-        count("SessionConnectionClosed", len(closed))
-        return set(keys) - over
+        count("SessionConnectionClosed", len(closing.closed))
+        return set(wanted) - over
 
     def _young(self, connections: Collection[ConnectionKey]) -> set[ConnectionKey]:
         """Connections whose handshake may not be over: they have a row, and it is young."""

@@ -1,6 +1,6 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, override
@@ -112,17 +112,10 @@ class DelayQueue(MemoryQueue):
         self.waiting: list[tuple[float, str]] = []
 
     @override
-    def send_all(
-        self,
-        bodies: Iterable[str],
-        *,
-        delay_seconds: int = 0,
-        attributes: Mapping[str, str] | None = None,
-        group: str | None = None,
-    ) -> None:
+    def send_all(self, bodies: Iterable[str], **named: Any) -> None:
         for body in bodies:
-            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
-            self.waiting.append((self._clock() + delay_seconds, body))
+            super().send_all([body], **named)
+            self.waiting.append((self._clock() + named.get("delay_seconds", 0), body))
 
     def take(self, random: Random) -> list[str]:
         """One to three of the messages whose time has come, in any order."""
