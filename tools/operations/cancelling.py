@@ -13,8 +13,8 @@ from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
 from tools.operations.received import Received, received
+from tools.stack.deployment import Deployment
 
 _BOUND_SECONDS = 120.0
 _LOOKS = 2

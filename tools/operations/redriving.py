@@ -27,8 +27,8 @@ from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.port import Queue
-from tools.operations.deployment import ROOM_QUEUE, Deployment
 from tools.operations.received import Received, received
+from tools.stack.deployment import ROOM_QUEUE, Deployment
 
 LIFETIME_SECONDS = 300
 
