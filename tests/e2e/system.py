@@ -21,7 +21,7 @@ from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.operations.census import TenantCount
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY
 from tools.stack.local_aws import local_endpoint

@@ -13,9 +13,9 @@ import pytest
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import OfTenant
-from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
 from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId, nth_partition
 from tests.e2e.faults import paused
 from tests.e2e.invariants import Invariants
@@ -247,7 +247,7 @@ class Play:
         published_at = self.summary.published_at
         return {
             "broadcast_id": self.broadcast_id,
-            "frame": self.frame,
+            "payload": Payload.of(self.frame),
             "published_at": published_at,
             "expires_at": published_at // 1000 + MINUTE * 5,
         }

@@ -44,6 +44,7 @@ from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.sns import SnsTopic
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from loudhailer.ids import TenantId
 from loudhailer.inbox.dynamodb import DynamoInboxStore
@@ -89,7 +90,6 @@ class Parts:
         world = environment.world
         self.world = world
         self.clock = environment.clock
-        self.monotonic = world.scheduler.time
         self.pause = world.scheduler.sleep
         self.random = world.scheduler.random
         self.executor = TaskExecutor(world.scheduler)
@@ -119,13 +119,9 @@ class Parts:
         """The queue of the wakes."""
         return SqsFifoQueue(self.sqs, "inbox", pause=self.pause)
 
-    def ends(self, invocation: Invocation, reserve: float) -> float:
-        """When the work of an invocation must be over, as of the monotonic clock."""
-        return invocation.deadline - reserve
-
-    def ends_by_clock(self, invocation: Invocation, reserve: float) -> float:
-        """The same as of the clock."""
-        return self.clock() + invocation.left(self.world.scheduler.now) - reserve
+    def deadline(self, invocation: Invocation, reserve: float) -> Deadline:
+        """Return the time by which the work of an invocation must be over."""
+        return Deadline(invocation.deadline - reserve, self.world.scheduler.time)
 
 
 def _authorizer(parts: Parts) -> Handle:
@@ -214,7 +210,14 @@ def _send_message(parts: Parts) -> Handle:
 
 def _presence(parts: Parts) -> Handle:
     presence = Presence(
-        Wakes(parts.inbox), Leaves(lambda _: parts.rooms, parts.sender, endpoint=ENDPOINT, clock=parts.clock)
+        Wakes(parts.inbox),
+        Leaves(
+            lambda _: parts.rooms,
+            parts.sender,
+            endpoint=ENDPOINT,
+            clock=parts.clock,
+            monotonic=parts.world.scheduler.time,
+        ),
     )
     return lambda event, _: presence(event)
 
@@ -228,16 +231,15 @@ def _relay_message(parts: Parts) -> Handle:
         parts.inbox,
         endpoint=ENDPOINT,
         clock=parts.clock,
-        monotonic=parts.monotonic,
         pause=parts.pause,
     )
 
     def handle(event: Any, invocation: Invocation) -> Any:
         (record,) = event["Records"]
-        ends = parts.ends(invocation, 3.0)
+        deadline = parts.deadline(invocation, 3.0)
 
         def wake(body: str) -> None:
-            relay(Wake.of_body(body), wake_id=record["messageId"], ends=ends)
+            relay(Wake.of_body(body), wake_id=record["messageId"], deadline=deadline)
 
         response = consume(event, wake, parts.dead_letters)
         postpone(parts.sqs, "inbox", event, response)
@@ -260,7 +262,7 @@ def _end_session(parts: Parts) -> Handle:
         clock=parts.clock,
         pause=parts.pause,
     )
-    return lambda event, invocation: end_session(event, parts.ends_by_clock(invocation, 10.0))
+    return lambda event, invocation: end_session(event, parts.deadline(invocation, 10.0))
 
 
 def _publish(parts: Parts) -> Handle:
@@ -316,7 +318,7 @@ def _post_message(parts: Parts) -> Handle:
             posts,
             shard=parts.queue(shard),
             account="222222222222" if shard == SHARDS[1] else ACCOUNT,
-            ends=parts.ends(invocation, 2.0),
+            deadline=parts.deadline(invocation, 2.0),
         )
         return consume(event, one, parts.dead_letters)
 
@@ -330,8 +332,8 @@ def _settle(parts: Parts) -> Handle:
     def handle(event: Any, invocation: Invocation) -> Any:
         if event["Records"][0]["eventSourceARN"].endswith(":undelivered"):
             return consume(event, give_up, parts.dead_letters)
-        ends = parts.ends_by_clock(invocation, 2.5)
-        return consume_together(event, partial(settle, ends=ends), parts.dead_letters)
+        in_time = partial(settle, deadline=parts.deadline(invocation, 2.5))
+        return consume_together(event, in_time, parts.dead_letters)
 
     return handle
 
@@ -342,7 +344,8 @@ def _echo(parts: Parts) -> Handle:
     echo = Echo(lambda _: of_tenant, letters, session_share=_SESSION_SHARE, clock=parts.clock)
 
     def handle(event: Any, invocation: Invocation) -> Any:
-        response = consume_fifo(event, partial(echo, ends=parts.ends(invocation, 2.0)), parts.dead_letters)
+        in_time = partial(echo, deadline=parts.deadline(invocation, 2.0))
+        response = consume_fifo(event, in_time, parts.dead_letters)
         postpone(parts.sqs, "pool", event, response)
         return response
 
@@ -359,7 +362,7 @@ def _reconcile(parts: Parts) -> Handle:
         failures=SqsFailureQueue(parts.sqs, "accounting-failure"),
         clock=parts.clock,
     )
-    return lambda _, invocation: reconcile(parts.ends_by_clock(invocation, 5.0))
+    return lambda _, invocation: reconcile(parts.deadline(invocation, 5.0))
 
 
 def _session_api(parts: Parts) -> Handle:

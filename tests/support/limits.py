@@ -34,9 +34,6 @@ BATCH_ATTEMPTS = 6
 KEPT_SECONDS = 604_800
 """A week: `loudhailer.broadcast.dynamodb`."""
 
-CANCELLED = 0
-"""`loudhailer.broadcast.messages`."""
-
 RECIPIENTS_A_SOURCE = 4_000
 PARTITIONS_A_SOURCE = 200
 """`functions.broadcast.swarm`; docs/architecture.md."""

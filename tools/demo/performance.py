@@ -16,8 +16,8 @@ from tools.demo.verdict import BroadcastResult, CountResult
 from tools.errors import OperatorError
 from tools.operations.broadcasts import described
 from tools.operations.census import count_tenant
-from tools.operations.deployment import Deployment
 from tools.operations.tenants import keyed
+from tools.stack.deployment import Deployment
 
 _CONCURRENT_HANDSHAKES = 40
 _COUNTS_TIMEOUT_SECONDS = 60.0

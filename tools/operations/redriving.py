@@ -19,16 +19,16 @@ from loudhailer.broadcast.messages import (
     Message,
     OutcomeMessage,
     PartitionMessage,
-    Priority,
     message_from_wire,
 )
+from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.port import Queue
-from tools.operations.deployment import ROOM_QUEUE, Deployment
 from tools.operations.received import Received, received
+from tools.stack.deployment import ROOM_QUEUE, Deployment
 
 LIFETIME_SECONDS = 300
 

@@ -13,9 +13,9 @@ from math import ceil, floor, isfinite
 from functions.broadcast.swarm.swarm import plan
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.packing import pack
+from loudhailer.broadcast.payload import MAX_FRAME_BYTES, Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
 from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
@@ -212,7 +212,7 @@ class Load:
                 young_until=_NOW,
                 remaining=bitmaps.full(size),
                 attempt=1,
-                frame=_frame(self.message_bytes),
+                payload=Payload.of(_frame(self.message_bytes)),
                 published_at=_NOW * 1_000,
                 expires_at=_NOW,
             ).to_wire()

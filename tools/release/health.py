@@ -18,7 +18,7 @@ from tools.client.socket import Refusal, socket_url
 from tools.console import shortened
 from tools.errors import OperatorError
 from tools.operations.tenants import keyed
-from tools.release.traffic import Shift
+from tools.stack.traffic import Shift
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient

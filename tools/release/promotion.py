@@ -17,9 +17,9 @@ from tools.release.plan import PlanSummary
 from tools.release.registry import check_image
 from tools.release.shift import GradualShift, Steps
 from tools.release.store import Action, History, Manifests
-from tools.release.traffic import Traffic
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
+from tools.stack.traffic import Traffic
 
 HUB = "hub"
 SUBSCRIBER = "subscriber"

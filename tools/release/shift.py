@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tools.errors import OperatorError
 from tools.release.health import ErrorLog, SyntheticBroadcast
-from tools.release.traffic import Shift, Traffic
+from tools.stack.traffic import Shift, Traffic
 
 _LATE_LINES_SECONDS = 2.0
 """Logs arrive a moment after what they tell of."""

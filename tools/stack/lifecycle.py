@@ -20,8 +20,7 @@ from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
-from tools.operations.deployment import Deployment
-from tools.release.traffic import Traffic
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory, WorkingCopy
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
@@ -40,6 +39,7 @@ from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
 from tools.stack.template import DamagedTemplateError, Place, Template, template_key
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
+from tools.stack.traffic import Traffic
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment, version_of
 

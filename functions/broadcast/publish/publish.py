@@ -12,8 +12,8 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Audience, Everyone, OfSession
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.payload import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import BroadcastId, TenantId

@@ -127,7 +127,7 @@ def _message(announcement: Announcement, source: Source) -> PartitionMessage:
         broadcast_id=announcement.broadcast_id,
         source=source.number,
         scope=source.scope,
-        frame=announcement.frame,
+        payload=announcement.payload,
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
         priority=announcement.priority,

@@ -16,7 +16,7 @@ from loudhailer import ids
 from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.sender import Closer
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.observability import count, logger
@@ -53,16 +53,10 @@ class Disconnect:
 
     def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:
         """Close connections, by the messages that want it; the messages of those that may be open still."""
-        if not wanted:
-            return []
-        keys = [key.connection_id for key in wanted.values()]
-        outcomes = self._closer.close(self._endpoint, keys, seconds=_CLOSE_SECONDS)
-        count("ConnectionClosed", outcomes.count(Outcome.DELIVERED))
-        return [
-            message
-            for message, outcome in zip(wanted, outcomes, strict=True)
-            if outcome not in {Outcome.DELIVERED, Outcome.GONE}
-        ]
+        connections = {message: key.connection_id for message, key in wanted.items()}
+        closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        note_closed([connections[message] for message in closing.closed])
+        return list(closing.open)
 
 
 def _end(body: str) -> End | None:

@@ -23,9 +23,10 @@ from enum import Enum, auto
 from functions.messaging.echo.message import Message
 from functions.messaging.echo.post import Letter, Post
 from loudhailer import codec
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.broadcast.payload import MAX_FRAME_BYTES
 from loudhailer.codec import JsonText
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.errors import ErrorCode, PermanentError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.limits.attempts import Attempts
@@ -97,8 +98,8 @@ class Echo:
         self._session_share = session_share
         self._clock = clock
 
-    def __call__(self, groups: Groups, *, ends: float) -> Failures:
-        """Answer the groups' messages until `ends`, as of `time.monotonic()`; the records that failed, and why."""
+    def __call__(self, groups: Groups, *, deadline: Deadline) -> Failures:
+        """Answer the groups' messages until the deadline; return the records that failed, and why."""
         failures: dict[str, Exception] = {}
         messages: list[Message] = []
         for record in (record for records in groups.values() for record in records):
@@ -118,7 +119,7 @@ class Echo:
                     letters += self._answer(of_session, ruled)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the other sessions go on
                     failures |= {message.record.message_id: error for message in of_session}
-        return {**failures, **self._post.deliver(letters, ends=ends)}
+        return {**failures, **self._post.deliver(letters, deadline)}
 
     def _ruled(self, messages: Sequence[Message]) -> dict[str, _Ruling]:
         """Count a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.

@@ -17,7 +17,7 @@ from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
 from tools.release.health import SYNTHETIC, ErrorLog
 from tools.release.manifest import Image, Manifest
 from tools.release.store import Action, History
-from tools.release.traffic import ALIAS, Shift, Traffic
+from tools.stack.traffic import ALIAS, Shift, Traffic
 
 RELEASES = f"loudhailer-production-{ACCOUNTS['production']}"
 BUCKET = f"loudhailer-dev-{ACCOUNTS['dev']}"

@@ -9,7 +9,7 @@ from tools.errors import OperatorError
 from tools.release.manifest import Image, Manifest
 from tools.release.registry import check_image
 from tools.release.store import Action, History, Manifests
-from tools.release.traffic import Traffic
+from tools.stack.traffic import Traffic
 
 REGISTRY = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
 CODE = """

@@ -142,7 +142,7 @@ class Broadcasts(Observer):
                 self._source_messages[source.broadcast_id, source.source].add(message.number)
             case Announcement() as announcement:
                 self._announcements[announcement.broadcast_id].add(message.number)
-                self._frames[announcement.frame] = announcement.broadcast_id
+                self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
     def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
         """Check that what was on its way has arrived, or is on its way otherwise."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 from loudhailer.broadcast.audience import InRoom
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage, Priority
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.model import Priority
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import RoomKey
 from tests.support.broadcasts import (
@@ -86,6 +87,16 @@ def test_the_first_message_of_a_chunk_does_not_spell_out_that_all_remain() -> No
     assert ChunkMessage.from_wire(body).remaining == 0b111
 
 
+def test_a_cancelled_chunk_is_understood_by_the_release_before_and_by_the_one_after() -> None:
+    """The release before knows it by the time 0 alone; the one after may write the field alone."""
+    wire = json.loads(replace(chunk_message(), cancelled=True).to_wire())
+    assert (wire["cancelled"], wire["expiresAt"]) == (True, 0)
+    assert "cancelled" not in json.loads(chunk_message().to_wire())
+    assert not ChunkMessage.from_wire(chunk_message().to_wire()).cancelled
+    assert ChunkMessage.from_wire(changed("chunk", expiresAt=0)).cancelled
+    assert ChunkMessage.from_wire(changed("chunk", cancelled=True)).cancelled
+
+
 @each_kind
 def test_another_version_is_malformed(kind: str) -> None:
     """Only the number 1 is this release's version."""
@@ -152,13 +163,13 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
         ("chunk", {"v": 2}, "version must be 1"),
         ("outcome", {"account": ""}, "account must be an AWS account id"),
         ("outcome", {"expired": 1}, "expired must be true or false"),
+        ("chunk", {"cancelled": 1}, "cancelled must be true or false"),
         ("chunk", {"priority": "high"}, "priority must be normal or low"),
         ("partition", {"partitions": {}}, "partitions must be a list"),
         ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),
         ("announcement", {"publishedAt": -1}, "publishedAt must be a whole number, 0 or more"),
         ("announcement", {"data": ""}, "data is missing"),
         ("announcement", {"encoding": "gzip"}, "encoding must be base64 or absent"),
-        ("announcement", {"encoding": "base64", "data": "?"}, "data is not base64 of UTF-8"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(kind: str, fields: dict[str, object], reason: str) -> None:

@@ -1,7 +1,6 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, override
@@ -14,8 +13,9 @@ from functions.broadcast.publish.publish import Publish
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.errors import TransientError
@@ -112,17 +112,10 @@ class DelayQueue(MemoryQueue):
         self.waiting: list[tuple[float, str]] = []
 
     @override
-    def send_all(
-        self,
-        bodies: Iterable[str],
-        *,
-        delay_seconds: int = 0,
-        attributes: Mapping[str, str] | None = None,
-        group: str | None = None,
-    ) -> None:
+    def send_all(self, bodies: Iterable[str], **named: Any) -> None:
         for body in bodies:
-            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
-            self.waiting.append((self._clock() + delay_seconds, body))
+            super().send_all([body], **named)
+            self.waiting.append((self._clock() + named.get("delay_seconds", 0), body))
 
     def take(self, random: Random) -> list[str]:
         """One to three of the messages whose time has come, in any order."""
@@ -192,7 +185,7 @@ class World:
         )
 
         def post_from(shard: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
+            return lambda body: post_message(body, shard=shard, account=ACCOUNT, deadline=Deadline.after(60))
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),
@@ -200,7 +193,7 @@ class World:
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
             "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, deadline=Deadline.after(0)), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:
@@ -246,7 +239,7 @@ class World:
 
     def report(self) -> Report:
         """What `GET /broadcast/{id}` answers; the four numbers add up."""
-        report = self.broadcasts.report(ID)
+        report = report_of(self.broadcasts, ID)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         assert report.in_flight >= 0

@@ -1,6 +1,5 @@
 """A chunk is posted, and what became of its connections is told."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from functions.broadcast.post_message.post_message import PostMessage
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage, Priority
-from loudhailer.broadcast.model import Tally
+from loudhailer.broadcast.messages import ChunkMessage, OutcomeMessage
+from loudhailer.broadcast.model import Priority, Tally
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import MalformedMessageError, TransientError
 from tests.support.broadcasts import (
@@ -30,7 +30,7 @@ from tests.support.broadcasts import (
 )
 from tests.support.fakes.delivery import MemoryOrderedSender, MemorySender
 from tests.support.fakes.queues import MemoryQueue
-from tests.support.limits import CANCELLED, MAX_ATTEMPTS, MAX_DELAY_SECONDS
+from tests.support.limits import MAX_ATTEMPTS, MAX_DELAY_SECONDS
 from tests.unit.broadcast.faults import Fuse, killed, watched
 
 RETRIED = {
@@ -68,7 +68,7 @@ class World:
             endpoint=ENDPOINT,
             clock=lambda: self.now,
         )
-        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, ends=time.monotonic() + 5)
+        post_message(chunk.to_wire(), shard=watched(self.shard, call), account=ACCOUNT, deadline=Deadline.after(5))
 
     def requeued(self) -> ChunkMessage:
         """The one chunk that went back to its shard."""
@@ -324,7 +324,7 @@ def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]
 def test_a_chunk_of_a_cancelled_broadcast_is_failed_without_a_post_and_without_a_dead_letter() -> None:
     """An operator wanted it so: there is nothing to redrive."""
     world = World()
-    world.run(chunk_message(3, expires_at=CANCELLED))
+    world.run(replace(chunk_message(3), cancelled=True))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
     assert world.dead_letters.bodies == []
@@ -348,12 +348,23 @@ def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
         world.sender, world.closer, world.outcomes, world.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
     )
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(0))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == []
 
 
-@pytest.mark.parametrize("fields", [{"v": 2}, {"endpoint": 1}, {"attempt": 0}, {"young": "?"}], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"v": 2},
+        {"endpoint": 1},
+        {"attempt": 0},
+        {"young": "?"},
+        {"encoding": "base64", "data": "?"},
+        {"encoding": "base64", "data": "/w=="},
+    ],
+    ids=str,
+)
 def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) -> None:
     """It goes to the dead-letter queue, but its report comes to an end."""
     world = World()
@@ -362,7 +373,7 @@ def test_a_chunk_of_another_release_is_told_as_failed(fields: dict[str, Any]) ->
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | fields)
     with pytest.raises(MalformedMessageError):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic())
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(0))
     assert world.sender.delivered == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]
 
@@ -389,7 +400,7 @@ def test_a_chunk_for_another_api_is_refused_before_anything_is_signed(endpoint: 
     )
     body = codec.encode_text(codec.decode(chunk_message(3).to_wire()) | {"endpoint": endpoint})
     with pytest.raises(MalformedMessageError, match="endpoint"):
-        post_message(body, shard=world.shard, account=ACCOUNT, ends=time.monotonic() + 5)
+        post_message(body, shard=world.shard, account=ACCOUNT, deadline=Deadline.after(5))
     assert world.sender.calls == []
     assert world.shard.bodies == []
     assert world.outcomes.bodies == [outcome(3, failed=0b111).to_wire()]

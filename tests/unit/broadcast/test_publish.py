@@ -13,6 +13,7 @@ from functions.broadcast.publish.publish import Publish
 from loudhailer import codec
 from loudhailer.broadcast.audience import Everyone, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.payload import Payload
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId, SessionSecret
 from loudhailer.tenants.cache import CachedTenants
@@ -84,7 +85,7 @@ def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
     assert announced == Announcement(
         broadcast_id=BroadcastId("b1"),
         audience=OfTenant(TENANT),
-        frame='{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":"hello"}',
+        payload=Payload('{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":"hello"}'),
         published_at=NOW * 1000,
         expires_at=NOW + LIFETIME,
     )
@@ -107,7 +108,7 @@ def test_any_json_is_a_message(message: object) -> None:
     """Null and the empty ones too."""
     world = World()
     assert world.post({**REQUEST, "message": message})[0] == 202
-    assert json.loads(world.announced[0].frame)["data"] == message
+    assert json.loads(world.announced[0].payload.open())["data"] == message
 
 
 @pytest.mark.parametrize(
@@ -212,21 +213,21 @@ def test_a_message_is_sent_as_it_was_written(text: str) -> None:
     """To the last digit and blank: no number becomes another one, no text is spelled anew."""
     world = World()
     assert world.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
-    assert world.announced[0].frame.endswith(f',"data":{text}}}')
+    assert world.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
 
 
 def test_the_last_of_several_messages_is_the_message() -> None:
     """As every parser of JSON has it, whatever the name is spelled like."""
     world = World()
     assert world.post('{"message":1,"audience":{"all":true},"mess\\u0061ge":2}', raw=True)[0] == 202
-    assert world.announced[0].frame.endswith(',"data":2}')
+    assert world.announced[0].payload.open().endswith(b',"data":2}')
 
 
 def test_a_direct_invocation_keeps_integers_of_any_size() -> None:
     """Lambda's runtime has read the event by then; Python's integers have no bound."""
     world = World()
     assert set(respond(world.publish, {"message": 2**64})) == {"broadcastId"}
-    assert world.announced[0].frame.endswith(',"data":18446744073709551616}')
+    assert world.announced[0].payload.open().endswith(b',"data":18446744073709551616}')
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -240,7 +241,7 @@ def test_a_frame_of_exactly_128_kb_is_accepted() -> None:
     """The frame counts, not the message."""
     world = World()
     assert world.post({**REQUEST, "message": message_of(MAX_FRAME_BYTES)}) == (202, {"broadcastId": "b1"})
-    assert len(world.announced[0].frame.encode()) == MAX_FRAME_BYTES
+    assert len(world.announced[0].payload.open()) == MAX_FRAME_BYTES
 
 
 def test_a_body_in_base64_is_read() -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import report_of
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
@@ -65,7 +67,7 @@ class World:
         settle = Settle(
             watched(self.broadcasts, call), watched(self.connections, call), self.queue, clock=lambda: self.now
         )
-        return partial(settle, ends=self.ends)
+        return partial(settle, deadline=Deadline(self.ends, lambda: self.now))
 
     def run(self, *found: OutcomeMessage | str) -> Failures:
         """Handles a batch; messages are named `0`, `1`, ..."""
@@ -350,9 +352,9 @@ def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
     """The report says why those connections failed."""
     world = World()
     assert world.run(outcome(3, failed=0b1)) == {}
-    assert (before := world.broadcasts.report(BROADCAST)) is not None
+    assert (before := report_of(world.broadcasts, BROADCAST)) is not None
     assert world.run(outcome(3, failed=0b110, expired=True)) == {}
-    assert (after := world.broadcasts.report(BROADCAST)) is not None
+    assert (after := report_of(world.broadcasts, BROADCAST)) is not None
     assert (before.expired, after.expired) == (False, True)
 
 

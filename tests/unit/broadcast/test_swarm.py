@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from functions.broadcast.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
-from loudhailer.broadcast.messages import PartitionMessage, Priority
+from loudhailer.broadcast.messages import PartitionMessage
+from loudhailer.broadcast.model import Priority
+from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.report import report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.partitions.model import PartitionCount
@@ -94,6 +97,14 @@ def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None
     assert world.sent == [partition_message(scope, expires_at=NOW + LIFETIME)]
 
 
+def test_a_source_carries_the_payload_of_its_broadcast_unopened() -> None:
+    """`post_message` opens it."""
+    world = World({partition(0): 3})
+    payload = Payload("not base64 at all", "base64")
+    world.swarm()(replace(announcement(), payload=payload).to_wire())
+    assert [message.payload for message in world.sent] == [payload]
+
+
 def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:
     """A tenant whose id begins like another's is another tenant."""
     world = World({partition(0): 1, partition(0, "acme2"): 1, partition(0, "other"): 1})
@@ -120,7 +131,7 @@ def test_a_broadcast_without_partitions_has_no_sources_and_is_finished() -> None
     """A tenant to whom nobody ever connected is not an error."""
     world = World()
     world.run(OfTenant(TENANT))
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.planned() == []
     assert report is not None
     assert (report.status, report.expected, report.dispatched) == ("finished", 0, 0)
@@ -199,7 +210,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     assert set(planned.values()) == {1}
     for source in world.broadcasts.sources(BROADCAST):
         world.broadcasts.complete_source(BROADCAST, source.number, chunks=0, dispatched=0, now=NOW * 1000)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert report.status == "finished"
 
@@ -220,7 +231,7 @@ def test_a_broadcast_that_expires_unplanned_says_so(
     world = World({**SEVEN, partition(0, "other"): 5})
     world.now += LIFETIME
     world.run(audience)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.sent == []
     assert report is not None
     assert (report.status, report.expired, report.expected) == ("finished", True, expected)
@@ -234,7 +245,7 @@ def test_a_count_that_is_in_doubt_takes_nothing_off_what_was_expected() -> None:
     world = World({partition(0): 7, partition(1): -2})
     world.now += LIFETIME
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert report.expected == 7
 
@@ -245,7 +256,7 @@ def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_deliver
     world.run()
     world.now += LIFETIME
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
 
@@ -267,7 +278,7 @@ def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
     world = World(SEVEN)
     world.broadcasts.cancel(BROADCAST)
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.sent == []
     assert report is not None
     assert (report.status, report.cancelled, report.expired) == ("finished", True, False)

@@ -10,7 +10,7 @@ import pytest
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.settle.undelivered import GiveUp
 from loudhailer.broadcast.model import Source
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import BroadcastId
 from tests.support.broadcasts import (
@@ -49,7 +49,7 @@ class World:
 
     def report(self) -> Report:
         """The report as it stands."""
-        report = self.broadcasts.report(BROADCAST)
+        report = report_of(self.broadcasts, BROADCAST)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         return report

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from functions.connections.accounting.accounting import Accounting
 from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.partitions.model import PartitionCount
@@ -131,7 +132,7 @@ class World:
         )
         for _ in range(minutes):
             now += 60
-            reconcile(now + 50)
+            reconcile(Deadline.after(50))
             for partition, probe in self.connections.probes.items():
                 self.probe(partition, probe)
             self.connections.probes.clear()

@@ -11,6 +11,7 @@ import pytest
 from functions.connections.reconcile.port import Failure
 from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.limits.model import Inquiry, TenantTotal
@@ -57,7 +58,7 @@ class World:
         for _ in range(times):
             began = self.now = self.now + MINUTE
             try:
-                self.reconcile(began + 50)
+                self.reconcile(Deadline(began + 50, lambda: self.now))
             finally:
                 assert self.now <= began + 60
                 self.now = began
@@ -494,7 +495,7 @@ def test_runs_that_follow_at_once_do_not_hasten_the_repair(world: World) -> None
     world.reserve(5)
     for _ in range(10):
         world.now += 1
-        world.reconcile(world.now + 50)
+        world.reconcile(Deadline.after(50, lambda: world.now))
     assert world.limits.total(ACME).count == 5
 
 
@@ -785,7 +786,7 @@ def test_a_run_ends_in_time(world: World, counted: Counter[str]) -> None:
     world.put(*(PartitionCount(nth_partition(ACME, number)) for number in range(3)))
     over = world.connect("over", lives=1)
     world.now += MINUTE
-    world.reconcile(world.now)
+    world.reconcile(Deadline.after(0, lambda: world.now))
     assert set(world.connections.rows) == {over}
     assert counted["ReconcileCutShort"] > 0
     world.run()

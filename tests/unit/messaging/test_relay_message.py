@@ -10,6 +10,7 @@ import pytest
 from functions.messaging.relay_message.relay_message import RelayMessage
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
@@ -81,10 +82,9 @@ class World:
             self.queue,
             endpoint="https://api/live",
             clock=lambda: NOW + self.elapsed,
-            monotonic=lambda: self.elapsed,
             pause=self._pause,
         )
-        relay(Wake(INBOX, behind), wake_id="w1", ends=self.elapsed + seconds)
+        relay(Wake(INBOX, behind), wake_id="w1", deadline=Deadline.after(seconds, lambda: self.elapsed))
 
     def wakes(self) -> list[Wake]:
         """The wakes that were sent since this was last asked."""

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner, Result
 
-from tools.cli import app
+from tools.cli.main import app
 
 
 def run(*arguments: str) -> Result:

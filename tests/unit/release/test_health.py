@@ -15,7 +15,7 @@ from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId
 from tools.client.http import ApiError
 from tools.release.health import ErrorLog, SyntheticBroadcast
-from tools.release.traffic import Shift
+from tools.stack.traffic import Shift
 
 SHIFT = Shift("loudhailer-dev-swarm", "1", "7")
 STREAM = f"{datetime.now(UTC):%Y/%m/%d}/[7]abcdef"

@@ -11,7 +11,7 @@ import pytest
 from tools.errors import OperatorError
 from tools.release import shift
 from tools.release.shift import GradualShift, Steps
-from tools.release.traffic import Shift, Traffic
+from tools.stack.traffic import Shift, Traffic
 
 if TYPE_CHECKING:
     from tools.release.health import ErrorLog, SyntheticBroadcast

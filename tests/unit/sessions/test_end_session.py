@@ -7,6 +7,7 @@ import pytest
 
 from functions.sessions.end_session.end_session import EndSession
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition, tenant_of
@@ -62,7 +63,7 @@ class World:
 
     def end(self, *records: dict[str, Any]) -> list[str]:
         """The sequence numbers that are reported as failed."""
-        response = self.end_session({"Records": records}, self.now + SECONDS)
+        response = self.end_session({"Records": records}, Deadline.after(SECONDS, lambda: self.now))
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def _connections_of(self, tenant: TenantId) -> MemoryConnectionStore:

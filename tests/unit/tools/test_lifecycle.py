@@ -20,8 +20,8 @@ from tools.console import Terminal
 from tools.errors import OperatorError
 from tools.image.build import Image
 from tools.image.engine import Engine
-from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable

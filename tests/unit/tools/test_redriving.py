@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.messages import ChunkMessage, Message, Priority, message_from_wire
+from loudhailer.broadcast.messages import ChunkMessage, Message, message_from_wire
+from loudhailer.broadcast.model import Priority
 from loudhailer.ids import BroadcastId, ChunkId
 from tests.support.broadcasts import (
     BROADCAST,

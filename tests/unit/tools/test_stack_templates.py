@@ -17,8 +17,8 @@ from tests.unit.tools.conftest import TerraformStandIn
 from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, Ports, Stack
 from tools.stack.processes import ProcessTable

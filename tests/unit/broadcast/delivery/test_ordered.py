@@ -14,6 +14,7 @@ import pytest
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.delivery.transfers import Transfers
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import connection
 from tests.support.management_api import Behaviour, ManagementApi, free_port, running
@@ -160,14 +161,14 @@ def test_no_more_than_the_bound_are_in_flight(api: ManagementApi, monkeypatch: p
     """However many wait; and everyone gets everything in order."""
     one_sender = sender(max_in_flight=5)
     most = 0
-    settle = CurlOrderedSender._settle
+    release = Transfers._release
 
-    def watched(self: CurlOrderedSender, *settled: Any) -> None:
+    def watched(self: Transfers[Any], *released: Any) -> Any:
         nonlocal most
-        most = max(most, len(self._in_flight) + 1)
-        settle(self, *settled)
+        most = max(most, len(self._in_flight))
+        return release(self, *released)
 
-    monkeypatch.setattr(CurlOrderedSender, "_settle", watched)
+    monkeypatch.setattr(Transfers, "_release", watched)
     everyone = [connection(number) for number in range(60)]
     assert one_sender.post_in_order(api.endpoint, dict.fromkeys(everyone, FRAMES), seconds=20) == dict.fromkeys(
         everyone, ALL
@@ -259,14 +260,14 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
 def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for an answer nor for a retry does it turn round and round."""
     turns = 0
-    wait = CurlOrderedSender._wait
+    wait = Transfers._wait
 
-    def counted(self: CurlOrderedSender, *given: Any) -> None:
+    def counted(self: Transfers[Any], *given: Any) -> None:
         nonlocal turns
         turns += 1
         wait(self, *given)
 
-    monkeypatch.setattr(CurlOrderedSender, "_wait", counted)
+    monkeypatch.setattr(Transfers, "_wait", counted)
     with running({ONE: ["hang"], TWO: [429]}) as api:
         sender().post_in_order(api.endpoint, {ONE: FRAMES, TWO: FRAMES, THREE: FRAMES}, seconds=1)
     assert 0 < turns < 500

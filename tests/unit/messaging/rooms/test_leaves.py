@@ -24,9 +24,13 @@ class House(World):
         super().__init__()
         self.now = float(NOW)
 
+    def time(self) -> float:
+        """The time, by both clocks."""
+        return self.now
+
     def tell(self, *records: Record) -> None:
         """Handle one batch."""
-        leaves = Leaves(lambda _: self.rooms, self.sender, endpoint=ENDPOINT, clock=lambda: self.now)
+        leaves = Leaves(lambda _: self.rooms, self.sender, endpoint=ENDPOINT, clock=self.time, monotonic=self.time)
         leaves(records)
 
     def lose(self, one: ConnectionKey) -> Record:
@@ -194,7 +198,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Count
         house.now += ANNOUNCING_SECONDS / 2 + 0.1
         return house.rooms
 
-    leaves = Leaves(slowly, house.sender, endpoint=ENDPOINT, clock=lambda: house.now)
+    leaves = Leaves(slowly, house.sender, endpoint=ENDPOINT, clock=house.time, monotonic=house.time)
     records.append(record("REMOVE", key("eve"), Membership(RoomKey("green"), NickName("eve")), None))
     leaves(records)
     assert counted["LeaveNotAnnounced"] == 1

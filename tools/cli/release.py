@@ -8,11 +8,12 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from tools.cli.workplace import Workplace
 from tools.errors import OperatorError
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment, Subscriber
@@ -23,9 +24,6 @@ from tools.release.signature import Signer
 from tools.release.store import Manifests
 from tools.release.waves import waves
 from tools.stack.project import Project
-
-if TYPE_CHECKING:
-    from tools.cli import Workplace
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -61,7 +59,7 @@ def show_context(context: typer.Context, environment: EnvironmentName, subscribe
     for name, value in values.items():
         table.add_row(name, value)
     _outputs(values)
-    _place(context).terminal.show(table)
+    Workplace.of(context).terminal.show(table)
 
 
 @app.command("waves")
@@ -77,7 +75,7 @@ def show_waves(
         name: json.dumps(wave) for name, wave in zip(("canary", "early", "rest"), order, strict=False)
     }
     _outputs(named)
-    _place(context).terminal.show(json.dumps(order))
+    Workplace.of(context).terminal.show(json.dumps(order))
 
 
 @app.command()
@@ -91,7 +89,7 @@ def stacks(context: typer.Context) -> None:
         for subscriber in ("", *(each.name for each in known.subscribers))
     ]
     _outputs({"stacks": json.dumps(found)})
-    _place(context).terminal.show(json.dumps(found))
+    Workplace.of(context).terminal.show(json.dumps(found))
 
 
 @app.command()
@@ -103,7 +101,7 @@ def manifest(
     digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
 ) -> None:
     """Write the manifest of what was built and pushed."""
-    place = _place(context)
+    place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
     made = Manifest.now(commit, Image(known.repository_url, digest))
     promotion = _promotion(place, known, None)
@@ -124,7 +122,7 @@ def sign(
     known = Environment.of(Project.of_this_code(), environment)
     made = Manifest.now(commit, Image(known.repository_url, digest))
     Signer.of(os.environ).sign(made, run)
-    _place(context).terminal.show(f"{made.image.digest} is signed.")
+    Workplace.of(context).terminal.show(f"{made.image.digest} is signed.")
 
 
 @app.command()
@@ -135,7 +133,7 @@ def verify(
     commit: Annotated[str, typer.Option(envvar="COMMIT", help="The release of this commit.")],
 ) -> None:
     """Make sure that the workflow `release` has signed and attested a release."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
     release = promotion.checked(promotion.released(commit))
     signer = Signer.of(os.environ)
@@ -149,7 +147,7 @@ def current(context: typer.Context, environment: EnvironmentName, subscriber: Su
 
     Output `sources` is the commit whose Terraform sources it was applied with: another one after a rollback.
     """
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     entry = promotion.history.current()
     _outputs({"commit": entry.manifest.commit if entry else "", "sources": entry.sources if entry else ""})
@@ -173,7 +171,7 @@ def plan(
 
     Where nothing runs yet and no release is named, there is no plan, and the summary says so.
     """
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     release: Manifest | None
     if manifest_file is not None:
@@ -213,7 +211,7 @@ def apply(
     watch: Watch = 60,
 ) -> None:
     """Apply the planned file, shift the traffic step by step, and write down what runs now."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest}.")
@@ -229,7 +227,7 @@ def rollback(
     watch: Watch = 60,
 ) -> None:
     """Return to the previous release: the traffic at once, then the configuration, step by step."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     release = asyncio.run(promotion.roll_back(Steps(_numbers(weights), watch)))
     place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
@@ -238,7 +236,7 @@ def rollback(
 @app.command()
 def history(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Show what ran, the newest last."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     table = Table("when", "what", "commit", "digest", "Terraform of")
     for entry in promotion.history.entries():
@@ -251,7 +249,7 @@ def history(context: typer.Context, environment: EnvironmentName, subscriber: Su
 @app.command()
 def drift(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Say what is not as the repository and the last release say; exit code 1 if anything."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
     title = promotion.workspace.title
     current = promotion.history.current()
@@ -275,7 +273,7 @@ def cell(
     subscriber: Annotated[str, typer.Option(envvar="SUBSCRIBER", help="A subscriber of the map.")],
 ) -> None:
     """Write down what the hub says for a subscriber; its plan needs that. With the hub's credentials."""
-    place = _place(context)
+    place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
     place.terminal.show(str(promotion.keep_cell(subscriber)))
 
@@ -283,7 +281,7 @@ def cell(
 @app.command()
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it."""
-    place = _place(context)
+    place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
     about = known.subscriber(subscriber) if subscriber else None
     problems = asyncio.run(_problems(_promotion(place, known, None), about))
@@ -293,12 +291,7 @@ def health(context: typer.Context, environment: EnvironmentName, subscriber: Sub
     place.terminal.show(f"{who} is well: the synthetic broadcast arrived.")
 
 
-def _place(context: typer.Context) -> "Workplace":
-    place: Workplace = context.obj
-    return place
-
-
-def _promotion(place: "Workplace", environment: Environment, subscriber: str | None) -> Promotion:
+def _promotion(place: Workplace, environment: Environment, subscriber: str | None) -> Promotion:
     """The hub's, or a subscriber's, with the credentials that are there."""
     stack = place.stack()
     about = environment.subscriber(subscriber) if subscriber else None

@@ -1,4 +1,4 @@
-"""The frame, and how it travels through the queues."""
+"""The frame, and the payload that carries it through the queues."""
 
 import json
 
@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loudhailer import codec
-from loudhailer.broadcast import frames
-from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.errors import MalformedMessageError
 from loudhailer.queues.batching import is_legal, refuse_illegal
 from tests.support.broadcasts import BROADCAST, NOW, chunk_message, texts
@@ -48,10 +47,10 @@ def test_a_frame_of_128_kb_fits_whatever_it_consists_of(text: str) -> None:
     """The message is at most 175 KB on the wire, SQS takes it, and the frame comes out as it went in."""
     frame = frame_full_of(text)
     assert MAX_FRAME_BYTES - 100 < len(frame.encode()) <= MAX_FRAME_BYTES
-    wire = codec.encode_text(frames.to_wire(frame))
+    wire = codec.encode_text(Payload.of(frame).to_wire())
     assert len(wire.encode()) <= WIRE_BYTES
     refuse_illegal(wire)
-    assert frames.from_wire(codec.decode_object(wire)) == frame
+    assert Payload.from_wire(codec.decode_object(wire)).open() == frame.encode()
     assert json.loads(frame)["data"] == text * (len(json.loads(frame)["data"]) // len(text))
 
 
@@ -63,21 +62,21 @@ def test_a_full_frame_fits_beside_500_connections(text: str) -> None:
     body = chunk_message(500, frame=frame_full_of(text)).to_wire()
     assert len(body.encode()) <= MAX_BATCH_BYTES
     refuse_illegal(body)
-    assert ChunkMessage.from_wire(body).frame == frame_full_of(text)
+    assert ChunkMessage.from_wire(body).payload.open() == frame_full_of(text).encode()
 
 
 @given(texts)
 def test_every_text_survives_and_is_legal(text: str) -> None:
     """Any frame comes out of a queue as it went in."""
-    wire = codec.encode_text(frames.to_wire(text))
+    wire = codec.encode_text(Payload.of(text).to_wire())
     assert is_legal(wire)
-    assert frames.from_wire(codec.decode_object(wire)) == text
+    assert Payload.from_wire(codec.decode_object(wire)).open() == text.encode()
 
 
 @given(st.text(st.characters(codec="ascii", min_codepoint=32), min_size=1))
 def test_the_shorter_form_is_chosen(text: str) -> None:
     """Text stays readable as long as its escapes are not longer than base64."""
-    wire = frames.to_wire(text)
+    wire = Payload.of(text).to_wire()
     base64_bytes = (len(text) + 2) // 3 * 4
     assert len(codec.encode(wire["data"])) - 2 <= base64_bytes
     assert ("encoding" in wire) == (len(codec.encode(text)) - 2 > base64_bytes)
@@ -86,7 +85,7 @@ def test_the_shorter_form_is_chosen(text: str) -> None:
 def test_plain_text_travels_as_it_is() -> None:
     """An operator can read the message of an ordinary broadcast."""
     frame = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("nothing to escape but the frame, which is short"))
-    assert frames.to_wire(frame) == {"data": frame}
+    assert Payload.of(frame).to_wire() == {"data": frame}
 
 
 def test_a_client_sees_the_frame_that_is_documented() -> None:
@@ -114,12 +113,12 @@ def test_a_client_sees_the_frame_that_is_documented() -> None:
 def test_a_message_without_a_frame_is_malformed(wire: dict[str, object]) -> None:
     """A missing frame, another encoding, bad base64 and bad UTF-8 are refused."""
     with pytest.raises(MalformedMessageError):
-        frames.from_wire(wire)
+        Payload.from_wire(wire).open()
 
 
 def test_a_frame_travels_as_whatever_is_shorter() -> None:
     """Its text as JSON has it, without the quotes around it, or base64; the text where both are as long."""
-    assert frames.to_wire('"ab') == {"data": '"ab'}
-    assert frames.to_wire('""a') == {"data": "IiJh", "encoding": "base64"}
-    assert frames.to_wire("a") == {"data": "a"}
-    assert frames.to_wire('""""') == {"data": '""""'}
+    assert Payload.of('"ab').to_wire() == {"data": '"ab'}
+    assert Payload.of('""a').to_wire() == {"data": "IiJh", "encoding": "base64"}
+    assert Payload.of("a").to_wire() == {"data": "a"}
+    assert Payload.of('""""').to_wire() == {"data": '""""'}
