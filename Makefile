@@ -86,7 +86,7 @@ test-terraform: setup ## Validate and test every module and stack; set TF_PLUGIN
 	$(PYTEST) --numprocesses=2 tests/terraform
 
 .PHONY: test-integration
-test-integration: setup ## Several parts together, on the local AWS.
+test-integration: setup $(NODE_MODULES) ## Several parts together, on the local AWS.
 	$(PYTEST) --numprocesses=2 tests/integration
 
 .PHONY: test-e2e

@@ -24,13 +24,20 @@ def up(
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: a free one.")] = 0,
     package: Package = Packaging.ZIP,
     no_template: NoTemplate = False,
+    no_throttling: Annotated[
+        bool, typer.Option("--no-throttling", help="Let the local AWS answer at any rate; AWS's own hold otherwise.")
+    ] = False,
     subscribers: Annotated[
         int, typer.Option(min=0, max=len(SUBSCRIBER_ACCOUNTS), help="Other accounts that post beside the hub's.")
     ] = 0,
 ) -> None:
     """Start the local stack, or bring it up to date; exit code 0 once it runs, also in place of one that was lost."""
     workplace = Workplace.of(context)
-    stack = replace(workplace.stack(**subscriber_variables(subscribers)), templates=templates(unwanted=no_template))
+    stack = replace(
+        workplace.stack(**subscriber_variables(subscribers)),
+        templates=templates(unwanted=no_template),
+        throttling=not no_throttling,
+    )
     with workplace.held(stack):
         before = stack.state()
         changed = stack.up(Ports(aws_port, gateway_port), packaging=package, force=force)

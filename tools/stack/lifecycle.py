@@ -94,6 +94,7 @@ class Stack:
         terminal: where it says what it does.
         variables: Terraform's, but for those that only the run knows.
         templates: what a new local AWS may start from; None to do without.
+        throttling: whether the local AWS keeps to AWS's rates.
     """
 
     project: Project
@@ -101,6 +102,7 @@ class Stack:
     terminal: Terminal
     variables: Mapping[str, Any] = field(default_factory=dict)
     templates: TemplateStore | None = None
+    throttling: bool = True
 
     @property
     def processes(self) -> ProcessTable:
@@ -213,6 +215,7 @@ class Stack:
             and not state.applying
             and ports.aws in (0, state.aws_port)
             and (engine is None or engine.address == state.engine)
+            and state.throttling == self.throttling
         )
         cloud = None
         if not whole or state is None:
@@ -237,6 +240,7 @@ class Stack:
             gateway_port=ports.gateway or free_port(gateway_port),
             secret=remembered.secret if remembered else new_secret(),
             engine=engine.address if engine else "",
+            throttling=self.throttling,
         )
         key = None if self.templates is None else self._template_key(state)
         if (template := self._template(key, held)) is not None:
@@ -255,6 +259,8 @@ class Stack:
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address]
+        if not state.throttling:
+            command += ["--no-throttling"]
         aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 

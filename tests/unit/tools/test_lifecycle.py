@@ -436,6 +436,18 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert process_of(stack, AWS) == second
 
 
+def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(stack: Stack) -> None:
+    """The flag is the process's; as long as it stays the same, so does the process."""
+    stack.up()
+    assert "--no-throttling" not in process_of(stack, AWS).cmdline()
+    unthrottled = replace(stack, throttling=False)
+    assert unthrottled.up()
+    second = process_of(stack, AWS)
+    assert "--no-throttling" in second.cmdline()
+    assert not unthrottled.up()
+    assert process_of(stack, AWS) == second
+
+
 def test_each_stack_has_a_secret_of_its_own_that_its_processes_and_terraform_get(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from tools.emulator.aws.gaps import (
     stream_mappings,
     stream_persistence,
     stream_records,
+    throughput,
     time_to_live,
     weighted_aliases,
 )
@@ -50,6 +51,7 @@ GAPS = (
     request_context.gap,
     http_paths.gap,
     leading_keys.gap,
+    throughput.gap,
     policy_parsing.gap,
     policy_variables.gap,
     session_tags.gap,
