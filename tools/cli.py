@@ -28,6 +28,7 @@ from tools.demo.performance import Performance
 from tools.demo.scenario import Scenario
 from tools.demo.verdict import broadcast_table, count_table
 from tools.errors import OperatorError
+from tools.interruptions import TERMINATIONS, undisturbed
 from tools.operations.broadcasts import audience_of, described, message_of, report_table
 from tools.operations.cancelling import cancel as cancel_broadcast
 from tools.operations.deployment import Deployment
@@ -38,6 +39,7 @@ from tools.operations.redriving import Redrive
 from tools.operations.tenants import SAMPLE_TENANTS, TenantChange, keyed, new_session_key, put, require_silo
 from tools.planner.load import Load
 from tools.planner.tables import plan_tables, talk_tables, warnings
+from tools.probe.command import probe
 from tools.release.commands import app as release_app
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Packaging, Ports, Stack
@@ -64,7 +66,6 @@ _NoTemplate = Annotated[
 ]
 _STACK_NAME = re.compile("[a-z0-9-]{1,32}")
 _MOST_FAULTS = 20
-_TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ app.add_typer(tenant_app, name="tenant")
 plan_app = typer.Typer(invoke_without_command=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(release_app, name="release")
+app.command()(probe)
 
 
 @app.callback()
@@ -469,7 +471,7 @@ def plan_talk(
 
 def main() -> None:
     """Entry point of the command `loudhailer`; a termination cleans up as an interrupt does."""
-    for number in _TERMINATIONS:
+    for number in TERMINATIONS:
         signal.signal(number, _terminate)
     app()
 
@@ -524,16 +526,5 @@ def _removed_in_the_end(workplace: Workplace, stack: Stack, *, keep: bool) -> It
             again = f"`loudhailer --stack {_DEMO}"
             workplace.terminal.say(f"The stack is kept: {again} status`, {again} logs`; remove it by {again} down`.")
         else:
-            with _undisturbed(), workplace.terminal.step("Removing the stack"):
+            with undisturbed(), workplace.terminal.step("Removing the stack"):
                 stack.down(keep_logs=keep_logs)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Finish the block even if the operator interrupts once more."""
-    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_TERMINATIONS)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
