@@ -67,6 +67,9 @@ def probe(
     caller_profile: Annotated[
         str | None, typer.Option(help="AWS profile of a role of the account that another account assumes.")
     ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Another Region, for questions to an API of the probe's own only.")
+    ] = None,
     into: Annotated[Path, typer.Option(help="Folder for the two files with the answers.")] = Path(),
     json: Annotated[bool, typer.Option("--json", help="Show the answers as JSON.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it costs anything.")] = False,
@@ -84,8 +87,9 @@ def probe(
         terminal.show(_list_of(questions))
         return
     project = Project.of_this_code()
-    known = Environment.of(project, environment)
-    _require_account(known, account)
+    home = Environment.of(project, environment)
+    _require_account(home, account)
+    known = home if region is None or home.name == LOCAL else replace(home, region=region)
     place = _Place.of(workplace, project, known)
     place.cloud.require(account)
     if remove:
@@ -94,7 +98,9 @@ def probe(
     rate = _LOCAL_POSTS_PER_SECOND if known.name == LOCAL else Pace.posts_per_second
     pace = Pace(posts_per_second=rate, flood_posts_per_second=use_up_quota)
     caller = None if caller_profile is None else _caller(place.cloud, caller_profile)
-    reasons = left_out(questions, long=long, pace=pace, has_caller=caller is not None)
+    reasons = left_out(
+        questions, long=long, pace=pace, has_caller=caller is not None, is_home=known.region == home.region
+    )
     questions = [question for question in questions if question.name not in reasons]
     if not questions:
         raise OperatorError(f"No question is asked: {'; '.join(f'{name}: {why}' for name, why in reasons.items())}.")

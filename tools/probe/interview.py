@@ -65,12 +65,19 @@ class Interview:
         self.progressed(len(self.results), question.name)
 
 
-def left_out(questions: Sequence[Question], *, long: bool, pace: Pace, has_caller: bool) -> dict[str, str]:
-    """Return the names of the questions that are not asked, each with the reason."""
+def left_out(
+    questions: Sequence[Question], *, long: bool, pace: Pace, has_caller: bool, is_home: bool = True
+) -> dict[str, str]:
+    """Return the names of the questions that are not asked, each with the reason.
+
+    `is_home` says that the Region is the deployment's.
+    """
     reasons = {}
     for question in questions:
         if question.is_long and not long:
             reasons[question.name] = "it waits for minutes; --long asks it"
+        elif question.needs is Need.TENANT and not is_home:
+            reasons[question.name] = "it needs the deployment, which is in another Region"
         elif question.needs is Need.QUOTA and (pace.flood_posts_per_second is None or not has_caller):
             reasons[question.name] = f"it needs {question.needs.value}"
     return reasons

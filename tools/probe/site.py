@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _AWAKE_SECONDS = 120.0
 """A new API has a host name of its own, which takes a moment to be known."""
 _RETRY_SECONDS = 1.0
+_THROTTLED = 429
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,15 @@ class Site:
         return self.own_tenant
 
     async def visitor(self, stage: str = OPEN) -> Visitor:
-        """Connect a client to a stage of the probe's own API."""
-        return await Visitor.arrive(f"{self.api_url}/{stage}")
+        """Connect a client to a stage of the probe's own API; again if the stage's throttle refuses that."""
+        until = time.monotonic() + self.pace.arrival_seconds
+        while True:
+            try:
+                return await Visitor.arrive(f"{self.api_url}/{stage}")
+            except HandshakeRefusedError as error:
+                if error.refusal.status != _THROTTLED or time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
 
     def connection_url(self, stage: str, connection: str) -> str:
         """The URL of a connection to the probe's own API."""

@@ -99,6 +99,7 @@ async def test_the_stand_in_answers_as_the_question_says(question: Question) -> 
 
 OTHERWISE: list[tuple[str, str, Callable[[], Any]]] = [
     ("stage-throttle", "yes", lambda: site(faults=Faults(throttle_rate=1.0))),
+    ("stage-throttle", UNDECIDED, lambda: site(faults=Faults(error_rate=1.0))),
     ("callback-quota", UNDECIDED, lambda: site(Limits(rate=float("inf")))),
     ("callback-quota", UNDECIDED, lambda: site(caller=signer(STRANGER))),
     ("gone-counted", "yes", lambda: site(metric=lambda _stage, _metric: 53.0)),

@@ -181,6 +181,14 @@ def test_long_questions_and_those_that_use_up_the_quota_are_left_out_unless_they
     assert left_out(asked, long=True, pace=Pace(flood_posts_per_second=9), has_caller=True) == {}
 
 
+def test_in_another_region_only_the_probes_own_api_is_asked() -> None:
+    """The deployment, and its tenant, are not there."""
+    asked = [question(), question("posts", needs=Need.API)]
+    reasons = left_out(asked, long=False, pace=Pace(), has_caller=False, is_home=False)
+    assert set(reasons) == {"first"}
+    assert "another Region" in reasons["first"]
+
+
 def test_the_list_shows_each_question_with_its_cost() -> None:
     """It asks nothing and needs no stack."""
     done = run("dev", "--list")

@@ -12,18 +12,22 @@ from tools.probe.site import Site, Visitor
 from tools.probe.wire import Wire, request_bytes
 
 _OK, _GONE, _THROTTLED = 200, 410, 429
+_POLICY_VIOLATION = 1008
 
 _FRAMES, _POSTS = 50, 100
 
 
 async def _stage_throttle(site: Site) -> Answer:
-    """Show that the stage throttles frames, then post faster than it lets frames in."""
-    async with await site.visitor(NARROW) as visitor:
-        refused = await _refused_frames(site, visitor)
-        replies = await site.paced(_POSTS, lambda _: site.post(visitor.connection_id, b"{}", NARROW))
+    """Show that the stage throttles the frames of one client, and post to another one at the same rate."""
+    async with await site.visitor(NARROW) as sender:
+        refused = await _refused_frames(site, sender)
+        close_code = sender.close_code
+    async with await site.visitor(NARROW) as receiver:
+        replies = await site.paced(_POSTS, lambda _: site.post(receiver.connection_id, b"{}", NARROW))
     statuses = Counter(reply.status for reply in replies)
-    seen = {"frames": _FRAMES, "framesRefused": refused, "posts": _count(statuses)}
-    if refused < _FRAMES / 5:
+    seen = {"frames": _FRAMES, "framesRefused": refused, "closeCode": close_code, "posts": _count(statuses)}
+    throttled = refused >= _FRAMES / 5 or close_code == _POLICY_VIOLATION
+    if not throttled or not set(statuses) <= {_OK, _THROTTLED}:
         return Answer(UNDECIDED, seen)
     return Answer("yes" if statuses[_THROTTLED] >= _POSTS / 5 else "no", seen)
 
@@ -38,7 +42,8 @@ async def _refused_frames(site: Site, visitor: Visitor) -> int:
 
 
 async def _send(visitor: Visitor, text: str) -> None:
-    visitor.send(text)
+    if visitor.is_open:
+        visitor.send(text)
 
 
 async def _next(visitor: Visitor, seconds: float) -> bytes | None:
@@ -51,8 +56,10 @@ async def _next(visitor: Visitor, seconds: float) -> bytes | None:
 STAGE_THROTTLE = Question(
     name="stage-throttle",
     asks="Does the throttle of a stage hold back posts to @connections?",
-    asked="Of a stage that lets in one request a second: 50 frames of a client, then 100 posts, 25 a second each.",
-    read="The stage must refuse frames. It holds back posts if a fifth of them are answered 429.",
+    asked="Of a stage that lets in one request a second: 50 frames of one client, then 100 posts to another one, 25 a "
+    "second each.",
+    read="The stage must refuse frames, or close the client with code 1008. It holds back posts if a fifth of them are "
+    "answered 429.",
     assumes="no",
     stand_in="no",
     changes={
