@@ -12,6 +12,7 @@ from tools.cli.broadcasts import broadcast, cancel, redrive
 from tools.cli.demo import demo
 from tools.cli.logs import logs
 from tools.cli.plan import plan_app
+from tools.cli.probe import probe
 from tools.cli.release import app as release_app
 from tools.cli.stack import down, status, terraform, up
 from tools.cli.tenants import tenant_app
@@ -28,7 +29,7 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 
-for command in (up, down, status, demo, broadcast, cancel, redrive, logs):
+for command in (up, down, status, demo, broadcast, cancel, redrive, logs, probe):
     app.command()(command)
 app.command(context_settings=_ANY_OPTIONS, add_help_option=False)(terraform)
 app.add_typer(tenant_app, name="tenant")

@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 def test_the_bare_command_lists_what_there_is() -> None:
     """The first thing that anybody types."""
     output = run("--help").output
-    for command in ("up", "down", "status", "demo", "broadcast", "logs", "plan", "tenant", "terraform"):
+    for command in ("up", "down", "status", "demo", "broadcast", "logs", "plan", "probe", "tenant", "terraform"):
         assert f" {command} " in output
 
 
