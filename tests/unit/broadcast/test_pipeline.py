@@ -25,6 +25,7 @@ from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.port import Queue
 from loudhailer.tenants.cache import CachedTenants
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -37,7 +38,7 @@ from tests.support.fakes.tenants import MemoryTenantStore
 from tests.support.limits import CONNECTION_SECONDS
 from tests.support.properties import examples
 from tests.unit.aws.queues.sqs_events import event, failed
-from tests.unit.broadcast.faults import AtOnce, Killed, watched
+from tests.unit.broadcast.faults import Killed, watched
 
 HANDSHAKE_SECONDS = 4
 ID = BroadcastId("b1")

@@ -40,6 +40,7 @@ from tests.support.broadcasts import (
     source_message,
     summary,
 )
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.devices import MemoryDeviceStore
@@ -47,7 +48,7 @@ from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import AtOnce, Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3

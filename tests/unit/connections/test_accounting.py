@@ -19,6 +19,7 @@ from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.model import Tenant
+from tests.support.executors import AtOnce
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
@@ -97,7 +98,10 @@ class AccountingFixture:
         """The sequence numbers that are reported as failed; CrashError after so many calls of stores, if any."""
         fuse = [crash_after]
         accounting = Accounting(
-            Crashing(self.partitions, fuse), Crashing(self.sessions, fuse), Crashing(self.limits, fuse), each=map
+            Crashing(self.partitions, fuse),
+            Crashing(self.sessions, fuse),
+            Crashing(self.limits, fuse),
+            executor=AtOnce(),
         )
         failures = accounting({"Records": records})["batchItemFailures"]
         return [failure["itemIdentifier"] for failure in failures]
@@ -435,5 +439,5 @@ def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: 
 def test_a_batch_without_changes_reads_nothing(world: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream tells of every change of a row; those of rooms count nothing."""
     monkeypatch.setattr(world.partitions, "checkpoints", None)
-    accounting = Accounting(world.partitions, world.sessions, world.limits, each=map)
+    accounting = Accounting(world.partitions, world.sessions, world.limits, executor=AtOnce())
     assert accounting({"Records": []}) == {"batchItemFailures": []}

@@ -11,6 +11,7 @@ from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition, tenant_of
+from tests.support.executors import AtOnce
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.limits import YOUNG_SECONDS
@@ -50,7 +51,7 @@ class EndSessionFixture:
             self.sender,
             self._connections_of,
             endpoint="https://example.test/live",
-            each=map,
+            executor=AtOnce(),
             clock=lambda: self.now,
             pause=self._pass,
         )
