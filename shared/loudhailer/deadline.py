@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 
-class Invocation(Protocol):
+class RemainingTime(Protocol):
     """The part of Lambda's context that tells the time: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
 
     def get_remaining_time_in_millis(self) -> int:
@@ -21,7 +21,7 @@ class Deadline:
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
-    def of(cls, context: Invocation, *, reserve: float) -> Self:
+    def of(cls, context: RemainingTime, *, reserve: float) -> Self:
         """Return the end of an invocation, less the seconds in reserve for what follows the work."""
         return cls.after(context.get_remaining_time_in_millis() / 1000 - reserve)
 

@@ -9,12 +9,12 @@ from functions.broadcast.query.settings import Settings
 from tests.image.emulator import running
 from tests.support.checkout import functions
 from tests.support.surroundings import Golden, Surroundings
-from tools.image.build import Image
+from tools.image.build import BuiltImage
 
 
 @pytest.mark.parametrize("function", functions())
 def test_a_function_does_what_its_golden_event_is_for(
-    image: Image, surroundings: Surroundings, function: str, capsys: pytest.CaptureFixture[str]
+    image: BuiltImage, surroundings: Surroundings, function: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its handler is imported in the image, and answers and works, cold and warm, as it must; the times are printed."""
     golden = Golden.of(function, surroundings)
@@ -33,7 +33,7 @@ def test_a_function_does_what_its_golden_event_is_for(
         print(f"  {function}: cold {cold:.2f} s, warm {warm * 1000:.1f} ms")  # noqa: T201
 
 
-def test_a_function_without_its_variables_fails_at_init_and_lists_what_is_missing(image: Image) -> None:
+def test_a_function_without_its_variables_fails_at_init_and_lists_what_is_missing(image: BuiltImage) -> None:
     """One message names every variable; which ones each function needs, the unit tests of the settings say."""
     with running(image.tag, "query", {}) as ask:
         error = ask({})
@@ -42,7 +42,7 @@ def test_a_function_without_its_variables_fails_at_init_and_lists_what_is_missin
     assert missing == [f"{field.name.upper()} is missing" for field in fields(Settings) if field.default is MISSING]
 
 
-def test_a_function_can_write_in_tmp_alone(image: Image, surroundings: Surroundings) -> None:
+def test_a_function_can_write_in_tmp_alone(image: BuiltImage, surroundings: Surroundings) -> None:
     """As on Lambda, its own code is out of its reach."""
     with running(image.tag, "default_route", surroundings.variables) as function:
         function({})

@@ -249,7 +249,7 @@ def _relay_message(parts: Parts) -> Handle:
 
 
 def _accounting(parts: Parts) -> Handle:
-    accounting = Accounting(parts.partitions, parts.sessions, parts.limits, each=parts.executor.map)
+    accounting = Accounting(parts.partitions, parts.sessions, parts.limits, executor=parts.executor)
     return lambda event, _: accounting(event)
 
 
@@ -258,7 +258,7 @@ def _end_session(parts: Parts) -> Handle:
         parts.sender,
         lambda _: parts.connections,
         endpoint=ENDPOINT,
-        each=parts.executor.map,
+        executor=parts.executor,
         clock=parts.clock,
         pause=parts.pause,
     )

@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.errors import MalformedMessageError
@@ -311,7 +311,7 @@ class Workload:
                     if source.dispatched == 0:
                         self._broadcasts.reopen_source(message.broadcast_id, source.number)
                 queue = "broadcast"
-            case PartitionMessage():
+            case SourceMessage():
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 queue = "partition"
             case ChunkMessage():

@@ -8,7 +8,7 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
 from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
@@ -68,11 +68,11 @@ def announcement(
     )
 
 
-def partition_message(
+def source_message(
     scope: Scope | None = None, *, source: int = 0, frame: str = FRAME, expires_at: int = NOW + LIFETIME
-) -> PartitionMessage:
+) -> SourceMessage:
     """What `swarm` sends to `query`."""
-    return PartitionMessage(
+    return SourceMessage(
         broadcast_id=BROADCAST,
         source=source,
         scope=(partition(0),) if scope is None else scope,
@@ -189,8 +189,8 @@ def _head() -> dict[str, st.SearchStrategy[object]]:
 
 
 announcements = st.builds(Announcement, audience=audiences, **_head())
-partition_messages = st.builds(
-    PartitionMessage,
+source_messages = st.builds(
+    SourceMessage,
     source=st.integers(0, 10**9),
     scope=scopes,
     **_head(),

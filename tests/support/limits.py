@@ -3,10 +3,10 @@
 Those of AWS come from its pages. The others are Loudhailer's own promises, with the module that makes them.
 """
 
-MAX_FRAME_BYTES = 131_072
+MAX_MESSAGE_BYTES = 131_072
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
-MAX_MESSAGE_BYTES = 32_768
+MAX_FRAME_BYTES = 32_768
 """The most bytes of a client's frame, by the same page."""
 
 CONNECTION_SECONDS = 7_500

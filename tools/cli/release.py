@@ -20,7 +20,7 @@ from tools.release.environment import Environment, Subscriber
 from tools.release.manifest import Image, Manifest
 from tools.release.promotion import Promotion
 from tools.release.shift import Steps
-from tools.release.signature import Signer
+from tools.release.signature import ReleaseSigner
 from tools.release.store import Manifests
 from tools.release.waves import waves
 from tools.stack.project import Project
@@ -121,7 +121,7 @@ def sign(
     """Sign the image that was pushed, and attest how it was built; in the workflow `release` only."""
     known = Environment.of(Project.of_this_code(), environment)
     made = Manifest.now(commit, Image(known.repository_url, digest))
-    Signer.of(os.environ).sign(made, run)
+    ReleaseSigner.of(os.environ).sign(made, run)
     Workplace.of(context).terminal.show(f"{made.image.digest} is signed.")
 
 
@@ -136,7 +136,7 @@ def verify(
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
     release = promotion.checked(promotion.released(commit))
-    signer = Signer.of(os.environ)
+    signer = ReleaseSigner.of(os.environ)
     signer.verify(release)
     place.terminal.show(f"{release.image.digest} is signed by {signer.identity}.")
 

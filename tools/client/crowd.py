@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tools.client.frames import FrameReader, Stamp
 from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, open_socket
+from tools.client.stamps import Stamp, StampReader
 
 _SPARE_DESCRIPTORS = 256
 _POLL_SECONDS = 0.02
@@ -77,7 +77,7 @@ class Crowd:
         self.open = 0
         self.others = 0
         self._invited = 0
-        self._reader = FrameReader()
+        self._reader = StampReader()
         self._receptions: dict[str, Reception] = {}
 
     async def connect(

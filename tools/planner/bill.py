@@ -37,7 +37,7 @@ _TIMES_A_MESSAGE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class BillItem:
     """A line of the bill; `note` says what the units are."""
 
     name: str
@@ -51,7 +51,7 @@ class Item:
         return self.price.of(self.units)
 
 
-def total(items: Iterable[Item]) -> Decimal:
+def total(items: Iterable[BillItem]) -> Decimal:
     """US dollars, unrounded."""
     return sum((item.cost for item in items), Decimal(0))
 
@@ -71,7 +71,7 @@ def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
     ]
 
 
-def bill(load: Load) -> list[Item]:
+def bill(load: Load) -> list[BillItem]:
     """The lines, in the order of the way that a frame goes."""
     deliveries = _deliveries(load)
     pings = _pings(load)
@@ -80,44 +80,44 @@ def bill(load: Load) -> list[Item]:
     units = parts(load.frame_bytes, prices.GATEWAY_MESSAGE_BYTES)
     bytes_out = deliveries * (load.frame_bytes + _FRAME_HEADER_BYTES) + pings * (_PONG_BYTES + _FRAME_HEADER_BYTES)
     return [
-        Item(
+        BillItem(
             "connection minutes",
             Decimal(load.connections) * MINUTES_A_MONTH,
             prices.CONNECTION_MINUTES,
             f"{load.connections:,} connections, all month",
         ),
-        Item(
+        BillItem(
             "gateway messages",
             deliveries * units + pings * 2,
             prices.GATEWAY_MESSAGES,
             f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs",
         ),
-        Item("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
-        Item(
+        BillItem("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
+        BillItem(
             "Lambda requests",
             sum((one.invocations * times for one, times in functions), Decimal(0)),
             prices.LAMBDA_REQUESTS,
             "all functions",
         ),
-        Item(
+        BillItem(
             "Lambda GB-seconds",
             sum((one.gb_seconds(times) for one, times in functions), Decimal(0)),
             prices.LAMBDA_ARM64,
             "arm64; an estimate, by function below",
         ),
-        Item("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
-        Item("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
-        Item("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
-        Item(
+        BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
+        BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
+        BillItem("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
+        BillItem(
             "DynamoDB streams", 2 * connects, prices.DYNAMODB_STREAM_READS, "records; Lambda reads them free of charge"
         ),
-        Item(
+        BillItem(
             "SQS requests",
             _messages(load) * _TIMES_A_MESSAGE + idle_polls(load.cells, load.shards),
             prices.SQS_REQUESTS,
             "units of 64 KB, idle polls too",
         ),
-        Item("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
+        BillItem("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
     ]
 
 

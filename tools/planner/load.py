@@ -15,7 +15,7 @@ from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.packing import pack
-from loudhailer.broadcast.payload import MAX_FRAME_BYTES, Payload, broadcast_frame
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
 from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
@@ -37,7 +37,7 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "cells": (1, 1_000),
     "accounts": (1, 1_000),
     "broadcasts_per_hour": (0, 3_600),
-    "message_bytes": (2, MAX_FRAME_BYTES),
+    "message_bytes": (2, MAX_MESSAGE_BYTES),
     "posts_per_second": (100, 10**6),
     "burst": (0, 10**6),
     "shards": (1, 32),
@@ -91,9 +91,9 @@ class Load:
             )
         if self.connections < self.cells:
             raise OperatorError(f"{self.connections} connections do not fill {self.cells} cells.")
-        if self.frame_bytes > MAX_FRAME_BYTES:
+        if self.frame_bytes > MAX_MESSAGE_BYTES:
             raise OperatorError(
-                f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_FRAME_BYTES:,} are the most."
+                f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_MESSAGE_BYTES:,} are the most."
             )
         if self.broadcasts_per_hour * self.floor_seconds > 3_600:
             raise OperatorError(

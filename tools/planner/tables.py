@@ -7,7 +7,7 @@ from decimal import Decimal
 from rich.table import Table
 
 from tools.planner import talk
-from tools.planner.bill import Item, bill, functions_of_a_month, per_million_deliveries, total
+from tools.planner.bill import BillItem, bill, functions_of_a_month, per_million_deliveries, total
 from tools.planner.load import MAX_PARTITIONS, Load
 from tools.planner.prices import CONNECTS_PER_SECOND, LAMBDA_CONCURRENCY
 from tools.planner.work import concurrency, query_units_per_second
@@ -121,7 +121,7 @@ def _functions(load: Load) -> Table:
     return table
 
 
-def _bill(title: str, items: Sequence[Item]) -> Table:
+def _bill(title: str, items: Sequence[BillItem]) -> Table:
     table = Table("item", "units", "USD", "", "", title=title, title_justify="left")
     most = max(item.cost for item in items)
     for item in items:

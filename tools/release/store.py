@@ -41,7 +41,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One line of a history.
 
     Attributes:
@@ -63,7 +63,7 @@ class Entry:
         }
 
     @classmethod
-    def from_wire(cls, document: dict[str, Any]) -> "Entry":
+    def from_wire(cls, document: dict[str, Any]) -> "HistoryEntry":
         """An entry that was read."""
         return cls(
             action=Action(document["action"]),
@@ -129,11 +129,11 @@ class History:
     bucket: str
     stack: str
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[HistoryEntry]:
         """All of it."""
         return self._read()[0]
 
-    def current(self) -> Entry | None:
+    def current(self) -> HistoryEntry | None:
         """What was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
         return entries[-1] if entries else None
@@ -152,7 +152,7 @@ class History:
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
         entries, revision = self._read()
-        entry = Entry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        entry = HistoryEntry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
         unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
         try:
@@ -176,7 +176,7 @@ class History:
     def _key(self) -> str:
         return f"history/{self.stack}.json"
 
-    def _read(self) -> tuple[list[Entry], str | None]:
+    def _read(self) -> tuple[list[HistoryEntry], str | None]:
         try:
             found = _asked(self.bucket, self.client.get_object, Key=self._key)
         except ClientError as error:
@@ -186,4 +186,4 @@ class History:
         document = json.loads(found["Body"].read())
         if document.get("v") != _VERSION:
             raise OperatorError(f"The history of the stack {self.stack} is of another version of this command.")
-        return [Entry.from_wire(entry) for entry in document["entries"]], found["ETag"]
+        return [HistoryEntry.from_wire(entry) for entry in document["entries"]], found["ETag"]

@@ -18,7 +18,7 @@ from itertools import islice
 from functions.broadcast.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import ChunkMessage, PartitionMessage
+from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
@@ -92,7 +92,7 @@ class Query:
 
     def __call__(self, body: str) -> None:
         """Handle one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
-        message = PartitionMessage.from_wire(body)
+        message = SourceMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
             marked = self._executor.submit(self._mark, message.priority)
             source = self._source(message)
@@ -119,13 +119,13 @@ class Query:
         except TransientError as error:
             logger.warning("the lanes could not be marked", error=str(error))
 
-    def _source(self, message: PartitionMessage) -> Source:
+    def _source(self, message: SourceMessage) -> Source:
         source = self._broadcasts.source(message.broadcast_id, message.source)
         if source is None or source.scope != message.scope:
             raise PermanentError("the source is not one of its broadcast's")
         return source
 
-    def _complete(self, message: PartitionMessage, sent: _Sent, missed: int) -> None:
+    def _complete(self, message: SourceMessage, sent: _Sent, missed: int) -> None:
         now_ms = int(self._clock() * 1000)
         if self._broadcasts.complete_source(
             message.broadcast_id,
@@ -141,7 +141,7 @@ class Query:
         elif self._source(message).dispatched is None:
             raise TransientError("another query has fixed more chunks of the source meanwhile")
 
-    def _chunks(self, message: PartitionMessage, sent: _Sent) -> Iterator[Chunk]:
+    def _chunks(self, message: SourceMessage, sent: _Sent) -> Iterator[Chunk]:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
@@ -230,7 +230,7 @@ class Query:
                 young |= 1 << place
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
-    def _message(self, message: PartitionMessage, chunk: Chunk, *, is_cancelled: bool) -> str:
+    def _message(self, message: SourceMessage, chunk: Chunk, *, is_cancelled: bool) -> str:
         return ChunkMessage(
             broadcast_id=message.broadcast_id,
             chunk_id=chunk.chunk_id,

@@ -10,7 +10,8 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocke
 Closing and deleting twice is as good as once, so a batch may come again, as a whole or in part.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
 from itertools import groupby
 from typing import Any, NamedTuple, Self
 
@@ -29,8 +30,7 @@ _PAUSE_SECONDS = 0.5
 class EndSession:
     """Closes what one batch of the sessions' stream leaves behind.
 
-    `each` is `map`, or one that works on several connections at the same time; `connections_of` are the rows of a
-    tenant's connections.
+    Rows are deleted side by side on the executor; `connections_of` gives the rows of a tenant's connections.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class EndSession:
         connections_of: Callable[[TenantId], ConnectionStore],
         *,
         endpoint: str,
-        each: Callable[[Callable[[ConnectionKey], None], Iterable[ConnectionKey]], Iterable[None]],
+        executor: Executor,
         clock: Callable[[], float],
         pause: Callable[[float], None],
     ) -> None:
         self._sender = sender
         self._connections_of = connections_of
         self._endpoint = endpoint
-        self._each = each
+        self._executor = executor
         self._clock = clock
         self._pause = pause
 
@@ -73,7 +73,7 @@ class EndSession:
         wanted = {key: key.connection_id for key in sorted(connections)}
         closing = close(self._sender, self._endpoint, wanted, seconds=deadline.seconds_left)
         over = {*closing.closed, *closing.gone} - self._young(closing.gone)
-        for _ in self._each(self._delete, over):
+        for _ in self._executor.map(self._delete, over):
             pass
         count("SessionConnectionClosed", len(closing.closed))
         return set(wanted) - over

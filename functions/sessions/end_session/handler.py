@@ -31,7 +31,7 @@ end_session = EndSession(
     CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
     connections.of,
     endpoint=settings.callback_endpoint,
-    each=ThreadPoolExecutor(THREADS).map,
+    executor=ThreadPoolExecutor(THREADS),
     clock=time.time,
     pause=time.sleep,
 )

@@ -1,6 +1,6 @@
 """The messages of a broadcast, in the order of its way.
 
-    publish --Announcement--> swarm --PartitionMessage--> query --ChunkMessage--> post_message
+    publish --Announcement--> swarm --SourceMessage--> query --ChunkMessage--> post_message
     post_message --OutcomeMessage--> settle
 
 Every message carries `"v": 1` and, up to the outcome, when it was published (epoch milliseconds), when it expires
@@ -76,7 +76,7 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionMessage:
+class SourceMessage:
     """One source of a broadcast: find its recipients and put them into chunks."""
 
     broadcast_id: BroadcastId
@@ -97,11 +97,11 @@ class PartitionMessage:
         return codec.encode_text({**_header(self), "source": self.source, **scopes.to_wire(self.scope)})
 
     @staticmethod
-    def from_wire(body: str) -> "PartitionMessage":
+    def from_wire(body: str) -> "SourceMessage":
         """The source in a partition queue's message."""
         return _read(
             body,
-            lambda wire: PartitionMessage(
+            lambda wire: SourceMessage(
                 **_read_header(wire), source=_whole(wire, "source"), scope=scopes.from_wire(wire)
             ),
         )
@@ -210,14 +210,14 @@ class OutcomeMessage(Outcomes):
         return _read(body, _read_outcome)
 
 
-type Message = Announcement | PartitionMessage | ChunkMessage | OutcomeMessage
+type BroadcastMessage = Announcement | SourceMessage | ChunkMessage | OutcomeMessage
 
 
-def message_from_wire(body: str) -> Message:
+def message_from_wire(body: str) -> BroadcastMessage:
     """A message of any kind, told by the field that no other kind has."""
-    kinds: dict[str, Callable[[str], Message]] = {
+    kinds: dict[str, Callable[[str], BroadcastMessage]] = {
         "audience": Announcement.from_wire,
-        "source": PartitionMessage.from_wire,
+        "source": SourceMessage.from_wire,
         "connections": ChunkMessage.from_wire,
         "delivered": OutcomeMessage.from_wire,
     }
@@ -250,7 +250,7 @@ def chunk_name(body: str) -> ChunkName | None:
         return None
 
 
-def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str, Any]:
+def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, Any]:
     header = {
         "v": VERSION,
         "broadcastId": message.broadcast_id,

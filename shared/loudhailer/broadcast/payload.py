@@ -11,7 +11,7 @@ from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.batching import is_legal
 
-MAX_FRAME_BYTES = 128 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
 

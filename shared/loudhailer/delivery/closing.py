@@ -11,7 +11,7 @@ from loudhailer.observability import count, logger
 
 @dataclass(frozen=True, slots=True)
 class Closing[K]:
-    """What became of connections that were to be closed, by their caller's keys.
+    """Results of closing connections, by their caller's keys.
 
     Attributes:
         closed: the connections that are closed now.

@@ -10,7 +10,7 @@ from itertools import batched
 from typing import Any
 
 from loudhailer import codec
-from loudhailer.broadcast.messages import PartitionMessage
+from loudhailer.broadcast.messages import SourceMessage
 from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
@@ -149,7 +149,7 @@ def _rows(shape: Shape) -> Callable[[bytes], bytes]:
 
 def _message(shape: Shape) -> str:
     now = time.time()
-    return PartitionMessage(
+    return SourceMessage(
         broadcast_id=_BROADCAST,
         source=0,
         scope=shape.keys,

@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.broadcast.packing import unpack
@@ -138,7 +138,7 @@ class Broadcasts(Observer):
             case OutcomeMessage() as outcome:
                 places = outcome.delivered | outcome.gone | outcome.failed
                 self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
-            case PartitionMessage() as source:
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].add(message.number)
             case Announcement() as announcement:
                 self._announcements[announcement.broadcast_id].add(message.number)
@@ -155,7 +155,7 @@ class Broadcasts(Observer):
                 place = (outcome.broadcast_id, outcome.chunk_id)
                 places = self._on_its_way[place].pop(message.number)
                 self._is_accounted_for(place, places, f"the outcome's message {message.number} is {why}")
-            case PartitionMessage() as source:
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].discard(message.number)
                 self._source_is_accounted_for(source.broadcast_id, source.source, why)
             case Announcement() as announcement:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from loudhailer.broadcast.audience import InRoom
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Priority
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import RoomKey
@@ -21,13 +21,13 @@ from tests.support.broadcasts import (
     chunk_messages,
     outcome,
     outcomes,
-    partition_message,
-    partition_messages,
+    source_message,
+    source_messages,
 )
 
 READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "announcement": (Announcement.from_wire, announcement().to_wire()),
-    "partition": (PartitionMessage.from_wire, partition_message().to_wire()),
+    "partition": (SourceMessage.from_wire, source_message().to_wire()),
     "chunk": (ChunkMessage.from_wire, chunk_message(remaining=0b101).to_wire()),
     "outcome": (OutcomeMessage.from_wire, outcome().to_wire()),
 }
@@ -60,10 +60,10 @@ def test_an_announcement_is_read_as_it_was_written(message: Announcement) -> Non
     assert Announcement.from_wire(message.to_wire()) == message
 
 
-@given(partition_messages)
-def test_a_source_is_read_as_it_was_written(message: PartitionMessage) -> None:
+@given(source_messages)
+def test_a_source_is_read_as_it_was_written(message: SourceMessage) -> None:
     """Every field of a partition message survives, whatever its scope."""
-    assert PartitionMessage.from_wire(message.to_wire()) == message
+    assert SourceMessage.from_wire(message.to_wire()) == message
 
 
 @given(chunk_messages())
@@ -181,7 +181,7 @@ def test_a_refusal_says_what_is_wrong(kind: str, fields: dict[str, object], reas
 
 def test_a_source_has_exactly_one_scope() -> None:
     """None, two, or one whose name is illegal is refused."""
-    wire = json.loads(partition_message().to_wire())
+    wire = json.loads(source_message().to_wire())
     del wire["partitions"]
     scopes: list[dict[str, object]] = [
         {},
@@ -199,10 +199,10 @@ def test_a_source_has_exactly_one_scope() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [announcement(), partition_message(), chunk_message()], ids=["announcement", "partition", "chunk"]
+    "message", [announcement(), source_message(), chunk_message()], ids=["announcement", "partition", "chunk"]
 )
 def test_a_priority_is_written_where_it_is_not_the_normal_one(
-    message: Announcement | PartitionMessage | ChunkMessage,
+    message: Announcement | SourceMessage | ChunkMessage,
 ) -> None:
     """A release that does not know of priorities reads and writes what it always did."""
     assert "priority" not in json.loads(message.to_wire())
@@ -214,15 +214,15 @@ def test_a_priority_is_written_where_it_is_not_the_normal_one(
     [
         (announcement(InRoom(TENANT, RoomKey("red"))), TENANT),
         (announcement(), None),
-        (partition_message(InRoom(TENANT, RoomKey("red"))), TENANT),
-        (partition_message(), None),
+        (source_message(InRoom(TENANT, RoomKey("red"))), TENANT),
+        (source_message(), None),
         (chunk_message(), TENANT),
         (replace(chunk_message(), recipients={}), None),
     ],
     ids=["announcement", "to-everyone", "source", "of-partitions", "chunk", "empty-chunk"],
 )
 def test_messages_of_a_low_priority_belong_to_their_tenant(
-    message: Announcement | PartitionMessage | ChunkMessage, group: str | None
+    message: Announcement | SourceMessage | ChunkMessage, group: str | None
 ) -> None:
     """Messages of a normal priority have no group: each waits for itself."""
     assert replace(message, priority=Priority.LOW).group == group

@@ -12,14 +12,14 @@ from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.errors import MalformedMessageError
 from loudhailer.queues.batching import is_legal, refuse_illegal
 from tests.support.broadcasts import BROADCAST, NOW, chunk_message, texts
-from tests.support.limits import MAX_BATCH_BYTES, MAX_FRAME_BYTES
+from tests.support.limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
 
 WIRE_BYTES = 175 * 1024
 
 
 def frame_full_of(text: str) -> str:
     """A frame of at most 128 KB, and of nearly that, whose message is the text over and over."""
-    room = MAX_FRAME_BYTES - len(broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("")).encode())
+    room = MAX_MESSAGE_BYTES - len(broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("")).encode())
     return broadcast_frame(BROADCAST, NOW * 1000, codec.json_text(text * (room // (len(codec.encode(text)) - 2))))
 
 
@@ -46,7 +46,7 @@ def frame_full_of(text: str) -> str:
 def test_a_frame_of_128_kb_fits_whatever_it_consists_of(text: str) -> None:
     """The message is at most 175 KB on the wire, SQS takes it, and the frame comes out as it went in."""
     frame = frame_full_of(text)
-    assert MAX_FRAME_BYTES - 100 < len(frame.encode()) <= MAX_FRAME_BYTES
+    assert MAX_MESSAGE_BYTES - 100 < len(frame.encode()) <= MAX_MESSAGE_BYTES
     wire = codec.encode_text(Payload.of(frame).to_wire())
     assert len(wire.encode()) <= WIRE_BYTES
     refuse_illegal(wire)

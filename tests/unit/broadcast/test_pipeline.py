@@ -25,6 +25,7 @@ from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.port import Queue
 from loudhailer.tenants.cache import CachedTenants
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -37,7 +38,7 @@ from tests.support.fakes.tenants import MemoryTenantStore
 from tests.support.limits import CONNECTION_SECONDS
 from tests.support.properties import examples
 from tests.unit.aws.queues.sqs_events import event, failed
-from tests.unit.broadcast.faults import AtOnce, Killed, watched
+from tests.unit.broadcast.faults import Killed, watched
 
 HANDSHAKE_SECONDS = 4
 ID = BroadcastId("b1")
@@ -126,7 +127,7 @@ class DelayQueue(MemoryQueue):
         return [body for _, body in batch]
 
 
-class World:
+class PipelineFixture:
     """All functions and their queues; messages are delivered in any order, in batches, and sometimes twice."""
 
     def __init__(self, seed: int, *, faults: int = 0, twice: float = 0.1) -> None:
@@ -266,7 +267,7 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
 ) -> None:
     """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
-    world = World(seed, faults=faults)
+    world = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
         world.clients.troubles[connection(number)] = list(trouble.get(number, []))
@@ -297,7 +298,7 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
     of those posts any more: they count as failed.
     """
-    world = World(seed, faults=faults)
+    world = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
     world.broadcast()
@@ -323,7 +324,7 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
 
 def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
     """Without faults there are no duplicates, and the report says so."""
-    world = World(1, twice=0)
+    world = PipelineFixture(1, twice=0)
     for number in range(300):
         world.connect(number, seconds_ago=600, still_open=True)
     world.broadcast()
@@ -334,7 +335,7 @@ def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
 
 def test_a_broadcast_to_nobody_finishes() -> None:
     """There are partitions, and nobody in them."""
-    world = World(1)
+    world = PipelineFixture(1)
     world.partitions.rows[partition(0)] = PartitionCount(partition(0))
     world.broadcast()
     world.run()

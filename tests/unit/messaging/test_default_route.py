@@ -20,7 +20,7 @@ PONG = {"statusCode": 200, "body": '{"action":"pong"}'}
 PING = {"action": "ping"}
 
 
-class World:
+class DefaultRouteFixture:
     """A session, and the function on twins."""
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> DefaultRouteFixture:
     """A session that has sent nothing yet."""
-    return World()
+    return DefaultRouteFixture()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def world() -> World:
         ('{"action":"fly"}', "UNKNOWN_ACTION"),
     ],
 )
-def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: str, counted: Counter[str]) -> None:
+def test_a_frame_is_answered_with_what_is_wrong(
+    world: DefaultRouteFixture, body: str, code: str, counted: Counter[str]
+) -> None:
     """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
     (reply,) = world.send(body)
     frame = decode(reply["body"])
@@ -86,19 +88,23 @@ def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: s
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(world: World, value: str, reason: str) -> None:
+def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(
+    world: DefaultRouteFixture, value: str, reason: str
+) -> None:
     """It is a JSON object, so nobody is told that it is none."""
     error = decode(world.send(f'{{"action":"ping","data":{value}}}')[0]["body"])["error"]
     assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
-def test_a_ping_gets_its_pong(world: World) -> None:
+def test_a_ping_gets_its_pong(world: DefaultRouteFixture) -> None:
     """A browser keeps its connection open with it; whatever else the frame holds changes nothing."""
     assert world.send('{"action":"ping","n":1}') == [PONG]
 
 
 @pytest.mark.parametrize("shape", [{}, {"requestContext": {"connectionId": "a="}}], ids=["empty", "no-authorizer"])
-def test_an_event_of_no_known_shape_is_answered_too(world: World, shape: Any, counted: Counter[str]) -> None:
+def test_an_event_of_no_known_shape_is_answered_too(
+    world: DefaultRouteFixture, shape: Any, counted: Counter[str]
+) -> None:
     """An error here would tell the client nothing; nobody can say whose frame it is, so it is not counted."""
     assert decode(world.route(shape)["body"])["error"]["code"] == "NOT_JSON"
     assert world.route({**shape, "body": '{"action":"ping"}'}) == PONG
@@ -106,7 +112,7 @@ def test_an_event_of_no_known_shape_is_answered_too(world: World, shape: Any, co
     assert counted["CallerUnknown"] == 2
 
 
-def test_few_pings_cost_nothing(world: World) -> None:
+def test_few_pings_cost_nothing(world: DefaultRouteFixture) -> None:
     """Nine in each of two minutes: no write, and no credentials of the tenant."""
     for _ in range(2):
         assert world.send(PING, 9) == [PONG] * 9
@@ -115,7 +121,7 @@ def test_few_pings_cost_nothing(world: World) -> None:
     assert world.limits.minutes == {}
 
 
-def test_frames_are_counted_by_tens(world: World) -> None:
+def test_frames_are_counted_by_tens(world: DefaultRouteFixture) -> None:
     """One write for ten of a session; another session's are its own."""
     world.open(SessionId("session-2"))
     world.send(PING, 15)
@@ -125,7 +131,7 @@ def test_frames_are_counted_by_tens(world: World) -> None:
     assert len(world.reached) == 2
 
 
-def test_fifteen_hundred_pings_end_the_session(world: World, counted: Counter[str]) -> None:
+def test_fifteen_hundred_pings_end_the_session(world: DefaultRouteFixture, counted: Counter[str]) -> None:
     """At 60 messages a minute: they are answered up to ten times that, and cost no write once the session is ended."""
     world.open(SessionId("session-2"))
     responses = world.send(PING, 1_500)
@@ -143,7 +149,9 @@ def test_fifteen_hundred_pings_end_the_session(world: World, counted: Counter[st
 @pytest.mark.parametrize(
     ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
 )
-def test_a_session_is_ended_by_its_own_limit_however_small_it_is(world: World, limit: int, answered: int) -> None:
+def test_a_session_is_ended_by_its_own_limit_however_small_it_is(
+    world: DefaultRouteFixture, limit: int, answered: int
+) -> None:
     """Not by fewer pings than ten times its limit, and by one count more at most: at one a minute that is one ping."""
     responses = world.send(PING, answered + 5, limit=limit)
     assert responses[: answered - 1] == [PONG] * (answered - 1)
@@ -151,14 +159,14 @@ def test_a_session_is_ended_by_its_own_limit_however_small_it_is(world: World, l
     assert not world.is_open()
 
 
-def test_nonsense_floods_as_well(world: World) -> None:
+def test_nonsense_floods_as_well(world: DefaultRouteFixture) -> None:
     """Every attempt counts, whatever is wrong with it."""
     for body in ("not json", "{}", {"action": "fly"}, PING):
         world.send(body, 155)
     assert not world.is_open()
 
 
-def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: World) -> None:
+def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: DefaultRouteFixture) -> None:
     """The counts of the minute before do not matter."""
     world.send(PING, 700)
     world.open(SESSION)
@@ -169,7 +177,7 @@ def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: World)
 
 
 def test_what_cannot_be_counted_is_answered(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """A pong tells the client that its connection is open; a table that is down does not change that."""
 

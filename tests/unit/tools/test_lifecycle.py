@@ -18,7 +18,7 @@ import pytest
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.image.build import Image
+from tools.image.build import BuiltImage
 from tools.image.engine import Engine
 from tools.stack import lifecycle
 from tools.stack.deployment import Deployment
@@ -404,8 +404,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A container engine that has built the image already."""
     engine = Engine("docker", "unix:///engine.sock")
 
-    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> Image:
-        return Image(IMAGE_ID, tag, f"{base} for {platform}", ())
+    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> BuiltImage:
+        return BuiltImage(IMAGE_ID, tag, f"{base} for {platform}", ())
 
     monkeypatch.setattr(lifecycle, "running_engine", lambda: nullcontext(engine))
     monkeypatch.setattr(lifecycle, "own_platform", lambda _engine: "linux/arm64")

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from tools.emulator.gateway import control, management
 from tools.emulator.gateway.api import LOG, ApiSource, Directory
-from tools.emulator.gateway.authorization import Refusal
+from tools.emulator.gateway.authorization import AuthorizationRefusal
 from tools.emulator.gateway.callers import Callers, RootKeys, SigningKeys
-from tools.emulator.gateway.connection import Connection, Connections
+from tools.emulator.gateway.connection import Connections, OpenConnection
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.frames import accept_key
@@ -50,7 +50,7 @@ class ClientProtocol(asyncio.Protocol):
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._requests = RequestReader()
-        self._connection: Connection | None = None
+        self._connection: OpenConnection | None = None
         self._busy = False
         self._serving = False
         self._keeps_alive = True
@@ -153,10 +153,10 @@ class ClientProtocol(asyncio.Protocol):
                 self._accept(connection, request, subprotocol)
             case Reply(status, body):
                 self._refuse(status, response(status, [("Content-Type", "text/plain")], body.encode()))
-            case Refusal(status, error_type, message):
+            case AuthorizationRefusal(status, error_type, message):
                 self._refuse(status, error_response(status, error_type, message))
 
-    def _accept(self, connection: Connection, request: Request, subprotocol: str | None) -> None:
+    def _accept(self, connection: OpenConnection, request: Request, subprotocol: str | None) -> None:
         self._parts.counters.handshakes[HTTPStatus.SWITCHING_PROTOCOLS] += 1
         if self._transport.is_closing():
             connection.lose()  # the client did not wait, but `$connect` has run: `$disconnect` follows

@@ -29,12 +29,12 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, caller
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
 
 LIFETIME = 300
 
 
-class Talk(World):
+class Talk(RoomFixture):
     """A world in which connections say something."""
 
     def __init__(self) -> None:

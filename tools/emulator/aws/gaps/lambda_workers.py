@@ -44,7 +44,7 @@ from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 from tools.emulator.containers.container import ContainerWorker
 from tools.emulator.containers.pool import PoolExhaustedError, WorkerPool
-from tools.emulator.containers.worker import Function, Image, Invocation, Outcome, ProcessWorker, Worker
+from tools.emulator.containers.worker import CallOutcome, Function, FunctionCall, FunctionImage, ProcessWorker, Worker
 from tools.image.engine import Engine, engine_at
 
 _HESITATION_SECONDS = 0.2
@@ -82,7 +82,7 @@ def gap(options: Options) -> Gap:
         trace_id = lambda_svc._xray_trace_id_for_invocation(config)
         try:
             with pool.lease(function) as worker:
-                outcome = worker.invoke(Invocation(event, request_id, config["FunctionArn"], trace_id))
+                outcome = worker.invoke(FunctionCall(event, request_id, config["FunctionArn"], trace_id))
                 log_stream = worker.log_stream
         except PoolExhaustedError:
             throttle: dict[str, Any] = lambda_svc._throttle_response(
@@ -135,7 +135,7 @@ def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
         match function.code:
             case Path() as code:
                 return ProcessWorker(function, code, niceness=_NICENESS if _is_mapped(function) else 0)
-            case Image() as image if engine is not None:
+            case FunctionImage() as image if engine is not None:
                 return ContainerWorker(function, image, engine, _write_lines)
         raise RuntimeError(f"{function.name} is an image: start the local AWS with --engine.")
 
@@ -182,7 +182,7 @@ def _function_of_image(config: dict[str, Any], unpacked: Path, endpoint: str) ->
     code = unpacked / identity.removeprefix("sha256:")
     if code.is_dir():
         return _function_of_folder(config, code, command[0], endpoint)
-    return _function(config, Image(identity, tuple(command)), _environment(config, endpoint))
+    return _function(config, FunctionImage(identity, tuple(command)), _environment(config, endpoint))
 
 
 def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoint: str) -> Function:
@@ -198,7 +198,7 @@ def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoi
     return _function(config, code, environment)
 
 
-def _function(config: dict[str, Any], code: Path | Image, environment: dict[str, str]) -> Function:
+def _function(config: dict[str, Any], code: Path | FunctionImage, environment: dict[str, str]) -> Function:
     account, region = lambda_runtime._account_region_from_function_config(config)
     return Function(
         name=f"{account}:{region}:{config['FunctionName']}",
@@ -231,7 +231,7 @@ def _log_group(config: dict[str, Any]) -> str:
     return chosen or f"/aws/lambda/{config['FunctionName']}"
 
 
-def _write_log(config: dict[str, Any], stream: str, request_id: str, outcome: Outcome, duration: float) -> None:
+def _write_log(config: dict[str, Any], stream: str, request_id: str, outcome: CallOutcome, duration: float) -> None:
     milliseconds = f"{duration * 1000:.2f} ms"
     lines = [
         f"START RequestId: {request_id} Version: {config.get('Version', '$LATEST')}",

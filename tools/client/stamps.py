@@ -17,7 +17,7 @@ class Stamp:
 
 
 @dataclass
-class FrameReader:
+class StampReader:
     """Reads the stamps of broadcast frames.
 
     All sockets get the same bytes, so a frame is parsed once and recognised by its head afterwards. A head is

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.client.frames import FrameReader, Stamp
+from tools.client.stamps import Stamp, StampReader
 
 
 def frame(**fields: object) -> bytes:
@@ -14,20 +14,20 @@ def frame(**fields: object) -> bytes:
 
 def test_a_broadcast_has_a_stamp_each_time_it_comes() -> None:
     """The second time it is recognised without being parsed."""
-    reader = FrameReader()
+    reader = StampReader()
     assert [reader.stamp(frame()) for _ in range(2)] == [Stamp("b1", 1_000)] * 2
 
 
 def test_two_broadcasts_of_the_same_data_are_told_apart() -> None:
     """Their heads differ in the id."""
-    reader = FrameReader()
+    reader = StampReader()
     assert reader.stamp(frame()) == Stamp("b1", 1_000)
     assert reader.stamp(frame(id="b2")) == Stamp("b2", 1_000)
 
 
 def test_broadcasts_whose_data_comes_first_are_told_apart() -> None:
     """Equal heads may hide different ids, so such heads are not remembered."""
-    reader = FrameReader()
+    reader = StampReader()
     frames = [
         json.dumps(
             {"data": {"id": "b0", "text": "x" * 500}, "type": "broadcast", "id": name, "publishedAt": 5}
@@ -43,4 +43,4 @@ def test_broadcasts_whose_data_comes_first_are_told_apart() -> None:
 )
 def test_other_messages_have_no_stamp(payload: bytes) -> None:
     """Echoes, errors and direct messages are not counted as broadcasts."""
-    assert FrameReader().stamp(payload) is None
+    assert StampReader().stamp(payload) is None
