@@ -118,7 +118,7 @@ def test_changed_sources_are_applied_and_named(
 def test_a_changed_variable_is_applied(stack: Stack, terraform: TerraformStandIn) -> None:
     """The demonstration has other variables."""
     stack.up()
-    assert replace(stack, variables={"chunk_size": 10}).up()
+    assert replace(stack, variables={"broadcast": {"chunk_size": 10}}).up()
     assert terraform.calls == [*APPLY, *APPLY]
 
 

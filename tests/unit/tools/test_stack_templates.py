@@ -189,7 +189,7 @@ def test_a_changed_key_means_a_full_apply(
         case "template of a route":
             (hub / "echo.vtl").write_text("$input.body\n")
         case "variables":
-            second = replace(second, variables={"chunk_size": 10})
+            second = replace(second, variables={"broadcast": {"chunk_size": 10}})
     before = len(terraform.calls)
     second.up()
     second.down()
