@@ -58,7 +58,7 @@ def warnings(load: Load) -> Iterator[str]:
         yield "A lane is too fast for one worker's open posts: use more shards."
     units = query_units_per_second(load)
     if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
-        yield "The chunks of a broadcast are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
+        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
     if load.cell_partitions == MAX_PARTITIONS:
         yield "All partitions of a tenant are in use: they get larger than 1,000 connections. Use more cells."
     if sum(concurrency(load).values()) > LAMBDA_CONCURRENCY:
