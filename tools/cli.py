@@ -312,7 +312,7 @@ def logs(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def terraform(context: typer.Context) -> None:
-    """Run Terraform on the stack's working copy and local AWS, as in `loudhailer terraform plan`."""
+    """Run Terraform on the stack's sources and local AWS, as in `loudhailer terraform plan`."""
     workplace: Workplace = context.obj
     stack = workplace.stack()
     with workplace.held(stack):
