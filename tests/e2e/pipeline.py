@@ -194,7 +194,7 @@ def empty_pipeline(root: Path, subscribers: Mapping[str, Any]) -> Iterator[Pipel
         stack.directory.create()
         state, *_ = stack._start(Ports(), None, held)
     pipeline = Pipeline(stack, state, code, subscribers)
-    pipeline.configure("shards = { count = 4 }")
+    pipeline.configure("broadcast = { shards = { count = 4 } }")
     try:
         pipeline.prepare()
         yield pipeline

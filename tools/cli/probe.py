@@ -17,7 +17,6 @@ from tools.cli.workplace import Workplace
 from tools.client.http import Sign
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
 from tools.probe import own_api, own_tenant
 from tools.probe.interview import Interview, left_out
 from tools.probe.question import Need, Question
@@ -27,6 +26,7 @@ from tools.probe.site import Pace, Site
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment
 from tools.release.promotion import Promotion
+from tools.stack.deployment import Deployment
 from tools.stack.project import Project
 
 _LOCAL_POSTS_PER_SECOND = 250.0

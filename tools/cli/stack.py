@@ -89,7 +89,7 @@ def status(context: typer.Context) -> None:
 
 
 def terraform(context: typer.Context) -> None:
-    """Run Terraform on the stack's working copy and local AWS, as in `loudhailer terraform plan`."""
+    """Run Terraform on the stack's sources and local AWS, as in `loudhailer terraform plan`."""
     workplace = Workplace.of(context)
     stack = workplace.stack()
     with workplace.held(stack):

@@ -51,14 +51,14 @@ def talk_tables(room_size: int) -> Iterator[Table]:
 def warnings(load: Load) -> Iterator[str]:
     """What an operator must change before this load comes, each in a sentence."""
     if load.lanes_seconds > _LIFETIME_SECONDS:
-        yield "A broadcast outlives its messages: raise message_lifetime_seconds (300), or spread over more accounts."
+        yield "A broadcast outlives its messages: raise broadcast.lifetime_seconds (300), or spread over more accounts."
     if load.pings_per_second > load.posts_per_second / _PINGS_SHARE:
         yield "Pings pass a fifth of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
     units = query_units_per_second(load)
     if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
-        yield "The chunks of a broadcast are written faster than DynamoDB takes them: lower query_concurrency."
+        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
     if load.cell_partitions == MAX_PARTITIONS:
         yield "All partitions of a tenant are in use: they get larger than 1,000 connections. Use more cells."
     if sum(concurrency(load).values()) > LAMBDA_CONCURRENCY:

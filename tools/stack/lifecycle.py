@@ -21,7 +21,7 @@ from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
 from tools.stack.deployment import Deployment
-from tools.stack.directory import StackDirectory, WorkingCopy
+from tools.stack.directory import StackDirectory, WorkingFolder
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
 from tools.stack.processes import (
@@ -183,7 +183,7 @@ class Stack:
         """Terraform for a subscriber that is applied, or was."""
         return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
 
-    def _terraform(self, state: StackState, working: WorkingCopy, account: str) -> Terraform:
+    def _terraform(self, state: StackState, working: WorkingFolder, account: str) -> Terraform:
         environment = terraform_environment(local_environment(os.environ, state.aws_port, state.secret, account))
         return Terraform(self.project, working, {**environment, **self.processes.mark(TERRAFORM)})
 
@@ -325,10 +325,10 @@ class Stack:
             self.templates.remove(key)
 
     def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
-        """Take what was applied to the template for this stack's own; Terraform's working copies fit it."""
-        self.terraform(state).copy(variables)
+        """Take what was applied to the template for this stack's own; Terraform's folders fit it."""
+        self.terraform(state).link(variables)
         for name, cell in applied.outputs.get("subscribers", {}).items():
-            self.subscriber_terraform(state, name).copy({"cell": cell, "package": variables["package"]})
+            self.subscriber_terraform(state, name).link({"cell": cell, "package": variables["package"]})
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:

@@ -1,17 +1,16 @@
 variable "prefix" {
   description = "Beginning of every name."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
-  }
 }
 
 variable "permissions_boundary" {
   description = "ARN of the policy that bounds every role; null: none does."
   type        = string
-  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days the access log is kept."
+  type        = number
 }
 
 variable "stage" {
@@ -87,17 +86,6 @@ variable "throttle" {
   validation {
     condition     = var.throttle.rate > 0 && var.throttle.burst > 0
     error_message = "throttle.rate and throttle.burst must be above 0."
-  }
-}
-
-variable "log_retention_days" {
-  description = "Days the access log is kept."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
   }
 }
 

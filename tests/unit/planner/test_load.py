@@ -111,12 +111,12 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({"connections": 4_000_000}, "message_lifetime_seconds"),
+        ({"connections": 4_000_000}, "broadcast.lifetime_seconds"),
         ({"connections": 1_000_000}, "Pings pass"),
         ({"posts_per_second": 100_000}, "use more shards"),
         ({"connections": 2_000_000}, "Use more cells"),
-        ({"connections": 1_000_000, "broadcast_keys": 1}, "lower query_concurrency"),
-        ({"connections": 1_000_000, "query_concurrency": 40}, "lower query_concurrency"),
+        ({"connections": 1_000_000, "broadcast_keys": 1}, "lower broadcast.query_concurrency"),
+        ({"connections": 1_000_000, "query_concurrency": 40}, "lower broadcast.query_concurrency"),
         ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 32, "cells": 18}, "have it raised"),
     ],
 )

@@ -118,12 +118,12 @@ def test_changed_sources_are_applied_and_named(
 def test_a_changed_variable_is_applied(stack: Stack, terraform: TerraformStandIn) -> None:
     """The demonstration has other variables."""
     stack.up()
-    assert replace(stack, variables={"chunk_size": 10}).up()
+    assert replace(stack, variables={"broadcast": {"chunk_size": 10}}).up()
     assert terraform.calls == [*APPLY, *APPLY]
 
 
 def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, terraform: TerraformStandIn) -> None:
-    """With what the hub says of it, from a working copy of its own; a second time nothing is done."""
+    """With what the hub says of it, from a folder of its own; a second time nothing is done."""
     with_two = replace(stack, variables=subscriber_variables(2))
     assert with_two.up()
     assert terraform.whole_calls == [

@@ -35,9 +35,11 @@ mock_provider "aws" {
 }
 
 variables {
-  prefix     = "loudhailer-test"
-  throttle   = { rate = 2000, burst = 1000 }
-  authorizer = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
+  prefix               = "loudhailer-test"
+  permissions_boundary = null
+  log_retention_days   = 30
+  throttle             = { rate = 2000, burst = 1000 }
+  authorizer           = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
   routes = {
     "$connect" = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
     "$default" = {
@@ -153,7 +155,7 @@ run "in_aws_the_urls_are_the_apis_own" {
   command = plan
 
   assert {
-    condition     = output.websocket_url == "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    condition     = output.url == "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
     error_message = "Clients must connect to the API's endpoint and stage."
   }
   assert {
@@ -179,7 +181,7 @@ run "locally_the_urls_are_the_stand_ins" {
   }
 
   assert {
-    condition     = output.websocket_url == "ws://127.0.0.1:8001/a1b2c3d4e5/live" && output.callback_endpoint == "http://127.0.0.1:8001/a1b2c3d4e5/live"
+    condition     = output.url == "ws://127.0.0.1:8001/a1b2c3d4e5/live" && output.callback_endpoint == "http://127.0.0.1:8001/a1b2c3d4e5/live"
     error_message = "Both URLs must lead to the stand-in."
   }
 }
