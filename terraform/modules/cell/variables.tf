@@ -166,6 +166,12 @@ variable "broadcast_keys" {
   }
 }
 
+variable "former_release" {
+  description = "Whether functions of the release before run beside: connect and disconnect keep the roles that those assume."
+  type        = bool
+  default     = false
+}
+
 variable "query_concurrency" {
   description = "How many invocations of query find recipients at the same time: each writes about 200 units a second into the table of broadcasts."
   type        = number

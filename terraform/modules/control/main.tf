@@ -19,6 +19,9 @@ locals {
   # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 
+  # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
+  spread_sessions = !var.former_release
+
   # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 

@@ -15,6 +15,7 @@ module "session_api" {
     PLACES_TABLE     = var.tables.places.name
     BROADCASTS_TABLE = var.tables.broadcasts.name
     WEBSOCKET_URL    = var.websocket_url
+    SPREAD_SESSIONS  = local.spread_sessions
     LIST_TENANTS     = var.list_tenants
     SILO_TENANTS     = jsonencode(local.listed_silos)
 

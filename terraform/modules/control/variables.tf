@@ -112,6 +112,12 @@ variable "broadcast_keys" {
   }
 }
 
+variable "former_release" {
+  description = "Whether functions of the release before run beside: new sessions get the partition keys that they know."
+  type        = bool
+  default     = false
+}
+
 variable "message_lifetime_seconds" {
   description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
   type        = number

@@ -57,6 +57,7 @@ module "cell" {
   chunk_size               = var.chunk_size
   accounting_window        = var.accounting_window
   broadcast_keys           = var.broadcast_keys
+  former_release           = var.former_release
   query_concurrency        = var.query_concurrency
   message_lifetime_seconds = var.message_lifetime_seconds
   inbox_lifetime_seconds   = var.inbox_lifetime_seconds
@@ -86,6 +87,7 @@ module "control" {
   silo_tenants             = var.silo_tenants
   console                  = var.console
   broadcast_keys           = var.broadcast_keys
+  former_release           = var.former_release
   message_lifetime_seconds = var.message_lifetime_seconds
   reserved_concurrency     = local.control_reserved
   provisioned_concurrency  = local.control_provisioned

@@ -190,6 +190,12 @@ variable "broadcast_keys" {
   default     = 16
 }
 
+variable "former_release" {
+  description = "Whether functions of the release before run beside: see docs/configuration.md."
+  type        = bool
+  default     = false
+}
+
 variable "query_concurrency" {
   description = "How many invocations of query find recipients at the same time."
   type        = number

@@ -91,6 +91,28 @@ run "a_local_sessions_id_may_be_short" {
   }
 }
 
+run "sessions_are_spread_unless_the_former_release_runs" {
+  command = plan
+
+  assert {
+    condition     = local.spread_sessions
+    error_message = "New sessions must be spread over keys."
+  }
+}
+
+run "the_former_release_finds_new_sessions_while_it_runs" {
+  command = plan
+
+  variables {
+    former_release = true
+  }
+
+  assert {
+    condition     = !local.spread_sessions
+    error_message = "New sessions must have the keys that the former release knows."
+  }
+}
+
 run "tenants_cannot_be_listed_by_default" {
   command = plan
 
