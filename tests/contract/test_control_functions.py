@@ -115,6 +115,7 @@ def deployment(
         "SESSION_AUTH": "none",
         "TENANT_CLAIM": "tenantId",
         "LIST_TENANTS": "true",
+        "SPREAD_SESSIONS": "true",
         "SILO_TENANTS": "[]",
         "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,

@@ -99,7 +99,7 @@ class Parts:
         self.sqs: Any = SqsClient(world, 5)
         self.sender = SimulatedSender(world)
         self.limits = DynamoLimitStore(self.once, "limits", pause=self.pause)
-        self.sessions = DynamoSessionStore(self.dynamodb, "sessions")
+        self.sessions = DynamoSessionStore(self.dynamodb, "sessions", spread=bool(environment.release))
         self.connections = DynamoConnectionStore(self.dynamodb, "connections")
         self.devices = DynamoDeviceStore(self.dynamodb, "devices")
         self.partitions = DynamoPartitionStore(self.dynamodb, "partitions")
@@ -153,11 +153,11 @@ def _connect(parts: Parts) -> Handle:
         pause=parts.pause,
         random=parts.random,
     )
-    return lambda event, _: connect(event)
+    return lambda event, invocation: connect(event, parts.ends_by_clock(invocation, 2.0))
 
 
 def _disconnect(parts: Parts) -> Handle:
-    disconnect = Disconnect(lambda _: parts.connections, parts.sender, endpoint=ENDPOINT)
+    disconnect = Disconnect(parts.connections, parts.sender, endpoint=ENDPOINT)
     return lambda event, _: disconnect(event)
 
 

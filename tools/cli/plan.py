@@ -28,6 +28,9 @@ def plan(
     keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
     query_concurrency: Annotated[int, typer.Option(help="Invocations of query at the same time, of a cell.")] = 8,
     broadcast_keys: Annotated[int, typer.Option(help="Partition keys that a broadcast's rows are spread over.")] = 16,
+    tenants: Annotated[int, typer.Option(help="Tenants of an account whose clients send messages.")] = 1,
+    messages_per_second: Annotated[int, typer.Option(help="Messages that the clients of an account send.")] = 0,
+    room_changes_per_second: Annotated[int, typer.Option(help="Joins and leaves of the busiest room.")] = 0,
 ) -> None:
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
@@ -45,6 +48,9 @@ def plan(
         keep_alive_minutes=keep_alive_minutes,
         query_concurrency=query_concurrency,
         broadcast_keys=broadcast_keys,
+        tenants=tenants,
+        messages_per_second=messages_per_second,
+        room_changes_per_second=room_changes_per_second,
     )
     workplace = Workplace.of(context)
     for table in plan_tables(load):

@@ -17,6 +17,7 @@ _PONG_BYTES = 17
 _FRAME_HEADER_BYTES = 4
 _CONNECTION_ROW_BYTES = 150
 _PARTITION_ROW_BYTES = 150
+_SESSION_ROW_BYTES = 200
 _TALLY_ROW_BYTES = 500
 _DAYS_KEPT = 7
 
@@ -107,6 +108,12 @@ def bill(load: Load) -> list[BillItem]:
         ),
         BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
         BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
+        BillItem(
+            "reads of reconcile",
+            _reads_of_reconcile(load),
+            prices.DYNAMODB_READS,
+            "a sixtieth of the sessions and of the connections a minute, all partitions",
+        ),
         BillItem("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
         BillItem(
             "DynamoDB streams", 2 * connects, prices.DYNAMODB_STREAM_READS, "records; Lambda reads them free of charge"
@@ -168,15 +175,26 @@ def _writes(load: Load) -> Decimal:
 
 
 def _reads(load: Load) -> Decimal:
-    everyone = parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
-    partitions = load.cells * parts(load.cell_partitions * _PARTITION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
-    broadcast = everyone + partitions + load.chunks + 4 * load.sources
-    # `reconcile` reads the partitions every minute and the connections every hour.
-    swept = partitions * MINUTES_A_MONTH + everyone * MINUTES_A_MONTH // 60
-    # Each environment of `authorizer` that is busy reads its cell's partitions every two seconds.
+    broadcast = _units_of_everyone(load) + _units_of_partitions(load) + load.chunks + 4 * load.sources
+    # Each environment of `authorizer` that is busy reads its cell's partitions every two seconds, not consistently.
     busy = ceil(_connects(load) / (MINUTES_A_MONTH * 60) / load.cells * work.AUTHORIZER.seconds)
-    assigned = partitions * busy * MINUTES_A_MONTH * 30
-    return _broadcasts(load) * broadcast + _connects(load) * _READS_A_CONNECTION + swept + assigned
+    assigned = _units_of_partitions(load) * busy * MINUTES_A_MONTH * 30 / Decimal(2)
+    return _broadcasts(load) * broadcast + _connects(load) * _READS_A_CONNECTION + assigned
+
+
+def _reads_of_reconcile(load: Load) -> Decimal:
+    # Sessions are not read consistently; each client has one, it is assumed.
+    sessions = parts(load.connections * _SESSION_ROW_BYTES, prices.DYNAMODB_READ_BYTES) / Decimal(2)
+    a_minute = _units_of_partitions(load) + (_units_of_everyone(load) + sessions) / 60
+    return a_minute * MINUTES_A_MONTH
+
+
+def _units_of_everyone(load: Load) -> int:
+    return parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
+
+
+def _units_of_partitions(load: Load) -> int:
+    return load.cells * parts(load.cell_partitions * _PARTITION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
 
 
 def _gigabytes(load: Load) -> Decimal:

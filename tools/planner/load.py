@@ -45,6 +45,9 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "keep_alive_minutes": (0, 10),
     "query_concurrency": (2, 1_000),
     "broadcast_keys": (1, 64),
+    "tenants": (1, 10**6),
+    "messages_per_second": (0, 10**6),
+    "room_changes_per_second": (0, 10**6),
 }
 
 
@@ -65,6 +68,9 @@ class Load:
         keep_alive_minutes: how often a client sends a ping; 0 for never.
         query_concurrency: how many invocations of `query` a cell has at the same time.
         broadcast_keys: how many partition keys the rows of a broadcast are spread over.
+        tenants: those of an account whose clients send messages.
+        messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
+        room_changes_per_second: joins and leaves of the room that has most of them.
     """
 
     connections: int
@@ -79,6 +85,9 @@ class Load:
     keep_alive_minutes: int = 8
     query_concurrency: int = 8
     broadcast_keys: int = 16
+    tenants: int = 1
+    messages_per_second: int = 0
+    room_changes_per_second: int = 0
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():

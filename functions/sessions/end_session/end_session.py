@@ -101,7 +101,7 @@ class _Removed(NamedTuple):
     @classmethod
     def of(cls, record: StreamRecord) -> Self | None:
         """The session that a record says was removed; None for another change."""
-        tenant, elements = record.old["tenantId"]["S"], record.old.get("connectionIds", {"SS": []})["SS"]
+        tenant, elements = tenant_of(record.old["tenantId"]["S"]), record.old.get("connectionIds", {"SS": []})["SS"]
         if record.event != "REMOVE":
             return None
         return cls(record.sequence_number, frozenset(key_in_session(tenant, element) for element in elements))

@@ -32,7 +32,7 @@ module "accounting" {
       resources = [local.limits.arn]
     }
     LeaveSessions = {
-      actions   = ["dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"]
       resources = [local.sessions.arn]
     }
     KeepFailures = {

@@ -22,14 +22,22 @@ module "disconnect" {
       actions   = ["execute-api:ManageConnections"]
       resources = [var.websocket_api.close_arn]
     }
+    # In its own name, not as one tenant: docs/decisions/0038.
+    DeleteConnection = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
+      resources = [local.connections.arn]
+    }
   }
 
+  # Those that the former release's `disconnect` reaches the table by.
   tenant_statements = {
-    DeleteConnection = {
-      actions      = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
-      resources    = [local.connections.arn]
-      leading_keys = ["{tenantId}#*"]
-    }
+    for sid, statement in {
+      DeleteConnection = {
+        actions      = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"]
+        resources    = [local.connections.arn]
+        leading_keys = ["{tenantId}#*"]
+      }
+    } : sid => statement if var.deployment.former_release
   }
 }
 

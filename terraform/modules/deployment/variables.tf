@@ -19,12 +19,13 @@ variable "environment" {
 }
 
 variable "settings" {
-  description = "Processor of the functions, as the image was built for; the least severe level that they log; days that logs are kept; and whether functions send traces to X-Ray."
+  description = "Processor of the functions, as the image was built for; the least severe level that they log; days that logs are kept; whether functions send traces to X-Ray; and whether functions of the former release run beside, which know sessions by other keys and assume roles in `connect` and `disconnect`."
   type = object({
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
     tracing            = optional(bool, true)
+    former_release     = optional(bool, false)
   })
   default = {}
 

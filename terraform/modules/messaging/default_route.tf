@@ -20,9 +20,9 @@ module "default_route" {
     }
     # A session that floods is removed.
     EndSession = {
-      actions      = ["dynamodb:DeleteItem"]
+      actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem"]
       resources    = [local.sessions.arn]
-      leading_keys = ["{tenantId}"]
+      leading_keys = ["{tenantId}#*", "{tenantId}"]
     }
   }
 }

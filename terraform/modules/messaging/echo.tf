@@ -46,7 +46,7 @@ module "echo" {
     KeepSessionAlive = {
       actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
-      leading_keys = ["{tenantId}"]
+      leading_keys = ["{tenantId}#*", "{tenantId}"]
     }
     # The row of a connection that is gone is deleted.
     DeleteStaleConnection = {

@@ -32,7 +32,7 @@ module "join_room" {
     KeepSessionAlive = {
       actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
-      leading_keys = ["{tenantId}"]
+      leading_keys = ["{tenantId}#*", "{tenantId}"]
     }
     # A member whose connection turns out to be gone is removed.
     Join = {

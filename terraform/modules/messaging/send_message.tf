@@ -55,7 +55,7 @@ module "send_message" {
     KeepSessionAlive = {
       actions      = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources    = [local.sessions.arn]
-      leading_keys = ["{tenantId}"]
+      leading_keys = ["{tenantId}#*", "{tenantId}"]
     }
     # An inbox that seems full is counted.
     PutIntoInbox = {

@@ -1,4 +1,7 @@
 locals {
+  # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
+  spread_sessions = !var.deployment.former_release
+
   # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 
@@ -21,6 +24,7 @@ module "session_api" {
     PLACES_TABLE     = local.places.name
     BROADCASTS_TABLE = local.broadcasts.name
     WEBSOCKET_URL    = var.websocket_api.url
+    SPREAD_SESSIONS  = local.spread_sessions
     LIST_TENANTS     = var.api.list_tenants
     SILO_TENANTS     = jsonencode(local.listed_silos)
 

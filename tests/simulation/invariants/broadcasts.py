@@ -243,7 +243,7 @@ class Broadcasts(Observer):
     def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
         if "sessionId" not in audience:
             return True
-        session = self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+        session = self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
         connection = row["connectionId"]["S"]
         return session is not None and any(
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]

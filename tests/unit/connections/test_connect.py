@@ -24,6 +24,7 @@ from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import YOUNG_SECONDS
 
 NOW = 1000
+SECONDS_LEFT = 8
 ACME, S1 = TenantId("acme"), SessionId("s1")
 PARTITION = Partition("acme#00002")
 
@@ -40,7 +41,7 @@ class ConnectFixture:
         self.register = MemoryRegister(self.connections, self.sessions)
         self.pauses: list[float] = []
         self.gateway = MemoryOrderedSender({ConnectionId(name): [answer] for name in ("a", "b")})
-        self.connect = Connect(
+        self._connect = Connect(
             self.limits,
             self.register,
             self.connections,
@@ -48,10 +49,18 @@ class ConnectFixture:
             self.gateway,
             endpoint=ENDPOINT,
             session_share=0.5,
-            clock=lambda: self.now + 0.9,
+            clock=self.clock,
             pause=self.pauses.append,
             random=Random(0),  # noqa: S311  # a test repeats itself
         )
+
+    def clock(self) -> float:
+        """The time, pauses included."""
+        return self.now + 0.9 + sum(self.pauses)
+
+    def connect(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a function that has some seconds left."""
+        return self._connect(event, self.clock() + SECONDS_LEFT)
 
     def handshake(self, connection: str = "a=", **context: object) -> dict[str, Any]:
         """The answer to a client that the authorizer has let in a moment ago."""
@@ -122,6 +131,13 @@ def test_the_one_subprotocol_is_answered_and_nothing_else(
     """A browser that offers any needs one back; a token that a client puts there never comes back."""
     answer = world.connect({**event(), "multiValueHeaders": headers})
     assert answer == {"statusCode": 200} | ({"headers": {"Sec-WebSocket-Protocol": "loudhailer.v1"}} if chosen else {})
+
+
+def test_a_partition_of_another_tenant_is_refused(world: ConnectFixture) -> None:
+    """The key is the authorizer's word, and `connect` may write every tenant's: both of its words must agree."""
+    with pytest.raises(InvalidFieldError, match="partition: must be one of the tenant's"):
+        world.handshake(partition="other#00002")
+    assert (world.reserved, world.connections.rows) == (0, {})
 
 
 def test_a_refusal_chooses_no_subprotocol(world: ConnectFixture) -> None:
@@ -448,18 +464,31 @@ def test_a_repeated_connect_counts_once(world: ConnectFixture) -> None:
 
 def test_contention_is_waited_out(world: ConnectFixture) -> None:
     """Another writer at the session is no reason to turn a client away."""
-    world.register.contended = 4
+    world.register.does_nothing = [Entry.CONTENDED] * 4
     assert world.handshake()["statusCode"] == 200
     assert len(world.pauses) == 4
-    assert all(0 <= pause <= 0.1 for pause in world.pauses)
 
 
-def test_contention_without_end_fails_and_gives_back(world: ConnectFixture, counted: Counter[str]) -> None:
-    """Nothing was recorded, for certain."""
-    world.register.contended = 5
+def test_a_throttled_transaction_is_tried_again_at_growing_intervals(world: ConnectFixture) -> None:
+    """The ninth attempt still is within the time; before, the fifth was the last, half a second after the first."""
+    world.register.does_nothing = [Entry.THROTTLED] * 8
+    assert world.handshake()["statusCode"] == 200
+    assert world.reserved == 1
+    longest = [min(0.05 * 2**number, 1.6) for number in range(8)]
+    assert all(0 <= pause <= most for pause, most in zip(world.pauses, longest, strict=True))
+    assert max(world.pauses) > 0.8
+
+
+@pytest.mark.parametrize(("entry", "throttled"), [(Entry.CONTENDED, 0), (Entry.THROTTLED, 1)])
+def test_a_transaction_that_never_does_anything_ends_with_the_functions_time(
+    world: ConnectFixture, counted: Counter[str], entry: Entry, throttled: int
+) -> None:
+    """Nothing was recorded, for certain, so the place is given back; a metric tells a busy table from others."""
+    world.register.does_nothing = [entry] * 1_000
     assert world.handshake()["statusCode"] == 500
+    assert sum(world.pauses) < SECONDS_LEFT
     assert world.reserved == 0
-    assert counted["ConnectionFailed"] == 1
+    assert (counted["ConnectionFailed"], counted["ConnectionThrottled"]) == (1, throttled)
 
 
 def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(

@@ -49,6 +49,12 @@ def test_a_report_costs_about_a_cent_per_million_recipients() -> None:
     assert Decimal("0.01") < (writes[1] - writes[0]) / 720 < Decimal("0.03")
 
 
+def test_to_look_for_a_million_expired_sessions_costs_a_few_dollars() -> None:
+    """With connections and partitions less than ten a month; to read all sessions each minute would be 130 more."""
+    load = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0))
+    assert 0 < {item.name: item for item in bill(load)}["reads of reconcile"].cost < 10
+
+
 @given(LOADS)
 def test_twice_the_crowd_costs_more(load: Load) -> None:
     """In every item that it pays for at all."""

@@ -11,6 +11,7 @@ from tools.errors import OperatorError
 from tools.planner import work
 from tools.planner.load import Load
 from tools.planner.tables import warnings
+from tools.planner.work import assumed_per_second
 
 
 @given(
@@ -99,6 +100,9 @@ def test_the_lanes_are_as_many_as_are_deployed() -> None:
         ({"keep_alive_minutes": 11}, "--keep-alive-minutes must be"),
         ({"query_concurrency": 1}, "--query-concurrency must be"),
         ({"broadcast_keys": 0}, "--broadcast-keys must be"),
+        ({"tenants": 0}, "--tenants must be"),
+        ({"messages_per_second": -1}, "--messages-per-second must be"),
+        ({"room_changes_per_second": -1}, "--room-changes-per-second must be"),
     ],
 )
 def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence: str) -> None:
@@ -117,6 +121,11 @@ def test_numbers_that_cannot_be_are_a_sentence(numbers: dict[str, Any], sentence
         ({"connections": 2_000_000}, "Use more cells"),
         ({"connections": 1_000_000, "broadcast_keys": 1}, "lower broadcast.query_concurrency"),
         ({"connections": 1_000_000, "query_concurrency": 40}, "lower broadcast.query_concurrency"),
+        (
+            {"messages_per_second": 500, "tenants": 100_000},
+            "STS answers 600 calls a second for an account; 1,000 would",
+        ),
+        ({"room_changes_per_second": 1_001}, "A room takes 1,000 joins and leaves a second"),
         ({"connections": 100_000, "posts_per_second": 1_000_000, "shards": 32, "cells": 18}, "have it raised"),
     ],
 )
@@ -124,3 +133,25 @@ def test_what_would_go_wrong_is_said(numbers: dict[str, Any], words: str) -> Non
     """Before it does."""
     load = Load(**{"connections": 10_000, "broadcasts_per_hour": Decimal(1), **numbers})
     assert any(words in warning for warning in warnings(load))
+
+
+def test_connects_of_a_thousand_tenants_take_no_role() -> None:
+    """500 a second asked STS 436 times a second, when `connect` was one of the functions that act as one tenant."""
+    assert assumed_per_second(Load(connections=1_000_000, tenants=1_000)) == 0
+
+
+@pytest.mark.parametrize(
+    ("messages", "tenants", "assumed"),
+    [(1, 1, 0), (1_000, 1_000, 32), (10_000, 1_000, 313), (1_000, 4_096, 130), (1_000, 8_192, 1_130)],
+)
+def test_roles_are_assumed_as_credentials_expire_and_for_tenants_beyond_those_kept(
+    messages: int, tenants: int, assumed: int
+) -> None:
+    """Each environment has 4,096 tenants' credentials, for 45 minutes; a message is handled by two functions."""
+    load = Load(connections=1_000_000, messages_per_second=messages, tenants=tenants)
+    assert round(assumed_per_second(load)) == assumed
+
+
+def test_a_message_takes_two_roles_at_most() -> None:
+    """However many tenants there are."""
+    assert assumed_per_second(Load(connections=10_000, messages_per_second=10, tenants=1_000_000)) <= 20

@@ -28,7 +28,7 @@ def key(name: str, tenant: str = "acme") -> ConnectionKey:
 def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", tenant: str = "acme") -> dict[str, Any]:
     """What the stream says of a session's row."""
     image: dict[str, Any] = {
-        "tenantId": {"S": tenant},
+        "tenantId": {"S": f"{tenant}#07"},
         "sessionId": {"S": f"s{sequence}"},
         "sessionTTL": {"N": "200"},
     }
@@ -84,6 +84,16 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
     assert list(world.rows.rows) == [key("other")]
     assert (counted["SessionEnded"], counted["SessionConnectionClosed"]) == (1, 2)
     assert world.sender.calls == [("https://example.test/live", SECONDS)]
+
+
+def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
+    """Its key is the tenant's id alone."""
+    world = World()
+    world.connect(key("a"))
+    removed = record(1, key("a"))
+    removed["dynamodb"]["OldImage"]["tenantId"] = {"S": "acme"}
+    assert world.end(removed) == []
+    assert (world.sender.closed, world.rows.rows) == (["a"], {})
 
 
 def test_a_connection_that_is_gone_is_fine() -> None:

@@ -138,6 +138,7 @@ variables {
     log_level            = "INFO"
     log_retention_days   = 30
     tracing              = true
+    former_release       = false
     permissions_boundary = null
     deletion_protection  = true
     alarm_topic_arn      = null
@@ -222,7 +223,7 @@ run "every_function_may_do_its_work_and_no_more" {
   }
   assert {
     condition = sort([for name, function in local.functions : name if function.tenant_role != null]) == tolist([
-      "connect", "default_route", "disconnect", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
+      "default_route", "echo", "end_session", "join_room", "presence", "relay_message", "send_message",
     ])
     error_message = "Functions that act for one tenant at a time must have a role for it, and no others."
   }
@@ -295,6 +296,73 @@ run "every_function_may_do_its_work_and_no_more" {
       post_message-rooms = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     }
     error_message = "query marks lanes, workers read the marks too, and nobody else has any business there."
+  }
+}
+
+run "connect_and_disconnect_reach_rows_in_their_own_name" {
+  command = plan
+
+  assert {
+    condition = {
+      for name in ["connect", "disconnect"] : name => {
+        for statement in local.functions[name].role.policy.Statement :
+        trimprefix(one(statement.Resource), "arn:aws:dynamodb:us-east-1:111111111111:table/") => join(" ", statement.Action)
+        if anytrue([for action in statement.Action : startswith(action, "dynamodb:")])
+      }
+      } == {
+      connect = {
+        connections = "dynamodb:BatchGetItem dynamodb:DeleteItem dynamodb:PutItem"
+        devices     = "dynamodb:PutItem"
+        limits      = "dynamodb:UpdateItem"
+        sessions    = "dynamodb:DeleteItem dynamodb:GetItem dynamodb:UpdateItem"
+      }
+      disconnect = {
+        connections = "dynamodb:DeleteItem dynamodb:PartiQLDelete"
+      }
+    }
+    error_message = "connect and disconnect must have exact actions on exact tables, and no query or scan that finds keys."
+  }
+  assert {
+    condition     = !anytrue([for name in ["connect", "disconnect"] : strcontains(jsonencode(local.functions[name].role.policy), "sts:")])
+    error_message = "connect and disconnect must assume no role: STS answers 600 calls a second for an account."
+  }
+}
+
+run "the_former_release_keeps_its_roles_while_it_runs" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      former_release       = true
+      permissions_boundary = null
+      deletion_protection  = true
+      alarm_topic_arn      = null
+    }
+  }
+
+  assert {
+    condition     = alltrue([for name in ["connect", "disconnect"] : local.functions[name].tenant_role != null])
+    error_message = "Functions that run until the release has shifted must be able to assume their roles."
+  }
+}
+
+run "a_tenant_reaches_its_sessions_under_both_keys" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for function in local.functions : [
+        for statement in function.statements : statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        if contains(statement.Resource, local.sessions.arn) && can(statement.Condition["ForAllValues:StringLike"])
+      ]
+    ])) == toset(["$${aws:PrincipalTag/tenantId}#*", "$${aws:PrincipalTag/tenantId}"])
+    error_message = "A tenant's roles must reach {tenantId}#* and {tenantId} in the table of sessions, and nothing else."
   }
 }
 

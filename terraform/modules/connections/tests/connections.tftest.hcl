@@ -67,6 +67,7 @@ variables {
     log_level            = "INFO"
     log_retention_days   = 30
     tracing              = true
+    former_release       = false
     permissions_boundary = null
     deletion_protection  = true
     alarm_topic_arn      = null

@@ -67,6 +67,7 @@ variables {
     log_level            = "INFO"
     log_retention_days   = 30
     tracing              = true
+    former_release       = false
     permissions_boundary = null
     deletion_protection  = true
     alarm_topic_arn      = null
@@ -223,6 +224,7 @@ run "a_local_sessions_id_may_be_short" {
       log_level            = "INFO"
       log_retention_days   = 30
       tracing              = true
+      former_release       = false
       permissions_boundary = null
       deletion_protection  = true
       alarm_topic_arn      = null
@@ -232,6 +234,39 @@ run "a_local_sessions_id_may_be_short" {
   assert {
     condition     = local.shortest_session_id == 1
     error_message = "Whoever tries things out may call sessions what they like."
+  }
+}
+
+run "sessions_are_spread_unless_the_former_release_runs" {
+  command = plan
+
+  assert {
+    condition     = local.spread_sessions
+    error_message = "New sessions must be spread over keys."
+  }
+}
+
+run "the_former_release_finds_new_sessions_while_it_runs" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      former_release       = true
+      permissions_boundary = null
+      deletion_protection  = true
+      alarm_topic_arn      = null
+    }
+  }
+
+  assert {
+    condition     = !local.spread_sessions
+    error_message = "New sessions must have the keys that the former release knows."
   }
 }
 
