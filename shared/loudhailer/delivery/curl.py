@@ -1,12 +1,10 @@
 """The sender on libcurl: one multi handle with its connections, kept between invocations.
 
 Nothing is done for each post that can be done once: the signing key and the payload's hash serve all of them, the easy
-handles and their TLS connections are used again, and what is left in Python for a post is one signature. TLS is
-verified, against the certificates that AWS_CA_BUNDLE names or libcurl's own.
+handles and their TLS connections are used again, and what is left in Python for a post is one signature.
 """
 
 import heapq
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -15,7 +13,8 @@ from typing import override
 
 import pycurl
 
-from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
+from loudhailer.delivery.certificates import TRUSTED
+from loudhailer.delivery.handles import MAX_IN_FLIGHT, NO_TYPE, new_handle
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sender import Sender
@@ -69,7 +68,7 @@ class CurlSender(Sender):
         region: str,
         *,
         max_in_flight: int = MAX_IN_FLIGHT,
-        ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
+        ca_file: str = TRUSTED,
     ) -> None:
         self._lane = lane
         self._throttling = Throttling()
@@ -129,7 +128,7 @@ class CurlSender(Sender):
             handle = self._idle.pop() if self._idle else self._make()
             url, headers = signer.sign(run.connections[place])
             handle.setopt(pycurl.URL, url)
-            handle.setopt(pycurl.HTTPHEADER, [headers])
+            handle.setopt(pycurl.HTTPHEADER, [headers, NO_TYPE])
             self._in_flight[handle] = place
             self._multi.add_handle(handle)
 

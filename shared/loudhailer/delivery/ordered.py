@@ -2,11 +2,9 @@
 
 Unlike the posts of a broadcast these differ in their frames, so each is signed by itself. No lane holds them back: they
 answer what clients have sent, of which the stage lets in so much, but a frame may be answered with a post to each of a
-hundred connections, and nothing but the account's quota bounds those. TLS is verified, against the certificates that
-AWS_CA_BUNDLE names or libcurl's own.
+hundred connections, and nothing but the account's quota bounds those.
 """
 
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +14,8 @@ from typing import override
 
 import pycurl
 
-from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
+from loudhailer.delivery.certificates import TRUSTED
+from loudhailer.delivery.handles import MAX_IN_FLIGHT, NO_TYPE, new_handle
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
@@ -83,7 +82,7 @@ class CurlOrderedSender(OrderedSender):
         *,
         tries: int = FEW_TRIES,
         max_in_flight: int = MAX_IN_FLIGHT,
-        ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
+        ca_file: str = TRUSTED,
     ) -> None:
         self._credentials = credentials
         self._region = region
@@ -152,7 +151,7 @@ class CurlOrderedSender(OrderedSender):
             handle = self._idle.pop() if self._idle else self._make()
             handle.setopt(pycurl.CUSTOMREQUEST, method)
             handle.setopt(pycurl.URL, url)
-            handle.setopt(pycurl.HTTPHEADER, [headers])
+            handle.setopt(pycurl.HTTPHEADER, [headers, NO_TYPE])
             handle.setopt(pycurl.POSTFIELDS, frame)
             self._in_flight[handle] = run.waiting.popleft()
             self._multi.add_handle(handle)
