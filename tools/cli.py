@@ -430,6 +430,7 @@ def plan(
     keep_alive_minutes: Annotated[int, typer.Option(help="How often a client pings; 0: never.")] = 8,
     query_concurrency: Annotated[int, typer.Option(help="Invocations of query at the same time, of a cell.")] = 8,
     broadcast_keys: Annotated[int, typer.Option(help="Partition keys that a broadcast's rows are spread over.")] = 16,
+    tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
 ) -> None:
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
@@ -447,6 +448,7 @@ def plan(
         keep_alive_minutes=keep_alive_minutes,
         query_concurrency=query_concurrency,
         broadcast_keys=broadcast_keys,
+        tracing=tracing,
     )
     workplace: Workplace = context.obj
     for table in plan_tables(load):

@@ -67,12 +67,15 @@ def warnings(load: Load) -> Iterator[str]:
 
 def _times(load: Load) -> Table:
     table = Table("one broadcast, and a storm", "seconds", "because", title="Times", title_justify="left")
-    accounts = f"{load.accounts:,} x {load.posts_per_second:,} posts a second"
-    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}")
+    accounts = f"{load.accounts:,} x {load.posts_per_second:,} requests a second"
+    clients = f"of which clients send {load.requests_per_second:,.0f}: pings, connects and sessions"
+    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}, {clients}")
     table.add_row(
         "floor, buckets full", _seconds(load.floor_seconds_with_bucket), f"{load.burst:,} more at once an account"
     )
-    table.add_row("as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts")
+    table.add_row(
+        "as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts, or what clients leave"
+    )
     table.add_row(
         "all connect again", _seconds(load.storm_seconds), f"{CONNECTS_PER_SECOND} new connections a second and account"
     )
