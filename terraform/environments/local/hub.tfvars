@@ -4,7 +4,6 @@ region      = "us-east-1"
 
 deletion_protection = false
 log_retention_days  = 1
-tracing             = false
 
 auth         = { broadcast = "none", session = "none" }
 cors_origins = ["*"]

@@ -61,6 +61,7 @@ module "websocket_api" {
   permissions_boundary = var.deployment.permissions_boundary
   gateway_endpoint     = var.gateway_endpoint
   log_retention_days   = var.deployment.log_retention_days
+  api_gateway_account  = var.api_gateway_account
   authorizer           = module.authorizer.alias
   throttle             = local.inbound
 

@@ -14,7 +14,7 @@ variable "deployment" {
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
-    tracing            = optional(bool, true)
+    tracing            = optional(bool, false)
 
     permissions_boundary = optional(string)
   })
@@ -294,6 +294,12 @@ variable "provisioned_concurrency" {
     condition     = length(setsubtract(keys(var.provisioned_concurrency), local.function_names)) == 0
     error_message = "provisioned_concurrency: the keys must be names of the cell's functions, such as post_message and post_message-rooms."
   }
+}
+
+variable "api_gateway_account" {
+  description = "Whether this module sets the role that API Gateway writes logs in: see the module websocket_api."
+  type        = bool
+  default     = true
 }
 
 variable "gateway_endpoint" {

@@ -14,7 +14,7 @@ variable "deployment" {
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
-    tracing            = optional(bool, true)
+    tracing            = optional(bool, false)
 
     permissions_boundary = optional(string)
   })

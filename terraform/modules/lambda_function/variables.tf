@@ -68,7 +68,7 @@ variable "deployment" {
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
-    tracing            = optional(bool, true)
+    tracing            = optional(bool, false)
 
     permissions_boundary = optional(string)
   })
@@ -82,8 +82,8 @@ variable "deployment" {
     error_message = "deployment.architecture must be arm64 or x86_64."
   }
   validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.deployment.log_level)
-    error_message = "deployment.log_level must be DEBUG, INFO, WARNING or ERROR."
+    condition     = contains(["DEBUG", "INFO"], var.deployment.log_level)
+    error_message = "deployment.log_level must be DEBUG or INFO: at a higher level Lambda drops the metrics."
   }
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.deployment.log_retention_days)

@@ -66,6 +66,7 @@ module "cell" {
   reserved_concurrency     = local.cell_reserved
   provisioned_concurrency  = local.cell_provisioned
   gateway_endpoint         = var.gateway_endpoint
+  api_gateway_account      = var.api_gateway_account
   subscribers              = var.subscribers
   alarm_topic_arn          = var.alarm_topic_arn
 }

@@ -93,13 +93,13 @@ variable "architecture" {
 }
 
 variable "log_level" {
-  description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
+  description = "Least severe level that functions log: DEBUG or INFO."
   type        = string
   default     = "INFO"
 
   validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
-    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
+    condition     = contains(["DEBUG", "INFO"], var.log_level)
+    error_message = "log_level must be DEBUG or INFO: at a higher level Lambda drops the metrics."
   }
 }
 
@@ -115,9 +115,9 @@ variable "log_retention_days" {
 }
 
 variable "tracing" {
-  description = "Functions send traces to X-Ray."
+  description = "Functions send traces to X-Ray, which asks for more than Lambda does."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "memory" {
