@@ -282,7 +282,10 @@ def cell(
 
 @app.command()
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it."""
+    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
+
+    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    """
     place = _place(context)
     known = Environment.of(Project.of_this_code(), environment)
     about = known.subscriber(subscriber) if subscriber else None
@@ -313,7 +316,10 @@ def _promotion(place: "Workplace", environment: Environment, subscriber: str | N
 
 
 async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
-    broadcast = hub.broadcast(hub.outputs(), subscriber)
+    outputs = hub.outputs()
+    broadcast = hub.broadcast(outputs, subscriber)
+    if subscriber is None and (woken := hub.traffic(outputs).wake()):
+        hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
         return await broadcast.problems()
 
