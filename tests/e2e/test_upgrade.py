@@ -14,7 +14,8 @@ from tests.e2e.system import System
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.release.health import ErrorLog, SyntheticBroadcast
+from tools.release.errors import ErrorLog
+from tools.release.health import SyntheticBroadcast
 from tools.release.shift import GradualShift, Steps
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Stack

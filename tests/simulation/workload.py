@@ -126,7 +126,7 @@ class _Planner:
             "say": 2.0,
             "tell": 3.0,
             "silo": 2.0,
-            "ping": 0.3,
+            "nonsense": 0.3,
         }
         return {kind: weight * random.choice((0.2, 1.0, 1.0, 3.0)) for kind, weight in base.items()}
 
@@ -336,8 +336,8 @@ class Workload:
     def _silo(self, client: int, number: int) -> None:
         self._frame(client, {"action": "SiloSQS", "text": number})
 
-    def _ping(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
-        self._frame(client, {"action": "ping"})
+    def _nonsense(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
+        self._frame(client, {"action": "fly"})
 
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:

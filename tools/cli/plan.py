@@ -31,6 +31,7 @@ def plan(
     tenants: Annotated[int, typer.Option(help="Tenants of an account whose clients send messages.")] = 1,
     messages_per_second: Annotated[int, typer.Option(help="Messages that the clients of an account send.")] = 0,
     room_changes_per_second: Annotated[int, typer.Option(help="Joins and leaves of the busiest room.")] = 0,
+    tracing: Annotated[bool, typer.Option("--tracing", help="Functions send traces to X-Ray.")] = False,
 ) -> None:
     """Say what a crowd takes before it is there: times, parts, and the cost of a month."""
     if context.invoked_subcommand is not None:
@@ -51,6 +52,7 @@ def plan(
         tenants=tenants,
         messages_per_second=messages_per_second,
         room_changes_per_second=room_changes_per_second,
+        tracing=tracing,
     )
     workplace = Workplace.of(context)
     for table in plan_tables(load):

@@ -280,7 +280,10 @@ def cell(
 
 @app.command()
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
-    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it."""
+    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
+
+    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    """
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
     about = known.subscriber(subscriber) if subscriber else None
@@ -306,7 +309,10 @@ def _promotion(place: Workplace, environment: Environment, subscriber: str | Non
 
 
 async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
-    broadcast = hub.broadcast(hub.outputs(), subscriber)
+    outputs = hub.outputs()
+    broadcast = hub.broadcast(outputs, subscriber)
+    if subscriber is None and (woken := hub.traffic(outputs).wake()):
+        hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
         return await broadcast.problems()
 

@@ -1,6 +1,7 @@
 """The bill of a month: what a load uses of each service, and what AWS asks for it.
 
-Not on it: logs and metrics (CloudWatch), traces (X-Ray), SNS, the registry, support and taxes.
+Not on it: what functions log and count (CloudWatch), what logs cost while they are kept, SNS, the registry, support and
+taxes.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,14 @@ from tools.planner.prices import MINUTES_A_MONTH, Price
 from tools.planner.work import Work
 
 _PONG_BYTES = 17
+_ACCESS_LINE = (
+    '{"requestId":"TR4nsFkzoAMEJ2A=","time":"1800000000000","event":"MESSAGE","route":"ping","status":"200",'
+    '"connectionId":"L0SM9cOFvHcCIhw=","tenantId":"tenant-a","sourceIp":"203.0.113.17","error":"-","integration":"-"}'
+)
+"""A line as the stage of the WebSocket API writes it."""
+_PLATFORM_LINE_BYTES = (90, 56, 150)
+"""START, END and REPORT of an invocation, in plain text.
+https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
 _FRAME_HEADER_BYTES = 4
 _CONNECTION_ROW_BYTES = 150
 _PARTITION_ROW_BYTES = 150
@@ -68,7 +77,6 @@ def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
         (work.for_change(), 2 * connects),
         # A stream's batches are gathered for a second, or for a thousand changes.
         (batches, min(2 * connects, Decimal(load.cells * 60 * MINUTES_A_MONTH))),
-        (work.for_ping(), _pings(load)),
     ]
 
 
@@ -79,6 +87,10 @@ def bill(load: Load) -> list[BillItem]:
     connects = _connects(load)
     functions = functions_of_a_month(load)
     units = parts(load.frame_bytes, prices.GATEWAY_MESSAGE_BYTES)
+    invocations = sum((one.invocations * times for one, times in functions), Decimal(0))
+    traces = _traces(invocations) if load.tracing else Decimal(0)
+    platform = invocations * sum(size + prices.LOG_LINE_BYTES for size in _PLATFORM_LINE_BYTES) / prices.GB
+    lines = pings + 3 * connects
     bytes_out = deliveries * (load.frame_bytes + _FRAME_HEADER_BYTES) + pings * (_PONG_BYTES + _FRAME_HEADER_BYTES)
     return [
         BillItem(
@@ -91,12 +103,13 @@ def bill(load: Load) -> list[BillItem]:
             "gateway messages",
             deliveries * units + pings * 2,
             prices.GATEWAY_MESSAGES,
-            f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs",
+            f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs, "
+            "which no function answers",
         ),
         BillItem("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
         BillItem(
             "Lambda requests",
-            sum((one.invocations * times for one, times in functions), Decimal(0)),
+            invocations,
             prices.LAMBDA_REQUESTS,
             "all functions",
         ),
@@ -124,6 +137,19 @@ def bill(load: Load) -> list[BillItem]:
             prices.SQS_REQUESTS,
             "units of 64 KB, idle polls too",
         ),
+        BillItem(
+            "access logs",
+            lines * (len(_ACCESS_LINE) + prices.LOG_LINE_BYTES) / prices.GB,
+            prices.LOGS,
+            f"GB; {pings:,.0f} lines of pings, {3 * connects:,.0f} of sessions, connects and disconnects",
+        ),
+        BillItem(
+            "Lambda's own log lines",
+            Decimal(0),
+            prices.LAMBDA_LOGS,
+            f"GB; none but of trouble: at INFO they would cost {prices.LAMBDA_LOGS.of(platform):,.2f} USD",
+        ),
+        BillItem("X-Ray traces", traces, prices.XRAY_TRACES, "a twentieth of the invocations, with --tracing"),
         BillItem("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
     ]
 
@@ -164,6 +190,11 @@ def _pings(load: Load) -> Decimal:
     return (
         Decimal(load.connections) * MINUTES_A_MONTH / load.keep_alive_minutes if load.keep_alive_minutes else Decimal(0)
     )
+
+
+def _traces(invocations: Decimal) -> Decimal:
+    first = min(invocations, Decimal(prices.TRACED_A_SECOND * 60 * MINUTES_A_MONTH))
+    return first + (invocations - first) * prices.TRACED_SHARE
 
 
 def _writes(load: Load) -> Decimal:

@@ -71,6 +71,7 @@ class Load:
         tenants: those of an account whose clients send messages.
         messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
         room_changes_per_second: joins and leaves of the room that has most of them.
+        tracing: functions send traces to X-Ray.
     """
 
     connections: int
@@ -88,6 +89,7 @@ class Load:
     tenants: int = 1
     messages_per_second: int = 0
     room_changes_per_second: int = 0
+    tracing: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
@@ -104,6 +106,12 @@ class Load:
             raise OperatorError(
                 f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_MESSAGE_BYTES:,} are the most."
             )
+        if self.requests_per_second >= self.posts_per_second:
+            raise OperatorError(
+                f"Clients send {self.requests_per_second:,.0f} requests a second to an account that takes "
+                f"{self.posts_per_second:,}: nothing is left for posts.",
+                "Plan with more accounts, or with fewer pings.",
+            )
         if self.broadcasts_per_hour * self.floor_seconds > 3_600:
             raise OperatorError(
                 f"A broadcast takes {self.floor_seconds:,.1f} s at least: "
@@ -118,13 +126,13 @@ class Load:
 
     @property
     def floor_seconds(self) -> Decimal:
-        """How long a broadcast takes at least at the accounts' rate."""
-        return Decimal(self.connections) / (self.posts_per_second * self.accounts)
+        """How long a broadcast takes at least at what clients leave of the accounts' rate."""
+        return Decimal(self.connections) / (self._rate_left * self.accounts)
 
     @property
     def floor_seconds_with_bucket(self) -> Decimal:
         """The same if the accounts' buckets are full when it begins."""
-        return max(self.floor_seconds - Decimal(self.burst) / self.posts_per_second, Decimal(0))
+        return max(self.floor_seconds - Decimal(self.burst) / self._rate_left, Decimal(0))
 
     @property
     def storm_seconds(self) -> Decimal:
@@ -136,6 +144,20 @@ class Load:
         """Of an account's clients."""
         per_client = 1 / Decimal(60 * self.keep_alive_minutes) if self.keep_alive_minutes else Decimal(0)
         return self.connections * per_client / self.accounts
+
+    @property
+    def requests_per_second(self) -> Decimal:
+        """Pings of an account's clients, and for each new connection its `$connect` and a `PUT /session`.
+
+        They share the quota with the posts:
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+        """
+        connects = Decimal(self.connections) / (60 * self.connection_minutes) / self.accounts
+        return self.pings_per_second + 2 * connects
+
+    @property
+    def _rate_left(self) -> Decimal:
+        return self.posts_per_second - self.requests_per_second
 
     @property
     def cell_posts_per_second(self) -> int:
@@ -154,8 +176,8 @@ class Load:
 
     @property
     def lanes_seconds(self) -> Decimal:
-        """How long the lanes take for a broadcast."""
-        return Decimal(self.cell_connections) / (self.lane_rate * self.lanes)
+        """How long the lanes take for a broadcast: they post no faster than clients leave them."""
+        return max(self.floor_seconds, Decimal(self.cell_connections) / (self.lane_rate * self.lanes))
 
     @property
     def cell_connections(self) -> int:

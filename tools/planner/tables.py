@@ -66,7 +66,7 @@ def warnings(load: Load) -> Iterator[str]:
         yield "A lane is too fast for one worker's open posts: use more shards."
     units = query_units_per_second(load)
     if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
-        yield "The chunks of a broadcast are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
+        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
     if (assumed := assumed_per_second(load)) > _ASSUMED_A_SECOND:
         yield (
             f"STS answers {_ASSUMED_A_SECOND} calls a second for an account; {assumed:,.0f} would be made: "
@@ -85,12 +85,15 @@ def warnings(load: Load) -> Iterator[str]:
 
 def _times(load: Load) -> Table:
     table = Table("one broadcast, and a storm", "seconds", "because", title="Times", title_justify="left")
-    accounts = f"{load.accounts:,} x {load.posts_per_second:,} posts a second"
-    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}")
+    accounts = f"{load.accounts:,} x {load.posts_per_second:,} requests a second"
+    clients = f"of which clients send {load.requests_per_second:,.0f}: pings, connects and sessions"
+    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}, {clients}")
     table.add_row(
         "floor, buckets full", _seconds(load.floor_seconds_with_bucket), f"{load.burst:,} more at once an account"
     )
-    table.add_row("as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts")
+    table.add_row(
+        "as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts, or what clients leave"
+    )
     table.add_row(
         "all connect again", _seconds(load.storm_seconds), f"{CONNECTS_PER_SECOND} new connections a second and account"
     )

@@ -67,11 +67,6 @@ def for_connection() -> list[Work]:
     ]
 
 
-def for_ping() -> Work:
-    """The work for a ping: what `default_route` answers needs no call, and a tenth of the CPU, it is assumed."""
-    return _work("default_route", 1, _INVOCATION_SECONDS / 10, calls=0)
-
-
 def for_change() -> Work:
     """The work of `accounting` for a connection that opens or closes: 60 us each, the dearer of what was measured."""
     return _work("accounting", 0, Decimal("60e-6"), calls=0)

@@ -5,10 +5,15 @@ the newest version a share of the invocations, and ends with all of them, or wit
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
 """
 
+import json
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from tools.errors import OperatorError
 
@@ -19,6 +24,10 @@ ALIAS = "live"
 
 _POLL_SECONDS = 2.0
 _WARMING_SECONDS = 900.0
+_AT_ONCE = 10
+
+_NOTHING = json.dumps({"Records": []}).encode()
+"""An event that is no work for any function. A version that is inactive refuses it anyway."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,18 @@ class Traffic:
         """The functions that have a version which the alias does not lead to yet."""
         shifts = [Shift(name, self._live(name), self._versions(name)[0]) for name in self.functions]
         return [shift for shift in shifts if shift.stable != shift.newest]
+
+    def wake(self) -> list[str]:
+        """Wake the functions whose alias leads to a version that sleeps, and wait for them; the names of those.
+
+        Lambda takes the image of a version away that nobody has invoked for weeks. The first invocation is refused, and
+        has the image brought back: a client's frame should not be that one.
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+        """
+        functions = [*self.functions]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            woken = pool.map(lambda name: self._woken(name, self._live(name)), functions)
+            return [name for name, was_asleep in zip(functions, woken, strict=True) if was_asleep]
 
     def weigh(self, shifts: Iterable[Shift], weight: float) -> None:
         """Lead this share of the invocations, above 0 and below 1, to the newest versions."""
@@ -74,6 +95,8 @@ class Traffic:
             raise OperatorError(
                 f"No function has a version that runs {digest}.", "Promote the release that has it instead."
             )
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            [*pool.map(lambda name: self._woken(name, found[name]), found)]
         for name, version in found.items():
             self._point(name, version)
         return found
@@ -113,6 +136,25 @@ class Traffic:
             FunctionVersion=version,
             RoutingConfig={"AdditionalVersionWeights": weights or {}},
         )
+
+    def _woken(self, function: str, version: str) -> bool:
+        """Wait until a version can be invoked; whether it had to be woken."""
+        asleep, deadline = False, time.monotonic() + _WARMING_SECONDS
+        while (state := self._state(function, version)) != "Active":
+            if state == "Inactive" and not asleep:
+                asleep = True
+                with suppress(ClientError):
+                    self.client.invoke(FunctionName=function, Qualifier=version, Payload=_NOTHING)
+            elif state == "Failed" or time.monotonic() > deadline:
+                raise OperatorError(
+                    f"Version {version} of {function} cannot be invoked: its state is {state}.",
+                    "See its StateReason: `aws lambda get-function-configuration`.",
+                )
+            time.sleep(_POLL_SECONDS)
+        return asleep
+
+    def _state(self, function: str, version: str) -> str:
+        return self.client.get_function_configuration(FunctionName=function, Qualifier=version).get("State", "Active")
 
     def _await_warmth(self, function: str) -> None:
         """AWS moves provisioned concurrency to the version that the alias now leads to, which takes minutes.

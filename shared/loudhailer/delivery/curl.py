@@ -12,12 +12,13 @@ from typing import override
 
 import pycurl
 
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sender import Sender
 from loudhailer.delivery.sigv4 import Credentials, PostSigner, Signer
 from loudhailer.delivery.throttling import FEW_TRIES, Throttling
-from loudhailer.delivery.transfers import CA_FILE, MAX_IN_FLIGHT, Backlog, Transfers
+from loudhailer.delivery.transfers import MAX_IN_FLIGHT, NO_TYPE, Backlog, Transfers
 from loudhailer.ids import ConnectionId
 
 _FAILURES_IN_PLACE = 2
@@ -36,7 +37,7 @@ class CurlSender(Sender):
         region: str,
         *,
         max_in_flight: int = MAX_IN_FLIGHT,
-        ca_file: str | None = CA_FILE,
+        ca_file: str = TRUSTED,
     ) -> None:
         self._lane = lane
         self._throttling = Throttling()
@@ -107,7 +108,7 @@ class _Posts:
     def prepare(self, handle: pycurl.Curl, transfer: int) -> None:
         url, headers = self.signer.sign(self.connections[transfer])
         handle.setopt(pycurl.URL, url)
-        handle.setopt(pycurl.HTTPHEADER, [headers])
+        handle.setopt(pycurl.HTTPHEADER, [headers, NO_TYPE])
         handle.setopt(pycurl.POSTFIELDS, self.payload)
 
     def answered(self, transfer: int, status: int) -> None:

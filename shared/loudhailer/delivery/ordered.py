@@ -13,11 +13,12 @@ from typing import override
 
 import pycurl
 
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
 from loudhailer.delivery.throttling import FEW_TRIES, Throttling
-from loudhailer.delivery.transfers import CA_FILE, MAX_IN_FLIGHT, Backlog, Transfers
+from loudhailer.delivery.transfers import MAX_IN_FLIGHT, NO_TYPE, Backlog, Transfers
 from loudhailer.ids import ConnectionId
 
 _SHORTEST_WAIT_SECONDS = 0.001
@@ -58,7 +59,7 @@ class CurlOrderedSender(OrderedSender):
         *,
         tries: int = FEW_TRIES,
         max_in_flight: int = MAX_IN_FLIGHT,
-        ca_file: str | None = CA_FILE,
+        ca_file: str = TRUSTED,
     ) -> None:
         self._credentials = credentials
         self._region = region
@@ -135,7 +136,7 @@ class _Requests:
         url, headers = signer.sign(transfer.connection)
         handle.setopt(pycurl.CUSTOMREQUEST, self.method)
         handle.setopt(pycurl.URL, url)
-        handle.setopt(pycurl.HTTPHEADER, [headers])
+        handle.setopt(pycurl.HTTPHEADER, [headers, NO_TYPE])
         handle.setopt(pycurl.POSTFIELDS, frame)
 
     def answered(self, transfer: _Line, status: int) -> None:

@@ -1,10 +1,9 @@
 """Transfers on libcurl: one multi handle with its connections, kept between calls.
 
 Easy handles and their TLS connections are used again. A policy decides for each call which of its transfers start, and
-which are tried again. TLS is verified, against the certificates that AWS_CA_BUNDLE names or libcurl's own.
+which are tried again. TLS is verified against the certificates of a file.
 """
 
-import os
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from loudhailer.observability import logger
 MAX_IN_FLIGHT = 900
 """Sockets, out of a Lambda's 1,024 descriptors: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
-CA_FILE = os.environ.get("AWS_CA_BUNDLE")
+NO_TYPE = "Content-Type:"
+"""A line among a request's headers that leaves the type out, as the SDK does. To a post libcurl would add the type of a
+form, which no frame is, and which the signature does not cover. https://curl.se/libcurl/c/CURLOPT_POST.html"""
 
 _CONNECT_MILLISECONDS = 2_000
 _REQUEST_MILLISECONDS = 4_000
@@ -94,7 +95,7 @@ class Transfers[T]:
         self,
         *,
         max_in_flight: int,
-        ca_file: str | None,
+        ca_file: str,
         tick_seconds: float,
         gather_seconds: float = 0.0,
     ) -> None:
@@ -144,8 +145,7 @@ class Transfers[T]:
         handle.setopt(pycurl.TIMEOUT_MS, _REQUEST_MILLISECONDS)
         handle.setopt(pycurl.TCP_KEEPALIVE, 1)
         handle.setopt(pycurl.WRITEFUNCTION, len)
-        if self._ca_file:
-            handle.setopt(pycurl.CAINFO, self._ca_file)
+        handle.setopt(pycurl.CAINFO, self._ca_file)
         self._idle.append(handle)
 
     def _finish(self, policy: Policy[T], backlog: Backlog[T]) -> None:

@@ -3,7 +3,7 @@ account_id  = "111111111111"
 region      = "us-east-1"
 
 deletion_protection = false
-deployment          = { log_retention_days = 1, tracing = false }
+deployment          = { log_retention_days = 1 }
 
 auth         = { broadcast = "none", session = "none" }
 http_api     = { cors_origins = ["*"] }

@@ -1,2 +1,2 @@
 region     = "us-east-1"
-deployment = { log_retention_days = 1, tracing = false }
+deployment = { log_retention_days = 1 }

@@ -64,6 +64,7 @@ module "websocket_api" {
   permissions_boundary = var.deployment.permissions_boundary
   log_retention_days   = var.deployment.log_retention_days
   gateway_endpoint     = var.gateway_endpoint
+  api_gateway_account  = var.api_gateway_account
   authorizer           = module.connections.functions.authorizer.alias
   throttle             = local.inbound
   queue_routes         = merge(module.connections.routes, module.messaging.routes)

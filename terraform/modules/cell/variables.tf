@@ -52,6 +52,12 @@ variable "subscribers" {
   default     = {}
 }
 
+variable "api_gateway_account" {
+  description = "Whether this module sets the role that API Gateway writes logs in: see the module websocket_api."
+  type        = bool
+  default     = true
+}
+
 variable "gateway_endpoint" {
   description = "URL of the local stand-in for the data plane, such as http://127.0.0.1:8001; null in AWS."
   type        = string

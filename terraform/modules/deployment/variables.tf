@@ -24,7 +24,7 @@ variable "settings" {
     architecture       = optional(string, "arm64")
     log_level          = optional(string, "INFO")
     log_retention_days = optional(number, 30)
-    tracing            = optional(bool, true)
+    tracing            = optional(bool, false)
     former_release     = optional(bool, false)
   })
   default = {}
@@ -34,8 +34,8 @@ variable "settings" {
     error_message = "deployment.architecture must be arm64 or x86_64."
   }
   validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.settings.log_level)
-    error_message = "deployment.log_level must be DEBUG, INFO, WARNING or ERROR."
+    condition     = contains(["DEBUG", "INFO"], var.settings.log_level)
+    error_message = "deployment.log_level must be DEBUG or INFO: at a higher level Lambda drops the metrics."
   }
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.settings.log_retention_days)

@@ -51,6 +51,16 @@ resource "aws_lambda_function" "this" {
     variables = local.variables
   }
 
+  # Lambda writes three lines of its own for each invocation unless it is told to write of trouble alone, which it can be in JSON only.
+  # What has no level, as metrics have none, counts as INFO: a higher level of the application would drop them.
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.deployment.log_level
+    system_log_level      = "WARN"
+  }
+
   tracing_config {
     mode = var.deployment.tracing ? "Active" : "PassThrough"
   }

@@ -41,8 +41,8 @@ variable "routes" {
     error_message = "routes must contain $connect and $default."
   }
   validation {
-    condition     = alltrue([for key in keys(var.routes) : can(regex("^(\\$(connect|default)|[A-Za-z0-9_-]{1,128})$", key))])
-    error_message = "routes: a key must be $connect, $default, or an action of letters, digits, underscores and dashes."
+    condition     = alltrue([for key in keys(var.routes) : key != "ping" && can(regex("^(\\$(connect|default)|[A-Za-z0-9_-]{1,128})$", key))])
+    error_message = "routes: a key must be $connect, $default, or an action of letters, digits, underscores and dashes other than ping."
   }
   validation {
     condition     = alltrue([for key, route in var.routes : !route.reply if key == "$connect"])
@@ -61,9 +61,9 @@ variable "queue_routes" {
   validation {
     condition = alltrue([
       for key in keys(var.queue_routes) :
-      can(regex("^(\\$disconnect|[A-Za-z0-9_-]{1,64})$", key)) && !contains(keys(var.routes), key)
+      can(regex("^(\\$disconnect|[A-Za-z0-9_-]{1,64})$", key)) && !contains(concat(keys(var.routes), ["ping"]), key)
     ])
-    error_message = "queue_routes: a key must be $disconnect, or an action of up to 64 letters, digits, underscores and dashes that routes do not have."
+    error_message = "queue_routes: a key must be $disconnect, or an action of up to 64 letters, digits, underscores and dashes that routes do not have, and not ping."
   }
   validation {
     condition     = alltrue([for key in keys(var.queue_routes) : length("${var.prefix}-send-${trimprefix(key, "$")}") <= 64])
@@ -80,13 +80,19 @@ variable "queue_routes" {
 }
 
 variable "throttle" {
-  description = "Frames per second, and bucket, of $connect, $default and $disconnect each, and of all other routes together: frames and posts share the account's quota."
+  description = "Frames per second, and bucket, of $connect, $disconnect and ping each, and of all other routes together: frames and posts share the account's quota."
   type        = object({ rate = number, burst = number })
 
   validation {
     condition     = var.throttle.rate > 0 && var.throttle.burst > 0
     error_message = "throttle.rate and throttle.burst must be above 0."
   }
+}
+
+variable "api_gateway_account" {
+  description = "Whether this module sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  type        = bool
+  default     = true
 }
 
 variable "gateway_endpoint" {

@@ -48,6 +48,8 @@ module "cell" {
   subscribers      = var.subscribers
   gateway_endpoint = var.gateway_endpoint
 
+  api_gateway_account = var.api_gateway_account
+
   session_api = {
     session_auth = var.auth.session
     list_tenants = var.list_tenants

@@ -56,6 +56,12 @@ variable "permissions_boundary" {
   }
 }
 
+variable "api_gateway_account" {
+  description = "Whether this stack sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  type        = bool
+  default     = true
+}
+
 variable "deletion_protection" {
   description = "AWS refuses to delete the tables while this is on; it can be off in `local` only."
   type        = bool

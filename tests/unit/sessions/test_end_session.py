@@ -88,7 +88,7 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
 
 def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
     """Its key is the tenant's id alone."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("a"))
     removed = record(1, key("a"))
     removed["dynamodb"]["OldImage"]["tenantId"] = {"S": "acme"}

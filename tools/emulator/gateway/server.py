@@ -24,6 +24,7 @@ from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, Integratio
 from tools.emulator.gateway.invocation import LambdaInvoker
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
 from tools.emulator.gateway.limits import AccountBuckets, CloseCode, Limits
+from tools.emulator.gateway.mock import MockIntegration
 from tools.emulator.gateway.service import ServiceIntegration, StsRoleSessions
 from tools.emulator.perimeter.pages import PageFilter
 from tools.emulator.perimeter.signature import ADMINISTRATION
@@ -217,7 +218,11 @@ class Gateway:
         requests = AccountBuckets(limits.rate, limits.burst, clock)
         roles = StsRoleSessions(self._aws_endpoint, self._secret)
         self._services = ServiceIntegration(self._aws_endpoint, roles, limits.invocations)
-        kinds: dict[str, IntegrationKind] = {"AWS_PROXY": LambdaProxy(self._invoker), "AWS": self._services}
+        kinds: dict[str, IntegrationKind] = {
+            "AWS_PROXY": LambdaProxy(self._invoker),
+            "AWS": self._services,
+            "MOCK": MockIntegration(),
+        }
         integrations = Integrations(kinds, limits.integration_seconds)
         self._lifecycle = Lifecycle(
             limits=limits,

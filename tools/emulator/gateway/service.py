@@ -171,6 +171,12 @@ def map_parameters(path: str, parameters: Mapping[str, str], context: Mapping[st
     return filled, {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
+def render_request(integration: Integration, event: Event) -> str | None:
+    """What the integration's request template makes of the message; None if no template is for it."""
+    template = _chosen(integration.request, integration.request.selection)
+    return None if template is None else _rendered(template, event.get("body", ""), event)
+
+
 def read_service_answer(integration: Integration, event: Event, status: int, body: str) -> Reply | IntegrationFailure:
     """What the client is told: by the response whose key matches the status, else by the one for `$default`.
 

@@ -169,6 +169,10 @@ run "the_common_variables_are_added" {
 run "the_role_may_do_what_its_statements_say_and_no_more" {
   command = plan
 
+  variables {
+    deployment = { prefix = "loudhailer-test", environment = "test", tracing = true }
+  }
+
   assert {
     condition     = toset(local.policy.Statement[*].Sid) == toset(["ReadBroadcasts", "WriteLogs", "SendTraces"])
     error_message = "Statements must be the given ones, logs and traces."
@@ -183,7 +187,24 @@ run "the_role_may_do_what_its_statements_say_and_no_more" {
   }
 }
 
-run "without_tracing_no_traces_are_allowed" {
+run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_function.this.logging_config[0].log_format == "JSON"
+      && aws_lambda_function.this.logging_config[0].system_log_level == "WARN"
+      && aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
+    )
+    error_message = "Of each invocation Lambda would write three lines; above INFO it would drop the metrics."
+  }
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_group == aws_cloudwatch_log_group.this.name
+    error_message = "The log must be the one that is kept for so long and no longer."
+  }
+}
+
+run "a_level_that_would_drop_the_metrics_is_refused" {
   command = plan
 
   variables {
@@ -199,6 +220,12 @@ run "without_tracing_no_traces_are_allowed" {
       alarm_topic_arn      = null
     }
   }
+
+  expect_failures = [var.deployment]
+}
+
+run "a_function_is_not_traced_unless_one_asks_for_it" {
+  command = plan
 
   assert {
     condition     = !contains(local.policy.Statement[*].Sid, "SendTraces") && aws_lambda_function.this.tracing_config[0].mode == "PassThrough"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
@@ -30,13 +31,11 @@ ALL = [DELIVERED] * 3
 def sender(
     *,
     max_in_flight: int = 100,
-    ca_file: Path | None = None,
+    ca_file: str | Path = TRUSTED,
     credentials: Callable[[], Credentials] = lambda: CREDENTIALS,
 ) -> CurlOrderedSender:
     """A sender of the test's own."""
-    return CurlOrderedSender(
-        credentials, REGION, max_in_flight=max_in_flight, ca_file=None if ca_file is None else str(ca_file)
-    )
+    return CurlOrderedSender(credentials, REGION, max_in_flight=max_in_flight, ca_file=str(ca_file))
 
 
 def bodies(api: ManagementApi, one: ConnectionId) -> list[bytes]:
@@ -249,6 +248,7 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
     assert [request.body for request in api.requests] == (FRAMES if method == "POST" else [b""])
     for request in api.requests:
         assert request.method == method
+        assert "Content-Type" not in request.headers
         assert request.path == "/abcdef1234/live/@connections/a%2Bb%2Fc%3Dd_e-"
         signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         assert abs(signed_at.timestamp() - time.time()) < 5

@@ -30,6 +30,7 @@ import io
 import os
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -269,5 +270,5 @@ def _append(group_name: str, stream_name: str, lines: list[str]) -> None:
             "lastIngestionTime": None,
         },
     )
-    events = [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines]
+    events = [{"timestamp": now, "message": line, "ingestionTime": now, "eventId": uuid.uuid4().hex} for line in lines]
     cloudwatch_logs._append_log_events(stream, events)
