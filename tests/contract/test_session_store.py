@@ -13,7 +13,7 @@ from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_part
 from loudhailer.sessions.dynamodb import DynamoSessionStore, former_session_key, session_key
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
-from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, WITHOUT_MOTO, dynamodb_of, table_of
 from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.tables import TableKind
@@ -244,6 +244,7 @@ def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
+@pytest.mark.parametrize("case", WITHOUT_MOTO, indirect=True)
 def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
     """Of 60 sessions each loses one that it may never have had; the others stay, and those that are gone stay gone."""
     sessions = [S1, *(SessionId(f"other-{number}") for number in range(59))]
