@@ -17,7 +17,7 @@ from tools.cli.workplace import Workplace
 from tools.client.http import Sign
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.probe import own_api, own_tenant
+from tools.probe import own_api, own_queues, own_tenant
 from tools.probe.interview import Interview, left_out
 from tools.probe.question import Need, Question
 from tools.probe.questions import named
@@ -76,7 +76,7 @@ def probe(
 ) -> None:
     """Ask an account of AWS what no document says, and write the answers down; see docs/aws-answers.md.
 
-    It makes an API and a tenant of its own, touches nothing else, and removes both in the end.
+    It makes an API, two queues and a tenant of its own, touches nothing else, and removes them in the end.
     """
     workplace = Workplace.of(context)
     terminal = workplace.terminal
@@ -139,6 +139,9 @@ class _Place:
         with ExitStack() as exits:
             if needs & {Need.API, Need.QUOTA}:
                 site = self._with_api(site, exits.enter_context(own_api.own_api(self.cloud.client("apigatewayv2"))))
+            if Need.QUEUES in needs:
+                queues = exits.enter_context(own_queues.own_queues(self.cloud.client("sqs")))
+                site = replace(site, own_queues=queues)
             if Need.TENANT in needs:
                 tenant = exits.enter_context(own_tenant.own_tenant(self.deployment(), self.cloud.sign))
                 outputs = tenant.deployment.outputs
@@ -168,11 +171,12 @@ class _Place:
     def remove_left(self) -> str:
         """Remove what is left of probes that were killed; a sentence about it."""
         apis = own_api.remove_left(self.cloud.client("apigatewayv2"))
+        queues = own_queues.remove_left(self.cloud.client("sqs"))
         deployment = self.deployment()
         standing = not own_tenant.absent(deployment)
         if standing:
             own_tenant.erase(deployment)
-        return f"{apis} APIs, {int(standing)} tenants"
+        return f"{apis} APIs, {queues} queues, {int(standing)} tenants"
 
 
 def _require_account(environment: Environment, account: str) -> None:

@@ -19,6 +19,7 @@ class Need(Enum):
     """The things that a question is asked of."""
 
     API = "an API of the probe's own"
+    QUEUES = "two queues of the probe's own"
     TENANT = "the deployment, in a tenant of the probe's own"
     QUOTA = "the whole quota of the account, which --use-up-quota allows, and a caller, whom --caller-profile names"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tools.probe.own_api import Metric
+    from tools.probe.own_queues import OwnQueues
     from tools.probe.own_tenant import OwnTenant
 
 _AWAKE_SECONDS = 120.0
@@ -92,6 +93,7 @@ class Site:
     callback_url: str = ""
     metric: "Metric" = lambda _stage, _metric: None
     own_tenant: "OwnTenant | None" = None
+    own_queues: "OwnQueues | None" = None
     _session: "aiohttp.ClientSession | None" = None
 
     async def __aenter__(self) -> Self:
@@ -118,6 +120,13 @@ class Site:
         if self.own_tenant is None:
             raise RuntimeError("the question does not say that it needs the tenant")
         return self.own_tenant
+
+    @property
+    def queues(self) -> "OwnQueues":
+        """The queues of the probe's own; only for questions that need them."""
+        if self.own_queues is None:
+            raise RuntimeError("the question does not say that it needs the queues")
+        return self.own_queues
 
     async def visitor(self, stage: str = OPEN) -> Visitor:
         """Connect a client to a stage of the probe's own API; again if the stage's throttle refuses that."""

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from tests.support.checkout import ROOT
 from tools.cli.main import app
 from tools.errors import OperatorError
-from tools.probe import own_api
+from tools.probe import own_api, own_queues
 from tools.probe.interview import Interview, left_out
 from tools.probe.question import UNDECIDED, Answer, Need, Question
 from tools.probe.questions import QUESTIONS, named
@@ -396,3 +396,59 @@ def test_a_metric_that_has_not_come_is_not_zero() -> None:
     assert metric("gone", "MessageCount") is None
     cloudwatch.points = ({"Sum": 3.0}, {"Sum": 50.0})
     assert metric("gone", "MessageCount") == 53.0
+
+
+@dataclass
+class Sqs:
+    """SQS, as far as the probe calls it; `keeps` says whether a message that is given up keeps its count."""
+
+    keeps: bool
+    urls: list[str] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+
+    def create_queue(self, QueueName: str, **_: Any) -> dict[str, str]:  # noqa: N803 - as above
+        """Make a queue."""
+        self.urls.append(QueueName)
+        return {"QueueUrl": QueueName}
+
+    def delete_queue(self, QueueUrl: str) -> None:  # noqa: N803 - as above
+        """Delete a queue."""
+        self.urls.remove(QueueUrl)
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        """Answer an ARN."""
+        return {"Attributes": {"QueueArn": "arn"}}
+
+    def list_queues(self, QueueNamePrefix: str) -> dict[str, list[str]]:  # noqa: N803 - as above
+        """List the queues of a prefix."""
+        return {"QueueUrls": [url for url in self.urls if url.startswith(QueueNamePrefix)]}
+
+    def send_message(self, QueueUrl: str, **_: Any) -> None:  # noqa: N803 - as above
+        """Take the message."""
+        self.places = {QueueUrl: 0}
+
+    def receive_message(self, QueueUrl: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - as above
+        """Hand out the message, or move it."""
+        ((place, count),) = self.places.items()
+        if place == QueueUrl and place.endswith("source") and count == own_queues.RECEIVES:
+            self.places = {place.replace("source", "dead-letters"): count if self.keeps else 0}
+            return {}
+        if place != QueueUrl:
+            return {}
+        self.places[place] = count + 1
+        return {"Messages": [{"Attributes": {"ApproximateReceiveCount": str(count + 1)}}]}
+
+
+@pytest.mark.parametrize(("keeps", "verdict"), [(True, "yes"), (False, "no")])
+async def test_the_count_of_receives_is_read_in_the_dead_letter_queue(*, keeps: bool, verdict: str) -> None:
+    """The queues are there for the block alone; others of their prefix are removed when that is asked for."""
+    sqs: Any = Sqs(keeps)
+    sqs.create_queue(f"{own_queues.PREFIX}left")
+    sqs.create_queue("another")
+    (asked,) = named(["receive-count"])
+    with own_queues.own_queues(sqs) as queues:
+        assert len(sqs.urls) == 4
+        answer = await asked.ask(Site(sign=lambda *_: {}, own_queues=queues))
+    assert (answer.verdict, answer.seen["countsBefore"]) == (verdict, [1, 2])
+    assert own_queues.remove_left(sqs) == 1
+    assert sqs.urls == ["another"]
