@@ -8,14 +8,12 @@ import builtins
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from functions.broadcast.post_message import post_message
 from functions.broadcast.swarm import swarm
 from functions.connections.reconcile.sqs import SqsFailureQueue
-from functions.messaging.echo import post
 from functions.messaging.join_room import join_room
 from functions.messaging.presence import leaves
 from functions.messaging.send_message import rooms
@@ -23,6 +21,7 @@ from loudhailer import ids, settings
 from loudhailer.aws import conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.partitions import dynamodb as partitions
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
@@ -46,11 +45,9 @@ type StandIns = Mapping[str, Mapping[str, Any]]
 
 def wire(world: World) -> None:
     """Have the world run the shipped functions, and give them its time and its sizes."""
-    clock, executor, sizes = _Clock(world), TaskExecutor(world.scheduler), world.sizes
+    executor, sizes = TaskExecutor(world.scheduler), world.sizes
     for module, name, value in (
-        (post_message, "time", clock),
-        (post, "time", clock),
-        (ids, "time", clock),
+        (ids, "time", _Clock(world)),
         (ids, "uuid", _Ids(world)),
         (conditions, "uuid", _Ids(world)),
         (partitions, "ThreadPoolExecutor", lambda _: executor),
@@ -106,6 +103,9 @@ def _stand_ins(environment: Environment) -> StandIns:
     def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
         return tables.client(world, attempts=attempts) if service == "dynamodb" else sqs
 
+    def deadline(context: RemainingTime, *, reserve: float) -> Deadline:
+        return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
+
     def identity(_: Any) -> Any:
         return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1))
 
@@ -125,9 +125,11 @@ def _stand_ins(environment: Environment) -> StandIns:
             "DynamoConnectionStore": DynamoConnectionStore,
             "parse_pages_fast": lambda client: client,
         },
+        "loudhailer.deadline": {"Deadline": SimpleNamespace(of=deadline)},
         "loudhailer.delivery.curl": {"CurlSender": lambda *_: sender},
         "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
         "functions.broadcast.post_message.identity": {"identity": identity},
+        "functions.messaging.presence.leaves": {"Leaves": partial(leaves.Leaves, monotonic=monotonic)},
         "functions.connections.reconcile.sqs": {
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },
@@ -162,6 +164,7 @@ def _variables(environment: Environment) -> Mapping[str, str]:
         "CONNECTIONS_PER_PARTITION": str(sizes.partition),
         "MAX_PARTITIONS": str(sizes.partitions),
         "SESSION_SHARE": "0.5",
+        "SPREAD_SESSIONS": ("false", "true")[release],
         "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
         "INBOX_LIFETIME_SECONDS": "3600",
         "MESSAGES_PER_INBOX": "6",
@@ -199,9 +202,9 @@ class _Context:
         account = _SUBSCRIBER if is_subscriber else _ACCOUNT
         return f"arn:aws:lambda:eu-west-1:{account}:function:{self._invocation.function}"
 
-    def get_remaining_time_in_millis(self) -> float:
+    def get_remaining_time_in_millis(self) -> int:
         """The time until the invocation is killed."""
-        return self._invocation.left(self._invocation.environment.world.scheduler.now) * 1000
+        return int(self._invocation.left(self._invocation.environment.world.scheduler.now) * 1000)
 
 
 class _Quiet:
@@ -229,13 +232,13 @@ class _Chance:
 
 
 class _Clock:
-    """What stands for the module `time` where a function asks it itself."""
+    """What stands for the module `time` where ids are made."""
 
     def __init__(self, world: World) -> None:
-        self.monotonic = world.scheduler.time
+        self._time = world.scheduler.time
 
     def time_ns(self) -> int:
-        return int(self.monotonic() * 1e9)
+        return int(self._time() * 1e9)
 
 
 class _Ids:

@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.errors import MalformedMessageError
@@ -131,7 +131,7 @@ class _Planner:
             "say": 2.0,
             "tell": 3.0,
             "silo": 2.0,
-            "ping": 0.3,
+            "nonsense": 0.3,
             "expire": 0.3,
             "erase": 0.02,
         }
@@ -324,7 +324,7 @@ class Workload:
                     if source.dispatched == 0:
                         self._broadcasts.reopen_source(message.broadcast_id, source.number)
                 queue = "broadcast"
-            case PartitionMessage():
+            case SourceMessage():
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 queue = "partition"
             case ChunkMessage():
@@ -368,8 +368,8 @@ class Workload:
     def _silo(self, client: int, number: int) -> None:
         self._frame(client, {"action": "SiloSQS", "text": number})
 
-    def _ping(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
-        self._frame(client, {"action": "ping"})
+    def _nonsense(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
+        self._frame(client, {"action": "fly"})
 
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:

@@ -11,6 +11,8 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from loudhailer.errors import LoudhailerError
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.sessions.dynamodb import former_session_key, session_key
 from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
 from tests.simulation.gateway import Gateway
@@ -20,6 +22,7 @@ from tests.simulation.scheduler import KilledError, Scheduler, Task
 from tests.simulation.tables import Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
+from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
@@ -393,6 +396,12 @@ class World:
                 for mapping in mappings:
                     mapping.put(record)
         self.watch.written(writes, self.invocation)
+
+    def session(self, tenant: str, session: str) -> Item | None:
+        """The row of a session, under its key or under that of a former release."""
+        table = self.tables.tables["sessions"]
+        ids = TenantId(tenant), SessionId(session)
+        return table.get(table.key(session_key(*ids))) or table.get(table.key(former_session_key(*ids)))
 
     def is_at_rest(self) -> bool:
         """Whether nothing is at work, and nothing waits in a queue or a stream that is read."""

@@ -26,7 +26,7 @@ from loudhailer.ids import new_probe_id
 from loudhailer.inbox.model import Inbox
 from loudhailer.limits.places.model import player_of
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from loudhailer.connections.devices.port import DeviceStore

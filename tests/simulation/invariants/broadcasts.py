@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.broadcast.packing import unpack
@@ -145,11 +145,11 @@ class Broadcasts(Observer):
                 places = outcome.delivered | outcome.gone | outcome.failed
                 self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
                 self._told[outcome.broadcast_id, outcome.chunk_id][message.number] = outcome.delivered, outcome.gone
-            case PartitionMessage() as source:
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].add(message.number)
             case Announcement() as announcement:
                 self._announcements[announcement.broadcast_id].add(message.number)
-                self._frames[announcement.frame] = announcement.broadcast_id
+                self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
     def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
         """Check that what was on its way has arrived, or is on its way otherwise."""
@@ -163,7 +163,7 @@ class Broadcasts(Observer):
                 places = self._on_its_way[place].pop(message.number)
                 self._is_accounted_for(place, places, f"the outcome's message {message.number} is {why}")
                 self._is_settled(place, *self._told[place].pop(message.number))
-            case PartitionMessage() as source:
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].discard(message.number)
                 self._source_is_accounted_for(source.broadcast_id, source.source, why)
             case Announcement() as announcement:
@@ -251,7 +251,7 @@ class Broadcasts(Observer):
     def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
         if "sessionId" not in audience:
             return True
-        session = self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+        session = self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
         connection = row["connectionId"]["S"]
         return session is not None and any(
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]

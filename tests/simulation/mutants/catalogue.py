@@ -31,10 +31,10 @@ class Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "accounting/releases-before-the-checkpoint": Mutant(
         "functions.connections.accounting.accounting",
-        "        settled = list(self._each(settle, of_partition))\n        self._release(settled)\n",
+        "        settled = list(self._executor.map(settle, of_partition))\n        self._release(settled)\n",
         "        closed = {one: sum(change.delta < 0 for change in found) for one, found in of_partition.items()}\n"
         "        self._release([_Settled(one, 0, closed[one]) for one in of_partition])\n"
-        "        settled = list(self._each(settle, of_partition))\n",
+        "        settled = list(self._executor.map(settle, of_partition))\n",
     ),
     "accounting/fresh-with-the-equal-sign": Mutant(
         "functions.connections.accounting.accounting",
@@ -200,13 +200,13 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "end-session/believes-a-410-of-a-young-one": Mutant(
         "functions.sessions.end_session.end_session",
-        "        over = closed | (gone - self._young(gone))",
-        "        over = closed | gone",
+        "        over = {*closing.closed, *closing.gone} - self._young(closing.gone)",
+        "        over = {*closing.closed, *closing.gone}",
     ),
     "report/tallies-after-chunks": Mutant(
-        "loudhailer.broadcast.port",
-        "        return summarise(summary, sources, dispatched, tallies)",
-        "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
+        "loudhailer.broadcast.report",
+        "    return summarise(summary, sources, dispatched, tallies)",
+        "    return summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
     ),
     "accounting/releases-probes": Mutant(
         "functions.connections.accounting.accounting",
@@ -288,8 +288,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "disconnect/acknowledges-what-it-cannot-close": Mutant(
         "functions.connections.disconnect.disconnect",
-        "            if outcome not in {Outcome.DELIVERED, Outcome.GONE}\n",
-        "            if outcome is Outcome.UNSENT\n",
+        "        return list(closing.open)",
+        "        return []",
     ),
 }
 """By name."""
