@@ -29,7 +29,8 @@ from loudhailer.tenants.port import TenantStore
 
 SETTLED_SECONDS = 3_900
 """Time that a checkpoint must stand still until nothing can be on its way that was when it came to rest: the mapping of
-`accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling."""
+`accounting` gives a record up when it is an hour old, and that marks the partition. The rest is for the telling.
+A probe would not end the wait: it moves the checkpoint itself, and a batch may come again when its probe is noted."""
 
 _SWEEP_MINUTES = 60
 """Within how many runs each partition is swept once, where there are more partitions than that."""

@@ -281,11 +281,6 @@ MUTANTS: Mapping[str, Mutant] = {
         "    elif message.is_new:\n        yield _refusal",
         "    elif message:\n        yield _refusal",
     ),
-    "rooms/who-misses-something-stays": Mutant(
-        "functions.messaging.send_message.rooms",
-        "        if missing:\n",
-        "        if missing[1:]:\n",
-    ),
     "disconnect/acknowledges-what-it-cannot-close": Mutant(
         "functions.connections.disconnect.disconnect",
         "        return list(closing.open)",
