@@ -69,6 +69,10 @@ simulation: setup ## The whole system in one process, a thousand times, with eve
 simulation-long: setup ## Fifty thousand such runs, as every night.
 	$(RUN) python -m tests.simulation --seeds 50000
 
+.PHONY: simulation-crowd
+simulation-crowd: setup ## One broadcast to a million simulated connections, as every night.
+	$(RUN) python -m tests.simulation --crowd 1000000
+
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
 	$(PYTEST) $(FAST) --cov

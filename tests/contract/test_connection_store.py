@@ -152,6 +152,15 @@ def test_a_probe_leaves_no_row(case: Case) -> None:
     assert case.store.get(ConnectionKey(FIRST, PROBE)) is None
 
 
+def test_a_probe_that_is_left_is_nobody(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`reconcile` may be killed before it deletes the row, which a clock that is behind takes for one that lives."""
+    case.add(connection("a"))
+    with monkeypatch.context() as killed:
+        killed.setattr(case.store, "delete", lambda _key: None)
+        case.store.probe(FIRST, ProbeId("p"), 100)
+    assert [name for name, _ in flat(case.store.in_partition(FIRST, after=None, not_expired_at=0))] == ["a"]
+
+
 def test_a_room_holds_those_who_joined_it(case: Case) -> None:
     """The index is sparse: a connection without a room is not in it."""
     for name in ("a", "b", "c"):
