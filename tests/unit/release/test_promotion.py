@@ -11,7 +11,7 @@ from tools.release import promotion
 from tools.release.environment import Environment
 from tools.release.manifest import Image, Manifest
 from tools.release.promotion import Promotion, returned_to
-from tools.release.store import Action, Entry
+from tools.release.store import Action, HistoryEntry
 from tools.stack.project import Project
 
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
@@ -53,8 +53,10 @@ def test_a_promotion_asks_whether_its_commit_is_older_than_the_one_that_runs(
     monkeypatch.setattr(promotion, "require_no_older", lambda _, commit, running: found.append((commit, running)))
 
     class History:
-        def current(self) -> Entry | None:
-            return running and Entry(Action.PROMOTED, running, running.commit, "2026-11-30T12:00:00Z")
+        def current(self) -> HistoryEntry | None:
+            if running is None:
+                return None
+            return HistoryEntry(Action.PROMOTED, running, running.commit, "2026-11-30T12:00:00Z")
 
     monkeypatch.setattr(Promotion, "history", History())
     project = Project.of_this_code()

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tools.errors import OperatorError
-from tools.release import traffic
+from tools.stack import traffic
 from tools.stack.traffic import Traffic
 
 DIGEST = f"sha256:{'0' * 64}"

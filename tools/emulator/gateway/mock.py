@@ -11,14 +11,14 @@ from typing import Any
 
 from tools.emulator.gateway.api import Integration
 from tools.emulator.gateway.events import Event
-from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, Failure, Reply
+from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, IntegrationFailure, Reply
 from tools.emulator.gateway.service import read_service_answer, render_request
 
 
 class MockIntegration:
     """`MOCK`: nothing is called."""
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:  # noqa: ARG002  # as all kinds
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:  # noqa: ARG002  # as all kinds
         """Answer with what the templates make of the event.
 
         The request's template must make an object with an integer `statusCode`; nothing of the message goes on to
@@ -32,11 +32,11 @@ class MockIntegration:
         status = document.get("statusCode") if isinstance(document, dict) else None
         if not isinstance(status, int) or isinstance(status, bool):
             cause = "statusCode should be an integer which defined in request template"
-            return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
+            return IntegrationFailure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
         return read_service_answer(integration, event, status, made or "")
 
     async def call_together(
         self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-    ) -> Sequence[Reply | Failure]:
+    ) -> Sequence[Reply | IntegrationFailure]:
         """Answer each of the events."""
         return [await self.call(integration, event, timeout_seconds) for event in events]
