@@ -16,7 +16,9 @@ variable "functions" {
   }
   # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
   validation {
-    condition     = sum(concat([100], [for function in var.functions : function.reserved if function.reserved != null])) <= max(var.lambda_concurrency, 100)
+    condition = sum(concat([100], [
+      for name, function in var.functions : function.reserved * (name == "echo" ? local.echo_consumers : 1) if function.reserved != null
+    ])) <= max(var.lambda_concurrency, 100)
     error_message = "functions: what is reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
   }
 }
@@ -33,6 +35,9 @@ variable "lambda_concurrency" {
 }
 
 locals {
+  # One for the pool, and one for each silo: each has the concurrency that is reserved for `echo`.
+  echo_consumers = 1 + length(try(var.messaging.silo_tenants, []))
+
   # What differs from 10 seconds, 512 MB, and no concurrency of its own.
   function_defaults = {
     accounting    = { timeout = 30 }

@@ -331,3 +331,15 @@ run "functions_differ_from_the_defaults_where_it_is_said" {
     error_message = "Every function must be in the table of functions, and none besides."
   }
 }
+
+run "what_is_reserved_for_echo_counts_for_each_silo" {
+  command = plan
+
+  variables {
+    lambda_concurrency = 300
+    messaging          = { silo_tenants = ["gold", "silver"] }
+    functions          = { echo = { reserved = 70 } }
+  }
+
+  expect_failures = [var.functions]
+}
