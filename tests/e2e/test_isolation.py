@@ -145,7 +145,9 @@ def test_no_tenant_reaches_its_own_total(functions: list[Function]) -> None:
 @pytest.mark.parametrize("function", ["connect", "disconnect"])
 def test_a_function_without_a_tenants_role_finds_no_keys(account: Account, system: System, function: str) -> None:
     """It reaches rows by keys that it is given: it may neither scan nor query any table, and assumes no role."""
-    itself = account.credentials_of(system.deployment.functions[function])
+    name = system.deployment.functions[function]
+    (function_role,) = (role for role in account.function_roles() if role.endswith(f"/{name}"))
+    itself = account.credentials_of(function_role)
     client = account.client("dynamodb", itself)
     found = [
         place.name

@@ -24,8 +24,8 @@ _UNITS_OF_A_KEY = 1_000
 _UNITS_OF_A_NEW_TABLE = 4_000
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
 
-_UNITS_OF_AN_ARRIVAL = 3
-"""The session is made (1), and its row and the connection's are written in a transaction (2)."""
+_UNITS_OF_AN_ARRIVAL = 4
+"""The session is renewed, which finds none (1), made (1), and written with the connection in a transaction (2)."""
 
 _ASSUMED_A_SECOND = 600
 """What STS answers for an account and Region, all roles and users together; it cannot be raised.
