@@ -54,7 +54,9 @@ def test_a_promotion_asks_whether_its_commit_is_older_than_the_one_that_runs(
 
     class History:
         def current(self) -> Entry | None:
-            return running and Entry(Action.PROMOTED, running, running.commit, "2026-11-30T12:00:00Z")
+            if running is None:
+                return None
+            return Entry(Action.PROMOTED, running, running.commit, "2026-11-30T12:00:00Z")
 
     monkeypatch.setattr(Promotion, "history", History())
     project = Project.of_this_code()
