@@ -203,6 +203,15 @@ async def test_a_mock_integration_answers_by_itself(queues: Queues) -> None:
 
 
 @pytest.mark.emulator_contract
+def test_a_mock_integration_has_no_method(queues: Queues) -> None:
+    """Terraform would take it away again and again otherwise."""
+    api = queues.gateway.api
+    made = api.control_plane.create_integration(ApiId=api.api_id, IntegrationType="MOCK")
+    api.control_plane.delete_integration(ApiId=api.api_id, IntegrationId=made["IntegrationId"])
+    assert "IntegrationMethod" not in made
+
+
+@pytest.mark.emulator_contract
 async def test_a_session_without_its_settings_is_refused_by_the_queue(queues: Queues) -> None:
     """SQS takes no empty attribute."""
     async with queues.gateway.connected(tenantId="gold") as connected:

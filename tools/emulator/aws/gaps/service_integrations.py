@@ -3,8 +3,10 @@
 AWS returns an integration's `credentialsArn`, `passthroughBehavior` and `templateSelectionExpression` as they were set:
 https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations.html
 
+A mock integration calls nothing and has no method, unless one is set.
+
 MiniStack drops the three, so that every plan of Terraform sets them again, and whoever serves the API knows neither the
-role nor the template's selection.
+role nor the template's selection. It gives every integration the method POST, which every plan would take away.
 
 Patched: what creates and what updates an integration. (Templates and integration responses are kept as they are.)
 """
@@ -59,4 +61,6 @@ def _kept(api_id: str, data: dict[str, Any], answer: Any) -> Any:
         return answer
     integration = apigateway._integrations[api_id][identifier]
     integration.update({name: data[name] for name in _DROPPED if name in data})
+    if integration.get("integrationType") == "MOCK" and "integrationMethod" not in data:
+        integration.pop("integrationMethod", None)
     return apigateway._apigw_response(integration, status)
