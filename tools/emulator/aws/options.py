@@ -12,6 +12,7 @@ class Options:
 
     Attributes:
         secret: the secret access key of every account's root.
+        decisions: where IAM's decisions are written down, if the environment names a file.
     """
 
     port: int
@@ -26,6 +27,7 @@ class Options:
     log_level: str
     trust_web_identities: bool
     throttling: bool
+    decisions: Path | None
     secret: str = field(repr=False)
 
     @property
@@ -38,6 +40,9 @@ class Options:
         """Code of images that are run without an engine: a folder for each, called by the 64 digits of its digest."""
         return self.state_dir / "images"
 
+
+DECISIONS = "LOUDHAILER_DECISIONS"
+"""The variable with the file of IAM's decisions; tests set it."""
 
 _SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name
 
@@ -74,4 +79,5 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):
         parser.error(f"the environment must hold {_SECRET}, the secret access key of every account's root")
-    return Options(**vars(options), secret=environment[_SECRET])
+    decisions = Path(environment[DECISIONS]) if environment.get(DECISIONS) else None
+    return Options(**vars(options), secret=environment[_SECRET], decisions=decisions)
