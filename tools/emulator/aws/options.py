@@ -27,6 +27,7 @@ class Options:
     log_level: str
     trust_web_identities: bool
     throttling: bool
+    transaction_seconds: float
     decisions: Path | None
     secret: str = field(repr=False)
 
@@ -75,6 +76,12 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
         dest="throttling",
         action="store_false",
         help="answer DynamoDB's and STS's requests at any rate, and read queues in as many batches as are allowed",
+    )
+    parser.add_argument(
+        "--transaction-seconds",
+        type=float,
+        default=0.0,
+        help="how long a transaction of DynamoDB takes: whoever writes to its items meanwhile is refused",
     )
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):
