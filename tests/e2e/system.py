@@ -1,6 +1,7 @@
 """The system under test: a local stack of the tests' own, brought up and taken down by the command line."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -189,10 +190,11 @@ class System:
         return loudhailer(self.home, self.name, *arguments)
 
 
-def loudhailer(home: Path, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one command on a stack in a state directory."""
+def loudhailer(home: Path, stack: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command on a stack in a state directory, with some variables besides those of the tests."""
     return subprocess.run(
         _command(home, stack, *arguments),
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -219,19 +221,19 @@ def _command(home: Path, stack: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def running_system(home: Path, name: str, *arguments: str) -> Iterator[System]:
+def running_system(home: Path, name: str, *arguments: str, **environment: str) -> Iterator[System]:
     """Bring a stack up for the block; afterwards nothing of it is left, whatever happened."""
     try:
-        yield brought_up(home, name, *arguments)
+        yield brought_up(home, name, *arguments, **environment)
     finally:
         down = loudhailer(home, name, "down")
         assert down.returncode == 0, down.stderr
         assert remains(home) == []
 
 
-def brought_up(home: Path, name: str, *arguments: str) -> System:
+def brought_up(home: Path, name: str, *arguments: str, **environment: str) -> System:
     """The stack, brought up to date."""
-    up = loudhailer(home, name, "up", *arguments)
+    up = loudhailer(home, name, "up", *arguments, **environment)
     assert up.returncode == 0, up.stderr
     state = load_state(StackDirectory(home / name).state_file)
     assert state is not None

@@ -23,3 +23,21 @@ def test_a_second_up_changes_nothing(system: System) -> None:
     assert system.deployment.http_url in again.stdout
     assert system.pids() == pids
     assert None not in pids.values()
+
+
+def test_a_queue_hides_a_message_for_six_times_the_timeout_of_its_function(system: System) -> None:
+    """And for the time in which a batch is gathered; AWS advises that, and the local AWS hides it as long.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    pages = system.functions.get_paginator("list_event_source_mappings").paginate()
+    mappings = [mapping for page in pages for mapping in page["EventSourceMappings"]]
+    from_queues = [mapping for mapping in mappings if ":sqs:" in mapping["EventSourceArn"]]
+    assert len(from_queues) >= len(system.deployment.shard_names)
+    for mapping in from_queues:
+        name = mapping["EventSourceArn"].rpartition(":")[2]
+        url = system.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        attributes = system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+        timeout = system.functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"]
+        window = mapping.get("MaximumBatchingWindowInSeconds", 0)
+        assert int(attributes["VisibilityTimeout"]) >= 6 * timeout + window, name

@@ -1,5 +1,6 @@
 """Terraform, run on links to the sources."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.terraform.quotas import Planned
 from tools.toolchain.links import link_sources
 from tools.toolchain.provider import LOCK, find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
@@ -61,3 +63,20 @@ class Terraform:
         names = [line.split('"')[1] for line in lines]
         assert f"Success! {len(names)} passed, 0 failed." in report, report
         return names
+
+    def planned_runs(self, root: Path, tests: str) -> dict[str, list[Planned]]:
+        """Run one file of a stack's tests likewise; return what each run, all of which passed, has planned."""
+        report = self.run(root, "test", f"-filter=tests/{tests}", "-json", "-verbose")
+        messages = [json.loads(line) for line in report.splitlines()]
+        planned: dict[str, list[Planned]] = {}
+        for message in messages:
+            if (run := message.get("test_run")) and run["progress"] == "complete":
+                assert run["status"] == "pass", message
+                planned.setdefault(run["run"], [])
+            elif message["type"] == "test_plan":
+                planned[message["@testrun"]] = [
+                    Planned(change["address"], change["type"], change["change"]["after"])
+                    for change in message["test_plan"].get("resource_changes", [])
+                    if change["mode"] == "managed" and change["change"]["after"] is not None
+                ]
+        return planned

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.terraform.quotas import broken
 from tests.terraform.running import SOURCE, Terraform, linked
 from tools.toolchain.provider import LOCK
 
@@ -58,7 +59,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_stack_is_valid_and_keeps_its_promises_with_the_values_of_every_environment(
     terraform: Terraform, tree: Path, stack: str
 ) -> None:
-    """With the locked provider; values as they are committed go through all validations."""
+    """With the locked provider; values as they are committed go through all validations, and keep AWS's quotas."""
     root = tree / "stacks" / stack
     lock = (SOURCE / "stacks" / stack / LOCK).read_text()
     Terraform().initialise(root)
@@ -71,12 +72,22 @@ def test_a_stack_is_valid_and_keeps_its_promises_with_the_values_of_every_enviro
     }
     assert planned
     mocks, _, _ = (root / "tests" / f"{stack}.tftest.hcl").read_text().partition("\nvariables {")
-    runs = [
+    blocks = [
         f'run "{name}" {{\n  command = plan\n  variables {{\n{values}\n  }}\n}}' for name, values in planned.items()
     ]
-    (root / "tests" / "values.tftest.hcl").write_text("\n".join([mocks, *runs]))
-    passed = terraform.passed_runs(root)
-    assert set(planned) < set(passed)
+    assert terraform.passed_runs(root)
+    (root / "tests" / "values.tftest.hcl").write_text("\n".join([mocks, *blocks]))
+    runs = terraform.planned_runs(root, "values.tftest.hcl")
+    assert set(planned) == set(runs)
+    for name, values in planned.items():
+        assert runs[name]
+        assert broken(runs[name], concurrency=concurrency_of(values)) == []
+
+
+def concurrency_of(values: str) -> int:
+    """The account's concurrency, where the values name one; Lambda's default otherwise."""
+    named = re.search(r"^lambda_concurrency += (\d+)", values, re.MULTILINE)
+    return int(named[1]) if named else 1_000
 
 
 def committed_values(environment: Path, stack: str) -> str:

@@ -7,7 +7,7 @@ import os
 import pkgutil
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -436,14 +436,24 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     assert process_of(stack, AWS) == second
 
 
-def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(stack: Stack) -> None:
+def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The flag is the process's; as long as it stays the same, so does the process."""
+    commands: list[list[str]] = []
+    start = ProcessTable.start
+
+    def noted(table: ProcessTable, name: str, command: list[str], environment: Mapping[str, str]) -> psutil.Process:
+        if name == AWS:
+            commands.append(command)
+        return start(table, name, command, environment)
+
+    monkeypatch.setattr(ProcessTable, "start", noted)
     stack.up()
-    assert "--no-throttling" not in process_of(stack, AWS).cmdline()
     unthrottled = replace(stack, throttling=False)
     assert unthrottled.up()
     second = process_of(stack, AWS)
-    assert "--no-throttling" in second.cmdline()
+    assert ["--no-throttling" in command for command in commands] == [False, True]
     assert not unthrottled.up()
     assert process_of(stack, AWS) == second
 

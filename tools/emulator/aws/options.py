@@ -12,6 +12,7 @@ class Options:
 
     Attributes:
         secret: the secret access key of every account's root.
+        decisions: where IAM's decisions are written down, if the environment names a file.
     """
 
     port: int
@@ -26,6 +27,8 @@ class Options:
     log_level: str
     trust_web_identities: bool
     throttling: bool
+    transaction_seconds: float
+    decisions: Path | None
     secret: str = field(repr=False)
 
     @property
@@ -38,6 +41,9 @@ class Options:
         """Code of images that are run without an engine: a folder for each, called by the 64 digits of its digest."""
         return self.state_dir / "images"
 
+
+DECISIONS = "LOUDHAILER_DECISIONS"
+"""The variable with the file of IAM's decisions; tests set it."""
 
 _SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name
 
@@ -71,7 +77,14 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
         action="store_false",
         help="answer DynamoDB's and STS's requests at any rate, and read queues in as many batches as are allowed",
     )
+    parser.add_argument(
+        "--transaction-seconds",
+        type=float,
+        default=0.0,
+        help="how long a transaction of DynamoDB takes: whoever writes to its items meanwhile is refused",
+    )
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):
         parser.error(f"the environment must hold {_SECRET}, the secret access key of every account's root")
-    return Options(**vars(options), secret=environment[_SECRET])
+    decisions = Path(environment[DECISIONS]) if environment.get(DECISIONS) else None
+    return Options(**vars(options), secret=environment[_SECRET], decisions=decisions)

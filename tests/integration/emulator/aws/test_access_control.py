@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,13 +13,25 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.integration.emulator.aws.running import ACCOUNT, LocalAws, package
+from tests.integration.emulator.aws.running import ACCOUNT, LocalAws, launched, package
 from tests.support.aws import SECRET
+from tests.support.decisions import disagreements
+from tools.emulator.aws.options import DECISIONS
 
 type ClientAs = Callable[..., Any]
 type Keys = dict[str, str]
 
 ANYONE_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+
+
+@pytest.fixture(scope="module")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A launcher of these tests' own: in the end, a second engine of IAM has decided as it did."""
+    folder = tmp_path_factory.mktemp("local-aws")
+    decisions = folder / "decisions.jsonl"
+    with launched(folder, environment={**os.environ, DECISIONS: str(decisions)}) as running:
+        yield running
+    assert disagreements(decisions) == []
 
 
 def role(local_aws: LocalAws, *statements: dict[str, Any]) -> str:

@@ -127,10 +127,18 @@ def test_a_batch_is_carried_out_but_for_the_items_of_the_hot_key(local_aws: Loca
     assert [reason["Code"] for reason in reasons] == ["None", "ThrottlingError"]
 
 
+@pytest.fixture(scope="module")
+def with_slow_transactions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A launcher whose transactions take five milliseconds."""
+    with launched(tmp_path_factory.mktemp("slow-transactions"), "--transaction-seconds", "0.005") as running:
+        yield running
+
+
 @pytest.mark.emulator_contract
-def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(local_aws: LocalAws, table: str) -> None:
+def test_transactions_that_meet_are_refused_and_those_in_a_row_are_not(with_slow_transactions: LocalAws) -> None:
     """Two threads that write to one item conflict before long; one that waits for each answer never does."""
-    dynamodb = local_aws.client("dynamodb")
+    dynamodb = with_slow_transactions.client("dynamodb")
+    table = with_slow_transactions.table()[0]
     put = {"Put": {"TableName": table, "Item": key("shared")}}
     for _ in range(10):
         dynamodb.transact_write_items(TransactItems=[put])

@@ -16,14 +16,17 @@ the tags of its request as well. `access_denied_response` words the refusal.
 # ruff: noqa: SLF001 (MiniStack's internals are what this is about)
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, EvalResult
 
+from tools.emulator.aws.decisions import written_down
 from tools.emulator.aws.gaps import Gap
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.passed_roles import passed_roles
@@ -53,8 +56,11 @@ _refused: ContextVar[tuple[str, str] | None] = ContextVar("refused", default=Non
 """The action besides its own that the request's caller may not do, and the resource."""
 
 
-def gap(_options: Options) -> Gap:
-    """Take requests for what they are made of."""
+def gap(options: Options) -> Gap:
+    """Take requests for what they are made of; write down what is decided, if the launcher is told to."""
+    decide = _STOCK_EVALUATE
+    if options.decisions is not None:
+        decide = written_down(decide, options.decisions, decision_of=attrgetter("decision"), value_of=_value_of)
     return Gap(
         patches=(
             Patch(
@@ -74,7 +80,7 @@ def gap(_options: Options) -> Gap:
             Patch(
                 "ministack.core.iam_evaluator:evaluate",
                 "2a5dd6932d1aca6a6e0759dca046354fdde705da759f8ea7fed9487e3bc49825",
-                _evaluate,
+                partial(_evaluate, decide),
             ),
             Patch(
                 "ministack.core.iam_actions:access_denied_response",
@@ -87,6 +93,11 @@ def gap(_options: Options) -> Gap:
             ),
         ),
     )
+
+
+def _value_of(key: str, context: EvalContext) -> Any:
+    """The value of a condition's key, as the gap `request_context` has it: looked up when it is asked for."""
+    return iam_evaluator._resolve_condition_key(key, context)
 
 
 def _extract_iam_action(*request: Any) -> str | None:
@@ -103,9 +114,9 @@ def _extract_iam_action(*request: Any) -> str | None:
     return action
 
 
-def _evaluate(context: EvalContext, *policies: Any) -> EvalResult:
+def _evaluate(decide: Callable[..., EvalResult], context: EvalContext, *policies: Any) -> EvalResult:
     """The decision on an action and, if that is allowed, on what its request needs besides."""
-    result: EvalResult = _STOCK_EVALUATE(context, *policies)
+    result = decide(context, *policies)
     action, besides = _besides.get()
     if result.decision != "Allow" or context.action != action:
         return result
@@ -113,7 +124,7 @@ def _evaluate(context: EvalContext, *policies: Any) -> EvalResult:
         asked = replace(context, action=needed.action, resource_arn=needed.resource_arn or context.resource_arn)
         if needed.passed_to:
             asked = replace(asked, service_context={"iam:passedtoservice": needed.passed_to})
-        refused: EvalResult = _STOCK_EVALUATE(asked, *policies)
+        refused = decide(asked, *policies)
         if refused.decision != "Allow":
             _refused.set((asked.action, asked.resource_arn))
             return refused

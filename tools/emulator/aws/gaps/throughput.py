@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 MiniStack serves any number of requests, one after the other, so that two never meet.
 
 Patched: `handle_request`, through which all requests of DynamoDB go. It counts what each costs, and answers a
-transaction that has succeeded some milliseconds later: whoever writes to its items in that time meets it. And
+transaction that has succeeded after the time that the launcher is given: whoever writes to its items then meets it. And
 `_paginate_evaluated_items`, which sums up what a query or a scan reads. A scan is counted and never throttled: a page
 of 1 MB is less than a key has for a second.
 """
@@ -38,7 +38,6 @@ from tools.emulator.aws.throughput import KeyRange, Throughput, read_units, writ
 type Request = dict[str, Any]
 type Answer = tuple[int, dict[str, str], bytes]
 
-_TRANSACTION_SECONDS = 0.005
 _PAGE_BYTES = 1_048_576
 _STOCK_HANDLE_REQUEST = dynamodb.handle_request
 _OK, _REFUSED = 200, 400
@@ -48,7 +47,7 @@ def gap(options: Options) -> Gap:
     """Throttle, unless the launcher is told not to."""
     if not options.throttling:
         return Gap(patches=())
-    service = _Service(Throughput())
+    service = _Service(Throughput(), options.transaction_seconds)
     return Gap(
         patches=(
             Patch(
@@ -115,8 +114,9 @@ class _Touch(NamedTuple):
 class _Service:
     """DynamoDB, with the throughput that it has. Lives on the server's event loop."""
 
-    def __init__(self, throughput: Throughput) -> None:
+    def __init__(self, throughput: Throughput, transaction_seconds: float) -> None:
         self._throughput = throughput
+        self._transaction_seconds = transaction_seconds
         self._in_transaction: set[tuple[str, tuple[str, str]]] = set()
         self._read: dict[KeyRange, int] = {}
 
@@ -163,9 +163,9 @@ class _Service:
         for keys, size in self._read.items():
             self._throughput.use(keys, read_units(size, consistent=consistent), writes=False)
         held = {(touch.keys.resource, touch.item) for touch in touched if touch and touch.writes and touch.transaction}
-        if held and answer[0] == _OK:
+        if held and answer[0] == _OK and self._transaction_seconds:
             self._in_transaction |= held
-            await asyncio.sleep(_TRANSACTION_SECONDS)
+            await asyncio.sleep(self._transaction_seconds)
             self._in_transaction -= held
         return answer
 
