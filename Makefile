@@ -69,6 +69,10 @@ simulation: setup ## The whole system in one process, a thousand times, with eve
 simulation-long: setup ## Fifty thousand such runs, as every night.
 	$(RUN) python -m tests.simulation --seeds 50000
 
+.PHONY: simulation-crowd
+simulation-crowd: setup ## One broadcast to a million simulated connections, as every night.
+	$(RUN) python -m tests.simulation --crowd 1000000
+
 .PHONY: coverage
 coverage: setup ## The fast tests, and which branches of functions/ and shared/ they reach; fails under the figure in pyproject.toml.
 	$(PYTEST) $(FAST) --cov
@@ -86,7 +90,7 @@ test-terraform: setup ## Validate and test every module and stack; set TF_PLUGIN
 	$(PYTEST) --numprocesses=2 tests/terraform
 
 .PHONY: test-integration
-test-integration: setup ## Several parts together, on the local AWS.
+test-integration: setup $(NODE_MODULES) ## Several parts together, on the local AWS.
 	$(PYTEST) --numprocesses=2 tests/integration
 
 .PHONY: test-e2e
@@ -125,10 +129,11 @@ check: setup $(NODE_MODULES) ## Run every check that runs no code.
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
 
 .PHONY: lint
-lint: setup ## Style of Python and Terraform.
+lint: setup ## Style of Python and Terraform, and the READMEs of its modules and stacks.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(TERRAFORM) fmt -check -diff -recursive terraform
+	$(RUN) python -m tools.terraform_reference
 
 .PHONY: spelling
 spelling: setup ## Spelling in every file; pyproject.toml lists the words that codespell must accept.
@@ -162,10 +167,11 @@ infrastructure: setup ## Terraform's security, by checkov; an exception stands i
 	$(RUN) python -m tools.policies
 
 .PHONY: format
-format: setup ## Rewrite Python and Terraform in their style.
+format: setup ## Rewrite Python and Terraform in their style, and the READMEs of modules and stacks.
 	$(RUN) ruff check --fix-only
 	$(RUN) ruff format
 	$(TERRAFORM) fmt -recursive terraform
+	$(RUN) python -m tools.terraform_reference --write
 
 .PHONY: hooks
 hooks: setup ## Let git run lint, spelling and whitespace before each commit.

@@ -18,7 +18,8 @@ from typing import Any
 
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.toolchain.provider import find_provider, running_provider
+from tools.toolchain.links import link_sources
+from tools.toolchain.provider import LOCK, find_provider, running_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,7 @@ def planned(stack: Path, provider: Mapping[str, str]) -> Iterator[Planned]:
     run = re.search(rf'^run "{RUN}" \{{\n.*?^\}}', tests.read_text(), re.MULTILINE | re.DOTALL)
     if run is None:
         raise OperatorError(f"The tests of the stack {stack.name} have no run {RUN}.")
+    tests.unlink()  # the link, in place of which comes a file with this run alone
     tests.write_text(f"{given}\n{run[0]}\n")
     _initialise(stack, provider)
     for line in _terraform(stack, provider, "test", "-json", "-verbose").splitlines():
@@ -150,14 +152,14 @@ def main() -> int:
     """Check all stacks; the exit code."""
     terminal = Terminal()
     with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / "terraform"
-        shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+        folder = Path(temporary) / "terraform"
+        link_sources(SOURCES, folder)
         try:
-            stacks = [copy / "stacks" / stack for stack in STACKS]
+            stacks = [folder / "stacks" / stack for stack in STACKS]
             _initialise(stacks[0], {})
             with running_provider(stacks[0]) as provider:
                 policies = [policy for stack in stacks for policy in planned(stack, provider)]
-            found = problems(policies, declared(), checked(policies, copy))
+            found = problems(policies, declared(), checked(policies, folder))
         except OperatorError as error:
             terminal.fail(error)
             return 1
@@ -192,8 +194,9 @@ def _source(folder: Path, address: list[str]) -> str:
 
 def _initialise(stack: Path, provider: Mapping[str, str]) -> None:
     """Install the stack's modules, and the provider unless one runs, which the lock must name."""
-    folder = find_provider(stack).folder
-    _terraform(stack, provider, "init", "-input=false", "-backend=false", f"-plugin-dir={folder}")
+    found = find_provider(SOURCES / "stacks" / stack.name)
+    shutil.copy(found.lock, stack / LOCK)
+    _terraform(stack, provider, "init", "-input=false", "-backend=false", f"-plugin-dir={found.folder}")
 
 
 def _terraform(folder: Path, provider: Mapping[str, str], *arguments: str) -> str:

@@ -127,8 +127,8 @@ def nth_partition(tenant: TenantId, number: int) -> Partition:
     return Partition(f"{tenant}#{number:05d}")
 
 
-def tenant_of(key: Partition) -> TenantId:
-    """The tenant that a partition belongs to."""
+def tenant_of(key: str) -> TenantId:
+    """The tenant whose id leads a partition key, as in `{tenantId}#00000`."""
     return TenantId(key.partition("#")[0])
 
 

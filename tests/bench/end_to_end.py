@@ -202,8 +202,8 @@ def measure(progressed: Progress) -> Section:
     progressed(0, total, "a local stack comes up; that takes two minutes")
     variables = {
         "quota": {"posts_per_second": quota, "headroom": lanes.HEADROOM},
-        "shards": _SHARDS,
-        "partitions": {"connections_per_partition": PARTITION_SIZE},
+        "broadcast": {"shards": _SHARDS},
+        "connections": {"connections_per_partition": PARTITION_SIZE},
     }
     with running_stack(**variables) as running:
         evening = Evening(running, quota, progressed)

@@ -20,7 +20,7 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition
 from tests.bench.processes import BenchmarkError, cpu_seconds
 from tools.console import Terminal
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, Stack
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment

@@ -6,8 +6,8 @@ import json
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ TIMES = 2.0
 
 _RATE = 6
 _SECONDS = 84.0
-_WARM_UP_SECONDS = 10.0
+_WARM_UP_SECONDS = 20.0
 _SETTLING_SECONDS = 5.0
 _STAY_SECONDS = 40.0
 _OPENED_A_SECOND = 8.0
@@ -41,6 +41,9 @@ Each second it gets a broadcast, what somebody says in the room that it is in, a
 it sends a frame to the pool. Its members stay for {_STAY_SECONDS:.0f} s, and one comes for each that left, at even
 intervals. All of that is measured twice, with a crowd that reads and with one that does not: posts to its members are
 refused, and `post_message` closes many of them before they leave.
+
+The largest crowd that is asleep comes once before anything is measured. So all worker processes have started by then: a
+start takes a second of a core here, and no time of others in AWS.
 
 The targets compare the two, since the crowd's own work takes its share of two cores that here do what in AWS each
 function does on its own. The ratio to the times beside no crowd at all is shown, too."""
@@ -97,20 +100,38 @@ class Crowd:
         self._asleep = asleep
         self._members: deque[_Member] = deque()
 
-    async def gather(self) -> None:
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        """Keep the crowd there during the block; afterwards its disconnects have been handled, too."""
+        if not self._size:
+            yield
+            return
+        await self._gather()
+        living = asyncio.create_task(self._live())
+        await asyncio.sleep(_SETTLING_SECONDS)
+        try:
+            yield
+        finally:
+            living.cancel()
+        await asyncio.wait([living])
+        if not living.cancelled():
+            living.result()
+        await self._leave()
+
+    async def _gather(self) -> None:
         """Open them all, one after the other: nobody's load is to be that of a crowd that comes at once."""
         for _ in range(self._size):
             due = time.monotonic() + 1 / _OPENED_A_SECOND
             await self._come()
             await asyncio.sleep(due - time.monotonic())
 
-    async def live(self) -> None:
+    async def _live(self) -> None:
         """Talk and change without an end."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._talk())
             tasks.create_task(self._change())
 
-    async def leave(self) -> None:
+    async def _leave(self) -> None:
         """Close them all; returns when their disconnects are worked off."""
         while self._members:
             self._members.popleft().client.leave()
@@ -199,21 +220,16 @@ async def measured_beside(
         ]
         for guest, room in ((alice, _AWAKE_ROOM), (bob, _AWAKE_ROOM), (talker, _CROWD_ROOM)):
             guest.say(action="joinroom", roomKey=room, nickName="Guest")
-        await _sent(api, awake, alice, bob, _WARM_UP_SECONDS)
+
+        async def beside(load: _Load, seconds: float) -> Mapping[str, Times]:
+            crowd = Crowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)
+            async with crowd.living():
+                return await _sent(api, awake, alice, bob, seconds)
+
+        await beside(max(loads, key=lambda load: (load.size, load.asleep)), _WARM_UP_SECONDS)
         for load in loads:
             say(len(measured), str(load))
-            crowd = Crowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)
-            await crowd.gather()
-            living = asyncio.create_task(crowd.live()) if load.size else None
-            if living:
-                await asyncio.sleep(_SETTLING_SECONDS)
-            measured[load] = await _sent(api, awake, alice, bob, _SECONDS)
-            if living:
-                living.cancel()
-                await asyncio.wait([living])
-                if not living.cancelled():
-                    living.result()
-                await crowd.leave()
+            measured[load] = await beside(load, _SECONDS)
     return measured
 
 

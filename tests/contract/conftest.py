@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from loudhailer.aws import clients
 from tests.support.aws import aws, aws_endpoint
 from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.dynamodb.repeated import RepeatedWrites
+from tests.support.moto_dynamodb import moto_dynamodb
 from tests.support.tables import TableKind, create_table
 
 __all__ = ["aws", "aws_endpoint"]
@@ -23,7 +25,13 @@ SIMULATED = "dynamodb, simulated"
 REPEATED = "dynamodb, simulated, each write repeated"
 """The same on a client that carries each write out twice: an answer was lost, and the SDK tried again."""
 
-ADAPTERS = ["dynamodb", SIMULATED, REPEATED]
+MOTO = "dynamodb, moto"
+"""The adapter on a second emulator of DynamoDB, by night."""
+
+WITHOUT_MOTO = ["memory", "dynamodb", SIMULATED, REPEATED]
+"""For tests of statements of PartiQL, of which moto reads too few."""
+
+ADAPTERS = ["dynamodb", SIMULATED, REPEATED, pytest.param(MOTO, marks=pytest.mark.nightly)]
 
 NOT_REPEATED = ["memory", "dynamodb"]
 """For tests of what a deletion answers: once a row is gone, nobody can tell which attempt has deleted it. And for tests
@@ -32,6 +40,8 @@ with threads: the simulation has none."""
 
 def dynamodb_of(request: pytest.FixtureRequest) -> Any:
     """The client for the fixture's parameter."""
+    if request.param == MOTO:
+        return request.getfixturevalue("moto")
     if request.param == REPEATED:
         return RepeatedWrites(client_of_any_table())
     return client_of_any_table() if request.param == SIMULATED else request.getfixturevalue("aws")("dynamodb")
@@ -41,8 +51,17 @@ def table_of(request: pytest.FixtureRequest) -> Callable[[TableKind], str]:
     """Makes a table for the fixture's parameter; a simulated one is there as soon as its name is used."""
     if request.param in {SIMULATED, REPEATED}:
         return "{}-simulated".format
+    if request.param == MOTO:
+        return partial(create_table, request.getfixturevalue("moto"))
     made: Callable[[TableKind], str] = request.getfixturevalue("table")
     return made
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Any]:
+    """A client of moto's DynamoDB."""
+    with moto_dynamodb() as client:
+        yield client
 
 
 @pytest.fixture

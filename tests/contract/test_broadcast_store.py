@@ -11,6 +11,7 @@ from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession,
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Chunk, Source, Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.report import report_of
 from loudhailer.ids import BroadcastId, ChunkId, PlayerId, RoomKey, SessionId
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
@@ -91,7 +92,7 @@ def test_what_nobody_recorded_is_not_there(store: BroadcastStore) -> None:
     assert store.summary(UNKNOWN) is None
     assert store.source(BROADCAST, 0) is None
     assert store.chunk(BROADCAST, ChunkId("0.0")) is None
-    assert store.report(UNKNOWN) is None
+    assert report_of(store, UNKNOWN) is None
     assert (store.sources(BROADCAST), store.chunk_sizes(BROADCAST, 0), store.tallies(BROADCAST)) == ([], [], [])
     assert store.tallies_of([KEY]) == {}
     assert store.tallies_of([]) == {}
@@ -324,7 +325,7 @@ def test_who_was_not_looked_for_counts_as_failed_until_the_source_is_opened_agai
     assert store.source(BROADCAST, 0) == replace(source(0), dispatched=3, missed=2, queried_at=NOW_MS)
     assert (found := store.summary(BROADCAST)) is not None
     assert found.missed == 4
-    assert (report := store.report(BROADCAST)) is not None
+    assert (report := report_of(store, BROADCAST)) is not None
     assert (report.status, report.dispatched, report.failed, report.in_flight) == ("delivering", 9, 6, 3)
     store.reopen_source(BROADCAST, 0)
     store.reopen_sources(BROADCAST)
@@ -348,7 +349,7 @@ def test_that_a_broadcast_is_cancelled_is_noted(store: BroadcastStore) -> None:
     assert store.cancel(BROADCAST)
     assert store.cancel(BROADCAST)
     assert store.summary(BROADCAST) == replace(summary(), cancelled=True)
-    assert (report := store.report(BROADCAST)) is not None
+    assert (report := report_of(store, BROADCAST)) is not None
     assert report.cancelled
 
 
@@ -357,7 +358,7 @@ def test_that_a_broadcast_expired_is_noted_and_taken_back(store: BroadcastStore)
     store.record(summary())
     store.mark_expired(BROADCAST)
     assert store.summary(BROADCAST) == replace(summary(), expired=True)
-    assert (report := store.report(BROADCAST)) is not None
+    assert (report := report_of(store, BROADCAST)) is not None
     assert report.expired
     store.live_again(BROADCAST)
     assert store.summary(BROADCAST) == summary()
@@ -379,25 +380,25 @@ def test_a_broadcast_that_was_cut_short_stays_expired(store: BroadcastStore) -> 
 def test_a_report_is_the_sum_of_the_rows(store: BroadcastStore) -> None:
     """From accepted to finished, and beyond: what is delivered later counts as well."""
     store.record(summary())
-    assert (accepted := store.report(BROADCAST)) is not None
+    assert (accepted := report_of(store, BROADCAST)) is not None
     assert (accepted.status, accepted.expected, accepted.dispatched) == ("accepted", None, 0)
     store.fix_sources(BROADCAST, [source(0), source(1)])
     store.complete_sources(BROADCAST, 2, 6, NOW_MS + 1)
     store.fix_chunk(BROADCAST, chunk("0.0", 3))
     store.replace_tally(KEY, None, Tally(size=3).after(outcome(delivered=0b011), NOW_MS + 5))
-    assert (delivering := store.report(BROADCAST)) is not None
+    assert (delivering := report_of(store, BROADCAST)) is not None
     assert (delivering.status, delivering.expected, delivering.dispatched) == ("delivering", 6, 3)
     assert (delivering.delivered, delivering.in_flight) == (2, 1)
     store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS + 2)
     store.complete_source(BROADCAST, 1, chunks=0, dispatched=0, now=NOW_MS + 3)
     tally = store.tallies_of([KEY])[KEY]
     store.replace_tally(KEY, tally, tally.after(outcome(gone=0b100), NOW_MS + 9))
-    assert (finished := store.report(BROADCAST)) is not None
+    assert (finished := report_of(store, BROADCAST)) is not None
     assert (finished.status, finished.delivered, finished.gone) == ("finished", 2, 1)
     assert (finished.finished_at, finished.by_account) == (NOW_MS + 9, {ACCOUNT: 2})
     tally = store.tallies_of([KEY])[KEY]
     store.replace_tally(KEY, tally, tally.after(outcome(delivered=0b100), NOW_MS + 20))
-    assert (redriven := store.report(BROADCAST)) is not None
+    assert (redriven := report_of(store, BROADCAST)) is not None
     assert (redriven.status, redriven.delivered, redriven.gone) == ("finished", 3, 0)
 
 
@@ -408,7 +409,7 @@ def test_a_source_beyond_those_that_were_completed_is_not_the_broadcasts(store: 
     store.complete_sources(BROADCAST, 1, 3, NOW_MS)
     store.fix_sources(BROADCAST, [source(1)])
     store.complete_source(BROADCAST, 0, chunks=0, dispatched=0, now=NOW_MS)
-    assert (report := store.report(BROADCAST)) is not None
+    assert (report := report_of(store, BROADCAST)) is not None
     assert report.status == "finished"
 
 

@@ -115,6 +115,7 @@ def deployment(
         "SESSION_AUTH": "none",
         "TENANT_CLAIM": "tenantId",
         "LIST_TENANTS": "true",
+        "SPREAD_SESSIONS": "true",
         "SILO_TENANTS": "[]",
         "SHORTEST_SESSION_ID": "1",
         "AWS_ENDPOINT_URL": aws_endpoint,
@@ -173,16 +174,16 @@ def test_a_session_takes_as_many_clients_as_it_may(deployment: Deployment) -> No
     assert deployment.rows("limits")[0]["itemCount"] == {"N": "2"}
 
 
-def test_a_flood_of_pings_ends_the_session(deployment: Deployment) -> None:
+def test_a_flood_of_frames_without_a_route_ends_the_session(deployment: Deployment) -> None:
     """More than ten times the 60 messages of a minute, whichever minute they are in."""
     deployment.http("PUT /session", **WHO)
     _, context = deployment.handshake("a=")
     event = {
         "requestContext": {"connectionId": "a=", "requestId": "r1", "requestTimeEpoch": 1, "authorizer": context},
-        "body": '{"action":"ping"}',
+        "body": '{"action":"fly"}',
     }
     answers = [deployment.invoke("default_route", event) for _ in range(1_230)]
-    assert answers[:599] == [{"statusCode": 200, "body": '{"action":"pong"}'}] * 599
+    assert [decode(answer["body"])["error"]["code"] for answer in answers[:599]] == ["UNKNOWN_ACTION"] * 599
     assert {"statusCode": 200} in answers
     assert deployment.rows("sessions") == []
 

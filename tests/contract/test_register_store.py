@@ -24,6 +24,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.sessions.port import SessionStore
 from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
 from tests.support.broadcasts import ENDPOINT
+from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.fakes.admission import MemoryRegister
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -50,7 +51,10 @@ class Case:
         return self.register.record(connection, connections_per_session=limit, session_expires_at=500)
 
 
-@pytest.fixture(params=["memory", *ADAPTERS])
+FORMER = "dynamodb, simulated, with a session of a former release"
+
+
+@pytest.fixture(params=["memory", *ADAPTERS, FORMER])
 def case(request: pytest.FixtureRequest) -> Case:
     """The twins, then the adapters, with a session s1 that lives until 200."""
     if request.param == "memory":
@@ -58,12 +62,14 @@ def case(request: pytest.FixtureRequest) -> Case:
         devices = MemoryDeviceStore(connections)
         made = Case(MemoryRegister(connections, sessions), connections, sessions, devices, MemoryLimitStore())
     else:
-        client, table = dynamodb_of(request), table_of(request)
+        is_former = request.param == FORMER
+        client: Any = client_of_any_table() if is_former else dynamodb_of(request)
+        table = "{}-simulated".format if is_former else table_of(request)
         names = table("connections"), table("sessions"), table("devices")
         made = Case(
             DynamoRegister(client, *names),
             DynamoConnectionStore(client, names[0]),
-            DynamoSessionStore(client, names[1]),
+            DynamoSessionStore(client, names[1], spread=not is_former),
             DynamoDeviceStore(client, names[2]),
             # Its client tries each call once.
             DynamoLimitStore(
@@ -213,7 +219,8 @@ def test_of_two_hundred_clients_at_once_exactly_the_limit_get_in(
             "messagesPerMinute": "60",
             "sessionConnections": str(number % 2 * connections_per_session),
         }
-        answer = connect({"requestContext": {"connectionId": f"c{number}", "authorizer": context}})
+        event = {"requestContext": {"connectionId": f"c{number}", "authorizer": context}}
+        answer = connect(event, 160)
         status: int = answer["statusCode"]
         return status
 

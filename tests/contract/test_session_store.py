@@ -1,6 +1,7 @@
 """What `SessionStore` promises, kept by the twin and by DynamoDB."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,25 +10,28 @@ import pytest
 
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
-from loudhailer.sessions.dynamodb import DynamoSessionStore, session_key
+from loudhailer.sessions.dynamodb import DynamoSessionStore, former_session_key, session_key
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
-from tests.contract.conftest import ADAPTERS, NOT_REPEATED, dynamodb_of, table_of
+from tests.contract.conftest import ADAPTERS, NOT_REPEATED, WITHOUT_MOTO, dynamodb_of, table_of
+from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.tables import TableKind
 
 ACME, S1 = TenantId("acme"), SessionId("s1")
 ANN, BOB = PlayerId("ann"), PlayerId("bob")
+FORMER = "dynamodb, simulated, beside a former release"
 FIRST = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
 SECOND = ConnectionKey(nth_partition(ACME, 12), ConnectionId("b="))
 
 
 @dataclass
 class Case:
-    """A store, and how a test adds connections to session s1."""
+    """A store, how a test adds connections to session s1, and a store of functions beside the former release."""
 
     store: SessionStore
     add: Callable[[ConnectionKey], None]
+    former: SessionStore
 
 
 def _memory() -> Case:
@@ -37,26 +41,31 @@ def _memory() -> Case:
         row = store.rows[ACME, S1]
         store.rows[ACME, S1] = replace(row, connections=row.connections | {key})
 
-    return Case(store, add)
+    return Case(store, add, store)
 
 
-def _dynamodb(client: Any, table: str) -> Case:
+def _dynamodb(client: Any, table: str, *, spread: bool = True) -> Case:
+    key_of = session_key if spread else former_session_key
+
     def add(key: ConnectionKey) -> None:
         client.update_item(
             TableName=table,
-            Key=session_key(ACME, S1),
+            Key=key_of(ACME, S1),
             UpdateExpression="ADD connectionIds :connection",
             ExpressionAttributeValues={":connection": {"SS": [key.in_session()]}},
         )
 
-    return Case(DynamoSessionStore(client, table), add)
+    former = DynamoSessionStore(client, table, spread=False)
+    return Case(DynamoSessionStore(client, table) if spread else former, add, former)
 
 
-@pytest.fixture(params=["memory", *ADAPTERS])
+@pytest.fixture(params=["memory", *ADAPTERS, FORMER])
 def case(request: pytest.FixtureRequest) -> Case:
-    """The twin, then the adapter."""
+    """The twin, then the adapter, which makes sessions under their own keys, or under those of a former release."""
     if request.param == "memory":
         return _memory()
+    if request.param == FORMER:
+        return _dynamodb(client_of_any_table(), "sessions-simulated", spread=False)
     return _dynamodb(dynamodb_of(request), table_of(request)("sessions"))
 
 
@@ -235,6 +244,7 @@ def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
     assert case.store.get(ACME, S1) is None
 
 
+@pytest.mark.parametrize("case", WITHOUT_MOTO, indirect=True)
 def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
     """Of 60 sessions each loses one that it may never have had; the others stay, and those that are gone stay gone."""
     sessions = [S1, *(SessionId(f"other-{number}") for number in range(59))]
@@ -279,4 +289,76 @@ def test_the_sessions_of_a_tenant_are_found(case: Case) -> None:
     assert [session for page in case.store.of_tenant(ACME) for session in page] == [
         Session(ACME, S1, 200, ANN, frozenset({FIRST}))
     ]
-    assert [*case.store.of_tenant(TenantId("nobody"))] == [[]]
+    assert not any(case.store.of_tenant(TenantId("nobody")))
+
+
+def test_a_session_of_a_former_release_is_a_session_as_any_other(case: Case) -> None:
+    """It is found, kept alive, renewed, counted, left by its connections, and deleted."""
+    new = SessionId("new")
+    case.former.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    case.store.renew(ACME, new, player=None, expires_at=300, now=0)
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 200, ANN)
+    assert case.store.keep_alive(ACME, S1, session_seconds=200, now=100) == Session(ACME, S1, 300, ANN)
+    assert case.store.renew(ACME, S1, player=ANN, expires_at=310, now=100)
+    assert not case.store.renew(ACME, S1, player=BOB, expires_at=400, now=100)
+    assert sum(case.store.count(ACME, 300)) == 1
+    assert sorted(session.session_id for page in case.store.of_tenant(ACME) for session in page) == [new, S1]
+    case.store.forget_all({(ACME, session): [FIRST] for session in (S1, new, SessionId("none"))})
+    case.store.forget(ACME, S1, [SECOND])
+    assert case.store.get(ACME, S1) == Session(ACME, S1, 310, ANN)
+    case.store.delete(ACME, S1)
+    assert [case.store.get(ACME, session) is None for session in (S1, new)] == [True, False]
+
+
+def test_connections_leave_a_session_of_a_former_release(
+    aws: Callable[[str], Any], table: Callable[[TableKind], str]
+) -> None:
+    """Alone and in a batch; the set is in the row that the former release has made."""
+    case = _dynamodb(aws("dynamodb"), table("sessions"), spread=False)
+    case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
+    for forget in (lambda: case.store.forget(ACME, S1, [FIRST]), lambda: case.store.forget_all({(ACME, S1): [FIRST]})):
+        case.add(FIRST)
+        case.add(SECOND)
+        forget()
+        assert case.store.get(ACME, S1) == Session(ACME, S1, 200, connections=frozenset({SECOND}))
+
+
+def test_a_session_of_a_former_release_that_is_over_is_made_under_its_own_key() -> None:
+    """So the former keys empty themselves; a session that two releases have made at once is deleted twice."""
+    client: Any = client_of_any_table()
+    store, former = DynamoSessionStore(client, "sessions-x"), DynamoSessionStore(client, "sessions-x", spread=False)
+    former.renew(ACME, S1, player=ANN, expires_at=200, now=0)
+    store.renew(ACME, S1, player=ANN, expires_at=400, now=200)
+    assert [*_leading_keys(client)] == [session_key(ACME, S1)["tenantId"]["S"]]
+    row = former_session_key(ACME, S1) | {"sessionTTL": {"N": "400"}}
+    client.put_item(TableName="sessions-x", Item=row)
+    assert store.delete(ACME, S1)
+    assert [*_leading_keys(client)] == []
+
+
+def test_a_tenants_sessions_are_spread_over_sixteen_keys() -> None:
+    """A tenth of them at most under one of them; before, all were under the tenant's id."""
+    client: Any = client_of_any_table()
+    store = DynamoSessionStore(client, "sessions-x")
+    for number in range(1_000):
+        store.renew(ACME, SessionId(f"session-{number}"), player=None, expires_at=200, now=0)
+    found = Counter(_leading_keys(client))
+    assert sorted(found) == [f"acme#{number:02d}" for number in range(16)]
+    assert max(found.values()) <= 100
+
+
+def test_a_sixtieth_of_a_large_table_is_read_for_expired_sessions_each_minute() -> None:
+    """All of it within an hour; before, all of it each minute."""
+    client: Any = client_of_any_table()
+    store = DynamoSessionStore(client, "sessions-x")
+    made = {(TenantId(f"tenant-{number % 300}"), SessionId(f"session-{number}")) for number in range(9_000)}
+    for tenant, session in made:
+        client.put_item(TableName="sessions-x", Item=session_key(tenant, session) | {"sessionTTL": {"N": "60"}})
+    found = [[key for page in store.expired(60 * minute) for key in page] for minute in range(1, 61)]
+    assert max(map(len, found)) < 1_000 + 2 * 9_000 / 60
+    assert {key for keys in found for key in keys} == made
+
+
+def _leading_keys(client: Any) -> Iterator[str]:
+    for page in client.get_paginator("scan").paginate(TableName="sessions-x"):
+        yield from (row["tenantId"]["S"] for row in page["Items"])

@@ -24,7 +24,7 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "connections": ("{}#00000", "{}#99999"),
     "connections/index/room": ("{}#lobby",),
     "devices": ("{}#alice", "{}#al.i@ce-"),
-    "sessions": ("{}",),
+    "sessions": ("{}#00", "{}#15", "{}"),
     "limits": ("{}:minute:1", "{}:s1:minute:1", "{}:minutemsg:1", "{}:alice:minutemsg:1"),
     "messages": ("{}#alice",),
     "places": ("{}",),

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from functions.connections.reconcile.reconcile import SETTLED_SECONDS
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, Message, PartitionMessage, message_from_wire
+from loudhailer.broadcast.messages import Announcement, BroadcastMessage, ChunkMessage, SourceMessage, message_from_wire
 from loudhailer.broadcast.model import Chunk, TallyKey
 from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import CONNECTION_SECONDS, Connection, ConnectionKey
@@ -306,12 +306,12 @@ class Invariants:
             found.setdefault(message.broadcast_id, set()).update(ids)
         return found
 
-    def _named(self, message: Message) -> Iterator[ConnectionId]:
+    def _named(self, message: BroadcastMessage) -> Iterator[ConnectionId]:
         match message:
             case ChunkMessage():
                 ids = [connection for found in message.recipients.values() for connection in found]
                 yield from (ids[place] for place in bitmaps.members(message.remaining))
-            case PartitionMessage():
+            case SourceMessage():
                 yield from self._recipients(message.broadcast_id, message.source)
             case Announcement():
                 for source in self.scene.system.broadcasts.sources(message.broadcast_id):
@@ -338,9 +338,9 @@ def recipients(chunk: Chunk) -> list[ConnectionId]:
     return [connection for found in chunk.recipients.values() for connection in found]
 
 
-def letters_of(scene: Scene, broadcasts: Collection[BroadcastId], *, take: bool = True) -> list[Message]:
+def letters_of(scene: Scene, broadcasts: Collection[BroadcastId], *, take: bool = True) -> list[BroadcastMessage]:
     """What the dead-letter queue holds of some broadcasts; taken out, or left there."""
-    found: list[Message] = []
+    found: list[BroadcastMessage] = []
     others: list[Received] = []
     for letter in received(scene.system.sqs, scene.system.queue("dead-letter")):
         message = None

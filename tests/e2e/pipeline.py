@@ -17,14 +17,14 @@ from typing import Any
 
 from tests.e2e.system import System
 from tools.console import Terminal
-from tools.operations.deployment import Deployment
-from tools.release.traffic import Traffic
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Ports, Stack
 from tools.stack.local_aws import ACCOUNT, local_endpoint
 from tools.stack.package import package_bytes
 from tools.stack.project import Project
 from tools.stack.state import Applied, Fingerprint, StackState, save_state
+from tools.stack.traffic import Traffic
 
 ROOT = Path(__file__).parents[2]
 FAILING = "\n\ndef handler(event: object, context: object) -> object:\n    raise RuntimeError\n"
@@ -33,7 +33,7 @@ REPOSITORY = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
 _BUCKET = f"loudhailer-local-{ACCOUNT}"
 _QUICKLY = ("--weights", "0.5", "--watch", "0")
 _SOURCES = ("functions", "shared", "terraform", "tools")
-_LOUDHAILER = (sys.executable, "-c", "from tools.cli import main; main()")
+_LOUDHAILER = (sys.executable, "-c", "from tools.cli.main import main; main()")
 """The command of the checkout that it is given in, not of the one that is installed."""
 
 
@@ -194,7 +194,7 @@ def empty_pipeline(root: Path, subscribers: Mapping[str, Any]) -> Iterator[Pipel
         stack.directory.create()
         state, *_ = stack._start(Ports(), None, held)
     pipeline = Pipeline(stack, state, code, subscribers)
-    pipeline.configure("shards = { count = 4 }")
+    pipeline.configure("broadcast = { shards = { count = 4 } }")
     try:
         pipeline.prepare()
         yield pipeline

@@ -19,9 +19,10 @@ from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import BroadcastId, ChunkId, SessionId, TenantId, session_secret
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
+from loudhailer.sessions.dynamodb import session_key
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.operations.census import TenantCount
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY
 from tools.stack.local_aws import local_endpoint
@@ -114,7 +115,7 @@ class System:
         standing = self.tenants.get(tenant)
         assert standing is not None
         kept = standing.session_id_of(session_secret(session))
-        return {"tenantId": {"S": tenant}, "sessionId": {"S": kept}}
+        return session_key(tenant, kept)
 
     def table(self, name: str) -> str:
         """A table's name, by its short name."""

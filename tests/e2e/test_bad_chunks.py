@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.payload import Payload
 from loudhailer.ids import BroadcastId
 from tests.e2e.faults import paused, taken
 from tests.e2e.scene import Guest, Scene
@@ -19,7 +20,7 @@ from tests.support.waiting import eventually
 from tools.operations.logs import LogReader
 
 GUESTS = 3
-MAX_FRAME_BYTES = 128 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 
 
 async def changed(scene: Scene, change: Callable[[ChunkMessage], ChunkMessage]) -> tuple[list[Guest], ChunkMessage]:
@@ -63,17 +64,17 @@ async def test_a_forged_endpoint_gets_no_signed_request(scene: Scene) -> None:
         assert elsewhere.requests == []
 
 
-@pytest.mark.parametrize("size", [MAX_FRAME_BYTES - 1, MAX_FRAME_BYTES])
+@pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES - 1, MAX_MESSAGE_BYTES])
 async def test_a_frame_of_up_to_128_kib_is_delivered(scene: Scene, size: int) -> None:
     """Whatever stands in it."""
-    guests, chunk = await changed(scene, lambda chunk: replace(chunk, frame="x" * size))
+    guests, chunk = await changed(scene, lambda chunk: replace(chunk, payload=Payload("x" * size)))
     assert [len(await guest.receive(60)) for guest in guests] == [size] * GUESTS
     assert (await scene.report(chunk.broadcast_id))["delivered"] == GUESTS
 
 
 async def test_a_frame_of_more_than_128_kib_is_given_up_at_once(scene: Scene) -> None:
     """The gateway will never take it."""
-    _, chunk = await changed(scene, lambda chunk: replace(chunk, frame="x" * (MAX_FRAME_BYTES + 1)))
+    _, chunk = await changed(scene, lambda chunk: replace(chunk, payload=Payload("x" * (MAX_MESSAGE_BYTES + 1))))
     await given_up(scene, chunk, "the gateway refuses the frame")
 
 

@@ -161,7 +161,7 @@ async def test_json_that_is_not_supported_is_refused_for_the_true_reason(scene: 
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     url = f"{scene.system.deployment.http_url}/broadcast"
     for value, reason in [case for case in UNSUPPORTED if len(case[0]) < FRAME_BYTES - 100]:
-        for action in ("joinroom", "sendmessage", "PooledSQS", "ping"):
+        for action in ("joinroom", "sendmessage", "PooledSQS", "fly"):
             guest.send(f'{{"action":"{action}","message":{value}}}')
             error = (await guest.frame())["error"]
             assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}"), action

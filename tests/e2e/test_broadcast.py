@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.scene import EVERYONE, Scene, text_of
 
-MAX_FRAME_BYTES = 128 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 ACCOUNT = "111111111111"
 
 
@@ -153,7 +153,7 @@ BAD: list[tuple[bytes, int, str]] = [
     (b'{"message": "hello", "audience": {"tenantId": "bronze", "roomKey": 5}}', 400, "audience.roomKey"),
     (b'{"message": "hello", "audience": {"all": true}, "broadcastId": "a/b"}', 400, "broadcastId"),
     (b'{"message": "hello", "audience": {"all": true}, "urgent": true}', 400, "urgent"),
-    (b'{"message": "' + b"x" * MAX_FRAME_BYTES + b'", "audience": {"all": true}}', 413, "message"),
+    (b'{"message": "' + b"x" * MAX_MESSAGE_BYTES + b'", "audience": {"all": true}}', 413, "message"),
 ]
 
 
@@ -174,14 +174,14 @@ async def test_a_frame_of_128_kib_is_delivered_and_one_byte_more_is_refused(scen
     """The limit is API Gateway's, to the byte."""
     guest = await scene.guest(tenant := scene.tenant())
     broadcast_id = uuid.uuid4().hex
-    message = filled(broadcast_id, "x", MAX_FRAME_BYTES)
+    message = filled(broadcast_id, "x", MAX_MESSAGE_BYTES)
     request = {"audience": {"tenantId": tenant}, "broadcastId": broadcast_id}
     status, body = await post(scene, text_of(request | {"message": f"{message}x"}))
     assert (status, body["error"]["field"]) == (413, "message")
     status, _ = await post(scene, text_of(request | {"message": message}))
     assert status == 202
     frame = await guest.receive(60)
-    assert len(frame) == MAX_FRAME_BYTES
+    assert len(frame) == MAX_MESSAGE_BYTES
     assert json.loads(frame)["data"] == message
 
 
@@ -201,7 +201,7 @@ async def test_128_kib_of_any_characters_arrive_as_they_were_sent(scene: Scene) 
     sent: dict[str, str] = {}
     for name, content in contents.items():
         broadcast_id = uuid.uuid4().hex
-        sent[broadcast_id] = filled(broadcast_id, content, MAX_FRAME_BYTES)
+        sent[broadcast_id] = filled(broadcast_id, content, MAX_MESSAGE_BYTES)
         request = {"audience": {"tenantId": tenant}, "message": sent[broadcast_id], "broadcastId": broadcast_id}
         assert (await post(scene, json.dumps(request, ensure_ascii=False).encode()))[0] == 202, name
     frames = [await guest.frame() for _ in contents]

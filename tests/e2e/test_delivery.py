@@ -13,9 +13,9 @@ import pytest
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import OfTenant
-from loudhailer.broadcast.frames import broadcast_frame
-from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, PartitionMessage
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
 from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, ChunkId, Partition, TenantId, nth_partition
 from tests.e2e.faults import paused
 from tests.e2e.invariants import Invariants
@@ -211,17 +211,17 @@ class Play:
         """What `publish` sends."""
         return Announcement(audience=self.summary.audience, **self._header()).to_wire()
 
-    def partition_message(self) -> str:
+    def source_message(self) -> str:
         """What `swarm` sends, once the source is fixed."""
         store = self.scene.system.broadcasts
         source = Source(number=0, scope=(self.partition,), expected=1)
         store.fix_sources(self.broadcast_id, [source])
         store.complete_sources(self.broadcast_id, 1, 1, self.summary.published_at)
-        return PartitionMessage(source=0, scope=source.scope, **self._header()).to_wire()
+        return SourceMessage(source=0, scope=source.scope, **self._header()).to_wire()
 
     def chunk_message(self) -> str:
         """What `query` sends, once the recipients are fixed."""
-        self.partition_message()
+        self.source_message()
         store = self.scene.system.broadcasts
         store.fix_chunk(self.broadcast_id, self.chunk)
         store.complete_source(self.broadcast_id, 0, chunks=1, dispatched=1, now=self.summary.published_at)
@@ -247,7 +247,7 @@ class Play:
         published_at = self.summary.published_at
         return {
             "broadcast_id": self.broadcast_id,
-            "frame": self.frame,
+            "payload": Payload.of(self.frame),
             "published_at": published_at,
             "expires_at": published_at // 1000 + MINUTE * 5,
         }
@@ -255,7 +255,7 @@ class Play:
 
 STEPS: dict[str, Callable[[Play], str]] = {
     "broadcast": Play.announcement,
-    "partition": Play.partition_message,
+    "partition": Play.source_message,
     "shard-0": Play.chunk_message,
     "outcome": Play.outcome_message,
 }

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from loudhailer import codec
-from loudhailer.broadcast.frames import broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from tests.e2e.faults import Workers, not_written, paused, visible_again_after, without
 from tests.e2e.invariants import Invariants
 from tests.e2e.scene import Scene
@@ -165,7 +165,7 @@ async def test_a_chunk_that_comes_again_long_after(scene: Scene) -> None:
             young_until=chunk.young_until,
             remaining=(1 << chunk.size) - 1,
             attempt=1,
-            frame=broadcast_frame(broadcast_id, report["publishedAt"], codec.json_text("hello")),
+            payload=Payload.of(broadcast_frame(broadcast_id, report["publishedAt"], codec.json_text("hello"))),
             published_at=report["publishedAt"],
             expires_at=report["publishedAt"] // 1000 + 300,
         )

@@ -26,7 +26,9 @@ OTHERS = ("b", "ab", "a-b", "a_", "A")
 FOR_ALL_TENANTS = {
     "accounting",  # a batch of changes is of many tenants
     "authorizer",  # decides who the tenant is
+    "connect",  # has its keys from the authorizer, and would ask STS too often
     "console",  # has no data
+    "disconnect",  # as connect
     "post_message",  # has ids of connections, and no table
     "post_message-rooms",  # as that
     "publish",  # broadcasts to everyone
@@ -133,15 +135,25 @@ def test_no_batch_reaches_the_rows_of_two_tenants(functions: list[Function]) -> 
     assert reached == []
 
 
-def test_connect_alone_reaches_the_tenants_total(functions: list[Function]) -> None:
+def test_no_tenant_reaches_its_own_total(functions: list[Function]) -> None:
     """Whoever counts minutes has no business with what `connect` reserves."""
-    reached = {
-        function.role.function_role.rpartition("-")[2]
-        for function in functions
-        for grant in function.grants
-        if grant.place.name == "limits" and reaches(function.as_a, grant, A)
-    }
-    assert reached == {"connect"}
+    grants = [(function, grant) for function in functions for grant in function.grants if grant.place.name == "limits"]
+    assert grants
+    assert [str(grant) for function, grant in grants if reaches(function.as_a, grant, A)] == []
+
+
+@pytest.mark.parametrize("function", ["connect", "disconnect"])
+def test_a_function_without_a_tenants_role_finds_no_keys(account: Account, system: System, function: str) -> None:
+    """It reaches rows by keys that it is given: it may neither scan nor query any table, and assumes no role."""
+    itself = account.credentials_of(system.deployment.functions[function])
+    client = account.client("dynamodb", itself)
+    found = [
+        place.name
+        for place in account.places.values()
+        if allowed(client.scan, **place.address) or reaches(client, Grant(function, "Query", place), A)
+    ]
+    assert found == []
+    assert not [role.arn for role in account.tenant_roles() if account.assumes(itself, role.arn, **as_tenant("a"))]
 
 
 def test_as_itself_a_function_reaches_no_tenants_rows(account: Account, functions: list[Function]) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from loudhailer.broadcast.messages import ChunkMessage, Priority
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.model import Priority
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
 from tests.e2e.faults import paused, taken
 from tests.e2e.scene import Scene

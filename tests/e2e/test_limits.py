@@ -188,7 +188,6 @@ def is_open(scene: Scene, session: Session) -> bool:
 
 
 FLOODS = {
-    "pings": {"action": "ping"},
     "nonsense": "nonsense",
     "messages": {"action": "sendmessage", "roomKey": "lobby", "content": "hello"},
     "joins": {"action": "joinroom", "roomKey": "lobby", "nickName": "Ann"},
@@ -203,7 +202,7 @@ async def test_a_session_that_floods_is_ended_on_every_route(scene: Scene, flood
     ann, bob = await scene.guests(session, 2)
     carl = await scene.guest(tenant)
     frame = FLOODS[flood]
-    for _ in range(200):  # enough for two minutes, and for pings that no environment has counted yet
+    for _ in range(200):  # enough for two minutes, and for frames that no environment has counted yet
         ann.send(frame if isinstance(frame, str) else json.dumps(frame))
     await ann.closed(PATIENCE_SECONDS)
     await bob.closed(PATIENCE_SECONDS)

@@ -146,7 +146,7 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
     assert pipeline.running() == {canary}
     async with Scene(pipeline.system) as scene:
         guests = await scene.guests(await scene.session(tenant := scene.tenant()), CROWD)
-        pipeline.configure("memory = { swarm = 640 }")
+        pipeline.configure("connections = { max_partitions = 640 }")
         second = pipeline.build(change="\n# second\n")
         commit = pipeline.released(second)
         promoted = pipeline.applied(pipeline.planned(commit))
@@ -154,7 +154,7 @@ async def test_sockets_stay_open_from_promotion_to_rollback(pipeline: Pipeline, 
         assert pipeline.running() == {second}
         assert canary in pipeline.rolled_back()
         assert pipeline.running() == {canary}
-        assert pipeline.live("swarm")["MemorySize"] == 640
+        assert pipeline.live("authorizer")["Environment"]["Variables"]["MAX_PARTITIONS"] == "640"
         pipeline.done("current", "local", GITHUB_OUTPUT=str(tmp_path / "output"))
         assert f"sources={commit}\n" in (tmp_path / "output").read_text()
         await scene.api.publish({"tenantId": tenant}, "still here", through_the_hub(pipeline))

@@ -14,9 +14,9 @@ from tests.e2e.system import System
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.release.health import ErrorLog, SyntheticBroadcast
+from tools.release.errors import ErrorLog
+from tools.release.health import SyntheticBroadcast
 from tools.release.shift import GradualShift, Steps
-from tools.release.traffic import Traffic
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import Stack
 from tools.stack.package import build_package
@@ -24,6 +24,7 @@ from tools.stack.project import Project
 from tools.stack.state import StackState
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import zip_hash
+from tools.stack.traffic import Traffic
 
 ROOT = Path(__file__).parents[2]
 CROWD = 20

@@ -11,7 +11,7 @@ from tests.support.aws import aws, aws_endpoint
 from tests.support.surroundings import Surroundings, made
 from tools.console import Terminal
 from tools.image import base
-from tools.image.build import Image, build, own_platform
+from tools.image.build import BuiltImage, build, own_platform
 from tools.image.engine import Engine, running_engine
 
 __all__ = ["aws", "aws_endpoint"]
@@ -30,7 +30,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> Image:
+def image(engine: Engine) -> BuiltImage:
     """The image of this checkout, on the base that can be had here."""
     platform = own_platform(engine)
     standing_on = base.local(ROOT, engine, platform, Terminal())

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from testcontainers.core.container import DockerContainer
@@ -51,8 +52,13 @@ class Function:
 
 
 @contextmanager
-def running(image: str, function: str, variables: Mapping[str, str]) -> Iterator[Function]:
-    """A function of the image with these variables, for the block; it shares the machine's network."""
+def running(
+    image: str, function: str, variables: Mapping[str, str], files: Mapping[str, Path] | None = None
+) -> Iterator[Function]:
+    """A function of the image with these variables, for the block; it shares the machine's network.
+
+    `files` take the place of files of the image, by their path there.
+    """
     address = f"{HOST}:{free_port()}"
     emulator = ["/usr/local/bin/aws-lambda-rie", "--runtime-interface-emulator-address", address]
     emulator += ["--runtime-api-address", f"{HOST}:{free_port()}", "/lambda-entrypoint.sh"]
@@ -63,5 +69,7 @@ def running(image: str, function: str, variables: Mapping[str, str]) -> Iterator
         .with_tmpfs_mount("/tmp", "size=512m")  # noqa: S108 (Lambda has it)
         .with_kwargs(entrypoint=emulator, network_mode="host", read_only=True, user=NOBODY)
     )
+    for path, file in (files or {}).items():
+        container.with_volume_mapping(str(file), path, "ro")
     with container as started:
         yield Function(started, f"http://{address}/2015-03-31/functions/function/invocations")

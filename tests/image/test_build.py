@@ -14,7 +14,7 @@ import pytest
 from tests.image.conftest import ROOT
 from tools.errors import OperatorError
 from tools.image import wheels
-from tools.image.build import LARGEST_BYTES, Image, build, megabytes, own_platform
+from tools.image.build import LARGEST_BYTES, BuiltImage, build, megabytes, own_platform
 from tools.image.engine import Engine
 
 # https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html, and of arm64 https://github.com/ARM-software/abi-aa.
@@ -23,7 +23,7 @@ _GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
 
 
 @pytest.fixture(scope="session")
-def files(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def files(engine: Engine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Every file below /var/task in the image, by its path there."""
     return _files(engine, image.tag, "var/task/", tmp_path_factory.mktemp("image"))
 
@@ -46,14 +46,14 @@ def _members(archive: Path, folder: str) -> Iterator[tuple[str, bytes]]:
                 yield member.name.removeprefix(folder), content.read()
 
 
-def test_our_layers_are_small(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_layers_are_small(image: BuiltImage, capsys: pytest.CaptureFixture[str]) -> None:
     """The build itself refuses an image that is too large; here its size is printed."""
     with capsys.disabled():
         print(f"  {megabytes(image.added_bytes)} on top of {image.base}")  # noqa: T201
     assert 0 < image.added_bytes <= LARGEST_BYTES
 
 
-def test_two_builds_give_the_same_layers(engine: Engine, image: Image) -> None:
+def test_two_builds_give_the_same_layers(engine: Engine, image: BuiltImage) -> None:
     """The same sources are the same bytes, whenever they are built."""
     again = build(ROOT, engine, platform=own_platform(engine), tag="loudhailer:again", base=image.base, fresh=True)
     of_base = len(_layers(engine, image.base))
@@ -88,7 +88,7 @@ def test_libraries_run_on_amazon_linux(files: dict[str, bytes]) -> None:
     assert {path: minor for path, minor in newest.items() if minor > 34} == {}
 
 
-def test_the_other_platform_needs_no_emulation(engine: Engine, image: Image, tmp_path: Path) -> None:
+def test_the_other_platform_needs_no_emulation(engine: Engine, image: BuiltImage, tmp_path: Path) -> None:
     """Its libraries are installed by this machine's Python; what the final stage adds is files alone."""
     other = next(name for name in wheels.MACHINES if name != own_platform(engine).removeprefix("linux/"))
     wheels.fetch(wheels.locked_requirements(ROOT), other, ROOT / "build" / "image" / other)
@@ -103,7 +103,7 @@ def test_the_other_platform_needs_no_emulation(engine: Engine, image: Image, tmp
     assert sum(map(len, found.values())) < LARGEST_BYTES
 
 
-def test_a_wheel_that_amazon_linux_could_not_run_is_refused(engine: Engine, image: Image, tmp_path: Path) -> None:
+def test_a_wheel_that_amazon_linux_could_not_run_is_refused(engine: Engine, image: BuiltImage, tmp_path: Path) -> None:
     """The lock may name it and its hash may be right: it was built for a newer glibc, which the base here may have."""
     machine = wheels.MACHINES[own_platform(engine).removeprefix("linux/")]
     checkout = tmp_path / "checkout"

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.aws import ACCOUNT, SECRET, aws_client
 from tests.support.waiting import wait_until
-from tools.image.build import Image
+from tools.image.build import BuiltImage
 from tools.image.engine import Engine
 from tools.stack.directory import StackDirectory
 from tools.stack.local_aws import local_endpoint, local_environment
@@ -59,7 +59,7 @@ class Lambda:
 
 
 @pytest.fixture(scope="module")
-def probe(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> str:
+def probe(engine: Engine, image: BuiltImage, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The id of the image with the probe in it."""
     context = tmp_path_factory.mktemp("probe")
     (context / "probe.py").write_text(PROBE.read_text())

@@ -3,6 +3,7 @@
     python -m tests.simulation --seeds 1000          the seeds 0 to 999, in as many processes as there are cores
     python -m tests.simulation --seed 31             one seed; if it fails, shrunk and step by step
     python -m tests.simulation --mutants             every mutant of the shipped code, until an invariant breaks
+    python -m tests.simulation --crowd 1000000       one broadcast to a million connections
 
 The order of a set of strings depends on a number that Python chooses for each process; so it is fixed here.
 """
@@ -36,6 +37,10 @@ def main(arguments: list[str]) -> int:
         from tests.simulation import mutants  # noqa: PLC0415  # before the code that it changes is imported
 
         mutants.apply(chosen.mutant)
+    if chosen.crowd is not None:
+        from tests.simulation import crowd  # noqa: PLC0415  # after Powertools' environment
+
+        return crowd.run(chosen.crowd)
     if chosen.seed is not None:
         return _run_one(chosen)
     return _run_many(chosen)
@@ -51,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--calls", type=int, default=2_000, help="the calls of a run, before it is brought to rest")
     parser.add_argument("--mutant", help="change the shipped code by this mutant first")
     parser.add_argument("--mutants", action="store_true", help="run every mutant until an invariant breaks")
+    parser.add_argument("--crowd", type=int, help="send one broadcast to so many connections")
     parser.add_argument("--seconds", type=int, help="how much CPU a process may take")
     parser.add_argument("--unexplained", action="store_true", help="name the seed that fails, and say no more")
     return parser

@@ -4,7 +4,7 @@ Each fault that strikes has a name. A run of the same seed that leaves some of t
 shorter, see `shrinking.py`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -67,18 +67,21 @@ class Fault(NamedTuple):
 
 
 class Dice:
-    """Decide where faults strike; those of kinds that are silent, and some names, are left out."""
+    """Decide where faults strike; those of kinds that are silent, and some names, are left out.
+
+    Each of the kinds strikes so many times as often as its rate says.
+    """
 
     def __init__(
         self,
         scheduler: Scheduler,
-        kinds: Collection[str],
+        kinds: Mapping[str, float],
         *,
         silent: Collection[str] = (),
         left_out: Collection[str] = (),
     ) -> None:
         self._scheduler = scheduler
-        self.rates = {kind: RATES[kind] for kind in kinds}
+        self.rates = {kind: RATES[kind] * often for kind, often in kinds.items()}
         self._silent = silent
         self._left_out = left_out
         self.fired: list[Fault] = []
@@ -108,7 +111,7 @@ class Dice:
         return True
 
 
-def kinds_of(random: Random) -> frozenset[str]:
-    """The kinds of one run: some of them, so that a run meets few kinds often and not all of them rarely."""
-    share = random.choice((0.0, 0.15, 0.3, 0.5, 1.0))
+def kinds_of(random: Random, shares: Sequence[float]) -> frozenset[str]:
+    """The kinds of one run: a share of them, so that a run meets few kinds often and not all of them rarely."""
+    share = random.choice(shares)
     return frozenset(kind for kind in RATES if random.random() < share)

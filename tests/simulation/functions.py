@@ -1,404 +1,239 @@
-"""The functions, wired as their handlers wire them, to this world's clients."""
+"""The functions as they are shipped: the code of their handlers runs in each environment, as Lambda starts it.
 
-from collections.abc import Callable
+What a handler imports is the shipped module, but for what reaches out of the process: the time, threads, chance, the
+variables of the environment, clients of AWS, the senders, the log. Those are stand-ins, which are the world's.
+"""
+
+import builtins
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
 from functools import cache, partial
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 from functions.broadcast.post_message import post_message
-from functions.broadcast.post_message.post_message import PostMessage
-from functions.broadcast.publish.http import respond
-from functions.broadcast.publish.publish import Publish
-from functions.broadcast.query.query import Query
-from functions.broadcast.settle.settle import Settle
-from functions.broadcast.settle.undelivered import GiveUp
 from functions.broadcast.swarm import swarm
-from functions.broadcast.swarm.swarm import Swarm
-from functions.connections.accounting.accounting import Accounting
-from functions.connections.authorizer.authorizer import Authorizer
-from functions.connections.connect.connect import Connect
-from functions.connections.connect.dynamodb import DynamoRegister
-from functions.connections.disconnect.disconnect import Disconnect
-from functions.connections.reconcile.reconcile import Reconcile
 from functions.connections.reconcile.sqs import SqsFailureQueue
-from functions.messaging.default_route.default_route import DefaultRoute
 from functions.messaging.echo import post
-from functions.messaging.echo.echo import Echo, Tenancy
-from functions.messaging.echo.post import Post
 from functions.messaging.join_room import join_room
-from functions.messaging.join_room.join_room import JoinRoom
 from functions.messaging.presence import leaves
-from functions.messaging.presence.leaves import Leaves
-from functions.messaging.presence.presence import Presence
-from functions.messaging.presence.wakes import Wakes
-from functions.messaging.relay_message.relay_message import RelayMessage
 from functions.messaging.send_message import rooms
-from functions.messaging.send_message.direct import Direct
-from functions.messaging.send_message.rooms import SayInRoom
-from functions.messaging.send_message.send_message import SendMessage
-from functions.sessions.end_session.end_session import EndSession
-from functions.sessions.session_api.session_api import SessionApi
-from loudhailer import ids
+from loudhailer import ids, settings
 from loudhailer.aws import conditions
-from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.broadcast.sns import SnsTopic
-from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
-from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
-from loudhailer.ids import TenantId
-from loudhailer.inbox.dynamodb import DynamoInboxStore
-from loudhailer.inbox.model import Wake
-from loudhailer.limits.attempts import Attempts
-from loudhailer.limits.dynamodb import DynamoLimitStore
-from loudhailer.limits.places.dynamodb import DynamoPlaceStore
-from loudhailer.limits.posts import PostBudget
+from loudhailer.deadline import Deadline
 from loudhailer.partitions import dynamodb as partitions
-from loudhailer.partitions.assignment import PartitionAssigner
-from loudhailer.partitions.dynamodb import DynamoPartitionStore
-from loudhailer.queues.consumer import consume, consume_fifo, consume_together
-from loudhailer.queues.sqs import SqsFifoQueue, SqsQueue, postpone
-from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.sessions import dynamodb as sessions
-from loudhailer.sessions.dynamodb import DynamoSessionStore
-from loudhailer.tenants.cache import CachedTenants
-from loudhailer.tenants.dynamodb import DynamoTenantStore
-from loudhailer.websocket.exchange import Exchange, Part
-from loudhailer.websocket.once import Once
-from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 from tests.simulation import tables
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
 from tests.simulation.queues import SqsClient
 from tests.simulation.scheduler import TaskExecutor
 from tests.simulation.world import SHARDS, Environment, Invocation, World
+from tests.support.checkout import module_of
+from tests.support.lambda_environment import VARIABLES
+from tests.support.tables import KEYS
+from tools.operations import erasing
 
-ACCOUNT = "111111111111"
-INBOX_SECONDS = 3_600
-_SESSION_SHARE = 0.5
-_PARTITION_CAPACITY = 3
-_MOST_PARTITIONS = 6
-_SMALL_ROOM = 3
+_ACCOUNT = "111111111111"
+_SUBSCRIBER = "222222222222"
+_QUEUES = "https://queues.test/"
 
-type Handle = Callable[[Any, Invocation], Any]
+type StandIns = Mapping[str, Mapping[str, Any]]
+"""What stands for names of modules, by the modules' names."""
 
 
-class Parts:
-    """The clients and stores of an environment, which the builders below share."""
+def wire(world: World) -> None:
+    """Have the world run the shipped functions, and give them its time and its sizes."""
+    clock, executor, sizes = _Clock(world), TaskExecutor(world.scheduler), world.sizes
+    for module, name, value in (
+        (post_message, "time", clock),
+        (post, "time", clock),
+        (ids, "time", clock),
+        (ids, "uuid", _Ids(world)),
+        (conditions, "uuid", _Ids(world)),
+        (partitions, "ThreadPoolExecutor", lambda _: executor),
+        (erasing, "ThreadPoolExecutor", lambda _: executor),
+        (sessions, "_SEGMENTS", 2),
+        (swarm, "RECIPIENTS_A_SOURCE", sizes.recipients_a_source),
+        (swarm, "PARTITIONS_A_SOURCE", sizes.partitions_a_source),
+        (swarm, "MAX_SOURCES_AT_ONCE", sizes.sources_at_once),
+        (rooms, "SMALL_ROOM", sizes.small_room),
+        (join_room, "SMALL_ROOM", sizes.small_room),
+        (leaves, "SMALL_ROOM", sizes.small_room),
+    ):
+        setattr(module, name, value)
+    world.make = _handle
 
-    def __init__(self, environment: Environment) -> None:
-        world = environment.world
-        self.world = world
-        self.clock = environment.clock
-        self.monotonic = world.scheduler.time
-        self.pause = world.scheduler.sleep
-        self.random = world.scheduler.random
-        self.executor = TaskExecutor(world.scheduler)
-        self.release = environment.release
-        self.dynamodb: Any = tables.client(world)
-        self.once: Any = tables.client(world, attempts=1)
-        self.sqs: Any = SqsClient(world, 5)
-        self.sender = SimulatedSender(world)
-        self.limits = DynamoLimitStore(self.once, "limits", pause=self.pause)
-        self.sessions = DynamoSessionStore(self.dynamodb, "sessions")
-        self.connections = DynamoConnectionStore(self.dynamodb, "connections")
-        self.devices = DynamoDeviceStore(self.dynamodb, "devices")
-        self.partitions = DynamoPartitionStore(self.dynamodb, "partitions")
-        self.tenants = DynamoTenantStore(self.dynamodb, "tenants")
-        self.broadcasts = DynamoBroadcastStore(
-            self.dynamodb, "broadcasts", clock=self.clock, keys=(1, 3)[environment.release]
-        )
-        self.rooms = DynamoRoomStore(self.dynamodb, "connections")
-        self.dead_letters = self.queue("dead-letter")
 
-    def queue(self, name: str) -> SqsQueue:
-        """A queue, to send to."""
-        return SqsQueue(self.sqs, name, pause=self.pause)
+def _handle(environment: Environment) -> Callable[[Any, Invocation], Any]:
+    """Start a function: its handler, which is called with an event and an invocation."""
+    stand_ins = _stand_ins(environment)
+
+    def import_as_wired(name: str, *arguments: Any) -> Any:
+        found = stand_ins.get(name)
+        return __import__(name, *arguments) if found is None else SimpleNamespace(**found)
+
+    module = _module(environment.function)
+    namespace: dict[str, Any] = {
+        "__name__": module,
+        "__builtins__": {**vars(builtins), "__import__": import_as_wired},
+    }
+    exec(_code(module), namespace)  # noqa: S102  # a handler of ours, as Lambda would import it
+    handler = namespace["handler"]
+    return lambda event, invocation: handler(event, _Context(invocation))
+
+
+def _deadline(clock: Callable[[], float], context: Any, *, reserve: float) -> Deadline:
+    """The end of an invocation, by the world's clock: see `Deadline.of`."""
+    return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, clock)
+
+
+@cache
+def _module(function: str) -> str:
+    return module_of(function, "handler")
+
+
+@cache
+def _code(module: str) -> CodeType:
+    """The code of a module; a mutant's, where one is applied."""
+    spec: Any = importlib.util.find_spec(module)
+    code: CodeType = spec.loader.get_code(module)
+    return code
+
+
+def _stand_ins(environment: Environment) -> StandIns:
+    world, clock = environment.world, environment.clock
+    pause, monotonic = world.scheduler.sleep, world.scheduler.time
+    sqs, sender, executor = SqsClient(world, 5), SimulatedSender(world), TaskExecutor(world.scheduler)
+
+    def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
+        return tables.client(world, attempts=attempts) if service == "dynamodb" else sqs
+
+    def identity(_: Any) -> Any:
+        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1))
+
+    return {
+        "time": {"time": clock, "monotonic": monotonic, "sleep": pause},
+        "os": {"environ": _variables(environment)},
+        "random": {"SystemRandom": lambda: _Chance(world)},
+        "concurrent.futures": {"ThreadPoolExecutor": lambda _: executor},
+        "loudhailer.settings": {"from_env": _settings},
+        "loudhailer.observability": {"logger": _QUIET, "metrics": _QUIET},
+        "loudhailer.deadline": {"Deadline": SimpleNamespace(of=partial(_deadline, monotonic))},
+        "loudhailer.aws.clients": {"client": client, "LateClient": client},
+        "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
+        "loudhailer.broadcast.dynamodb": {
+            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(client, table, clock, keys=keys)
+        },
+        "loudhailer.connections.dynamodb": {
+            "DynamoConnectionStore": DynamoConnectionStore,
+            "parse_pages_fast": lambda client: client,
+        },
+        "loudhailer.delivery.curl": {"CurlSender": lambda *_: sender},
+        "loudhailer.delivery.ordered": {"CurlOrderedSender": lambda *_, **__: sender},
+        "functions.broadcast.post_message.identity": {"identity": identity},
+        "functions.connections.reconcile.sqs": {
+            "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
+        },
+    }
+
+
+def _variables(environment: Environment) -> Mapping[str, str]:
+    """The environment variables of a function; those of the older release are other ones."""
+    release, sizes = environment.release, environment.world.sizes
+    shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
+    queues = {
+        "BROADCAST": "broadcast",
+        "PARTITION": "partition",
+        "OUTCOME": "outcome",
+        "DEAD_LETTER": "dead-letter",
+        "ACCOUNTING_FAILURE": "accounting-failure",
+        "INBOX": "inbox",
+        "ROOM": "rooms",
+        "DISCONNECT": "disconnect",
+    }
+    return {
+        **VARIABLES,
+        **{f"{table.upper()}_TABLE": table for table in KEYS},
+        **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
+        "QUEUE_URL": f"{_QUEUES}pool",
+        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in shards]),
+        "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
+        "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
+        "CALLBACK_ENDPOINT": ENDPOINT,
+        "CHUNK_SIZE": str(sizes.chunk[release]),
+        "BROADCAST_KEYS": str(sizes.keys[release]),
+        "CONNECTIONS_PER_PARTITION": str(sizes.partition),
+        "MAX_PARTITIONS": str(sizes.partitions),
+        "SPREAD_SESSIONS": "true" if release else "false",
+        "SESSION_SHARE": "0.5",
+        "MESSAGE_LIFETIME_SECONDS": str(LIFETIME_SECONDS),
+        "INBOX_LIFETIME_SECONDS": "3600",
+        "MESSAGES_PER_INBOX": "6",
+    }
+
+
+_read: dict[tuple[type, tuple[str, ...]], Any] = {}
+
+
+def _settings(kind: type, variables: Mapping[str, str]) -> Any:
+    """The settings, as `loudhailer.settings.from_env` reads them; read once for the same variables."""
+    key = kind, tuple(variables.values())
+    if key not in _read:
+        _read[key] = settings.from_env(kind, variables)
+    return _read[key]
+
+
+class _PerTenant:
+    """What stands for `PerTenant`: nobody needs credentials here."""
+
+    def __init__(self, make: Callable[[Any], Any], client: Callable[..., Any]) -> None:
+        self.of = cache(lambda _tenant: make(client))
+
+
+class _Context:
+    """What a handler is told about its invocation; the second shard is a subscriber's."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
 
     @property
-    def inbox(self) -> SqsFifoQueue:
-        """The queue of the wakes."""
-        return SqsFifoQueue(self.sqs, "inbox", pause=self.pause)
+    def invoked_function_arn(self) -> str:
+        """The ARN of the function, in the account that it is in."""
+        is_subscriber = self._invocation.event["Records"][0]["eventSourceARN"].endswith(f":{SHARDS[1]}")
+        account = _SUBSCRIBER if is_subscriber else _ACCOUNT
+        return f"arn:aws:lambda:eu-west-1:{account}:function:{self._invocation.function}"
 
-    def ends(self, invocation: Invocation, reserve: float) -> float:
-        """When the work of an invocation must be over, as of the monotonic clock."""
-        return invocation.deadline - reserve
-
-    def ends_by_clock(self, invocation: Invocation, reserve: float) -> float:
-        """The same as of the clock."""
-        return self.clock() + invocation.left(self.world.scheduler.now) - reserve
+    def get_remaining_time_in_millis(self) -> float:
+        """The time until the invocation is killed."""
+        return self._invocation.left(self._invocation.environment.world.scheduler.now) * 1000
 
 
-def _authorizer(parts: Parts) -> Handle:
-    authorizer = Authorizer(
-        CachedTenants(parts.tenants, clock=parts.clock),
-        parts.sessions,
-        PartitionAssigner(
-            parts.partitions,
-            capacity=_PARTITION_CAPACITY,
-            maximum=_MOST_PARTITIONS,
-            clock=parts.clock,
-            random=parts.random,
-        ),
-        clock=parts.clock,
-    )
-    return lambda event, _: authorizer(event)
+class _Quiet:
+    """What stands for Powertools' decorators of a handler, which take half of the time of a short call."""
+
+    def inject_lambda_context[T](self, handler: T) -> T:
+        """The handler."""
+        return handler
+
+    log_metrics = inject_lambda_context
 
 
-def _connect(parts: Parts) -> Handle:
-    connect = Connect(
-        parts.limits,
-        DynamoRegister(parts.dynamodb, "connections", "sessions", "devices"),
-        parts.connections,
-        parts.sessions,
-        parts.sender,
-        endpoint=ENDPOINT,
-        session_share=_SESSION_SHARE,
-        clock=parts.clock,
-        pause=parts.pause,
-        random=parts.random,
-    )
-    return lambda event, _: connect(event)
+_QUIET = _Quiet()
 
 
-def _disconnect(parts: Parts) -> Handle:
-    disconnect = Disconnect(lambda _: parts.connections, parts.sender, endpoint=ENDPOINT)
-    return lambda event, _: disconnect(event)
+class _Chance:
+    """What stands for `SystemRandom`: the chance of whatever is at work."""
 
+    def __init__(self, world: World) -> None:
+        self._scheduler = world.scheduler
 
-def _default_route(parts: Parts) -> Handle:
-    attempts = Attempts(DynamoSessionStore(parts.once, "sessions"), parts.limits)
-    route = DefaultRoute(lambda _: attempts, clock=parts.clock)
-    return lambda event, _: route(event)
-
-
-def _posts(parts: Parts) -> PostBudget:
-    return PostBudget(parts.limits, session_share=_SESSION_SHARE, clock=parts.clock)
-
-
-def _exchange(parts: Parts, respond: Callable[[Any, Any], str | None]) -> Handle:
-    @cache
-    def part(_: TenantId) -> Part:
-        return Part(parts.sessions, parts.limits, respond)
-
-    exchange = Exchange(part, clock=parts.clock)
-    return lambda event, _: exchange(event)
-
-
-def _join_room(parts: Parts) -> Handle:
-    return _exchange(parts, JoinRoom(parts.rooms, parts.sender, _posts(parts), endpoint=ENDPOINT))
-
-
-def _send_message(parts: Parts) -> Handle:
-    once = Once(DynamoSentStore(parts.dynamodb, "limits"), clock=parts.clock)
-    topic = SnsTopic(parts.sqs, "broadcast")
-    announcer = Announcer(parts.broadcasts, topic, lifetime_seconds=LIFETIME_SECONDS, clock=parts.clock)
-    say = SayInRoom(
-        parts.rooms,
-        parts.sender,
-        _posts(parts),
-        parts.broadcasts,
-        announcer,
-        ends=parts.queue("disconnect"),
-        once=once,
-        endpoint=ENDPOINT,
-    )
-    direct = Direct(
-        DynamoInboxStore(parts.dynamodb, "messages"),
-        DynamoPlaceStore(parts.dynamodb, "places"),
-        once,
-        messages_per_inbox=6,
-        lifetime_seconds=INBOX_SECONDS,
-    )
-    return _exchange(parts, SendMessage(direct, rooms=say))
-
-
-def _presence(parts: Parts) -> Handle:
-    presence = Presence(
-        Wakes(parts.inbox), Leaves(lambda _: parts.rooms, parts.sender, endpoint=ENDPOINT, clock=parts.clock)
-    )
-    return lambda event, _: presence(event)
-
-
-def _relay_message(parts: Parts) -> Handle:
-    relay = RelayMessage(
-        DynamoInboxStore(parts.dynamodb, "messages"),
-        parts.connections,
-        parts.devices,
-        parts.sender,
-        parts.inbox,
-        endpoint=ENDPOINT,
-        clock=parts.clock,
-        monotonic=parts.monotonic,
-        pause=parts.pause,
-    )
-
-    def handle(event: Any, invocation: Invocation) -> Any:
-        (record,) = event["Records"]
-        ends = parts.ends(invocation, 3.0)
-
-        def wake(body: str) -> None:
-            relay(Wake.of_body(body), wake_id=record["messageId"], ends=ends)
-
-        response = consume(event, wake, parts.dead_letters)
-        postpone(parts.sqs, "inbox", event, response)
-        return response
-
-    return handle
-
-
-def _accounting(parts: Parts) -> Handle:
-    accounting = Accounting(parts.partitions, parts.sessions, parts.limits, each=parts.executor.map)
-    return lambda event, _: accounting(event)
-
-
-def _end_session(parts: Parts) -> Handle:
-    end_session = EndSession(
-        parts.sender,
-        lambda _: parts.connections,
-        endpoint=ENDPOINT,
-        each=parts.executor.map,
-        clock=parts.clock,
-        pause=parts.pause,
-    )
-    return lambda event, invocation: end_session(event, parts.ends_by_clock(invocation, 10.0))
-
-
-def _publish(parts: Parts) -> Handle:
-    publish = Publish(
-        CachedTenants(parts.tenants, clock=parts.clock),
-        parts.broadcasts,
-        SnsTopic(parts.sqs, "broadcast"),
-        lifetime_seconds=LIFETIME_SECONDS,
-        clock=parts.clock,
-    )
-    return lambda event, _: respond(publish, event)
-
-
-def _swarm(parts: Parts) -> Handle:
-    plan = Swarm(parts.partitions, parts.broadcasts, parts.queue("partition"), clock=parts.clock)
-    return _consuming(parts, "broadcast", plan)
-
-
-def _query(parts: Parts) -> Handle:
-    query = Query(
-        parts.connections,
-        parts.sessions,
-        parts.broadcasts,
-        [parts.queue(shard) for shard in SHARDS[: 2 + parts.release]],
-        parts.queue("rooms"),
-        endpoint=ENDPOINT,
-        chunk_size=(2, 3)[parts.release],
-        devices=parts.devices,
-        lanes=DynamoLaneStore(parts.dynamodb, "lanes"),
-        executor=parts.executor,
-        clock=parts.clock,
-    )
-    return _consuming(parts, "partition", query)
-
-
-def _consuming(parts: Parts, queue: str, use_case: Callable[[str], None]) -> Handle:
-    def handle(event: Any, _: Invocation) -> Any:
-        response = consume(event, use_case, parts.dead_letters)
-        postpone(parts.sqs, queue, event, response)
-        return response
-
-    return handle
-
-
-def _post_message(parts: Parts) -> Handle:
-    posts = PostMessage(
-        parts.sender, parts.sender, parts.queue("outcome"), parts.dead_letters, endpoint=ENDPOINT, clock=parts.clock
-    )
-
-    def handle(event: Any, invocation: Invocation) -> Any:
-        shard = event["Records"][0]["eventSourceARN"].rpartition(":")[2]
-        one = partial(
-            posts,
-            shard=parts.queue(shard),
-            account="222222222222" if shard == SHARDS[1] else ACCOUNT,
-            ends=parts.ends(invocation, 2.0),
-        )
-        return consume(event, one, parts.dead_letters)
-
-    return handle
-
-
-def _settle(parts: Parts) -> Handle:
-    settle = Settle(parts.broadcasts, parts.connections, parts.queue("outcome"), clock=parts.clock)
-    give_up = GiveUp(settle, parts.broadcasts, parts.dead_letters, clock=parts.clock)
-
-    def handle(event: Any, invocation: Invocation) -> Any:
-        if event["Records"][0]["eventSourceARN"].endswith(":undelivered"):
-            return consume(event, give_up, parts.dead_letters)
-        ends = parts.ends_by_clock(invocation, 2.5)
-        return consume_together(event, partial(settle, ends=ends), parts.dead_letters)
-
-    return handle
-
-
-def _echo(parts: Parts) -> Handle:
-    of_tenant = Tenancy(parts.sessions, parts.limits, parts.connections)
-    letters = Post(parts.sender, lambda _: parts.connections, endpoint=ENDPOINT, clock=parts.clock)
-    echo = Echo(lambda _: of_tenant, letters, session_share=_SESSION_SHARE, clock=parts.clock)
-
-    def handle(event: Any, invocation: Invocation) -> Any:
-        response = consume_fifo(event, partial(echo, ends=parts.ends(invocation, 2.0)), parts.dead_letters)
-        postpone(parts.sqs, "pool", event, response)
-        return response
-
-    return handle
-
-
-def _reconcile(parts: Parts) -> Handle:
-    reconcile = Reconcile(
-        tenants=parts.tenants,
-        sessions=parts.sessions,
-        connections=parts.connections,
-        partitions=parts.partitions,
-        limits=parts.limits,
-        failures=SqsFailureQueue(parts.sqs, "accounting-failure"),
-        clock=parts.clock,
-    )
-    return lambda _, invocation: reconcile(parts.ends_by_clock(invocation, 5.0))
-
-
-def _session_api(parts: Parts) -> Handle:
-    api = SessionApi(
-        parts.tenants,
-        parts.sessions,
-        DynamoPlaceStore(parts.dynamodb, "places"),
-        parts.broadcasts,
-        websocket_url="wss://cell.test",
-        list_tenants=False,
-        silo_tenants=(),
-        needs_token=False,
-        tenant_claim="tenant",
-        shortest_session_id=1,
-        clock=parts.clock,
-    )
-    return lambda event, _: api(event)
-
-
-_BUILDERS: dict[str, Callable[[Parts], Handle]] = {
-    "authorizer": _authorizer,
-    "connect": _connect,
-    "disconnect": _disconnect,
-    "default_route": _default_route,
-    "join_room": _join_room,
-    "send_message": _send_message,
-    "presence": _presence,
-    "relay_message": _relay_message,
-    "accounting": _accounting,
-    "end_session": _end_session,
-    "publish": _publish,
-    "swarm": _swarm,
-    "query": _query,
-    "post_message": _post_message,
-    "settle": _settle,
-    "echo": _echo,
-    "reconcile": _reconcile,
-    "session_api": _session_api,
-}
+    def __getattr__(self, name: str) -> Any:
+        """The generator's method."""
+        return getattr(self._scheduler.random, name)
 
 
 class _Clock:
@@ -423,28 +258,3 @@ class _Ids:
     @property
     def hex(self) -> str:
         return f"{self._random.getrandbits(128):032x}"
-
-
-def wire(world: World) -> None:
-    """Have the world run the shipped functions, and them its time.
-
-    Numbers that are large so that a million connections are planned well are made small, so that a few meet every case.
-    """
-    clock, executor = _Clock(world), TaskExecutor(world.scheduler)
-    for module, name, value in (
-        (post_message, "time", clock),
-        (post, "time", clock),
-        (ids, "time", clock),
-        (ids, "uuid", _Ids(world)),
-        (conditions, "uuid", _Ids(world)),
-        (partitions, "ThreadPoolExecutor", lambda _: executor),
-        (sessions, "_SEGMENTS", 2),
-        (swarm, "RECIPIENTS_A_SOURCE", 4),
-        (swarm, "PARTITIONS_A_SOURCE", 3),
-        (swarm, "MAX_SOURCES_AT_ONCE", 2),
-        (rooms, "SMALL_ROOM", _SMALL_ROOM),
-        (join_room, "SMALL_ROOM", _SMALL_ROOM),
-        (leaves, "SMALL_ROOM", _SMALL_ROOM),
-    ):
-        setattr(module, name, value)
-    world.make = lambda environment: _BUILDERS[environment.function](Parts(environment))

@@ -49,7 +49,7 @@ class Queue:
         visibility: float = 30.0,
         most_receives: int = 10_000,
         next_queue: str | None = None,
-        retention: float = 86_400.0,
+        retention: float = 691_200.0,
         is_fifo: bool = False,
         batch_size: int = 1,
         window: float = 0.0,
@@ -219,15 +219,18 @@ class Queue:
 
 
 class SqsClient:
-    """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs are the queues' names."""
+    """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs end with the queues' names."""
 
     def __init__(self, world: "World", attempts: int) -> None:
         self._world = world
         self._attempts = attempts
 
+    def _queue(self, url: str) -> Queue:
+        return self._world.queues[url.rpartition("/")[2]]
+
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Take up to ten messages."""
-        queue = self._world.queues[QueueUrl]
+        queue = self._queue(QueueUrl)
 
         def effect(part: slice) -> Any:
             for entry in Entries[part]:
@@ -246,7 +249,7 @@ class SqsClient:
 
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Have messages come again at another time."""
-        queue = self._world.queues[QueueUrl]
+        queue = self._queue(QueueUrl)
 
         def effect(part: slice) -> Any:
             for entry in Entries[part]:
@@ -259,7 +262,7 @@ class SqsClient:
 
     def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> Any:  # noqa: N803
         """Some messages of the queue."""
-        queue = self._world.queues[QueueUrl]
+        queue = self._queue(QueueUrl)
 
         def effect(_: slice) -> Any:
             return {
@@ -277,7 +280,7 @@ class SqsClient:
 
     def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Delete messages."""
-        queue = self._world.queues[QueueUrl]
+        queue = self._queue(QueueUrl)
 
         def effect(part: slice) -> Any:
             for entry in Entries[part]:
@@ -290,7 +293,7 @@ class SqsClient:
         """Hand a message to the queue of the topic."""
 
         def effect(_: slice) -> Any:
-            self._world.queues[TopicArn].put(Message, group=MessageGroupId)
+            self._world.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId)
             return {}
 
         return self._world.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from random import Random
@@ -13,6 +13,7 @@ from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
+from tests.simulation.profiles import profile_of
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
@@ -23,11 +24,14 @@ UNEXPECTED = "0: a function meets no error but those that it knows"
 
 @dataclass(frozen=True)
 class Scenario:
-    """All that decides a run; faults of the kinds that are `silent` are decided on, and left out."""
+    """All that decides a run; faults of the kinds that are `silent` are decided on, and left out.
+
+    Each of the kinds strikes so many times as often as its rate says.
+    """
 
     seed: str
     plan: Plan
-    kinds: frozenset[str]
+    kinds: Mapping[str, float]
     silent: frozenset[str] = frozenset()
     left_out: Collection[str] = ()
     calls: int = 2_000
@@ -35,8 +39,9 @@ class Scenario:
     @classmethod
     def of(cls, seed: object, calls: int = 2_000) -> "Scenario":
         """The scenario of a seed."""
-        kinds = kinds_of(Random(f"kinds {seed}"))  # noqa: S311  # a run is to be repeated
-        return cls(str(seed), plan_of(seed, calls), kinds, calls=calls)
+        profile, random = profile_of(seed), Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
+        kinds = {**dict.fromkeys(kinds_of(random, profile.shares), 1.0), **profile.faults}
+        return cls(str(seed), plan_of(seed, calls, profile), kinds, calls=calls)
 
 
 @dataclass(frozen=True)
@@ -54,19 +59,24 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    world = World(scheduler, dice)
+    world = World(scheduler, dice, scenario.plan.profile.sizes)
     world.trace = [] if trace else None
     world.watch.observers = [observer(world) for observer in OBSERVERS]
     functions.wire(world)
-    broken = None
+    broken = run_quietly(world, lambda: Workload(world, scenario.plan).run(scenario.calls))
+    return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+
+
+def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:
+    """Do the work in a world whose functions log into its trace; the invariant that broke, if one did."""
     with _quiet(world):
         try:
-            Workload(world, scenario.plan).run(scenario.calls)
+            work()
         except BrokenError as error:
-            broken = error
+            return error
         except Exception as error:  # noqa: BLE001  # nobody has caught it: a function would have failed with it
-            broken = BrokenError(UNEXPECTED, repr(error))
-    return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+            return BrokenError(UNEXPECTED, repr(error))
+    return None
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ class Mapping:
                 shard.size, shard.retries = (left + 1) // 2, 0
             else:
                 shard.size = left
+            self.give_up_old()
         if shard.records:
             pause = min(2.0**shard.retries, 60.0) if shard.retries or answer is None else 0.0
             self._look(shard, self._world.scheduler.now + pause)

@@ -24,6 +24,12 @@ def test_every_invariant_holds_and_every_fault_strikes() -> None:
     assert found.returncode == 0, found.stdout[-20_000:]
 
 
+def test_a_broadcast_to_a_crowd_reaches_everyone_who_is_there() -> None:
+    """In the sizes that are shipped, and with every fault that can strike a broadcast; a million take it by night."""
+    found = _run("--crowd", "5000")
+    assert found.returncode == 0, found.stdout[-20_000:]
+
+
 def test_a_run_repeats_exactly_from_its_seed() -> None:
     """Each step of it, its time and its values: nothing else than the seed decides."""
     first, second = _run("--seed", "7", "--steps"), _run("--seed", "7", "--steps")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tests.simulation.streams import Record
     from tests.simulation.world import Invocation, World
     from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.expressions import Item
 
 
 class BrokenError(BaseException):
@@ -31,6 +32,9 @@ class Observer:
 
     def __init__(self, world: "World") -> None:
         self.world = world
+
+    def was_there(self, row: "Item") -> None:
+        """See a connection's row that was there, and counted, before the run began."""
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """See what an operation wrote, all of it."""
@@ -62,6 +66,9 @@ class Observer:
     def redriven(self, broadcast: str) -> None:
         """See an operator send something of a broadcast again."""
 
+    def erased(self, tenant: str) -> None:
+        """See that a tenant is erased, as its operator is told."""
+
     def at_rest(self, *, healed: bool) -> None:
         """Look at everything when nothing is under way; `healed` once `reconcile` has had its time."""
 
@@ -72,6 +79,11 @@ class Watch:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.observers: list[Observer] = []
+
+    def was_there(self, row: "Item") -> None:
+        """See `Observer.was_there`."""
+        for observer in self.observers:
+            observer.was_there(row)
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """See `Observer.written`."""
@@ -133,6 +145,11 @@ class Watch:
         """See `Observer.redriven`."""
         for observer in self.observers:
             observer.redriven(broadcast)
+
+    def erased(self, tenant: str) -> None:
+        """See `Observer.erased`."""
+        for observer in self.observers:
+            observer.erased(tenant)
 
     def at_rest(self, *, healed: bool) -> None:
         """See `Observer.at_rest`."""

@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.errors import MalformedMessageError
@@ -21,8 +21,11 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults
 from tests.simulation.gateway import Client
+from tests.simulation.operator import Operator
+from tests.simulation.profiles import Profile
 from tests.simulation.scheduler import BEGIN
 from tests.support.dynamodb import engine
+from tests.support.tables import TTL
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -54,16 +57,18 @@ class Plan:
     tenants: Sequence[Tenant]
     operations: Sequence[Operation]
     heals: bool
+    profile: Profile
 
 
-def plan_of(seed: object, calls: int) -> Plan:
+def plan_of(seed: object, calls: int, profile: Profile) -> Plan:
     """The plan of a seed, of about so many calls."""
-    return _Planner(Random(f"plan {seed}"), calls).plan()  # noqa: S311  # a run is to be repeated
+    return _Planner(Random(f"plan {seed}"), calls, profile).plan()  # noqa: S311  # a run is to be repeated
 
 
 class _Planner:
-    def __init__(self, random: Random, calls: int) -> None:
+    def __init__(self, random: Random, calls: int, profile: Profile) -> None:
         self._random = random
+        self._profile = profile
         self._calls = calls
         self._clients: list[int] = []
         self._broadcasts = 0
@@ -75,8 +80,8 @@ class _Planner:
         tenants = [
             Tenant(
                 tenant_id=TenantId(name),
-                tenant_connections=random.choice((4, 8, 20)),
-                connections_per_session=random.choice((1, 2, 3, 5)),
+                tenant_connections=random.choice(self._profile.tenants),
+                connections_per_session=random.choice(self._profile.devices),
                 tenant_per_minute=random.choice((10, 100)),
                 session_per_minute=random.choice((5, 50)),
                 messages_per_minute=random.choice((5, 60)),
@@ -90,7 +95,7 @@ class _Planner:
             for number in range(random.randint(1, 4))
         ]
         self._tenants = [tenant.tenant_id for tenant in tenants]
-        pace = random.choice((0.05, 0.5, 3.0, 12.0))
+        pace = random.choice(self._profile.paces)
         weights = self._weights()
         kinds, shares = list(weights), list(weights.values())
         operations = [
@@ -109,7 +114,7 @@ class _Planner:
             operations.append(Operation(round(self._now, 3), kind, self._arguments(kind)))
         operations.sort(key=lambda one: one.at)
         numbered = [replace(operation, number=number) for number, operation in enumerate(operations)]
-        return Plan(tenants, numbered, heals=random.random() < 0.4)
+        return Plan(tenants, numbered, heals=random.random() < 0.4, profile=self._profile)
 
     def _weights(self) -> dict[str, float]:
         random = self._random
@@ -126,9 +131,14 @@ class _Planner:
             "say": 2.0,
             "tell": 3.0,
             "silo": 2.0,
-            "ping": 0.3,
+            "nonsense": 0.3,
+            "expire": 0.3,
+            "erase": 0.02,
         }
-        return {kind: weight * random.choice((0.2, 1.0, 1.0, 3.0)) for kind, weight in base.items()}
+        often = self._profile.often
+        return {
+            kind: weight * random.choice((0.2, 1.0, 1.0, 3.0)) * often.get(kind, 1.0) for kind, weight in base.items()
+        }
 
     def _arguments(self, kind: str) -> Arguments:
         random = self._random
@@ -140,7 +150,9 @@ class _Planner:
             return {"tenant": tenant, "session": session, "player": player}
         if kind in {"publish", "report", "cancel"}:
             return self._of_broadcast(kind)
-        return {} if kind == "redrive" else self._of_client(kind)
+        if kind == "erase":
+            return {"tenant": tenant}
+        return {} if kind in {"redrive", "expire"} else self._of_client(kind)
 
     def _of_broadcast(self, kind: str) -> Arguments:
         random = self._random
@@ -231,6 +243,7 @@ class Workload:
         for pause in (2_600.0, 2_600.0, 2_600.0, 60.0, 60.0, 3_960.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0):
             scheduler.run(until=lambda: False, latest=scheduler.now + pause)
             self._do(Operation(0.0, "reconcile", {}), anyway=True)
+            self._do(Operation(0.0, "expire", {}), anyway=True)
             self._bring_to_rest()
 
     def _do(self, operation: Operation, *, anyway: bool = False) -> None:
@@ -242,7 +255,7 @@ class Workload:
     def _carry_out(self, operation: Operation) -> None:
         self._world.say(f"--- {operation.kind} {dict(operation.arguments)}")
         if self._world.dice.strikes(faults.TIME_JUMPS):
-            self._world.jump(self._world.scheduler.random.choice((60.0, 400.0, 4_000.0)))
+            self._world.jump(self._world.scheduler.random.choice(self._plan.profile.jumps))
         carry_out: Callable[..., None] = getattr(self, f"_{operation.kind}")
         carry_out(**operation.arguments)
 
@@ -311,7 +324,7 @@ class Workload:
                     if source.dispatched == 0:
                         self._broadcasts.reopen_source(message.broadcast_id, source.number)
                 queue = "broadcast"
-            case PartitionMessage():
+            case SourceMessage():
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 queue = "partition"
             case ChunkMessage():
@@ -321,6 +334,25 @@ class Workload:
                 changes = {}
                 queue = "outcome"
         world.queues[queue].put(replace(message, **changes).to_wire())
+
+    def _expire(self) -> None:
+        """Let DynamoDB delete some rows that have expired, as it does within days, in any order."""
+        world = self._world
+        for kind, attribute in TTL.items():
+            rows = world.tables.tables[kind].rows
+            expired = [
+                (first, second)
+                for first, found in rows.items()
+                for second, row in found.items()
+                if attribute in row and int(row[attribute]["N"]) < world.scheduler.now
+            ]
+            for key in expired:
+                if world.scheduler.random.random() < 0.5:
+                    world.say(f"the time of {' '.join(key)} in {kind} is over, and DynamoDB deletes it")
+                    world.tables.remove(kind, key)
+
+    def _erase(self, tenant: str) -> None:
+        Operator(self._world).erase(TenantId(tenant))
 
     def _join(self, client: int, room: str, nickname: str) -> None:
         self._frame(client, {"action": "joinroom", "roomKey": room, "nickName": nickname})
@@ -336,8 +368,8 @@ class Workload:
     def _silo(self, client: int, number: int) -> None:
         self._frame(client, {"action": "SiloSQS", "text": number})
 
-    def _ping(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
-        self._frame(client, {"action": "ping"})
+    def _nonsense(self, client: int, number: int) -> None:  # noqa: ARG002  # every frame has a number
+        self._frame(client, {"action": "fly"})
 
     def _frame(self, client: int, frame: Arguments) -> None:
         if client in self._clients:

@@ -11,14 +11,18 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from loudhailer.errors import LoudhailerError
+from loudhailer.ids import SessionId, TenantId
+from loudhailer.sessions.dynamodb import former_session_key, session_key
 from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
 from tests.simulation.gateway import Gateway
+from tests.simulation.profiles import Sizes
 from tests.simulation.queues import Queue
 from tests.simulation.scheduler import KilledError, Scheduler, Task
 from tests.simulation.tables import Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
+from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
@@ -98,9 +102,10 @@ class Invocation:
 class World:
     """Everything of one run."""
 
-    def __init__(self, scheduler: Scheduler, dice: Dice) -> None:
+    def __init__(self, scheduler: Scheduler, dice: Dice, sizes: Sizes) -> None:
         self.scheduler = scheduler
         self.dice = dice
+        self.sizes = sizes
         self.numbers = count(1)
         self.calls = 0
         self.watch = Watch(self)
@@ -110,9 +115,10 @@ class World:
         self._environments: dict[str, list[Environment]] = {}
         self._sequence = count(1_000_000)
         self.running: dict[int, Invocation] = {}
+        self.commands = 0
         self.tables = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
-            page_size=self.scheduler.random.choice((1, 2, 3, 8)),
+            page_size=self.scheduler.random.choice(sizes.pages),
         )
         self.tables.written = self._written
         self.queues = {queue.name: queue for queue in self._queues()}
@@ -140,12 +146,12 @@ class World:
             return Queue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
 
         def fifo(name: str, reader: str, **more: Any) -> Queue:
-            return Queue(self, name, reader=reader, visibility=60.0, is_fifo=True, **more)
+            return Queue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
 
         return [
             work("broadcast", "swarm", most_receives=10),
             work("partition", "query", most_receives=10),
-            *(work(shard, "post_message", concurrency=2) for shard in SHARDS),
+            *(work(shard, "post_message", concurrency=self.sizes.workers) for shard in SHARDS),
             work("rooms", "post_message", concurrency=2),
             settled("outcome", most_receives=5, next_queue="undelivered"),
             settled("undelivered", most_receives=20, next_queue="dead-letter"),
@@ -391,10 +397,17 @@ class World:
                     mapping.put(record)
         self.watch.written(writes, self.invocation)
 
+    def session(self, tenant: str, session: str) -> Item | None:
+        """The row of a session, under its key or under that of a former release."""
+        table = self.tables.tables["sessions"]
+        ids = TenantId(tenant), SessionId(session)
+        return table.get(table.key(session_key(*ids))) or table.get(table.key(former_session_key(*ids)))
+
     def is_at_rest(self) -> bool:
         """Whether nothing is at work, and nothing waits in a queue or a stream that is read."""
         return (
             not self.running
+            and not self.commands
             and all(queue.is_empty() for queue in self.queues.values())
             and all(mapping.is_empty() for mappings in self.mappings.values() for mapping in mappings)
         )

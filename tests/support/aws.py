@@ -33,9 +33,12 @@ _ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def running(directory: Path) -> Iterator[str]:
-    """The URL of a local AWS that keeps its files in the directory and lives as long as the block."""
+    """The URL of a local AWS that keeps its files in the directory and lives as long as the block.
+
+    It does not throttle: hundreds who race for one item are to show who wins, and would spend seconds waiting.
+    """
     ready_file, log = directory / "ready", directory / "log"
-    command = [sys.executable, "-m", "tools.emulator.aws", "--port", "0", "--account", ACCOUNT]
+    command = [sys.executable, "-m", "tools.emulator.aws", "--port", "0", "--account", ACCOUNT, "--no-throttling"]
     command += ["--state-dir", str(directory / "state"), "--ready-file", str(ready_file)]
     with (
         log.open("wb") as output,

@@ -8,18 +8,12 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.frames import broadcast_frame
-from loudhailer.broadcast.messages import (
-    Announcement,
-    ChunkMessage,
-    OutcomeMessage,
-    PartitionMessage,
-    Priority,
-    Recipients,
-    Scope,
-)
-from loudhailer.broadcast.model import Chunk, Source, Summary
+from loudhailer.broadcast.messages import Announcement, ChunkMessage, OutcomeMessage, SourceMessage
+from loudhailer.broadcast.model import Chunk, Priority, Source, Summary
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.scope import Scope
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
 
 NOW = 1_800_000_000
@@ -32,6 +26,7 @@ ENDPOINT = "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live"
 BROADCAST = BroadcastId("broadcast-1")
 TENANT = TenantId("acme")
 FRAME = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("hello"))
+PAYLOAD = Payload(FRAME)
 
 
 def partition(number: int, tenant: str = TENANT) -> Partition:
@@ -67,21 +62,21 @@ def announcement(
     return Announcement(
         broadcast_id=BroadcastId(broadcast_id),
         audience=to or Everyone(),
-        frame=frame,
+        payload=Payload.of(frame),
         published_at=NOW * 1000,
         expires_at=expires_at,
     )
 
 
-def partition_message(
+def source_message(
     scope: Scope | None = None, *, source: int = 0, frame: str = FRAME, expires_at: int = NOW + LIFETIME
-) -> PartitionMessage:
+) -> SourceMessage:
     """What `swarm` sends to `query`."""
-    return PartitionMessage(
+    return SourceMessage(
         broadcast_id=BROADCAST,
         source=source,
         scope=(partition(0),) if scope is None else scope,
-        frame=frame,
+        payload=Payload.of(frame),
         published_at=NOW * 1000,
         expires_at=expires_at,
     )
@@ -109,7 +104,7 @@ def chunk_message(
         young_until=young_until,
         remaining=bitmaps.full(size) if remaining is None else remaining,
         attempt=attempt,
-        frame=frame,
+        payload=Payload.of(frame),
         published_at=NOW * 1000,
         expires_at=expires_at,
         refusals=refusals,
@@ -186,7 +181,7 @@ recipients_of_any_size: st.SearchStrategy[Recipients] = st.dictionaries(
 def _head() -> dict[str, st.SearchStrategy[object]]:
     return {
         "broadcast_id": names.map(BroadcastId),
-        "frame": texts,
+        "payload": texts.map(Payload.of),
         "published_at": milliseconds,
         "expires_at": milliseconds,
         "priority": st.sampled_from(Priority),
@@ -194,8 +189,8 @@ def _head() -> dict[str, st.SearchStrategy[object]]:
 
 
 announcements = st.builds(Announcement, audience=audiences, **_head())
-partition_messages = st.builds(
-    PartitionMessage,
+source_messages = st.builds(
+    SourceMessage,
     source=st.integers(0, 10**9),
     scope=scopes,
     **_head(),
@@ -206,6 +201,7 @@ partition_messages = st.builds(
 def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
     """Chunks with bitmaps that fit their recipients."""
     found = draw(recipients_of_any_size)
+    is_cancelled = draw(st.booleans())
     bits = st.integers(0, bitmaps.full(sum(map(len, found.values()))))
     return ChunkMessage(
         broadcast_id=BroadcastId(draw(names)),
@@ -216,10 +212,11 @@ def chunk_messages(draw: st.DrawFn) -> ChunkMessage:
         young_until=draw(milliseconds),
         remaining=draw(bits),
         attempt=draw(st.integers(1, 9)),
-        frame=draw(texts),
+        payload=Payload.of(draw(texts)),
         published_at=draw(milliseconds),
-        expires_at=draw(milliseconds),
+        expires_at=0 if is_cancelled else draw(milliseconds.filter(bool)),
         priority=draw(st.sampled_from(Priority)),
+        cancelled=is_cancelled,
         refusals=draw(st.integers(0, 99)),
         slow=draw(bits),
     )

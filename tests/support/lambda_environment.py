@@ -50,6 +50,7 @@ VARIABLES = {
     "LANE_SHARES": '{"normal": 0.9, "low": 0.1}',
     "SESSION_SHARE": "0.25",
     "LIST_TENANTS": "false",
+    "SPREAD_SESSIONS": "true",
     "SILO_TENANTS": "[]",
     "SHORTEST_SESSION_ID": "1",
     "MESSAGE_LIFETIME_SECONDS": "300",

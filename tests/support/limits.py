@@ -3,10 +3,10 @@
 Those of AWS come from its pages. The others are Loudhailer's own promises, with the module that makes them.
 """
 
-MAX_FRAME_BYTES = 131_072
+MAX_MESSAGE_BYTES = 131_072
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
-MAX_MESSAGE_BYTES = 32_768
+MAX_FRAME_BYTES = 32_768
 """The most bytes of a client's frame, by the same page."""
 
 CONNECTION_SECONDS = 7_500
@@ -33,9 +33,6 @@ BATCH_ATTEMPTS = 6
 
 KEPT_SECONDS = 604_800
 """A week: `loudhailer.broadcast.dynamodb`."""
-
-CANCELLED = 0
-"""`loudhailer.broadcast.messages`."""
 
 RECIPIENTS_A_SOURCE = 4_000
 PARTITIONS_A_SOURCE = 200

@@ -27,6 +27,17 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
 INDEXES: dict[TableKind, dict[str, str]] = {"connections": {"room": "roomIndexKey"}}
 """Global indexes with keys only, and their hash keys."""
 
+TTL: dict[TableKind, str] = {
+    "connections": "expiresAt",
+    "sessions": "sessionTTL",
+    "limits": "itemTTL",
+    "messages": "expiresAt",
+    "places": "expiresAt",
+    "broadcasts": "expiresAt",
+    "devices": "expiresAt",
+}
+"""The attribute that says when a row expires, in epoch seconds."""
+
 UNSPLIT: dict[TableKind, str] = {"connections": "neverWritten"}
 """The range key of a local index: AWS does not split an item collection that has one."""
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.terraform.running import Terraform, copied
+from tests.terraform.running import Terraform, linked
 from tools.toolchain.provider import running_provider
 
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     """Terraform, which finds the locked provider running."""
-    stack = copied(tmp_path_factory.mktemp("provider") / "terraform") / "stacks" / "hub"
+    stack = linked(tmp_path_factory.mktemp("provider") / "terraform") / "stacks" / "hub"
     Terraform().initialise(stack)
     with running_provider(stack) as provider:
         yield Terraform(provider)

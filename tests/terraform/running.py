@@ -1,4 +1,4 @@
-"""Terraform, run on a copy of the sources."""
+"""Terraform, run on links to the sources."""
 
 import os
 import shutil
@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.toolchain.provider import find_provider
+from tools.toolchain.links import link_sources
+from tools.toolchain.provider import LOCK, find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 SOURCE = Path(__file__).parents[2] / "terraform"
 
 
-def copied(folder: Path) -> Path:
-    """Copy the sources: Terraform leaves its files beside them."""
-    return Path(shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*")))
+def linked(folder: Path) -> Path:
+    """Make a folder of links to the sources: Terraform leaves its files beside them."""
+    link_sources(SOURCE, folder)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class Terraform:
 
     def initialise(self, root: Path) -> None:
         """Install the modules, and the provider unless one runs, which the lock must name; leave the backend alone."""
-        folder = find_provider(SOURCE / "stacks" / "hub").folder
-        self.run(root, "init", "-no-color", "-input=false", "-backend=false", f"-plugin-dir={folder}")
+        provider = find_provider(SOURCE / "stacks" / "hub")
+        if root.parent.name == "stacks":
+            shutil.copy(SOURCE / "stacks" / root.name / LOCK, root)
+        self.run(root, "init", "-no-color", "-input=false", "-backend=false", f"-plugin-dir={provider.folder}")
 
     def passed_runs(self, root: Path) -> list[str]:
         """Run the tests of a module or stack with its mocked provider; return the names of the runs, which all passed.

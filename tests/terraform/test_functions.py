@@ -26,7 +26,9 @@ def variables_in(call: str) -> set[str]:
     """The names of the environment variables that a call of the module `lambda_function` sets."""
     block = re.search(r"^  variables = \{\n(.*?)^  \}$", call, re.MULTILINE | re.DOTALL)
     own = set(re.findall(r"^    ([A-Z_]+) +=", block[1], re.MULTILINE)) if block else set()
-    return own | ({"TENANT_ROLE_ARN"} if re.search(r"^  tenant_statements = ", call, re.MULTILINE) else set())
+    return own | (
+        {"TENANT_ROLE_ARN"} if re.search(r"^  tenant_statements = \{\n    (?!for )", call, re.MULTILINE) else set()
+    )
 
 
 def test_every_function_is_deployed() -> None:

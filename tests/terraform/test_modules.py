@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.running import SOURCE, Terraform, copied
+from tests.terraform.running import SOURCE, Terraform, linked
 
 MODULES = sorted(path.parent.name for path in SOURCE.glob("modules/*/versions.tf"))
 _ROLE = r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}'
@@ -14,8 +14,8 @@ _ROLE = r'^resource "aws_iam_role" "(\w+)" \{\n(.*?)^\}'
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources."""
-    return copied(tmp_path_factory.mktemp("modules") / "terraform")
+    """Links to the sources."""
+    return linked(tmp_path_factory.mktemp("modules") / "terraform")
 
 
 def test_sources_are_formatted(terraform: Terraform) -> None:

@@ -1,4 +1,4 @@
-"""Terraform's own checks of every stack, with the backends and the values of all environments."""
+"""Terraform's own checks of every stack, with the values of all environments."""
 
 import json
 import re
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.running import SOURCE, Terraform, copied
+from tests.terraform.running import SOURCE, Terraform, linked
+from tools.toolchain.provider import LOCK
 
-ENVIRONMENTS = sorted(path.parent for path in SOURCE.glob("environments/*/backend.tf"))
+ENVIRONMENTS = sorted(path.parent for path in SOURCE.glob("environments/*/hub.tfvars"))
 STACKS = sorted(path.parent.name for path in SOURCE.glob("stacks/*/versions.tf"))
 _GIVEN_BY_THE_RELEASE = """
 package = {
@@ -49,23 +50,20 @@ GIVEN = {"hub": _GIVEN_BY_THE_RELEASE, "subscriber": _GIVEN_BY_THE_RELEASE + _GI
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources."""
-    return copied(tmp_path_factory.mktemp("stacks") / "terraform")
+    """Links to the sources."""
+    return linked(tmp_path_factory.mktemp("stacks") / "terraform")
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_stack_is_valid_with_every_backend_and_keeps_its_promises_with_the_values_of_every_environment(
+def test_a_stack_is_valid_and_keeps_its_promises_with_the_values_of_every_environment(
     terraform: Terraform, tree: Path, stack: str
 ) -> None:
     """With the locked provider; values as they are committed go through all validations."""
     root = tree / "stacks" / stack
-    lock = (root / ".terraform.lock.hcl").read_text()
+    lock = (SOURCE / "stacks" / stack / LOCK).read_text()
     Terraform().initialise(root)
-    for backend in {(environment / "backend.tf").read_text() for environment in ENVIRONMENTS}:
-        (root / "backend.tf").write_text(backend)
-        assert "Success!" in terraform.run(root, "validate", "-no-color")
-    (root / "backend.tf").unlink()
-    assert (root / ".terraform.lock.hcl").read_text() == lock
+    assert "Success!" in terraform.run(root, "validate", "-no-color")
+    assert (root / LOCK).read_text() == lock
     planned = {
         f"the_values_of_{environment.name}_can_be_planned": committed_values(environment, stack)
         for environment in ENVIRONMENTS

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tools.client.frames import FrameReader, Stamp
-from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, open_socket
+from picows import WSMsgType
 
+from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socket, open_socket
+from tools.client.stamps import Stamp, StampReader
+
+_PING, _PONG = b'{"action":"ping"}', b'{"action":"pong"}'
 _SPARE_DESCRIPTORS = 256
 _POLL_SECONDS = 0.02
 
@@ -47,10 +50,11 @@ class Reception:
 
 
 class Member(Socket):
-    """One of the crowd."""
+    """One of the crowd; `answer` is the last message that was no broadcast."""
 
     def __init__(self, crowd: "Crowd", number: int) -> None:
         super().__init__()
+        self.answer = b""
         self.number = number
         self._crowd = crowd
 
@@ -77,7 +81,7 @@ class Crowd:
         self.open = 0
         self.others = 0
         self._invited = 0
-        self._reader = FrameReader()
+        self._reader = StampReader()
         self._receptions: dict[str, Reception] = {}
 
     async def connect(
@@ -111,6 +115,7 @@ class Crowd:
         stamp: Stamp | None = self._reader.stamp(payload)
         if stamp is None:
             self.others += 1
+            member.answer = payload
         else:
             self.reception(stamp.broadcast_id).record(member.number, time.time() * 1000 - stamp.published_at)
 
@@ -134,6 +139,18 @@ class Crowd:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
         progressed(len(members))
+        return True
+
+    async def pongs(self, members: Collection[Member], timeout: float) -> bool:  # noqa: ASYNC109 - as above
+        """Send a ping from each of the members; whether each got its pong in time."""
+        for member in members:
+            member.answer = b""
+            member.transport.send(WSMsgType.TEXT, _PING)
+        deadline = time.monotonic() + timeout
+        while not all(member.answer == _PONG for member in members):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
         return True
 
     async def leave(self, members: Iterable[Member], manner: Departure = Departure.CLOSE) -> None:

@@ -16,8 +16,8 @@ from tools.demo.verdict import BroadcastResult, CountResult
 from tools.errors import OperatorError
 from tools.operations.broadcasts import described
 from tools.operations.census import count_tenant
-from tools.operations.deployment import Deployment
 from tools.operations.tenants import keyed
+from tools.stack.deployment import Deployment
 
 _CONCURRENT_HANDSHAKES = 40
 _COUNTS_TIMEOUT_SECONDS = 60.0
@@ -29,7 +29,7 @@ _DUPLICATES_WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentBroadcast:
     """A broadcast that went out: whom it was for, and what was reported of it in the end."""
 
     broadcast_id: str
@@ -46,7 +46,7 @@ class Performance:
     deployment: Deployment
     terminal: Terminal
     crowd: Crowd = field(default_factory=Crowd)
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[SentBroadcast] = field(default_factory=list)
     counts: list[CountResult] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -100,7 +100,7 @@ class Performance:
                 broadcast_id, recipients, _FRAMES_TIMEOUT_SECONDS, lambda done: bar.update(done, len(recipients))
             )
             report = await api.finished_report(broadcast_id, _REPORT_TIMEOUT_SECONDS)
-        self.sent.append(Sent(broadcast_id, name, recipients, report))
+        self.sent.append(SentBroadcast(broadcast_id, name, recipients, report))
 
     async def _half_leaves(self) -> None:
         departures = self.scenario.departures
@@ -127,7 +127,7 @@ class Performance:
         self.counts.extend(results)
 
 
-def _result(sent: Sent, reception: Reception) -> BroadcastResult:
+def _result(sent: SentBroadcast, reception: Reception) -> BroadcastResult:
     return BroadcastResult(
         audience=sent.audience,
         expected=len(sent.recipients),

@@ -15,7 +15,7 @@ LOCAL_TAG = "loudhailer:local"
 
 
 @dataclass(frozen=True)
-class Image:
+class BuiltImage:
     """A built image.
 
     Attributes:
@@ -41,7 +41,7 @@ def own_platform(engine: Engine) -> str:
     return f"linux/{engine.run('version', '--format', '{{.Server.Arch}}')}"
 
 
-def build(root: Path, engine: Engine, *, platform: str, tag: str, base: str, fresh: bool = False) -> Image:
+def build(root: Path, engine: Engine, *, platform: str, tag: str, base: str, fresh: bool = False) -> BuiltImage:
     """Build for one platform; with `fresh`, nothing of an earlier build is used.
 
     OperatorError when a package cannot run on AWS, or when the image is too large.
@@ -56,7 +56,7 @@ def build(root: Path, engine: Engine, *, platform: str, tag: str, base: str, fre
         *(("--no-cache",) if fresh else ()),
         str(root),
     )
-    image = Image(
+    image = BuiltImage(
         id=engine.run("image", "inspect", "--format", "{{.Id}}", tag),
         tag=tag,
         base=base,

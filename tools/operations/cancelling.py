@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
 from tools.operations.received import Received, received
+from tools.stack.deployment import Deployment
 
 _BOUND_SECONDS = 120.0
 _LOOKS = 2
@@ -27,7 +27,7 @@ def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable
         raise OperatorError("There is no such broadcast.", "Its id is what `loudhailer broadcast` printed.")
     ends = time.monotonic() + _BOUND_SECONDS
     while time.monotonic() < ends:
-        report = deployment.broadcasts.report(broadcast_id)
+        report = report_of(deployment.broadcasts, broadcast_id)
         if report is not None:
             progress(report)
             if report.finished_at is not None:
@@ -46,10 +46,10 @@ def _replace_waiting(deployment: Deployment, broadcast_id: BroadcastId) -> None:
         others: list[Received] = []
         for message in received(client, deployment.queue_urls[name]):
             chunk = _chunk(message.body)
-            if chunk is None or chunk.broadcast_id != broadcast_id or chunk.expires_at == CANCELLED:
+            if chunk is None or chunk.broadcast_id != broadcast_id or chunk.cancelled:
                 others.append(message)
                 continue
-            deployment.queue(name).send_all([replace(chunk, expires_at=CANCELLED).to_wire()])
+            deployment.queue(name).send_all([replace(chunk, cancelled=True).to_wire()])
             message.delete()
         for message in others:
             _put_back(deployment, name, message)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from loudhailer.ids import TenantId
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 
 
 @dataclass(frozen=True)

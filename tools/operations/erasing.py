@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from loudhailer.connections.model import ConnectionKey
+from loudhailer.connections.model import PROBE, ConnectionKey
+from loudhailer.ids import new_probe_id
 from loudhailer.inbox.model import Inbox
 from loudhailer.limits.places.model import player_of
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from loudhailer.connections.devices.port import DeviceStore
@@ -161,7 +162,12 @@ class Erasing:
             self.stores.devices.forget(self.tenant, player, [key.connection_id for key in keys])
 
     def _close_connections(self) -> None:
-        """Close the connections that are in no session, and delete their rows."""
+        """Close the connections that are in no session, and delete their rows.
+
+        A probe that `reconcile` has left is counted as they are, and goes with them.
+        """
+        for row in self.stores.partitions.of_tenant(self.tenant):
+            self.stores.connections.delete(ConnectionKey(row.partition, PROBE))
         with ThreadPoolExecutor(_PARALLEL) as pool:
             for keys in self._standing():
                 for _ in pool.map(self._close, keys):
@@ -186,9 +192,21 @@ class Erasing:
         self.stores.places.delete(self.tenant, names)
 
     def _await_counted(self) -> None:
-        """Wait until `accounting` has counted that all connections are gone."""
+        """Wait until `accounting` has counted and released that all connections are gone.
+
+        A count of 0 does not say so: connections may have come and gone of which the stream has told nothing yet. So
+        each partition gets a probe, and `accounting` notes it when it is done with all that went before.
+        """
+        probe = new_probe_id()
+        partitions = [row.partition for row in self.stores.partitions.of_tenant(self.tenant)]
+        for partition in partitions:
+            self.stores.connections.probe(partition, probe, int(self.clock()))
         until = self.clock() + _COUNTING_SECONDS
-        while any(row.count or row.recount for row in self.stores.partitions.of_tenant(self.tenant)):
+        while any(
+            row.count or row.recount or row.probe != probe
+            for row in self.stores.partitions.of_tenant(self.tenant)
+            if row.partition in partitions
+        ):
             if self.clock() >= until:
                 raise OperatorError(
                     f"Tenant {self.tenant} is not erased yet: not all of its connections are counted as gone.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from tools.operations.census import count_tenant
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient

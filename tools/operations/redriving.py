@@ -15,20 +15,20 @@ from dataclasses import dataclass, field, replace
 
 from loudhailer.broadcast.messages import (
     Announcement,
+    BroadcastMessage,
     ChunkMessage,
-    Message,
     OutcomeMessage,
-    PartitionMessage,
-    Priority,
+    SourceMessage,
     message_from_wire,
 )
+from loudhailer.broadcast.model import Priority
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import BroadcastId
 from loudhailer.queues.port import Queue
-from tools.operations.deployment import ROOM_QUEUE, Deployment
 from tools.operations.received import Received, received
+from tools.stack.deployment import ROOM_QUEUE, Deployment
 
 LIFETIME_SECONDS = 300
 
@@ -103,7 +103,7 @@ class Redrive:
             letter.put_back()
         return result
 
-    def _refused(self, message: Message) -> str | None:
+    def _refused(self, message: BroadcastMessage) -> str | None:
         if self._only is not None and message.broadcast_id != self._only:
             return "of another broadcast"
         summary = self._broadcasts.summary(message.broadcast_id)
@@ -111,7 +111,7 @@ class Redrive:
             return "of a broadcast that is forgotten"
         return "of a broadcast that was cancelled" if summary.cancelled else None
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: BroadcastMessage) -> None:
         expires_at = int(self._clock()) + LIFETIME_SECONDS
         if not isinstance(message, OutcomeMessage):
             self._broadcasts.live_again(message.broadcast_id)
@@ -119,7 +119,7 @@ class Redrive:
             case Announcement():
                 self._reopen_empty(message.broadcast_id)
                 self._queue("broadcast").send_all([replace(message, expires_at=expires_at).to_wire()])
-            case PartitionMessage():
+            case SourceMessage():
                 self._broadcasts.reopen_source(message.broadcast_id, message.source)
                 self._queue("partition").send_all([replace(message, expires_at=expires_at).to_wire()])
             case ChunkMessage():

@@ -127,6 +127,6 @@ def require_silo(tenant: TenantId, *, wanted: bool | None, standing: bool) -> No
     has, change = ("has no silo", "Add it to") if wanted else ("has a silo", "Take it out of")
     raise OperatorError(
         f"Tenant {tenant} {has}: the queue is made by Terraform, not by `tenant put`.",
-        f"{change} `silo_tenants` in terraform/environments/<environment>/hub.tfvars, and apply; for the local stack, "
-        "that is `loudhailer up`.",
+        f"{change} `messaging.silo_tenants` in terraform/environments/<environment>/hub.tfvars, and apply; for the "
+        "local stack, that is `loudhailer up`.",
     )

@@ -1,6 +1,7 @@
 """The bill of a month: what a load uses of each service, and what AWS asks for it.
 
-Not on it: logs and metrics (CloudWatch), traces (X-Ray), SNS, the registry, support and taxes.
+Not on it: what functions log and count (CloudWatch), what logs cost while they are kept, SNS, the registry, support and
+taxes.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,18 @@ from tools.planner.prices import MINUTES_A_MONTH, Price
 from tools.planner.work import Work
 
 _PONG_BYTES = 17
+_ACCESS_LINE = (
+    '{"requestId":"TR4nsFkzoAMEJ2A=","time":"1800000000000","event":"MESSAGE","route":"ping","status":"200",'
+    '"connectionId":"L0SM9cOFvHcCIhw=","tenantId":"tenant-a","sourceIp":"203.0.113.17","error":"-","integration":"-"}'
+)
+"""A line as the stage of the WebSocket API writes it."""
+_PLATFORM_LINE_BYTES = (90, 56, 150)
+"""START, END and REPORT of an invocation, in plain text.
+https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html"""
 _FRAME_HEADER_BYTES = 4
 _CONNECTION_ROW_BYTES = 150
 _PARTITION_ROW_BYTES = 150
+_SESSION_ROW_BYTES = 200
 _TALLY_ROW_BYTES = 500
 _DAYS_KEPT = 7
 
@@ -37,7 +47,7 @@ _TIMES_A_MESSAGE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class BillItem:
     """A line of the bill; `note` says what the units are."""
 
     name: str
@@ -51,7 +61,7 @@ class Item:
         return self.price.of(self.units)
 
 
-def total(items: Iterable[Item]) -> Decimal:
+def total(items: Iterable[BillItem]) -> Decimal:
     """US dollars, unrounded."""
     return sum((item.cost for item in items), Decimal(0))
 
@@ -67,57 +77,80 @@ def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
         (work.for_change(), 2 * connects),
         # A stream's batches are gathered for a second, or for a thousand changes.
         (batches, min(2 * connects, Decimal(load.cells * 60 * MINUTES_A_MONTH))),
-        (work.for_ping(), _pings(load)),
     ]
 
 
-def bill(load: Load) -> list[Item]:
+def bill(load: Load) -> list[BillItem]:
     """The lines, in the order of the way that a frame goes."""
     deliveries = _deliveries(load)
     pings = _pings(load)
     connects = _connects(load)
     functions = functions_of_a_month(load)
     units = parts(load.frame_bytes, prices.GATEWAY_MESSAGE_BYTES)
+    invocations = sum((one.invocations * times for one, times in functions), Decimal(0))
+    traces = _traces(invocations) if load.tracing else Decimal(0)
+    platform = invocations * sum(size + prices.LOG_LINE_BYTES for size in _PLATFORM_LINE_BYTES) / prices.GB
+    lines = pings + 3 * connects
     bytes_out = deliveries * (load.frame_bytes + _FRAME_HEADER_BYTES) + pings * (_PONG_BYTES + _FRAME_HEADER_BYTES)
     return [
-        Item(
+        BillItem(
             "connection minutes",
             Decimal(load.connections) * MINUTES_A_MONTH,
             prices.CONNECTION_MINUTES,
             f"{load.connections:,} connections, all month",
         ),
-        Item(
+        BillItem(
             "gateway messages",
             deliveries * units + pings * 2,
             prices.GATEWAY_MESSAGES,
-            f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs",
+            f"{deliveries * units:,.0f} for frames ({units} of 32 KB each), {pings * 2:,.0f} for pings and pongs, "
+            "which no function answers",
         ),
-        Item("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
-        Item(
+        BillItem("HTTP API requests", connects, prices.HTTP_REQUESTS, "PUT /session before each connect"),
+        BillItem(
             "Lambda requests",
-            sum((one.invocations * times for one, times in functions), Decimal(0)),
+            invocations,
             prices.LAMBDA_REQUESTS,
             "all functions",
         ),
-        Item(
+        BillItem(
             "Lambda GB-seconds",
             sum((one.gb_seconds(times) for one, times in functions), Decimal(0)),
             prices.LAMBDA_ARM64,
             "arm64; an estimate, by function below",
         ),
-        Item("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
-        Item("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
-        Item("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
-        Item(
+        BillItem("DynamoDB writes", _writes(load), prices.DYNAMODB_WRITES, "units of 1 KB"),
+        BillItem("DynamoDB reads", _reads(load), prices.DYNAMODB_READS, "units of 4 KB, consistent"),
+        BillItem(
+            "reads of reconcile",
+            _reads_of_reconcile(load),
+            prices.DYNAMODB_READS,
+            "a sixtieth of the sessions and of the connections a minute, all partitions",
+        ),
+        BillItem("DynamoDB storage", _gigabytes(load), prices.DYNAMODB_STORAGE, "GB; a report is kept a week"),
+        BillItem(
             "DynamoDB streams", 2 * connects, prices.DYNAMODB_STREAM_READS, "records; Lambda reads them free of charge"
         ),
-        Item(
+        BillItem(
             "SQS requests",
             _messages(load) * _TIMES_A_MESSAGE + idle_polls(load.cells, load.shards),
             prices.SQS_REQUESTS,
             "units of 64 KB, idle polls too",
         ),
-        Item("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
+        BillItem(
+            "access logs",
+            lines * (len(_ACCESS_LINE) + prices.LOG_LINE_BYTES) / prices.GB,
+            prices.LOGS,
+            f"GB; {pings:,.0f} lines of pings, {3 * connects:,.0f} of sessions, connects and disconnects",
+        ),
+        BillItem(
+            "Lambda's own log lines",
+            Decimal(0),
+            prices.LAMBDA_LOGS,
+            f"GB; none but of trouble: at INFO they would cost {prices.LAMBDA_LOGS.of(platform):,.2f} USD",
+        ),
+        BillItem("X-Ray traces", traces, prices.XRAY_TRACES, "a twentieth of the invocations, with --tracing"),
+        BillItem("egress", bytes_out / prices.GB, prices.EGRESS, "GB of frames"),
     ]
 
 
@@ -159,6 +192,11 @@ def _pings(load: Load) -> Decimal:
     )
 
 
+def _traces(invocations: Decimal) -> Decimal:
+    first = min(invocations, Decimal(prices.TRACED_A_SECOND * 60 * MINUTES_A_MONTH))
+    return first + (invocations - first) * prices.TRACED_SHARE
+
+
 def _writes(load: Load) -> Decimal:
     chunk = parts(load.chunk_row_bytes, prices.DYNAMODB_WRITE_BYTES) + 1
     # Fixed in one transaction; completed in another, together with the empty chunk that ends it.
@@ -168,15 +206,26 @@ def _writes(load: Load) -> Decimal:
 
 
 def _reads(load: Load) -> Decimal:
-    everyone = parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
-    partitions = load.cells * parts(load.cell_partitions * _PARTITION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
-    broadcast = everyone + partitions + load.chunks + 4 * load.sources
-    # `reconcile` reads the partitions every minute and the connections every hour.
-    swept = partitions * MINUTES_A_MONTH + everyone * MINUTES_A_MONTH // 60
-    # Each environment of `authorizer` that is busy reads its cell's partitions every two seconds.
+    broadcast = _units_of_everyone(load) + _units_of_partitions(load) + load.chunks + 4 * load.sources
+    # Each environment of `authorizer` that is busy reads its cell's partitions every two seconds, not consistently.
     busy = ceil(_connects(load) / (MINUTES_A_MONTH * 60) / load.cells * work.AUTHORIZER.seconds)
-    assigned = partitions * busy * MINUTES_A_MONTH * 30
-    return _broadcasts(load) * broadcast + _connects(load) * _READS_A_CONNECTION + swept + assigned
+    assigned = _units_of_partitions(load) * busy * MINUTES_A_MONTH * 30 / Decimal(2)
+    return _broadcasts(load) * broadcast + _connects(load) * _READS_A_CONNECTION + assigned
+
+
+def _reads_of_reconcile(load: Load) -> Decimal:
+    # Sessions are not read consistently; each client has one, it is assumed.
+    sessions = parts(load.connections * _SESSION_ROW_BYTES, prices.DYNAMODB_READ_BYTES) / Decimal(2)
+    a_minute = _units_of_partitions(load) + (_units_of_everyone(load) + sessions) / 60
+    return a_minute * MINUTES_A_MONTH
+
+
+def _units_of_everyone(load: Load) -> int:
+    return parts(load.connections * _CONNECTION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
+
+
+def _units_of_partitions(load: Load) -> int:
+    return load.cells * parts(load.cell_partitions * _PARTITION_ROW_BYTES, prices.DYNAMODB_READ_BYTES)
 
 
 def _gigabytes(load: Load) -> Decimal:

@@ -13,9 +13,9 @@ from math import ceil, floor, isfinite
 from functions.broadcast.swarm.swarm import plan
 from loudhailer import codec
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.packing import pack
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId, nth_partition
 from tools.errors import OperatorError
 from tools.planner.prices import CONNECTS_PER_SECOND
@@ -37,7 +37,7 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "cells": (1, 1_000),
     "accounts": (1, 1_000),
     "broadcasts_per_hour": (0, 3_600),
-    "message_bytes": (2, MAX_FRAME_BYTES),
+    "message_bytes": (2, MAX_MESSAGE_BYTES),
     "posts_per_second": (100, 10**6),
     "burst": (0, 10**6),
     "shards": (1, 32),
@@ -45,6 +45,9 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "keep_alive_minutes": (0, 10),
     "query_concurrency": (2, 1_000),
     "broadcast_keys": (1, 64),
+    "tenants": (1, 10**6),
+    "messages_per_second": (0, 10**6),
+    "room_changes_per_second": (0, 10**6),
 }
 
 
@@ -65,6 +68,10 @@ class Load:
         keep_alive_minutes: how often a client sends a ping; 0 for never.
         query_concurrency: how many invocations of `query` a cell has at the same time.
         broadcast_keys: how many partition keys the rows of a broadcast are spread over.
+        tenants: those of an account whose clients send messages.
+        messages_per_second: what the clients of an account send: direct messages, and messages of rooms, silo and pool.
+        room_changes_per_second: joins and leaves of the room that has most of them.
+        tracing: functions send traces to X-Ray.
     """
 
     connections: int
@@ -79,6 +86,10 @@ class Load:
     keep_alive_minutes: int = 8
     query_concurrency: int = 8
     broadcast_keys: int = 16
+    tenants: int = 1
+    messages_per_second: int = 0
+    room_changes_per_second: int = 0
+    tracing: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
@@ -91,9 +102,15 @@ class Load:
             )
         if self.connections < self.cells:
             raise OperatorError(f"{self.connections} connections do not fill {self.cells} cells.")
-        if self.frame_bytes > MAX_FRAME_BYTES:
+        if self.frame_bytes > MAX_MESSAGE_BYTES:
             raise OperatorError(
-                f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_FRAME_BYTES:,} are the most."
+                f"--message-bytes makes a frame of {self.frame_bytes:,} bytes; {MAX_MESSAGE_BYTES:,} are the most."
+            )
+        if self.requests_per_second >= self.posts_per_second:
+            raise OperatorError(
+                f"Clients send {self.requests_per_second:,.0f} requests a second to an account that takes "
+                f"{self.posts_per_second:,}: nothing is left for posts.",
+                "Plan with more accounts, or with fewer pings.",
             )
         if self.broadcasts_per_hour * self.floor_seconds > 3_600:
             raise OperatorError(
@@ -109,13 +126,13 @@ class Load:
 
     @property
     def floor_seconds(self) -> Decimal:
-        """How long a broadcast takes at least at the accounts' rate."""
-        return Decimal(self.connections) / (self.posts_per_second * self.accounts)
+        """How long a broadcast takes at least at what clients leave of the accounts' rate."""
+        return Decimal(self.connections) / (self._rate_left * self.accounts)
 
     @property
     def floor_seconds_with_bucket(self) -> Decimal:
         """The same if the accounts' buckets are full when it begins."""
-        return max(self.floor_seconds - Decimal(self.burst) / self.posts_per_second, Decimal(0))
+        return max(self.floor_seconds - Decimal(self.burst) / self._rate_left, Decimal(0))
 
     @property
     def storm_seconds(self) -> Decimal:
@@ -127,6 +144,20 @@ class Load:
         """Of an account's clients."""
         per_client = 1 / Decimal(60 * self.keep_alive_minutes) if self.keep_alive_minutes else Decimal(0)
         return self.connections * per_client / self.accounts
+
+    @property
+    def requests_per_second(self) -> Decimal:
+        """Pings of an account's clients, and for each new connection its `$connect` and a `PUT /session`.
+
+        They share the quota with the posts:
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+        """
+        connects = Decimal(self.connections) / (60 * self.connection_minutes) / self.accounts
+        return self.pings_per_second + 2 * connects
+
+    @property
+    def _rate_left(self) -> Decimal:
+        return self.posts_per_second - self.requests_per_second
 
     @property
     def cell_posts_per_second(self) -> int:
@@ -145,8 +176,8 @@ class Load:
 
     @property
     def lanes_seconds(self) -> Decimal:
-        """How long the lanes take for a broadcast."""
-        return Decimal(self.cell_connections) / (self.lane_rate * self.lanes)
+        """How long the lanes take for a broadcast: they post no faster than clients leave them."""
+        return max(self.floor_seconds, Decimal(self.cell_connections) / (self.lane_rate * self.lanes))
 
     @property
     def cell_connections(self) -> int:
@@ -212,7 +243,7 @@ class Load:
                 young_until=_NOW,
                 remaining=bitmaps.full(size),
                 attempt=1,
-                frame=_frame(self.message_bytes),
+                payload=Payload.of(_frame(self.message_bytes)),
                 published_at=_NOW * 1_000,
                 expires_at=_NOW,
             ).to_wire()

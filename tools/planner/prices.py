@@ -1,6 +1,7 @@
 """What AWS asks for: list prices of us-east-1 in US dollars, and the quotas that a plan keeps to.
 
-Put together on 2026-11-21, the HTTP API and some tiers the day after, from the pages named here or dated copies.
+Put together on 2026-11-21, the HTTP API and some tiers the day after, logs and traces on 2026-11-30, from the pages
+named here or dated copies.
 Free are the units that every account has for good; those of its first year are not counted. The accounts are taken for
 an organization's, which has one bill: free units count once, tiers together.
 https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/consolidated-billing.html
@@ -14,6 +15,9 @@ _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
 """Tiers: https://aws.amazon.com/blogs/compute/introducing-tiered-pricing-for-aws-lambda/"""
 _SQS = "https://aws.amazon.com/sqs/pricing/"
 _DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
+_CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+"""Tiers of Lambda's logs: https://aws.amazon.com/blogs/compute/aws-lambda-introduces-tiered-pricing-for-amazon-cloudwatch-logs-and-additional-logging-destinations/"""
+_XRAY = "https://aws.amazon.com/xray/pricing/"
 _TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer"
 
 _MILLION = Decimal(10**6)
@@ -102,6 +106,20 @@ SQS_REQUESTS = _price(
 )
 """Of standard queues; one for each 64 KB begun."""
 SQS_REQUEST_BYTES = 64 * 1024
+
+LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)
+"""A GB that is taken in, as the access logs of an API are."""
+LAMBDA_LOGS = _price(_CLOUDWATCH, (10_000, "0.50"), (20_000, "0.25"), (20_000, "0.10"), (_REST, "0.05"))
+"""A GB of what Lambda or a function logs; the free 5 GB are counted with the other logs."""
+LOG_LINE_BYTES = 26
+"""What CloudWatch counts on top of every line.
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"""
+
+XRAY_TRACES = _price(_XRAY, (_REST, "5.00"), free=100_000, per=_MILLION)
+"""Recorded."""
+TRACED_SHARE, TRACED_A_SECOND = Decimal("0.05"), 1
+"""What the default rule records: the first request of a second, and a twentieth of the others.
+https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html"""
 
 EGRESS = _price(_TRANSFER, (_REST, "0.09"), free=100)
 """A GB to the internet. It gets cheaper beyond 10 TB; that is not counted."""

@@ -6,11 +6,12 @@ from decimal import Decimal
 
 from rich.table import Table
 
+from loudhailer.sessions.dynamodb import SESSION_KEYS
 from tools.planner import talk
-from tools.planner.bill import Item, bill, functions_of_a_month, per_million_deliveries, total
+from tools.planner.bill import BillItem, bill, functions_of_a_month, per_million_deliveries, total
 from tools.planner.load import MAX_PARTITIONS, Load
 from tools.planner.prices import CONNECTS_PER_SECOND, LAMBDA_CONCURRENCY
-from tools.planner.work import concurrency, query_units_per_second
+from tools.planner.work import assumed_per_second, concurrency, first_credentials, query_units_per_second
 
 _BAR = 30
 _LIFETIME_SECONDS = 300
@@ -22,6 +23,13 @@ _UNITS_OF_A_KEY = 1_000
 
 _UNITS_OF_A_NEW_TABLE = 4_000
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
+
+_UNITS_OF_AN_ARRIVAL = 3
+"""The session is made (1), and its row and the connection's are written in a transaction (2)."""
+
+_ASSUMED_A_SECOND = 600
+"""What STS answers for an account and Region, all roles and users together; it cannot be raised.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 _PINGS_SHARE = 5
 """The route of pings has a fifth of the quota."""
@@ -51,14 +59,24 @@ def talk_tables(room_size: int) -> Iterator[Table]:
 def warnings(load: Load) -> Iterator[str]:
     """What an operator must change before this load comes, each in a sentence."""
     if load.lanes_seconds > _LIFETIME_SECONDS:
-        yield "A broadcast outlives its messages: raise message_lifetime_seconds (300), or spread over more accounts."
+        yield "A broadcast outlives its messages: raise broadcast.lifetime_seconds (300), or spread over more accounts."
     if load.pings_per_second > load.posts_per_second / _PINGS_SHARE:
         yield "Pings pass a fifth of the quota, which is what their route lets in: use more accounts."
     if load.lane_rate > _LANE_POSTS_PER_SECOND:
         yield "A lane is too fast for one worker's open posts: use more shards."
     units = query_units_per_second(load)
     if units * load.queries_of_a_key > _UNITS_OF_A_KEY or units * load.queries > _UNITS_OF_A_NEW_TABLE:
-        yield "The chunks of a broadcast are written faster than DynamoDB takes them: lower query_concurrency."
+        yield "A broadcast's chunks are written faster than DynamoDB takes them: lower broadcast.query_concurrency."
+    if (assumed := assumed_per_second(load)) > _ASSUMED_A_SECOND:
+        yield (
+            f"STS answers {_ASSUMED_A_SECOND} calls a second for an account; {assumed:,.0f} would be made: "
+            "spread the tenants over more accounts."
+        )
+    if load.room_changes_per_second > _UNITS_OF_A_KEY:
+        yield (
+            f"A room takes {_UNITS_OF_A_KEY:,} joins and leaves a second, as DynamoDB writes no more to one key of an "
+            "index: let clients join over a longer time, or divide the room."
+        )
     if load.cell_partitions == MAX_PARTITIONS:
         yield "All partitions of a tenant are in use: they get larger than 1,000 connections. Use more cells."
     if sum(concurrency(load).values()) > LAMBDA_CONCURRENCY:
@@ -67,12 +85,15 @@ def warnings(load: Load) -> Iterator[str]:
 
 def _times(load: Load) -> Table:
     table = Table("one broadcast, and a storm", "seconds", "because", title="Times", title_justify="left")
-    accounts = f"{load.accounts:,} x {load.posts_per_second:,} posts a second"
-    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}")
+    accounts = f"{load.accounts:,} x {load.posts_per_second:,} requests a second"
+    clients = f"of which clients send {load.requests_per_second:,.0f}: pings, connects and sessions"
+    table.add_row("floor", _seconds(load.floor_seconds), f"{load.connections:,} connections over {accounts}, {clients}")
     table.add_row(
         "floor, buckets full", _seconds(load.floor_seconds_with_bucket), f"{load.burst:,} more at once an account"
     )
-    table.add_row("as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts")
+    table.add_row(
+        "as the lanes post", _seconds(load.lanes_seconds), "98% of the quota, in whole posts, or what clients leave"
+    )
     table.add_row(
         "all connect again", _seconds(load.storm_seconds), f"{CONNECTS_PER_SECOND} new connections a second and account"
     )
@@ -94,6 +115,13 @@ def _parts(load: Load) -> Table:
     units = query_units_per_second(load)
     of_key = f"written by {load.queries} x query; {units * load.queries_of_a_key:,.0f} of them under one key"
     table.add_row("units a second", f"{units * load.queries:,.0f}", f"{units * load.queries * cells:,.0f}", of_key)
+    of_sessions = _UNITS_OF_AN_ARRIVAL * CONNECTS_PER_SECOND // SESSION_KEYS
+    arrivals = f"if all are one tenant's, its sessions have {SESSION_KEYS} keys, with {of_sessions} units a second each"
+    table.add_row("connects a second", "", f"{CONNECTS_PER_SECOND * load.accounts:,}", arrivals)
+    roles = f"an account; STS answers {_ASSUMED_A_SECOND}. {first_credentials(load):,} once after a release"
+    table.add_row("AssumeRole a second", "", f"{assumed_per_second(load) * load.accounts:,.0f}", roles)
+    room = f"in the busiest room, whose key in the index takes {_UNITS_OF_A_KEY:,}"
+    table.add_row("joins and leaves", "", f"{load.room_changes_per_second:,}", room)
     pings = f"an account; its route lets in {load.posts_per_second // _PINGS_SHARE:,}"
     table.add_row(
         "pings a second", "", f"{load.pings_per_second * load.accounts:,.0f}", f"{load.pings_per_second:,.0f} {pings}"
@@ -121,7 +149,7 @@ def _functions(load: Load) -> Table:
     return table
 
 
-def _bill(title: str, items: Sequence[Item]) -> Table:
+def _bill(title: str, items: Sequence[BillItem]) -> Table:
     table = Table("item", "units", "USD", "", "", title=title, title_justify="left")
     most = max(item.cost for item in items)
     for item in items:

@@ -7,7 +7,7 @@ from loudhailer.rooms.model import SMALL_ROOM, nickname
 from loudhailer.websocket.replies import Speaker, said_frame
 from tools.errors import OperatorError
 from tools.planner import prices
-from tools.planner.bill import Item, idle_polls, parts
+from tools.planner.bill import BillItem, idle_polls, parts
 from tools.planner.prices import MINUTES_A_MONTH
 
 CONCURRENT = 1_000
@@ -22,15 +22,15 @@ _READS_A_MESSAGE = Decimal("2.5")
 """The session and the membership, consistent; the room's members, from an index."""
 
 
-def as_the_talk_has_it() -> list[Item]:
+def as_the_talk_has_it() -> list[BillItem]:
     """Its two lines: every request takes 200 ms of 256 MB."""
     return [
-        Item("Lambda GB-seconds", REQUESTS * SECONDS * MEMORY_GB, prices.LAMBDA_X86, "256 MB for 200 ms, x86"),
-        Item("Lambda requests", REQUESTS, prices.LAMBDA_REQUESTS, f"{CONCURRENT / SECONDS:,.0f} a second"),
+        BillItem("Lambda GB-seconds", REQUESTS * SECONDS * MEMORY_GB, prices.LAMBDA_X86, "256 MB for 200 ms, x86"),
+        BillItem("Lambda requests", REQUESTS, prices.LAMBDA_REQUESTS, f"{CONCURRENT / SECONDS:,.0f} a second"),
     ]
 
 
-def what_it_leaves_out(room_size: int) -> list[Item]:
+def what_it_leaves_out(room_size: int) -> list[BillItem]:
     """The other services' lines if each of these requests is said in a room of so many members.
 
     At least: one connection for each concurrent request, 100 characters a message, nobody comes or goes.
@@ -46,22 +46,22 @@ def what_it_leaves_out(room_size: int) -> list[Item]:
     posts = REQUESTS * room_size
     units = parts(frame, prices.GATEWAY_MESSAGE_BYTES)
     return [
-        Item(
+        BillItem(
             "connection minutes", Decimal(CONCURRENT * MINUTES_A_MONTH), prices.CONNECTION_MINUTES, "1,000 connections"
         ),
-        Item(
+        BillItem(
             "gateway messages",
             REQUESTS + posts * units,
             prices.GATEWAY_MESSAGES,
             f"1 in, {room_size} out for each request",
         ),
-        Item("DynamoDB writes", REQUESTS * _WRITES_A_MESSAGE, prices.DYNAMODB_WRITES, "the minute is counted"),
-        Item("DynamoDB reads", REQUESTS * _READS_A_MESSAGE, prices.DYNAMODB_READS, "session, membership, members"),
-        Item(
+        BillItem("DynamoDB writes", REQUESTS * _WRITES_A_MESSAGE, prices.DYNAMODB_WRITES, "the minute is counted"),
+        BillItem("DynamoDB reads", REQUESTS * _READS_A_MESSAGE, prices.DYNAMODB_READS, "session, membership, members"),
+        BillItem(
             "SQS requests",
             idle_polls(cells=1, shards=2),
             prices.SQS_REQUESTS,
             "idle polls; rooms are posted to directly",
         ),
-        Item("egress", posts * frame / prices.GB, prices.EGRESS, f"GB; {frame} bytes a frame"),
+        BillItem("egress", posts * frame / prices.GB, prices.EGRESS, f"GB; {frame} bytes a frame"),
     ]

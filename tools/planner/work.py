@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
+from loudhailer.aws.tenant_credentials import CREDENTIALS_SECONDS, KEPT_CREDENTIALS
 from tools.planner.load import CHUNK_SIZE, Load
 from tools.planner.prices import CONNECTS_PER_SECOND
 
@@ -66,11 +67,6 @@ def for_connection() -> list[Work]:
     ]
 
 
-def for_ping() -> Work:
-    """The work for a ping: what `default_route` answers needs no call, and a tenth of the CPU, it is assumed."""
-    return _work("default_route", 1, _INVOCATION_SECONDS / 10, calls=0)
-
-
 def for_change() -> Work:
     """The work of `accounting` for a connection that opens or closes: 60 us each, the dearer of what was measured."""
     return _work("accounting", 0, Decimal("60e-6"), calls=0)
@@ -90,6 +86,40 @@ def concurrency(load: Load) -> dict[str, int]:
     stages = {work.function: work.seconds / load.accounts / seconds for work in for_broadcast(load)}
     lanes = Decimal(load.lanes * load.cells) / load.accounts
     return {function: ceil(busy) for function, busy in {**storm, **stages, "post_message": lanes}.items()}
+
+
+def for_message() -> list[Work]:
+    """The work for a direct message, which takes more functions than any other: it is stored, and relayed."""
+    return [
+        _work("send_message", 1, _INVOCATION_SECONDS, calls=4),
+        _work("relay_message", 1, _INVOCATION_SECONDS, calls=4),
+    ]
+
+
+def first_credentials(load: Load) -> int:
+    """AssumeRole calls after a release in an account: each environment needs the credentials of each tenant once."""
+    return sum(load.tenants * ceil(load.messages_per_second * work.seconds) for work in for_message())
+
+
+def assumed_per_second(load: Load) -> Decimal:
+    """AssumeRole calls a second in an account, by the functions that act as one tenant.
+
+    An environment keeps the credentials of the tenants that it met last. It asks for those of another tenant, and for
+    new ones in place of those that expire, once an invocation at most.
+    """
+    missed = max(Decimal(0), 1 - Decimal(KEPT_CREDENTIALS) / load.tenants)
+    kept = min(load.tenants, KEPT_CREDENTIALS)
+    return sum(
+        (
+            min(
+                Decimal(load.messages_per_second),
+                load.messages_per_second * missed
+                + Decimal(kept * ceil(load.messages_per_second * work.seconds)) / CREDENTIALS_SECONDS,
+            )
+            for work in for_message()
+        ),
+        Decimal(0),
+    )
 
 
 def _work(function: str, invocations: int, cpu: Decimal, *, calls: int) -> Work:

@@ -11,9 +11,9 @@ from tools.client.http import HttpApi, Sign
 from tools.client.socket import socket_url
 from tools.errors import OperatorError
 from tools.interruptions import undisturbed
-from tools.operations.deployment import Deployment
 from tools.operations.erasing import Erasing, Stores
 from tools.operations.tenants import keyed
+from tools.stack.deployment import Deployment
 
 TENANT = Tenant(
     tenant_id=TenantId("loudhailer-probe"),

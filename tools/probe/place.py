@@ -10,7 +10,6 @@ from typing import Any, override
 import uvloop
 
 from tools.console import Terminal
-from tools.operations.deployment import Deployment
 from tools.probe import own_api, own_queues, own_tenant
 from tools.probe.interview import Interview
 from tools.probe.question import Need, Question
@@ -19,6 +18,7 @@ from tools.probe.site import Site
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment
 from tools.release.promotion import Promotion
+from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import Stack
 
 

@@ -26,7 +26,7 @@ class Cloud:
         session: whoever is calling.
         environment: the variables that Terraform is started with.
         endpoint: the URL of a local AWS; None in AWS.
-        backend: where Terraform keeps the state, if it is not the account's bucket.
+        backend: the file in which Terraform keeps the state, if that is not in the account's bucket.
         variables: what Terraform's variables must be, besides the environment's.
     """
 

@@ -1,12 +1,10 @@
-"""Whether what was just deployed works: a broadcast of our own, followed to its end, and what new versions log."""
+"""Whether what was just deployed works: a broadcast of our own, followed to its end."""
 
 import asyncio
-import json
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from loudhailer.broadcast.shards import shard_of
@@ -15,14 +13,10 @@ from loudhailer.tenants.model import Tenant
 from tools.client.crowd import Crowd
 from tools.client.http import ApiError, HttpApi
 from tools.client.socket import Refusal, socket_url
-from tools.console import shortened
 from tools.errors import OperatorError
 from tools.operations.tenants import keyed
-from tools.release.traffic import Shift
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs.client import CloudWatchLogsClient
-
     from loudhailer.tenants.port import TenantStore
 
 SYNTHETIC = Tenant(
@@ -39,11 +33,6 @@ SYNTHETIC = Tenant(
 _FRAME_SECONDS = 30.0
 _REPORT_SECONDS = 30.0
 _TRIES = 20
-_LONGEST_LINE = 300
-_MOST_ERRORS = 5
-_SEVERE = {"ERROR", "CRITICAL"}
-_CRASHES = ("[ERROR]", "Traceback (most recent call last)", "Task timed out", "Runtime exited")
-"""What Lambda and Python write where the function itself writes nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +72,15 @@ class SyntheticBroadcast:
                     await self.api.call("DELETE", "/session", query=ids)
 
     async def problems(self) -> list[str]:
-        """Send one through each shard, all at once; everything that is not as it must be, in sentences."""
-        found = await asyncio.gather(*(self._problems_of(shard) for shard in sorted(self.through)))
+        """Send one through each shard, all at once, and a ping; everything that is not as it must be, in sentences."""
+        found = await asyncio.gather(
+            self._problems_of_pings(), *(self._problems_of(shard) for shard in sorted(self.through))
+        )
         return [problem for problems in found for problem in problems]
+
+    async def _problems_of_pings(self) -> list[str]:
+        answered = await self.crowd.pongs(self.crowd.members.values(), _FRAME_SECONDS)
+        return [] if answered else ["a ping was not answered with a pong"]
 
     async def _problems_of(self, shard: int) -> list[str]:
         """Where the cell reads an account's shard, too, it may be the quicker one a few times."""
@@ -126,48 +121,3 @@ class SyntheticBroadcast:
             broadcast_id = BroadcastId(str(uuid.uuid4()))
             if shard_of(broadcast_id, ChunkId("0.0"), self.shards) == shard:
                 return broadcast_id
-
-
-@dataclass(frozen=True)
-class ErrorLog:
-    """What new versions log. Their errors are not Lambda's: of a batch that failed in part, its metric says nothing."""
-
-    client: "CloudWatchLogsClient"
-
-    def problems(self, shifts: Iterable[Shift], since: datetime) -> list[str]:
-        """Lines that only a version logs that does not work, a few of them."""
-        found: list[str] = []
-        for shift in shifts:
-            lines = [line for line in self._lines(shift, since) if _is_severe(line)]
-            found += [
-                f"version {shift.newest} of {shift.function} logs: {shortened(line, _LONGEST_LINE)}"
-                for line in lines[: _MOST_ERRORS - len(found)]
-            ]
-        return found
-
-    def _lines(self, shift: Shift, since: datetime) -> Iterator[str]:
-        """A version's streams are called <date>/[<version>]<id>.
-
-        https://docs.aws.amazon.com/lambda/latest/dg/python-context.html says where the name comes from.
-        """
-        day = since.date()
-        while day <= datetime.now(UTC).date():
-            prefix = f"{day:%Y/%m/%d}/[{shift.newest}]"
-            pages = self.client.get_paginator("filter_log_events").paginate(
-                logGroupName=f"/aws/lambda/{shift.function}",
-                logStreamNamePrefix=prefix,
-                startTime=int(since.timestamp() * 1000),
-            )
-            for page in pages:
-                for event in page["events"]:
-                    if event["logStreamName"].startswith(prefix):
-                        yield event["message"].rstrip()
-            day += timedelta(days=1)
-
-
-def _is_severe(line: str) -> bool:
-    try:
-        document: Any = json.loads(line)
-    except ValueError:
-        return any(crash in line for crash in _CRASHES)
-    return isinstance(document, dict) and document.get("level") in _SEVERE

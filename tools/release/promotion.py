@@ -9,17 +9,19 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tools.client.http import HttpApi
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.release.cloud import Cloud
+from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment, Subscriber
-from tools.release.health import ErrorLog, SyntheticBroadcast
+from tools.release.errors import ErrorLog
+from tools.release.health import SyntheticBroadcast
+from tools.release.lineage import require_no_older
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.release.registry import check_image
 from tools.release.shift import GradualShift, Steps
 from tools.release.store import Action, History, Manifests
-from tools.release.traffic import Traffic
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
+from tools.stack.traffic import Traffic
 
 HUB = "hub"
 SUBSCRIBER = "subscriber"
@@ -62,6 +64,12 @@ class Promotion:
         """What it ran."""
         return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
 
+    def require_no_older(self, manifest: Manifest) -> None:
+        """Raise OperatorError if the release is older than the one that runs; `local` runs what no commit has."""
+        current = self.history.current()
+        if current is not None and self.environment.name != LOCAL:
+            require_no_older(self.project.root, manifest.commit, current.manifest.commit)
+
     def checked(self, manifest: Manifest) -> Manifest:
         """The manifest, if its image is of the environment's repository, and is there."""
         self.environment.accept(manifest.image)
@@ -76,6 +84,7 @@ class Promotion:
         """Plan a release, in a file."""
         self.environment.require_signatures()
         self.cloud.require(self.account_id)
+        self.require_no_older(manifest)
         self.checked(manifest)
         workspace = self.workspace
         with self.terminal.step(f"Planning {workspace.title}"):
@@ -87,10 +96,11 @@ class Promotion:
         self.cloud.require(self.account_id)
         workspace = self.workspace
         manifest = workspace.planned(fingerprint)
+        self.require_no_older(manifest)
         self.checked(manifest)
         workspace.prepare()
         before = workspace.outputs()
-        if before and (unfinished := self._traffic(before).unfinished()):
+        if before and (unfinished := self.traffic(before).unfinished()):
             raise OperatorError(
                 f"A shift of {', '.join(unfinished)} was begun and never ended.",
                 "Roll back first: `make rollback`.",
@@ -112,7 +122,7 @@ class Promotion:
         if current is None:
             raise OperatorError(f"Nothing has been promoted to {workspace.title} yet.", "Promote a first release.")
         workspace.prepare()
-        traffic = self._traffic(workspace.outputs())
+        traffic = self.traffic(workspace.outputs())
         begun = bool(traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
         manifest = self.checked(returned_to(current.manifest, self.history.previous(), live, begun=begun))
@@ -128,7 +138,7 @@ class Promotion:
     def drift(self, current: Manifest) -> list[str]:
         """What is not as the repository and the current release say; nothing is changed."""
         summary = self.plan(current)
-        traffic = self._traffic(self.workspace.outputs())
+        traffic = self.traffic(self.workspace.outputs())
         shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
         shifts += [
             f"{shift.function}: version {shift.newest} is published and gets no traffic" for shift in traffic.pending()
@@ -183,12 +193,13 @@ class Promotion:
             )
         return {"cell": json.loads(path.read_text()), "region": self.environment.region}
 
-    def _traffic(self, outputs: dict[str, Any]) -> Traffic:
+    def traffic(self, outputs: dict[str, Any]) -> Traffic:
+        """The aliases of the functions with these outputs."""
         return Traffic(self.cloud.client("lambda"), [*outputs["functions"].values()])
 
     async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps) -> None:
         """Shift to what was applied; OperatorError if anything else runs then."""
-        traffic = self._traffic(outputs)
+        traffic = self.traffic(outputs)
         broadcast = self.broadcast(outputs) if self.subscriber is None else None
         await GradualShift(traffic, ErrorLog(self.cloud.client("logs")), broadcast, steps, self.terminal.say)()
         others = [name for name, digest in traffic.images().items() if digest != manifest.image.digest]

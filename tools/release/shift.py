@@ -1,15 +1,15 @@
-"""New versions take over step by step, and lose everything again at the first sign of trouble."""
+"""New versions take over step by step, and lose everything again as soon as they are not well."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from tools.errors import OperatorError
-from tools.release.health import ErrorLog, SyntheticBroadcast
-from tools.release.traffic import Shift, Traffic
+from tools.release.errors import ErrorLog, ErrorWatch
+from tools.release.health import SyntheticBroadcast
+from tools.stack.traffic import Traffic
 
 _LATE_LINES_SECONDS = 2.0
 """Logs arrive a moment after what they tell of."""
@@ -51,28 +51,31 @@ class GradualShift:
     async def __call__(self) -> None:
         """Shift all of it; OperatorError, with everything taken back, if the new versions are not well."""
         shifts = self.traffic.pending()
-        since = datetime.now(UTC)
+        errors = ErrorWatch(self.errors, shifts)
         try:
             async with self.broadcast.connected() if self.broadcast else nullcontext():
                 for weight in self.steps.weights if shifts else ():
                     self.traffic.weigh(shifts, weight)
+                    errors.weigh(weight)
                     self.say(f"{weight:.0%} of the invocations go to the new versions of {len(shifts)} functions.")
-                    await self._watch(shifts, since)
+                    await self._watch(errors)
                 self.traffic.finish(shifts)
+                errors.weigh(1)
+                self.traffic.wake()
                 self.say(f"All invocations go to the newest versions; {len(shifts)} functions were moved.")
-                await self._watch(shifts, since)
+                await self._watch(errors)
         except BaseException:
             self.traffic.take_back(shifts)
             if shifts:
                 self.say("All invocations go to the earlier versions again.")
             raise
 
-    async def _watch(self, shifts: Sequence[Shift], since: datetime) -> None:
+    async def _watch(self, errors: ErrorWatch) -> None:
         deadline = time.monotonic() + self.steps.watch_seconds
         while True:
             problems = await self.broadcast.problems() if self.broadcast else []
             await asyncio.sleep(_LATE_LINES_SECONDS)
-            problems += await asyncio.to_thread(self.errors.problems, shifts, since)
+            problems += await asyncio.to_thread(errors.problems)
             if problems:
                 raise OperatorError(
                     f"The new versions are not well: {'; '.join(problems)}.",

@@ -23,7 +23,7 @@ _PREDICATE = "slsaprovenance1"
 
 
 @dataclass(frozen=True)
-class Signer:
+class ReleaseSigner:
     """The workflow `release` of a repository on GitHub, on main.
 
     Attributes:
@@ -33,7 +33,7 @@ class Signer:
     repository: str
 
     @classmethod
-    def of(cls, variables: Mapping[str, str]) -> "Signer":
+    def of(cls, variables: Mapping[str, str]) -> "ReleaseSigner":
         """The signer that a workflow's variables name; OperatorError outside of a workflow."""
         try:
             return cls(f"{variables['GITHUB_SERVER_URL']}/{variables['GITHUB_REPOSITORY']}")

@@ -1,6 +1,7 @@
 """Where releases are written down: a manifest for each commit, and for each stack the history of what it ran."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +20,19 @@ _MISSING = {"NoSuchKey", "404"}
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
+def _asked[T](bucket: str, call: Callable[..., T], **arguments: Any) -> T:
+    """Make a call on a bucket; OperatorError if the bucket does not exist."""
+    try:
+        return call(Bucket=bucket, **arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        raise OperatorError(
+            f"There is no bucket {bucket}, so nothing can have been released from it.",
+            "Apply the stack `registry` first. A stack made by `loudhailer up` runs this checkout: it has no releases.",
+        ) from None
+
+
 class Action(StrEnum):
     """How a release came to run."""
 
@@ -27,7 +41,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One line of a history.
 
     Attributes:
@@ -49,7 +63,7 @@ class Entry:
         }
 
     @classmethod
-    def from_wire(cls, document: dict[str, Any]) -> "Entry":
+    def from_wire(cls, document: dict[str, Any]) -> "HistoryEntry":
         """An entry that was read."""
         return cls(
             action=Action(document["action"]),
@@ -72,8 +86,9 @@ class Manifests:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         try:
-            self.client.put_object(
-                Bucket=self.bucket,
+            _asked(
+                self.bucket,
+                self.client.put_object,
                 Key=self._key(manifest.commit),
                 Body=manifest.to_json(),
                 ContentType="application/json",
@@ -91,7 +106,7 @@ class Manifests:
     def get(self, commit: str) -> Manifest:
         """The manifest of a commit; OperatorError if there is none."""
         try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self._key(commit_of(commit)))["Body"].read()
+            body = _asked(self.bucket, self.client.get_object, Key=self._key(commit_of(commit)))["Body"].read()
         except ClientError as error:
             # Who may not list a bucket of another account is told AccessDenied where there is nothing.
             if error.response["Error"]["Code"] not in {*_MISSING, "AccessDenied"}:
@@ -114,11 +129,11 @@ class History:
     bucket: str
     stack: str
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[HistoryEntry]:
         """All of it."""
         return self._read()[0]
 
-    def current(self) -> Entry | None:
+    def current(self) -> HistoryEntry | None:
         """What was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
         return entries[-1] if entries else None
@@ -137,12 +152,13 @@ class History:
     def append(self, action: Action, manifest: Manifest, sources: str) -> None:
         """Write down that a release runs now; OperatorError if somebody else wrote at the same time."""
         entries, revision = self._read()
-        entry = Entry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        entry = HistoryEntry(action, manifest, sources, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         document = {"v": _VERSION, "entries": [each.to_wire() for each in [*entries, entry]]}
         unchanged: Any = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
         try:
-            self.client.put_object(
-                Bucket=self.bucket,
+            _asked(
+                self.bucket,
+                self.client.put_object,
                 Key=self._key,
                 Body=f"{json.dumps(document, indent=2)}\n",
                 ContentType="application/json",
@@ -160,9 +176,9 @@ class History:
     def _key(self) -> str:
         return f"history/{self.stack}.json"
 
-    def _read(self) -> tuple[list[Entry], str | None]:
+    def _read(self) -> tuple[list[HistoryEntry], str | None]:
         try:
-            found = self.client.get_object(Bucket=self.bucket, Key=self._key)
+            found = _asked(self.bucket, self.client.get_object, Key=self._key)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
@@ -170,4 +186,4 @@ class History:
         document = json.loads(found["Body"].read())
         if document.get("v") != _VERSION:
             raise OperatorError(f"The history of the stack {self.stack} is of another version of this command.")
-        return [Entry.from_wire(entry) for entry in document["entries"]], found["ETag"]
+        return [HistoryEntry.from_wire(entry) for entry in document["entries"]], found["ETag"]

@@ -15,6 +15,7 @@ from tools.release.environment import Environment
 from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.stack.project import Project
+from tools.toolchain.links import link_sources, override_backend
 from tools.toolchain.provider import LOCK, find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
@@ -24,7 +25,7 @@ _CHANGES = 2
 
 @dataclass(frozen=True)
 class Workspace:
-    """A working copy of the Terraform sources, and beside it what a plan consists of.
+    """A folder of links to the Terraform sources, and beside it what a plan consists of.
 
     Attributes:
         folder: where both are; what is in its `plan` is all that an apply on another machine needs.
@@ -58,18 +59,19 @@ class Workspace:
         return self.plan_folder / "manifest.json"
 
     def prepare(self) -> None:
-        """Bring the working copy up to date and initialise it."""
-        copy = self.folder / "terraform"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.project.terraform, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-        shutil.copy(copy / "environments" / self.environment.name / "backend.tf", self._root)
+        """Bring the links up to date and initialise the stack."""
+        root = self._root
+        shutil.rmtree(self.folder / "terraform", ignore_errors=True)
+        link_sources(self.project.terraform, self.folder / "terraform")
+        if self.cloud.backend is not None:
+            override_backend(root, "local")
         backend = self.cloud.backend or {
             "bucket": self.environment.state_bucket(self.account_id),
             "key": f"{self.stack}.tfstate",
             "region": self.environment.region,
         }
         provider = find_provider(self.project.terraform / "stacks" / self.stack, self.cloud.environment)
-        shutil.copy(provider.lock, self._root / LOCK)
+        shutil.copy(provider.lock, root / LOCK)
         self._run(
             "init",
             "-input=false",
@@ -85,7 +87,7 @@ class Workspace:
         values = {**self.cloud.variables, **variables, "package": package}
         release = self.folder / "release.tfvars.json"
         release.write_text(json.dumps(values, indent=2))
-        settings = self.folder / "terraform" / "environments" / self.environment.name
+        settings = self.project.terraform / "environments" / self.environment.name
         # The last one wins: what the release decides.
         maps = [settings / "subscribers.tfvars.json"] if self.stack == "hub" else []
         files = [settings / f"{self.stack}.tfvars", *maps, release]

@@ -15,12 +15,12 @@ _OWNER_ONLY = 0o700
 
 
 @dataclass(frozen=True)
-class WorkingCopy:
+class WorkingFolder:
     """What Terraform works on to apply one of the project's stacks in one account.
 
     Attributes:
         stack: the stack's folder in `terraform/stacks`.
-        sources: a copy of the project's `terraform` folder.
+        sources: links to the files of the project's `terraform` folder, and what Terraform keeps beside them.
         state: Terraform's state, which is worth something only as long as the local AWS lives.
         log: what Terraform says.
     """
@@ -53,14 +53,14 @@ class StackDirectory:
         return self.path / "functions.zip"
 
     @property
-    def hub(self) -> WorkingCopy:
+    def hub(self) -> WorkingFolder:
         """Where the hub is applied from."""
-        return WorkingCopy("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
+        return WorkingFolder("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
 
-    def subscriber(self, name: str) -> WorkingCopy:
+    def subscriber(self, name: str) -> WorkingFolder:
         """Where a subscriber is applied from."""
         folder = self.path / _SUBSCRIBERS / name
-        return WorkingCopy(
+        return WorkingFolder(
             "subscriber", folder / "terraform", folder / "terraform.tfstate", self.log(f"terraform-{name}")
         )
 

@@ -20,9 +20,8 @@ from tools.errors import OperatorError
 from tools.image.base import local as local_base
 from tools.image.build import LOCAL_TAG, build, own_platform
 from tools.image.engine import Engine, running_engine
-from tools.operations.deployment import Deployment
-from tools.release.traffic import Traffic
-from tools.stack.directory import StackDirectory, WorkingCopy
+from tools.stack.deployment import Deployment
+from tools.stack.directory import StackDirectory, WorkingFolder
 from tools.stack.local_aws import ACCOUNT, local_endpoint, local_environment
 from tools.stack.package import build_package
 from tools.stack.processes import (
@@ -40,6 +39,7 @@ from tools.stack.subscribers import SUBSCRIBER_ACCOUNTS
 from tools.stack.template import DamagedTemplateError, Place, Template, template_key
 from tools.stack.template_store import TemplateStore
 from tools.stack.terraform import ApplyProgress, Terraform, zip_hash
+from tools.stack.traffic import Traffic
 from tools.toolchain.provider import find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment, version_of
 
@@ -94,6 +94,7 @@ class Stack:
         terminal: where it says what it does.
         variables: Terraform's, but for those that only the run knows.
         templates: what a new local AWS may start from; None to do without.
+        throttling: whether the local AWS keeps to AWS's rates.
     """
 
     project: Project
@@ -101,6 +102,7 @@ class Stack:
     terminal: Terminal
     variables: Mapping[str, Any] = field(default_factory=dict)
     templates: TemplateStore | None = None
+    throttling: bool = True
 
     @property
     def processes(self) -> ProcessTable:
@@ -181,7 +183,7 @@ class Stack:
         """Terraform for a subscriber that is applied, or was."""
         return self._terraform(state, self.directory.subscriber(name), SUBSCRIBER_ACCOUNTS[name])
 
-    def _terraform(self, state: StackState, working: WorkingCopy, account: str) -> Terraform:
+    def _terraform(self, state: StackState, working: WorkingFolder, account: str) -> Terraform:
         environment = terraform_environment(local_environment(os.environ, state.aws_port, state.secret, account))
         return Terraform(self.project, working, {**environment, **self.processes.mark(TERRAFORM)})
 
@@ -213,6 +215,7 @@ class Stack:
             and not state.applying
             and ports.aws in (0, state.aws_port)
             and (engine is None or engine.address == state.engine)
+            and state.throttling == self.throttling
         )
         cloud = None
         if not whole or state is None:
@@ -237,6 +240,7 @@ class Stack:
             gateway_port=ports.gateway or free_port(gateway_port),
             secret=remembered.secret if remembered else new_secret(),
             engine=engine.address if engine else "",
+            throttling=self.throttling,
         )
         key = None if self.templates is None else self._template_key(state)
         if (template := self._template(key, held)) is not None:
@@ -255,6 +259,8 @@ class Stack:
         command += ["--account", ACCOUNT]
         if engine is not None:
             command += ["--engine", engine.address]
+        if not state.throttling:
+            command += ["--no-throttling"]
         aws = self._start_process(AWS, command, state.aws_port, state)
         return self._saved(replace(state, aws_identity=identity_of(aws)))
 
@@ -319,10 +325,10 @@ class Stack:
             self.templates.remove(key)
 
     def _adopt(self, state: StackState, applied: Applied, variables: Mapping[str, Any]) -> None:
-        """Take what was applied to the template for this stack's own; Terraform's working copies fit it."""
-        self.terraform(state).copy(variables)
+        """Take what was applied to the template for this stack's own; Terraform's folders fit it."""
+        self.terraform(state).link(variables)
         for name, cell in applied.outputs.get("subscribers", {}).items():
-            self.subscriber_terraform(state, name).copy({"cell": cell, "package": variables["package"]})
+            self.subscriber_terraform(state, name).link({"cell": cell, "package": variables["package"]})
         self._saved(replace(state, applied=applied))
 
     def _keep(self, key: str | None, state: StackState, applied: Applied) -> None:

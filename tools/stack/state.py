@@ -41,6 +41,7 @@ class StackState:
         aws_port: where the local AWS listens.
         gateway_port: where the gateway stand-in listens.
         secret: the secret access key of every account's root; random, and known to nobody else.
+        throttling: the local AWS keeps to AWS's rates.
         engine: the container engine that the local AWS was given; empty when it needs none.
         aws_identity: process id and start time of that local AWS; another process holds none of the resources.
         applying: an apply was begun and its end never seen, so that Terraform's state may lack what was made.
@@ -53,6 +54,7 @@ class StackState:
     secret: str = field(repr=False)
     aws_identity: str = ""
     engine: str = ""
+    throttling: bool = True
     applying: bool = False
     applied: Applied | None = field(default=None)
     seeded: bool = False

@@ -24,6 +24,5 @@ def subscriber_variables(number: int) -> dict[str, Any]:
             name: {"account_id": account, "external_id": f"local-{name}", "shards": [_OWN_SHARDS + place]}
             for place, (name, account) in enumerate(accounts)
         },
-        "shards": {"count": _OWN_SHARDS + len(SUBSCRIBER_ACCOUNTS)},
-        "chunk_size": _CHUNK_SIZE,
+        "broadcast": {"shards": {"count": _OWN_SHARDS + len(SUBSCRIBER_ACCOUNTS)}, "chunk_size": _CHUNK_SIZE},
     }

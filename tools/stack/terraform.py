@@ -1,4 +1,4 @@
-"""Terraform, run in a working copy of the project's `terraform` folder; its JSON lines become progress and errors."""
+"""Terraform, run in a folder of links to the project's sources; its JSON lines become progress and errors."""
 
 import base64
 import json
@@ -15,8 +15,9 @@ from typing import Any
 
 from tools.console import shortened
 from tools.errors import OperatorError
-from tools.stack.directory import WorkingCopy
-from tools.stack.project import Project, files_below, fingerprint_of
+from tools.stack.directory import WorkingFolder
+from tools.stack.project import Project, fingerprint_of
+from tools.toolchain.links import link_sources, override_backend
 from tools.toolchain.provider import LOCK, REMEDY, find_provider, forget_hashes
 from tools.toolchain.terraform import INSTALL, find_terraform
 
@@ -82,10 +83,10 @@ class ApplyProgress:
 
 @dataclass(frozen=True)
 class Terraform:
-    """One of the project's stacks, of the environment `local`, in its working copy."""
+    """One of the project's stacks, of the environment `local`, in its folder of links."""
 
     project: Project
-    working: WorkingCopy
+    working: WorkingFolder
     environment: Mapping[str, str]
 
     def fingerprint(self) -> str:
@@ -93,20 +94,17 @@ class Terraform:
         return fingerprint_of(self.project.terraform, SOURCE_SUFFIXES)
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
-        """Bring the working copy up to date, and initialise it."""
-        self.copy(variables)
+        """Bring the folder up to date, and initialise it."""
+        self.link(variables)
         self._initialise()
 
-    def copy(self, variables: Mapping[str, Any]) -> None:
-        """Bring the working copy up to date, keeping the provider that lies in it."""
-        copy, root = self.working.sources, self.working.root
-        for path in [*files_below(copy)] if copy.is_dir() else []:
-            path.unlink()
-        ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars*")
-        shutil.copytree(self.project.terraform, copy, dirs_exist_ok=True, ignore=ignored)
-        settings = copy / "environments" / ENVIRONMENT
-        shutil.copy(settings / "backend.tf", root)
-        shutil.copy(settings / f"{self.working.stack}.tfvars", root / f"{self.working.stack}.auto.tfvars")
+    def link(self, variables: Mapping[str, Any]) -> None:
+        """Bring the links, the backend and the variables up to date, keeping the provider that lies in the folder."""
+        root = self.working.root
+        link_sources(self.project.terraform, self.working.sources)
+        override_backend(root, "local")
+        settings = self.project.terraform / "environments" / ENVIRONMENT / f"{self.working.stack}.tfvars"
+        (root / f"{self.working.stack}.auto.tfvars").symlink_to(settings.absolute())
         (root / "run.auto.tfvars.json").write_text(json.dumps(variables, indent=2))
 
     def _initialise(self) -> None:
@@ -135,14 +133,14 @@ class Terraform:
         return {name: output["value"] for name, output in document.items()}
 
     def interactive(self, arguments: Sequence[str]) -> int:
-        """Run any Terraform command on the working copy, on the operator's own terminal; its exit code."""
+        """Run any Terraform command on the stack, on the operator's own terminal; its exit code."""
         self._require_initialised()
         return subprocess.call(
             [find_terraform(self.environment), *arguments], cwd=self.working.root, env=dict(self.environment)
         )
 
     def _require_initialised(self) -> None:
-        """Initialise the working copy of a stack that was started from a template, which nobody has needed so far."""
+        """Initialise the folder of a stack that was started from a template, which nobody has needed so far."""
         if not (self.working.root / ".terraform" / "providers").is_dir():
             self._initialise()
 

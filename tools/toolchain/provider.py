@@ -67,7 +67,7 @@ def find_provider(
 
 
 def forget_hashes(lock: Path) -> None:
-    """Remove the provider's hashes from the lock of a working copy, once `terraform init` has compared it with them.
+    """Remove the provider's hashes from the lock of a folder of links, once `terraform init` has compared it with them.
 
     With hashes there, every command reads the provider again: 700 MB, which takes longer than a small plan.
     """

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.broadcast.post_message.identity import identity
 from functions.broadcast.post_message.post_message import PostMessage
 from functions.broadcast.post_message.settings import Settings
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.lending.dynamodb import DynamoLaneStore
@@ -50,6 +51,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         post_message,
         shard=shards[event["Records"][0]["eventSourceARN"].rpartition(":")[2]],
         account=context.invoked_function_arn.split(":")[4],
-        ends=time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS,
+        deadline=Deadline.of(context, reserve=RESERVE_SECONDS),
     )
     return consume(event, handle, dead_letters)

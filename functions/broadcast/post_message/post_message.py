@@ -13,13 +13,14 @@ An attempt is one that failed. What was not sent for want of time goes back at o
 later each time: neither counts, and the broadcast's lifetime ends both.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, ChunkName, OutcomeMessage, chunk_name
+from loudhailer.broadcast.messages import ChunkMessage, ChunkName, OutcomeMessage, chunk_name
+from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import Closer, Sender
 from loudhailer.delivery.throttling import FEW_TRIES, ONE_TRY
@@ -67,17 +68,18 @@ class PostMessage:
         self._endpoint = endpoint
         self._clock = clock
 
-    def __call__(self, body: str, *, shard: Queue, account: str, ends: float) -> None:
+    def __call__(self, body: str, *, shard: Queue, account: str, deadline: Deadline) -> None:
         """Handle one chunk.
 
         Args:
             body: the shard queue's message.
             shard: the queue that it came from, to which goes what is left of it.
             account: the AWS account that posts.
-            ends: when posting must be over, as of `time.monotonic()`.
+            deadline: when posting must be over.
         """
         try:
             chunk = self._read(body)
+            frame = chunk.payload.open()
         except MalformedMessageError:
             if named := chunk_name(body):
                 self._tell(named, account, failed=bitmaps.full(named.size))
@@ -85,14 +87,14 @@ class PostMessage:
         with logger.append_context_keys(
             broadcast_id=chunk.broadcast_id, chunk_id=chunk.chunk_id, attempt=chunk.attempt
         ):
-            if chunk.expires_at == CANCELLED:
+            if chunk.cancelled:
                 self._tell(chunk, account, failed=chunk.remaining)
                 return
             if chunk.expires_at <= self._clock():
                 count("ChunkExpired")
                 self._give_up(chunk, account, "the broadcast expired", expired=True)
                 return
-            found = self._post(chunk, ends - time.monotonic())
+            found = self._post(chunk, frame, deadline.seconds_left)
             delivered, gone, rejected = found[Outcome.DELIVERED], found[Outcome.GONE], found[Outcome.REJECTED]
             if self._clock() < chunk.young_until:
                 gone &= ~chunk.young
@@ -114,13 +116,13 @@ class PostMessage:
             raise MalformedMessageError("endpoint must be that of the cell's own API")
         return chunk
 
-    def _post(self, chunk: ChunkMessage, seconds: float) -> dict[Outcome, Bitmap]:
+    def _post(self, chunk: ChunkMessage, frame: bytes, seconds: float) -> dict[Outcome, Bitmap]:
         """The bitmaps of the remaining connections, by outcome."""
         connections = _connections(chunk, chunk.remaining)
         outcomes = self._sender.post(
             self._endpoint,
             list(connections.values()),
-            chunk.frame.encode(),
+            frame,
             seconds=seconds,
             tries=ONE_TRY if chunk.refusals else FEW_TRIES,
         )
@@ -135,16 +137,9 @@ class PostMessage:
         Their rows go with `$disconnect`, or with the next 410.
         """
         connections = _connections(chunk, slow)
-        answers = self._closer.close(self._endpoint, list(connections.values()), seconds=_CLOSE_SECONDS)
-        closed = {
-            place: connection
-            for (place, connection), answer in zip(connections.items(), answers, strict=True)
-            if answer in {Outcome.DELIVERED, Outcome.GONE}
-        }
-        if closed:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that take no frames are closed", connection_ids=list(closed.values()))
-        over = sum(1 << place for place in closed)
+        closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        note_closed([connections[place] for place in closing.over])
+        over = sum(1 << place for place in closing.over)
         self._tell(chunk, account, failed=over)
         return over
 

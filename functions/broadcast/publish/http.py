@@ -3,11 +3,11 @@
 import base64
 from typing import Any
 
-from functions.broadcast.publish.publish import ContentConflictError, FrameTooLargeError, Publish, UnknownTenantError
+from functions.broadcast.publish.publish import ContentConflictError, MessageTooLargeError, Publish, UnknownTenantError
 from loudhailer import codec, http
 from loudhailer.errors import InvalidFieldError
 
-_STATUS = {UnknownTenantError: 404, ContentConflictError: 409, FrameTooLargeError: 413}
+_STATUS = {UnknownTenantError: 404, ContentConflictError: 409, MessageTooLargeError: 413}
 
 
 def respond(publish: Publish, event: dict[str, Any]) -> dict[str, Any]:

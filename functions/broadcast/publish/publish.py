@@ -12,8 +12,8 @@ from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import Audience, Everyone, OfSession
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES, broadcast_frame
 from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import BroadcastId, TenantId
@@ -34,7 +34,7 @@ class UnknownTenantError(InvalidFieldError):
     """The audience names a tenant that does not exist."""
 
 
-class FrameTooLargeError(InvalidFieldError):
+class MessageTooLargeError(InvalidFieldError):
     """The frame would be larger than API Gateway delivers."""
 
 
@@ -69,8 +69,8 @@ class Publish:
         now_ms = int(self._clock() * 1000)
         message = codec.JsonText(request["message"])
         size = len(broadcast_frame(broadcast_id, now_ms, message).encode())
-        if size > MAX_FRAME_BYTES:
-            raise FrameTooLargeError("message", f"makes a frame of {size} bytes; {MAX_FRAME_BYTES} are the most")
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLargeError("message", f"makes a frame of {size} bytes; {MAX_MESSAGE_BYTES} are the most")
         content = codec.canonical({"audience": audiences.to_wire(audience), "message": codec.verbatim(message)})
         summary = self._broadcasts.record(
             Summary(

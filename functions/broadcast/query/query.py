@@ -12,15 +12,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from functions.broadcast.query.outbox import Outbox
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage, PartitionMessage, Priority, Recipients, Scope
-from loudhailer.broadcast.model import Chunk, Source
+from loudhailer.broadcast.messages import ChunkMessage, SourceMessage
+from loudhailer.broadcast.model import Chunk, Priority, Source
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.scope import Scope
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
@@ -46,10 +48,11 @@ type Page = list[Recipient]
 
 @dataclass(slots=True)
 class _Sent:
-    """The chunks of a source that are on their way, and whether no further recipients are looked for."""
+    """The chunks of a source that are on their way; whether the broadcast is cancelled, and the search cut short."""
 
     chunks: int = 0
     recipients: int = 0
+    is_cancelled: bool = False
     is_cut_short: bool = False
 
     def note(self, chunk: Chunk) -> None:
@@ -89,7 +92,7 @@ class Query:
 
     def __call__(self, body: str) -> None:
         """Handle one source; when it returns, every recipient is fixed and its chunk's message is in a shard."""
-        message = PartitionMessage.from_wire(body)
+        message = SourceMessage.from_wire(body)
         with logger.append_context_keys(broadcast_id=message.broadcast_id, source=message.source):
             marked = self._executor.submit(self._mark, message.priority)
             source = self._source(message)
@@ -97,16 +100,14 @@ class Query:
                 logger.info("the source was sent before")
                 return
             summary = self._broadcasts.summary(message.broadcast_id)
-            if summary is not None and summary.cancelled:
-                message = replace(message, expires_at=CANCELLED)
             shards = [self._rooms] if message.priority is Priority.LOW else self._shards
             outbox = Outbox(shards, self._executor, group=message.group)
-            sent = _Sent()
+            sent = _Sent(is_cancelled=summary is not None and summary.cancelled)
             with suppress(TimeoutError):
                 marked.result(_MARKED_WITHIN_SECONDS)
             for chunk in self._chunks(message, sent):
                 shard = shard_of(message.broadcast_id, chunk.chunk_id, len(shards))
-                outbox.put(shard, self._message(message, chunk))
+                outbox.put(shard, self._message(message, chunk, is_cancelled=sent.is_cancelled))
                 sent.note(chunk)
             outbox.flush()
             self._complete(message, sent, source.missed_behind(sent.recipients) if sent.is_cut_short else 0)
@@ -118,13 +119,13 @@ class Query:
         except TransientError as error:
             logger.warning("the lanes could not be marked", error=str(error))
 
-    def _source(self, message: PartitionMessage) -> Source:
+    def _source(self, message: SourceMessage) -> Source:
         source = self._broadcasts.source(message.broadcast_id, message.source)
         if source is None or source.scope != message.scope:
             raise PermanentError("the source is not one of its broadcast's")
         return source
 
-    def _complete(self, message: PartitionMessage, sent: _Sent, missed: int) -> None:
+    def _complete(self, message: SourceMessage, sent: _Sent, missed: int) -> None:
         now_ms = int(self._clock() * 1000)
         if self._broadcasts.complete_source(
             message.broadcast_id,
@@ -140,7 +141,7 @@ class Query:
         elif self._source(message).dispatched is None:
             raise TransientError("another query has fixed more chunks of the source meanwhile")
 
-    def _chunks(self, message: PartitionMessage, sent: _Sent) -> Iterator[Chunk]:
+    def _chunks(self, message: SourceMessage, sent: _Sent) -> Iterator[Chunk]:
         """Every chunk of the source, fixed: those that stand, then those that are left to make."""
         number = 0
         last: ConnectionKey | None = None
@@ -151,10 +152,10 @@ class Query:
                 return
             number, last = number + 1, _last_key(standing.recipients)
             yield standing
-        if message.expires_at <= self._clock():
+        if sent.is_cancelled or message.expires_at <= self._clock():
             sent.is_cut_short = True
             count("SourceExpired")
-            if message.expires_at != CANCELLED:
+            if not sent.is_cancelled:
                 self._broadcasts.mark_expired(message.broadcast_id, cut_short=True)
             logger.warning("the broadcast was over before all recipients were found")
             return
@@ -229,7 +230,7 @@ class Query:
                 young |= 1 << place
         return Chunk(chunk_id=chunk_id, recipients=grouped, young=young, young_until=now + YOUNG_SECONDS)
 
-    def _message(self, message: PartitionMessage, chunk: Chunk) -> str:
+    def _message(self, message: SourceMessage, chunk: Chunk, *, is_cancelled: bool) -> str:
         return ChunkMessage(
             broadcast_id=message.broadcast_id,
             chunk_id=chunk.chunk_id,
@@ -239,10 +240,11 @@ class Query:
             young_until=chunk.young_until,
             remaining=bitmaps.full(chunk.size),
             attempt=1,
-            frame=message.frame,
+            payload=message.payload,
             published_at=message.published_at,
             expires_at=message.expires_at,
             priority=message.priority,
+            cancelled=is_cancelled,
         ).to_wire()
 
 

@@ -13,6 +13,7 @@ from functions.broadcast.settle.undelivered import GiveUp
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.observability import logger, metrics
 from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.sqs import SqsQueue
@@ -40,5 +41,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     if event["Records"][0]["eventSourceARN"] == settings.undelivered_queue_arn:
         return consume(event, give_up, dead_letters)
-    ends = time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-    return consume_together(event, partial(settle, ends=ends), dead_letters)
+    in_time = partial(settle, deadline=Deadline.of(context, reserve=RESERVE_SECONDS))
+    return consume_together(event, in_time, dead_letters)

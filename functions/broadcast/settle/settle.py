@@ -17,6 +17,7 @@ from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.observability import count, logger
 from loudhailer.queues.consumer import Failures
@@ -44,8 +45,8 @@ class Settle:
         self._queue = queue
         self._clock = clock
 
-    def __call__(self, bodies: Mapping[str, str], *, ends: float) -> Failures:
-        """Settle each message's outcome, of one chunk at least, until the time `ends`, by the clock.
+    def __call__(self, bodies: Mapping[str, str], *, deadline: Deadline) -> Failures:
+        """Settle each message's outcome, of one chunk at least, until the deadline.
 
         What is left goes back to the queue. Returned are those that could not be settled, by message id.
         """
@@ -61,7 +62,7 @@ class Settle:
         standing = self._broadcasts.tallies_of(outcomes)
         left: list[str] = []
         for place, (key, of_chunk) in enumerate(outcomes.items()):
-            if place and self._clock() >= ends:
+            if place and deadline.is_over():
                 left += of_chunk
                 continue
             fitting = of_chunk

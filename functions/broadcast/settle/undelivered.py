@@ -15,7 +15,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.broadcast.port import BroadcastStore
@@ -51,7 +51,7 @@ class GiveUp:
             match message:
                 case Announcement():
                     self._end_broadcast(message.broadcast_id)
-                case PartitionMessage():
+                case SourceMessage():
                     self._end_source(message.broadcast_id, message.source)
                 case ChunkMessage():
                     self._settle.outcomes(

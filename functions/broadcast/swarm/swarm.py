@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import batched
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
-from loudhailer.broadcast.messages import Announcement, PartitionMessage
+from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Source
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.ids import BroadcastId, Partition
@@ -122,12 +122,12 @@ def _partitions(source: Source) -> tuple[Partition, ...]:
     return source.scope if isinstance(source.scope, tuple) else ()
 
 
-def _message(announcement: Announcement, source: Source) -> PartitionMessage:
-    return PartitionMessage(
+def _message(announcement: Announcement, source: Source) -> SourceMessage:
+    return SourceMessage(
         broadcast_id=announcement.broadcast_id,
         source=source.number,
         scope=source.scope,
-        frame=announcement.frame,
+        payload=announcement.payload,
         published_at=announcement.published_at,
         expires_at=announcement.expires_at,
         priority=announcement.priority,

@@ -13,7 +13,8 @@ A crash between 2 and 3 leaves a total too high, never too low; `reconcile` repa
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -74,10 +75,7 @@ class _Settled:
 
 
 class Accounting:
-    """Counts one batch of a stream shard.
-
-    `each` is `map`, or one that works on several partitions at the same time.
-    """
+    """Counts one batch of a stream shard, its partitions side by side on the executor."""
 
     def __init__(
         self,
@@ -85,12 +83,12 @@ class Accounting:
         sessions: SessionStore,
         limits: LimitStore,
         *,
-        each: Callable[[Callable[[Partition], _Settled], Iterable[Partition]], Iterable[_Settled]],
+        executor: Executor,
     ) -> None:
         self._partitions = partitions
         self._sessions = sessions
         self._limits = limits
-        self._each = each
+        self._executor = executor
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The partial batch response: the first record of those partitions whose changes are not counted, if any."""
@@ -117,7 +115,7 @@ class Accounting:
                 return _Settled(partition, is_done=False)
             return self._settle(partition, of_partition[partition], seen.get(partition))
 
-        settled = list(self._each(settle, of_partition))
+        settled = list(self._executor.map(settle, of_partition))
         self._release(settled)
         self._note_probes(settled, of_partition)
         count("ConnectionOpened", sum(partition.opened for partition in settled))

@@ -24,7 +24,7 @@ accounting = Accounting(
     DynamoPartitionStore(dynamodb, settings.partitions_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
     DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    each=ThreadPoolExecutor(THREADS).map,
+    executor=ThreadPoolExecutor(THREADS),
 )
 
 

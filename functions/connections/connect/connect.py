@@ -49,8 +49,9 @@ No other name is ever answered: some clients put a token there, which must not c
 `$connect` answers: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
 """
 
-_ATTEMPTS = 5
-_LONGEST_PAUSE_SECONDS = 0.1
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
+"""The pause after a transaction that did nothing is a part, by chance, of twice as long each time.
+https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
 _LOOKED_AT = 100
 """Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
@@ -152,24 +153,27 @@ class Connect:
         self._pause = pause
         self._random = random
 
-    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a `$connect` event: 200, 403 for a session that is over, 429 with the limit's name, or 500."""
+    def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
+        """The answer to a `$connect` event: 200, 403 for a session that is over, 429 with the limit's name, or 500.
+
+        A transaction that did nothing is tried again until the time `ends`, in epoch seconds.
+        """
         handshake = _Handshake.of(event, int(self._clock()))
         connection = handshake.connection
         with logger.append_context_keys(tenant_id=connection.tenant_id, connection_id=connection.key.connection_id):
             try:
-                answer = self._admit(handshake)
+                answer = self._admit(handshake, ends)
             except TransientError:
                 count("ConnectionFailed")
                 logger.exception("connection not recorded")
                 return _FAILED
         return answer | _CHOSEN if answer is _RECORDED and _offers_subprotocol(event) else answer
 
-    def _admit(self, handshake: _Handshake) -> dict[str, Any]:
+    def _admit(self, handshake: _Handshake, ends: float) -> dict[str, Any]:
         tenant = handshake.connection.tenant_id
         entry = self._check(handshake)
         if entry is None:
-            entry = self._record(handshake)
+            entry = self._record(handshake, ends)
             if entry is not Entry.RECORDED:
                 self._give_back(tenant)
         match entry:
@@ -187,7 +191,10 @@ class Connect:
                 logger.info("connection refused", reason="the session is over")
                 return _SESSION_OVER
             case Entry.CONTENDED:
-                raise TransientError(f"the session was contended in {_ATTEMPTS} attempts")
+                raise TransientError("others wrote to the session all the time")
+            case Entry.THROTTLED:
+                count("ConnectionThrottled")
+                raise TransientError("DynamoDB was too busy all the time")
 
     def _check(self, handshake: _Handshake) -> Entry | _Limit | None:
         """Why the connection cannot be recorded, as far as can be told before; None if a place is reserved for it."""
@@ -251,24 +258,25 @@ class Connect:
         count("StaleConnectionDeleted", len(closed))
         return closed
 
-    def _record(self, handshake: _Handshake) -> Entry:
+    def _record(self, handshake: _Handshake, ends: float) -> Entry:
+        longest = _FIRST_PAUSE_SECONDS
         try:
-            for attempt in range(_ATTEMPTS):
-                if attempt:
-                    self._pause(self._random.uniform(0, _LONGEST_PAUSE_SECONDS))
+            while True:
                 entry = self._register.record(
                     handshake.connection,
                     connections_per_session=handshake.connections_per_session,
                     session_expires_at=handshake.session_expires_at,
                 )
-                if entry is not Entry.CONTENDED:
-                    break
+                pause = self._random.uniform(0, longest)
+                if entry not in {Entry.CONTENDED, Entry.THROTTLED} or self._clock() + pause >= ends:
+                    return entry
+                self._pause(pause)
+                longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
         except TransientError:
             # It may be recorded all the same. The client is turned away, so its row must go; then `accounting` releases
             # what is reserved. It is not given back here: that would be twice.
             self._connections.delete(handshake.connection.key)
             raise
-        return entry
 
     def _give_back(self, tenant: ids.TenantId) -> None:
         try:

@@ -6,10 +6,11 @@ from botocore.exceptions import ClientError
 
 from functions.connections.connect.port import Entry, Register
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.connections.devices.dynamodb import device_to_item
 from loudhailer.connections.dynamodb import connection_to_item
 from loudhailer.connections.model import Connection
-from loudhailer.sessions.dynamodb import session_key
+from loudhailer.sessions.dynamodb import former_session_key, session_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -22,6 +23,9 @@ _BOUND_TO = "playerId = :player"
 """A client let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
 
 _REFUSED = "ConditionalCheckFailed"
+
+_THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
+"""The reasons of an item whose key, or whose table, gets more than it takes. The SDK does not repeat such a call."""
 
 
 class DynamoRegister(Register):
@@ -39,6 +43,18 @@ class DynamoRegister(Register):
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         if connections_per_session < 1:
             return Entry.SESSION_FULL
+        # The session of a former release is where that release has made it.
+        for key in (session_key, former_session_key):
+            session = key(connection.tenant_id, connection.session_id)
+            entry = self._record(connection, session, connections_per_session, session_expires_at)
+            if entry is not None:
+                return entry
+        return Entry.SESSION_OVER
+
+    def _record(
+        self, connection: Connection, session: Item, connections_per_session: int, session_expires_at: int
+    ) -> Entry | None:
+        """Record the connection in the session of this key; None if there is no such row."""
         values: dict[str, Any] = {
             ":expiresAt": {"N": str(session_expires_at)},
             ":connection": {"SS": [connection.key.in_session()]},
@@ -67,7 +83,7 @@ class DynamoRegister(Register):
                         {
                             "Update": {
                                 "TableName": self._sessions_table,
-                                "Key": session_key(connection.tenant_id, connection.session_id),
+                                "Key": session,
                                 "UpdateExpression": "SET sessionTTL = :expiresAt ADD connectionIds :connection",
                                 "ConditionExpression": f"{_LIVE} AND {_HAS_ROOM} AND {binding}",
                                 "ExpressionAttributeValues": values,
@@ -82,16 +98,22 @@ class DynamoRegister(Register):
         return Entry.RECORDED
 
 
-def _reason(error: ClientError, connection: Connection) -> Entry:
-    """Why the transaction was cancelled; the reasons stand in the order of its items."""
+def _reason(error: ClientError, connection: Connection) -> Entry | None:
+    """Why the transaction was cancelled; the reasons stand in the order of its items. None if there is no session.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors
+    """
     reasons: Any = error.response["CancellationReasons"]
     row, session, *_ = reasons
+    codes = {reason["Code"] for reason in reasons}
     if row["Code"] == _REFUSED:
         recorded_for = row.get("Item", {}).get("sessionId", {}).get("S")
         return Entry.RECORDED_BEFORE if recorded_for == connection.session_id else Entry.SESSION_OVER
     if session["Code"] == _REFUSED:
-        standing = session.get("Item", {})
-        expires_at = int(standing.get("sessionTTL", {}).get("N", "0"))
+        standing = session.get("Item")
+        if standing is None:
+            return None
+        is_live = int(standing["sessionTTL"]["N"]) > connection.connected_at
         is_the_same = standing.get("playerId", {}).get("S") == connection.player_id
-        return Entry.SESSION_FULL if is_the_same and expires_at > connection.connected_at else Entry.SESSION_OVER
-    return Entry.CONTENDED
+        return Entry.SESSION_FULL if is_the_same and is_live else Entry.SESSION_OVER
+    return Entry.THROTTLED if codes & _THROTTLED else Entry.CONTENDED

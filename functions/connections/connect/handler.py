@@ -10,8 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.connections.connect.connect import Connect
 from functions.connections.connect.dynamodb import DynamoRegister
 from functions.connections.connect.settings import Settings
-from loudhailer import ids
-from loudhailer.aws.tenant_credentials import ClientOf, PerTenant
+from loudhailer.aws.clients import client
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
@@ -20,33 +19,27 @@ from loudhailer.observability import logger, metrics
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
+RESERVE_SECONDS = 2.0
+"""Kept of the Lambda's remaining time for giving back what was reserved, and for the answer."""
+
 settings = from_env(Settings, os.environ)
-gateway = CurlOrderedSender(own_credentials, os.environ["AWS_REGION"])
-
-
-def connect_of(client: ClientOf) -> Connect:
-    """The use case on a tenant's clients."""
-    dynamodb = client("dynamodb")
-    return Connect(
-        DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-        DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table, settings.devices_table),
-        DynamoConnectionStore(dynamodb, settings.connections_table),
-        DynamoSessionStore(dynamodb, settings.sessions_table),
-        gateway,
-        endpoint=settings.callback_endpoint,
-        session_share=settings.session_share,
-        clock=time.time,
-        pause=time.sleep,
-        random=SystemRandom(),
-    )
-
-
-connects = PerTenant(connect_of, role_arn=settings.tenant_role_arn)
+dynamodb = client("dynamodb")
+connect = Connect(
+    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
+    DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table, settings.devices_table),
+    DynamoConnectionStore(dynamodb, settings.connections_table),
+    DynamoSessionStore(dynamodb, settings.sessions_table),
+    CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
+    endpoint=settings.callback_endpoint,
+    session_share=settings.session_share,
+    clock=time.time,
+    pause=time.sleep,
+    random=SystemRandom(),
+)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 200 only once the connection is recorded; 403, 429 or 500 ends the handshake with that status."""
-    tenant = ids.tenant_id(event["requestContext"]["authorizer"]["tenantId"])
-    return connects.of(tenant)(event)
+    return connect(event, time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)

@@ -15,6 +15,8 @@ class Entry(Enum):
     SESSION_FULL = auto()
     CONTENDED = auto()
     """Another writer was at work on the session; nothing was done, and the same may work in a moment."""
+    THROTTLED = auto()
+    """DynamoDB takes no more for now; nothing was done, and the same may work later."""
 
 
 class Register(Protocol):

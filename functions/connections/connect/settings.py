@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Arn, Share, TableName, Url
+from loudhailer.settings import Share, TableName, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables that `connect` writes, the role that reaches them, and where connections are looked up.
+    """The tables that `connect` writes, and where connections are looked up.
 
     Attributes:
         session_share: the most that one session gets of its tenant's minute.
@@ -17,6 +17,5 @@ class Settings:
     sessions_table: TableName
     devices_table: TableName
     limits_table: TableName
-    tenant_role_arn: Arn
     callback_endpoint: Url
     session_share: Share

@@ -8,15 +8,13 @@ API Gateway never sent, goes by a 410, `reconcile` or its TTL.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from loudhailer import ids
 from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.sender import Closer
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.observability import count, logger
@@ -26,12 +24,10 @@ _CLOSE_SECONDS = 1.0
 
 
 class Disconnect:
-    """Deletes the rows of a batch of keys; `connections_of` gives a tenant's."""
+    """Deletes the rows of a batch of keys."""
 
-    def __init__(
-        self, connections_of: Callable[[ids.TenantId], ConnectionStore], closer: Closer, *, endpoint: str
-    ) -> None:
-        self._connections_of = connections_of
+    def __init__(self, connections: ConnectionStore, closer: Closer, *, endpoint: str) -> None:
+        self._connections = connections
         self._closer = closer
         self._endpoint = endpoint
 
@@ -39,30 +35,20 @@ class Disconnect:
         """The partial batch response: the messages whose rows may still be there. Twice is as good as once."""
         ends = {record["messageId"]: end for record in event["Records"] if (end := _end(record["body"]))}
         again = self._close({message: end.key for message, end in ends.items() if end.close})
-        of_tenant: defaultdict[ids.TenantId, dict[str, ConnectionKey]] = defaultdict(dict)
-        for message, end in ends.items():
-            if message not in again:
-                of_tenant[ids.tenant_of(end.key.partition)][message] = end.key
-        for tenant, keys in of_tenant.items():
-            try:
-                self._connections_of(tenant).delete_all(keys.values())
-            except TransientError:
-                logger.exception("rows are still there; their messages come again", tenant_id=tenant)
-                again += keys
+        keys = {message: end.key for message, end in ends.items() if message not in again}
+        try:
+            self._connections.delete_all(keys.values())
+        except TransientError:
+            logger.exception("rows may still be there; their messages come again")
+            again += keys
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
     def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:
         """Close connections, by the messages that want it; the messages of those that may be open still."""
-        if not wanted:
-            return []
-        keys = [key.connection_id for key in wanted.values()]
-        outcomes = self._closer.close(self._endpoint, keys, seconds=_CLOSE_SECONDS)
-        count("ConnectionClosed", outcomes.count(Outcome.DELIVERED))
-        return [
-            message
-            for message, outcome in zip(wanted, outcomes, strict=True)
-            if outcome not in {Outcome.DELIVERED, Outcome.GONE}
-        ]
+        connections = {message: key.connection_id for message, key in wanted.items()}
+        closing = close(self._closer, self._endpoint, connections, seconds=_CLOSE_SECONDS)
+        note_closed([connections[message] for message in closing.closed])
+        return list(closing.open)
 
 
 def _end(body: str) -> End | None:

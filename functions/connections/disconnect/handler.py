@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.connections.disconnect.disconnect import Disconnect
 from functions.connections.disconnect.settings import Settings
-from loudhailer.aws.tenant_credentials import ClientOf, PerTenant
+from loudhailer.aws.clients import client
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
@@ -15,15 +15,8 @@ from loudhailer.observability import logger, metrics
 from loudhailer.settings import from_env
 
 settings = from_env(Settings, os.environ)
-
-
-def connections(client: ClientOf) -> DynamoConnectionStore:
-    """A tenant's rows, reached by its clients."""
-    return DynamoConnectionStore(client("dynamodb"), settings.connections_table)
-
-
 disconnect = Disconnect(
-    PerTenant(connections, role_arn=settings.tenant_role_arn).of,
+    DynamoConnectionStore(client("dynamodb"), settings.connections_table),
     CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
     endpoint=settings.callback_endpoint,
 )

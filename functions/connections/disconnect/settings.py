@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Arn, TableName, Url
+from loudhailer.settings import TableName, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The table of connections, the role that reaches it, and where connections are closed."""
+    """The table of connections, and where connections are closed."""
 
     connections_table: TableName
-    tenant_role_arn: Arn
     callback_endpoint: Url

@@ -11,6 +11,7 @@ from functions.connections.reconcile.settings import Settings
 from functions.connections.reconcile.sqs import SqsFailureQueue
 from loudhailer.aws.clients import client
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.limits.dynamodb import DynamoLimitStore
 from loudhailer.observability import logger, metrics
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
@@ -38,4 +39,4 @@ reconcile = Reconcile(
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001  # any event will do
     """Do the minute's work; the next run finds what is left over."""
-    reconcile(time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)
+    reconcile(Deadline.of(context, reserve=RESERVE_SECONDS))

@@ -16,6 +16,7 @@ from functions.connections.reconcile.port import FailureQueue
 from functions.connections.reconcile.run import Run
 from functions.connections.reconcile.totals import Totals
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
 from loudhailer.ids import Partition, TenantId, number_of, tenant_of
 from loudhailer.limits.port import LimitStore
@@ -72,17 +73,17 @@ class Reconcile:
             self.measure,
         )
 
-    def __call__(self, ends: float) -> None:
-        """Do every step, until the time `ends`, in epoch seconds.
+    def __call__(self, deadline: Deadline) -> None:
+        """Do every step, until the deadline.
 
         Raises:
             TransientError: some steps failed; the text names them.
         """
-        started = self._clock()
-        run = Run(int(started), ends, self._clock, self._partitions)
+        share = _SHARE * deadline.seconds_left
+        run = Run(int(self._clock()), deadline, self._partitions)
         failed: list[str] = []
         for following, step in zip(reversed(range(len(self._steps))), self._steps, strict=True):
-            run.ends = ends - following * _SHARE * (ends - started)
+            run.deadline = deadline.earlier(following * share)
             try:
                 step(run)
             except Exception:  # noqa: BLE001  # whatever it is, the other steps go on

@@ -1,9 +1,10 @@
 """One run of `reconcile`: its time, and what it knows of the partitions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from loudhailer.deadline import Deadline
 from loudhailer.ids import Partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.model import PartitionCount
@@ -18,8 +19,7 @@ class Run:
     """One run: its time, when its present step must be over, and the partitions as far as it knows."""
 
     now: int
-    ends: float
-    clock: Callable[[], float]
+    deadline: Deadline
     store: PartitionStore
 
     @cached_property
@@ -29,7 +29,7 @@ class Run:
 
     def is_over(self) -> bool:
         """Tell whether the step's time is over."""
-        return self.clock() >= self.ends
+        return self.deadline.is_over()
 
     def while_time[T](self, items: Iterable[T]) -> Iterator[T]:
         """The items, until the time is over."""

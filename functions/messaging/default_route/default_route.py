@@ -1,12 +1,8 @@
-"""A frame that no other route takes: a ping gets its pong, anything else is told what is wrong with it.
+"""A frame that no other route takes: its sender is told what is wrong with it.
 
 Frames are counted for their session, which is ended if it floods. They are no messages: they do not count as such, and
-are answered until then. Clients that ping now and then shall cost nothing, so frames are counted by tens, or by the
-session's limit if that is lower. Frames that cannot be counted are answered all the same.
-
-API Gateway closes a connection on which nothing was sent for ten minutes, and a browser can send no ping of WebSocket's
-own. So `{"action":"ping"}` keeps a connection open, and `{"action":"pong"}` shows the client that it still is.
-https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+are answered until then. Frames that cannot be counted are answered all the same. Pings are none of them: API Gateway
+answers those itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,8 +16,6 @@ from loudhailer.limits.model import others_of_session
 from loudhailer.observability import count, logger
 from loudhailer.websocket.caller import Caller
 from loudhailer.websocket.replies import ACTIONS, error_frame
-
-_PONG = codec.encode_text({"action": "pong"})
 
 
 class DefaultRoute:
@@ -62,10 +56,7 @@ def _reply(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(event: Mapping[str, Any]) -> str:
-    fault = _fault(event.get("body") or "")
-    if fault is None:
-        return _PONG
-    code, message = fault
+    code, message = _fault(event.get("body") or "")
     count("FrameRefused")
     request = event.get("requestContext") or {}
     return error_frame(
@@ -77,12 +68,12 @@ def _answer(event: Mapping[str, Any]) -> str:
     )
 
 
-def _fault(body: str) -> tuple[ErrorCode, str] | None:
-    """The code and text of the frame's error; None if it is a ping."""
+def _fault(body: str) -> tuple[ErrorCode, str]:
+    """The code and text of the frame's error."""
     try:
         frame = codec.decode_object(body)
     except codec.NotJsonError as error:
         return error.code, f"the frame {error}"
     if not isinstance(frame.get("action"), str):
         return ErrorCode.NO_ACTION, "the frame has no action"
-    return None if frame["action"] == "ping" else (ErrorCode.UNKNOWN_ACTION, "the frame's action is unknown")
+    return ErrorCode.UNKNOWN_ACTION, "the frame's action is unknown"

@@ -24,7 +24,7 @@ settings = from_env(Settings, os.environ)
 def tenants() -> "PerTenant[Attempts]":
     """The tenants' attempts, each counted by its tenant's clients.
 
-    Made, and the SDK imported, when the first session has sent enough to be counted: a pong needs neither.
+    Made, and the SDK imported, when the first session has sent enough to be counted: an answer needs neither.
     """
     from loudhailer.aws.tenant_credentials import PerTenant  # noqa: PLC0415
     from loudhailer.limits.dynamodb import DynamoLimitStore  # noqa: PLC0415
@@ -50,5 +50,5 @@ route = DefaultRoute(attempts_of, clock=time.time)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Answer with a pong or an error frame: the route response sends it to the client."""
+    """Answer with an error frame: the route response sends it to the client."""
     return route(event)

@@ -20,12 +20,13 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
-from functions.messaging.echo.message import Message
+from functions.messaging.echo.message import ClientMessage
 from functions.messaging.echo.post import Letter, Post
 from loudhailer import codec
-from loudhailer.broadcast.frames import MAX_FRAME_BYTES
+from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES
 from loudhailer.codec import JsonText
 from loudhailer.connections.port import ConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.errors import ErrorCode, PermanentError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.limits.attempts import Attempts
@@ -65,7 +66,7 @@ class Tenancy:
         self.attempts = Attempts(sessions, limits)
         self._noted: set[str] = set()
 
-    def note_refusal(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> None:
+    def note_refusal(self, messages: Sequence[ClientMessage], ruled: Mapping[str, _Ruling]) -> None:
         """Note the first message of a session that is refused in a minute, before anybody is told.
 
         Within a minute whoever is over a limit stays over it, so all that follow are refused, too.
@@ -97,13 +98,13 @@ class Echo:
         self._session_share = session_share
         self._clock = clock
 
-    def __call__(self, groups: Groups, *, ends: float) -> Failures:
-        """Answer the groups' messages until `ends`, as of `time.monotonic()`; the records that failed, and why."""
+    def __call__(self, groups: Groups, *, deadline: Deadline) -> Failures:
+        """Answer the groups' messages until the deadline; return the records that failed, and why."""
         failures: dict[str, Exception] = {}
-        messages: list[Message] = []
+        messages: list[ClientMessage] = []
         for record in (record for records in groups.values() for record in records):
             try:
-                messages.append(Message.of(record))
+                messages.append(ClientMessage.of(record))
             except PermanentError as error:
                 failures[record.message_id] = error
         letters: list[Letter] = []
@@ -118,9 +119,9 @@ class Echo:
                     letters += self._answer(of_session, ruled)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the other sessions go on
                     failures |= {message.record.message_id: error for message in of_session}
-        return {**failures, **self._post.deliver(letters, ends=ends)}
+        return {**failures, **self._post.deliver(letters, deadline)}
 
-    def _ruled(self, messages: Sequence[Message]) -> dict[str, _Ruling]:
+    def _ruled(self, messages: Sequence[ClientMessage]) -> dict[str, _Ruling]:
         """Count a tenant's messages, each in the minute in which it was sent; what becomes of each, by its record.
 
         So a backlog does not count when it is read, weighed against what its session sends by then.
@@ -128,7 +129,7 @@ class Echo:
         tenancy = self._tenancy_of(messages[0].tenant_id)
         ruled: dict[str, _Ruling] = {}
         for of_minute in _by(lambda message: minute_of(message.sent_at), messages):
-            within: list[Message] = []
+            within: list[ClientMessage] = []
             for of_session in _by(_session_of, of_minute):
                 counted = self._counted(tenancy, of_session)
                 refused_from = _refused_from(tenancy, of_session)
@@ -152,7 +153,7 @@ class Echo:
                 tenancy.note_refusal([each for each in of_session if each.is_new], ruled)
         return ruled
 
-    def _counted(self, tenancy: Tenancy, messages: Sequence[Message]) -> int:
+    def _counted(self, tenancy: Tenancy, messages: Sequence[ClientMessage]) -> int:
         """Count a session's messages; how many it has sent in the minute by now, or more."""
         one = messages[0]
         return tenancy.attempts.count(
@@ -164,7 +165,7 @@ class Echo:
             times=_new(messages),
         )
 
-    def _answer(self, messages: Sequence[Message], ruled: Mapping[str, _Ruling]) -> list[Letter]:
+    def _answer(self, messages: Sequence[ClientMessage], ruled: Mapping[str, _Ruling]) -> list[Letter]:
         """The frames that answer a session's messages, in their order."""
         let_through = sum(ruled[message.record.message_id] is _Ruling.LET_THROUGH for message in messages)
         if throttled := len(messages) - let_through:
@@ -174,7 +175,7 @@ class Echo:
             letter for message in messages for letter in _letters(message, session, ruled[message.record.message_id])
         ]
 
-    def _keep_alive(self, message: Message) -> Session | None:
+    def _keep_alive(self, message: ClientMessage) -> Session | None:
         sessions = self._tenancy_of(message.tenant_id).sessions
         return sessions.keep_alive(
             message.tenant_id, message.session_id, session_seconds=message.session_seconds, now=self._now()
@@ -184,27 +185,27 @@ class Echo:
         return int(self._clock())
 
 
-def _counter_of(message: Message) -> MinuteCounter:
+def _counter_of(message: ClientMessage) -> MinuteCounter:
     return queued_of_session(message.tenant_id, message.session_id)
 
 
-def _refused_from(tenancy: Tenancy, messages: Sequence[Message]) -> str | None:
+def _refused_from(tenancy: Tenancy, messages: Sequence[ClientMessage]) -> str | None:
     """The first message of the session that was refused in the minute; None if that does not matter, or none was."""
     if all(message.is_new for message in messages):
         return None
     return tenancy.limits.refused_from(_counter_of(messages[0]), messages[0].sent_at)
 
 
-def _session_of(message: Message) -> SessionId:
+def _session_of(message: ClientMessage) -> SessionId:
     return message.session_id
 
 
-def _new(messages: Sequence[Message]) -> int:
+def _new(messages: Sequence[ClientMessage]) -> int:
     """The number of messages that count: each counts at its first delivery."""
     return sum(message.is_new for message in messages)
 
 
-def _numbered(messages: Sequence[Message], counted: int) -> Iterator[tuple[int, Message]]:
+def _numbered(messages: Sequence[ClientMessage], counted: int) -> Iterator[tuple[int, ClientMessage]]:
     """Each message with its number, where so many are counted with these; one that comes again has the last one's."""
     number = counted - _new(messages)
     for message in messages:
@@ -212,14 +213,16 @@ def _numbered(messages: Sequence[Message], counted: int) -> Iterator[tuple[int, 
         yield max(number, 1), message
 
 
-def _by[K: Hashable](key: Callable[[Message], K], messages: Iterable[Message]) -> Iterable[Sequence[Message]]:
-    found: dict[K, list[Message]] = defaultdict(list)
+def _by[K: Hashable](
+    key: Callable[[ClientMessage], K], messages: Iterable[ClientMessage]
+) -> Iterable[Sequence[ClientMessage]]:
+    found: dict[K, list[ClientMessage]] = defaultdict(list)
     for message in messages:
         found[key(message)].append(message)
     return found.values()
 
 
-def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iterator[Letter]:
+def _letters(message: ClientMessage, session: Session | None, ruling: _Ruling) -> Iterator[Letter]:
     if ruling is _Ruling.IGNORED:
         return
     if ruling is _Ruling.REFUSED:
@@ -233,7 +236,7 @@ def _letters(message: Message, session: Session | None, ruling: _Ruling) -> Iter
         yield from (Letter(key.connection_id, None, message.record, key) for key in sorted(session.connections))
 
 
-def _reply(message: Message, session: Session) -> Iterator[Letter]:
+def _reply(message: ClientMessage, session: Session) -> Iterator[Letter]:
     try:
         frame = codec.decode_object(message.record.body)
     except codec.NotJsonError as error:
@@ -263,8 +266,8 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
         )
         for recipient in recipients
     }
-    if any(len(envelope) > MAX_FRAME_BYTES for envelope in envelopes.values()):
-        yield _refusal(message, ErrorCode.TOO_LONG, f"the reply would have more than {MAX_FRAME_BYTES} bytes")
+    if any(len(envelope) > MAX_MESSAGE_BYTES for envelope in envelopes.values()):
+        yield _refusal(message, ErrorCode.TOO_LONG, f"the reply would have more than {MAX_MESSAGE_BYTES} bytes")
         return
     count("MessageEchoed")
     raw = message.record.body.encode()
@@ -272,7 +275,7 @@ def _reply(message: Message, session: Session) -> Iterator[Letter]:
     yield from (Letter(one, envelope, message.record, keys[one]) for one, envelope in envelopes.items())
 
 
-def _refusal(message: Message, code: ErrorCode, text: str) -> Letter:
+def _refusal(message: ClientMessage, code: ErrorCode, text: str) -> Letter:
     count("MessageRefused")
     frame = error_frame(code, text, connection_id=message.connection_id, request_id=message.request_id)
     return Letter(message.connection_id, frame.encode(), message.record)

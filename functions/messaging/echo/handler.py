@@ -13,6 +13,7 @@ from functions.messaging.echo.settings import Settings
 from loudhailer.aws.clients import LateClient
 from loudhailer.aws.tenant_credentials import PerTenant
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.limits.dynamodb import DynamoLimitStore
@@ -54,7 +55,7 @@ dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a message once its frames are posted; those that are not come again, in order."""
-    ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-    response = consume_fifo(event, partial(echo, ends=ends), dead_letters)
+    in_time = partial(echo, deadline=Deadline.of(context, reserve=RESERVE_SECONDS))
+    response = consume_fifo(event, in_time, dead_letters)
     postpone(sqs, settings.queue_url, event, response)
     return response

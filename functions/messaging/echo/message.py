@@ -9,7 +9,7 @@ from loudhailer.websocket.identity import ConnectionIdentity
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ClientMessage:
     """A client's frame, and who sent it: the message attributes, which the route's template writes, say so.
 
     Attributes:

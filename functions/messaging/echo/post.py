@@ -12,7 +12,6 @@ A connection that is gone, or a frame that the gateway will never take, holds no
 deleted, once it is not young, whatever became of its `$disconnect`.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -20,6 +19,8 @@ from typing import NamedTuple
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.connections.stale import delete_gone
+from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
@@ -61,8 +62,8 @@ class Post:
         self._endpoint = endpoint
         self._clock = clock
 
-    def deliver(self, letters: Iterable[Letter], *, ends: float) -> dict[str, TransientError]:
-        """Post the letters until `ends`, as of `time.monotonic()`; the ids of the records that come again, and why."""
+    def deliver(self, letters: Iterable[Letter], deadline: Deadline) -> dict[str, TransientError]:
+        """Post the letters until the deadline; return the ids of the records that come again, and why."""
         by_connection: dict[ConnectionId, list[Letter]] = defaultdict(list)
         closing: dict[ConnectionId, tuple[Letter, Outcome]] = {}
         for letter in letters:
@@ -71,7 +72,7 @@ class Post:
                 closing.setdefault(letter.to, (letter, Outcome.UNSENT))
         gone: set[ConnectionId] = set()
         waiting = {connection: found for connection, found in by_connection.items() if connection not in closing}
-        stuck = self._post(waiting, ends, gone)
+        stuck = self._post(waiting, deadline, gone)
         refusing = [
             connection
             for connection, (letter, outcome) in stuck.items()
@@ -87,7 +88,7 @@ class Post:
         }
 
     def _post(
-        self, waiting: Mapping[ConnectionId, Sequence[Letter]], ends: float, gone: set[ConnectionId]
+        self, waiting: Mapping[ConnectionId, Sequence[Letter]], deadline: Deadline, gone: set[ConnectionId]
     ) -> dict[ConnectionId, tuple[Letter, Outcome]]:
         """The first letter of each connection that may be posted later, and what became of it; adds to `gone`."""
         stuck: dict[ConnectionId, tuple[Letter, Outcome]] = {}
@@ -96,7 +97,7 @@ class Post:
                 connection: [letter.frame for letter in letters if letter.frame is not None]
                 for connection, letters in waiting.items()
             }
-            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - time.monotonic())
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=deadline.seconds_left)
             behind: dict[ConnectionId, Sequence[Letter]] = {}
             for connection, letters in waiting.items():
                 taken = outcomes[connection].count(Outcome.DELIVERED)
@@ -118,13 +119,7 @@ class Post:
 
     def _close(self, connections: Sequence[ConnectionId], gone: set[ConnectionId]) -> set[ConnectionId]:
         """Close connections; those that are closed now, or were before, which are added to `gone`."""
-        answers = self._sender.close(self._endpoint, connections, seconds=_CLOSE_SECONDS)
-        outcomes = dict(zip(connections, answers, strict=True))
-        gone.update(connection for connection, outcome in outcomes.items() if outcome is Outcome.GONE)
-        closed = {
-            connection for connection, outcome in outcomes.items() if outcome in {Outcome.DELIVERED, Outcome.GONE}
-        }
-        if closed:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that take no frames are closed", connection_ids=sorted(closed))
-        return closed
+        closing = close(self._sender, self._endpoint, {one: one for one in connections}, seconds=_CLOSE_SECONDS)
+        note_closed(closing.over)
+        gone.update(closing.gone)
+        return set(closing.over)

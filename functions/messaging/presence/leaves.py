@@ -6,6 +6,7 @@ rooms side by side. It is told as well as can be: once, within a few seconds, no
 in large rooms, see `SMALL_ROOM`. Nothing that goes wrong here keeps the stream from going on.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import takewhile
@@ -13,6 +14,7 @@ from typing import NamedTuple, Self
 
 from loudhailer import ids
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
@@ -54,15 +56,17 @@ class Leaves:
         *,
         endpoint: str,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rooms_of = rooms_of
         self._sender = sender
         self._endpoint = endpoint
         self._clock = clock
+        self._monotonic = monotonic
 
     def __call__(self, records: Iterable[Event]) -> None:
         """Tell who has left; return when all are told, or the time is over."""
-        ends = self._clock() + ANNOUNCING_SECONDS
+        deadline = Deadline.after(ANNOUNCING_SECONDS, self._monotonic)
         leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
         by_room: defaultdict[tuple[TenantId, RoomKey], list[_Leave]] = defaultdict(list)
         for leave in leaves:
@@ -71,24 +75,24 @@ class Leaves:
         members: dict[ConnectionId, ConnectionKey] = {}
         for (tenant, room), left in by_room.items():
             announcements = [left_frame(*leave.membership, leave.speaker).encode() for leave in left]
-            for member in self._members(tenant, room, {leave.key for leave in left}, ends):
+            for member in self._members(tenant, room, {leave.key for leave in left}, deadline):
                 if now_in.get(member, room) == room:
                     frames[member.connection_id] += announcements
                     members[member.connection_id] = member
         if frames:
-            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=ends - self._clock())
-            self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], ends)
+            outcomes = self._sender.post_in_order(self._endpoint, frames, seconds=deadline.seconds_left)
+            self._remove([members[one] for one, ended in outcomes.items() if Outcome.GONE in ended], deadline)
 
-    def _remove(self, gone: Iterable[ConnectionKey], ends: float) -> None:
+    def _remove(self, gone: Iterable[ConnectionKey], deadline: Deadline) -> None:
         """Remove members that are gone, as far as there is time; the next frame to the room meets the others."""
-        for member in takewhile(lambda _: self._clock() < ends, gone):
+        for member in takewhile(lambda _: not deadline.is_over(), gone):
             remove_gone(self._rooms_of(ids.tenant_of(member.partition)), [member])
 
     def _members(
-        self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], ends: float
+        self, tenant: TenantId, room: RoomKey, left: set[ConnectionKey], deadline: Deadline
     ) -> Iterable[ConnectionKey]:
         """Everyone who was in the room before; nobody if it was large, or cannot be read now."""
-        if self._clock() >= ends:
+        if deadline.is_over():
             count("LeaveNotAnnounced", len(left))
             return ()
         try:

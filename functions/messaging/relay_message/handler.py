@@ -12,6 +12,7 @@ from loudhailer.aws.clients import LateClient
 from loudhailer.aws.tenant_credentials import PerTenant
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.inbox.dynamodb import DynamoInboxStore
@@ -37,7 +38,6 @@ relays = PerTenant(
         SqsFifoQueue(sqs, settings.inbox_queue_url, pause=time.sleep),
         endpoint=settings.callback_endpoint,
         clock=time.time,
-        monotonic=time.monotonic,
         pause=time.sleep,
     ),
     role_arn=settings.tenant_role_arn,
@@ -49,11 +49,11 @@ relays = PerTenant(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a wake once its inbox is empty, nobody is there to read it, or another wake goes on with it."""
     (record,) = event["Records"]
-    ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    deadline = Deadline.of(context, reserve=RESERVE_SECONDS)
 
     def handle(body: str) -> None:
         wake = Wake.of_body(body)
-        relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], ends=ends)
+        relays.of(wake.inbox.tenant_id)(wake, wake_id=record["messageId"], deadline=deadline)
 
     response = consume(event, handle, dead_letters)
     postpone(sqs, settings.inbox_queue_url, event, response)

@@ -33,6 +33,8 @@ from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.connections.stale import delete_gone
+from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.errors import TransientError
@@ -116,7 +118,7 @@ class _Posted:
 class RelayMessage:
     """Delivers what is in an inbox.
 
-    `clock` tells epoch seconds, `monotonic` those that `ends` is given in; `pause` lets so many seconds pass.
+    `clock` tells epoch seconds; `pause` lets so many seconds pass.
     """
 
     def __init__(
@@ -129,7 +131,6 @@ class RelayMessage:
         *,
         endpoint: str,
         clock: Callable[[], float],
-        monotonic: Callable[[], float],
         pause: Callable[[float], None],
     ) -> None:
         self._inboxes = inboxes
@@ -139,10 +140,9 @@ class RelayMessage:
         self._wakes = wakes
         self._endpoint = endpoint
         self._clock = clock
-        self._monotonic = monotonic
         self._pause = pause
 
-    def __call__(self, wake: Wake, *, wake_id: str, ends: float) -> None:
+    def __call__(self, wake: Wake, *, wake_id: str, deadline: Deadline) -> None:
         """Handle one wake; what there is no time for is left to another wake, which is sent at the end.
 
         Raises:
@@ -151,14 +151,14 @@ class RelayMessage:
         """
         with logger.append_context_keys(tenant_id=wake.inbox.tenant_id):
             if wake.behind is not None:
-                done = self._end(wake, wake_id, ends)
+                done = self._end(wake, wake_id, deadline)
             else:
-                done = self._deliver(wake, wake_id, ends, set())
+                done = self._deliver(wake, wake_id, deadline, set())
             if not done:
                 count("WakeHandedOn")
                 self._wakes.send_all([wake.to_message(f"{wake_id}.on")])
 
-    def _deliver(self, wake: Wake, wake_id: str, ends: float, left: set[ConnectionKey]) -> bool:
+    def _deliver(self, wake: Wake, wake_id: str, deadline: Deadline, left: set[ConnectionKey]) -> bool:
         """Deliver until nothing is left, or nobody to deliver to; False if the time was over before.
 
         Who is in `left`, or comes into it, gets nothing more.
@@ -168,9 +168,9 @@ class RelayMessage:
             connections = self._connections_of(wake.inbox) - left
             # Nobody is to be left behind because the time was short.
             needed = _PATIENCE_SECONDS if delivered and len(connections) > 1 else 0.0
-            if self._monotonic() + needed >= ends:
+            if deadline.is_over(within=needed):
                 return False
-            posted = self._post(connections, messages, ends)
+            posted = self._post(connections, messages, deadline)
             self._delete_gone(posted.gone)
             if posted.slow and not any(message.taken_by for message in messages):
                 self._keep_for_slow(messages, posted)
@@ -191,19 +191,19 @@ class RelayMessage:
             self._pause(_PAUSE_SECONDS)
         return True
 
-    def _end(self, wake: Wake, wake_id: str, ends: float) -> bool:
+    def _end(self, wake: Wake, wake_id: str, deadline: Deadline) -> bool:
         """Close the connection that is behind, and deliver to the others; False if the time was over before."""
         behind = set() if wake.behind is None else {wake.behind}
         left = set(behind)
         while still := self._close(behind):
-            if not self._deliver(wake, wake_id, ends, left):
+            if not self._deliver(wake, wake_id, deadline, left):
                 return False
-            if self._monotonic() + _CLOSE_PAUSE_SECONDS >= ends:
+            if deadline.is_over(within=_CLOSE_PAUSE_SECONDS):
                 if not _FOR_NOW.isdisjoint(still.values()):
                     raise TransientError("a connection that is left behind cannot be closed now")
                 return False
             self._pause(_CLOSE_PAUSE_SECONDS)
-        return self._deliver(wake, wake_id, ends, left)
+        return self._deliver(wake, wake_id, deadline, left)
 
     def _waiting(self, inbox: Inbox) -> list[DirectMessage]:
         """The oldest messages that are not expired; those that are, are deleted."""
@@ -227,7 +227,9 @@ class RelayMessage:
             logger.exception("connections that are gone are left among the devices")
         return set(standing)
 
-    def _post(self, connections: Collection[ConnectionKey], messages: list[DirectMessage], ends: float) -> _Posted:
+    def _post(
+        self, connections: Collection[ConnectionKey], messages: list[DirectMessage], deadline: Deadline
+    ) -> _Posted:
         """Post the messages to all of them, but for those that a connection has by an earlier delivery.
 
         While others have some, those that may be in their handshake are posted to again and again.
@@ -236,8 +238,8 @@ class RelayMessage:
             direct_frame(message.message_id, message.message, message.source, message.sent_at).encode()
             for message in messages
         ]
-        begun = self._monotonic()
-        until = ends if len(connections) == 1 else min(ends, begun + _PATIENCE_SECONDS)
+        patience = deadline if len(connections) == 1 else deadline.at_most(_PATIENCE_SECONDS)
+        handshakes = patience.at_most(_HANDSHAKE_SECONDS)
         taken = {key: sum(key.connection_id in message.taken_by for message in messages) for key in connections}
         posted = _Posted(taken=taken, refused={}, opening=set())
         trying = connections
@@ -245,14 +247,14 @@ class RelayMessage:
             outcomes = self._sender.post_in_order(
                 self._endpoint,
                 {key.connection_id: frames[posted.taken[key] :] for key in trying},
-                seconds=until - self._monotonic(),
+                seconds=patience.seconds_left,
             )
             for key in trying:
                 posted.note(key, outcomes[key.connection_id])
             posted.opening = self._opening(
                 [key for key, outcome in posted.refused.items() if outcome is Outcome.GONE and not posted.taken[key]]
             )
-            over = self._monotonic() + _PAUSE_SECONDS >= min(until, begun + _HANDSHAKE_SECONDS)
+            over = handshakes.is_over(within=_PAUSE_SECONDS)
             trying = posted.opening
             if over or not trying or not any(posted.taken.values()):
                 return posted
@@ -277,18 +279,13 @@ class RelayMessage:
 
     def _close(self, connections: Collection[ConnectionKey]) -> dict[ConnectionKey, Outcome]:
         """Close connections; those that may be open still, and why."""
-        if not connections:
-            return {}
-        keys = sorted(connections)
-        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=_CLOSE_SECONDS)
-        outcomes = dict(zip(keys, answers, strict=True))
-        if closed := [key.connection_id for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED]:
-            count("ConnectionClosed", len(closed))
-            logger.warning("connections that were left behind are closed", connection_ids=closed)
-        gone = [key for key, outcome in outcomes.items() if outcome is Outcome.GONE]
-        opening = self._opening(gone)
-        self._delete_gone(key for key in gone if key not in opening)
-        return {key: outcome for key, outcome in outcomes.items() if outcome in _FOR_NOW or key in opening}
+        wanted = {key: key.connection_id for key in sorted(connections)}
+        closing = close(self._sender, self._endpoint, wanted, seconds=_CLOSE_SECONDS)
+        note_closed([wanted[key] for key in closing.closed])
+        opening = self._opening(closing.gone)
+        self._delete_gone(key for key in closing.gone if key not in opening)
+        still = {key: outcome for key, outcome in closing.open.items() if outcome in _FOR_NOW}
+        return still | dict.fromkeys(opening, Outcome.GONE)
 
     def _delete_gone(self, gone: Iterable[ConnectionKey]) -> None:
         delete_gone(lambda _: self._connections, gone, now=self._clock())

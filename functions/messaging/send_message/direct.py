@@ -16,7 +16,7 @@ from loudhailer.websocket.exchange import Frame
 from loudhailer.websocket.once import CLIENT_MESSAGE_ID, Once
 from loudhailer.websocket.replies import ack_frame
 
-MAX_MESSAGE_BYTES = 32 * 1024
+MAX_DIRECT_MESSAGE_BYTES = 32 * 1024
 """The size of a message as its sender wrote it, at most: a client can send so much in one frame.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
 
@@ -103,8 +103,8 @@ def _message_of(frame: Frame) -> JsonText:
     if "message" not in frame:
         raise InvalidFieldError("message", "is missing")
     message: JsonText = frame["message"]
-    if len(message.encode()) > MAX_MESSAGE_BYTES:
-        raise InvalidFieldError("message", f"must have at most {MAX_MESSAGE_BYTES} bytes as JSON")
+    if len(message.encode()) > MAX_DIRECT_MESSAGE_BYTES:
+        raise InvalidFieldError("message", f"must have at most {MAX_DIRECT_MESSAGE_BYTES} bytes as JSON")
     return message
 
 

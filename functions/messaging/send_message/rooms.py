@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from loudhailer import codec, ids
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
-from loudhailer.broadcast.messages import Priority
-from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.model import Priority, Summary
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.codec import JsonText
 from loudhailer.connections.ends import End, group_of

@@ -10,13 +10,15 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocke
 Closing and deleting twice is as good as once, so a batch may come again, as a whole or in part.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
 from itertools import groupby
 from typing import Any, NamedTuple, Self
 
 from loudhailer.connections.model import YOUNG_SECONDS, ConnectionKey, key_in_session
 from loudhailer.connections.port import ConnectionStore
-from loudhailer.delivery.outcome import Outcome
+from loudhailer.deadline import Deadline
+from loudhailer.delivery.closing import close
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
@@ -28,8 +30,7 @@ _PAUSE_SECONDS = 0.5
 class EndSession:
     """Closes what one batch of the sessions' stream leaves behind.
 
-    `each` is `map`, or one that works on several connections at the same time; `connections_of` are the rows of a
-    tenant's connections.
+    Rows are deleted side by side on the executor; `connections_of` gives the rows of a tenant's connections.
     """
 
     def __init__(
@@ -38,19 +39,19 @@ class EndSession:
         connections_of: Callable[[TenantId], ConnectionStore],
         *,
         endpoint: str,
-        each: Callable[[Callable[[ConnectionKey], None], Iterable[ConnectionKey]], Iterable[None]],
+        executor: Executor,
         clock: Callable[[], float],
         pause: Callable[[float], None],
     ) -> None:
         self._sender = sender
         self._connections_of = connections_of
         self._endpoint = endpoint
-        self._each = each
+        self._executor = executor
         self._clock = clock
         self._pause = pause
 
-    def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
-        """The partial batch response: the first session that has connections left when the time `ends`, if any.
+    def __call__(self, event: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+        """The partial batch response: the first session that has connections left at the deadline, if any.
 
         Raises:
             TransientError: some rows could not be read or deleted; the whole batch comes again.
@@ -58,8 +59,8 @@ class EndSession:
         removed = list(parsed(event["Records"], _Removed.of))
         left = {key for session in removed for key in session.connections}
         count("SessionEnded", len(removed))
-        while left and (left := self._close(left, ends)):
-            if self._clock() + _PAUSE_SECONDS >= ends:
+        while left and (left := self._close(left, deadline)):
+            if deadline.is_over(within=_PAUSE_SECONDS):
                 count("SessionNotEnded", sum(not left.isdisjoint(session.connections) for session in removed))
                 logger.warning("connections of sessions that are gone are left", connections=len(left))
                 break
@@ -67,18 +68,15 @@ class EndSession:
         failed = (session.sequence_number for session in removed if not left.isdisjoint(session.connections))
         return batch_response(next(failed, None))
 
-    def _close(self, connections: Collection[ConnectionKey], ends: float) -> set[ConnectionKey]:
+    def _close(self, connections: Collection[ConnectionKey], deadline: Deadline) -> set[ConnectionKey]:
         """Close the connections and delete their rows; those of them that may be open still."""
-        keys = sorted(connections)
-        answers = self._sender.close(self._endpoint, [key.connection_id for key in keys], seconds=ends - self._clock())
-        outcomes = dict(zip(keys, answers, strict=True))
-        closed = {key for key, outcome in outcomes.items() if outcome is Outcome.DELIVERED}
-        gone = {key for key, outcome in outcomes.items() if outcome is Outcome.GONE}
-        over = closed | (gone - self._young(gone))
-        for _ in self._each(self._delete, over):
+        wanted = {key: key.connection_id for key in sorted(connections)}
+        closing = close(self._sender, self._endpoint, wanted, seconds=deadline.seconds_left)
+        over = {*closing.closed, *closing.gone} - self._young(closing.gone)
+        for _ in self._executor.map(self._delete, over):
             pass
-        count("SessionConnectionClosed", len(closed))
-        return set(keys) - over
+        count("SessionConnectionClosed", len(closing.closed))
+        return set(wanted) - over
 
     def _young(self, connections: Collection[ConnectionKey]) -> set[ConnectionKey]:
         """Connections whose handshake may not be over: they have a row, and it is young."""
@@ -103,7 +101,7 @@ class _Removed(NamedTuple):
     @classmethod
     def of(cls, record: StreamRecord) -> Self | None:
         """The session that a record says was removed; None for another change."""
-        tenant, elements = record.old["tenantId"]["S"], record.old.get("connectionIds", {"SS": []})["SS"]
+        tenant, elements = tenant_of(record.old["tenantId"]["S"]), record.old.get("connectionIds", {"SS": []})["SS"]
         if record.event != "REMOVE":
             return None
         return cls(record.sequence_number, frozenset(key_in_session(tenant, element) for element in elements))

@@ -11,6 +11,7 @@ from functions.sessions.end_session.end_session import EndSession
 from functions.sessions.end_session.settings import Settings
 from loudhailer.aws.tenant_credentials import PerTenant
 from loudhailer.connections.dynamodb import DynamoConnectionStore
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.credentials import own_credentials
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.observability import logger, metrics
@@ -30,7 +31,7 @@ end_session = EndSession(
     CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),
     connections.of,
     endpoint=settings.callback_endpoint,
-    each=ThreadPoolExecutor(THREADS).map,
+    executor=ThreadPoolExecutor(THREADS),
     clock=time.time,
     pause=time.sleep,
 )
@@ -40,4 +41,4 @@ end_session = EndSession(
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Acknowledge a batch up to the first session that has connections left; the stream goes on from that one."""
-    return end_session(event, time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS)
+    return end_session(event, Deadline.of(context, reserve=RESERVE_SECONDS))

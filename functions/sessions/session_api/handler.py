@@ -20,7 +20,7 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 session_api = SessionApi(
     DynamoTenantStore(dynamodb, settings.tenants_table),
-    DynamoSessionStore(dynamodb, settings.sessions_table),
+    DynamoSessionStore(dynamodb, settings.sessions_table, spread=settings.spread_sessions),
     DynamoPlaceStore(dynamodb, settings.places_table),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     websocket_url=settings.websocket_url,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from loudhailer import ids
 from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.broadcast.report import report_of
 from loudhailer.errors import InvalidFieldError
 from loudhailer.http import Response, respond, respond_invalid
 from loudhailer.limits.places.model import sessions_of, take_place
@@ -192,7 +193,7 @@ class SessionApi:
             broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
         except InvalidFieldError as error:
             return respond_invalid(400, error.field, str(error))
-        report = self._broadcasts.report(broadcast_id)
+        report = report_of(self._broadcasts, broadcast_id)
         if report is None:
             return respond_invalid(404, "broadcastId", "there is no such broadcast")
         return respond(200, report.to_wire())

@@ -14,6 +14,7 @@ class Settings:
         silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
         session_auth: what the routes of sessions ask a caller for.
         tenant_claim: the claim with the tenant's id, where that is a JWT.
+        spread_sessions: new sessions are spread over keys, which functions of a former release do not know.
         shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
     """
 
@@ -22,6 +23,7 @@ class Settings:
     places_table: TableName
     broadcasts_table: TableName
     websocket_url: Url
+    spread_sessions: Flag
     list_tenants: Flag
     silo_tenants: Tenants
     session_auth: Auth

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from loudhailer.broadcast.messages import Announcement, Priority
-from loudhailer.broadcast.model import Summary
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Priority, Summary
+from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.observability import count, logger
 
@@ -24,7 +25,7 @@ class Announcer:
         announcement = Announcement(
             broadcast_id=summary.broadcast_id,
             audience=summary.audience,
-            frame=frame,
+            payload=Payload.of(frame),
             published_at=summary.published_at,
             expires_at=int(self._clock()) + self._lifetime_seconds,
             priority=priority,

@@ -32,7 +32,8 @@ from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
-from loudhailer.broadcast.messages import Recipients, recipients_from_wire, scope_from_wire, scope_to_wire
+from loudhailer.broadcast import recipients as chunk_recipients
+from loudhailer.broadcast import scope as scopes
 from loudhailer.broadcast.model import (
     KEPT_SECONDS,
     SUMMARY_KEPT_SECONDS,
@@ -45,6 +46,7 @@ from loudhailer.broadcast.model import (
 )
 from loudhailer.broadcast.packing import pack, unpack
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
+from loudhailer.broadcast.recipients import Recipients
 from loudhailer.errors import TransientError
 from loudhailer.ids import BroadcastId, ChunkId
 
@@ -420,7 +422,7 @@ def _number(item: Item, name: str) -> int | None:
 
 
 def _source_to_item(source: Source) -> Item:
-    item: Item = {"scope": {"S": codec.encode_text(scope_to_wire(source.scope))}}
+    item: Item = {"scope": {"S": codec.encode_text(scopes.to_wire(source.scope))}}
     if source.expected is not None:
         item["expected"] = {"N": str(source.expected)}
     return item
@@ -429,7 +431,7 @@ def _source_to_item(source: Source) -> Item:
 def _source_from_item(item: Item) -> Source:
     return Source(
         number=int(item["part"]["S"].removeprefix("source#")),
-        scope=scope_from_wire(codec.decode(item["scope"]["S"])),
+        scope=scopes.from_wire(codec.decode(item["scope"]["S"])),
         expected=_number(item, "expected"),
         dispatched=_number(item, "dispatched"),
         missed=_number(item, "missed") or 0,
@@ -451,7 +453,7 @@ def _chunk_from_item(item: Item) -> Chunk:
 def _recipients(item: Item) -> Recipients:
     if "packed" in item:
         return unpack(item["packed"]["B"])
-    return recipients_from_wire(codec.decode(item["connections"]["B"]))
+    return chunk_recipients.from_wire(codec.decode(item["connections"]["B"]))
 
 
 def _tally_from_item(item: Item) -> Tally:

@@ -1,6 +1,6 @@
 """The messages of a broadcast, in the order of its way.
 
-    publish --Announcement--> swarm --PartitionMessage--> query --ChunkMessage--> post_message
+    publish --Announcement--> swarm --SourceMessage--> query --ChunkMessage--> post_message
     post_message --OutcomeMessage--> settle
 
 Every message carries `"v": 1` and, up to the outcome, when it was published (epoch milliseconds), when it expires
@@ -11,42 +11,29 @@ MalformedMessageError.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from loudhailer import codec, ids
 from loudhailer.broadcast import audience as audiences
-from loudhailer.broadcast import bitmaps, frames
-from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession
+from loudhailer.broadcast import bitmaps
+from loudhailer.broadcast import recipients as chunk_recipients
+from loudhailer.broadcast import scope as scopes
+from loudhailer.broadcast.audience import Audience, Everyone
 from loudhailer.broadcast.bitmaps import Bitmap
+from loudhailer.broadcast.model import Outcomes, Priority
+from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.scope import Scope
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
+from loudhailer.ids import BroadcastId, ChunkId, TenantId
 
 VERSION = 1
 
-CANCELLED = 0
-"""The `expiresAt` of a message of a broadcast that was cancelled."""
+_CANCELLED = 0
+"""The `expiresAt` of a cancelled chunk. A release that does not know the field `cancelled` posts to nobody for it."""
 
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
-
-
-class Priority(StrEnum):
-    """The lanes that a message's posts use; no field on the wire stands for the normal ones."""
-
-    NORMAL = "normal"
-    LOW = "low"
-    """A client's message to a large room: it has lanes of its own, and never goes before anyone's broadcast.
-
-    Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
-    """
-
-
-type Scope = tuple[Partition, ...] | InRoom | OfPlayer | OfSession
-"""The place of a source's recipients: whole partitions, or a room, a player or a session."""
-
-type Recipients = dict[Partition, list[ConnectionId]]
-"""A chunk's connections by partition; their order, partition by partition, is the order of the chunk's bitmaps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +43,7 @@ class Announcement:
     Attributes:
         broadcast_id: names the broadcast; the client's or a new one.
         audience: whom it is for.
-        frame: the text that each connection is sent.
+        payload: the frame that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds; after this no one is sent it any more.
         priority: the lanes that its posts use.
@@ -64,7 +51,7 @@ class Announcement:
 
     broadcast_id: BroadcastId
     audience: Audience
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
@@ -89,13 +76,13 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionMessage:
+class SourceMessage:
     """One source of a broadcast: find its recipients and put them into chunks."""
 
     broadcast_id: BroadcastId
     source: int
     scope: Scope
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
@@ -107,15 +94,15 @@ class PartitionMessage:
 
     def to_wire(self) -> str:
         """The partition queue's message."""
-        return codec.encode_text({**_header(self), "source": self.source, **scope_to_wire(self.scope)})
+        return codec.encode_text({**_header(self), "source": self.source, **scopes.to_wire(self.scope)})
 
     @staticmethod
-    def from_wire(body: str) -> "PartitionMessage":
+    def from_wire(body: str) -> "SourceMessage":
         """The source in a partition queue's message."""
         return _read(
             body,
-            lambda wire: PartitionMessage(
-                **_read_header(wire), source=_whole(wire, "source"), scope=scope_from_wire(wire)
+            lambda wire: SourceMessage(
+                **_read_header(wire), source=_whole(wire, "source"), scope=scopes.from_wire(wire)
             ),
         )
 
@@ -135,10 +122,11 @@ class ChunkMessage:
         attempt: 1 for the first; what failed so often is given up.
         refusals: how often in a row those that remain were answered 429; that is no attempt.
         slow: those among them whose client does not read, as far as a worker could tell.
-        frame: the text that each connection is sent.
+        payload: the frame that each connection is sent.
         published_at: epoch milliseconds.
         expires_at: epoch seconds.
         priority: the lanes that its posts use.
+        cancelled: an operator has ended the broadcast: nobody is sent it any more.
     """
 
     broadcast_id: BroadcastId
@@ -149,12 +137,13 @@ class ChunkMessage:
     young_until: int
     remaining: Bitmap
     attempt: int
-    frame: str
+    payload: Payload
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
     refusals: int = 0
     slow: Bitmap = 0
+    cancelled: bool = False
 
     @property
     def size(self) -> int:
@@ -185,6 +174,8 @@ class ChunkMessage:
             wire["refusals"] = self.refusals
         if self.slow:
             wire["slow"] = bitmaps.to_wire(self.slow, size)
+        if self.cancelled:
+            wire |= {"cancelled": True, "expiresAt": _CANCELLED}
         return codec.encode_text(wire)
 
     @staticmethod
@@ -193,21 +184,10 @@ class ChunkMessage:
         return _read(body, _read_chunk)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeMessage:
-    """Outcomes of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+class OutcomeMessage(Outcomes):
+    """Outcomes on their way to `settle`."""
 
-    `expired` says that some failed because the broadcast's lifetime was over.
-    """
-
-    broadcast_id: BroadcastId
-    chunk_id: ChunkId
-    size: int
-    account: str
-    delivered: Bitmap
-    gone: Bitmap
-    failed: Bitmap
-    expired: bool = False
+    __slots__ = ()
 
     def to_wire(self) -> str:
         """The outcome queue's message."""
@@ -230,14 +210,14 @@ class OutcomeMessage:
         return _read(body, _read_outcome)
 
 
-type Message = Announcement | PartitionMessage | ChunkMessage | OutcomeMessage
+type BroadcastMessage = Announcement | SourceMessage | ChunkMessage | OutcomeMessage
 
 
-def message_from_wire(body: str) -> Message:
+def message_from_wire(body: str) -> BroadcastMessage:
     """A message of any kind, told by the field that no other kind has."""
-    kinds: dict[str, Callable[[str], Message]] = {
+    kinds: dict[str, Callable[[str], BroadcastMessage]] = {
         "audience": Announcement.from_wire,
-        "source": PartitionMessage.from_wire,
+        "source": SourceMessage.from_wire,
         "connections": ChunkMessage.from_wire,
         "delivered": OutcomeMessage.from_wire,
     }
@@ -270,54 +250,13 @@ def chunk_name(body: str) -> ChunkName | None:
         return None
 
 
-def scope_to_wire(scope: Scope) -> dict[str, Any]:
-    """The field of a message or row that says where a source's recipients are; ids are joined as in the indexes."""
-    match scope:
-        case InRoom(tenant, room):
-            return {"room": f"{tenant}#{room}"}
-        case OfPlayer(tenant, player):
-            return {"player": f"{tenant}#{player}"}
-        case OfSession(tenant, session):
-            return {"session": f"{tenant}#{session}"}
-        case partitions:
-            return {"partitions": list(partitions)}
-
-
-def scope_from_wire(wire: dict[str, Any]) -> Scope:
-    """The scope in a message or row; MalformedMessageError unless there is exactly one."""
-    kinds = [kind for kind in ("partitions", "room", "player", "session") if kind in wire]
-    if len(kinds) != 1:
-        raise MalformedMessageError("a source has one of partitions, room, player, session")
-    kind, value = kinds[0], wire[kinds[0]]
-    if kind == "partitions":
-        if not isinstance(value, list):
-            raise MalformedMessageError("partitions must be a list")
-        return tuple(ids.partition(key, "partitions") for key in value)
-    tenant, _, name = value.partition("#") if isinstance(value, str) else ("", "", "")
-    owner = ids.tenant_id(tenant, kind)
-    match kind:
-        case "room":
-            return InRoom(owner, ids.room_key(name, kind))
-        case "player":
-            return OfPlayer(owner, ids.player_id(name, kind))
-        case _:
-            return OfSession(owner, ids.session_id(name, kind))
-
-
-def recipients_from_wire(value: object) -> Recipients:
-    """The connections of a chunk, in a message or row."""
-    if not isinstance(value, dict) or not all(isinstance(found, list) for found in value.values()):
-        raise MalformedMessageError("connections must be lists of ids by partition")
-    return {ids.partition(key, "connections"): ids.connection_ids(found, "connections") for key, found in value.items()}
-
-
-def _header(message: Announcement | PartitionMessage | ChunkMessage) -> dict[str, Any]:
+def _header(message: Announcement | SourceMessage | ChunkMessage) -> dict[str, Any]:
     header = {
         "v": VERSION,
         "broadcastId": message.broadcast_id,
         "publishedAt": message.published_at,
         "expiresAt": message.expires_at,
-        **frames.to_wire(message.frame),
+        **message.payload.to_wire(),
     }
     # Left out where it says nothing, so that a release that does not know it reads what it always read.
     return header if message.priority is Priority.NORMAL else {**header, "priority": message.priority}
@@ -328,7 +267,7 @@ def _read_header(wire: dict[str, Any]) -> dict[str, Any]:
         "broadcast_id": ids.broadcast_id(wire.get("broadcastId")),
         "published_at": _whole(wire, "publishedAt"),
         "expires_at": _whole(wire, "expiresAt"),
-        "frame": frames.from_wire(wire),
+        "payload": Payload.from_wire(wire),
         "priority": _priority(wire.get("priority", Priority.NORMAL)),
     }
 
@@ -341,13 +280,14 @@ def _priority(value: object) -> Priority:
 
 
 def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
-    recipients = recipients_from_wire(wire.get("connections"))
+    recipients = chunk_recipients.from_wire(wire.get("connections"))
     size = sum(map(len, recipients.values()))
     endpoint = wire.get("endpoint")
     if not isinstance(endpoint, str) or _ENDPOINT.fullmatch(endpoint) is None:
         raise MalformedMessageError("endpoint must be a URL")
+    header = _read_header(wire)
     return ChunkMessage(
-        **_read_header(wire),
+        **header,
         chunk_id=ids.chunk_id(wire.get("chunkId")),
         endpoint=endpoint,
         recipients=recipients,
@@ -357,6 +297,7 @@ def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:
         attempt=_whole(wire, "attempt", minimum=1),
         refusals=_whole(wire, "refusals") if "refusals" in wire else 0,
         slow=bitmaps.from_wire(wire["slow"], size) if "slow" in wire else 0,
+        cancelled=_flag(wire, "cancelled") or header["expires_at"] == _CANCELLED,
     )
 
 

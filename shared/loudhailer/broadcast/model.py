@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from loudhailer.broadcast.audience import Audience
 from loudhailer.broadcast.bitmaps import Bitmap
-from loudhailer.broadcast.messages import OutcomeMessage, Recipients, Scope
+from loudhailer.broadcast.recipients import Recipients
+from loudhailer.broadcast.scope import Scope
 from loudhailer.ids import BroadcastId, ChunkId
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -15,6 +17,17 @@ SUMMARY_KEPT_SECONDS = 2 * KEPT_SECONDS
 """Seconds for which the summary stands. DynamoDB deletes what has expired within days, in any order: as long as other
 rows of a broadcast may be left, its id must not begin another one.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html"""
+
+
+class Priority(StrEnum):
+    """The lanes that a message's posts use; no field on the wire stands for the normal ones."""
+
+    NORMAL = "normal"
+    LOW = "low"
+    """A client's message to a large room: it has lanes of its own, and never goes before anyone's broadcast.
+
+    Tenants share those lanes, and the queues before them: one that talks more than others must not come before them.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +109,23 @@ def end_of_source(number: int, chunks: int) -> Chunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Outcomes of a chunk's connections in one attempt, by the account that tried; the rest is still to come.
+
+    `expired` says that some failed because the broadcast's lifetime was over.
+    """
+
+    broadcast_id: BroadcastId
+    chunk_id: ChunkId
+    size: int
+    account: str
+    delivered: Bitmap
+    gone: Bitmap
+    failed: Bitmap
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """The union of a chunk's outcomes, delivered over gone over failed.
 
@@ -110,7 +140,7 @@ class Tally:
     by_account: Mapping[str, int] = field(default_factory=dict)
     settled_at: int = 0
 
-    def after(self, outcome: OutcomeMessage, now: int) -> "Tally":
+    def after(self, outcome: Outcomes, now: int) -> "Tally":
         """The tally with the outcome in it, settled at `now` (epoch milliseconds); itself if that changes nothing."""
         delivered = self.delivered | outcome.delivered
         gone = (self.gone | outcome.gone) & ~delivered

@@ -14,7 +14,7 @@ from binascii import Error
 from collections.abc import Sequence
 
 from loudhailer import codec
-from loudhailer.broadcast.messages import Recipients
+from loudhailer.broadcast.recipients import Recipients
 from loudhailer.ids import ConnectionId, Partition
 
 _END = b"\0"

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from loudhailer.broadcast.model import Chunk, Source, Summary, Tally, TallyKey
-from loudhailer.broadcast.report import Report, summarise
 from loudhailer.ids import BroadcastId, ChunkId
 
 MAX_SOURCES_AT_ONCE = 100
@@ -94,19 +93,6 @@ class BroadcastStore(Protocol):
 
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """All tallies of a broadcast."""
-
-    def report(self, broadcast_id: BroadcastId) -> Report | None:
-        """The report, summed up; None if there is no such broadcast."""
-        tallies = self.tallies(broadcast_id)
-        summary = self.summary(broadcast_id)
-        if summary is None:
-            return None
-        sources = self.sources(broadcast_id)[: summary.sources]
-        dispatched = sum(
-            sum(self.chunk_sizes(broadcast_id, source.number)) if source.dispatched is None else source.dispatched
-            for source in sources
-        )
-        return summarise(summary, sources, dispatched, tallies)
 
 
 class Topic(Protocol):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from loudhailer.broadcast.model import Source, Summary, Tally
+from loudhailer.broadcast.port import BroadcastStore
+from loudhailer.ids import BroadcastId
 
 type Status = Literal["accepted", "delivering", "finished"]
 
@@ -78,6 +80,20 @@ class Report:
             cancelled=wire["cancelled"],
             expired=wire["expired"],
         )
+
+
+def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
+    """Return the report of a broadcast, summed up from its rows; None if there is no such broadcast."""
+    tallies = broadcasts.tallies(broadcast_id)
+    summary = broadcasts.summary(broadcast_id)
+    if summary is None:
+        return None
+    sources = broadcasts.sources(broadcast_id)[: summary.sources]
+    dispatched = sum(
+        sum(broadcasts.chunk_sizes(broadcast_id, source.number)) if source.dispatched is None else source.dispatched
+        for source in sources
+    )
+    return summarise(summary, sources, dispatched, tallies)
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:

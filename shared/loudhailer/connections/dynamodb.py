@@ -80,6 +80,10 @@ def _take_items(response_dict: Item, customized_response_dict: Item, **_: object
         response_dict["body"] = codec.encode(page)
 
 
+_IS_CONNECTION = "attribute_exists(connectedAt)"
+"""It does not hold for a probe, whose row stays if `reconcile` is killed before it deletes it."""
+
+
 class DynamoConnectionStore(ConnectionStore):
     """Keeps the connections in one DynamoDB table."""
 
@@ -104,7 +108,7 @@ class DynamoConnectionStore(ConnectionStore):
             values[":after"] = {"S": after}
         pages = self._pages(
             KeyConditionExpression=condition,
-            FilterExpression="expiresAt > :now",
+            FilterExpression=f"expiresAt > :now AND {_IS_CONNECTION}",
             ProjectionExpression="connectionId, connectedAt",
             ExpressionAttributeNames={"#partition": "partition"},
             ExpressionAttributeValues=values,

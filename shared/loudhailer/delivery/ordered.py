@@ -2,29 +2,25 @@
 
 Unlike the posts of a broadcast these differ in their frames, so each is signed by itself. No lane holds them back: they
 answer what clients have sent, of which the stage lets in so much, but a frame may be answered with a post to each of a
-hundred connections, and nothing but the account's quota bounds those. TLS is verified, against the certificates that
-AWS_CA_BUNDLE names or libcurl's own.
+hundred connections, and nothing but the account's quota bounds those.
 """
 
-import os
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from dataclasses import KW_ONLY, dataclass
 from typing import override
 
 import pycurl
 
-from loudhailer.delivery.handles import MAX_IN_FLIGHT, new_handle
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.outcome import BY_STATUS, Outcome
 from loudhailer.delivery.sender import OrderedSender
 from loudhailer.delivery.sigv4 import Credentials, Method, PostSigner
-from loudhailer.delivery.throttling import FEW_TRIES, Throttling, pause_before
+from loudhailer.delivery.throttling import FEW_TRIES, Throttling
+from loudhailer.delivery.transfers import MAX_IN_FLIGHT, NO_TYPE, Backlog, Transfers
 from loudhailer.ids import ConnectionId
-from loudhailer.observability import logger
 
-_LONGEST_WAIT_SECONDS = 0.05
 _SHORTEST_WAIT_SECONDS = 0.001
 
 
@@ -49,26 +45,6 @@ class _Line:
         return self.place < len(self.frames)
 
 
-@dataclass(slots=True)
-class _Run:
-    """The lines of one call: which are waiting, and which wait for another try, by the time of it."""
-
-    waiting: deque[_Line]
-    is_post: bool
-    later: list[tuple[float, ConnectionId, _Line]] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def due(self, now: float) -> None:
-        """Put those whose time has come behind those that are waiting."""
-        while self.later and self.later[0][0] <= now:
-            self.waiting.append(heappop(self.later)[2])
-
-    def again(self, line: _Line, now: float) -> None:
-        """Try a line's frame once more, a little later each time, and not all lines at the same moment."""
-        line.tries += 1
-        heappush(self.later, (now + pause_before(line.tries), line.connection, line))
-
-
 class CurlOrderedSender(OrderedSender):
     """Posts with libcurl, at most `max_in_flight` requests at a time; see `OrderedSender`.
 
@@ -83,18 +59,15 @@ class CurlOrderedSender(OrderedSender):
         *,
         tries: int = FEW_TRIES,
         max_in_flight: int = MAX_IN_FLIGHT,
-        ca_file: str | None = os.environ.get("AWS_CA_BUNDLE"),
+        ca_file: str = TRUSTED,
     ) -> None:
         self._credentials = credentials
         self._region = region
         self._tries = tries
         self._throttling = Throttling()
-        self._ca_file = ca_file
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
-        self._unmade = max_in_flight
-        self._idle: list[pycurl.Curl] = []
-        self._in_flight: dict[pycurl.Curl, _Line] = {}
+        self._transfers = Transfers[_Line](
+            max_in_flight=max_in_flight, ca_file=ca_file, tick_seconds=_SHORTEST_WAIT_SECONDS
+        )
 
     @override
     def post_in_order(
@@ -128,93 +101,75 @@ class CurlOrderedSender(OrderedSender):
         seconds: float,
     ) -> dict[ConnectionId, list[Outcome]]:
         lines = [_Line(connection, wanted, [Outcome.UNSENT] * len(wanted)) for connection, wanted in frames.items()]
-        run = _Run(deque(line for line in lines if line.frames), method == "POST")
-        ends = time.monotonic() + seconds
-        try:
-            while (now := time.monotonic()) < ends and (run.waiting or run.later or self._in_flight):
-                run.due(now)
-                self._start(run, method, endpoint)
-                self._multi.perform()
-                self._finish(run)
-                self._wait(run, ends)
-        finally:
-            self._abandon()
-        if run.reasons:
-            logger.warning("requests were answered with errors", reasons=dict(run.reasons.most_common(10)))
+        requests = _Requests(
+            Backlog(deque(line for line in lines if line.frames)),
+            method=method,
+            endpoint=endpoint,
+            region=self._region,
+            credentials=self._credentials,
+            most_refusals=self._tries,
+            throttling=self._throttling,
+        )
+        self._transfers.carry_out(requests, seconds)
         return {line.connection: line.outcomes for line in lines}
 
-    def _start(self, run: _Run, method: Method, endpoint: str) -> None:
-        while run.waiting and (self._idle or self._unmade):
-            line = run.waiting[0]
-            frame = line.frames[line.place]
-            signer = PostSigner(endpoint, self._region, frame, method).at(time.time(), self._credentials())
-            url, headers = signer.sign(line.connection)
-            handle = self._idle.pop() if self._idle else self._make()
-            handle.setopt(pycurl.CUSTOMREQUEST, method)
-            handle.setopt(pycurl.URL, url)
-            handle.setopt(pycurl.HTTPHEADER, [headers])
-            handle.setopt(pycurl.POSTFIELDS, frame)
-            self._in_flight[handle] = run.waiting.popleft()
-            self._multi.add_handle(handle)
 
-    def _make(self) -> pycurl.Curl:
-        self._unmade -= 1
-        return new_handle(self._ca_file)
+@dataclass(slots=True)
+class _Requests:
+    """The policy for the requests of one call, each of them the line of its connection."""
 
-    def _finish(self, run: _Run) -> None:
-        more = 1
-        while more:
-            more, done, broken = self._multi.info_read()
-            for handle in done:
-                self._settle(run, self._release(handle), handle.getinfo(pycurl.RESPONSE_CODE))
-            for handle, number, _ in broken:
-                run.reasons[f"curl {number}"] += 1
-                self._retry(run, self._release(handle), Outcome.FAILED)
+    backlog: Backlog[_Line]
+    _: KW_ONLY
+    method: Method
+    endpoint: str
+    region: str
+    credentials: Callable[[], Credentials]
+    most_refusals: int
+    throttling: Throttling
 
-    def _release(self, handle: pycurl.Curl) -> _Line:
-        self._multi.remove_handle(handle)
-        self._idle.append(handle)
-        return self._in_flight.pop(handle)
+    def admit(self, most: int, now: float) -> int:  # noqa: ARG002  # nothing holds them back
+        return most
 
-    def _settle(self, run: _Run, line: _Line, status: int) -> None:
+    def prepare(self, handle: pycurl.Curl, transfer: _Line) -> None:
+        frame = transfer.frames[transfer.place]
+        signer = PostSigner(self.endpoint, self.region, frame, self.method).at(time.time(), self.credentials())
+        url, headers = signer.sign(transfer.connection)
+        handle.setopt(pycurl.CUSTOMREQUEST, self.method)
+        handle.setopt(pycurl.URL, url)
+        handle.setopt(pycurl.HTTPHEADER, [headers, NO_TYPE])
+        handle.setopt(pycurl.POSTFIELDS, frame)
+
+    def answered(self, transfer: _Line, status: int) -> None:
+        is_post = self.method == "POST"
         outcome = BY_STATUS.get(status, Outcome.FAILED)
-        if outcome is Outcome.THROTTLED and run.is_post:
-            self._retry_throttled(run, line)
+        if outcome is Outcome.THROTTLED and is_post:
+            self._refused(transfer)
         elif outcome in {Outcome.THROTTLED, Outcome.FAILED}:
-            run.reasons[f"status {status}"] += 1
-            self._retry(run, line, outcome)
+            self.backlog.reasons[f"status {status}"] += 1
+            self._try_again(transfer, outcome)
         else:
-            if run.is_post:
-                self._throttling.let_in(line.connection, time.monotonic())
-            line.outcomes[line.place] = outcome
-            if outcome is Outcome.DELIVERED and line.move_on():
-                run.waiting.append(line)
+            if is_post:
+                self.throttling.let_in(transfer.connection, time.monotonic())
+            transfer.outcomes[transfer.place] = outcome
+            if outcome is Outcome.DELIVERED and transfer.move_on():
+                self.backlog.waiting.append(transfer)
 
-    def _retry_throttled(self, run: _Run, line: _Line) -> None:
+    def broken(self, transfer: _Line) -> None:
+        self._try_again(transfer, Outcome.FAILED)
+
+    def hold(self) -> None:
+        """Go on at once: all that there are handles for are admitted."""
+
+    def _refused(self, line: _Line) -> None:
         now = time.monotonic()
         line.refusals += 1
-        outcome = self._throttling.refused(line.connection, now, last=line.refusals >= self._tries)
-        line.outcomes[line.place] = outcome or Outcome.THROTTLED
+        outcome = self.throttling.refused(line.connection, now, last=line.refusals >= self.most_refusals)
         if outcome is None:
-            run.again(line, now)
+            self._try_again(line, Outcome.THROTTLED)
+        else:
+            line.outcomes[line.place] = outcome
 
-    def _retry(self, run: _Run, line: _Line, outcome: Outcome) -> None:
+    def _try_again(self, line: _Line, outcome: Outcome) -> None:
         line.outcomes[line.place] = outcome
-        run.again(line, time.monotonic())
-
-    def _wait(self, run: _Run, ends: float) -> None:
-        """Sleep until an answer comes, or a try is due; not at all while there is a request to start."""
-        if run.waiting and (self._idle or self._unmade):
-            return
-        now = time.monotonic()
-        next_retry = run.later[0][0] if run.later else ends
-        seconds = max(_SHORTEST_WAIT_SECONDS, min(_LONGEST_WAIT_SECONDS, next_retry - now, ends - now))
-        if self._in_flight:
-            self._multi.select(seconds)
-        elif run.later:
-            time.sleep(seconds)
-
-    def _abandon(self) -> None:
-        """Take back what was not answered in time; a connection that was cut off is not used again."""
-        for handle in list(self._in_flight):
-            self._release(handle)
+        line.tries += 1
+        self.backlog.again(line, line.tries, time.monotonic())

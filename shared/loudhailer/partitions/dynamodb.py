@@ -41,12 +41,12 @@ class DynamoPartitionStore(PartitionStore):
         self._table = table
 
     @override
-    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="tenantId = :tenant",
             ExpressionAttributeValues={":tenant": {"S": tenant}},
-            ConsistentRead=True,
+            ConsistentRead=consistent,
         )
         with calling("Query"):
             return [_count_from_item(item) for page in pages for item in page["Items"]]

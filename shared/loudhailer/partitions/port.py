@@ -13,8 +13,8 @@ from loudhailer.partitions.model import PartitionCount, Sample
 class PartitionStore(Protocol):
     """The rows of the partitions. A row is opened once; no other method makes one."""
 
-    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
-        """The tenant's partitions in the order of their keys, read consistently."""
+    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:
+        """The tenant's partitions in the order of their keys, read consistently unless that is not needed."""
 
     def everywhere(self) -> list[PartitionCount]:
         """All partitions of all tenants, in any order, read consistently."""

@@ -1,23 +1,26 @@
 """The table of sessions in DynamoDB.
 
-sessions: PK `tenantId`, SK `sessionId`; `sessionTTL` (epoch seconds), `playerId?`, `connectionIds` (set of
-`{n:05d}#{connectionId}`).
+sessions: PK `tenantId` = `{tenantId}#{n:02d}`, n being a hash of the session's id; SK `sessionId`; `sessionTTL` (epoch
+seconds), `playerId?`, `connectionIds` (set of `{n:05d}#{connectionId}`).
+
+A row of a former release has the tenant's id alone as its partition key. It is found, written and deleted there, and
+the session is made under the new key once that row is gone. Decision 0037 says when this ends.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
+from zlib import crc32
 
-from botocore.exceptions import ClientError
-
-from loudhailer.aws.batches import STATEMENTS_A_BATCH, paged
+from loudhailer.aws.batches import STATEMENTS_A_BATCH, get_rows, paged
 from loudhailer.aws.conditions import CONDITION_FAILED, holds, update_if
 from loudhailer.aws.errors import calling, code_of
 from loudhailer.aws.rows import Item
 from loudhailer.connections.model import ConnectionKey, key_in_session
 from loudhailer.errors import TransientError
-from loudhailer.ids import PlayerId, SessionId, TenantId
+from loudhailer.ids import PlayerId, SessionId, TenantId, tenant_of
 from loudhailer.observability import logger
 from loudhailer.sessions.model import Session
 from loudhailer.sessions.port import SessionStore
@@ -25,6 +28,13 @@ from loudhailer.sessions.port import SessionStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+
+type _SessionOfTenant = tuple[TenantId, SessionId]
+
+SESSION_KEYS = 16
+"""Partition keys of a tenant's sessions. DynamoDB writes 1,000 units a second to one key, and an arrival takes three:
+one to make the session, two to add the connection in a transaction. The number must not change: rows would be lost.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
 
 _ATTEMPTS = 4
 
@@ -35,8 +45,12 @@ _BOUND_TO = "playerId = :player"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
-_SEGMENTS = 16
-"""Parts of a Scan: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+_SEGMENTS = 60
+"""Parts of a Scan, one of which is read each minute: to read a million sessions every minute costs 135 dollars a month.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
+
+_ROWS_OF_A_SMALL_TABLE = 1_000
+"""Rows of a table that is read whole each minute, which costs next to nothing."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 
@@ -46,18 +60,19 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 
 
 class DynamoSessionStore(SessionStore):
-    """Keeps the sessions in one DynamoDB table."""
+    """Keeps the sessions in one DynamoDB table.
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    `spread` is False while functions of a former release run, which know the former keys alone: new sessions get those.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, *, spread: bool = True) -> None:
         self._client = client
         self._table = table
+        self._spread = spread
 
     @override
     def get(self, tenant: TenantId, session: SessionId) -> Session | None:
-        with calling("GetItem"):
-            item = self._client.get_item(
-                TableName=self._table, Key=session_key(tenant, session), ConsistentRead=True
-            ).get("Item")
+        item = self._item(session_key(tenant, session)) or self._item(former_session_key(tenant, session))
         return None if item is None else _session_from_item(item)
 
     @override
@@ -86,13 +101,7 @@ class DynamoSessionStore(SessionStore):
 
     @override
     def of_tenant(self, tenant: TenantId) -> Iterator[list[Session]]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="tenantId = :tenant",
-            ExpressionAttributeValues={":tenant": {"S": tenant}},
-            ConsistentRead=True,
-        )
-        for page in paged("Query", pages):
+        for page in self._pages_of(tenant):
             yield [_session_from_item(item) for item in page["Items"]]
 
     @override
@@ -102,38 +111,20 @@ class DynamoSessionStore(SessionStore):
             return None
         if not seen.is_to_be_renewed(session_seconds, now):
             return seen
+        expires_at = now + session_seconds
+        values: Item = {":expiresAt": {"N": str(expires_at)}, ":now": {"N": str(now)}}
         try:
-            with calling("UpdateItem"):
-                item = self._client.update_item(
-                    TableName=self._table,
-                    Key=session_key(tenant, session),
-                    UpdateExpression="SET sessionTTL = :expiresAt",
-                    ConditionExpression=_LIVE,
-                    ExpressionAttributeValues={
-                        ":expiresAt": {"N": str(now + session_seconds)},
-                        ":now": {"N": str(now)},
-                    },
-                    ReturnValues="ALL_NEW",
-                )["Attributes"]
-        except ClientError:
-            return None
+            renewed = self._update(tenant, session, "SET sessionTTL = :expiresAt", _LIVE, values)
         except TransientError as error:
             if code_of(error) == _CONFLICT:
                 return seen
             raise
-        return _session_from_item(item)
+        return replace(seen, expires_at=expires_at) if renewed else None
 
     @override
     def count(self, tenant: TenantId, now: int) -> Iterator[int]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="tenantId = :tenant",
-            FilterExpression=_LIVE,
-            ExpressionAttributeValues={":tenant": {"S": tenant}, ":now": {"N": str(now)}},
-            Select="COUNT",
-            ConsistentRead=True,
-        )
-        return (page["Count"] for page in paged("Query", pages))
+        live: Item = {":now": {"N": str(now)}}
+        return (page["Count"] for page in self._pages_of(tenant, live, FilterExpression=_LIVE, Select="COUNT"))
 
     @override
     def delete(self, tenant: TenantId, session: SessionId, player: PlayerId | None = None) -> bool:
@@ -147,11 +138,31 @@ class DynamoSessionStore(SessionStore):
         gone = {":gone": {"SS": [key.in_session() for key in connections]}}
         self._update(tenant, session, "DELETE connectionIds :gone", _EXISTS, gone)
 
-    def forget_all(
-        self, gone: Mapping[tuple[TenantId, SessionId], Collection[ConnectionKey]]
-    ) -> set[tuple[TenantId, SessionId]]:
+    def forget_all(self, gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]]) -> set[_SessionOfTenant]:
         """See `SessionStore.forget_all`: a tenth of the CPU of as many updates; what is in doubt is done by one."""
-        left: set[tuple[TenantId, SessionId]] = set()
+        left: set[_SessionOfTenant] = set()
+        absent = self._forget_in_batches(session_key, gone, left)
+        rows = get_rows(
+            self._client,
+            self._table,
+            [former_session_key(*session) for session in absent],
+            ProjectionExpression="tenantId, sessionId",
+        )
+        former = {_session_of(row): gone[_session_of(row)] for row in rows}
+        self._forget_in_batches(former_session_key, former, left)
+        return left
+
+    def _forget_in_batches(
+        self,
+        key_of: Callable[[TenantId, SessionId], Item],
+        gone: Mapping[_SessionOfTenant, Collection[ConnectionKey]],
+        left: set[_SessionOfTenant],
+    ) -> list[_SessionOfTenant]:
+        """Take connections out of the rows with these keys; the sessions that have no such row.
+
+        Those that could not be written for now are added to `left`.
+        """
+        absent: list[_SessionOfTenant] = []
         statement = f'UPDATE "{self._table}" SET connectionIds = set_delete(connectionIds, ?)' + _OF_SESSION
         for batch in batched(gone.items(), STATEMENTS_A_BATCH, strict=False):
             with calling("BatchExecuteStatement"):
@@ -159,69 +170,114 @@ class DynamoSessionStore(SessionStore):
                     Statements=[
                         {
                             "Statement": statement,
-                            "Parameters": [{"SS": [key.in_session() for key in keys]}, {"S": tenant}, {"S": session}],
+                            "Parameters": [{"SS": [key.in_session() for key in keys]}, *key_of(*session).values()],
                         }
-                        for (tenant, session), keys in batch
+                        for session, keys in batch
                     ]
                 )["Responses"]
-            for ((tenant, session), keys), answer in zip(batch, answers, strict=True):
-                if answer.get("Error", {}).get("Code") not in {None, CONDITION_FAILED}:
+            for (session, keys), answer in zip(batch, answers, strict=True):
+                code = answer.get("Error", {}).get("Code")
+                if code == CONDITION_FAILED:
+                    absent.append(session)
+                elif code is not None:
                     try:
-                        self.forget(tenant, session, keys)
+                        self.forget(*session, keys)
                     except TransientError as error:
-                        logger.warning("a session could not be written for now", tenant_id=tenant, error=str(error))
-                        left.add((tenant, session))
-        return left
+                        logger.warning("a session could not be written for now", tenant_id=session[0], error=str(error))
+                        left.add(session)
+        return absent
 
     @override
-    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        for place in range(_SEGMENTS):
+    def expired(self, now: int) -> Iterator[list[_SessionOfTenant]]:
+        scan: Item = {
+            "TableName": self._table,
+            "FilterExpression": _EXPIRED,
+            "ProjectionExpression": "tenantId, sessionId",
+            "ExpressionAttributeValues": {":now": {"N": str(now)}},
+        }
+        with calling("Scan"):
+            first = self._client.scan(**scan, Limit=_ROWS_OF_A_SMALL_TABLE)
+        yield list(map(_session_of, first["Items"]))
+        if "LastEvaluatedKey" in first:
             pages = self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                Segment=(now // 60 + place) % _SEGMENTS,
-                TotalSegments=_SEGMENTS,
-                FilterExpression=_EXPIRED,
-                ProjectionExpression="tenantId, sessionId",
-                ExpressionAttributeValues={":now": {"N": str(now)}},
+                **scan, Segment=now // 60 % _SEGMENTS, TotalSegments=_SEGMENTS
             )
             for page in paged("Scan", pages):
-                yield [(TenantId(item["tenantId"]["S"]), SessionId(item["sessionId"]["S"])) for item in page["Items"]]
+                yield list(map(_session_of, page["Items"]))
 
     @override
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
         return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
 
+    def _item(self, key: Item) -> Item | None:
+        with calling("GetItem"):
+            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+
+    def _pages_of(self, tenant: TenantId, values: Item | None = None, **query: Any) -> Iterator[Any]:
+        keys = [f"{tenant}#{number:02d}" for number in range(SESSION_KEYS)]
+        for key in [*keys, tenant]:
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="tenantId = :key",
+                ExpressionAttributeValues={":key": {"S": key}, **(values or {})},
+                ConsistentRead=True,
+                **query,
+            )
+            yield from paged("Query", pages)
+
     def _put_new(self, session: Session) -> bool:
-        item = session_key(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
+        key_of = session_key if self._spread else former_session_key
+        item = key_of(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
         if session.player_id is not None:
             item["playerId"] = {"S": session.player_id}
         put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_ABSENT)
         return holds("PutItem", put)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
-        return update_if(self._client, self._table, session_key(tenant, session), changes, condition, values=values)
+        def update(key: Item) -> bool:
+            return update_if(self._client, self._table, key, changes, condition, values=values)
+
+        return update(session_key(tenant, session)) or self._at_former_key(tenant, session, update)
 
     def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
-        request: Item = {
-            "TableName": self._table,
-            "Key": session_key(tenant, session),
-            "ConditionExpression": condition,
-        }
-        if values:
-            request["ExpressionAttributeValues"] = values
-        return holds("DeleteItem", partial(self._client.delete_item, **request))
+        def delete(key: Item) -> bool:
+            request: Item = {"TableName": self._table, "Key": key, "ConditionExpression": condition}
+            if values:
+                request["ExpressionAttributeValues"] = values
+            return holds("DeleteItem", partial(self._client.delete_item, **request))
+
+        # Two clients that made the session at the same time, by functions of two releases, may have made two rows.
+        is_deleted = delete(session_key(tenant, session))
+        return self._at_former_key(tenant, session, delete) or is_deleted
+
+    def _at_former_key(self, tenant: TenantId, session: SessionId, write: Callable[[Item], bool]) -> bool:
+        """Carry out a conditional write under the former key, if there is a row: a read costs that key less."""
+        key = former_session_key(tenant, session)
+        return self._item(key) is not None and write(key)
 
 
 def session_key(tenant: TenantId, session: SessionId) -> Item:
     """The key of a session's row."""
+    return {
+        "tenantId": {"S": f"{tenant}#{crc32(session.encode()) % SESSION_KEYS:02d}"},
+        "sessionId": {"S": session},
+    }
+
+
+def former_session_key(tenant: TenantId, session: SessionId) -> Item:
+    """The key of a session's row that a former release has made."""
     return {"tenantId": {"S": tenant}, "sessionId": {"S": session}}
 
 
+def _session_of(row: Item) -> _SessionOfTenant:
+    return tenant_of(row["tenantId"]["S"]), SessionId(row["sessionId"]["S"])
+
+
 def _session_from_item(item: Item) -> Session:
-    tenant = TenantId(item["tenantId"]["S"])
+    tenant, session = _session_of(item)
     return Session(
         tenant_id=tenant,
-        session_id=SessionId(item["sessionId"]["S"]),
+        session_id=session,
         expires_at=int(item["sessionTTL"]["N"]),
         player_id=PlayerId(item["playerId"]["S"]) if "playerId" in item else None,
         connections=frozenset(

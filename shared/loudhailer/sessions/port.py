@@ -59,9 +59,10 @@ class SessionStore(Protocol):
         """
 
     def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """The sessions whose time is over at `now`, in pages; a page without any is empty.
+        """Some of the sessions whose time is over at `now`, in pages; a page without any is empty.
 
-        The table is read from another place each minute, so that who stops early sees all of it in the end.
+        Of a large table a sixtieth is read, another one each minute, so within an hour all of it; a small one is read
+        whole each time.
         """
 
     def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:

@@ -67,18 +67,22 @@ class ConnectionIdentity:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read the authorizer's context in an event, or message attributes; InvalidFieldError names what is missing.
+        """Read the authorizer's context in an event, or message attributes; InvalidFieldError names what is wrong.
 
+        The partition must be one of the tenant: functions reach rows by it.
         An authorizer of an earlier release says neither `postsPerMinute` nor `sessionConnections`.
         """
         tenant, session = ids.tenant_id(values.get("tenantId")), ids.session_id(values.get("sessionId"))
+        partition = ids.partition(values["partition"]) if "partition" in values else None
+        if partition is not None and ids.tenant_of(partition) != tenant:
+            raise InvalidFieldError("partition", "must be one of the tenant's")
         messages = _number(values, "messagesPerMinute")
         posts = _number(values, "postsPerMinute") if "postsPerMinute" in values else posts_by_default(messages)
         return cls(
             tenant_id=tenant,
             session_id=session,
             player_id=ids.player_id(values["playerId"]) if "playerId" in values else None,
-            partition=ids.partition(values["partition"]) if "partition" in values else None,
+            partition=partition,
             session_seconds=_number(values, "sessionTTL"),
             connections_per_session=_number(values, "connectionsPerSession"),
             tenant_connections=_number(values, "tenantConnections"),

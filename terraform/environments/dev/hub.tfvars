@@ -7,12 +7,14 @@ permissions_boundary = "arn:aws:iam::222222222222:policy/ci/loudhailer-dev-bound
 
 alarm_topic_arn = "arn:aws:sns:eu-central-1:222222222222:alarms"
 
-shards = { count = 8, concurrency = 2 }
+broadcast = {
+  shards = { count = 8, concurrency = 2 }
+}
 
 # What a mass disconnect must not take from these.
-reserved_concurrency = {
-  authorizer   = 100
-  connect      = 100
-  disconnect   = 100
-  post_message = 16
+functions = {
+  authorizer   = { reserved = 100 }
+  connect      = { reserved = 100 }
+  disconnect   = { reserved = 100 }
+  post_message = { reserved = 16 }
 }

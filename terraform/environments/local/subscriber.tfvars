@@ -1,3 +1,2 @@
-region             = "us-east-1"
-log_retention_days = 1
-tracing            = false
+region     = "us-east-1"
+deployment = { log_retention_days = 1 }

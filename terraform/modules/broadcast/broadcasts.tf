@@ -2,11 +2,11 @@
 resource "aws_dynamodb_table" "broadcasts" {
   #checkov:skip=CKV_AWS_28:a report lives for a week, and nothing is rebuilt from it
   #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to whoever may read the table; AWS's own key encrypts it
-  name                        = "${var.prefix}-broadcasts"
+  name                        = "${var.deployment.prefix}-broadcasts"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "broadcastId"
   range_key                   = "part"
-  deletion_protection_enabled = var.deletion_protection
+  deletion_protection_enabled = var.deployment.deletion_protection
 
   attribute {
     name = "broadcastId"

@@ -3,6 +3,16 @@ output "topic_arn" {
   value       = aws_sns_topic.broadcast.arn
 }
 
+output "keys" {
+  description = "How many partition keys the rows of a broadcast are spread over."
+  value       = var.settings.keys
+}
+
+output "lifetime_seconds" {
+  description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
+  value       = var.settings.lifetime_seconds
+}
+
 output "tables" {
   description = "Name and ARN of the tables `broadcasts` and `lanes`."
   value = {
@@ -13,18 +23,42 @@ output "tables" {
 
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
+  value       = local.queues
+}
+
+output "functions" {
+  description = "Every function, by its name in the code; that of large rooms by post_message-rooms: outputs of the module `lambda_function`."
   value = {
-    for name, queue in merge(aws_sqs_queue.work, { dead-letter = aws_sqs_queue.dead_letter }) :
-    name => { url = queue.url, arn = queue.arn }
+    publish            = module.publish
+    swarm              = module.swarm
+    query              = module.query
+    post_message       = module.post_message
+    post_message-rooms = module.post_message_rooms
+    settle             = module.settle
   }
 }
 
-output "room_workers" {
-  description = "How many workers the queue `rooms` has at once."
-  value       = local.room_workers
-}
+output "subscribers" {
+  description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack `subscriber`."
+  value = {
+    for name, subscriber in var.subscribers : name => {
+      prefix                = var.deployment.prefix
+      environment           = var.deployment.environment
+      region                = data.aws_region.current.name
+      account_id            = subscriber.account_id
+      role                  = { arn = aws_iam_role.subscriber[name].arn, external_id = subscriber.external_id }
+      shards                = { for n in subscriber.shards : "shard-${n}" => local.shards[n] }
+      callback_endpoint     = var.websocket_api.callback_endpoint
+      outcome_queue_url     = local.queues["outcome"].url
+      dead_letter_queue_url = local.queues["dead-letter"].url
+      lane_posts_per_second = local.lane_posts_per_second
+      lane_shares           = local.lane_shares
+      lanes_table           = local.lanes.name
+      concurrency           = var.settings.shards.concurrency
+      timeout               = var.functions.post_message.timeout
 
-output "shards" {
-  description = "URL and ARN of the shard queues, in order."
-  value       = [for shard in local.shards : { url = aws_sqs_queue.work[shard].url, arn = aws_sqs_queue.work[shard].arn }]
+      # The registry of every account makes it, under the same name.
+      permissions_boundary = try(replace(var.deployment.permissions_boundary, "/::[0-9]+:/", "::${subscriber.account_id}:"), null)
+    }
+  }
 }

@@ -1,11 +1,5 @@
-data "aws_caller_identity" "current" {}
-
-data "aws_partition" "current" {}
-
-data "aws_region" "current" {}
-
 locals {
-  shards = [for n in range(var.shards.count) : "shard-${n}"]
+  shard_names = [for n in range(var.settings.shards.count) : "shard-${n}"]
 
   # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. What was given up may bring
   # its count of receives along: AWS gives it "across all queues", and does not say which one counts.
@@ -17,8 +11,8 @@ locals {
   room_workers      = 2
 
   consumers = merge(
-    { broadcast = "swarm", partition = "query", rooms = "post_message", outcome = "settle", undelivered = "settle" },
-    { for shard in local.shards : shard => "post_message" },
+    { broadcast = "swarm", partition = "query", rooms = "post_message-rooms", outcome = "settle", undelivered = "settle" },
+    { for shard in local.shard_names : shard => "post_message" },
   )
 
   account_root_arn = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
@@ -26,7 +20,7 @@ locals {
   # Its ARN cannot be taken from the queue that carries the policy.
   broadcast_queue_arn = join(":", [
     "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.name,
-    data.aws_caller_identity.current.account_id, "${var.prefix}-broadcast",
+    data.aws_caller_identity.current.account_id, "${var.deployment.prefix}-broadcast",
   ])
 
   topic_may_send = jsonencode({
@@ -45,7 +39,7 @@ locals {
 resource "aws_sqs_queue" "work" {
   for_each = local.consumers
 
-  name                    = "${var.prefix}-${each.key}"
+  name                    = "${var.deployment.prefix}-${each.key}"
   sqs_managed_sse_enabled = true
 
   # Longer than a report is kept: while somebody can ask for it, nothing that it counts on is lost because nobody read a
@@ -56,12 +50,14 @@ resource "aws_sqs_queue" "work" {
 
   # Six times the function's timeout, and the gathering, as AWS asks for: a batch that Lambda throttles is retried while
   # it is invisible.
-  visibility_timeout_seconds = 6 * var.timeouts[each.value] + (each.value == "settle" ? local.gathering_seconds : 0)
+  visibility_timeout_seconds = 6 * var.functions[each.value].timeout + (each.value == "settle" ? local.gathering_seconds : 0)
 }
 
 locals {
   claims = merge([
-    for subscriber in values(var.subscribers) : { for n in subscriber.shards : "shard-${n}" => subscriber }
+    for name, subscriber in var.subscribers : {
+      for n in subscriber.shards : "shard-${n}" => merge(subscriber, { name = name })
+    }
   ]...)
 }
 
@@ -77,17 +73,17 @@ resource "aws_sqs_queue_policy" "shard" {
     Statement = [{
       Sid       = "SubscriberMayRead"
       Effect    = "Allow"
-      Principal = { AWS = replace(each.value.function_role_arn, "/:role/.*/", ":root") }
-      Action    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Principal = { AWS = replace(local.subscriber_function_role_arns[each.value.name], "/:role/.*/", ":root") }
+      Action    = local.consume
       Resource  = aws_sqs_queue.work[each.key].arn
-      Condition = { ArnEquals = { "aws:PrincipalArn" = each.value.function_role_arn } }
+      Condition = { ArnEquals = { "aws:PrincipalArn" = local.subscriber_function_role_arns[each.value.name] } }
     }]
   })
 }
 
 # Where messages stay that nobody could handle, until somebody looks.
 resource "aws_sqs_queue" "dead_letter" {
-  name                      = "${var.prefix}-dead-letter"
+  name                      = "${var.deployment.prefix}-dead-letter"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = true
 }

@@ -1,6 +1,16 @@
+locals {
+  # By their names: the role of `send_message` is another module's, and none of them may be there yet.
+  publisher_role_arns = [
+    for name in ["publish", "send_message"] : join(":", [
+      "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
+      "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
+    ])
+  ]
+}
+
 resource "aws_sns_topic" "broadcast" {
   #checkov:skip=CKV_AWS_26:SNS knows no other way than KMS, which costs a request a publication; a message rests in the queues, which encrypt it
-  name = "${var.prefix}-broadcast"
+  name = "${var.deployment.prefix}-broadcast"
 }
 
 # In place of SNS's default, which lets whoever has the account's rights publish and subscribe. What is on the topic goes to
@@ -17,7 +27,7 @@ resource "aws_sns_topic_policy" "broadcast" {
         Principal = { AWS = local.account_root_arn }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.broadcast.arn
-        Condition = { ArnEquals = { "aws:PrincipalArn" = var.publisher_role_arns } }
+        Condition = { ArnEquals = { "aws:PrincipalArn" = local.publisher_role_arns } }
       },
       {
         Sid       = "NobodyElseMay"
@@ -25,7 +35,7 @@ resource "aws_sns_topic_policy" "broadcast" {
         Principal = "*"
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.broadcast.arn
-        Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.publisher_role_arns } }
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.publisher_role_arns } }
       },
       {
         Sid       = "RefusePlainHttp"

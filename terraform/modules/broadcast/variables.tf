@@ -1,83 +1,143 @@
-variable "prefix" {
-  description = "Beginning of every name."
-  type        = string
+variable "package" {
+  description = "What the functions run: output of the module `package`."
+  type        = any
+}
+
+variable "deployment" {
+  description = "What all modules share: output of the module `deployment`."
+  type        = any
+}
+
+variable "settings" {
+  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once; connections in one chunk at most; partition keys that a broadcast's rows are spread over, 1 while a release that knows of one alone runs beside; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  type = object({
+    shards            = optional(object({ count = optional(number, 2), concurrency = optional(number, 2) }), {})
+    chunk_size        = optional(number, 500)
+    keys              = optional(number, 16)
+    query_concurrency = optional(number, 8)
+    lifetime_seconds  = optional(number, 300)
+  })
+  default = {}
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+    condition     = var.settings.shards.count >= 1 && var.settings.shards.count <= 32 && floor(var.settings.shards.count) == var.settings.shards.count
+    error_message = "broadcast.shards.count must be a whole number from 1 to 32: query's environment, of 4 KB, has the URLs of all."
+  }
+  validation {
+    condition     = var.settings.shards.concurrency >= 2 && var.settings.shards.concurrency <= 1000
+    error_message = "broadcast.shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
+  }
+  validation {
+    condition     = var.settings.shards.count * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
+    error_message = "broadcast.shards.count times broadcast.shards.concurrency must leave each lane at least one post per second of the quota."
+  }
+  validation {
+    condition     = var.settings.chunk_size >= 1 && var.settings.chunk_size <= 500
+    error_message = "broadcast.chunk_size must be from 1 to 500: beside 128 KB of data no more ids fit into 256 KiB."
+  }
+  validation {
+    condition     = var.settings.keys >= 1 && var.settings.keys <= 64 && floor(var.settings.keys) == var.settings.keys
+    error_message = "broadcast.keys must be a whole number from 1 to 64."
+  }
+  validation {
+    condition     = var.settings.query_concurrency >= 2 && var.settings.query_concurrency <= 1000
+    error_message = "broadcast.query_concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
+  }
+  validation {
+    condition     = var.settings.lifetime_seconds >= 10 && var.settings.lifetime_seconds <= 3600
+    error_message = "broadcast.lifetime_seconds must be from 10 to 3600."
   }
 }
 
-variable "deletion_protection" {
-  description = "AWS refuses to delete the table while this is on."
-  type        = bool
-  default     = true
+variable "functions" {
+  description = "Timeout, memory and concurrency of `publish`, `swarm`, `query`, `post_message`, `post_message-rooms` and `settle`: see the stack `hub`."
+  type        = any
+
+  # A message is invisible for six timeouts when its function was killed. It must come again while anybody may still be sent it.
+  validation {
+    condition = alltrue([
+      for name in ["swarm", "query", "post_message", "post_message-rooms", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
+    ])
+    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds, so that a broadcast whose function was killed is tried again while it lives."
+  }
+  validation {
+    condition     = alltrue([for name in ["post_message", "post_message-rooms"] : var.functions[name].timeout <= 10])
+    error_message = "functions: post_message and post_message-rooms must have a timeout of at most 10 seconds; what is left then goes back to the queue."
+  }
+  # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
+  validation {
+    condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= var.settings.shards.count * var.settings.shards.concurrency
+    error_message = "functions: post_message must have reserved at least broadcast.shards.count x broadcast.shards.concurrency, the number of its lanes."
+  }
+  # The queue of large rooms has two workers, and AWS allows no fewer.
+  validation {
+    condition     = var.functions["post_message-rooms"].reserved == null ? true : var.functions["post_message-rooms"].reserved >= 2
+    error_message = "functions: post_message-rooms must have reserved at least 2: its queue calls it that often at the same time."
+  }
 }
 
-variable "shards" {
-  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
-  type        = object({ count = number, concurrency = optional(number, 2) })
-
-  validation {
-    condition     = var.shards.count >= 1 && var.shards.count <= 32 && floor(var.shards.count) == var.shards.count
-    error_message = "shards.count must be a whole number from 1 to 32: query's environment, of 4 KB, has the URLs of all."
-  }
-  validation {
-    condition     = var.shards.concurrency >= 2 && var.shards.concurrency <= 1000
-    error_message = "shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
-  }
+variable "quota" {
+  description = "The account's API Gateway quota: requests per second, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
+  type        = object({ posts_per_second = number, headroom = number, rooms = number })
 }
 
 variable "subscribers" {
-  description = "Who reads shards from another account: the ARN of its function's role, its shards by number, and whether the cell reads them too."
-  type        = map(object({ function_role_arn = string, shards = set(number), shared = optional(bool, false) }))
-  default     = {}
+  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself, and those of a shared subscriber it reads too."
+  type = map(object({
+    account_id  = string
+    external_id = string
+    shards      = set(number)
+    shared      = optional(bool, false)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.subscribers) : can(regex("^[a-z][a-z0-9-]{0,15}$", name))])
+    error_message = "subscribers: a name must be 1 to 16 lowercase letters, digits and dashes, beginning with a letter."
+  }
+  validation {
+    condition     = alltrue([for subscriber in var.subscribers : can(regex("^[0-9]{12}$", subscriber.account_id))])
+    error_message = "subscribers: account_id must be 12 digits."
+  }
+  validation {
+    condition     = length(distinct(values(var.subscribers)[*].account_id)) == length(var.subscribers)
+    error_message = "subscribers: each must have an account_id of its own; one account takes several shards as one subscriber."
+  }
+  # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+  validation {
+    condition     = alltrue([for id in values(var.subscribers)[*].external_id : can(regex("^[A-Za-z0-9_+=,.@:/-]{2,}$", id)) && length(id) <= 1224])
+    error_message = "subscribers: external_id must be 2 to 1224 letters, digits and characters of _+=,.@:/-."
+  }
+  validation {
+    condition     = alltrue([for subscriber in var.subscribers : length(subscriber.shards) > 0])
+    error_message = "subscribers: each must claim at least one shard; take out of the map whoever is to have none."
+  }
+  validation {
+    condition = alltrue([
+      for shard in flatten([for subscriber in var.subscribers : tolist(subscriber.shards)]) : contains(range(var.settings.shards.count), shard)
+    ])
+    error_message = "subscribers: shards must be whole numbers from 0 to ${var.settings.shards.count - 1}, since broadcast.shards.count is ${var.settings.shards.count}."
+  }
+  validation {
+    condition     = length(setunion([], values(var.subscribers)[*].shards...)) == length(flatten([for subscriber in var.subscribers : tolist(subscriber.shards)]))
+    error_message = "subscribers: a shard must be claimed by one subscriber at most."
+  }
 }
 
-variable "publisher_role_arns" {
-  description = "ARNs of the roles that may put a broadcast on the topic, by their paths and names: they may not be there yet."
-  type        = list(string)
-
-  validation {
-    condition     = length(var.publisher_role_arns) > 0
-    error_message = "publisher_role_arns must name at least one."
-  }
-  validation {
-    condition     = alltrue([for arn in var.publisher_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9/_-]+$", arn))])
-    error_message = "publisher_role_arns must be ARNs of roles, without wildcards."
-  }
+variable "tables" {
+  description = "Name and ARN of the tables of other capabilities, and the ARN of the index of connections by room."
+  type = object({
+    connections = object({ name = string, arn = string, by_room_arn = string })
+    devices     = object({ name = string, arn = string })
+    partitions  = object({ name = string, arn = string })
+    sessions    = object({ name = string, arn = string })
+    tenants     = object({ name = string, arn = string })
+  })
 }
 
-variable "consumers" {
-  description = "ARNs of the aliases that read the queues: `swarm`, `query`, `post_message`, `rooms` (what posts for large rooms) and `settle`."
-  type        = object({ swarm = string, query = string, post_message = string, rooms = string, settle = string })
-
-  validation {
-    condition     = alltrue([for arn in values(var.consumers) : can(regex("^arn:[a-z-]+:lambda:", arn))])
-    error_message = "consumers must be ARNs of Lambda aliases."
-  }
-}
-
-# Not a part of `consumers`: the queues would wait for the functions, which wait for the queues.
-variable "timeouts" {
-  description = "Timeouts of those functions in seconds; a message is invisible for six times as long."
-  type        = object({ swarm = number, query = number, post_message = number, settle = number })
-
-  validation {
-    condition     = alltrue([for timeout in values(var.timeouts) : timeout >= 1 && timeout <= 900])
-    error_message = "timeouts must be from 1 to 900 seconds."
-  }
-}
-
-variable "query_concurrency" {
-  description = "How many invocations of query find recipients at the same time: each writes about 200 units a second into the table of broadcasts."
-  type        = number
-  default     = 8
-
-  validation {
-    condition     = var.query_concurrency >= 2 && var.query_concurrency <= 1000
-    error_message = "query_concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
-  }
+variable "websocket_api" {
+  description = "Endpoint that posts go to, and what posting and closing are allowed on: outputs of the module `websocket_api`."
+  type        = object({ callback_endpoint = string, post_arn = string, close_arn = string })
 }
 
 variable "max_receive_count" {

@@ -4,10 +4,13 @@
 locals {
   # What carries a broadcast may wait for half of its life; the other half is left to whoever is woken. Nobody who waits for
   # an answer or a direct message should wait longer.
-  longest_wait_seconds = floor(var.message_lifetime_seconds / 2)
+  longest_wait_seconds = floor(module.broadcast.lifetime_seconds / 2)
 
   work_queues = merge(
-    { for shard in range(var.shards.count) : "shard-${shard}" => "nobody posts it, or not fast enough: its subscriber may be down" },
+    {
+      for name in keys(module.broadcast.queues) : name => "nobody posts it, or not fast enough: its subscriber may be down"
+      if startswith(name, "shard-")
+    },
     {
       broadcast   = "swarm does not take broadcasts"
       partition   = "query does not take sources"
@@ -18,15 +21,15 @@ locals {
       disconnect  = "disconnect does not delete the rows of connections that closed, or not fast enough"
     },
     {
-      for name, queue in module.messaging.queues : name =>
-      "echo does not answer the frames of ${queue.tenant == null ? "the pool" : "tenant ${queue.tenant}"}, or not fast enough"
+      for name, tenant in module.messaging.echo_queues : name =>
+      "echo does not answer the frames of ${tenant == null ? "the pool" : "tenant ${tenant}"}, or not fast enough"
     },
   )
 
   stream_readers = {
-    accounting  = { function = module.accounting.name, lag = "counts and totals lag behind" }
-    presence    = { function = module.presence.name, lag = "inboxes are not woken, leaves are not announced" }
-    end_session = { function = module.end_session.name, lag = "connections of ended sessions stay open" }
+    accounting  = { function = local.functions.accounting.name, lag = "counts and totals lag behind" }
+    presence    = { function = local.functions.presence.name, lag = "inboxes are not woken, leaves are not announced" }
+    end_session = { function = local.functions.end_session.name, lag = "connections of ended sessions stay open" }
   }
 
   # The metric is of all of a function's aliases and versions, in milliseconds. It comes with invocations: a reader that is
@@ -49,7 +52,7 @@ locals {
   ])
 
   # A queue's URL ends with its name.
-  queue_names = { for name, queue in local.all_queues : name => regex("[^/]+$", queue.url) }
+  queue_names = { for name, queue in local.queues : name => regex("[^/]+$", queue.url) }
 }
 
 module "waiting_alarm" {
@@ -59,7 +62,7 @@ module "waiting_alarm" {
   name        = "${var.deployment.prefix}-${each.key}-waiting"
   description = "A message waits in ${each.key}: ${each.value}."
   threshold   = local.longest_wait_seconds
-  topic_arn   = var.alarm_topic_arn
+  topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/SQS"
@@ -77,7 +80,7 @@ module "behind_alarm" {
   description = "Records wait in a stream that ${each.key} reads: ${each.value.lag}."
   threshold   = local.stream_ages[each.key].threshold
   metric      = local.stream_ages[each.key].metric
-  topic_arn   = var.alarm_topic_arn
+  topic_arn   = var.deployment.alarm_topic_arn
 }
 
 module "failure_alarm" {
@@ -87,7 +90,7 @@ module "failure_alarm" {
   name        = "${var.deployment.prefix}-${each.key}-not-empty"
   description = "Something could not be handled and rests in ${each.key}: the runbook says what to do."
   threshold   = 0
-  topic_arn   = var.alarm_topic_arn
+  topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/SQS"
@@ -102,16 +105,11 @@ module "function_alarms" {
   source = "../function_alarms"
 
   prefix    = var.deployment.prefix
-  topic_arn = var.alarm_topic_arn
+  topic_arn = var.deployment.alarm_topic_arn
 
   functions = {
-    authorizer    = module.authorizer.name
-    connect       = module.connect.name
-    default_route = module.default_route.name
-    disconnect    = module.disconnect.name
-    join_room     = module.join_room.name
-    reconcile     = module.reconcile.name
-    send_message  = module.send_message.name
+    for name in ["authorizer", "connect", "default_route", "disconnect", "join_room", "reconcile", "send_message"] :
+    name => local.functions[name].name
   }
 }
 
@@ -139,7 +137,7 @@ module "gateway_alarm" {
   name        = "${var.deployment.prefix}-websocket-${each.key}"
   description = each.value.description
   threshold   = each.value.threshold
-  topic_arn   = var.alarm_topic_arn
+  topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/ApiGateway"
@@ -156,7 +154,7 @@ module "throttled_alarm" {
   name        = "${var.deployment.prefix}-${each.key}-throttled"
   description = "DynamoDB throttles ${each.value.table}: a key takes more than it can, or the table has reached its quota."
   threshold   = local.tolerated_throttles
-  topic_arn   = var.alarm_topic_arn
+  topic_arn   = var.deployment.alarm_topic_arn
 
   metric = {
     namespace  = "AWS/DynamoDB"

@@ -1,56 +1,59 @@
-# The data plane: sockets, connections, and the way of a broadcast from the topic to every one of them.
-
-module "connection_store" {
-  source = "../connection_store"
-
-  prefix              = var.deployment.prefix
-  deletion_protection = var.deletion_protection
-}
-
-module "tenancy" {
-  source = "../tenancy"
-
-  prefix              = var.deployment.prefix
-  deletion_protection = var.deletion_protection
-}
+# The data plane: sockets, connections, sessions, messages, and the way of a broadcast from the topic to every connection. Each
+# capability is a module, which has its tables, queues and functions; the WebSocket API leads to them.
 
 module "broadcast" {
   source = "../broadcast"
 
-  prefix              = var.deployment.prefix
-  deletion_protection = var.deletion_protection
-  shards              = var.shards
-  query_concurrency   = var.query_concurrency
+  package       = var.package
+  deployment    = var.deployment
+  settings      = var.broadcast
+  functions     = var.functions
+  quota         = var.quota
+  subscribers   = var.subscribers
+  tables        = local.tables
+  websocket_api = local.websocket_api
+}
 
-  # `publish` is the control plane's, which is made after the cell; both by their names, so that neither waits.
-  publisher_role_arns = [
-    for name in ["publish", "send_message"] : join(":", [
-      "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
-      "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
-    ])
-  ]
+module "connections" {
+  source = "../connections"
 
-  subscribers = {
-    for name, subscriber in var.subscribers : name => {
-      function_role_arn = local.subscriber_function_role_arns[name]
-      shards            = subscriber.shards
-      shared            = subscriber.shared
-    }
-  }
+  package       = var.package
+  deployment    = var.deployment
+  settings      = var.connections
+  functions     = var.functions
+  session_share = var.session_share
+  tables        = local.tables
+  websocket_api = local.websocket_api
+}
 
-  timeouts = {
-    swarm        = local.timeouts.swarm
-    query        = local.timeouts.query
-    post_message = local.timeouts.post_message
-    settle       = local.timeouts.settle
-  }
+module "sessions" {
+  source = "../sessions"
 
-  consumers = {
-    swarm        = module.swarm.alias.arn
-    query        = module.query.alias.arn
-    post_message = module.post_message.alias.arn
-    rooms        = module.post_message_rooms.alias.arn
-    settle       = module.settle.alias.arn
+  package       = var.package
+  deployment    = var.deployment
+  functions     = var.functions
+  api           = merge(var.session_api, { silo_tenants = module.messaging.silo_tenants })
+  tables        = local.tables
+  websocket_api = local.websocket_api
+}
+
+module "messaging" {
+  source = "../messaging"
+
+  package          = var.package
+  deployment       = var.deployment
+  settings         = var.messaging
+  functions        = var.functions
+  session_share    = var.session_share
+  disconnect_queue = module.connections.queues.disconnect
+  tables           = local.tables
+  websocket_api    = local.websocket_api
+
+  broadcast = {
+    topic_arn         = module.broadcast.topic_arn
+    keys              = module.broadcast.keys
+    lifetime_seconds  = module.broadcast.lifetime_seconds
+    dead_letter_queue = module.broadcast.queues.dead-letter
   }
 }
 
@@ -59,78 +62,38 @@ module "websocket_api" {
 
   prefix               = var.deployment.prefix
   permissions_boundary = var.deployment.permissions_boundary
-  gateway_endpoint     = var.gateway_endpoint
   log_retention_days   = var.deployment.log_retention_days
-  authorizer           = module.authorizer.alias
+  gateway_endpoint     = var.gateway_endpoint
+  api_gateway_account  = var.api_gateway_account
+  authorizer           = module.connections.functions.authorizer.alias
   throttle             = local.inbound
-
-  queue_routes = merge(module.messaging.routes, {
-    "$disconnect" = { queue_name = aws_sqs_queue.disconnect.name, queue_arns = [aws_sqs_queue.disconnect.arn] }
-  })
+  queue_routes         = merge(module.connections.routes, module.messaging.routes)
 
   routes = {
-    "$connect"  = { alias = module.connect.alias }
-    "$default"  = { alias = module.default_route.alias, reply = true }
-    joinroom    = { alias = module.join_room.alias, reply = true }
-    sendmessage = { alias = module.send_message.alias, reply = true }
+    "$connect"  = { alias = module.connections.functions.connect.alias }
+    "$default"  = { alias = module.messaging.functions.default_route.alias, reply = true }
+    joinroom    = { alias = module.messaging.functions.join_room.alias, reply = true }
+    sendmessage = { alias = module.messaging.functions.send_message.alias, reply = true }
   }
 }
 
 locals {
-  default_timeouts = {
-    authorizer    = 10
-    connect       = 10
-    disconnect    = 10
-    default_route = 5
-    join_room     = 10
-    send_message  = 10
-    presence      = 30
-    relay_message = 10
-    accounting    = 30
-    swarm         = 20
-    query         = 20
-    post_message  = 10
-    settle        = 20
-    reconcile     = 60
-    end_session   = 30
-    echo          = 10
+  # Output by output: the functions need these, and the API's routes need the functions.
+  websocket_api = {
+    url               = module.websocket_api.url
+    callback_endpoint = module.websocket_api.callback_endpoint
+    post_arn          = module.websocket_api.post_arn
+    close_arn         = module.websocket_api.close_arn
+    look_up_arn       = module.websocket_api.look_up_arn
   }
-  timeouts = merge(local.default_timeouts, var.timeouts)
 
-  # What has a concurrency of its own: the workers of large rooms are another function than those of the shards.
-  function_names = concat(keys(local.default_timeouts), ["post_message-rooms"])
-
-  # A sender is busy with signatures and TLS: it gets a whole vCPU.
-  memory = merge({ for name in keys(local.default_timeouts) : name => 512 }, { post_message = 1769 }, var.memory)
-
-  tables      = merge(module.connection_store.tables, module.tenancy.tables, module.broadcast.tables)
-  connections = module.connection_store.tables.connections
-  devices     = module.connection_store.tables.devices
-  partitions  = module.connection_store.tables.partitions
-  tenants     = module.tenancy.tables.tenants
-  sessions    = module.tenancy.tables.sessions
-  limits      = module.tenancy.tables.limits
-  messages    = module.tenancy.tables.messages
-  places      = module.tenancy.tables.places
-  broadcasts  = module.broadcast.tables.broadcasts
-  lanes       = module.broadcast.tables.lanes
-  queues      = module.broadcast.queues
-  shards      = module.broadcast.shards
+  tables = merge(module.broadcast.tables, module.connections.tables, module.messaging.tables, module.sessions.tables)
+  queues = merge(module.broadcast.queues, module.connections.queues, module.messaging.queues, module.sessions.queues)
+  functions = merge(
+    module.broadcast.functions, module.connections.functions, module.messaging.functions, module.sessions.functions,
+  )
 
   # A fifth of the quota for what all clients do, and for all their other frames together. It does not bound what those
   # cause: a frame may be answered with a post to each connection of a session or of a room.
   inbound = { rate = var.quota.posts_per_second / 5, burst = var.quota.burst / 5 }
-
-  # Each kind of lanes has a share of the quota, which its lanes divide. What a kind leaves idle, the others borrow.
-  posts_per_second           = var.quota.posts_per_second * var.quota.headroom
-  lane_shares                = { normal = 1 - var.quota.rooms, low = var.quota.rooms }
-  lane_posts_per_second      = floor(local.posts_per_second * local.lane_shares.normal / (var.shards.count * var.shards.concurrency))
-  room_lane_posts_per_second = max(1, floor(local.posts_per_second * local.lane_shares.low / module.broadcast.room_workers))
-
-  mark_lanes = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-
-  # What Lambda's pollers do with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
 }

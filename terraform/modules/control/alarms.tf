@@ -3,6 +3,6 @@ module "function_alarms" {
   source = "../function_alarms"
 
   prefix    = var.deployment.prefix
-  topic_arn = var.alarm_topic_arn
-  functions = { publish = module.publish.name, session_api = module.session_api.name }
+  topic_arn = var.deployment.alarm_topic_arn
+  functions = { for name, alias in var.aliases : name => alias.function_name }
 }

@@ -1,38 +1,42 @@
-# The control plane: what publishers and tenants call, and what answers them.
+# The control plane: the HTTP API that publishers and tenants call, and its page.
+
+module "web" {
+  source = "../web"
+  count  = var.console.enabled ? 1 : 0
+
+  package       = var.package
+  deployment    = var.deployment
+  functions     = var.functions
+  auth          = var.auth
+  list_tenants  = var.list_tenants
+  websocket_url = var.websocket_url
+  aws_endpoint  = var.aws_endpoint
+}
 
 module "http_api" {
   source = "../http_api"
 
-  prefix             = var.deployment.prefix
-  environment        = var.deployment.environment
-  aws_endpoint       = var.aws_endpoint
-  jwt                = var.jwt
-  cors_origins       = var.cors_origins
-  throttle           = var.throttle
-  log_retention_days = var.deployment.log_retention_days
-  routes             = local.routes
+  deployment   = var.deployment
+  settings     = var.http_api
+  aws_endpoint = var.aws_endpoint
+  jwt          = var.jwt
+  routes       = local.routes
 }
 
 locals {
-  timeouts = { console = 10, publish = 10, session_api = 10 }
-
   # Who may open a session may not broadcast to everyone for that alone, though both show tokens of one issuer.
   broadcast_scopes = var.auth.broadcast == "jwt" ? var.jwt[*].broadcast_scope : []
 
-  # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
-  shortest_session_id = var.deployment.environment == "local" ? 1 : 22
+  routes = merge(concat(module.web[*].routes, [{
+    "POST /broadcast"     = { alias = var.aliases.publish, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
+    "GET /broadcast/{id}" = { alias = var.aliases.session_api, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
+    "PUT /session"        = { alias = var.aliases.session_api, auth = var.auth.session }
+    "DELETE /session"     = { alias = var.aliases.session_api, auth = var.auth.session }
+    "GET /tenant"         = { alias = var.aliases.session_api, auth = var.auth.session }
+  }])...)
+}
 
-  # Without jwt no request has claims.
-  tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
-
-  # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
-  listed_silos = var.list_tenants ? var.silo_tenants : []
-
-  routes = merge({ for key in local.console_routes : key => { alias = module.console[0].alias, auth = "public" } }, {
-    "POST /broadcast"     = { alias = module.publish.alias, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
-    "GET /broadcast/{id}" = { alias = module.session_api.alias, auth = var.auth.broadcast, scopes = local.broadcast_scopes }
-    "PUT /session"        = { alias = module.session_api.alias, auth = var.auth.session }
-    "DELETE /session"     = { alias = module.session_api.alias, auth = var.auth.session }
-    "GET /tenant"         = { alias = module.session_api.alias, auth = var.auth.session }
-  })
+moved {
+  from = module.console[0]
+  to   = module.web[0].module.console
 }

@@ -10,13 +10,5 @@ output "http_api_id" {
 
 output "functions" {
   description = "Name of every function, by its name in the code."
-  value = merge(
-    { publish = module.publish.name, session_api = module.session_api.name },
-    var.console.enabled ? { console = module.console[0].name } : {},
-  )
-}
-
-output "timeouts" {
-  description = "Timeout of every function in seconds, by its name in the code."
-  value       = local.timeouts
+  value       = merge([for web in module.web : { for name, function in web.functions : name => function.name }]...)
 }

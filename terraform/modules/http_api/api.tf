@@ -1,9 +1,9 @@
 resource "aws_apigatewayv2_api" "this" {
-  name          = "${var.prefix}-http"
+  name          = "${var.deployment.prefix}-http"
   protocol_type = "HTTP"
 
   dynamic "cors_configuration" {
-    for_each = length(var.cors_origins) > 0 ? [var.cors_origins] : []
+    for_each = length(var.settings.cors_origins) > 0 ? [var.settings.cors_origins] : []
     content {
       allow_origins = cors_configuration.value
       allow_methods = distinct([for key in keys(var.routes) : split(" ", key)[0]])

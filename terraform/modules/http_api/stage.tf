@@ -1,8 +1,8 @@
 resource "aws_cloudwatch_log_group" "access" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key, and no secret is logged: the fields are picked one by one
   #checkov:skip=CKV_AWS_338:logs are for operating: how long they stay is the variable log_retention_days
-  name              = "/aws/apigateway/${var.prefix}-http"
-  retention_in_days = var.log_retention_days
+  name              = "/aws/apigateway/${var.deployment.prefix}-http"
+  retention_in_days = var.deployment.log_retention_days
 }
 
 resource "aws_apigatewayv2_stage" "this" {
@@ -11,8 +11,8 @@ resource "aws_apigatewayv2_stage" "this" {
   auto_deploy = true
 
   default_route_settings {
-    throttling_rate_limit    = var.throttle.rate
-    throttling_burst_limit   = var.throttle.burst
+    throttling_rate_limit    = var.settings.throttle.rate
+    throttling_burst_limit   = var.settings.throttle.burst
     detailed_metrics_enabled = true
   }
 

@@ -1,21 +1,6 @@
-variable "prefix" {
-  description = "Beginning of every name."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
-  }
-}
-
-variable "environment" {
-  description = "The environment; only `local` may have routes that anybody can call."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
-    error_message = "environment must be 2 to 16 lowercase letters, digits and dashes, beginning with a letter."
-  }
+variable "deployment" {
+  description = "What all modules share: output of the module `deployment`."
+  type        = any
 }
 
 variable "routes" {
@@ -48,7 +33,7 @@ variable "routes" {
     error_message = "routes: a scope must be 1 to 64 printable ASCII characters without space, quote or backslash."
   }
   validation {
-    condition     = var.environment == "local" || alltrue([for route in var.routes : route.auth != "none"])
+    condition     = var.deployment.environment == "local" || alltrue([for route in var.routes : route.auth != "none"])
     error_message = "routes: auth none is refused outside the environment local; use iam or jwt, or public for what holds no data."
   }
 }
@@ -68,35 +53,21 @@ variable "jwt" {
   }
 }
 
-variable "cors_origins" {
-  description = "Origins whose pages may call the API; empty: none."
-  type        = set(string)
-  default     = []
+variable "settings" {
+  description = "Origins whose pages may call the API, empty: none; and requests per second, and bucket, of every route that has no throttle of its own: they share the account's quota with posts."
+  type = object({
+    cors_origins = optional(set(string), [])
+    throttle     = optional(object({ rate = optional(number, 500), burst = optional(number, 500) }), {})
+  })
+  default = {}
 
   validation {
-    condition     = alltrue([for origin in var.cors_origins : origin == "*" || can(regex("^https?://[^/]+$", origin))])
-    error_message = "cors_origins must be * or http(s)://host without a path."
+    condition     = alltrue([for origin in var.settings.cors_origins : origin == "*" || can(regex("^https?://[^/]+$", origin))])
+    error_message = "http_api.cors_origins must be * or http(s)://host without a path."
   }
-}
-
-variable "throttle" {
-  description = "Requests per second, and bucket, of every route that has no throttle of its own."
-  type        = object({ rate = number, burst = number })
-
   validation {
-    condition     = var.throttle.rate > 0 && var.throttle.burst > 0
-    error_message = "throttle.rate and throttle.burst must be above 0."
-  }
-}
-
-variable "log_retention_days" {
-  description = "Days the access log is kept."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
+    condition     = var.settings.throttle.rate > 0 && var.settings.throttle.burst > 0
+    error_message = "http_api.throttle.rate and http_api.throttle.burst must be above 0."
   }
 }
 

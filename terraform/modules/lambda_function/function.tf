@@ -25,12 +25,12 @@ resource "aws_lambda_function" "this" {
   function_name = local.function_name
   role          = aws_iam_role.this.arn
   architectures = [var.deployment.architecture]
-  memory_size   = var.memory
-  timeout       = var.timeout
+  memory_size   = var.settings.memory
+  timeout       = var.settings.timeout
   publish       = true
 
   # -1 is AWS's way to say that nothing is reserved.
-  reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
+  reserved_concurrent_executions = coalesce(var.settings.reserved, -1)
 
   package_type     = var.package.image == null ? "Zip" : "Image"
   image_uri        = try("${var.package.image.repository_url}@${var.package.image.digest}", null)
@@ -49,6 +49,16 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = local.variables
+  }
+
+  # Lambda writes three lines of its own for each invocation unless it is told to write of trouble alone, which it can be in JSON only.
+  # What has no level, as metrics have none, counts as INFO: a higher level of the application would drop them.
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.deployment.log_level
+    system_log_level      = "WARN"
   }
 
   tracing_config {
@@ -83,9 +93,9 @@ resource "aws_lambda_alias" "live" {
 # On the alias, it follows the version that the alias points to. AWS refuses to change it while the alias has weights:
 # https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.provisioned_concurrency == null ? 0 : 1
+  count = var.settings.provisioned == null ? 0 : 1
 
   function_name                     = aws_lambda_alias.live.function_name
   qualifier                         = aws_lambda_alias.live.name
-  provisioned_concurrent_executions = var.provisioned_concurrency
+  provisioned_concurrent_executions = var.settings.provisioned
 }

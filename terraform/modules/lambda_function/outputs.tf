@@ -20,7 +20,7 @@ output "alias" {
 
 output "concurrency" {
   description = "How many invocations at the same time are reserved for the function, and how many environments kept warm; null: none."
-  value       = { reserved = var.reserved_concurrency, provisioned = var.provisioned_concurrency }
+  value       = { reserved = var.settings.reserved, provisioned = var.settings.provisioned }
 }
 
 output "role" {

@@ -34,112 +34,44 @@ variable "suffix" {
 }
 
 variable "package" {
-  description = "What the function runs: the image, by digest, or locally a zip in a bucket and the base64 of its SHA-256."
-  type = object({
-    image = optional(object({ repository_url = string, digest = string }))
-    zip   = optional(object({ bucket = string, key = string, hash = string }))
-  })
-
-  validation {
-    condition     = (var.package.image == null) != (var.package.zip == null)
-    error_message = "package must have either image or zip."
-  }
-  validation {
-    condition = var.deployment.environment == "local" || var.package.image == null ? true : can(regex(
-      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
-    ))
-    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag."
-  }
-  validation {
-    condition     = try(can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest)), false) || var.package.image == null
-    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits."
-  }
-  validation {
-    condition     = try(can(regex("^[A-Za-z0-9+/]{43}=$", var.package.zip.hash)), false) || var.package.zip == null
-    error_message = "package.zip.hash must be the base64 of the zip's SHA-256: 43 characters and =."
-  }
+  description = "What the function runs: output of the module `package`."
+  type        = any
 }
 
 variable "deployment" {
-  description = "What all functions of an environment share."
+  description = "What all functions share: output of the module `deployment`."
+  type        = any
+}
+
+variable "settings" {
+  description = "Seconds after which an invocation is cut off; memory in MB, with 1,769 of which comes one vCPU; concurrency kept for this function and never exceeded by it, null: none; execution environments kept warm for a spike that is known beforehand, null: none."
   type = object({
-    prefix             = string
-    environment        = string
-    architecture       = optional(string, "arm64")
-    log_level          = optional(string, "INFO")
-    log_retention_days = optional(number, 30)
-    tracing            = optional(bool, true)
-
-    permissions_boundary = optional(string)
+    timeout     = optional(number, 10)
+    memory      = optional(number, 512)
+    reserved    = optional(number)
+    provisioned = optional(number)
   })
+  default = {}
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.deployment.prefix))
-    error_message = "deployment.prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
+    condition     = var.settings.timeout >= 1 && var.settings.timeout <= 900 && floor(var.settings.timeout) == var.settings.timeout
+    error_message = "functions: the timeout of ${local.function_name} must be a whole number of seconds from 1 to 900."
   }
   validation {
-    condition     = contains(["arm64", "x86_64"], var.deployment.architecture)
-    error_message = "deployment.architecture must be arm64 or x86_64."
+    condition     = var.settings.memory >= 128 && var.settings.memory <= 10240 && floor(var.settings.memory) == var.settings.memory
+    error_message = "functions: the memory of ${local.function_name} must be a whole number of MB from 128 to 10240."
   }
   validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.deployment.log_level)
-    error_message = "deployment.log_level must be DEBUG, INFO, WARNING or ERROR."
+    condition     = var.settings.reserved == null ? true : var.settings.reserved >= 1 && floor(var.settings.reserved) == var.settings.reserved
+    error_message = "functions: reserved of ${local.function_name} must be null or a whole number from 1: 0 would switch the function off."
   }
   validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.deployment.log_retention_days)
-    error_message = "deployment.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
-  }
-}
-
-variable "memory" {
-  description = "Memory in MB; one vCPU comes with 1,769 MB."
-  type        = number
-  default     = 512
-
-  validation {
-    condition     = var.memory >= 128 && var.memory <= 10240 && floor(var.memory) == var.memory
-    error_message = "memory must be a whole number of MB from 128 to 10240."
-  }
-}
-
-variable "timeout" {
-  description = "Seconds after which an invocation is cut off."
-  type        = number
-  default     = 10
-
-  validation {
-    condition     = var.timeout >= 1 && var.timeout <= 900 && floor(var.timeout) == var.timeout
-    error_message = "timeout must be a whole number of seconds from 1 to 900."
-  }
-}
-
-variable "reserved_concurrency" {
-  description = "Concurrency kept for this function and never exceeded by it; null: none is reserved."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1
-    error_message = "reserved_concurrency must be null or at least 1: 0 would switch the function off."
-  }
-}
-
-variable "provisioned_concurrency" {
-  description = "Execution environments that are kept warm for a spike that is known beforehand; null: none."
-  type        = number
-  default     = null
-
-  validation {
-    condition = var.provisioned_concurrency == null ? true : (
-      var.provisioned_concurrency >= 1 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
-    )
-    error_message = "provisioned_concurrency must be null or a whole number from 1."
+    condition     = var.settings.provisioned == null ? true : var.settings.provisioned >= 1 && floor(var.settings.provisioned) == var.settings.provisioned
+    error_message = "functions: provisioned of ${local.function_name} must be null or a whole number from 1."
   }
   validation {
-    condition = var.provisioned_concurrency == null || var.reserved_concurrency == null ? true : (
-      var.provisioned_concurrency <= var.reserved_concurrency
-    )
-    error_message = "provisioned_concurrency must not be higher than reserved_concurrency."
+    condition     = var.settings.provisioned == null || var.settings.reserved == null ? true : var.settings.provisioned <= var.settings.reserved
+    error_message = "functions: provisioned of ${local.function_name} must not be higher than reserved."
   }
 }
 

@@ -1,23 +1,46 @@
-output "queues" {
-  description = "URL and ARN of every queue, and the tenant whose silo it is (null: the pool's), by its name without prefix and suffix."
-  value = {
-    for name, queue in aws_sqs_queue.this :
-    name => { url = queue.url, arn = queue.arn, tenant = local.queues[name] }
-  }
+output "tables" {
+  description = "Name and ARN of the table `messages`."
+  value       = { messages = { name = aws_dynamodb_table.messages.name, arn = aws_dynamodb_table.messages.arn } }
 }
 
-output "dead_letter" {
-  description = "URL and ARN of the queue where frames stay that nobody could handle."
-  value       = { url = aws_sqs_queue.dead_letter.url, arn = aws_sqs_queue.dead_letter.arn }
+output "queues" {
+  description = "URL and ARN of every queue, by its name without prefix and suffix."
+  value = merge({ for name, queue in aws_sqs_queue.this : name => { url = queue.url, arn = queue.arn } }, {
+    dead-letter-fifo = { url = aws_sqs_queue.dead_letter.url, arn = aws_sqs_queue.dead_letter.arn }
+    inbox            = { url = aws_sqs_queue.inbox.url, arn = aws_sqs_queue.inbox.arn }
+    inbox-failure    = { url = aws_sqs_queue.inbox_failure.url, arn = aws_sqs_queue.inbox_failure.arn }
+    presence-failure = { url = aws_sqs_queue.presence_failure.url, arn = aws_sqs_queue.presence_failure.arn }
+  })
+}
+
+output "echo_queues" {
+  description = "Tenant of each queue of frames that `echo` answers, null for the pool, by the queue's name."
+  value       = local.queues
+}
+
+output "silo_tenants" {
+  description = "Ids of the tenants that have a queue of their own."
+  value       = var.settings.silo_tenants
 }
 
 output "routes" {
   description = "Name of the queue behind each route, where {tenantId} stands for the tenant's id, and the ARNs of all that it may mean."
   value = {
     SiloSQS = {
-      queue_name = "${var.prefix}-silo-{tenantId}.fifo"
+      queue_name = "${var.deployment.prefix}-silo-{tenantId}.fifo"
       queue_arns = [for name, queue in aws_sqs_queue.this : queue.arn if name != "pooled"]
     }
     PooledSQS = { queue_name = aws_sqs_queue.this["pooled"].name, queue_arns = [aws_sqs_queue.this["pooled"].arn] }
   }
+}
+
+output "functions" {
+  description = "Every function, by its name in the code, that of a silo's consumer by echo-<tenant>: outputs of the module `lambda_function`."
+  value = merge({ for name, function in module.echo : join("-", compact(["echo", local.queues[name]])) => function }, {
+    default_route = module.default_route
+    join_room     = module.join_room
+    presence      = module.presence
+    relay_message = module.relay_message
+    send_message  = module.send_message
+  })
 }

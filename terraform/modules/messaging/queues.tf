@@ -1,7 +1,7 @@
 # Where frames wait that must be handled in order: one queue for each tenant that has a silo, one for all others.
 
 locals {
-  queues = merge({ pooled = null }, { for tenant in var.silo_tenants : "silo-${tenant}" => tenant })
+  queues = merge({ pooled = null }, { for tenant in var.settings.silo_tenants : "silo-${tenant}" => tenant })
 }
 
 # Order, and what counts as a duplicate, are a matter of one session, so that sessions do not share a throughput:
@@ -9,7 +9,7 @@ locals {
 resource "aws_sqs_queue" "this" {
   for_each = local.queues
 
-  name                      = "${var.prefix}-${each.key}.fifo"
+  name                      = "${var.deployment.prefix}-${each.key}.fifo"
   fifo_queue                = true
   deduplication_scope       = "messageGroup"
   fifo_throughput_limit     = "perMessageGroupId"
@@ -17,12 +17,12 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled   = true
 
   # Six times the function's timeout, as AWS asks for: a batch that Lambda throttles is retried while it is invisible.
-  visibility_timeout_seconds = 6 * var.timeout
+  visibility_timeout_seconds = 6 * var.functions.echo.timeout
 }
 
 # Where frames stay that nobody could handle, until somebody looks. A FIFO queue's must be one, too.
 resource "aws_sqs_queue" "dead_letter" {
-  name                      = "${var.prefix}-dead-letter.fifo"
+  name                      = "${var.deployment.prefix}-dead-letter.fifo"
   fifo_queue                = true
   deduplication_scope       = "messageGroup"
   fifo_throughput_limit     = "perMessageGroupId"

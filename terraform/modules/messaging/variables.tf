@@ -1,60 +1,98 @@
-variable "prefix" {
-  description = "Beginning of every name."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
-  }
+variable "package" {
+  description = "What the functions run: output of the module `package`."
+  type        = any
 }
 
-variable "silo_tenants" {
-  description = "Ids of the tenants that have a queue and a consumer of their own."
-  type        = set(string)
-  default     = []
+variable "deployment" {
+  description = "What all modules share: output of the module `deployment`."
+  type        = any
+}
+
+variable "settings" {
+  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order; seconds that a direct message waits for its receiver; and direct messages that wait in one inbox at most: the sender of another one is told that it is full."
+  type = object({
+    silo_tenants           = optional(set(string), [])
+    inbox_lifetime_seconds = optional(number, 604800)
+    messages_per_inbox     = optional(number, 1000)
+  })
+  default = {}
 
   validation {
-    condition     = alltrue([for tenant in var.silo_tenants : can(regex("^[A-Za-z0-9_-]{1,64}$", tenant))])
-    error_message = "silo_tenants: a tenant's id must be 1 to 64 letters, digits, underscores and dashes."
+    condition     = alltrue([for tenant in var.settings.silo_tenants : can(regex("^[A-Za-z0-9_-]{1,64}$", tenant))])
+    error_message = "messaging.silo_tenants: a tenant's id must be 1 to 64 letters, digits, underscores and dashes."
   }
   validation {
-    condition     = alltrue([for tenant in var.silo_tenants : length("${var.prefix}-silo-${tenant}.fifo") <= 80])
-    error_message = "silo_tenants: a queue's name, <prefix>-silo-<tenant>.fifo, must not be longer than 80 characters."
+    condition     = alltrue([for tenant in var.settings.silo_tenants : length("${var.deployment.prefix}-silo-${tenant}.fifo") <= 80])
+    error_message = "messaging.silo_tenants: a queue's name, <prefix>-silo-<tenant>.fifo, must not be longer than 80 characters."
+  }
+  validation {
+    condition     = alltrue([for tenant in var.settings.silo_tenants : length("${var.deployment.prefix}-echo-${tenant}-tenant") <= 64])
+    error_message = "messaging.silo_tenants: a consumer's role, <prefix>-echo-<tenant>-tenant, must not have a name of more than 64 characters."
   }
   # A role's name is unique whatever its case.
   validation {
-    condition     = length(distinct([for tenant in var.silo_tenants : lower(tenant)])) == length(var.silo_tenants)
-    error_message = "silo_tenants: two ids must not differ in upper and lower case alone."
+    condition     = length(distinct([for tenant in var.settings.silo_tenants : lower(tenant)])) == length(var.settings.silo_tenants)
+    error_message = "messaging.silo_tenants: two ids must not differ in upper and lower case alone."
+  }
+  validation {
+    condition     = var.settings.inbox_lifetime_seconds >= 1 && var.settings.inbox_lifetime_seconds <= 31536000
+    error_message = "messaging.inbox_lifetime_seconds must be from 1 to 31536000, a year."
+  }
+  validation {
+    condition     = var.settings.messages_per_inbox >= 1 && var.settings.messages_per_inbox <= 1000000
+    error_message = "messaging.messages_per_inbox must be from 1 to 1000000."
   }
 }
 
-variable "consumers" {
-  description = "ARN of the alias that reads each queue, by the queue's name: `pooled`, and `silo-<tenant>` for each silo."
-  type        = map(string)
+variable "functions" {
+  description = "Timeout, memory and concurrency of `send_message`, `join_room`, `relay_message`, `presence`, `echo` and `default_route`: see the stack `hub`."
+  type        = any
 
   validation {
-    condition     = toset(keys(var.consumers)) == toset(concat(["pooled"], [for tenant in var.silo_tenants : "silo-${tenant}"]))
-    error_message = "consumers must have pooled, and silo-<tenant> for each of silo_tenants."
-  }
-  validation {
-    condition     = alltrue([for arn in values(var.consumers) : can(regex("^arn:[a-z-]+:lambda:", arn))])
-    error_message = "consumers must be ARNs of Lambda aliases."
+    condition     = var.functions.send_message.timeout < 15
+    error_message = "functions: send_message must have a timeout of less than 15 seconds; then a message is open to its client's next attempt."
   }
 }
 
-# Not taken from the consumers: the queues would wait for the functions, which wait for the queues.
-variable "timeout" {
-  description = "Timeout of the consumers in seconds; a message is invisible for six times as long."
+variable "session_share" {
+  description = "The most that one session gets of its tenant's minute."
   type        = number
+}
 
-  validation {
-    condition     = var.timeout >= 1 && var.timeout <= 900
-    error_message = "timeout must be from 1 to 900 seconds."
-  }
+variable "broadcast" {
+  description = "Topic, partition keys and lifetime of a broadcast, which a message to a large room is, and the queue of what could not be handled: outputs of the module `broadcast`."
+  type = object({
+    topic_arn         = string
+    keys              = number
+    lifetime_seconds  = number
+    dead_letter_queue = object({ url = string, arn = string })
+  })
+}
+
+variable "disconnect_queue" {
+  description = "URL and ARN of the queue of connections that are to be closed."
+  type        = object({ url = string, arn = string })
+}
+
+variable "tables" {
+  description = "Name and ARN of the tables of other capabilities; of connections the ARNs of its stream and of its index by room, too."
+  type = object({
+    broadcasts  = object({ name = string, arn = string })
+    connections = object({ name = string, arn = string, stream_arn = string, by_room_arn = string })
+    devices     = object({ name = string, arn = string })
+    limits      = object({ name = string, arn = string })
+    places      = object({ name = string, arn = string })
+    sessions    = object({ name = string, arn = string })
+  })
+}
+
+variable "websocket_api" {
+  description = "Endpoint that posts go to, and what posting and closing are allowed on: outputs of the module `websocket_api`."
+  type        = object({ callback_endpoint = string, post_arn = string, close_arn = string })
 }
 
 variable "max_receive_count" {
-  description = "How often a message is tried before it is given up."
+  description = "How often a frame is tried before it is given up."
   type        = number
   default     = 5
 

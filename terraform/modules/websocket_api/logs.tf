@@ -5,14 +5,18 @@ resource "aws_cloudwatch_log_group" "access" {
   retention_in_days = var.log_retention_days
 }
 
-# API Gateway writes the logs of WebSocket APIs with one role for the whole account and Region.
+# API Gateway writes the logs of WebSocket APIs with one role for the whole account and Region: one stack sets it there.
 resource "aws_api_gateway_account" "this" {
-  cloudwatch_role_arn = aws_iam_role.logs.arn
+  count = var.api_gateway_account ? 1 : 0
+
+  cloudwatch_role_arn = aws_iam_role.logs[0].arn
 
   depends_on = [aws_iam_role_policy_attachment.logs]
 }
 
 resource "aws_iam_role" "logs" {
+  count = var.api_gateway_account ? 1 : 0
+
   name                 = "${var.prefix}-websocket-logs"
   path                 = "/${var.prefix}/"
   permissions_boundary = var.permissions_boundary
@@ -31,6 +35,8 @@ data "aws_partition" "current" {}
 
 # API Gateway accepts no role that may do less than this policy of AWS's own.
 resource "aws_iam_role_policy_attachment" "logs" {
-  role       = aws_iam_role.logs.name
+  count = var.api_gateway_account ? 1 : 0
+
+  role       = aws_iam_role.logs[0].name
   policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 }

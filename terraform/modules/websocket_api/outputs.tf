@@ -36,7 +36,7 @@ output "look_up_arn" {
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/GET/@connections/*"
 }
 
-output "websocket_url" {
+output "url" {
   description = "URL that clients connect to, without the query string."
   value       = local.websocket_url
 }

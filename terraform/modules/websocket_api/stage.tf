@@ -8,7 +8,7 @@ resource "aws_apigatewayv2_deployment" "this" {
     }))
     code = sha1(join("", [
       for file in [
-        "authorizer.tf", "queues.tf", "routes.tf", "sender.tf",
+        "authorizer.tf", "ping.tf", "queues.tf", "routes.tf", "sender.tf",
         "templates/disconnect.vtl", "templates/not_queued.vtl", "templates/send_message.vtl",
       ] : file("${path.module}/${file}")
     ]))
@@ -21,13 +21,14 @@ resource "aws_apigatewayv2_deployment" "this" {
   depends_on = [
     aws_apigatewayv2_route.this, aws_apigatewayv2_route_response.this,
     aws_apigatewayv2_route_response.queue, aws_apigatewayv2_integration_response.queue,
-    aws_apigatewayv2_route.queue, aws_iam_role_policy.sender,
+    aws_apigatewayv2_route.queue, aws_iam_role_policy.sender, aws_apigatewayv2_route.ping,
+    aws_apigatewayv2_route_response.ping, aws_apigatewayv2_integration_response.ping,
   ]
 }
 
 locals {
   # What all of a crowd do, be it at once: they come, they ping, they go.
-  crowd_routes = toset(["$connect", "$default", "$disconnect"])
+  crowd_routes = toset(["$connect", "$disconnect", "ping"])
   other_routes = setsubtract(concat(keys(var.routes), keys(var.queue_routes)), local.crowd_routes)
 
   # A stage throttles each route by itself, so that each gets its part, and one request a second at least.

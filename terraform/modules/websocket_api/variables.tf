@@ -1,17 +1,16 @@
 variable "prefix" {
   description = "Beginning of every name."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
-  }
 }
 
 variable "permissions_boundary" {
   description = "ARN of the policy that bounds every role; null: none does."
   type        = string
-  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days the access log is kept."
+  type        = number
 }
 
 variable "stage" {
@@ -42,8 +41,8 @@ variable "routes" {
     error_message = "routes must contain $connect and $default."
   }
   validation {
-    condition     = alltrue([for key in keys(var.routes) : can(regex("^(\\$(connect|default)|[A-Za-z0-9_-]{1,128})$", key))])
-    error_message = "routes: a key must be $connect, $default, or an action of letters, digits, underscores and dashes."
+    condition     = alltrue([for key in keys(var.routes) : key != "ping" && can(regex("^(\\$(connect|default)|[A-Za-z0-9_-]{1,128})$", key))])
+    error_message = "routes: a key must be $connect, $default, or an action of letters, digits, underscores and dashes other than ping."
   }
   validation {
     condition     = alltrue([for key, route in var.routes : !route.reply if key == "$connect"])
@@ -62,9 +61,9 @@ variable "queue_routes" {
   validation {
     condition = alltrue([
       for key in keys(var.queue_routes) :
-      can(regex("^(\\$disconnect|[A-Za-z0-9_-]{1,64})$", key)) && !contains(keys(var.routes), key)
+      can(regex("^(\\$disconnect|[A-Za-z0-9_-]{1,64})$", key)) && !contains(concat(keys(var.routes), ["ping"]), key)
     ])
-    error_message = "queue_routes: a key must be $disconnect, or an action of up to 64 letters, digits, underscores and dashes that routes do not have."
+    error_message = "queue_routes: a key must be $disconnect, or an action of up to 64 letters, digits, underscores and dashes that routes do not have, and not ping."
   }
   validation {
     condition     = alltrue([for key in keys(var.queue_routes) : length("${var.prefix}-send-${trimprefix(key, "$")}") <= 64])
@@ -81,7 +80,7 @@ variable "queue_routes" {
 }
 
 variable "throttle" {
-  description = "Frames per second, and bucket, of $connect, $default and $disconnect each, and of all other routes together: frames and posts share the account's quota."
+  description = "Frames per second, and bucket, of $connect, $disconnect and ping each, and of all other routes together: frames and posts share the account's quota."
   type        = object({ rate = number, burst = number })
 
   validation {
@@ -90,15 +89,10 @@ variable "throttle" {
   }
 }
 
-variable "log_retention_days" {
-  description = "Days the access log is kept."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
-  }
+variable "api_gateway_account" {
+  description = "Whether this module sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  type        = bool
+  default     = true
 }
 
 variable "gateway_endpoint" {

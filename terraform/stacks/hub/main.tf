@@ -1,17 +1,26 @@
 # The hub: the control plane and one cell, complete by itself.
 
+module "deployment" {
+  source = "../../modules/deployment"
+
+  prefix               = coalesce(var.prefix, "loudhailer-${var.environment}")
+  environment          = var.environment
+  settings             = var.deployment
+  permissions_boundary = var.permissions_boundary
+  deletion_protection  = var.deletion_protection
+  alarm_topic_arn      = var.alarm_topic_arn
+}
+
+module "package" {
+  source = "../../modules/package"
+
+  environment = var.environment
+  region      = var.region
+  bucket      = "${module.deployment.deployment.prefix}-package"
+  package     = var.package
+}
+
 locals {
-  deployment = {
-    prefix             = coalesce(var.prefix, "loudhailer-${var.environment}")
-    environment        = var.environment
-    architecture       = var.architecture
-    log_level          = var.log_level
-    log_retention_days = var.log_retention_days
-    tracing            = var.tracing
-
-    permissions_boundary = var.permissions_boundary
-  }
-
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
   small_regions = [
     "af-south-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
@@ -23,72 +32,57 @@ locals {
     posts_per_second = coalesce(var.quota.posts_per_second, local.regions_quota.rate)
     burst            = coalesce(var.quota.burst, local.regions_quota.burst)
   })
-
-  control_functions = ["console", "publish", "session_api"]
-  control_reserved  = { for name, count in var.reserved_concurrency : name => count if contains(local.control_functions, name) }
-  cell_reserved     = { for name, count in var.reserved_concurrency : name => count if !contains(local.control_functions, name) }
-
-  control_provisioned = {
-    for name, count in var.provisioned_concurrency : name => count if contains(local.control_functions, name)
-  }
-  cell_provisioned = {
-    for name, count in var.provisioned_concurrency : name => count if !contains(local.control_functions, name)
-  }
-}
-
-module "package" {
-  source = "../../modules/package"
-
-  bucket  = "${local.deployment.prefix}-package"
-  package = var.package
 }
 
 module "cell" {
   source = "../../modules/cell"
 
-  package                  = module.package.package
-  deployment               = local.deployment
-  deletion_protection      = var.deletion_protection
-  partitions               = var.partitions
-  quota                    = local.quota
-  session_share            = var.session_share
-  shards                   = var.shards
-  silo_tenants             = var.silo_tenants
-  chunk_size               = var.chunk_size
-  accounting_window        = var.accounting_window
-  broadcast_keys           = var.broadcast_keys
-  query_concurrency        = var.query_concurrency
-  message_lifetime_seconds = var.message_lifetime_seconds
-  inbox_lifetime_seconds   = var.inbox_lifetime_seconds
-  messages_per_inbox       = var.messages_per_inbox
-  timeouts                 = var.timeouts
-  memory                   = var.memory
-  reserved_concurrency     = local.cell_reserved
-  provisioned_concurrency  = local.cell_provisioned
-  gateway_endpoint         = var.gateway_endpoint
-  subscribers              = var.subscribers
-  alarm_topic_arn          = var.alarm_topic_arn
+  package          = module.package.package
+  deployment       = module.deployment.deployment
+  functions        = local.functions
+  quota            = local.quota
+  session_share    = var.session_share
+  broadcast        = var.broadcast
+  connections      = var.connections
+  messaging        = var.messaging
+  subscribers      = var.subscribers
+  gateway_endpoint = var.gateway_endpoint
+
+  api_gateway_account = var.api_gateway_account
+
+  session_api = {
+    session_auth = var.auth.session
+    list_tenants = var.list_tenants
+
+    # Without jwt no request has claims.
+    tenant_claim = var.jwt == null ? "tenantId" : var.jwt.tenant_claim
+  }
 }
 
 module "control" {
   source = "../../modules/control"
 
-  package                  = module.package.package
-  deployment               = local.deployment
-  tables                   = module.cell.tables
-  topic_arn                = module.cell.topic_arn
-  websocket_url            = module.cell.websocket_api.url
-  auth                     = var.auth
-  jwt                      = var.jwt
-  cors_origins             = var.cors_origins
-  throttle                 = var.http_throttle
-  list_tenants             = var.list_tenants
-  silo_tenants             = var.silo_tenants
-  console                  = var.console
-  broadcast_keys           = var.broadcast_keys
-  message_lifetime_seconds = var.message_lifetime_seconds
-  reserved_concurrency     = local.control_reserved
-  provisioned_concurrency  = local.control_provisioned
-  aws_endpoint             = var.aws_endpoint
-  alarm_topic_arn          = var.alarm_topic_arn
+  package       = module.package.package
+  deployment    = module.deployment.deployment
+  functions     = local.functions
+  aliases       = module.cell.aliases
+  websocket_url = module.cell.websocket_api.url
+  http_api      = var.http_api
+  auth          = var.auth
+  jwt           = var.jwt
+  list_tenants  = var.list_tenants
+  console       = var.console
+  aws_endpoint  = var.aws_endpoint
+}
+
+# The functions of a capability stand together, whichever API calls them.
+
+moved {
+  from = module.control.module.publish
+  to   = module.cell.module.broadcast.module.publish
+}
+
+moved {
+  from = module.control.module.session_api
+  to   = module.cell.module.sessions.module.session_api
 }

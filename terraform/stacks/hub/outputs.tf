@@ -51,10 +51,10 @@ output "subscribers" {
 # What the operator's commands wait for.
 output "timeouts" {
   description = "Timeout of every function in seconds, by its name in the code."
-  value       = merge(module.cell.timeouts, module.control.timeouts)
+  value       = { for name, settings in local.functions : name => settings.timeout }
 }
 
 output "message_lifetime_seconds" {
   description = "Seconds after which a broadcast is not posted any more."
-  value       = var.message_lifetime_seconds
+  value       = module.cell.message_lifetime_seconds
 }

@@ -1,11 +1,6 @@
 variable "environment" {
   description = "The environment, such as dev; `local` is the one on a developer's machine."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
-    error_message = "environment must be 2 to 16 lowercase letters, digits and dashes, beginning with a letter."
-  }
 }
 
 variable "account_id" {
@@ -32,34 +27,21 @@ variable "prefix" {
   description = "Beginning of every name; null: loudhailer-<environment>."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.prefix == null ? true : can(regex("^[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "prefix must be 2 to 31 lowercase letters, digits and dashes, beginning with a letter."
-  }
 }
 
 variable "package" {
-  description = "What the functions run: the image, by digest, or locally a zip and the base64 of its SHA-256."
-  type = object({
-    image = optional(object({ repository_url = string, digest = string }))
-    zip   = optional(object({ path = string, hash = string }))
-  })
+  description = "What the functions run: see the module `package`."
+  type        = any
+}
+
+variable "deployment" {
+  description = "Processor, logs and traces of the functions: `settings` of the module `deployment`."
+  type        = any
+  default     = {}
 
   validation {
-    condition     = var.environment == "local" || var.package.zip == null
-    error_message = "package.zip is for the environment local only: elsewhere functions run the image."
-  }
-  # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: function and image are in the same Region.
-  validation {
-    condition = var.environment == "local" || var.package.image == null ? true : can(regex(
-      "^[0-9]{12}\\.dkr\\.ecr\\.${var.region}\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
-    ))
-    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag, in the Region of region: Lambda runs no image of another."
-  }
-  validation {
-    condition     = var.package.image == null ? true : can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest))
-    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits; a tag is none."
+    condition     = length(setsubtract(keys(var.deployment), ["architecture", "former_release", "log_level", "log_retention_days", "tracing"])) == 0
+    error_message = "deployment has the settings architecture, former_release, log_level, log_retention_days and tracing, and no others."
   }
 }
 
@@ -74,41 +56,8 @@ variable "permissions_boundary" {
   }
 }
 
-variable "architecture" {
-  description = "The functions' processor: arm64 or x86_64, as the image was built for."
-  type        = string
-  default     = "arm64"
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture must be arm64 or x86_64."
-  }
-}
-
-variable "log_level" {
-  description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
-  type        = string
-  default     = "INFO"
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
-    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
-  }
-}
-
-variable "log_retention_days" {
-  description = "Days that logs are kept."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
-  }
-}
-
-variable "tracing" {
-  description = "Functions send traces to X-Ray."
+variable "api_gateway_account" {
+  description = "Whether this stack sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
   type        = bool
   default     = true
 }
@@ -117,20 +66,12 @@ variable "deletion_protection" {
   description = "AWS refuses to delete the tables while this is on; it can be off in `local` only."
   type        = bool
   default     = true
-
-  validation {
-    condition     = var.deletion_protection || var.environment == "local"
-    error_message = "deletion_protection must be true outside the environment local."
-  }
 }
 
-variable "partitions" {
-  description = "How many connections a partition is meant to hold, and how many partitions a tenant has at most."
-  type = object({
-    connections_per_partition = optional(number, 1000)
-    max_partitions            = optional(number, 2500)
-  })
-  default = {}
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
+  type        = string
+  default     = null
 }
 
 variable "quota" {
@@ -142,123 +83,85 @@ variable "quota" {
     rooms            = optional(number, 0.1)
   })
   default = {}
+
+  validation {
+    condition     = alltrue([for value in [var.quota.posts_per_second, var.quota.burst] : value == null ? true : value >= 1])
+    error_message = "quota.posts_per_second and quota.burst must be at least 1."
+  }
+  validation {
+    condition     = var.quota.headroom > 0 && var.quota.headroom <= 1
+    error_message = "quota.headroom must be above 0 and at most 1."
+  }
+  validation {
+    condition     = var.quota.rooms >= 0.01 && var.quota.rooms <= 0.5
+    error_message = "quota.rooms must be from 0.01 to 0.5."
+  }
 }
 
 variable "session_share" {
   description = "The most that one session gets of its tenant's minute: of attempts to connect, messages to the silo and the pool, and posts to rooms."
   type        = number
   default     = 0.25
+
+  validation {
+    condition     = var.session_share >= 0.01 && var.session_share <= 1
+    error_message = "session_share must be from 0.01 to 1."
+  }
 }
 
-variable "silo_tenants" {
-  description = "Ids of the tenants that have a queue and a consumer of their own for frames that are handled in order."
-  type        = set(string)
-  default     = []
-}
-
-variable "shards" {
-  description = "How many shard queues share the chunks of a broadcast, and how many workers each has at once."
-  type        = object({ count = optional(number, 2), concurrency = optional(number, 2) })
+variable "broadcast" {
+  description = "Shards, chunks, keys and lifetime of broadcasts: `settings` of the module `broadcast`."
+  type        = any
   default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.broadcast), ["shards", "chunk_size", "keys", "query_concurrency", "lifetime_seconds"])) == 0
+    error_message = "broadcast has the settings shards, chunk_size, keys, query_concurrency and lifetime_seconds, and no others."
+  }
+}
+
+variable "connections" {
+  description = "Partitions and counting of connections: `settings` of the module `connections`."
+  type        = any
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.connections), ["connections_per_partition", "max_partitions", "accounting_window"])) == 0
+    error_message = "connections has the settings connections_per_partition, max_partitions and accounting_window, and no others."
+  }
+}
+
+variable "messaging" {
+  description = "Silos and inboxes: `settings` of the module `messaging`."
+  type        = any
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.messaging), ["silo_tenants", "inbox_lifetime_seconds", "messages_per_inbox"])) == 0
+    error_message = "messaging has the settings silo_tenants, inbox_lifetime_seconds and messages_per_inbox, and no others."
+  }
 }
 
 variable "subscribers" {
-  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself. shared: the cell reads them too, while the stack `subscriber` is put up, down, or is out of order."
-  type = map(object({
-    account_id  = string
-    external_id = string
-    shards      = set(number)
-    shared      = optional(bool, false)
-  }))
-  default = {}
+  description = "Other accounts whose post_message works for this cell, by name: see the module `broadcast`. shared: the cell reads their shards too, while the stack `subscriber` is put up, down, or is out of order."
+  type        = any
+  default     = {}
 
   validation {
-    condition     = !contains(values(var.subscribers)[*].account_id, var.account_id)
+    condition     = !contains([for subscriber in var.subscribers : subscriber.account_id], var.account_id)
     error_message = "subscribers: account_id must be another account than the hub's, ${var.account_id}: what nobody claims the hub posts itself."
   }
 }
 
-variable "chunk_size" {
-  description = "Connections in one chunk message at most."
-  type        = number
-  default     = 500
-}
-
-variable "broadcast_keys" {
-  description = "How many partition keys the rows of a broadcast are spread over: see docs/configuration.md."
-  type        = number
-  default     = 16
-}
-
-variable "query_concurrency" {
-  description = "How many invocations of query find recipients at the same time."
-  type        = number
-  default     = 8
-}
-
-variable "message_lifetime_seconds" {
-  description = "Seconds after publishing in which a broadcast is delivered or settled as failed."
-  type        = number
-  default     = 300
-}
-
-variable "inbox_lifetime_seconds" {
-  description = "Seconds that a direct message waits for its receiver."
-  type        = number
-  default     = 604800
-}
-
-variable "messages_per_inbox" {
-  description = "Direct messages that wait in one inbox at most; who sends another one is told that it is full."
-  type        = number
-  default     = 1000
-}
-
-variable "accounting_window" {
-  description = "Seconds that changes of connections are gathered before they are counted."
-  type        = number
-  default     = 1
-}
-
-variable "timeouts" {
-  description = "Timeouts in seconds that differ from the defaults, by function of the cell."
-  type        = map(number)
+variable "http_api" {
+  description = "Origins of pages, and throttle, of the HTTP API: `settings` of the module `http_api`."
+  type        = any
   default     = {}
-}
-
-variable "memory" {
-  description = "Memory in MB that differs from the defaults, by function of the cell."
-  type        = map(number)
-  default     = {}
-}
-
-variable "lambda_concurrency" {
-  description = "The account's quota of concurrent executions of Lambda, L-B99A9384: new accounts may have less than 1,000."
-  type        = number
-  default     = 1000
 
   validation {
-    condition     = var.lambda_concurrency >= 10
-    error_message = "lambda_concurrency must be at least 10, which the smallest account has."
+    condition     = length(setsubtract(keys(var.http_api), ["cors_origins", "throttle"])) == 0
+    error_message = "http_api has the settings cors_origins and throttle, and no others."
   }
-}
-
-variable "reserved_concurrency" {
-  description = "Concurrency reserved for a function, by function: post_message for the shards, post_message-rooms for large rooms."
-  type        = map(number)
-  default     = {}
-
-  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
-  validation {
-    condition     = length(var.reserved_concurrency) == 0 ? true : sum(values(var.reserved_concurrency)) <= var.lambda_concurrency - 100
-    error_message = "reserved_concurrency must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
-  }
-}
-
-variable "provisioned_concurrency" {
-  description = "Execution environments kept warm for a spike that is known beforehand, by function."
-  type        = map(number)
-  default     = {}
 }
 
 variable "auth" {
@@ -271,18 +174,15 @@ variable "jwt" {
   description = "Who issues the tokens for auth jwt, and for whom; the claim that says whose sessions a token opens, a tenant's id; and the scope that a token must have to broadcast."
   type        = object({ issuer = string, audience = list(string), tenant_claim = string, broadcast_scope = string })
   default     = null
-}
 
-variable "cors_origins" {
-  description = "Origins whose pages may call the HTTP API; empty: none."
-  type        = set(string)
-  default     = []
-}
-
-variable "http_throttle" {
-  description = "Requests per second, and bucket, of each route of the HTTP API."
-  type        = object({ rate = optional(number, 500), burst = optional(number, 500) })
-  default     = {}
+  validation {
+    condition     = var.jwt == null ? true : can(regex("^[A-Za-z0-9_.:/-]{1,128}$", var.jwt.tenant_claim))
+    error_message = "jwt.tenant_claim must be the name of a claim: 1 to 128 letters, digits and _ . : / -, as in custom:tenantId."
+  }
+  validation {
+    condition     = var.jwt == null ? true : can(regex("^[!#-\\[\\]-~]{1,64}$", var.jwt.broadcast_scope))
+    error_message = "jwt.broadcast_scope must be one scope: 1 to 64 printable ASCII characters without space, quote or backslash, as in loudhailer/broadcast."
+  }
 }
 
 variable "list_tenants" {
@@ -295,17 +195,6 @@ variable "console" {
   description = "Whether GET / of the HTTP API serves the web page, to everyone; its calls ask who is calling all the same."
   type        = object({ enabled = optional(bool, false) })
   default     = {}
-}
-
-variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.alarm_topic_arn != null || var.environment == "local"
-    error_message = "alarm_topic_arn must be set outside the environment local: nobody would hear of an alarm."
-  }
 }
 
 variable "aws_endpoint" {

@@ -155,6 +155,11 @@ locals {
         Null                        = { "dynamodb:LeadingKeys" = ["false"] }
       }
     }
+    # A function that nobody has invoked for weeks sleeps, and its first invocation is refused: the rollout's shall be that one.
+    WakeFunctions = {
+      actions   = ["lambda:InvokeFunction"]
+      resources = [local.named.function]
+    }
     ReadErrors = {
       actions   = ["logs:FilterLogEvents"]
       resources = [local.named.function_log]

@@ -1,13 +1,11 @@
 module "post_message" {
   source = "../../modules/lambda_function"
 
-  name                 = "post_message"
-  capability           = "broadcast"
-  package              = module.package.package
-  deployment           = local.deployment
-  timeout              = var.cell.timeout
-  memory               = var.memory
-  reserved_concurrency = var.reserved_concurrency
+  name       = "post_message"
+  capability = "broadcast"
+  package    = module.package.package
+  deployment = module.deployment.deployment
+  settings   = merge(var.post_message, { timeout = var.cell.timeout })
 
   variables = {
     SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url)

@@ -58,87 +58,33 @@ variable "region" {
 }
 
 variable "package" {
-  description = "What the functions run: the image, by digest, or locally a zip and the base64 of its SHA-256."
+  description = "What the function runs: see the module `package`."
+  type        = any
+}
+
+variable "deployment" {
+  description = "Processor, logs and traces of the function: `settings` of the module `deployment`."
+  type        = any
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.deployment), ["architecture", "log_level", "log_retention_days", "tracing"])) == 0
+    error_message = "deployment has the settings architecture, log_level, log_retention_days and tracing, and no others."
+  }
+}
+
+variable "post_message" {
+  description = "Memory of post_message in MB, a whole vCPU by default: it is busy with signatures and TLS; the concurrency reserved for it; and environments kept warm for a spike that is known beforehand."
   type = object({
-    image = optional(object({ repository_url = string, digest = string }))
-    zip   = optional(object({ path = string, hash = string }))
+    memory      = optional(number, 1769)
+    reserved    = optional(number)
+    provisioned = optional(number)
   })
-
-  validation {
-    condition     = var.cell.environment == "local" || var.package.zip == null
-    error_message = "package.zip is for the environment local only: elsewhere functions run the image."
-  }
-  # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: function and image are in the same Region.
-  validation {
-    condition = var.cell.environment == "local" || var.package.image == null ? true : can(regex(
-      "^[0-9]{12}\\.dkr\\.ecr\\.${var.region}\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*$", var.package.image.repository_url
-    ))
-    error_message = "package.image.repository_url must be <12-digit account>.dkr.ecr.<region>.amazonaws.com/<name>, without a tag, in the Region of region: Lambda runs no image of another."
-  }
-  validation {
-    condition     = var.package.image == null ? true : can(regex("^sha256:[a-f0-9]{64}$", var.package.image.digest))
-    error_message = "package.image.digest must be sha256: followed by 64 lowercase hexadecimal digits; a tag is none."
-  }
-}
-
-variable "architecture" {
-  description = "The functions' processor: arm64 or x86_64, as the image was built for."
-  type        = string
-  default     = "arm64"
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture must be arm64 or x86_64."
-  }
-}
-
-variable "log_level" {
-  description = "Least severe level that functions log: DEBUG, INFO, WARNING or ERROR."
-  type        = string
-  default     = "INFO"
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
-    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
-  }
-}
-
-variable "log_retention_days" {
-  description = "Days that logs are kept."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 180, 365 or 400."
-  }
-}
-
-variable "tracing" {
-  description = "Functions send traces to X-Ray."
-  type        = bool
-  default     = true
-}
-
-variable "memory" {
-  description = "Memory of post_message in MB; a sender is busy with signatures and TLS: it gets a whole vCPU."
-  type        = number
-  default     = 1769
-}
-
-variable "reserved_concurrency" {
-  description = "Concurrency reserved for post_message; null: none."
-  type        = number
-  default     = null
+  default = {}
 }
 
 variable "alarm_topic_arn" {
   description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.alarm_topic_arn != null || var.cell.environment == "local"
-    error_message = "alarm_topic_arn must be set outside the environment local: nobody would hear of an alarm."
-  }
 }

@@ -11,6 +11,7 @@ from typing import Any
 from loudhailer.ids import Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
 from tests.bench.meter import Meter, divert_prints, job
+from tests.support.executors import AtOnce
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.sessions import MemorySessionStore
@@ -116,7 +117,7 @@ def _in_memory(batch: Batch) -> Callable[[Event], Event]:
     def handle(event: Event) -> Event:
         partitions = MemoryPartitionStore()
         partitions.open(batch.keys)
-        return Accounting(partitions, MemorySessionStore(), MemoryLimitStore(), each=map)(event)
+        return Accounting(partitions, MemorySessionStore(), MemoryLimitStore(), executor=AtOnce())(event)
 
     return handle
 

@@ -10,8 +10,8 @@ from itertools import batched
 from typing import Any
 
 from loudhailer import codec
-from loudhailer.broadcast.frames import broadcast_frame
-from loudhailer.broadcast.messages import PartitionMessage
+from loudhailer.broadcast.messages import SourceMessage
+from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.ids import BroadcastId, Partition, TenantId, nth_partition
 from tests.bench.canned_aws import CannedAws
 from tests.bench.meter import Meter, divert_prints, job
@@ -149,11 +149,11 @@ def _rows(shape: Shape) -> Callable[[bytes], bytes]:
 
 def _message(shape: Shape) -> str:
     now = time.time()
-    return PartitionMessage(
+    return SourceMessage(
         broadcast_id=_BROADCAST,
         source=0,
         scope=shape.keys,
-        frame=broadcast_frame(_BROADCAST, int(now * 1000), codec.json_text("x" * _FRAME_BYTES)),
+        payload=Payload.of(broadcast_frame(_BROADCAST, int(now * 1000), codec.json_text("x" * _FRAME_BYTES))),
         published_at=int(now * 1000),
         expires_at=int(now) + 3600,
     ).to_wire()

@@ -9,7 +9,18 @@ from pathlib import Path
 from tools.toolchain.terraform import find_terraform
 
 ROOT = Path(__file__).resolve().parents[3]
-_PARTS = ("Makefile", "README.md", "LICENSE", "pyproject.toml", "uv.lock", "tools", "shared", "functions", "terraform")
+_PARTS = (
+    "Makefile",
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "hatch_build.py",
+    "uv.lock",
+    "tools",
+    "shared",
+    "functions",
+    "terraform",
+)
 _PLAIN_PATH = "/usr/bin:/bin"
 
 

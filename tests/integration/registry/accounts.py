@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from tests.integration.emulator.aws.running import LocalAws
 from tests.support.aws import SECRET
 from tools.stack.local_aws import local_environment
+from tools.toolchain.links import BACKEND_OVERRIDE, link_sources, override_backend
 from tools.toolchain.provider import LOCK, find_provider, forget_hashes
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
@@ -122,7 +123,7 @@ class Account:
     def use_bucket(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
         """Keep the stack's state in the bucket."""
         settings = self.tree / "environments" / self.environment
-        shutil.copy(settings / "backend.tf", self.tree / "stacks" / stack)
+        (self.tree / "stacks" / stack / BACKEND_OVERRIDE).unlink(missing_ok=True)
         bucket = [f"-backend-config={settings / f'{stack}.tfbackend'}", "-backend-config=use_path_style=true"]
         if self.is_subscriber:
             bucket.append(f"-backend-config=bucket={self.bucket}")
@@ -130,7 +131,7 @@ class Account:
 
     def use_file(self, stack: str, *arguments: str) -> None:
         """Keep the stack's state in a file."""
-        (self.tree / "stacks" / stack / "backend.tf").unlink(missing_ok=True)
+        override_backend(self.tree / "stacks" / stack, "local")
         self._initialise(stack, *arguments)
 
     def _initialise(self, stack: str, *arguments: str, keys: Keys | None = None) -> None:
@@ -144,7 +145,7 @@ class Account:
 
 def set_up(aws: LocalAws, environment: str, account_id: str, tree: Path) -> Account:
     """An account after its first apply."""
-    shutil.copytree(SOURCE, tree, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+    link_sources(SOURCE, tree)
     account = Account(aws, environment, account_id, tree)
     account.prepare("registry", {"account_id": account_id} if account.is_subscriber else None)
     account.use_file("registry")

@@ -6,7 +6,7 @@ The tests are in one file, so that one process makes the accounts.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.integration.registry.accounts import ACCOUNTS, BLUE, REPOSITORY, Account, Keys, are_refused
 from tests.integration.registry.conftest import COMMIT, MANIFEST, Accounts
-from tools.release.health import SYNTHETIC, ErrorLog
+from tools.release.errors import ErrorLog
+from tools.release.health import SYNTHETIC
 from tools.release.manifest import Image, Manifest
 from tools.release.store import Action, History
-from tools.release.traffic import ALIAS, Shift, Traffic
+from tools.stack.traffic import ALIAS, Shift, Traffic
 
 RELEASES = f"loudhailer-production-{ACCOUNTS['production']}"
 BUCKET = f"loudhailer-dev-{ACCOUNTS['dev']}"
@@ -396,10 +397,10 @@ def test_a_release_reads_what_the_new_version_logs(
     logs = subscriber.client("logs")
     logs.create_log_stream(**log)
     logs.put_log_events(**log, logEvents=[{"timestamp": int(now.timestamp() * 1000), "message": error}])
-    since = now - timedelta(seconds=1)
-    problems = ErrorLog(subscriber.client("logs", blue_apply_keys)).problems([shift], since)
-    assert problems == [f"version {shift.newest} of {FUNCTION} logs: {error}"]
-    are_refused(lambda: ErrorLog(subscriber.client("logs", blue_plan_keys)).problems([shift], since))
+    version = (FUNCTION, shift.newest, now.timestamp() - 1, now.timestamp() + 1)
+    lines = ErrorLog(subscriber.client("logs", blue_apply_keys)).lines(*version)
+    assert [line for _, line in lines] == [error]
+    are_refused(lambda: [*ErrorLog(subscriber.client("logs", blue_plan_keys)).lines(*version)])
 
 
 def test_a_release_is_written_down(subscriber: Account, blue_apply_keys: Keys, image: dict[str, str]) -> None:

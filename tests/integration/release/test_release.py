@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.integration.emulator.aws.running import LocalAws, package
 from tools.errors import OperatorError
 from tools.release.manifest import Image, Manifest
 from tools.release.registry import check_image
 from tools.release.store import Action, History, Manifests
-from tools.release.traffic import Traffic
+from tools.stack.traffic import Traffic
 
 REGISTRY = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
 CODE = """
@@ -66,12 +65,20 @@ def test_a_commit_is_released_once(local_aws: LocalAws, bucket: str) -> None:
         manifests.get("f" * 40)
 
 
-def test_a_bucket_that_is_not_there_is_no_missing_release(local_aws: LocalAws) -> None:
-    """A wrong name must not look like an empty history."""
-    with pytest.raises(ClientError, match="NoSuchBucket"):
-        Manifests(local_aws.client("s3"), local_aws.name("bucket")).get("f" * 40)
-    with pytest.raises(ClientError, match="NoSuchBucket"):
-        History(local_aws.client("s3"), local_aws.name("bucket"), "hub").entries()
+def test_a_missing_bucket_is_named_and_is_no_empty_history(local_aws: LocalAws) -> None:
+    """A wrong name must not look like a stack without releases; the sentence says what to apply."""
+    name = local_aws.name("bucket")
+    manifests = Manifests(local_aws.client("s3"), name)
+    missing = History(local_aws.client("s3"), name, "hub")
+    for read_or_written in (
+        lambda: manifests.get("f" * 40),
+        lambda: manifests.put(manifest(1)),
+        missing.entries,
+        lambda: missing.append(Action.PROMOTED, manifest(1), manifest(1).commit),
+    ):
+        with pytest.raises(OperatorError, match=f"There is no bucket {name}") as told:
+            read_or_written()
+        assert "Apply the stack `registry` first" in told.value.remedy
 
 
 def test_a_history_without_entries_has_nothing_to_go_back_to(local_aws: LocalAws, bucket: str) -> None:

@@ -1,11 +1,12 @@
-"""The ten invariants, in groups that look at the same things."""
+"""The eleven invariants, in groups that look at the same things."""
 
 from collections.abc import Sequence
 
 from tests.simulation.invariants.broadcasts import Broadcasts
 from tests.simulation.invariants.counting import Counting
+from tests.simulation.invariants.erasure import Erasure
 from tests.simulation.invariants.messages import Messages
 from tests.simulation.invariants.sessions import Sessions
 from tests.simulation.watch import Observer
 
-OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages)
+OBSERVERS: Sequence[type[Observer]] = (Counting, Sessions, Broadcasts, Messages, Erasure)

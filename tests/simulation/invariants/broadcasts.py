@@ -12,7 +12,7 @@ from loudhailer.broadcast.messages import (
     Announcement,
     ChunkMessage,
     OutcomeMessage,
-    PartitionMessage,
+    SourceMessage,
     message_from_wire,
 )
 from loudhailer.broadcast.packing import unpack
@@ -34,6 +34,7 @@ FIXED = "7: a chunk stays as it was fixed"
 EMPTY = "7: there is an empty chunk if and only if the source is complete"
 PLACES = "8: each place of a chunk is in its tally, in a message, or its source is alive"
 TALLY = "8: delivered, gone and failed are disjoint, and delivered only grows"
+SETTLED = "8: what an outcome tells is in its tally"
 ANSWERED = "8: delivered is what the gateway took"
 GONE = "8: who is gone is not connected"
 CREDIT = "8: byAccount adds up to delivered"
@@ -69,7 +70,7 @@ class _Broadcast:
     completed_at: float | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Stay:
     """The time that a row stood; when it joined its room, if it did."""
 
@@ -86,12 +87,17 @@ class Broadcasts(Observer):
         super().__init__(world)
         self.broadcasts: defaultdict[str, _Broadcast] = defaultdict(_Broadcast)
         self._on_its_way: defaultdict[Place, dict[int, int]] = defaultdict(dict)
+        self._told: defaultdict[Place, dict[int, tuple[int, int]]] = defaultdict(dict)
         self._source_messages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._announcements: defaultdict[str, set[int]] = defaultdict(set)
         self._frames: dict[str, str] = {}
         self._gone: set[str] = set()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._stays: dict[tuple[str, str], _Stay] = {}
+
+    def was_there(self, row: "Item") -> None:
+        """Note that it is there."""
+        self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.world.scheduler.now)
 
     def record_made(self, record: "Record") -> None:
         """Note who is there from when to when."""
@@ -138,11 +144,12 @@ class Broadcasts(Observer):
             case OutcomeMessage() as outcome:
                 places = outcome.delivered | outcome.gone | outcome.failed
                 self._on_its_way[outcome.broadcast_id, outcome.chunk_id][message.number] = places
-            case PartitionMessage() as source:
+                self._told[outcome.broadcast_id, outcome.chunk_id][message.number] = outcome.delivered, outcome.gone
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].add(message.number)
             case Announcement() as announcement:
                 self._announcements[announcement.broadcast_id].add(message.number)
-                self._frames[announcement.frame] = announcement.broadcast_id
+                self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
     def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
         """Check that what was on its way has arrived, or is on its way otherwise."""
@@ -155,7 +162,8 @@ class Broadcasts(Observer):
                 place = (outcome.broadcast_id, outcome.chunk_id)
                 places = self._on_its_way[place].pop(message.number)
                 self._is_accounted_for(place, places, f"the outcome's message {message.number} is {why}")
-            case PartitionMessage() as source:
+                self._is_settled(place, *self._told[place].pop(message.number))
+            case SourceMessage() as source:
                 self._source_messages[source.broadcast_id, source.source].discard(message.number)
                 self._source_is_accounted_for(source.broadcast_id, source.source, why)
             case Announcement() as announcement:
@@ -243,7 +251,7 @@ class Broadcasts(Observer):
     def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
         if "sessionId" not in audience:
             return True
-        session = self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+        session = self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
         connection = row["connectionId"]["S"]
         return session is not None and any(
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]
@@ -385,12 +393,28 @@ class Broadcasts(Observer):
         except MalformedMessageError:
             return None
 
-    def _settled(self, place: Place) -> int:
+    def _tally(self, place: Place) -> "Item | None":
         table = self.world.tables.tables["broadcasts"]
         keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
         source = int(place[1].partition(".")[0])
-        row = table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
+        return table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
+
+    def _settled(self, place: Place) -> int:
+        row = self._tally(place)
         return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
+
+    def _is_settled(self, place: Place, delivered: int, gone: int) -> None:
+        """Check what a message told whose work is over, unless another one tells it again."""
+        for other_delivered, other_gone in self._told[place].values():
+            delivered, gone = delivered & ~other_delivered, gone & ~other_gone
+        row = self._tally(place)
+        counted, believed = (0, 0) if row is None else (_bits(row, "delivered"), _bits(row, "gone"))
+        holds(
+            that=not delivered & ~counted and not gone & ~counted & ~believed,
+            invariant=SETTLED,
+            text=f"{delivered:b} of chunk {place[1]} of {place[0]} are delivered, {gone:b} gone, and its tally has"
+            f" {counted:b} and {believed:b}",
+        )
 
     def _is_accounted_for(self, place: Place, places: int, text: str) -> None:
         left = places & ~self._settled(place)

@@ -292,8 +292,7 @@ class Messages(Observer):
                 yield client
 
     def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
-        sessions = self.world.tables.tables["sessions"]
-        session = sessions.get((sender.tenant, sender.context["sessionId"]))
+        session = self.world.session(sender.tenant, sender.context["sessionId"])
         if session is not None and int(session["sessionTTL"]["N"]) <= self.world.scheduler.now + _SKEW_SECONDS:
             return  # it is over, or seems to be to a clock: then it is deleted, and its connections are closed
         held = {element.partition("#")[2] for element in (session or {}).get("connectionIds", {"SS": ()})["SS"]}

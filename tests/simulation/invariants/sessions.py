@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from loudhailer.connections.model import PROBE, ConnectionKey
-from loudhailer.ids import ConnectionId, Partition
+from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, tenant_of
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Sessions(Observer):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._lost: set[str] = set()
-        self._not_ended: set[Key] = set()
+        self._not_ended: set[tuple[TenantId, SessionId]] = set()
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """Check each row that is one of ours."""
@@ -42,7 +42,8 @@ class Sessions(Observer):
     def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
         """Check that a connection has left its session once its removal is acknowledged."""
         if function == "end_session" and given_up:
-            self._not_ended.add(record.write.key)
+            leading, session_id = record.write.key
+            self._not_ended.add((tenant_of(leading), SessionId(session_id)))
         if function != "accounting" or record.delta >= 0 or record.write.old is None or record.write.key[1] == PROBE:
             return
         key = ConnectionKey(Partition(record.write.key[0]), ConnectionId(record.write.key[1]))
@@ -59,8 +60,9 @@ class Sessions(Observer):
     def at_rest(self, *, healed: bool) -> None:  # noqa: ARG002  # sessions need no healing
         """Check that all sessions hold their rows and nothing else."""
         rows = self.world.tables.tables["connections"].rows
-        for tenant, of_tenant in self.world.tables.tables["sessions"].rows.items():
-            for name, session in of_tenant.items():
+        for key, of_key in self.world.tables.tables["sessions"].rows.items():
+            tenant = tenant_of(key)
+            for name, session in of_key.items():
                 for element in _connections(session) - self._lost:
                     number, _, connection = element.partition("#")
                     holds(
@@ -88,7 +90,10 @@ class Sessions(Observer):
         holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
         if session is None or limits is None:
             return
-        begun, was = int(row["connectedAt"]["N"]), before.get((tenant, row["sessionId"]["S"])) or session
+        begun, was = (
+            int(row["connectedAt"]["N"]),
+            before.get((session["tenantId"]["S"], row["sessionId"]["S"])) or session,
+        )
         holds(
             that=int(was["sessionTTL"]["N"]) > begun and session.get("playerId") == row.get("playerId"),
             invariant=DEAD,
@@ -102,7 +107,7 @@ class Sessions(Observer):
         holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
 
     def _session_of(self, row: "Item") -> "Item | None":
-        return self.world.tables.tables["sessions"].get((row["tenantId"]["S"], row["sessionId"]["S"]))
+        return self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
 
 
 def _connections(session: "Item") -> set[str]:

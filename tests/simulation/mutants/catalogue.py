@@ -18,7 +18,7 @@ class Mutant:
     @property
     def path(self) -> Path:
         """The file of the module."""
-        folder = _ROOT if self.module.startswith("functions.") else _ROOT / "shared"
+        folder = _ROOT / "shared" if self.module.startswith("loudhailer.") else _ROOT
         return folder.joinpath(*self.module.split(".")).with_suffix(".py")
 
     def applied_to(self, source: str) -> str:
@@ -31,10 +31,10 @@ class Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "accounting/releases-before-the-checkpoint": Mutant(
         "functions.connections.accounting.accounting",
-        "        settled = list(self._each(settle, of_partition))\n        self._release(settled)\n",
+        "        settled = list(self._executor.map(settle, of_partition))\n        self._release(settled)\n",
         "        closed = {one: sum(change.delta < 0 for change in found) for one, found in of_partition.items()}\n"
         "        self._release([_Settled(one, 0, closed[one]) for one in of_partition])\n"
-        "        settled = list(self._each(settle, of_partition))\n",
+        "        settled = list(self._executor.map(settle, of_partition))\n",
     ),
     "accounting/fresh-with-the-equal-sign": Mutant(
         "functions.connections.accounting.accounting",
@@ -200,13 +200,13 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "end-session/believes-a-410-of-a-young-one": Mutant(
         "functions.sessions.end_session.end_session",
-        "        over = closed | (gone - self._young(gone))",
-        "        over = closed | gone",
+        "        over = {*closing.closed, *closing.gone} - self._young(closing.gone)",
+        "        over = {*closing.closed, *closing.gone}",
     ),
     "report/tallies-after-chunks": Mutant(
-        "loudhailer.broadcast.port",
-        "        return summarise(summary, sources, dispatched, tallies)",
-        "        return summarise(summary, sources, dispatched, self.tallies(broadcast_id))",
+        "loudhailer.broadcast.report",
+        "    return summarise(summary, sources, dispatched, tallies)",
+        "    return summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
     ),
     "accounting/releases-probes": Mutant(
         "functions.connections.accounting.accounting",
@@ -227,6 +227,69 @@ MUTANTS: Mapping[str, Mutant] = {
         "functions.messaging.relay_message.relay_message",
         "            gone = (key.connection_id for key in known if key not in standing)",
         "            gone = (key.connection_id for key in known[1:])",
+    ),
+    "settle/credits-whoever-tells-again": Mutant(
+        "loudhailer.broadcast.model",
+        "        if news := (delivered & ~self.delivered).bit_count():",
+        "        if news := outcome.delivered.bit_count():",
+    ),
+    "settle/failed-outlasts-delivered": Mutant(
+        "loudhailer.broadcast.model",
+        "        delivered = self.delivered | outcome.delivered\n",
+        "        delivered = self.delivered | (outcome.delivered & ~self.failed)\n",
+    ),
+    "settle/delivered-is-gone-too": Mutant(
+        "loudhailer.broadcast.model",
+        "        gone = (self.gone | outcome.gone) & ~delivered",
+        "        gone = self.gone | outcome.gone",
+    ),
+    "broadcasts/a-tally-is-replaced-unread": Mutant(
+        "loudhailer.broadcast.dynamodb",
+        "        condition = _IS_NEW\n        if old is not None:\n            condition =",
+        '        condition = "attribute_not_exists(nothing)"\n        if old is not None:\n            _ =',
+    ),
+    "relay/deletes-before-the-one-behind-is-noted": Mutant(
+        "functions.messaging.relay_message.relay_message",
+        (
+            "            self._leave_behind(posted.behind, wake, wake_id)\n"
+            "            left |= posted.behind\n"
+            "            self._inboxes.delete(messages[: posted.done])"
+        ),
+        (
+            "            self._inboxes.delete(messages[: posted.done])\n"
+            "            self._leave_behind(posted.behind, wake, wake_id)\n"
+            "            left |= posted.behind"
+        ),
+    ),
+    "totals/forgets-what-is-reserved-meanwhile": Mutant(
+        "functions.connections.reconcile.totals",
+        "    return total.count - rows - (total.reserved - inquiry.reserved)",
+        "    return total.count - rows",
+    ),
+    "post/closes-and-says-nothing": Mutant(
+        "functions.broadcast.post_message.post_message",
+        "        self._tell(chunk, account, failed=over)\n        return over",
+        "        return over",
+    ),
+    "post/believes-a-410-of-a-young-one": Mutant(
+        "functions.broadcast.post_message.post_message",
+        "                gone &= ~chunk.young",
+        "                pass",
+    ),
+    "echo/refuses-what-comes-again": Mutant(
+        "functions.messaging.echo.echo",
+        "    elif message.is_new:\n        yield _refusal",
+        "    elif message:\n        yield _refusal",
+    ),
+    "rooms/who-misses-something-stays": Mutant(
+        "functions.messaging.send_message.rooms",
+        "        if missing:\n",
+        "        if missing[1:]:\n",
+    ),
+    "disconnect/acknowledges-what-it-cannot-close": Mutant(
+        "functions.connections.disconnect.disconnect",
+        "            if outcome not in {Outcome.DELIVERED, Outcome.GONE}\n",
+        "            if outcome is Outcome.UNSENT\n",
     ),
 }
 """By name."""

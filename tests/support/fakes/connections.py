@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import override
 
-from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.connections.model import PROBE, Connection, ConnectionKey
 from loudhailer.connections.port import ConnectionStore
 from loudhailer.ids import ConnectionId, Partition, ProbeId, RoomKey, TenantId, tenant_of
 
@@ -32,6 +32,7 @@ class MemoryConnectionStore(ConnectionStore):
                 (key.connection_id, self.rows[key].connected_at)
                 for key in sorted(self.rows)
                 if key.partition == partition
+                and key.connection_id != PROBE
                 and self.rows[key].expires_at > not_expired_at
                 and (after is None or key.connection_id > after)
             ][:PAGE_SIZE]

@@ -19,7 +19,7 @@ class MemoryPartitionStore(PartitionStore):
         self._lock = Lock()
 
     @override
-    def of_tenant(self, tenant: TenantId) -> list[PartitionCount]:
+    def of_tenant(self, tenant: TenantId, *, consistent: bool = True) -> list[PartitionCount]:  # it always is
         with self._lock:
             rows = [row for row in self.rows.values() if tenant_of(row.partition) == tenant]
         return sorted(rows, key=attrgetter("partition"))

@@ -17,7 +17,7 @@ from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_parti
 from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined
-from loudhailer.sessions.dynamodb import DynamoSessionStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore, session_key
 from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
 
 ACME, S1, S2 = TenantId("acme"), SessionId("s1"), SessionId("s2")
@@ -155,6 +155,9 @@ def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:
     [
         (CONFLICT, NONE, Entry.CONTENDED),
         (NONE, CONFLICT, Entry.CONTENDED),
+        (NONE, {"Code": "ThrottlingError"}, Entry.THROTTLED),
+        ({"Code": "ProvisionedThroughputExceeded"}, CONFLICT, Entry.THROTTLED),
+        ({"Code": "ThrottlingError"}, REFUSED | {"Item": {"sessionTTL": {"N": "101"}}}, Entry.SESSION_FULL),
         (CONFLICT, REFUSED | {"Item": {"sessionTTL": {"N": "100"}}}, Entry.SESSION_OVER),
         (CONFLICT, REFUSED | {"Item": {"sessionTTL": {"N": "101"}}}, Entry.SESSION_FULL),
         (NONE, REFUSED, Entry.SESSION_OVER),
@@ -185,11 +188,13 @@ def test_a_session_in_doubt_forgets_by_a_call_of_its_own() -> None:
     """Sessions of the batch that were written or are not there need none."""
     gone = {(ACME, S1): [A], (ACME, SessionId("none")): [B], (ACME, S2): [C]}
     answers = [{}, {"Error": {"Code": "ConditionalCheckFailed"}}, {"Error": {"Code": "ThrottlingError"}}]
-    client: Any = Client(batch_execute_statement={"Responses": answers}, update_item={})
+    client: Any = Client(
+        batch_execute_statement={"Responses": answers}, update_item={}, batch_get_item={"Responses": {}}
+    )
     DynamoSessionStore(client, "sessions").forget_all(gone)
-    (_, (name, request)) = client.calls
+    (_, (name, request), _) = client.calls
     assert name == "update_item"
-    assert request["Key"] == {"tenantId": {"S": "acme"}, "sessionId": {"S": "s2"}}
+    assert request["Key"] == session_key(ACME, S2)
     assert request["ExpressionAttributeValues"] == {":gone": {"SS": ["00000#c"]}}
 
 
@@ -197,7 +202,7 @@ def test_a_session_that_others_write_all_the_time_does_not_hold_up_the_others() 
     """It is told, so that its own connections are counted later; the batch of the others goes on."""
     conflict = {"Error": {"Code": "TransactionConflict"}}
     busy = ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, "UpdateItem")
-    client: Any = Client(batch_execute_statement={"Responses": [conflict, {}]}, update_item=busy)
+    client: Any = Client(batch_execute_statement={"Responses": [conflict, {}]}, update_item=busy, get_item={})
     left = DynamoSessionStore(client, "sessions").forget_all({(ACME, S1): [A], (ACME, S2): [C]})
     assert left == {(ACME, S1)}
 

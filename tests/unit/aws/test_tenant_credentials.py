@@ -164,6 +164,27 @@ def test_the_tenants_last_used_are_kept(wire: Wire, monkeypatch: pytest.MonkeyPa
     assert not wire.assumed
 
 
+def test_a_thousand_tenants_are_assumed_once_each(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials are kept for more tenants than clients are; before, a thousand in turn were assumed at every call."""
+    monkeypatch.setattr(scope, "_TENANTS", 2)
+    clients = _clients()
+    tenants = [TenantId(f"t{number}") for number in range(10)] * 3
+    for tenant in tenants:
+        _read(clients.of(tenant))
+    assert len(wire.assumed) == 10
+    assert scope.KEPT_CREDENTIALS > 1_000
+
+
+def test_the_credentials_that_are_kept_are_bounded(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant that was not used for longest is assumed again."""
+    monkeypatch.setattr(scope, "_TENANTS", 1)
+    monkeypatch.setattr(scope, "KEPT_CREDENTIALS", 2)
+    clients = _clients()
+    for tenant in (ACME, BIRD, TenantId("cat"), BIRD, ACME):
+        _read(clients.of(tenant))
+    assert [one["Tags.member.1.Value"] for one in wire.assumed] == ["acme", "bird", "cat", "acme"]
+
+
 @pytest.mark.parametrize("tenant", ["a", "_", "a" * 64])
 def test_the_sessions_name_is_legal_for_every_tenant(wire: Wire, tenant: str) -> None:
     """STS wants 2 to 64 characters; the tag has the tenant's whole id."""

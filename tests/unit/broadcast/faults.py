@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from typing import Any
 
 from loudhailer.queues.port import Queue
@@ -11,16 +10,6 @@ from tests.support.fakes.queues import MemoryQueue
 
 class Killed(BaseException):
     """The function was killed: nothing in it can handle that."""
-
-
-class AtOnce(Executor):
-    """An executor that carries out what is submitted there and then, so that calls come in one order."""
-
-    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """The future that holds the result already."""
-        future: Future[T] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
 
 
 class Fuse:

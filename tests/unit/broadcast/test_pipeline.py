@@ -1,7 +1,6 @@
 """The whole way of a broadcast in memory, with crashes, failing calls and double deliveries anywhere."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, override
@@ -14,8 +13,9 @@ from functions.broadcast.publish.publish import Publish
 from functions.broadcast.query.query import Query
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.swarm.swarm import Swarm
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.throttling import FEW_TRIES
 from loudhailer.errors import TransientError
@@ -25,6 +25,7 @@ from loudhailer.queues.consumer import consume, consume_together
 from loudhailer.queues.port import Queue
 from loudhailer.tenants.cache import CachedTenants
 from tests.support.broadcasts import ACCOUNT, ENDPOINT, LIFETIME, NOW, connection, partition
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -37,7 +38,7 @@ from tests.support.fakes.tenants import MemoryTenantStore
 from tests.support.limits import CONNECTION_SECONDS
 from tests.support.properties import examples
 from tests.unit.aws.queues.sqs_events import event, failed
-from tests.unit.broadcast.faults import AtOnce, Killed, watched
+from tests.unit.broadcast.faults import Killed, watched
 
 HANDSHAKE_SECONDS = 4
 ID = BroadcastId("b1")
@@ -112,17 +113,10 @@ class DelayQueue(MemoryQueue):
         self.waiting: list[tuple[float, str]] = []
 
     @override
-    def send_all(
-        self,
-        bodies: Iterable[str],
-        *,
-        delay_seconds: int = 0,
-        attributes: Mapping[str, str] | None = None,
-        group: str | None = None,
-    ) -> None:
+    def send_all(self, bodies: Iterable[str], **named: Any) -> None:
         for body in bodies:
-            super().send_all([body], delay_seconds=delay_seconds, attributes=attributes, group=group)
-            self.waiting.append((self._clock() + delay_seconds, body))
+            super().send_all([body], **named)
+            self.waiting.append((self._clock() + named.get("delay_seconds", 0), body))
 
     def take(self, random: Random) -> list[str]:
         """One to three of the messages whose time has come, in any order."""
@@ -133,7 +127,7 @@ class DelayQueue(MemoryQueue):
         return [body for _, body in batch]
 
 
-class World:
+class PipelineFixture:
     """All functions and their queues; messages are delivered in any order, in batches, and sometimes twice."""
 
     def __init__(self, seed: int, *, faults: int = 0, twice: float = 0.1) -> None:
@@ -192,7 +186,7 @@ class World:
         )
 
         def post_from(shard: Queue) -> Callable[[str], None]:
-            return lambda body: post_message(body, shard=shard, account=ACCOUNT, ends=time.monotonic() + 60)
+            return lambda body: post_message(body, shard=shard, account=ACCOUNT, deadline=Deadline.after(60))
 
         self.handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "broadcast": lambda batch: consume(batch, swarm, dead_letters),
@@ -200,7 +194,7 @@ class World:
             "shard-0": lambda batch: consume(batch, post_from(shards[0]), dead_letters),
             "shard-1": lambda batch: consume(batch, post_from(shards[1]), dead_letters),
             "rooms": lambda batch: consume(batch, post_from(queues["rooms"]), dead_letters),
-            "outcome": lambda batch: consume_together(batch, partial(settle, ends=0), dead_letters),
+            "outcome": lambda batch: consume_together(batch, partial(settle, deadline=Deadline.after(0)), dead_letters),
         }
 
     def connect(self, number: int, *, seconds_ago: int, still_open: bool) -> None:
@@ -246,7 +240,7 @@ class World:
 
     def report(self) -> Report:
         """What `GET /broadcast/{id}` answers; the four numbers add up."""
-        report = self.broadcasts.report(ID)
+        report = report_of(self.broadcasts, ID)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         assert report.in_flight >= 0
@@ -273,7 +267,7 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
     crowd: list[tuple[int, bool]], trouble: dict[int, list[Outcome]], faults: int, seed: int
 ) -> None:
     """Whatever crashes, fails or comes twice: open clients receive, closed ones are counted and deleted."""
-    world = World(seed, faults=faults)
+    world = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
         world.clients.troubles[connection(number)] = list(trouble.get(number, []))
@@ -304,7 +298,7 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
     of those posts any more: they count as failed.
     """
-    world = World(seed, faults=faults)
+    world = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):
         world.connect(number, seconds_ago=seconds_ago, still_open=still_open)
     world.broadcast()
@@ -330,7 +324,7 @@ def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
 
 def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
     """Without faults there are no duplicates, and the report says so."""
-    world = World(1, twice=0)
+    world = PipelineFixture(1, twice=0)
     for number in range(300):
         world.connect(number, seconds_ago=600, still_open=True)
     world.broadcast()
@@ -341,7 +335,7 @@ def test_everybody_gets_it_once_when_nothing_goes_wrong() -> None:
 
 def test_a_broadcast_to_nobody_finishes() -> None:
     """There are partitions, and nobody in them."""
-    world = World(1)
+    world = PipelineFixture(1)
     world.partitions.rows[partition(0)] = PartitionCount(partition(0))
     world.broadcast()
     world.run()

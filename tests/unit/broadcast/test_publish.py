@@ -13,6 +13,7 @@ from functions.broadcast.publish.publish import Publish
 from loudhailer import codec
 from loudhailer.broadcast.audience import Everyone, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.payload import Payload
 from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.ids import BroadcastId, SessionSecret
 from loudhailer.tenants.cache import CachedTenants
@@ -21,7 +22,7 @@ from tests.support.bad_json import UNSUPPORTED
 from tests.support.broadcasts import LIFETIME, NOW, TENANT
 from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.tenants import MemoryTenantStore
-from tests.support.limits import MAX_FRAME_BYTES
+from tests.support.limits import MAX_MESSAGE_BYTES
 from tests.unit.broadcast.faults import Fuse, killed, watched
 
 NESTED = f"{'[' * 1_023}{']' * 1_023}"
@@ -29,7 +30,7 @@ ACME = Tenant(TENANT, 100, 5, 60, 60, 60, 300)
 REQUEST = {"audience": {"tenantId": "acme"}, "message": "hello", "broadcastId": "b1"}
 
 
-class World:
+class PublishFixture:
     """The tables and the topic."""
 
     def __init__(self) -> None:
@@ -78,13 +79,13 @@ def message_of(frame_bytes: int) -> str:
 
 def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
     """The answer is 202 with the id; the announcement has the frame and when it expires."""
-    world = World()
+    world = PublishFixture()
     assert world.post(REQUEST) == (202, {"broadcastId": "b1"})
     (announced,) = world.announced
     assert announced == Announcement(
         broadcast_id=BroadcastId("b1"),
         audience=OfTenant(TENANT),
-        frame='{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":"hello"}',
+        payload=Payload('{"type":"broadcast","id":"b1","publishedAt":1800000000000,"data":"hello"}'),
         published_at=NOW * 1000,
         expires_at=NOW + LIFETIME,
     )
@@ -96,7 +97,7 @@ def test_a_broadcast_is_recorded_and_announced(counted: Counter[str]) -> None:
 
 def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:
     """Two posts are two broadcasts."""
-    world = World()
+    world = PublishFixture()
     answers = [world.post({"audience": {"all": True}, "message": 1}) for _ in range(2)]
     assert [status for status, _ in answers] == [202, 202]
     assert len({body["broadcastId"] for _, body in answers}) == len(world.announced) == 2
@@ -105,9 +106,9 @@ def test_a_broadcast_without_an_id_gets_a_new_one_each_time() -> None:
 @pytest.mark.parametrize("message", [None, False, 0, "", [], {}, {"a": [1, None]}, 1.5, "é😀\uffff\x7f"])
 def test_any_json_is_a_message(message: object) -> None:
     """Null and the empty ones too."""
-    world = World()
+    world = PublishFixture()
     assert world.post({**REQUEST, "message": message})[0] == 202
-    assert json.loads(world.announced[0].frame)["data"] == message
+    assert json.loads(world.announced[0].payload.open())["data"] == message
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,8 @@ def test_any_json_is_a_message(message: object) -> None:
         ({**REQUEST, "broadcastId": 7}, 400, "broadcastId"),
         ({**REQUEST, "ttl": 5}, 400, "ttl"),
         ({**REQUEST, "requestContext": {}}, 400, "requestContext"),
-        ({**REQUEST, "message": message_of(MAX_FRAME_BYTES + 1)}, 413, "message"),
-        ({**REQUEST, "message": '"' * (MAX_FRAME_BYTES // 2)}, 413, "message"),
+        ({**REQUEST, "message": message_of(MAX_MESSAGE_BYTES + 1)}, 413, "message"),
+        ({**REQUEST, "message": '"' * (MAX_MESSAGE_BYTES // 2)}, 413, "message"),
         ([], 400, "body"),
         (None, 400, "body"),
         ("hello", 400, "body"),
@@ -143,7 +144,7 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
     request_: object, status: int, field: str
 ) -> None:
     """The body of the answer names the field; nothing is recorded under the id."""
-    world = World()
+    world = PublishFixture()
     answered, body = world.post(request_)
     assert (answered, body["error"]["field"]) == (status, field)
     assert body["error"]["message"].startswith(f"{field}: ")
@@ -170,7 +171,7 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
         ({"x" * 70: 1}, f"{'x' * 64}: is not a field of a broadcast"),
         ({"broadcastId": "b" * 65}, "broadcastId: must be 1 to 64 letters, digits, '_' or '-'"),
         (
-            {"message": message_of(MAX_FRAME_BYTES + 1)},
+            {"message": message_of(MAX_MESSAGE_BYTES + 1)},
             "message: makes a frame of 131073 bytes; 131072 are the most",
         ),
     ],
@@ -178,14 +179,14 @@ def test_a_bad_request_is_refused_by_its_fields_name_and_nothing_is_sent(
 def test_the_answer_says_what_is_wrong(changed: dict[str, object], message: str) -> None:
     """In one sentence, with what is legal."""
     request = {name: value for name, value in (REQUEST | changed).items() if value is not ...}
-    _, body = World().post(request)
+    _, body = PublishFixture().post(request)
     assert body["error"]["message"] == message
 
 
 @pytest.mark.parametrize("text", ["", "{", "hello", '{"message":NaN}', "{}{}", "[1]"])
 def test_what_is_not_json_is_refused(text: str) -> None:
     """400, and the body is named."""
-    world = World()
+    world = PublishFixture()
     status, body = world.post(text, raw=True)
     assert (status, body["error"]) == (400, {"field": "body", "message": "body: is not a JSON object"})
     assert world.announced == []
@@ -194,7 +195,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, reason: str) -> None:
     """It is a JSON object, so nobody is told that it is none."""
-    world = World()
+    world = PublishFixture()
     status, body = world.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
     assert (status, body["error"]) == (400, {"field": "body", "message": f"body: {reason}"})
     assert world.announced == []
@@ -202,7 +203,7 @@ def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, r
 
 def test_a_request_without_a_body_is_refused() -> None:
     """API Gateway leaves the body out when there is none."""
-    answer = respond(World().publish, http_event(None))
+    answer = respond(PublishFixture().publish, http_event(None))
     assert answer["statusCode"] == 400
     assert json.loads(answer["body"])["error"]["field"] == "body"
 
@@ -210,50 +211,50 @@ def test_a_request_without_a_body_is_refused() -> None:
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
 def test_a_message_is_sent_as_it_was_written(text: str) -> None:
     """To the last digit and blank: no number becomes another one, no text is spelled anew."""
-    world = World()
+    world = PublishFixture()
     assert world.post(f'{{"audience":{{"all":true}}, "message" : {text} }}', raw=True)[0] == 202
-    assert world.announced[0].frame.endswith(f',"data":{text}}}')
+    assert world.announced[0].payload.open().decode().endswith(f',"data":{text}}}')
 
 
 def test_the_last_of_several_messages_is_the_message() -> None:
     """As every parser of JSON has it, whatever the name is spelled like."""
-    world = World()
+    world = PublishFixture()
     assert world.post('{"message":1,"audience":{"all":true},"mess\\u0061ge":2}', raw=True)[0] == 202
-    assert world.announced[0].frame.endswith(',"data":2}')
+    assert world.announced[0].payload.open().endswith(b',"data":2}')
 
 
 def test_a_direct_invocation_keeps_integers_of_any_size() -> None:
     """Lambda's runtime has read the event by then; Python's integers have no bound."""
-    world = World()
+    world = PublishFixture()
     assert set(respond(world.publish, {"message": 2**64})) == {"broadcastId"}
-    assert world.announced[0].frame.endswith(',"data":18446744073709551616}')
+    assert world.announced[0].payload.open().endswith(b',"data":18446744073709551616}')
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_direct_invocation_refuses_what_json_has_not(number: float) -> None:
     """The runtime's parser lets it through."""
     with pytest.raises(InvalidFieldError, match=r"^message: has a number beyond the range of double precision"):
-        respond(World().publish, {"message": {"n": number}})
+        respond(PublishFixture().publish, {"message": {"n": number}})
 
 
 def test_a_frame_of_exactly_128_kb_is_accepted() -> None:
     """The frame counts, not the message."""
-    world = World()
-    assert world.post({**REQUEST, "message": message_of(MAX_FRAME_BYTES)}) == (202, {"broadcastId": "b1"})
-    assert len(world.announced[0].frame.encode()) == MAX_FRAME_BYTES
+    world = PublishFixture()
+    assert world.post({**REQUEST, "message": message_of(MAX_MESSAGE_BYTES)}) == (202, {"broadcastId": "b1"})
+    assert len(world.announced[0].payload.open()) == MAX_MESSAGE_BYTES
 
 
 def test_a_body_in_base64_is_read() -> None:
     """API Gateway encodes bodies that are not text."""
     event = {**http_event(base64.b64encode(json.dumps(REQUEST).encode()).decode()), "isBase64Encoded": True}
-    assert respond(World().publish, event)["statusCode"] == 202
+    assert respond(PublishFixture().publish, event)["statusCode"] == 202
     event = {**http_event(base64.b64encode(b"\xff\xfe").decode()), "isBase64Encoded": True}
-    assert respond(World().publish, event)["statusCode"] == 400
+    assert respond(PublishFixture().publish, event)["statusCode"] == 400
 
 
 def test_the_same_broadcast_twice_is_announced_once() -> None:
     """The order of the request's keys does not make it another one; the answer is the same."""
-    world = World()
+    world = PublishFixture()
     first = {**REQUEST, "message": {"a": 1, "b": [2]}}
     again = {"broadcastId": "b1", "message": {"a": 1, "b": [2]}, "audience": {"tenantId": "acme"}}
     assert world.post(first) == world.post(again) == (202, {"broadcastId": "b1"})
@@ -271,7 +272,7 @@ def test_the_same_broadcast_twice_is_announced_once() -> None:
 )
 def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -> None:
     """409 that names the id; the first broadcast stands, the second is not sent."""
-    world = World()
+    world = PublishFixture()
     world.post(REQUEST)
     status, body = world.post({**REQUEST, **other})
     message = "broadcastId: was used for a broadcast with other content"
@@ -290,7 +291,7 @@ def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -
 )
 def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, second: str) -> None:
     """Two messages that a parser would read alike are two, since those who get them are sent the bytes."""
-    world = World()
+    world = PublishFixture()
     body = '{{"audience":{{"all":true}},"broadcastId":"b1","message":{}}}'
     answers = [world.post(body.format(text), raw=True)[0] for text in (first, second, first)]
     assert answers == [202, 409, 202]
@@ -299,7 +300,7 @@ def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, seco
 
 def test_a_topic_that_is_down_is_no_success() -> None:
     """The client gets an error and may post again; then it is announced as of the first time."""
-    world = World()
+    world = PublishFixture()
     world.topic.down = True
     with pytest.raises(TransientError):
         world.post(REQUEST)
@@ -313,7 +314,7 @@ def test_a_topic_that_is_down_is_no_success() -> None:
 def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) -> None:
     """Recorded but not announced: the repeat announces it once. Announced but not noted: once more, with a new life."""
     for at in range(1, 10):
-        world = World()
+        world = PublishFixture()
         fuse = Fuse(at, carried_out=carried_out)
         publish = Publish(
             CachedTenants(watched(MemoryTenantStore(ACME), fuse.call), clock=lambda: NOW),
@@ -339,7 +340,7 @@ def test_killed_at_any_call_a_repeat_announces_the_same(*, carried_out: bool) ->
 
 def test_invoked_directly_a_broadcast_is_for_everyone() -> None:
     """`{"message": ...}` is enough; an audience and an id may be given."""
-    world = World()
+    world = PublishFixture()
     answer = respond(world.publish, {"message": "hello"})
     assert answer == {"broadcastId": world.announced[0].broadcast_id}
     assert world.announced[0].audience == Everyone()
@@ -360,7 +361,7 @@ def test_invoked_directly_a_broadcast_is_for_everyone() -> None:
 )
 def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[str, Any], field: str) -> None:
     """The invoker sees the function's error; nothing is sent."""
-    world = World()
+    world = PublishFixture()
     with pytest.raises(InvalidFieldError) as refused:
         respond(world.publish, event)
     assert refused.value.field == field
@@ -370,7 +371,7 @@ def test_a_bad_direct_invocation_is_an_error_that_names_the_field(event: dict[st
 @pytest.mark.parametrize("session_key", [None, "an old key"])
 def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session_key: str | None) -> None:
     """The tenant is remembered for a minute; a broadcast by an old hidden id would reach nobody."""
-    world, tenant = World(), replace(ACME, session_key="a new key")
+    world, tenant = PublishFixture(), replace(ACME, session_key="a new key")
     world.tenants.put(replace(ACME, session_key=session_key))
     world.post(REQUEST | {"audience": {"tenantId": "acme"}, "broadcastId": "b0"})
     world.tenants.put(tenant)
@@ -380,7 +381,7 @@ def test_a_session_is_announced_by_the_key_that_its_tenant_has_got_since(session
 
 def test_a_session_is_announced_by_its_hidden_id() -> None:
     """Neither the table nor the topic learns the one that its client has; a repeat is the same broadcast."""
-    world, tenant = World(), replace(ACME, session_key="a key")
+    world, tenant = PublishFixture(), replace(ACME, session_key="a key")
     world.tenants.put(tenant)
     request = REQUEST | {"audience": {"tenantId": "acme", "sessionId": "secret"}}
     assert [world.post(request)[0] for _ in range(2)] == [202, 202]

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from functions.broadcast.query.query import Query
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast.audience import InRoom, OfPlayer, OfSession
-from loudhailer.broadcast.messages import ChunkMessage, Priority, Scope
-from loudhailer.broadcast.model import Chunk, Source
+from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.broadcast.model import Chunk, Priority, Source
+from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.report import report_of
+from loudhailer.broadcast.scope import Scope
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, RoomKey, SessionId
@@ -26,25 +29,26 @@ from loudhailer.sessions.model import Session
 from tests.support.broadcasts import (
     BROADCAST,
     ENDPOINT,
-    FRAME,
     LIFETIME,
     NOW,
+    PAYLOAD,
     TENANT,
     chunk,
     chunks_of,
     connection,
     partition,
-    partition_message,
+    source_message,
     summary,
 )
+from tests.support.executors import AtOnce
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.devices import MemoryDeviceStore
 from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sessions import MemorySessionStore
-from tests.support.limits import CANCELLED, CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import AtOnce, Fuse, Turns, killed, watched
+from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
+from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3
@@ -62,7 +66,7 @@ class Held(Chunk):
     """A chunk that a weak reference can be made to, so that it is known when it is let go."""
 
 
-class World:
+class QueryFixture:
     """The tables and the shards that queries of one source work on."""
 
     def __init__(self, scope: Scope = TWO_PARTITIONS, *, expected: int | None = None) -> None:
@@ -108,7 +112,7 @@ class World:
 
     def body(self, *, expires_at: int = NOW + LIFETIME) -> str:
         """The source's message."""
-        return partition_message(self.scope, expires_at=expires_at).to_wire()
+        return source_message(self.scope, expires_at=expires_at).to_wire()
 
     def run(self) -> None:
         """Handles the source's message."""
@@ -116,7 +120,7 @@ class World:
 
     def say(self) -> None:
         """Handles the source's message, which a client said."""
-        self.query()(replace(partition_message(self.scope), priority=Priority.LOW).to_wire())
+        self.query()(replace(source_message(self.scope), priority=Priority.LOW).to_wire())
 
     @property
     def sent(self) -> list[ChunkMessage]:
@@ -139,7 +143,7 @@ class World:
 
 def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
     """Chunks are full but for the last one, and may reach over partitions."""
-    world = World()
+    world = QueryFixture()
     world.connect([*map(key, range(4)), *(key(number, 1) for number in range(3))])
     world.run()
     assert world.dispatched() == sorted(world.connections.rows)
@@ -154,12 +158,21 @@ def test_every_connection_is_in_exactly_one_chunk_in_key_order() -> None:
         [partition(0), partition(1)],
         [partition(1)],
     ]
-    assert {(message.endpoint, message.frame, message.attempt) for message in chunks} == {(ENDPOINT, FRAME, 1)}
+    assert {(message.endpoint, message.payload, message.attempt) for message in chunks} == {(ENDPOINT, PAYLOAD, 1)}
+
+
+def test_a_chunk_carries_the_payload_of_its_source_unopened() -> None:
+    """`post_message` opens it; decoding it here, and encoding it again for every chunk, costs `query` its time."""
+    world = QueryFixture()
+    world.connect(map(key, range(3)))
+    payload = Payload("not base64 at all", "base64")
+    world.query()(replace(source_message(TWO_PARTITIONS), payload=payload).to_wire())
+    assert [message.payload for message in world.sent] == [payload]
 
 
 def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:
     """Neighbouring chunks go to different shards, and their recipients are counted."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(CHUNK_SIZE * SHARDS * 2)))
     world.run()
     assert [len(shard.bodies) for shard in world.shards] == [2, 2, 2]
@@ -171,7 +184,7 @@ def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:
 
 def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
     """By bytes: `+`, `/`, digits, `=`, capitals, `_`, small letters."""
-    world = World()
+    world = QueryFixture()
     letters = "za_Z=90/+-"
     world.connect(ConnectionKey(partition(0), ConnectionId(f"{letter}A=")) for letter in letters)
     world.run()
@@ -180,7 +193,7 @@ def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
 
 def test_connections_of_other_partitions_are_left_alone() -> None:
     """A source is its partitions and no other."""
-    world = World((partition(0),))
+    world = QueryFixture((partition(0),))
     world.connect([key(1), key(2, 1)])
     world.run()
     assert world.dispatched() == [key(1)]
@@ -188,7 +201,7 @@ def test_connections_of_other_partitions_are_left_alone() -> None:
 
 def test_expired_connections_are_not_recipients() -> None:
     """Their rows may outlive them by hours."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(1)], seconds_ago=CONNECTION_SECONDS)
     world.connect([key(2)], seconds_ago=CONNECTION_SECONDS - 1)
     world.run()
@@ -197,7 +210,7 @@ def test_expired_connections_are_not_recipients() -> None:
 
 def test_a_connection_is_young_for_thirty_seconds() -> None:
     """Its bit says that a 410 is not to be believed, until nobody of the chunk is young any more."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(0)], seconds_ago=YOUNG_SECONDS)
     world.connect([key(1)], seconds_ago=YOUNG_SECONDS - 1)
     world.connect([key(2)], seconds_ago=0)
@@ -210,7 +223,7 @@ def test_a_connection_is_young_for_thirty_seconds() -> None:
 def test_a_rooms_connections_are_found_in_any_partition() -> None:
     """Those that have left meanwhile are not recipients, whatever the index says."""
     lobby = RoomKey("lobby")
-    world = World(InRoom(TENANT, lobby))
+    world = QueryFixture(InRoom(TENANT, lobby))
     world.connect([key(2, 7), key(1, 3), key(3)])
     world.connections.rooms |= {key(2, 7): lobby, key(1, 3): lobby, key(9): lobby}
     world.run()
@@ -219,7 +232,7 @@ def test_a_rooms_connections_are_found_in_any_partition() -> None:
 
 def test_a_players_connections_are_found_on_all_devices() -> None:
     """Another tenant's player of the same name is somebody else."""
-    world = World(OfPlayer(TENANT, PlayerId("ann")))
+    world = QueryFixture(OfPlayer(TENANT, PlayerId("ann")))
     world.connect([key(2, 1), key(1)], player="ann")
     world.connect([key(3)], player="bob")
     world.connect([ConnectionKey(partition(0, "other"), connection(4))], player="ann")
@@ -229,7 +242,7 @@ def test_a_players_connections_are_found_on_all_devices() -> None:
 
 def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
     """The session's set may lag behind the rows."""
-    world = World(OfSession(TENANT, SESSION))
+    world = QueryFixture(OfSession(TENANT, SESSION))
     world.connect([key(2, 1), key(1)])
     world.sessions.rows[TENANT, SESSION] = Session(
         TENANT, SESSION, NOW + 60, connections=frozenset({key(1), key(2, 1), key(3)})
@@ -240,14 +253,14 @@ def test_a_sessions_connections_are_those_that_still_have_a_row() -> None:
 
 def test_a_session_that_is_not_there_has_no_recipients() -> None:
     """The source ends all the same."""
-    world = World(OfSession(TENANT, SESSION))
+    world = QueryFixture(OfSession(TENANT, SESSION))
     world.run()
     assert world.dispatched() == []
 
 
 def test_a_source_that_was_finished_is_not_sent_again() -> None:
     """Not even to those who came since."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(1)])
     world.run()
     world.connect([key(2)])
@@ -258,7 +271,7 @@ def test_a_source_that_was_finished_is_not_sent_again() -> None:
 @pytest.mark.parametrize("size", [1, 2, 4, 5], ids=lambda size: f"{size} of another query")
 def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
     """Fewer or more recipients than this query would have put into it: it goes on right behind them."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(8)))
     broadcasts = world.broadcasts
     fix = broadcasts.fix_chunk
@@ -280,7 +293,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
     early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
     left = {key(0), key(10), key(3, 1)}
     for at in range(1, 200):
-        world = World()
+        world = QueryFixture()
         world.connect(early)
         query = world.query(Fuse(at, carried_out=carried_out).call)
         finished = not killed(query, world.body())
@@ -300,7 +313,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool
 
 def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
     """However many there are: a source of any size is gone on with in the memory of a few chunks."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(CHUNK_SIZE * 200)))
     assert killed(world.query(Fuse(400, carried_out=True).call), world.body())
     assert len(chunks_of(world.broadcasts, 0)) > 100
@@ -330,7 +343,7 @@ def test_of_the_chunks_that_stand_one_is_held_at_a_time() -> None:
 @given(st.lists(st.integers(0, 1), max_size=60), st.sets(st.integers(0, 12)), st.sets(st.integers(0, 12)))
 def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int], gone: set[int]) -> None:
     """Also when the one sees connections that the other does not: what is counted is what was sent."""
-    world, other = World(), World()
+    world, other = QueryFixture(), QueryFixture()
     other.broadcasts, other.shards = world.broadcasts, world.shards
     world.connect(map(key, range(0, 12, 2)))
     other.connect(key(number) for number in {*range(0, 12, 2), *come} - gone)
@@ -347,7 +360,7 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
 
 def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() -> None:
     """The other one has fixed a chunk more: this one's message comes again, and finds it."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(4)))
     complete = world.broadcasts.complete_source
 
@@ -367,7 +380,7 @@ def test_a_source_that_another_query_goes_on_with_meanwhile_is_not_complete() ->
 
 def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Counter[str]) -> None:
     """The worker that noted the recipients counts them."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(4)))
     complete = world.broadcasts.complete_source
 
@@ -383,7 +396,7 @@ def test_a_source_that_another_query_completes_meanwhile_is_complete(counted: Co
 
 def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns() -> None:
     """Every chunk, once, also when a shard is slow."""
-    world = World()
+    world = QueryFixture()
     world.connect([*map(key, range(200)), *(key(number, 1) for number in range(200))])
     send_all = world.shards[1].send_all
 
@@ -401,7 +414,7 @@ def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns()
 
 def test_the_first_page_is_read_before_any_other() -> None:
     """What is read beside it would be paid for by everyone's first frame."""
-    world = World(tuple(map(partition, range(4))))
+    world = QueryFixture(tuple(map(partition, range(4))))
     world.connect(key(number, number) for number in range(4))
     events: list[tuple[str, str]] = []
 
@@ -427,7 +440,7 @@ def test_the_first_page_is_read_before_any_other() -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: int) -> None:
     """The error of the background is the query's; the next one sends the same chunks."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(20)))
     world.shards[shard].down = True
     with ThreadPoolExecutor(8) as executor, pytest.raises(TransientError):
@@ -442,7 +455,7 @@ def test_a_source_is_not_complete_while_a_chunk_of_it_could_not_be_sent(shard: i
 
 def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted: Counter[str]) -> None:
     """Settle existing chunks as failed, count recipients that were not found as failed, and end the report."""
-    world = World(expected=7)
+    world = QueryFixture(expected=7)
     world.connect(map(key, range(7)))
     assert killed(world.query(Fuse(8, carried_out=True).call), world.body())
     standing = len(chunks_of(world.broadcasts, 0))
@@ -453,7 +466,7 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
     assert counted["SourceExpired"] == 1
     assert counted["RecipientMissed"] == 7 - CHUNK_SIZE * standing
     assert is_marked_as_expired(world)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert (report.dispatched, report.failed) == (7, 7 - CHUNK_SIZE * standing)
 
@@ -461,29 +474,29 @@ def test_an_expired_source_sends_the_chunks_that_stand_and_finds_no_more(counted
 @pytest.mark.parametrize("expected", [None, 3, 8])
 def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expected: int | None) -> None:
     """A recipient that was counted and is not found has left meanwhile."""
-    world = World(expected=expected)
+    world = QueryFixture(expected=expected)
     world.connect(map(key, range(7)))
     world.run()
     assert len(world.dispatched()) == 7
     assert counted["RecipientMissed"] == 0
 
 
-def is_marked_as_expired(world: World) -> bool:
+def is_marked_as_expired(world: QueryFixture) -> bool:
     """Whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     return report.expired
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
     """The chunks that stand go on, so that they are settled, and say that nobody is to be posted to."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(7)))
     world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", CHUNK_SIZE))
     world.broadcasts.cancel(BROADCAST)
     world.run()
     assert world.dispatched() == [key(number) for number in range(CHUNK_SIZE)]
-    assert [message.expires_at for message in world.sent] == [CANCELLED]
+    assert [message.cancelled for message in world.sent] == [True]
     assert not is_marked_as_expired(world)
 
 
@@ -492,21 +505,21 @@ def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -
 )
 def test_a_source_that_is_not_the_broadcasts_is_a_permanent_error(scope: Scope, source: int) -> None:
     """Nobody is sent what was not planned."""
-    world = World()
+    world = QueryFixture()
     with pytest.raises(PermanentError, match="not one of its broadcast's"):
-        world.query()(partition_message(scope, source=source).to_wire())
+        world.query()(source_message(scope, source=source).to_wire())
     assert world.sent == []
 
 
 def test_a_malformed_source_is_a_permanent_error() -> None:
     """It is refused before anything is read."""
     with pytest.raises(MalformedMessageError):
-        World().query()('{"v":2}')
+        QueryFixture().query()('{"v":2}')
 
 
 def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., list[Any]]) -> None:
     """An operator follows them by it."""
-    world = World()
+    world = QueryFixture()
     world.connect(map(key, range(4)))
     world.run()
     assert logged("message", "broadcast_id", "source", "chunks", "recipients") == [("chunks sent", BROADCAST, 0, 2, 4)]
@@ -514,7 +527,7 @@ def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., lis
 
 def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
     """With its priority, and in its tenant's group: no broadcast stands behind it, and no other tenant's room."""
-    world = World(InRoom(TENANT, RoomKey("red")))
+    world = QueryFixture(InRoom(TENANT, RoomKey("red")))
     members = [*map(key, range(CHUNK_SIZE + 1))]
     world.connect(members)
     world.connections.rooms |= dict.fromkeys(members, RoomKey("red"))
@@ -528,7 +541,7 @@ def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
 
 def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
     """It is a broadcast as any other."""
-    world = World(InRoom(TENANT, RoomKey("red")))
+    world = QueryFixture(InRoom(TENANT, RoomKey("red")))
     world.connect([key(0)])
     world.connections.rooms[key(0)] = RoomKey("red")
     world.run()
@@ -540,7 +553,7 @@ def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
 @pytest.mark.parametrize("priority", Priority)
 def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority) -> None:
     """By their kind, and at the present time: others stop to borrow before these begin."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(number) for number in range(4)])
     seen: list[int] = []
 
@@ -549,14 +562,14 @@ def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority)
             seen.append(world.lanes.marks()[priority])
         return method(*arguments, **named)
 
-    world.query(call)(replace(partition_message(TWO_PARTITIONS), priority=priority).to_wire())
+    world.query(call)(replace(source_message(TWO_PARTITIONS), priority=priority).to_wire())
     assert seen == [NOW * 1000] * 2
     assert world.lanes.marks() == {priority: NOW * 1000}
 
 
 def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
     """The workers mark them once they post."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(0)])
     world.lanes.mark = failing  # type: ignore[method-assign]
     world.run()
@@ -565,7 +578,7 @@ def test_lanes_that_cannot_be_marked_hold_up_nothing() -> None:
 
 def test_a_mark_that_hangs_holds_up_nothing() -> None:
     """A quarter of a second, and no longer."""
-    world = World()
+    world = QueryFixture()
     world.connect([key(0)])
     marked = threading.Event()
     world.lanes.mark = lambda *_: (marked.wait(30), None)[1]  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
-from loudhailer.broadcast.report import Report, summarise
+from loudhailer.broadcast.report import Report, report_of, summarise
 from loudhailer.ids import ChunkId
 from tests.support.broadcasts import (
     ACCOUNT,
@@ -113,7 +113,7 @@ def test_what_was_dispatched_is_accounted_for_at_every_moment(
                 )
             case "complete sources":
                 store.complete_sources(BROADCAST, 3, 9, NOW_MS)
-        report = store.report(BROADCAST)
+        report = report_of(store, BROADCAST)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         assert min(report.delivered, report.gone, report.failed, report.in_flight) >= 0

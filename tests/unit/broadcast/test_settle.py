@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from functions.broadcast.settle.settle import Settle
 from loudhailer.broadcast.messages import OutcomeMessage
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import report_of
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import MalformedMessageError, PermanentError, TransientError
 from loudhailer.ids import ChunkId, SessionId
 from loudhailer.queues.consumer import Failures
@@ -37,7 +39,7 @@ from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
 
-class World:
+class SettleFixture:
     """A broadcast with two chunks of three connections each, all of them connected ten minutes ago."""
 
     def __init__(self) -> None:
@@ -65,7 +67,7 @@ class World:
         settle = Settle(
             watched(self.broadcasts, call), watched(self.connections, call), self.queue, clock=lambda: self.now
         )
-        return partial(settle, ends=self.ends)
+        return partial(settle, deadline=Deadline(self.ends, lambda: self.now))
 
     def run(self, *found: OutcomeMessage | str) -> Failures:
         """Handles a batch; messages are named `0`, `1`, ..."""
@@ -95,7 +97,7 @@ def sets_of(tally: Tally | None) -> tuple[int, int, int]:
 
 def test_outcomes_are_added_to_their_chunks_tallies() -> None:
     """Those of one chunk together, those of another apart."""
-    world = World()
+    world = SettleFixture()
     failures = world.run(
         outcome(delivered=0b001), outcome(delivered=0b010, failed=0b100), outcome(delivered=0b111, chunk_id="0.1")
     )
@@ -106,7 +108,7 @@ def test_outcomes_are_added_to_their_chunks_tallies() -> None:
 
 def test_an_outcome_that_comes_again_writes_nothing() -> None:
     """A redelivered message finds its tally as it left it."""
-    world = World()
+    world = SettleFixture()
     world.run(outcome(delivered=0b011, gone=0b100))
     before = world.tally()
     world.now += 60
@@ -116,7 +118,7 @@ def test_an_outcome_that_comes_again_writes_nothing() -> None:
 
 def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> None:
     """Bit i is the chunk's i-th connection."""
-    world = World()
+    world = SettleFixture()
     world.run(outcome(delivered=0b101, gone=0b010))
     assert world.connected() == [0, 2, 3, 4, 5]
     assert counted == {"StaleConnectionDeleted": 1}
@@ -124,7 +126,7 @@ def test_a_gone_connection_is_deleted_and_no_other(counted: Counter[str]) -> Non
 
 def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
     """The row of the chunk says who was young, and until when."""
-    world = World()
+    world = SettleFixture()
     world.broadcasts.fix_chunk(BROADCAST, chunk("0.2", 3, young=0b101))
     world.now += YOUNG_SECONDS - 1
     world.run(outcome(gone=0b011, chunk_id="0.2"))
@@ -136,7 +138,7 @@ def test_a_young_connection_keeps_its_row_whatever_an_outcome_says() -> None:
 
 def test_a_connection_that_left_by_itself_is_fine() -> None:
     """Its row is gone already."""
-    world = World()
+    world = SettleFixture()
     world.connections.rows.clear()
     assert world.run(outcome(gone=0b111)) == {}
     assert sets_of(world.tally()) == (0, 0b111, 0)
@@ -144,7 +146,7 @@ def test_a_connection_that_left_by_itself_is_fine() -> None:
 
 def test_what_is_settled_is_not_deleted_again() -> None:
     """A batch that comes again goes on where it ended, or a batch that takes too long would never end."""
-    world = World()
+    world = SettleFixture()
     deletions: list[int] = []
 
     def call(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -165,7 +167,7 @@ def test_what_is_settled_is_not_deleted_again() -> None:
 
 def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str]) -> None:
     """One chunk is settled whatever the time; a message that failed for good is not sent again."""
-    world = World()
+    world = SettleFixture()
     world.ends = world.now
     first, second = outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")
     assert world.run(first, second, "not JSON").keys() == {"2"}
@@ -178,7 +180,7 @@ def test_what_there_is_no_time_for_goes_back_to_the_queue(counted: Counter[str])
 
 def test_what_cannot_be_sent_again_comes_again() -> None:
     """The queue delivers it after its visibility timeout."""
-    world = World()
+    world = SettleFixture()
     world.ends = world.now
     world.queue.down = True
     assert world.run(outcome(gone=0b1), outcome(gone=0b11, chunk_id="0.1")).keys() == {"1"}
@@ -187,14 +189,14 @@ def test_what_cannot_be_sent_again_comes_again() -> None:
 
 def test_delivered_and_failed_connections_keep_their_rows() -> None:
     """Only a 410 says that a connection is closed."""
-    world = World()
+    world = SettleFixture()
     world.run(outcome(delivered=0b001, failed=0b110))
     assert world.connected() == list(range(6))
 
 
 def test_a_malformed_outcome_fails_alone() -> None:
     """Its neighbours are settled; it is named with its error."""
-    world = World()
+    world = SettleFixture()
     failures = world.run(outcome(delivered=0b001), "{}", "not JSON", outcome(delivered=0b010))
     assert failures.keys() == {"1", "2"}
     assert all(isinstance(error, MalformedMessageError) for error in failures.values())
@@ -203,7 +205,7 @@ def test_a_malformed_outcome_fails_alone() -> None:
 
 def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
     """There is no telling whose they are: a permanent error, and the others are settled."""
-    world = World()
+    world = SettleFixture()
     failures = world.run(outcome(gone=0b1, chunk_id="7.7"), outcome(gone=0b1))
     assert failures.keys() == {"0"}
     assert isinstance(failures["0"], PermanentError)
@@ -212,7 +214,7 @@ def test_connections_of_an_unknown_chunk_are_not_deleted() -> None:
 
 def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
     """Neither outcome is lost."""
-    world = World()
+    world = SettleFixture()
     replace_tally = world.broadcasts.replace_tally
     rivals = [outcome(delivered=0b010), outcome(failed=0b100)]
 
@@ -229,7 +231,7 @@ def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
 
 def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
     """Whoever put it is wrong, or this outcome is: it is kept where an operator finds it."""
-    world = World()
+    world = SettleFixture()
     replace_tally = world.broadcasts.replace_tally
 
     def after_a_rival(key: TallyKey, old: Tally | None, new: Tally) -> bool:
@@ -244,7 +246,7 @@ def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
 
 def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
     """Those messages are reported, and those of other chunks are settled."""
-    world = World()
+    world = SettleFixture()
     replace_tally = world.broadcasts.replace_tally
     world.broadcasts.replace_tally = (  # type: ignore[method-assign]  # others always come in between
         lambda key, old, new: key.chunk_id != "0.0" and replace_tally(key, old, new)
@@ -257,7 +259,7 @@ def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
 
 def test_a_table_that_is_down_fails_only_what_needs_it() -> None:
     """A connection that cannot be deleted has its outcome delivered again; nothing of it is settled before."""
-    world = World()
+    world = SettleFixture()
 
     def down(*_: object) -> None:
         raise TransientError("the table is down")
@@ -278,7 +280,7 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
         outcome(gone=0b1, chunk_id="0.1"),
     ]
     for at in range(1, 30):
-        world = World()
+        world = SettleFixture()
         settle = world.settle(Fuse(at, carried_out=carried_out).call)
         finished = not killed(settle, bodies(*batch))
         if not finished:
@@ -297,7 +299,7 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
 )
 def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
     """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
-    world = World()
+    world = SettleFixture()
     turns = Turns(schedule)
     failed: list[OutcomeMessage] = []
 
@@ -318,7 +320,7 @@ def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]]
 @pytest.mark.parametrize("sizes", [(3, 5), (5, 3)], ids=["larger", "smaller"])
 def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
     """Its bits would stand for other connections; what was settled before stays."""
-    world = World()
+    world = SettleFixture()
     first, second = sizes
     assert world.run(outcome(first, delivered=0b1)) == {}
     (error,) = world.run(outcome(second, gone=0b10)).values()
@@ -330,7 +332,7 @@ def test_an_outcome_of_another_size_is_refused(sizes: tuple[int, int]) -> None:
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_an_outcome_of_another_size_fails_alone(wrong: int, place: int) -> None:
     """Nothing is settled of the chunk yet: its row says which outcomes of a batch are its own."""
-    world = World()
+    world = SettleFixture()
     batch = [outcome(3, delivered=0b1), outcome(3, failed=0b10)]
     batch.insert(place, outcome(wrong, delivered=0b10))
     failures = world.run(*batch)
@@ -341,24 +343,24 @@ def test_an_outcome_of_another_size_fails_alone(wrong: int, place: int) -> None:
 
 def test_outcomes_of_two_sizes_and_no_chunk_fail() -> None:
     """Nobody can say which of them is right."""
-    world = World()
+    world = SettleFixture()
     failures = world.run(outcome(3, failed=0b1, chunk_id="9.9"), outcome(2, failed=0b1, chunk_id="9.9"))
     assert [type(error) for error in failures.values()] == [PermanentError, PermanentError]
 
 
 def test_a_broadcast_whose_chunk_expired_is_marked() -> None:
     """The report says why those connections failed."""
-    world = World()
+    world = SettleFixture()
     assert world.run(outcome(3, failed=0b1)) == {}
-    assert (before := world.broadcasts.report(BROADCAST)) is not None
+    assert (before := report_of(world.broadcasts, BROADCAST)) is not None
     assert world.run(outcome(3, failed=0b110, expired=True)) == {}
-    assert (after := world.broadcasts.report(BROADCAST)) is not None
+    assert (after := report_of(world.broadcasts, BROADCAST)) is not None
     assert (before.expired, after.expired) == (False, True)
 
 
 def test_a_deletion_is_logged_with_its_chunk(logged: Callable[..., list[Any]]) -> None:
     """And the number of its rows."""
-    World().run(outcome(gone=0b011))
+    SettleFixture().run(outcome(gone=0b011))
     assert logged("message", "broadcast_id", "chunk_id", "deleted") == [
         ("stale connections deleted", BROADCAST, "0.0", 2)
     ]

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from functions.broadcast.swarm.swarm import Swarm, plan
 from loudhailer.broadcast.audience import Audience, Everyone, InRoom, OfPlayer, OfSession, OfTenant
-from loudhailer.broadcast.messages import PartitionMessage, Priority
+from loudhailer.broadcast.messages import SourceMessage
+from loudhailer.broadcast.model import Priority
+from loudhailer.broadcast.payload import Payload
+from loudhailer.broadcast.report import report_of
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import Partition, PlayerId, RoomKey, SessionId, tenant_of
 from loudhailer.partitions.model import PartitionCount
@@ -23,7 +26,7 @@ from tests.support.broadcasts import (
     TENANT,
     announcement,
     partition,
-    partition_message,
+    source_message,
     summary,
 )
 from tests.support.fakes.broadcast import MemoryBroadcastStore
@@ -33,7 +36,7 @@ from tests.support.limits import MAX_SOURCES_AT_ONCE, PARTITIONS_A_SOURCE, RECIP
 from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
 
 
-class World:
+class SwarmFixture:
     """The tables and the queue that swarms work on."""
 
     def __init__(self, counts: Mapping[Partition, int] | None = None) -> None:
@@ -64,9 +67,9 @@ class World:
         self.swarm()(announcement(to, **fields).to_wire())
 
     @property
-    def sent(self) -> list[PartitionMessage]:
+    def sent(self) -> list[SourceMessage]:
         """The messages that are in the queue."""
-        return [PartitionMessage.from_wire(body) for body in self.queue.bodies]
+        return [SourceMessage.from_wire(body) for body in self.queue.bodies]
 
     def planned(self) -> list[Partition]:
         """The partitions of all sources that belong to the broadcast; each source was sent, as it stands."""
@@ -87,16 +90,24 @@ SEVEN = {partition(number): 1500 for number in range(7)}
 
 def test_every_known_partition_is_in_exactly_one_source_empty_ones_too() -> None:
     """A connection may have come since they were counted."""
-    world = World({partition(0): 0, partition(1): 3, partition(0, "other"): 0})
+    world = SwarmFixture({partition(0): 0, partition(1): 3, partition(0, "other"): 0})
     world.run()
     assert sorted(world.planned()) == sorted(world.partitions.rows)
     scope = tuple(sorted(world.partitions.rows))
-    assert world.sent == [partition_message(scope, expires_at=NOW + LIFETIME)]
+    assert world.sent == [source_message(scope, expires_at=NOW + LIFETIME)]
+
+
+def test_a_source_carries_the_payload_of_its_broadcast_unopened() -> None:
+    """`post_message` opens it."""
+    world = SwarmFixture({partition(0): 3})
+    payload = Payload("not base64 at all", "base64")
+    world.swarm()(replace(announcement(), payload=payload).to_wire())
+    assert [message.payload for message in world.sent] == [payload]
 
 
 def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:
     """A tenant whose id begins like another's is another tenant."""
-    world = World({partition(0): 1, partition(0, "acme2"): 1, partition(0, "other"): 1})
+    world = SwarmFixture({partition(0): 1, partition(0, "acme2"): 1, partition(0, "other"): 1})
     world.run(OfTenant(TENANT))
     assert world.planned() == [partition(0)]
 
@@ -108,7 +119,7 @@ def test_a_tenants_broadcast_reads_no_other_tenants_partitions() -> None:
 )
 def test_a_room_a_player_and_a_session_are_one_source_each(scope: InRoom | OfPlayer | OfSession) -> None:
     """Nothing is expected, because nothing is counted."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     world.run(scope)
     assert [(message.source, message.scope) for message in world.sent] == [(0, scope)]
     head = world.broadcasts.summary(BROADCAST)
@@ -118,9 +129,9 @@ def test_a_room_a_player_and_a_session_are_one_source_each(scope: InRoom | OfPla
 
 def test_a_broadcast_without_partitions_has_no_sources_and_is_finished() -> None:
     """A tenant to whom nobody ever connected is not an error."""
-    world = World()
+    world = SwarmFixture()
     world.run(OfTenant(TENANT))
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.planned() == []
     assert report is not None
     assert (report.status, report.expected, report.dispatched) == ("finished", 0, 0)
@@ -143,7 +154,7 @@ def test_a_plan_has_every_partition_once_in_key_order_and_keeps_to_its_sizes(
 
 def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
     """Two hundred and fifty full partitions make as many sources."""
-    world = World({partition(number): RECIPIENTS_A_SOURCE for number in range(250)})
+    world = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(250)})
     world.run()
     assert len(world.broadcasts.sources(BROADCAST)) == 250 > 2 * MAX_SOURCES_AT_ONCE
     assert sorted(world.planned()) == sorted(world.partitions.rows)
@@ -151,7 +162,7 @@ def test_more_sources_than_one_transaction_takes_are_put_in_several() -> None:
 
 def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counter[str]) -> None:
     """A source that was queried to its end is not sent again."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     world.run()
     first = world.sent
     world.broadcasts.complete_source(BROADCAST, 1, chunks=0, dispatched=0, now=NOW * 1000)
@@ -166,7 +177,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) 
     """Whatever the counts say by then: the sources that stand stay, and every partition is in exactly one."""
     many = {partition(number): RECIPIENTS_A_SOURCE for number in range(150)}
     for at in range(1, 1000):
-        world = World(many)
+        world = SwarmFixture(many)
         swarm = world.swarm(Fuse(at, carried_out=carried_out).call)
         finished = not killed(swarm, announcement().to_wire())
         standing = world.broadcasts.sources(BROADCAST)
@@ -185,11 +196,11 @@ def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) 
 @given(st.lists(st.integers(0, 1), max_size=40), st.booleans())
 def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None:  # noqa: FBT001  # drawn
     """Also when a partition was opened between the one's reading and the other's."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     turns = Turns(schedule)
     other = world
     if opened:
-        other = World({**SEVEN, partition(8): 1})
+        other = SwarmFixture({**SEVEN, partition(8): 1})
         other.broadcasts, other.queue = world.broadcasts, world.queue
     swarms = [world.swarm(turns.actor(0).call), other.swarm(turns.actor(1).call)]
     errors = turns.run(*(partial(swarm, announcement().to_wire()) for swarm in swarms))
@@ -199,7 +210,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
     assert set(planned.values()) == {1}
     for source in world.broadcasts.sources(BROADCAST):
         world.broadcasts.complete_source(BROADCAST, source.number, chunks=0, dispatched=0, now=NOW * 1000)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert report.status == "finished"
 
@@ -217,10 +228,10 @@ def test_a_broadcast_that_expires_unplanned_says_so(
     counted: Counter[str], audience: Audience, expected: int | None
 ) -> None:
     """The report finishes, is marked as expired, and has the known number of recipients, never 0 for want of a plan."""
-    world = World({**SEVEN, partition(0, "other"): 5})
+    world = SwarmFixture({**SEVEN, partition(0, "other"): 5})
     world.now += LIFETIME
     world.run(audience)
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.sent == []
     assert report is not None
     assert (report.status, report.expired, report.expected) == ("finished", True, expected)
@@ -231,28 +242,28 @@ def test_a_broadcast_that_expires_unplanned_says_so(
 
 def test_a_count_that_is_in_doubt_takes_nothing_off_what_was_expected() -> None:
     """A partition's count may be below zero until it is counted again."""
-    world = World({partition(0): 7, partition(1): -2})
+    world = SwarmFixture({partition(0): 7, partition(1): -2})
     world.now += LIFETIME
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert report.expected == 7
 
 
 def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_delivery() -> None:
     """The announcement comes again after its lifetime: the sources are sent again, and `query` judges each."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     world.run()
     world.now += LIFETIME
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     assert (report.expired, report.expected) == (False, sum(SEVEN.values()))
 
 
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
     """Its sources are settled by those who come after, so that the report ends."""
-    world = World({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})
+    world = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})
     assert killed(world.swarm(Fuse(4, carried_out=True).call), announcement().to_wire())
     world.now += LIFETIME
     world.run()
@@ -264,10 +275,10 @@ def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
 
 def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
     """Nothing is sent; the report says that it was cancelled."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     world.broadcasts.cancel(BROADCAST)
     world.run()
-    report = world.broadcasts.report(BROADCAST)
+    report = report_of(world.broadcasts, BROADCAST)
     assert world.sent == []
     assert report is not None
     assert (report.status, report.cancelled, report.expired) == ("finished", True, False)
@@ -276,7 +287,7 @@ def test_a_cancelled_broadcast_is_planned_no_further_and_finishes() -> None:
 
 def test_a_malformed_announcement_is_a_permanent_error() -> None:
     """Nothing is fixed and nothing is sent."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     with pytest.raises(MalformedMessageError):
         world.swarm()("{}")
     assert world.broadcasts.sources(BROADCAST) == []
@@ -285,14 +296,14 @@ def test_a_malformed_announcement_is_a_permanent_error() -> None:
 
 def test_everyone_is_every_tenant() -> None:
     """The plan has the partitions of all tenants together."""
-    world = World({partition(0): 1, partition(0, "other"): 1})
+    world = SwarmFixture({partition(0): 1, partition(0, "other"): 1})
     world.run(Everyone())
     assert {tenant_of(key) for key in world.planned()} == {"acme", "other"}
 
 
 def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[Any]]) -> None:
     """An operator follows it by it."""
-    world = World(SEVEN)
+    world = SwarmFixture(SEVEN)
     world.run()
     sources = len(world.sent)
     assert logged("message", "broadcast_id", "sources", "sent") == [("sources sent", BROADCAST, sources, sources)]
@@ -300,8 +311,8 @@ def test_every_line_of_a_swarm_names_the_broadcast(logged: Callable[..., list[An
 
 def test_a_source_has_the_priority_of_its_broadcast() -> None:
     """A message to a large room stays behind the broadcasts."""
-    world = World()
+    world = SwarmFixture()
     said = replace(announcement(InRoom(TENANT, RoomKey("red"))), priority=Priority.LOW)
     world.swarm()(said.to_wire())
-    assert [PartitionMessage.from_wire(body).priority for body in world.queue.bodies] == [Priority.LOW]
+    assert [SourceMessage.from_wire(body).priority for body in world.queue.bodies] == [Priority.LOW]
     assert world.queue.groups == [TENANT]

@@ -10,7 +10,7 @@ import pytest
 from functions.broadcast.settle.settle import Settle
 from functions.broadcast.settle.undelivered import GiveUp
 from loudhailer.broadcast.model import Source
-from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.report import Report, report_of
 from loudhailer.errors import MalformedMessageError, TransientError
 from loudhailer.ids import BroadcastId
 from tests.support.broadcasts import (
@@ -21,7 +21,7 @@ from tests.support.broadcasts import (
     chunk_message,
     outcome,
     partition,
-    partition_message,
+    source_message,
     summary,
 )
 from tests.support.fakes.broadcast import MemoryBroadcastStore
@@ -31,7 +31,7 @@ from tests.support.fakes.queues import MemoryQueue
 SCOPE = (partition(0),)
 
 
-class World:
+class GiveUpFixture:
     """A broadcast of two sources; the first one has two chunks of three and five recipients."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class World:
 
     def report(self) -> Report:
         """The report as it stands."""
-        report = self.broadcasts.report(BROADCAST)
+        report = report_of(self.broadcasts, BROADCAST)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
         return report
@@ -57,7 +57,7 @@ class World:
 
 def test_a_chunk_fails_for_those_that_remain() -> None:
     """The others keep what became of them, also when they are told of later."""
-    world = World()
+    world = GiveUpFixture()
     message = replace(chunk_message(size=3), remaining=0b110)
     world.give_up(message.to_wire())
     assert (world.report().failed, world.report().in_flight) == (2, 6)
@@ -68,9 +68,9 @@ def test_a_chunk_fails_for_those_that_remain() -> None:
 
 def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
     """No further recipients are looked for; a query that comes after all finds the end."""
-    world = World()
+    world = GiveUpFixture()
     world.settle.outcomes([outcome(5, delivered=0b11111, chunk_id="0.1")])
-    world.give_up(partition_message(SCOPE).to_wire())
+    world.give_up(source_message(SCOPE).to_wire())
     source = world.broadcasts.source(BROADCAST, 0)
     assert source is not None
     assert (source.dispatched, source.queried_at) == (8, NOW * 1000)
@@ -80,8 +80,8 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
 
 def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
     """By its count: two were expected, and not one chunk stands."""
-    world = World()
-    world.give_up(partition_message((partition(1),), source=1).to_wire())
+    world = GiveUpFixture()
+    world.give_up(source_message((partition(1),), source=1).to_wire())
     source = world.broadcasts.source(BROADCAST, 1)
     assert source is not None
     assert (source.dispatched, source.missed) == (0, 2)
@@ -90,15 +90,15 @@ def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
 
 def test_a_source_that_is_complete_is_left_alone() -> None:
     """Its chunks are on their way: they have outcomes of their own."""
-    world = World()
+    world = GiveUpFixture()
     world.broadcasts.complete_source(BROADCAST, 0, chunks=2, dispatched=8, now=NOW * 1000)
-    world.give_up(partition_message(SCOPE).to_wire())
+    world.give_up(source_message(SCOPE).to_wire())
     assert (world.report().failed, world.report().in_flight) == (0, 8)
 
 
 def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
     """The query has fixed a further chunk: the source does not end without it, and the message comes again."""
-    world = World()
+    world = GiveUpFixture()
     sizes = world.broadcasts.chunk_sizes
 
     def before_another(*arguments: Any) -> list[int]:
@@ -108,16 +108,16 @@ def test_a_source_that_a_query_goes_on_with_meanwhile_is_tried_again() -> None:
 
     world.broadcasts.chunk_sizes = before_another  # type: ignore[assignment, method-assign]  # a query comes in between
     with pytest.raises(TransientError, match="a query is still at work on the source"):
-        world.give_up(partition_message(SCOPE).to_wire())
+        world.give_up(source_message(SCOPE).to_wire())
     assert world.dead_letters.bodies == []
     world.broadcasts.chunk_sizes = sizes  # type: ignore[method-assign]
-    world.give_up(partition_message(SCOPE).to_wire())
+    world.give_up(source_message(SCOPE).to_wire())
     assert (world.report().failed, world.report().dispatched) == (12, 12)
 
 
 def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
     """Its report comes to an end, and what was expected of them stays unknown."""
-    world = World()
+    world = GiveUpFixture()
     world.give_up(announcement().to_wire())
     report = world.report()
     assert (report.status, report.dispatched, report.failed, report.expected) == ("finished", 10, 10, None)
@@ -126,7 +126,7 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
 
 def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> None:
     """A swarm goes on beside it; a report with a source that nobody ends would never finish."""
-    world = World()
+    world = GiveUpFixture()
     sizes = world.broadcasts.chunk_sizes
 
     def meanwhile(broadcast_id: BroadcastId, source: int) -> list[int]:
@@ -140,16 +140,16 @@ def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> Non
 
 def test_an_outcome_is_tried_once_more_and_not_kept() -> None:
     """It says what is true, not what failed."""
-    world = World()
+    world = GiveUpFixture()
     world.give_up(outcome(3, delivered=0b111, chunk_id="0.0").to_wire())
     assert world.report().delivered == 3
     assert world.dead_letters.bodies == []
 
 
-@pytest.mark.parametrize("body", [announcement().to_wire(), partition_message(SCOPE).to_wire()], ids=["all", "source"])
+@pytest.mark.parametrize("body", [announcement().to_wire(), source_message(SCOPE).to_wire()], ids=["all", "source"])
 def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Counter[str]) -> None:
     """As it came, so that it can be sent again."""
-    world = World()
+    world = GiveUpFixture()
     world.give_up(body)
     assert world.dead_letters.bodies == [body]
     assert world.dead_letters.attributes == [{"reason": "it was received too often"}]
@@ -158,7 +158,7 @@ def test_what_is_given_up_rests_in_the_dead_letter_queue(body: str, counted: Cou
 
 def test_given_up_twice_is_given_up_once() -> None:
     """The queue may deliver it again."""
-    world = World()
+    world = GiveUpFixture()
     for _ in range(2):
         world.give_up(announcement().to_wire())
     assert (world.report().dispatched, world.report().failed) == (10, 10)
@@ -167,10 +167,10 @@ def test_given_up_twice_is_given_up_once() -> None:
 def test_a_message_of_no_kind_is_refused() -> None:
     """There is nothing to settle in it."""
     with pytest.raises(MalformedMessageError):
-        World().give_up('{"v":1}')
+        GiveUpFixture().give_up('{"v":1}')
 
 
 def test_a_message_that_is_given_up_is_logged(logged: Callable[..., list[Any]]) -> None:
     """With its broadcast and its kind."""
-    World().give_up(announcement().to_wire())
+    GiveUpFixture().give_up(announcement().to_wire())
     assert ("message given up", BROADCAST, "Announcement") in logged("message", "broadcast_id", "kind")

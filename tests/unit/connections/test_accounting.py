@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from functions.connections.accounting.accounting import Accounting
 from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import PROBE, Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, ProbeId, SessionId, TenantId, nth_partition, tenant_of
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.tenants.model import Tenant
+from tests.support.executors import AtOnce
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.partitions import MemoryPartitionStore
@@ -58,7 +60,7 @@ class Crashing:
         return call
 
 
-class World:
+class AccountingFixture:
     """The tables, and the stream of what happened to the connections."""
 
     def __init__(self) -> None:
@@ -96,7 +98,10 @@ class World:
         """The sequence numbers that are reported as failed; CrashError after so many calls of stores, if any."""
         fuse = [crash_after]
         accounting = Accounting(
-            Crashing(self.partitions, fuse), Crashing(self.sessions, fuse), Crashing(self.limits, fuse), each=map
+            Crashing(self.partitions, fuse),
+            Crashing(self.sessions, fuse),
+            Crashing(self.limits, fuse),
+            executor=AtOnce(),
         )
         failures = accounting({"Records": records})["batchItemFailures"]
         return [failure["itemIdentifier"] for failure in failures]
@@ -131,7 +136,7 @@ class World:
         )
         for _ in range(minutes):
             now += 60
-            reconcile(now + 50)
+            reconcile(Deadline.after(50))
             for partition, probe in self.connections.probes.items():
                 self.probe(partition, probe)
             self.connections.probes.clear()
@@ -145,12 +150,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> AccountingFixture:
     """A fresh one."""
-    return World()
+    return AccountingFixture()
 
 
-def test_connections_are_counted_in_and_out(world: World, counted: Counter[str]) -> None:
+def test_connections_are_counted_in_and_out(world: AccountingFixture, counted: Counter[str]) -> None:
     """One update a partition; a change of a row counts nothing, but moves the checkpoint."""
     first = world.connect(FIRST, "a")
     world.connect(FIRST, "b")
@@ -165,7 +170,7 @@ def test_connections_are_counted_in_and_out(world: World, counted: Counter[str])
     assert counted["ConnectionClosed"] == 1
 
 
-def test_a_closed_connection_is_released_everywhere(world: World) -> None:
+def test_a_closed_connection_is_released_everywhere(world: AccountingFixture) -> None:
     """Its session forgets it, its tenant's total goes down; a neighbour's does not."""
     gone, stays = world.connect(FIRST, "a"), world.connect(FIRST, "b")
     world.connect(nth_partition(OTHER, 0), "c")
@@ -176,7 +181,7 @@ def test_a_closed_connection_is_released_everywhere(world: World) -> None:
     assert world.limits.total(OTHER).count == 1
 
 
-def test_a_probe_is_noted_and_neither_counted_nor_released(world: World, counted: Counter[str]) -> None:
+def test_a_probe_is_noted_and_neither_counted_nor_released(world: AccountingFixture, counted: Counter[str]) -> None:
     """The last one of a batch; one that comes again is noted again, since the first time may have been cut off."""
     world.connect(FIRST, "a")
     for name in "pq":
@@ -192,7 +197,7 @@ def test_a_probe_is_noted_and_neither_counted_nor_released(world: World, counted
 def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
     """Wherever the function dies before: a probe that is noted says that nothing before it is still to be released."""
     for calls in range(1, 9):
-        fresh = World()
+        fresh = AccountingFixture()
         fresh.disconnect(fresh.connect(FIRST, "a"))
         fresh.probe(FIRST, ProbeId("p"))
         with contextlib.suppress(CrashError):
@@ -201,7 +206,7 @@ def test_a_probe_is_noted_once_all_before_it_is_released() -> None:
     assert fresh.partitions.rows[FIRST].probe == "p"
 
 
-def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: World, counted: Counter[str]) -> None:
+def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: AccountingFixture, counted: Counter[str]) -> None:
     """It was put in the minute in which the partition was removed; nobody waits for it."""
     world.probe(nth_partition(ACME, 9), ProbeId("p"))
     assert world.deliver(world.stream) == []
@@ -209,7 +214,9 @@ def test_a_probe_in_a_partition_that_was_removed_is_no_error(world: World, count
     assert nth_partition(ACME, 9) not in world.counts
 
 
-def test_a_probe_that_cannot_be_noted_holds_nothing_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_cannot_be_noted_holds_nothing_up(
+    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`reconcile` puts another one."""
 
     def fail(*_: object) -> None:
@@ -221,7 +228,7 @@ def test_a_probe_that_cannot_be_noted_holds_nothing_up(world: World, monkeypatch
     assert world.partitions.rows[FIRST].probe is None
 
 
-def test_a_batch_that_comes_again_changes_nothing(world: World) -> None:
+def test_a_batch_that_comes_again_changes_nothing(world: AccountingFixture) -> None:
     """Neither whole, nor in parts, nor with more after it."""
     for name in "abc":
         world.connect(FIRST, name)
@@ -235,7 +242,7 @@ def test_a_batch_that_comes_again_changes_nothing(world: World) -> None:
     assert world.counts[FIRST] == 3
 
 
-def test_sequence_numbers_compare_as_numbers(world: World) -> None:
+def test_sequence_numbers_compare_as_numbers(world: AccountingFixture) -> None:
     """99 comes before 100, although not as text."""
     for sequence, name in ((99, "a"), (100, "b")):
         key = ConnectionKey(FIRST, ConnectionId(name))
@@ -243,7 +250,7 @@ def test_sequence_numbers_compare_as_numbers(world: World) -> None:
     assert world.counts[FIRST] == 2
 
 
-def test_a_session_that_ended_is_not_brought_back(world: World) -> None:
+def test_a_session_that_ended_is_not_brought_back(world: AccountingFixture) -> None:
     """Its connections close after it."""
     key = world.connect(FIRST, "a")
     world.sessions.delete(ACME, S1)
@@ -253,7 +260,7 @@ def test_a_session_that_ended_is_not_brought_back(world: World) -> None:
 
 
 def test_a_session_that_others_write_all_the_time_delays_its_own_partitions_alone(
-    world: World, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+    world: AccountingFixture, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its changes come again; a neighbour's are counted, and are not counted twice then."""
     busy, other = world.connect(FIRST, "a"), world.connect(SECOND, "b", SessionId("s2"))
@@ -275,7 +282,7 @@ def test_a_session_that_others_write_all_the_time_delays_its_own_partitions_alon
     assert all(not row.connections for row in world.sessions.rows.values())
 
 
-def test_a_partition_without_a_row_is_reported_and_not_made(world: World, counted: Counter[str]) -> None:
+def test_a_partition_without_a_row_is_reported_and_not_made(world: AccountingFixture, counted: Counter[str]) -> None:
     """Its neighbours are counted, and its sessions still forget what is gone."""
     absent = nth_partition(ACME, 9)
     world.disconnect(world.connect(absent, "a"))
@@ -299,7 +306,7 @@ def test_a_partition_without_a_row_is_reported_and_not_made(world: World, counte
     ],
     ids=str,
 )
-def test_a_malformed_record_is_skipped(world: World, counted: Counter[str], bad: Record) -> None:
+def test_a_malformed_record_is_skipped(world: AccountingFixture, counted: Counter[str], bad: Record) -> None:
     """It would be malformed the next time as well; its neighbours count."""
     world.connect(FIRST, "a")
     assert world.deliver([bad, *world.stream, bad]) == []
@@ -307,7 +314,7 @@ def test_a_malformed_record_is_skipped(world: World, counted: Counter[str], bad:
     assert counted["RecordSkipped"] == 2
 
 
-def test_a_row_that_names_no_session_counts_all_the_same(world: World) -> None:
+def test_a_row_that_names_no_session_counts_all_the_same(world: AccountingFixture) -> None:
     """What came in must go out."""
     world.disconnect(world.connect(FIRST, "a"))
     for change in world.stream:
@@ -318,7 +325,7 @@ def test_a_row_that_names_no_session_counts_all_the_same(world: World) -> None:
 
 
 def test_a_partition_that_fails_is_reported_from_its_first_record(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are counted, and what comes again because of it is not counted twice."""
     for partition, name in ((SECOND, "a"), (FIRST, "b"), (SECOND, "c"), (FIRST, "d")):
@@ -338,7 +345,9 @@ def test_a_partition_that_fails_is_reported_from_its_first_record(
     assert (world.counts[FIRST], world.counts[SECOND]) == (2, 2)
 
 
-def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(
+    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From its first record."""
 
     def fail(_: object) -> None:
@@ -349,7 +358,7 @@ def test_a_batch_whose_checkpoints_cannot_be_read_comes_again(world: World, monk
     assert world.deliver(world.stream) == [str(START)]
 
 
-def test_another_writer_is_taken_into_account(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_writer_is_taken_into_account(world: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same batch, counted by another environment a moment before, is not counted again."""
     world.connect(FIRST, "a")
     world.connect(FIRST, "b")
@@ -365,7 +374,9 @@ def test_another_writer_is_taken_into_account(world: World, monkeypatch: pytest.
     assert world.counts[FIRST] == 2
 
 
-def test_a_partition_that_others_keep_moving_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_that_others_keep_moving_comes_again(
+    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is an end to trying."""
     world.connect(FIRST, "a")
     monkeypatch.setattr(world.partitions, "advance", lambda *_, **__: False)
@@ -373,7 +384,7 @@ def test_a_partition_that_others_keep_moving_comes_again(world: World, monkeypat
 
 
 def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: AccountingFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The count has moved: coming again would not release it either. `reconcile` does."""
 
@@ -394,7 +405,7 @@ def test_a_total_that_cannot_be_released_does_not_hold_the_stream_up(
 @given(seed=st.integers(0, 2**32), events=st.integers(1, 40), crashes=st.lists(st.integers(1, 12), max_size=8))
 def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: list[int]) -> None:
     """Batches twice, split, overlapping, cut off after any call: the counts are the rows, no total is ever too low."""
-    world, random = World(), Random(seed)  # noqa: S311  # a test repeats itself
+    world, random = AccountingFixture(), Random(seed)  # noqa: S311  # a test repeats itself
     for number in range(events):
         live = list(world.connections.rows)
         if live and random.random() < 0.45:
@@ -425,8 +436,8 @@ def test_any_history_ends_with_the_exact_count(seed: int, events: int, crashes: 
     assert (world.excess(ACME), world.excess(OTHER)) == (0, 0)
 
 
-def test_a_batch_without_changes_reads_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_without_changes_reads_nothing(world: AccountingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream tells of every change of a row; those of rooms count nothing."""
     monkeypatch.setattr(world.partitions, "checkpoints", None)
-    accounting = Accounting(world.partitions, world.sessions, world.limits, each=map)
+    accounting = Accounting(world.partitions, world.sessions, world.limits, executor=AtOnce())
     assert accounting({"Records": []}) == {"batchItemFailures": []}

@@ -24,11 +24,12 @@ from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import YOUNG_SECONDS
 
 NOW = 1000
+SECONDS_LEFT = 8
 ACME, S1 = TenantId("acme"), SessionId("s1")
 PARTITION = Partition("acme#00002")
 
 
-class World:
+class ConnectFixture:
     """The stores behind one `connect`, with session s1, and API Gateway, which so answers for `a` and `b`."""
 
     def __init__(self, answer: Outcome = Outcome.DELIVERED) -> None:
@@ -40,7 +41,7 @@ class World:
         self.register = MemoryRegister(self.connections, self.sessions)
         self.pauses: list[float] = []
         self.gateway = MemoryOrderedSender({ConnectionId(name): [answer] for name in ("a", "b")})
-        self.connect = Connect(
+        self._connect = Connect(
             self.limits,
             self.register,
             self.connections,
@@ -48,10 +49,18 @@ class World:
             self.gateway,
             endpoint=ENDPOINT,
             session_share=0.5,
-            clock=lambda: self.now + 0.9,
+            clock=self.clock,
             pause=self.pauses.append,
             random=Random(0),  # noqa: S311  # a test repeats itself
         )
+
+    def clock(self) -> float:
+        """The time, pauses included."""
+        return self.now + 0.9 + sum(self.pauses)
+
+    def connect(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a function that has some seconds left."""
+        return self._connect(event, self.clock() + SECONDS_LEFT)
 
     def handshake(self, connection: str = "a=", **context: object) -> dict[str, Any]:
         """The answer to a client that the authorizer has let in a moment ago."""
@@ -66,9 +75,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ConnectFixture:
     """A fresh one."""
-    return World()
+    return ConnectFixture()
 
 
 def event(connection: str = "a=", **context: object) -> dict[str, Any]:
@@ -89,7 +98,7 @@ def event(connection: str = "a=", **context: object) -> dict[str, Any]:
     return {"requestContext": {"routeKey": "$connect", "connectionId": connection, "authorizer": authorizer}}
 
 
-def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
+def test_a_connection_is_recorded(world: ConnectFixture, counted: Counter[str]) -> None:
     """Its row, its session and its tenant's total all know it."""
     world.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 100, now=NOW)
     assert world.handshake(playerId="ann") == {"statusCode": 200}
@@ -117,20 +126,27 @@ def test_a_connection_is_recorded(world: World, counted: Counter[str]) -> None:
     ],
 )
 def test_the_one_subprotocol_is_answered_and_nothing_else(
-    world: World, headers: dict[str, list[str]] | None, *, chosen: bool
+    world: ConnectFixture, headers: dict[str, list[str]] | None, *, chosen: bool
 ) -> None:
     """A browser that offers any needs one back; a token that a client puts there never comes back."""
     answer = world.connect({**event(), "multiValueHeaders": headers})
     assert answer == {"statusCode": 200} | ({"headers": {"Sec-WebSocket-Protocol": "loudhailer.v1"}} if chosen else {})
 
 
-def test_a_refusal_chooses_no_subprotocol(world: World) -> None:
+def test_a_partition_of_another_tenant_is_refused(world: ConnectFixture) -> None:
+    """The key is the authorizer's word, and `connect` may write every tenant's: both of its words must agree."""
+    with pytest.raises(InvalidFieldError, match="partition: must be one of the tenant's"):
+        world.handshake(partition="other#00002")
+    assert (world.reserved, world.connections.rows) == (0, {})
+
+
+def test_a_refusal_chooses_no_subprotocol(world: ConnectFixture) -> None:
     """There is no connection that it would be for."""
     offer = {"multiValueHeaders": {"Sec-WebSocket-Protocol": ["loudhailer.v1"]}}
     assert world.connect({**event(tenantConnections="0"), **offer}).keys() == {"statusCode", "body"}
 
 
-def test_over_the_tenants_total_is_refused(world: World) -> None:
+def test_over_the_tenants_total_is_refused(world: ConnectFixture) -> None:
     """429 names the limit, and nothing is reserved for it."""
     for name in ("a", "b"):
         world.handshake(name)
@@ -140,7 +156,7 @@ def test_over_the_tenants_total_is_refused(world: World) -> None:
     assert world.reserved == 2
 
 
-def test_over_the_sessions_connections_is_refused(world: World, counted: Counter[str]) -> None:
+def test_over_the_sessions_connections_is_refused(world: ConnectFixture, counted: Counter[str]) -> None:
     """What was reserved for it is given back."""
     for name in ("a", "b"):
         world.handshake(name)
@@ -155,7 +171,7 @@ LIMITS = ("sessionPerMinute", "connectionsPerSession", "tenantPerMinute", "tenan
 
 
 @pytest.mark.parametrize("place", range(4), ids=LIMITS)
-def test_limits_refuse_in_their_order(world: World, counted: Counter[str], place: int) -> None:
+def test_limits_refuse_in_their_order(world: ConnectFixture, counted: Counter[str], place: int) -> None:
     """Of those that are reached the first one is named, by the answer and by a metric of its own."""
     world.handshake("a")
     reached = dict.fromkeys(LIMITS[place:], "1")
@@ -172,7 +188,7 @@ def test_limits_refuse_in_their_order(world: World, counted: Counter[str], place
 
 
 @pytest.mark.parametrize("limit", ["tenantPerMinute", "sessionPerMinute"])
-def test_attempts_are_limited_by_the_minute(world: World, limit: str) -> None:
+def test_attempts_are_limited_by_the_minute(world: ConnectFixture, limit: str) -> None:
     """As many as the limit says get in; in the next minute others do."""
     world.now = 1_019
     statuses = [world.handshake(name, **{limit: "1"})["statusCode"] for name in "ab"]
@@ -181,14 +197,14 @@ def test_attempts_are_limited_by_the_minute(world: World, limit: str) -> None:
     assert statuses == [200, 429, 200]
 
 
-def test_what_a_session_is_refused_counts_for_it_alone(world: World) -> None:
+def test_what_a_session_is_refused_counts_for_it_alone(world: ConnectFixture) -> None:
     """Its attempts all count; the tenant's minute has those that it was let through with."""
     for name in ("a", "b", "c"):
         world.handshake(name, sessionPerMinute="1")
     assert world.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 3}
 
 
-def test_what_a_full_session_is_refused_counts_for_it_alone(world: World) -> None:
+def test_what_a_full_session_is_refused_counts_for_it_alone(world: ConnectFixture) -> None:
     """Its tenant may connect as often as before; what the tenant's total refuses counts for the tenant, too."""
     world.handshake("a")
     world.handshake("b", connectionsPerSession="1")
@@ -197,7 +213,7 @@ def test_what_a_full_session_is_refused_counts_for_it_alone(world: World) -> Non
     assert world.limits.minutes == {"acme:minute:960": 2, "acme:s1:minute:960": 3}
 
 
-def test_one_session_does_not_lock_out_its_tenant(world: World) -> None:
+def test_one_session_does_not_lock_out_its_tenant(world: ConnectFixture) -> None:
     """70 attempts of a session that may connect 5 times leave 55 of the tenant's 60; before, they left none."""
     limits = {"tenantPerMinute": "60", "connectionsPerSession": "100", "tenantConnections": "100"}
     own = limits | {"sessionPerMinute": "5"}
@@ -212,7 +228,7 @@ def test_one_session_does_not_lock_out_its_tenant(world: World) -> None:
     assert statuses == [200] * 55 + [429] * 5
 
 
-def test_a_session_gets_a_share_of_its_tenants_minute(world: World) -> None:
+def test_a_session_gets_a_share_of_its_tenants_minute(world: ConnectFixture) -> None:
     """A half here, whatever it may do by its own limit."""
     limits = {"tenantPerMinute": "20", "connectionsPerSession": "100", "tenantConnections": "100"}
     replies = [world.handshake(f"a{number}", **limits) for number in range(11)]
@@ -221,7 +237,7 @@ def test_a_session_gets_a_share_of_its_tenants_minute(world: World) -> None:
 
 
 def test_refused_handshakes_of_a_full_session_cost_little_and_end_it(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ConnectFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """120 at 5 a minute: looked into while they are within the limit, then one write each, then none."""
     asked: Counter[str] = Counter()
@@ -256,7 +272,9 @@ def test_refused_handshakes_of_a_full_session_cost_little_and_end_it(
     assert counted["SessionFlooded"] == 1
 
 
-def test_a_full_session_is_looked_into_ten_times_a_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_session_is_looked_into_ten_times_a_minute(
+    world: ConnectFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever its limit is, what it is refused stays cheap; the next minute looks again, and who leaves makes room."""
     reads: list[int] = []
     connected_at = world.connections.connected_at
@@ -276,7 +294,7 @@ def test_a_full_session_is_looked_into_ten_times_a_minute(world: World, monkeypa
     assert len(reads) == 9
 
 
-def test_a_connection_that_has_no_row_takes_no_place(world: World, counted: Counter[str]) -> None:
+def test_a_connection_that_has_no_row_takes_no_place(world: ConnectFixture, counted: Counter[str]) -> None:
     """Its record was given up on the way to `accounting`: the full session is healed, and the attempt goes on."""
     for name in ("a", "b"):
         world.handshake(name)
@@ -289,7 +307,7 @@ def test_a_connection_that_has_no_row_takes_no_place(world: World, counted: Coun
     assert counted["SessionHealed"] == 1
 
 
-def test_a_connection_whose_time_is_over_takes_no_place(world: World) -> None:
+def test_a_connection_whose_time_is_over_takes_no_place(world: ConnectFixture) -> None:
     """Its `$disconnect` was lost, and its row not swept yet."""
     for name in ("a", "b"):
         world.handshake(name)
@@ -302,7 +320,7 @@ def test_a_connection_whose_time_is_over_takes_no_place(world: World) -> None:
 
 def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(counted: Counter[str]) -> None:
     """The rows stand for two hours, and API Gateway does not know the connections: they are deleted, and make room."""
-    world = World(Outcome.GONE)
+    world = ConnectFixture(Outcome.GONE)
     world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
     for name in ("a", "b"):
         world.handshake(name)
@@ -318,7 +336,7 @@ def test_two_tabs_whose_disconnects_got_lost_lock_nobody_out(counted: Counter[st
 
 def test_of_a_young_connection_api_gateway_is_not_asked() -> None:
     """Its handshake may not be over: it would be taken for gone."""
-    world = World(Outcome.GONE)
+    world = ConnectFixture(Outcome.GONE)
     for name in ("a", "b"):
         world.handshake(name)
     world.now = NOW + YOUNG_SECONDS
@@ -329,7 +347,7 @@ def test_of_a_young_connection_api_gateway_is_not_asked() -> None:
 @pytest.mark.parametrize("answer", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
 def test_a_connection_that_api_gateway_does_not_answer_for_is_open(answer: Outcome) -> None:
     """An error says nothing about the connection: it keeps its row and its place."""
-    world = World(answer)
+    world = ConnectFixture(answer)
     for name in ("a", "b"):
         world.handshake(name)
     world.now = NOW + YOUNG_SECONDS + 1
@@ -337,7 +355,7 @@ def test_a_connection_that_api_gateway_does_not_answer_for_is_open(answer: Outco
     assert (sorted(world.gateway.looked_up), len(world.connections.rows)) == (["a", "b"], 2)
 
 
-def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(world: World) -> None:
+def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(world: ConnectFixture) -> None:
     """For ten connections an attempt, ten times a minute, whatever the session's limit: the quota is that of posts."""
     limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "50"}
     world.sessions.renew(ACME, S1, player=None, expires_at=NOW + 1_000, now=NOW)
@@ -353,7 +371,7 @@ def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(world: Wor
     assert len(world.gateway.looked_up) == 100
 
 
-def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Counter[str]) -> None:
+def test_a_session_that_is_not_full_is_not_looked_into(world: ConnectFixture, counted: Counter[str]) -> None:
     """A dead connection that stands in nobody's way costs no read."""
     world.handshake("a")
     world.connections.delete(ConnectionKey(PARTITION, ConnectionId("a")))
@@ -361,7 +379,7 @@ def test_a_session_that_is_not_full_is_not_looked_into(world: World, counted: Co
     assert "SessionHealed" not in counted
 
 
-def test_a_large_full_session_is_looked_into_by_chance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_full_session_is_looked_into_by_chance(world: ConnectFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal costs one batch of reads at most; sooner or later each dead connection is met."""
     limits = dict.fromkeys(LIMITS, "9999") | {"connectionsPerSession": "300"}
     for number in range(300):
@@ -385,7 +403,9 @@ def test_a_large_full_session_is_looked_into_by_chance(world: World, monkeypatch
 
 
 @pytest.mark.parametrize("store", ["limits.count_in_minute", "sessions.get", "connections.connected_at"])
-def test_a_check_that_fails_reserves_nothing(world: World, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+def test_a_check_that_fails_reserves_nothing(
+    world: ConnectFixture, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
     """Nothing was recorded, for certain; 500: the client tries again."""
 
     def fail(*_: object) -> None:
@@ -400,7 +420,9 @@ def test_a_check_that_fails_reserves_nothing(world: World, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("seen", ["0", "1", None])
-def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(world: World, seen: str | None) -> None:
+def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(
+    world: ConnectFixture, seen: str | None
+) -> None:
     """The authorizer saw room, but others came first; or it is of an earlier release and does not say what it saw."""
     for name in ("a", "b"):
         world.handshake(name)
@@ -411,7 +433,7 @@ def test_a_session_that_fills_up_meanwhile_is_refused_by_the_transaction(world: 
     assert world.reserved == 2
 
 
-def test_a_session_that_was_full_may_have_room_by_now(world: World) -> None:
+def test_a_session_that_was_full_may_have_room_by_now(world: ConnectFixture) -> None:
     """Somebody left since the authorizer saw it."""
     assert world.connect(event("a", sessionConnections="2"))["statusCode"] == 200
 
@@ -419,7 +441,7 @@ def test_a_session_that_was_full_may_have_room_by_now(world: World) -> None:
 @pytest.mark.parametrize("seen", ["0", "2"], ids=["had-room", "was-full"])
 @pytest.mark.parametrize("gone", ["deleted", "expired"])
 def test_a_session_that_ended_since_it_was_authorized_is_refused(
-    world: World, gone: str, seen: str, counted: Counter[str]
+    world: ConnectFixture, gone: str, seen: str, counted: Counter[str]
 ) -> None:
     """403, as the authorizer would have answered a moment later."""
     if gone == "expired":
@@ -432,7 +454,7 @@ def test_a_session_that_ended_since_it_was_authorized_is_refused(
     assert counted["ConnectionRefused"] == 1
 
 
-def test_a_repeated_connect_counts_once(world: World) -> None:
+def test_a_repeated_connect_counts_once(world: ConnectFixture) -> None:
     """API Gateway may call twice for one client."""
     for _ in range(2):
         assert world.handshake(connectionsPerSession="1")["statusCode"] == 200
@@ -440,24 +462,37 @@ def test_a_repeated_connect_counts_once(world: World) -> None:
     assert len(world.connections.rows) == 1
 
 
-def test_contention_is_waited_out(world: World) -> None:
+def test_contention_is_waited_out(world: ConnectFixture) -> None:
     """Another writer at the session is no reason to turn a client away."""
-    world.register.contended = 4
+    world.register.does_nothing = [Entry.CONTENDED] * 4
     assert world.handshake()["statusCode"] == 200
     assert len(world.pauses) == 4
-    assert all(0 <= pause <= 0.1 for pause in world.pauses)
 
 
-def test_contention_without_end_fails_and_gives_back(world: World, counted: Counter[str]) -> None:
-    """Nothing was recorded, for certain."""
-    world.register.contended = 5
+def test_a_throttled_transaction_is_tried_again_at_growing_intervals(world: ConnectFixture) -> None:
+    """The ninth attempt still is within the time; before, the fifth was the last, half a second after the first."""
+    world.register.does_nothing = [Entry.THROTTLED] * 8
+    assert world.handshake()["statusCode"] == 200
+    assert world.reserved == 1
+    longest = [min(0.05 * 2**number, 1.6) for number in range(8)]
+    assert all(0 <= pause <= most for pause, most in zip(world.pauses, longest, strict=True))
+    assert max(world.pauses) > 0.8
+
+
+@pytest.mark.parametrize(("entry", "throttled"), [(Entry.CONTENDED, 0), (Entry.THROTTLED, 1)])
+def test_a_transaction_that_never_does_anything_ends_with_the_functions_time(
+    world: ConnectFixture, counted: Counter[str], entry: Entry, throttled: int
+) -> None:
+    """Nothing was recorded, for certain, so the place is given back; a metric tells a busy table from others."""
+    world.register.does_nothing = [entry] * 1_000
     assert world.handshake()["statusCode"] == 500
+    assert sum(world.pauses) < SECONDS_LEFT
     assert world.reserved == 0
-    assert counted["ConnectionFailed"] == 1
+    assert (counted["ConnectionFailed"], counted["ConnectionThrottled"]) == (1, throttled)
 
 
 def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: ConnectFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row was written, the answer was lost: `accounting` releases the total when the row goes, nobody else."""
     record = world.register.record
@@ -473,7 +508,7 @@ def test_an_unknown_outcome_keeps_the_reservation_and_takes_the_row_away(
 
 
 def test_a_reservation_that_cannot_be_given_back_does_not_change_the_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ConnectFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The total is too high until `reconcile` has seen it."""
 
@@ -488,7 +523,7 @@ def test_a_reservation_that_cannot_be_given_back_does_not_change_the_answer(
     assert counted["ReservationKept"] == 1
 
 
-def test_a_limit_that_cannot_be_read_lets_nobody_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_cannot_be_read_lets_nobody_in(world: ConnectFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """500: the client tries again."""
 
     def fail(*_: object) -> None:
@@ -499,7 +534,7 @@ def test_a_limit_that_cannot_be_read_lets_nobody_in(world: World, monkeypatch: p
     assert world.connections.rows == {}
 
 
-def test_a_context_without_a_partition_is_an_error(world: World) -> None:
+def test_a_context_without_a_partition_is_an_error(world: ConnectFixture) -> None:
     """The route is wired without its authorizer: nothing may be recorded."""
     with pytest.raises(InvalidFieldError):
         world.handshake(partition="")

@@ -10,7 +10,7 @@ from loudhailer.connections.ends import End
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
-from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId
+from loudhailer.ids import ConnectionId, Partition, SessionId
 from tests.support.broadcasts import ENDPOINT
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
@@ -29,8 +29,8 @@ def connections() -> MemoryConnectionStore:
 
 @pytest.fixture
 def disconnect(connections: MemoryConnectionStore) -> Disconnect:
-    """On the rows of the only tenant."""
-    return Disconnect({TenantId("acme"): connections}.__getitem__, MemoryOrderedSender(), endpoint=ENDPOINT)
+    """On these rows."""
+    return Disconnect(connections, MemoryOrderedSender(), endpoint=ENDPOINT)
 
 
 def event(*bodies: str) -> dict[str, Any]:
@@ -60,31 +60,27 @@ def test_a_row_that_cannot_be_found_is_left_to_expire(
     assert counted["DisconnectWithoutContext"] == 1
 
 
-def test_what_cannot_be_deleted_now_comes_again_and_other_tenants_rows_go(
-    connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_deleted_now_comes_again(
+    disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """API Gateway tells of a connection's end once: the message must not be lost."""
-    down = MemoryConnectionStore()
 
     def fails(_: object) -> None:
         raise TransientError("the table is down")
 
-    monkeypatch.setattr(down, "delete_all", fails)
-    stores = {TenantId("acme"): connections, TenantId("other"): down}
-    disconnect = Disconnect(stores.__getitem__, MemoryOrderedSender(), endpoint=ENDPOINT)
-    answer = disconnect(event("other#00000 a=", "acme#00002 a=", "other#00000 b=", "acme#00002 b="))
+    monkeypatch.setattr(connections, "delete_all", fails)
+    answer = disconnect(event("acme#00002 a=", "${x} a=", "other#00000 b="))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]}
-    assert not connections.rows
 
 
-def test_a_tenants_rows_are_deleted_together(
+def test_the_rows_of_a_batch_are_deleted_together(
     disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One call for the batch, not one for each row."""
+    """One call for the batch, whichever tenants they are of, not one for each row."""
     calls: list[list[ConnectionKey]] = []
     monkeypatch.setattr(connections, "delete_all", lambda keys: calls.append(list(keys)))
-    disconnect(event("acme#00002 a=", "acme#00002 b="))
-    assert calls == [[KEY, NEIGHBOUR]]
+    disconnect(event("acme#00002 a=", "acme#00002 b=", "other#00000 c="))
+    assert calls == [[KEY, NEIGHBOUR, ConnectionKey(Partition("other#00000"), ConnectionId("c="))]]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.GONE])
@@ -93,7 +89,7 @@ def test_a_connection_that_is_to_be_closed_is_closed_first(
 ) -> None:
     """One that is gone already only has its row deleted; others of the batch are not closed."""
     closer = MemoryOrderedSender({KEY.connection_id: [outcome]})
-    disconnect = Disconnect({TenantId("acme"): connections}.__getitem__, closer, endpoint=ENDPOINT)
+    disconnect = Disconnect(connections, closer, endpoint=ENDPOINT)
     bodies = End(KEY, close=True).to_body(), End(NEIGHBOUR).to_body()
     assert bodies == ("acme#00002 a= close", "acme#00002 b=")
     assert disconnect(event(*bodies)) == {"batchItemFailures": []}
@@ -107,7 +103,7 @@ def test_a_connection_that_cannot_be_closed_now_keeps_its_row_and_comes_again(
 ) -> None:
     """Nothing would reach it without its row."""
     closer = MemoryOrderedSender({KEY.connection_id: [Outcome.THROTTLED]})
-    disconnect = Disconnect({TenantId("acme"): connections}.__getitem__, closer, endpoint=ENDPOINT)
+    disconnect = Disconnect(connections, closer, endpoint=ENDPOINT)
     answer = disconnect(event(End(KEY, close=True).to_body(), End(NEIGHBOUR).to_body()))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert set(connections.rows) == {KEY}

@@ -11,6 +11,7 @@ import pytest
 from functions.connections.reconcile.port import Failure
 from functions.connections.reconcile.reconcile import Reconcile
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, nth_partition
 from loudhailer.limits.model import Inquiry, TenantTotal
@@ -30,7 +31,7 @@ MINUTE = 60
 SETTLED = SETTLED_SECONDS // MINUTE
 
 
-class World:
+class ReconcileFixture:
     """The tables, and a clock that a test moves a minute at a time."""
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class World:
         for _ in range(times):
             began = self.now = self.now + MINUTE
             try:
-                self.reconcile(began + 50)
+                self.reconcile(Deadline(began + 50, lambda: self.now))
             finally:
                 assert self.now <= began + 60
                 self.now = began
@@ -114,12 +115,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ReconcileFixture:
     """A fresh one."""
-    return World()
+    return ReconcileFixture()
 
 
-def test_expired_connections_are_deleted(world: World, counted: Counter[str]) -> None:
+def test_expired_connections_are_deleted(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Those whose `$disconnect` was lost; the others stay."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.connect("over", lives=MINUTE)
@@ -130,7 +131,7 @@ def test_expired_connections_are_deleted(world: World, counted: Counter[str]) ->
     assert counted["ExpiredConnectionDeleted"] == 2
 
 
-def test_many_partitions_are_swept_within_an_hour(world: World) -> None:
+def test_many_partitions_are_swept_within_an_hour(world: ReconcileFixture) -> None:
     """A part of them each minute, none left out."""
     world.now += 17
     partitions = [nth_partition(ACME, number) for number in range(300)]
@@ -143,7 +144,7 @@ def test_many_partitions_are_swept_within_an_hour(world: World) -> None:
     assert world.connections.rows == {}
 
 
-def test_expired_sessions_are_deleted(world: World, counted: Counter[str]) -> None:
+def test_expired_sessions_are_deleted(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Hours before TTL gets round to it."""
     for name, lives in (("over", MINUTE), ("live", MINUTE + 1)):
         world.sessions.renew(ACME, SessionId(name), player=None, expires_at=int(world.now) + lives, now=0)
@@ -152,7 +153,9 @@ def test_expired_sessions_are_deleted(world: World, counted: Counter[str]) -> No
     assert counted["ExpiredSessionDeleted"] == 1
 
 
-def test_changes_that_were_given_up_have_every_partition_recounted(world: World, counted: Counter[str]) -> None:
+def test_changes_that_were_given_up_have_every_partition_recounted(
+    world: ReconcileFixture, counted: Counter[str]
+) -> None:
     """Which partitions they were of, the message does not say."""
     world.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 3))
     world.connect("a")
@@ -168,7 +171,7 @@ def test_changes_that_were_given_up_have_every_partition_recounted(world: World,
     assert counted["AccountingGaveUp"] == 1
 
 
-def test_a_count_below_zero_is_doubtful(world: World) -> None:
+def test_a_count_below_zero_is_doubtful(world: ReconcileFixture) -> None:
     """There is no such number of connections."""
     world.put(PartitionCount(FIRST, -2))
     world.connect("a")
@@ -176,7 +179,7 @@ def test_a_count_below_zero_is_doubtful(world: World) -> None:
     assert world.partitions.of_tenant(ACME) == [PartitionCount(FIRST, 1)]
 
 
-def test_a_partition_is_not_recounted_while_records_come(world: World) -> None:
+def test_a_partition_is_not_recounted_while_records_come(world: ReconcileFixture) -> None:
     """The rows may include some whose records are still to come: they would be counted twice."""
     world.put(PartitionCount(FIRST, 7, recount=True))
     world.connect("a")
@@ -190,7 +193,7 @@ def test_a_partition_is_not_recounted_while_records_come(world: World) -> None:
     assert world.partitions.of_tenant(ACME)[0].count == 2
 
 
-def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(world: World) -> None:
+def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(world: ReconcileFixture) -> None:
     """Records may come for an hour: a recount in the meantime would have them counted twice."""
     world.put(PartitionCount(FIRST, 0, recount=True))
     for number in range(5):
@@ -203,7 +206,7 @@ def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(world: World) -
     assert not world.partitions.rows[FIRST].recount
 
 
-def test_a_wrong_count_is_found_by_the_sweep(world: World, counted: Counter[str]) -> None:
+def test_a_wrong_count_is_found_by_the_sweep(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Nobody marked it; it is assigned to as before until its checkpoint has stood still for long."""
     world.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 1))
     world.connect("a")
@@ -216,7 +219,7 @@ def test_a_wrong_count_is_found_by_the_sweep(world: World, counted: Counter[str]
     assert counted["PartitionRecounted"] == 1
 
 
-def test_a_count_that_lags_is_not_wrong(world: World) -> None:
+def test_a_count_that_lags_is_not_wrong(world: ReconcileFixture) -> None:
     """It differs from the rows now and then, and is right as soon as the stream is read on."""
     world.put(PartitionCount(FIRST))
     for number in range(2 * SETTLED):
@@ -229,7 +232,7 @@ def test_a_count_that_lags_is_not_wrong(world: World) -> None:
     assert world.partitions.rows[FIRST].count == 2 * SETTLED
 
 
-def test_a_count_that_agrees_again_is_left_alone(world: World) -> None:
+def test_a_count_that_agrees_again_is_left_alone(world: ReconcileFixture) -> None:
     """What came and went before it was counted is no difference any more."""
     world.put(PartitionCount(FIRST))
     key = world.join("a")
@@ -240,7 +243,7 @@ def test_a_count_that_agrees_again_is_left_alone(world: World) -> None:
     assert world.partitions.rows[FIRST].count == 0
 
 
-def test_an_excess_of_the_total_is_taken_off_at_the_third_look(world: World, counted: Counter[str]) -> None:
+def test_an_excess_of_the_total_is_taken_off_at_the_third_look(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Not before, and no more than that."""
     world.put(PartitionCount(FIRST))
     for name in "ab":
@@ -256,7 +259,7 @@ def test_an_excess_of_the_total_is_taken_off_at_the_third_look(world: World, cou
     assert world.limits.total(ACME).count == 2
 
 
-def test_connections_on_their_way_to_the_count_are_no_excess(world: World, counted: Counter[str]) -> None:
+def test_connections_on_their_way_to_the_count_are_no_excess(world: ReconcileFixture, counted: Counter[str]) -> None:
     """A busy tenant's total is always ahead of its counts, and never too high; its rows are not even read."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(40)
@@ -268,7 +271,7 @@ def test_connections_on_their_way_to_the_count_are_no_excess(world: World, count
     assert not counted["TotalRepaired"] + counted["TotalRaised"]
 
 
-def test_connections_that_come_and_go_are_no_excess(world: World) -> None:
+def test_connections_that_come_and_go_are_no_excess(world: ReconcileFixture) -> None:
     """The counts stand still, and yet fifty are on their way at any time."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(50)
@@ -279,7 +282,7 @@ def test_connections_that_come_and_go_are_no_excess(world: World) -> None:
     assert world.limits.total(ACME).count == 50
 
 
-def test_an_excess_is_taken_off_in_a_busy_tenant_too(world: World) -> None:
+def test_an_excess_is_taken_off_in_a_busy_tenant_too(world: ReconcileFixture) -> None:
     """As far as it is certain: as many as were reserved meanwhile may be on their way."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(70)
@@ -290,7 +293,7 @@ def test_an_excess_is_taken_off_in_a_busy_tenant_too(world: World) -> None:
     assert world.limits.total(ACME).count == 10
 
 
-def test_connections_that_are_not_counted_for_long_are_no_excess(world: World) -> None:
+def test_connections_that_are_not_counted_for_long_are_no_excess(world: ReconcileFixture) -> None:
     """While `accounting` stands still nothing is taken off, whoever comes and goes; afterwards the total is right."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     early = [world.join(f"early{number}", (FIRST, SECOND)[number % 2]) for number in range(20)]
@@ -304,7 +307,7 @@ def test_connections_that_are_not_counted_for_long_are_no_excess(world: World) -
     assert world.limits.total(ACME).count == len(world.connections.rows) == 33
 
 
-def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(world: World) -> None:
+def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(world: ReconcileFixture) -> None:
     """The rows agree with the counts at every look, and yet nothing of it may be taken off: it will be released."""
     world.put(PartitionCount(FIRST))
     for number in range(10):
@@ -317,7 +320,7 @@ def test_connections_that_come_and_go_while_nothing_is_counted_are_no_excess(wor
     assert world.limits.total(ACME).count == 10
 
 
-def test_a_storm_that_is_not_counted_for_long_is_no_excess(world: World) -> None:
+def test_a_storm_that_is_not_counted_for_long_is_no_excess(world: ReconcileFixture) -> None:
     """Many go and come, then nobody does, and nothing is counted."""
     world.put(PartitionCount(FIRST))
     early = [world.join(f"early{number}") for number in range(20)]
@@ -331,7 +334,7 @@ def test_a_storm_that_is_not_counted_for_long_is_no_excess(world: World) -> None
     assert world.limits.total(ACME).count == 28
 
 
-def test_a_backlog_that_is_counted_slowly_is_no_excess(world: World) -> None:
+def test_a_backlog_that_is_counted_slowly_is_no_excess(world: ReconcileFixture) -> None:
     """Partitions move, but are far behind: some left one of them and came to another."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     early = [world.join(f"early{number}") for number in range(10)]
@@ -347,7 +350,7 @@ def test_a_backlog_that_is_counted_slowly_is_no_excess(world: World) -> None:
     assert world.limits.total(ACME).count == 10
 
 
-def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(world: World) -> None:
+def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(world: ReconcileFixture) -> None:
     """The counts are the rows, nothing moves for an hour, and all that are gone are still to be released."""
     world.put(PartitionCount(FIRST))
     early = [world.join(f"early{number}") for number in range(10)]
@@ -362,7 +365,7 @@ def test_as_many_that_go_as_come_while_nothing_is_counted_are_no_excess(world: W
     assert world.limits.total(ACME).count == 10
 
 
-def test_probes_that_are_never_told_of_are_put_anew(world: World) -> None:
+def test_probes_that_are_never_told_of_are_put_anew(world: ReconcileFixture) -> None:
     """The stream gave them up with all before them."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
@@ -378,7 +381,7 @@ def test_probes_that_are_never_told_of_are_put_anew(world: World) -> None:
     assert world.limits.total(ACME).count == 0
 
 
-def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(world: World) -> None:
+def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(world: ReconcileFixture) -> None:
     """All at once, then nobody."""
     world.put(PartitionCount(FIRST))
     for number in range(20):
@@ -387,7 +390,7 @@ def test_connections_that_only_come_while_nothing_is_counted_are_no_excess(world
     assert world.limits.total(ACME).count == 20
 
 
-def test_connections_that_only_go_while_nothing_is_counted_are_released_once(world: World) -> None:
+def test_connections_that_only_go_while_nothing_is_counted_are_released_once(world: ReconcileFixture) -> None:
     """Their rows are gone and their reservations are not: that is no excess, since they will be released."""
     world.put(PartitionCount(FIRST))
     keys = [world.join(f"c{number}") for number in range(20)]
@@ -402,7 +405,7 @@ def test_connections_that_only_go_while_nothing_is_counted_are_released_once(wor
     assert world.limits.total(ACME).count == 8
 
 
-def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> None:
+def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: ReconcileFixture) -> None:
     """A count that is too low looks like an excess."""
     world.put(PartitionCount(FIRST, recount=True))
     for name in "abc":
@@ -414,7 +417,7 @@ def test_the_excess_of_a_tenant_with_a_count_in_doubt_waits(world: World) -> Non
     assert world.limits.total(ACME).count == 3
 
 
-def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: World) -> None:
+def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: ReconcileFixture) -> None:
     """Between the looks: accounting gave a record up."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
@@ -424,7 +427,7 @@ def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(world: World) -
     assert world.limits.total(ACME).count == 4
 
 
-def test_an_excess_waits_if_a_partition_comes_meanwhile(world: World) -> None:
+def test_an_excess_waits_if_a_partition_comes_meanwhile(world: ReconcileFixture) -> None:
     """It has no probe; the looks begin anew when those that were put must be counted or given up."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
@@ -437,7 +440,7 @@ def test_an_excess_waits_if_a_partition_comes_meanwhile(world: World) -> None:
 
 
 def test_an_excess_that_another_run_has_taken_off_is_not_taken_off_again(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The inquiry is over then."""
     world.put(PartitionCount(FIRST))
@@ -457,7 +460,9 @@ def test_an_excess_that_another_run_has_taken_off_is_not_taken_off_again(
     assert counted["TotalRepaired"] == 0
 
 
-def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(world: World, counted: Counter[str]) -> None:
+def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(
+    world: ReconcileFixture, counted: Counter[str]
+) -> None:
     """Some were released late."""
     world.put(PartitionCount(FIRST))
     world.reserve(4)
@@ -468,7 +473,9 @@ def test_an_excess_that_is_gone_when_the_probes_are_counted_is_none(world: World
     assert counted["TotalRepaired"] == 0
 
 
-def test_a_sample_is_not_believed_if_a_record_comes_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_is_not_believed_if_a_record_comes_meanwhile(
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is refused by the store, and taken anew in the next run."""
     world.put(PartitionCount(FIRST, 3, recount=True))
     monkeypatch.setattr(world.partitions, "keep_sample", lambda *_, **__: False)
@@ -476,7 +483,7 @@ def test_a_sample_is_not_believed_if_a_record_comes_meanwhile(world: World, monk
     assert world.partitions.rows[FIRST] == PartitionCount(FIRST, 3, recount=True)
 
 
-def test_a_total_is_not_lowered_below_the_rows(world: World) -> None:
+def test_a_total_is_not_lowered_below_the_rows(world: ReconcileFixture) -> None:
     """Even if the count moves all the time, and is too low."""
     world.put(PartitionCount(FIRST))
     for number in range(10):
@@ -488,17 +495,17 @@ def test_a_total_is_not_lowered_below_the_rows(world: World) -> None:
     assert world.limits.total(ACME).count == 10
 
 
-def test_runs_that_follow_at_once_do_not_hasten_the_repair(world: World) -> None:
+def test_runs_that_follow_at_once_do_not_hasten_the_repair(world: ReconcileFixture) -> None:
     """A repeated run sees the same connections on their way."""
     world.put(PartitionCount(FIRST, 0))
     world.reserve(5)
     for _ in range(10):
         world.now += 1
-        world.reconcile(world.now + 50)
+        world.reconcile(Deadline.after(50, lambda: world.now))
     assert world.limits.total(ACME).count == 5
 
 
-def test_a_total_that_is_right_is_not_written(world: World) -> None:
+def test_a_total_that_is_right_is_not_written(world: ReconcileFixture) -> None:
     """Once a minute for every tenant would be much for nothing."""
     world.put(PartitionCount(FIRST))
     for name in "ab":
@@ -508,7 +515,7 @@ def test_a_total_that_is_right_is_not_written(world: World) -> None:
     assert world.limits.total(ACME).inquiry is None
 
 
-def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, counted: Counter[str]) -> None:
+def test_a_partition_that_stays_empty_is_retired_then_removed(world: ReconcileFixture, counted: Counter[str]) -> None:
     """After ten minutes nothing is assigned to it; it goes when no change of it can come again. The first one stays."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.run(10)
@@ -522,7 +529,7 @@ def test_a_partition_that_stays_empty_is_retired_then_removed(world: World, coun
     assert (counted["PartitionRetired"], counted["PartitionRemoved"]) == (1, 1)
 
 
-def test_a_retired_partition_whose_last_change_is_young_is_kept(world: World) -> None:
+def test_a_retired_partition_whose_last_change_is_young_is_kept(world: ReconcileFixture) -> None:
     """The change may come again for an hour: without its checkpoint, the partition opened anew would count it twice."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.run(11)
@@ -534,7 +541,7 @@ def test_a_retired_partition_whose_last_change_is_young_is_kept(world: World) ->
     assert SECOND not in world.partitions.rows
 
 
-def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: World, counted: Counter[str]) -> None:
+def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Its count is wrong, or late."""
     world.put(PartitionCount(SECOND))
     world.join("a", SECOND)
@@ -542,7 +549,7 @@ def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: World, co
     assert counted["PartitionRetired"] == 0
 
 
-def test_a_partition_that_was_used_is_not_idle(world: World) -> None:
+def test_a_partition_that_was_used_is_not_idle(world: ReconcileFixture) -> None:
     """Empty now and then is not empty all the time."""
     world.put(PartitionCount(SECOND))
     for _ in range(20):
@@ -551,7 +558,7 @@ def test_a_partition_that_was_used_is_not_idle(world: World) -> None:
     assert world.partitions.rows[SECOND].retired_at is None
 
 
-def test_a_retired_partition_that_got_connections_is_reinstated(world: World) -> None:
+def test_a_retired_partition_that_got_connections_is_reinstated(world: ReconcileFixture) -> None:
     """One that is not counted although it has some is counted again."""
     third = nth_partition(ACME, 2)
     retired = int(world.now)
@@ -562,7 +569,7 @@ def test_a_retired_partition_that_got_connections_is_reinstated(world: World) ->
     assert world.partitions.of_tenant(ACME) == [PartitionCount(SECOND, 1), PartitionCount(third, 1)]
 
 
-def test_attempts_that_are_under_way_at_every_look_are_no_excess(world: World) -> None:
+def test_attempts_that_are_under_way_at_every_look_are_no_excess(world: ReconcileFixture) -> None:
     """Twenty at a time, each refused in the end: at each look others are reserved, and little else is counted."""
     world.put(PartitionCount(FIRST))
     for number in range(10):
@@ -578,7 +585,7 @@ def test_attempts_that_are_under_way_at_every_look_are_no_excess(world: World) -
     assert world.limits.total(ACME).count == 30
 
 
-def test_a_total_that_is_too_low_is_raised(world: World, counted: Counter[str]) -> None:
+def test_a_total_that_is_too_low_is_raised(world: ReconcileFixture, counted: Counter[str]) -> None:
     """To the number of rows, in the second minute."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     for number in range(7):
@@ -596,7 +603,7 @@ def test_a_total_that_is_too_low_is_raised(world: World, counted: Counter[str]) 
 
 
 def test_a_total_is_raised_by_what_is_missing_while_others_come_and_go(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """Between two reads of the total, some connect, whose rows are found or not, and some leave."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
@@ -624,7 +631,7 @@ def test_a_total_is_raised_by_what_is_missing_while_others_come_and_go(
 
 
 def test_connections_that_leave_while_the_rows_are_read_raise_no_total(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The total is lower than the rows that were found, and right."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
@@ -647,7 +654,7 @@ def test_connections_that_leave_while_the_rows_are_read_raise_no_total(
     assert world.limits.total(ACME).count == len(world.connections.rows) == 12
 
 
-def test_a_total_below_counts_that_are_too_high_is_not_raised(world: World) -> None:
+def test_a_total_below_counts_that_are_too_high_is_not_raised(world: ReconcileFixture) -> None:
     """The rows say how many there are."""
     world.put(PartitionCount(FIRST, 9))
     for number in range(4):
@@ -658,7 +665,7 @@ def test_a_total_below_counts_that_are_too_high_is_not_raised(world: World) -> N
 
 
 def test_a_total_that_another_run_has_raised_is_not_raised_again(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """The inquiry is over then."""
     world.put(PartitionCount(FIRST))
@@ -680,7 +687,7 @@ def test_a_total_that_another_run_has_raised_is_not_raised_again(
 
 
 def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], log: StringIO
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], log: StringIO
 ) -> None:
     """A table that is down would fill the log; the metric counts them all."""
     world.put(PartitionCount(FIRST, -1), PartitionCount(SECOND, -1))
@@ -707,7 +714,7 @@ def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
     ],
 )
 def test_one_that_cannot_be_repaired_does_not_stop_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], store: str, method: str
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], store: str, method: str
 ) -> None:
     """A session, a partition or a tenant of which a call fails, for whatever reason, every time."""
     other = TenantId("other")
@@ -739,7 +746,7 @@ def test_one_that_cannot_be_repaired_does_not_stop_the_others(
     assert world.limits.total(other).count == 0
 
 
-def test_the_size_of_the_crowd_is_measured(world: World, counted: Counter[str]) -> None:
+def test_the_size_of_the_crowd_is_measured(world: ReconcileFixture, counted: Counter[str]) -> None:
     """As the partitions count it."""
     world.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 5, recount=True))
     for partition, rows in ((FIRST, 7), (SECOND, 5)):
@@ -750,7 +757,7 @@ def test_the_size_of_the_crowd_is_measured(world: World, counted: Counter[str]) 
 
 
 def test_a_step_that_fails_does_not_stop_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """And the run fails at its end, with the step's name."""
 
@@ -767,7 +774,9 @@ def test_a_step_that_fails_does_not_stop_the_others(
     assert counted["ReconcileStepFailed"] == 1
 
 
-def test_partitions_that_cannot_be_read_leave_the_sessions_swept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partitions_that_cannot_be_read_leave_the_sessions_swept(
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every step but that one needs them."""
 
     def fail() -> None:
@@ -780,19 +789,19 @@ def test_partitions_that_cannot_be_read_leave_the_sessions_swept(world: World, m
     assert world.sessions.rows == {}
 
 
-def test_a_run_ends_in_time(world: World, counted: Counter[str]) -> None:
+def test_a_run_ends_in_time(world: ReconcileFixture, counted: Counter[str]) -> None:
     """What is left over is found again in a minute."""
     world.put(*(PartitionCount(nth_partition(ACME, number)) for number in range(3)))
     over = world.connect("over", lives=1)
     world.now += MINUTE
-    world.reconcile(world.now)
+    world.reconcile(Deadline.after(0, lambda: world.now))
     assert set(world.connections.rows) == {over}
     assert counted["ReconcileCutShort"] > 0
     world.run()
     assert world.connections.rows == {}
 
 
-def slow(world: World, monkeypatch: pytest.MonkeyPatch, store: object, method: str, seconds: float) -> None:
+def slow(world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, store: object, method: str, seconds: float) -> None:
     """Has each call of a store's method take so long."""
     call = getattr(store, method)
 
@@ -804,7 +813,7 @@ def slow(world: World, monkeypatch: pytest.MonkeyPatch, store: object, method: s
 
 
 def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many sessions are over, and each takes a second."""
     world.put(PartitionCount(FIRST))
@@ -817,7 +826,7 @@ def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
     assert world.connections.rows == {}
 
 
-def test_a_long_search_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_search_ends_in_time(world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Most pages have no session that is over: the clock is looked at all the same."""
 
     def expired(_: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
@@ -829,7 +838,7 @@ def test_a_long_search_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatc
     world.run()
 
 
-def test_what_one_run_has_no_time_for_has_its_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_run_has_no_time_for_has_its_turn(world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep of which a run gets through a tenth leaves none of the partitions out."""
     partitions = [nth_partition(ACME, place) for place in range(50)]
     world.put(*(PartitionCount(partition, 1) for partition in partitions))
@@ -841,7 +850,7 @@ def test_what_one_run_has_no_time_for_has_its_turn(world: World, monkeypatch: py
 
 
 def test_marking_goes_on_where_the_run_before_had_no_more_time(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """Nothing is marked twice, and the message goes when all is marked."""
     partitions = [nth_partition(ACME, place) for place in range(50)]
@@ -864,7 +873,7 @@ def test_marking_goes_on_where_the_run_before_had_no_more_time(
     assert counted["PartitionRecounted"] == 50
 
 
-def test_a_partition_that_is_marked_in_a_run_is_not_taken_for_empty_in_it(world: World) -> None:
+def test_a_partition_that_is_marked_in_a_run_is_not_taken_for_empty_in_it(world: ReconcileFixture) -> None:
     """Its count of nothing is in doubt."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     for number in range(3):
@@ -874,7 +883,7 @@ def test_a_partition_that_is_marked_in_a_run_is_not_taken_for_empty_in_it(world:
     assert world.partitions.rows[SECOND] == PartitionCount(SECOND, recount=True, sample=Sample(3, "", int(world.now)))
 
 
-def test_a_partition_in_doubt_is_not_retired(world: World) -> None:
+def test_a_partition_in_doubt_is_not_retired(world: ReconcileFixture) -> None:
     """Its count of nothing may be wrong."""
     row = PartitionCount(SECOND, recount=True)
     world.put(row)

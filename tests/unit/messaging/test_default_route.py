@@ -7,20 +7,30 @@ import pytest
 
 from functions.messaging.default_route.default_route import DefaultRoute
 from loudhailer.codec import decode
-from loudhailer.errors import TransientError
+from loudhailer.errors import ErrorCode, TransientError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.limits.attempts import Attempts
 from loudhailer.limits.model import others_of_session
+from loudhailer.websocket.replies import ACTIONS, error_frame
 from tests.support.bad_json import UNSUPPORTED
 from tests.support.fakes.limits import MemoryLimitStore
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.unit.messaging.websocket.events import NOW, SESSION, TENANT, event
 
-PONG = {"statusCode": 200, "body": '{"action":"pong"}'}
-PING = {"action": "ping"}
+FLIGHT = {"action": "fly"}
+REFUSED = {
+    "statusCode": 200,
+    "body": error_frame(
+        ErrorCode.UNKNOWN_ACTION,
+        "the frame's action is unknown",
+        connection_id=event(FLIGHT)["requestContext"]["connectionId"],
+        request_id="r=1",
+        actions=ACTIONS,
+    ),
+}
 
 
-class World:
+class DefaultRouteFixture:
     """A session, and the function on twins."""
 
     def __init__(self) -> None:
@@ -57,9 +67,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> DefaultRouteFixture:
     """A session that has sent nothing yet."""
-    return World()
+    return DefaultRouteFixture()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +83,9 @@ def world() -> World:
         ('{"action":"fly"}', "UNKNOWN_ACTION"),
     ],
 )
-def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: str, counted: Counter[str]) -> None:
+def test_a_frame_is_answered_with_what_is_wrong(
+    world: DefaultRouteFixture, body: str, code: str, counted: Counter[str]
+) -> None:
     """The reply names the connection and the request, and the legal actions, so that the client's author sees them."""
     (reply,) = world.send(body)
     frame = decode(reply["body"])
@@ -86,97 +98,98 @@ def test_a_frame_is_answered_with_what_is_wrong(world: World, body: str, code: s
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(world: World, value: str, reason: str) -> None:
+def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(
+    world: DefaultRouteFixture, value: str, reason: str
+) -> None:
     """It is a JSON object, so nobody is told that it is none."""
-    error = decode(world.send(f'{{"action":"ping","data":{value}}}')[0]["body"])["error"]
+    error = decode(world.send(f'{{"action":"fly","data":{value}}}')[0]["body"])["error"]
     assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 
 
-def test_a_ping_gets_its_pong(world: World) -> None:
-    """A browser keeps its connection open with it; whatever else the frame holds changes nothing."""
-    assert world.send('{"action":"ping","n":1}') == [PONG]
-
-
 @pytest.mark.parametrize("shape", [{}, {"requestContext": {"connectionId": "a="}}], ids=["empty", "no-authorizer"])
-def test_an_event_of_no_known_shape_is_answered_too(world: World, shape: Any, counted: Counter[str]) -> None:
+def test_an_event_of_no_known_shape_is_answered_too(
+    world: DefaultRouteFixture, shape: Any, counted: Counter[str]
+) -> None:
     """An error here would tell the client nothing; nobody can say whose frame it is, so it is not counted."""
     assert decode(world.route(shape)["body"])["error"]["code"] == "NOT_JSON"
-    assert world.route({**shape, "body": '{"action":"ping"}'}) == PONG
+    assert decode(world.route({**shape, "body": '{"action":"fly"}'})["body"])["error"]["code"] == "UNKNOWN_ACTION"
     assert world.reached == []
     assert counted["CallerUnknown"] == 2
 
 
-def test_few_pings_cost_nothing(world: World) -> None:
+def test_few_frames_cost_nothing(world: DefaultRouteFixture) -> None:
     """Nine in each of two minutes: no write, and no credentials of the tenant."""
     for _ in range(2):
-        assert world.send(PING, 9) == [PONG] * 9
+        assert world.send(FLIGHT, 9) == [REFUSED] * 9
         world.now += 60
     assert world.reached == []
     assert world.limits.minutes == {}
 
 
-def test_frames_are_counted_by_tens(world: World) -> None:
+def test_frames_are_counted_by_tens(world: DefaultRouteFixture) -> None:
     """One write for ten of a session; another session's are its own."""
     world.open(SessionId("session-2"))
-    world.send(PING, 15)
-    world.send(PING, 9, SessionId("session-2"))
+    world.send(FLIGHT, 15)
+    world.send(FLIGHT, 9, SessionId("session-2"))
     world.send("nonsense", 14)
     assert world.counted == 20
     assert len(world.reached) == 2
 
 
-def test_fifteen_hundred_pings_end_the_session(world: World, counted: Counter[str]) -> None:
+def test_fifteen_hundred_frames_end_the_session(world: DefaultRouteFixture, counted: Counter[str]) -> None:
     """At 60 messages a minute: they are answered up to ten times that, and cost no write once the session is ended."""
     world.open(SessionId("session-2"))
-    responses = world.send(PING, 1_500)
-    assert responses[:600] == [PONG] * 600
+    responses = world.send(FLIGHT, 1_500)
+    assert responses[:600] == [REFUSED] * 600
     assert not world.is_open()
-    assert responses.count(PONG) == 609
+    assert responses.count(REFUSED) == 609
     assert responses[609:] == [{"statusCode": 200}] * 891
     assert world.counted == 610
     assert counted["SessionFlooded"] == 1
     assert counted["FrameThrottled"] == 891
     assert world.is_open(SessionId("session-2"))
-    assert world.send(PING, 1, SessionId("session-2")) == [PONG]
+    assert world.send(FLIGHT, 1, SessionId("session-2")) == [REFUSED]
 
 
 @pytest.mark.parametrize(
     ("limit", "answered"), [(0, 1), (1, 11), (2, 22), (3, 33), (7, 77), (9, 99), (10, 110), (11, 120), (60, 610)]
 )
-def test_a_session_is_ended_by_its_own_limit_however_small_it_is(world: World, limit: int, answered: int) -> None:
-    """Not by fewer pings than ten times its limit, and by one count more at most: at one a minute that is one ping."""
-    responses = world.send(PING, answered + 5, limit=limit)
-    assert responses[: answered - 1] == [PONG] * (answered - 1)
+def test_a_session_is_ended_by_its_own_limit_however_small_it_is(
+    world: DefaultRouteFixture, limit: int, answered: int
+) -> None:
+    """Not by fewer frames than ten times its limit, and by one count more at most: of one a minute that is one."""
+    responses = world.send(FLIGHT, answered + 5, limit=limit)
+    assert responses[: answered - 1] == [REFUSED] * (answered - 1)
     assert responses[answered - 1 :] == [{"statusCode": 200}] * 6
     assert not world.is_open()
 
 
-def test_nonsense_floods_as_well(world: World) -> None:
+def test_nonsense_floods_as_well(world: DefaultRouteFixture) -> None:
     """Every attempt counts, whatever is wrong with it."""
-    for body in ("not json", "{}", {"action": "fly"}, PING):
+    for body in ("not json", "{}", "[1]", FLIGHT):
         world.send(body, 155)
     assert not world.is_open()
 
 
-def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: World) -> None:
+def test_a_session_that_is_put_anew_is_answered_in_the_next_minute(world: DefaultRouteFixture) -> None:
     """The counts of the minute before do not matter."""
-    world.send(PING, 700)
+    world.send(FLIGHT, 700)
     world.open(SESSION)
-    assert world.send(PING) == [{"statusCode": 200}]
+    assert world.send(FLIGHT) == [{"statusCode": 200}]
     world.now += 60
-    assert world.send(PING) == [PONG]
+    assert world.send(FLIGHT) == [REFUSED]
     assert world.is_open()
 
 
 def test_what_cannot_be_counted_is_answered(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: DefaultRouteFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """A pong tells the client that its connection is open; a table that is down does not change that."""
+    """A table that is down does not keep the client from hearing what is wrong."""
 
     def fail(*_: object) -> None:
         raise TransientError("timed out")
 
     monkeypatch.setattr(world.limits, "count_in_minute", fail)
-    assert world.send(PING, 20) == [PONG] * 20
+    assert world.send(FLIGHT, 20) == [REFUSED] * 20
     assert counted["FrameUncounted"] == 20
     assert world.is_open()

@@ -1,7 +1,6 @@
 """What sessions send to the silo and the pool is answered in order, and nobody is held up for another's sake."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 from functions.messaging.echo.echo import Echo, Tenancy
 from functions.messaging.echo.post import Post
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import PermanentError, TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
@@ -66,7 +66,7 @@ class Stage:
         groups: dict[str, list[Record]] = {}
         for record in records:
             groups.setdefault(record.group, []).append(record)
-        return self.echo(groups, ends=time.monotonic() + seconds)
+        return self.echo(groups, deadline=Deadline.after(seconds))
 
     def told(self, one: ConnectionId) -> list[Any]:
         """The frames that a connection was delivered, in their order."""

@@ -18,7 +18,7 @@ ONE, TWO = Inbox(TENANT, PlayerId("1")), Inbox(TENANT, PlayerId("2"))
 KEY, OTHER_KEY = (ConnectionKey(nth_partition(TENANT, 0), ConnectionId(name)) for name in ("a=", "b="))
 
 
-class World:
+class PresenceFixture:
     """`presence` on a twin of the inbox queue; `left` is what `leaves` was given."""
 
     def __init__(self) -> None:
@@ -42,21 +42,21 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> PresenceFixture:
     """Nothing has happened yet."""
-    return World()
+    return PresenceFixture()
 
 
 DONE: dict[str, list[Any]] = {"batchItemFailures": []}
 
 
-def test_a_new_message_wakes_its_inbox(world: World) -> None:
+def test_a_new_message_wakes_its_inbox(world: PresenceFixture) -> None:
     """Each inbox that has one."""
     assert world.handle(message_record("INSERT", 1, ONE), message_record("INSERT", 2, TWO)) == DONE
     assert world.wakes == [Wake(ONE), Wake(TWO)]
 
 
-def test_the_messages_of_a_batch_share_their_inboxs_wake(world: World) -> None:
+def test_the_messages_of_a_batch_share_their_inboxs_wake(world: PresenceFixture) -> None:
     """Whoever is woken reads the whole inbox; the wake is the last event's, so that no earlier one hides it."""
     world.handle(*(message_record("INSERT", number, ONE) for number in range(5)))
     assert world.wakes == [Wake(ONE)]
@@ -64,13 +64,13 @@ def test_the_messages_of_a_batch_share_their_inboxs_wake(world: World) -> None:
 
 
 @pytest.mark.parametrize("event", ["MODIFY", "REMOVE"])
-def test_only_a_new_message_wakes(world: World, event: Any) -> None:
+def test_only_a_new_message_wakes(world: PresenceFixture, event: Any) -> None:
     """One that was delivered, or that expired, is removed."""
     assert world.handle(message_record(event, 1, ONE)) == DONE
     assert world.wakes == []
 
 
-def test_a_players_new_connection_wakes_the_players_inbox(world: World) -> None:
+def test_a_players_new_connection_wakes_the_players_inbox(world: PresenceFixture) -> None:
     """Two of a batch wake it once."""
     world.handle(connection_record("INSERT", 1, KEY, "1"), connection_record("INSERT", 2, OTHER_KEY, "1"))
     assert world.wakes == [Wake(ONE)]
@@ -84,13 +84,13 @@ def test_a_players_new_connection_wakes_the_players_inbox(world: World) -> None:
         connection_record("REMOVE", 1, KEY, "1"),
     ],
 )
-def test_no_other_change_of_a_connection_wakes(world: World, record: Record) -> None:
+def test_no_other_change_of_a_connection_wakes(world: PresenceFixture, record: Record) -> None:
     """A connection without a player has no inbox; one that joins a room or goes has had its wake."""
     assert world.handle(record) == DONE
     assert world.wakes == []
 
 
-def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: World) -> None:
+def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: PresenceFixture) -> None:
     """Nothing of it counts as done; when it comes again the queue keeps each wake once."""
     batch = [connection_record("INSERT", 7, KEY, "1"), message_record("INSERT", 8, TWO)]
     world.queue.down = True
@@ -101,7 +101,7 @@ def test_a_batch_whose_wakes_cannot_be_sent_comes_again_as_it_was(world: World) 
     assert world.wakes == [Wake(ONE), Wake(TWO)]
 
 
-def test_wakes_go_before_leaves(world: World) -> None:
+def test_wakes_go_before_leaves(world: PresenceFixture) -> None:
     """Leaves, which get every record, wait for all the batch's wakes."""
     batch = [connection_record("REMOVE", 1, OTHER_KEY, "2"), connection_record("INSERT", 2, KEY, "1")]
     assert world.handle(*batch) == DONE
@@ -109,7 +109,7 @@ def test_wakes_go_before_leaves(world: World) -> None:
 
 
 @pytest.mark.parametrize("part", ["eventID", "dynamodb"])
-def test_a_record_that_makes_no_sense_is_left_out(world: World, counted: Counter[str], part: str) -> None:
+def test_a_record_that_makes_no_sense_is_left_out(world: PresenceFixture, counted: Counter[str], part: str) -> None:
     """Its neighbours go on."""
     broken = message_record("INSERT", 1, ONE)
     del broken[part]

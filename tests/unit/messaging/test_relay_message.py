@@ -10,6 +10,7 @@ import pytest
 from functions.messaging.relay_message.relay_message import RelayMessage
 from loudhailer.codec import decode, json_text
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
@@ -46,7 +47,7 @@ class Sender(MemoryOrderedSender):
         return super().post_in_order(endpoint, frames, seconds=seconds)
 
 
-class World:
+class RelayMessageFixture:
     """`relay_message` on twins, and a clock that pauses move on; `in_pause` is what happens in each of them."""
 
     def __init__(self, ends: Mapping[ConnectionId, list[Outcome]] | None = None) -> None:
@@ -81,10 +82,9 @@ class World:
             self.queue,
             endpoint="https://api/live",
             clock=lambda: NOW + self.elapsed,
-            monotonic=lambda: self.elapsed,
             pause=self._pause,
         )
-        relay(Wake(INBOX, behind), wake_id="w1", ends=self.elapsed + seconds)
+        relay(Wake(INBOX, behind), wake_id="w1", deadline=Deadline.after(seconds, lambda: self.elapsed))
 
     def wakes(self) -> list[Wake]:
         """The wakes that were sent since this was last asked."""
@@ -107,7 +107,7 @@ class World:
 
 def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: Counter[str]) -> None:
     """More than is read at once; nothing is left, and nothing of another inbox is touched."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.connect(LAPTOP)
     texts = list(range(2 * MESSAGES_AT_ONCE + 1))
@@ -121,7 +121,7 @@ def test_an_inbox_is_delivered_in_order_to_all_the_players_connections(counted: 
 
 def test_a_frame_says_who_sent_what_and_when() -> None:
     """The message is as it was sent."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.store([{"text": "Hello"}])
     (message,) = world.inboxes.rows.values()
@@ -136,7 +136,7 @@ def test_a_frame_says_who_sent_what_and_when() -> None:
 
 def test_without_a_connection_messages_wait() -> None:
     """The wake is done; the player's next connection brings another one."""
-    world = World()
+    world = RelayMessageFixture()
     world.store("ab")
     world.wake()
     assert world.waiting == ["a", "b"]
@@ -147,7 +147,7 @@ def test_without_a_connection_messages_wait() -> None:
 
 def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
     """Their rows are gone, whatever made them go; a few at a time, since messages wait for it."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     gone = {ConnectionKey(nth_partition(TENANT, 0), ConnectionId(f"gone{number}=")) for number in range(30)}
     world.devices.gone[INBOX] = gone
@@ -159,7 +159,7 @@ def test_devices_that_are_gone_are_forgotten_and_not_posted_to() -> None:
 
 def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next wake meets it again."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
 
     def fail(*_: object) -> None:
@@ -173,7 +173,7 @@ def test_a_device_that_cannot_be_forgotten_now_holds_nobody_up(monkeypatch: pyte
 
 def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
     """However many; they go, and the others are delivered."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.store(range(MESSAGES_AT_ONCE + 5), expires_at=NOW)
     world.store(["fresh"])
@@ -184,7 +184,7 @@ def test_expired_messages_are_never_delivered(counted: Counter[str]) -> None:
 
 def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
     """The inbox is read until it is empty."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.store("a")
     later = iter("bc")
@@ -195,7 +195,7 @@ def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
 
 def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
     """The wake ends in time, and another one, behind those that wait, goes on."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.store("a")
 
@@ -213,7 +213,7 @@ def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Cou
 @pytest.mark.parametrize("outcome", [GONE, Outcome.REJECTED])
 def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
     """One that is there is enough; if none is, the messages wait. So it is with one that the gateway never takes."""
-    world = World({PHONE: [outcome]})
+    world = RelayMessageFixture({PHONE: [outcome]})
     world.connect(PHONE)
     world.store("a")
     world.wake()
@@ -225,7 +225,7 @@ def test_connections_that_are_gone_are_left_out(outcome: Outcome) -> None:
 
 def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is young, or only refuses, keeps its row."""
-    world = World({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
+    world = RelayMessageFixture({PHONE: [GONE], LAPTOP: [GONE], ConnectionId("watch="): [Outcome.REJECTED]})
     world.connect(PHONE)
     young, watch = world.connect(LAPTOP, YOUNG), world.connect(ConnectionId("watch="))
     world.store("a")
@@ -236,7 +236,7 @@ def test_the_row_of_a_connection_that_is_gone_is_deleted(counted: Counter[str]) 
 
 def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -> None:
     """It was left behind, and went."""
-    world = World({LAPTOP: [FAILED, GONE]})
+    world = RelayMessageFixture({LAPTOP: [FAILED, GONE]})
     phone = world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("a")
@@ -246,7 +246,7 @@ def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -
 
 def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
     """Its row stands before it is open; no other wake would come when it is."""
-    world = World({PHONE: [GONE, GONE, GONE, DELIVERED]})
+    world = RelayMessageFixture({PHONE: [GONE, GONE, GONE, DELIVERED]})
     world.connect(PHONE, YOUNG)
     world.store("ab")
     world.wake()
@@ -255,7 +255,7 @@ def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
 
 def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
     """Until the connection is not young any more: then it is gone indeed."""
-    world = World({PHONE: [GONE]})
+    world = RelayMessageFixture({PHONE: [GONE]})
     world.connect(PHONE, YOUNG)
     world.store("a")
     world.wake()
@@ -268,7 +268,7 @@ def test_a_handshake_that_takes_long_is_left_to_another_wake() -> None:
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW, Outcome.FAILED, Outcome.UNSENT])
 def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> None:
     """SQS brings it, after a while; the messages wait in their order."""
-    world = World({PHONE: [outcome]})
+    world = RelayMessageFixture({PHONE: [outcome]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.sender = Sender({PHONE: [outcome], LAPTOP: [GONE]})
@@ -280,7 +280,7 @@ def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> N
 
 def test_a_wake_that_delivered_some_is_handed_on() -> None:
     """What the gateway took is not posted again; the rest need not wait for SQS."""
-    world = World({PHONE: [DELIVERED, THROTTLED]})
+    world = RelayMessageFixture({PHONE: [DELIVERED, THROTTLED]})
     world.connect(PHONE)
     world.store("abc")
     world.wake()
@@ -293,7 +293,7 @@ def test_a_connection_that_does_not_take_what_another_one_took_is_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """It is waited for once, for longer than one request may take, and gets nothing more."""
-    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store(range(MESSAGES_AT_ONCE + 10))
@@ -310,7 +310,7 @@ def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
     outcome: Outcome, counted: Counter[str]
 ) -> None:
     """When the wake comes again; the messages that the other one took leave the inbox, and come to nobody twice."""
-    world = World({LAPTOP: [DELIVERED, outcome]})
+    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("abc")
@@ -330,7 +330,7 @@ def test_a_device_that_does_not_read_is_asked_once_more_and_then_closed(
 @pytest.mark.parametrize("outcome", [THROTTLED, Outcome.SLOW])
 def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outcome: Outcome) -> None:
     """From the message that it was refused on; nobody is closed, and a third device gets what it missed meanwhile."""
-    world = World({LAPTOP: [DELIVERED, outcome, DELIVERED]})
+    world = RelayMessageFixture({LAPTOP: [DELIVERED, outcome, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("abc")
@@ -346,7 +346,7 @@ def test_a_device_that_reads_again_when_the_wake_comes_again_gets_the_rest(outco
 
 def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
     """The wake fails at once, and SQS brings it again later; the messages wait in their order."""
-    world = World({PHONE: [DELIVERED, Outcome.SLOW]})
+    world = RelayMessageFixture({PHONE: [DELIVERED, Outcome.SLOW]})
     world.connect(PHONE)
     world.store("abc")
     world.wake()
@@ -358,7 +358,7 @@ def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
 
 def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
     """What comes while a laptop connects reaches it, too, and the phone gets it once."""
-    world = World({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
+    world = RelayMessageFixture({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP, YOUNG)
     world.store("ab")
@@ -369,7 +369,7 @@ def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -
 
 def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
     """The phone's messages go on after two seconds; a wake of its own closes the laptop once it is open."""
-    world = World({LAPTOP: [GONE]})
+    world = RelayMessageFixture({LAPTOP: [GONE]})
     world.connect(PHONE)
     laptop = world.connect(LAPTOP, YOUNG)
     world.store("ab")
@@ -388,7 +388,7 @@ def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close()
 
 def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
     """It took something and went, or its row goes while it is waited for, or it is young no more."""
-    world = World({LAPTOP: [DELIVERED, GONE]})
+    world = RelayMessageFixture({LAPTOP: [DELIVERED, GONE]})
     world.connect(PHONE)
     laptop = world.connect(LAPTOP, YOUNG)
     world.store("ab")
@@ -412,7 +412,7 @@ def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
 
 def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
     """Which comes again if it cannot, either; wakes of several connections are not taken for one another."""
-    world = World({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
+    world = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
     phone, laptop = world.connect(PHONE), world.connect(LAPTOP)
     world.connect(ConnectionId("watch="))
     world.store("a")
@@ -431,7 +431,7 @@ def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_o
 
 def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
     """The same wake does it."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     laptop = world.connect(LAPTOP)
     world.store("a")
@@ -442,7 +442,7 @@ def test_when_who_is_behind_is_closed_the_others_are_delivered_to() -> None:
 
 def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time() -> None:
     """Messages come faster than they are delivered, and the connection cannot be closed meanwhile."""
-    world = World({LAPTOP: [UNSENT, FAILED]})
+    world = RelayMessageFixture({LAPTOP: [UNSENT, FAILED]})
     world.connect(PHONE)
     laptop = world.connect(LAPTOP)
     world.store("a")
@@ -459,7 +459,7 @@ def test_who_is_behind_is_closed_by_another_wake_if_the_others_take_all_the_time
 
 def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None:
     """While it is neither closed nor named in a wake, the messages stay, and the wake comes again."""
-    world = World({LAPTOP: [THROTTLED]})
+    world = RelayMessageFixture({LAPTOP: [THROTTLED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("a")
@@ -471,14 +471,14 @@ def test_what_a_connection_misses_is_deleted_only_when_that_is_seen_to() -> None
 
 def test_connections_that_come_on_together_are_not_left_behind() -> None:
     """When nobody took everything, what all of them took is done with; who took nothing beside them is closed."""
-    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
+    world = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [DELIVERED, THROTTLED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("abc")
     world.wake()
     assert (world.sender.closed, world.waiting) == ([], ["b", "c"])
     assert world.wakes() == [Wake(INBOX)]
-    world = World({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
+    world = RelayMessageFixture({PHONE: [DELIVERED, DELIVERED, THROTTLED], LAPTOP: [THROTTLED, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store("abc")
@@ -488,7 +488,7 @@ def test_connections_that_come_on_together_are_not_left_behind() -> None:
 
 def test_nobody_is_left_behind_because_the_time_was_short() -> None:
     """What several connections cannot be given enough time for any more is left to another wake."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.connect(LAPTOP)
     world.store(range(MESSAGES_AT_ONCE + 1))
@@ -503,7 +503,7 @@ def test_nobody_is_left_behind_because_the_time_was_short() -> None:
 
 def test_nothing_is_deleted_that_nobody_took() -> None:
     """An inbox that cannot be read now is read again by the same wake."""
-    world = World()
+    world = RelayMessageFixture()
     world.connect(PHONE)
     world.store("a")
     world.inboxes.down = True

@@ -18,7 +18,7 @@ from loudhailer.websocket.once import Once
 from tests.support.fakes.inbox import MemoryInboxStore
 from tests.support.fakes.places import MemoryPlaceStore
 from tests.support.fakes.sent import MemorySentStore
-from tests.support.limits import MAX_MESSAGE_BYTES
+from tests.support.limits import MAX_FRAME_BYTES
 from tests.unit.messaging.websocket.events import NOW, PLAYER, TENANT, event
 
 LIFETIME = 600
@@ -31,7 +31,7 @@ SEED_FRAME = {
 }
 
 
-class World:
+class SendMessageFixture:
     """`send_message` on a twin of the inboxes; rooms answer `to the room`."""
 
     def __init__(self) -> None:
@@ -59,12 +59,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> SendMessageFixture:
     """Empty inboxes."""
-    return World()
+    return SendMessageFixture()
 
 
-def test_a_direct_message_is_stored_and_acknowledged(world: World, counted: Counter[str]) -> None:
+def test_a_direct_message_is_stored_and_acknowledged(world: SendMessageFixture, counted: Counter[str]) -> None:
     """As clients of the messages table send it, and exactly as they expect it back."""
     sent_at = NOW * 1_000 + 5
     expected = message_id(sent_at, "r=7")
@@ -80,7 +80,7 @@ def test_a_direct_message_is_stored_and_acknowledged(world: World, counted: Coun
     assert counted["MessageStored"] == 1
 
 
-def test_a_retry_is_stored_once_and_acknowledged_again(world: World) -> None:
+def test_a_retry_is_stored_once_and_acknowledged_again(world: SendMessageFixture) -> None:
     """Also when the first one was delivered, and deleted, meanwhile."""
     frame = SEED_FRAME | {"clientMessageId": "m1"}
     ack = world.send(frame, request_id="r1", received_at=NOW * 1_000)
@@ -92,7 +92,7 @@ def test_a_retry_is_stored_once_and_acknowledged_again(world: World) -> None:
     assert world.stored == []
 
 
-def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: World) -> None:
+def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: SendMessageFixture) -> None:
     """The retry stores the message under the first one's id."""
     frame = SEED_FRAME | {"clientMessageId": "m1"}
     world.inboxes.down = True
@@ -105,8 +105,8 @@ def test_an_attempt_that_died_keeps_its_place_in_the_inbox(world: World) -> None
     assert ack["messageId"] == message_id(NOW * 1_000, "r1")
 
 
-@pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_MESSAGE_BYTES - 2)])
-def test_a_message_is_any_json(world: World, message: Any) -> None:
+@pytest.mark.parametrize("message", ["", None, 0, [], {"text": "é\u2028😀\x00"}, "x" * (MAX_FRAME_BYTES - 2)])
+def test_a_message_is_any_json(world: SendMessageFixture, message: Any) -> None:
     """Up to what a client can send in one frame."""
     ack = world.send({"message": message, "destinationPlayerId": "2"})
     assert ack["message"] == message
@@ -117,7 +117,7 @@ NESTED = f"{'[' * 1_023}{']' * 1_023}"
 
 
 @pytest.mark.parametrize("text", ["18446744073709551616", "1.10", "1E2", '{"b" :"\\u00e9","a":1}', NESTED], ids=len)
-def test_a_message_is_stored_and_acknowledged_as_it_was_written(world: World, text: str) -> None:
+def test_a_message_is_stored_and_acknowledged_as_it_was_written(world: SendMessageFixture, text: str) -> None:
     """To the last digit and blank: no number becomes another one, no text is spelled anew."""
     frame = f'{{"action":"sendmessage","message": {text} ,"destinationPlayerId":"2"}}'
     ack = world.send_text(frame)
@@ -125,15 +125,15 @@ def test_a_message_is_stored_and_acknowledged_as_it_was_written(world: World, te
     assert f'"message":{text},' in ack
 
 
-@pytest.mark.parametrize("message", ["x" * (MAX_MESSAGE_BYTES - 1), "é" * (MAX_MESSAGE_BYTES // 2)], ids=len)
-def test_a_message_that_no_frame_could_carry_is_refused(world: World, message: str) -> None:
+@pytest.mark.parametrize("message", ["x" * (MAX_FRAME_BYTES - 1), "é" * (MAX_FRAME_BYTES // 2)], ids=len)
+def test_a_message_that_no_frame_could_carry_is_refused(world: SendMessageFixture, message: str) -> None:
     """It is too long; nothing is stored."""
     with pytest.raises(InvalidFieldError, match=r"^message: must have at most 32768 bytes as JSON$"):
         world.send({"message": message, "destinationPlayerId": "2"})
     assert world.stored == []
 
 
-def test_a_frame_without_a_message_is_refused(world: World) -> None:
+def test_a_frame_without_a_message_is_refused(world: SendMessageFixture) -> None:
     """An empty one is a message, none is not."""
     with pytest.raises(InvalidFieldError, match=r"^message: is missing$"):
         world.send({"destinationPlayerId": "2"})
@@ -141,20 +141,20 @@ def test_a_frame_without_a_message_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("destination", ["", "x" * 129, "a b", "2#1", "ü", None, 2, ["2"], {}, True])
-def test_an_id_that_is_not_legal_is_refused(world: World, destination: Any) -> None:
+def test_an_id_that_is_not_legal_is_refused(world: SendMessageFixture, destination: Any) -> None:
     """There is no acknowledgement, and nothing is stored."""
     with pytest.raises(InvalidFieldError, match=r"^destinationPlayerId: must be 1 to 128 letters"):
         world.send({"message": "Hello", "destinationPlayerId": destination})
     assert world.stored == []
 
 
-def test_an_id_of_128_characters_is_legal(world: World) -> None:
+def test_an_id_of_128_characters_is_legal(world: SendMessageFixture) -> None:
     """The longest there is."""
     assert world.send({"message": "Hello", "destinationPlayerId": "x" * 128})["status"] == "Message sent!"
 
 
 @pytest.mark.parametrize("claimed", ["2", "", None, 1, "11"])
-def test_nobody_speaks_as_another_player(world: World, claimed: Any) -> None:
+def test_nobody_speaks_as_another_player(world: SendMessageFixture, claimed: Any) -> None:
     """The session says who the player is; a frame may repeat it, and nothing else."""
     assert world.send(SEED_FRAME | {"playerId": claimed})["error"] == {
         "code": "OTHER_PLAYER",
@@ -163,7 +163,7 @@ def test_nobody_speaks_as_another_player(world: World, claimed: Any) -> None:
     assert world.stored == []
 
 
-def test_without_a_player_there_is_no_direct_message(world: World, counted: Counter[str]) -> None:
+def test_without_a_player_there_is_no_direct_message(world: SendMessageFixture, counted: Counter[str]) -> None:
     """Whatever the frame claims."""
     assert world.send(SEED_FRAME, context={"playerId": None})["error"] == {
         "code": "NO_PLAYER",
@@ -173,27 +173,29 @@ def test_without_a_player_there_is_no_direct_message(world: World, counted: Coun
     assert counted["FrameRefused"] == 1
 
 
-def test_what_could_not_be_stored_is_not_acknowledged(world: World) -> None:
+def test_what_could_not_be_stored_is_not_acknowledged(world: SendMessageFixture) -> None:
     """The error goes to where it is answered."""
     world.inboxes.down = True
     with pytest.raises(TransientError):
         world.send(SEED_FRAME)
 
 
-def test_a_player_may_write_to_itself(world: World) -> None:
+def test_a_player_may_write_to_itself(world: SendMessageFixture) -> None:
     """To its other devices, say."""
     world.send({"message": "Hello", "destinationPlayerId": PLAYER})
     assert [one.inbox.player_id for one in world.stored] == [PLAYER]
 
 
-def test_a_frame_with_a_room_goes_to_the_room(world: World) -> None:
+def test_a_frame_with_a_room_goes_to_the_room(world: SendMessageFixture) -> None:
     """Whatever is in the field: the room says what is legal."""
     assert world.send({"roomKey": "", "content": "Hello"}) == "to the room"
     assert world.stored == []
 
 
 @pytest.mark.parametrize("frame", [{}, {"message": "Hello"}, {"destinationPlayerId": "2", "roomKey": "lobby"}])
-def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str], counted: Counter[str]) -> None:
+def test_a_frame_must_say_where_it_goes(
+    world: SendMessageFixture, frame: dict[str, str], counted: Counter[str]
+) -> None:
     """To a player or to a room, and not to both; the answer names what is legal."""
     error = world.send(frame)["error"]
     message = "the frame must have destinationPlayerId or roomKey, and not both"
@@ -202,7 +204,7 @@ def test_a_frame_must_say_where_it_goes(world: World, frame: dict[str, str], cou
     assert counted["FrameRefused"] == 1
 
 
-def test_a_full_inbox_takes_no_more(world: World, counted: Counter[str]) -> None:
+def test_a_full_inbox_takes_no_more(world: SendMessageFixture, counted: Counter[str]) -> None:
     """The sender is told; other inboxes have room, and this one has once what is in it was delivered."""
 
     def send(number: int, to: str, seconds: int = 0) -> Any:
@@ -221,7 +223,7 @@ def test_a_full_inbox_takes_no_more(world: World, counted: Counter[str]) -> None
     assert counted["InboxFull"] == 2
 
 
-def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(world: World) -> None:
+def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(world: SendMessageFixture) -> None:
     """The client sends it again under its id, and the inbox is counted as of then."""
     again = SEED_FRAME | {"clientMessageId": "m1"}
     for number in range(3):
@@ -233,7 +235,7 @@ def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(
 
 
 def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+    world: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
     """It stands in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
 
@@ -251,7 +253,7 @@ def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
 
 
 def test_a_message_whose_storing_was_in_doubt_takes_no_second_place(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: SendMessageFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer was lost, and the message is there: the retry finds it."""
     put = world.inboxes.put

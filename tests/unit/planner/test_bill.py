@@ -1,21 +1,24 @@
 """The bill of a month."""
 
+import json
+import re
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.planner.bill import bill, per_million_deliveries, total
+from tools.planner.bill import _ACCESS_LINE, bill, per_million_deliveries, total
 from tools.planner.load import Load
 
 LOADS = st.builds(
     Load,
     connections=st.integers(2, 500_000),
-    broadcasts_per_hour=st.integers(0, 30).map(Decimal),
+    broadcasts_per_hour=st.integers(0, 26).map(Decimal),
     message_bytes=st.integers(2, 60_000),
     cells=st.integers(1, 2),
-    keep_alive_minutes=st.integers(0, 10),
+    keep_alive_minutes=st.sampled_from([0, 8, 9, 10]),
 )
 
 
@@ -39,6 +42,35 @@ def test_a_frame_is_a_message_for_everyone() -> None:
     assert [item.cost for item in messages] == [720, 1_352]
 
 
+def test_the_pings_of_a_million_are_on_the_bill() -> None:
+    """5.4 thousand million of them: a message each and its pong's, a line in the access log, and no invocation."""
+    silent = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0), keep_alive_minutes=0)
+    without, with_pings = (
+        {item.name: item for item in bill(load)} for load in (silent, replace(silent, keep_alive_minutes=8))
+    )
+    assert with_pings["gateway messages"].units == 10_800_000_000
+    assert with_pings["gateway messages"].cost == 8_840
+    assert 500 < with_pings["access logs"].cost - without["access logs"].cost < 700
+    assert with_pings["Lambda requests"] == without["Lambda requests"]
+    assert with_pings["Lambda's own log lines"].cost == 0
+
+
+def test_traces_are_on_the_bill_of_who_wants_them() -> None:
+    """A twentieth of the invocations and one a second, at five dollars a million; by default none."""
+    load = Load(connections=1_000_000)
+    without, traced = ({item.name: item for item in bill(one)} for one in (load, replace(load, tracing=True)))
+    assert without["X-Ray traces"].cost == 0
+    invocations = traced["Lambda requests"].units
+    assert traced["X-Ray traces"].units == 2_592_000 + (invocations - 2_592_000) / 20
+    assert traced["X-Ray traces"].cost == (traced["X-Ray traces"].units - 100_000) * 5 / 10**6
+
+
+def test_a_line_of_the_access_log_is_as_long_as_the_stage_writes_it() -> None:
+    """The sample has the fields of the Terraform module, in its order or another."""
+    stage = (Path(__file__).parents[3] / "terraform/modules/websocket_api/stage.tf").read_text()
+    assert {*json.loads(_ACCESS_LINE)} == {*re.findall(r'(\w+) += "\$context', stage)}
+
+
 def test_a_report_costs_about_a_cent_per_million_recipients() -> None:
     """As the design has it: a row and a tally for each chunk."""
     silent = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0))
@@ -47,6 +79,12 @@ def test_a_report_costs_about_a_cent_per_million_recipients() -> None:
         for load in (silent, replace(silent, broadcasts_per_hour=Decimal(1)))
     ]
     assert Decimal("0.01") < (writes[1] - writes[0]) / 720 < Decimal("0.03")
+
+
+def test_to_look_for_a_million_expired_sessions_costs_a_few_dollars() -> None:
+    """With connections and partitions less than ten a month; to read all sessions each minute would be 130 more."""
+    load = Load(connections=1_000_000, broadcasts_per_hour=Decimal(0))
+    assert 0 < {item.name: item for item in bill(load)}["reads of reconcile"].cost < 10
 
 
 @given(LOADS)

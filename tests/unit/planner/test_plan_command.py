@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner, Result
 
-from tools.cli import app
+from tools.cli.main import app
 
 
 def run(*arguments: str) -> Result:
@@ -17,11 +17,14 @@ def test_a_plan_needs_no_stack_and_shows_times_parts_and_costs() -> None:
     assert result.exit_code == 0
     words = " ".join(result.output.split())
     for part in (
-        "floor 50.0 ",
-        "floor, buckets full 49.5 ",
+        "floor 56.7 ",
+        "floor, buckets full 56.2 ",
         "all connect again 1,000.0 ",
         "2 shards x 2, each 2,450 posts a second",
         "connection minutes 43,200,000,000 10,800.00",
+        "X-Ray traces 0 0.00",
+        "access logs",
+        "Lambda's own log lines 0 0.00",
         "post_message",
         "egress",
         "total",

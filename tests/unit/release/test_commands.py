@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tools.cli import app
+from tools.cli.main import app
 from tools.release.environment import Environment
 from tools.stack.project import Project
 

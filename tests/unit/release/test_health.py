@@ -1,90 +1,16 @@
-"""What the synthetic broadcast finds, and which lines of a new version's log tell that it does not work."""
+"""What the synthetic broadcast finds."""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, cast
-
-import pytest
 
 from loudhailer.broadcast.report import Report
 from loudhailer.broadcast.shards import shard_of
 from loudhailer.ids import BroadcastId, ChunkId
 from tools.client.http import ApiError
-from tools.release.health import ErrorLog, SyntheticBroadcast
-from tools.release.traffic import Shift
-
-SHIFT = Shift("loudhailer-dev-swarm", "1", "7")
-STREAM = f"{datetime.now(UTC):%Y/%m/%d}/[7]abcdef"
-
-
-@dataclass
-class Logs:
-    """Stands for CloudWatch Logs: these events, in any stream that is asked for."""
-
-    events: list[tuple[str, str]]
-
-    def get_paginator(self, _operation: str) -> "Logs":
-        """See boto3."""
-        return self
-
-    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-        """See boto3."""
-        yield {"events": [{"logStreamName": stream, "message": line} for stream, line in self.events]}
-
-
-def problems(*events: tuple[str, str]) -> list[str]:
-    """What is found in these events."""
-    log = ErrorLog(cast("Any", Logs([*events])))
-    return log.problems([SHIFT], datetime.now(UTC))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        json.dumps({"level": "ERROR", "message": "message failed and will be delivered again"}),
-        json.dumps({"level": "CRITICAL", "message": "x"}),
-        "[ERROR] Runtime.ImportModuleError: Unable to import module",
-        "Traceback (most recent call last):",
-        "2026-11-26T15:00:00.000Z 0c1f Task timed out after 10.00 seconds",
-        "RequestId: 0c1f Error: Runtime exited with error: signal: killed",
-    ],
-)
-def test_an_error_is_a_problem(line: str) -> None:
-    """Of the function, of its start, or of Lambda about it."""
-    (problem,) = problems((STREAM, line))
-    assert problem.startswith("version 7 of loudhailer-dev-swarm logs: ")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        json.dumps({"level": "INFO", "message": "ERROR is only a word here"}),
-        json.dumps({"level": "WARNING", "message": "x"}),
-        json.dumps({"_aws": {}, "MessageFailed": [0.0]}),
-        "[]",
-        "START RequestId: 0c1f Version: 7",
-        "REPORT RequestId: 0c1f Duration: 1.00 ms",
-    ],
-)
-def test_other_lines_are_none(line: str) -> None:
-    """Whatever words they contain."""
-    assert problems((STREAM, line)) == []
-
-
-def test_an_error_of_another_version_is_none() -> None:
-    """The stream says whose it is; version 77 is not version 7."""
-    line = json.dumps({"level": "ERROR"})
-    assert problems((STREAM.replace("[7]", "[1]"), line), (STREAM.replace("[7]", "[77]"), line)) == []
-
-
-def test_a_few_lines_are_enough() -> None:
-    """A version that fails always fills its log."""
-    assert len(problems(*[(STREAM, json.dumps({"level": "ERROR"}))] * 100)) == 5
-
+from tools.release.health import SyntheticBroadcast
 
 HUB, BLUE = "111111111111", "222222222222"
 SHARDS = 4
@@ -98,7 +24,8 @@ class Deployment:
     sent: Counter[int] = field(default_factory=Counter)
     delivered_by: dict[str, str | None] = field(default_factory=dict)
     audiences: list[set[str]] = field(default_factory=list)
-    members: tuple[int, ...] = (0,)
+    members: dict[int, int] = field(default_factory=lambda: {0: 0})
+    pings_are_answered: bool = True
 
     async def publish(self, audience: dict[str, Any], _message: Any, broadcast_id: BroadcastId) -> str:
         """See `HttpApi`."""
@@ -111,6 +38,10 @@ class Deployment:
     async def arrived(self, broadcast_id: str, _members: object, _timeout: float) -> bool:
         """See `Crowd`."""
         return self.delivered_by[broadcast_id] is not None
+
+    async def pongs(self, _members: object, _timeout: float) -> bool:
+        """See `Crowd`."""
+        return self.pings_are_answered
 
     async def finished_report(self, broadcast_id: str, _timeout: float) -> Report:
         """See `HttpApi`."""
@@ -171,6 +102,12 @@ def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
     assert found_by_broadcasts(Deployment(lambda _shard, _turn: HUB), 2, account=BLUE) == [
         f"account {BLUE} delivered none of 20 synthetic broadcasts through shard 2"
     ]
+
+
+def test_a_ping_without_a_pong_is_a_problem() -> None:
+    """No function answers pings, so nothing else would tell."""
+    deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
+    assert found_by_broadcasts(deployment, 0) == ["a ping was not answered with a pong"]
 
 
 def test_an_api_that_refuses_is_a_problem() -> None:

@@ -1,10 +1,18 @@
-"""Where a rollback leads."""
+"""Where a rollback leads, and what a promotion must not lead back to."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from tools.errors import OperatorError
+from tools.release import promotion
+from tools.release.environment import Environment
 from tools.release.manifest import Image, Manifest
-from tools.release.promotion import returned_to
+from tools.release.promotion import Promotion, returned_to
+from tools.release.store import Action, HistoryEntry
+from tools.stack.project import Project
 
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
 BEFORE, NOW, NEXT = (Manifest.now(f"{number:040x}", Image(REPOSITORY, f"sha256:{number:064x}")) for number in (1, 2, 3))
@@ -31,3 +39,27 @@ def test_the_first_release_has_nothing_before_it() -> None:
     with pytest.raises(OperatorError, match="no earlier release"):
         returned_to(NOW, None, {NOW.image.digest}, begun=False)
     assert returned_to(NOW, None, {NOW.image.digest}, begun=True) is NOW
+
+
+@pytest.mark.parametrize(
+    ("environment", "running", "asked"),
+    [("dev", NOW, [(NEXT.commit, NOW.commit)]), ("dev", None, []), ("local", NOW, [])],
+)
+def test_a_promotion_asks_whether_its_commit_is_older_than_the_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch, environment: str, running: Manifest | None, asked: list[tuple[str, str]]
+) -> None:
+    """Where something runs already; on a local stack the commits need not exist."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(promotion, "require_no_older", lambda _, commit, running: found.append((commit, running)))
+
+    class History:
+        def current(self) -> HistoryEntry | None:
+            if running is None:
+                return None
+            return HistoryEntry(Action.PROMOTED, running, running.commit, "2026-11-30T12:00:00Z")
+
+    monkeypatch.setattr(Promotion, "history", History())
+    project = Project.of_this_code()
+    known = replace(Environment.of(project, "dev"), name=environment)
+    Promotion(project, known, cast("Any", None), cast("Any", None), Path()).require_no_older(NEXT)
+    assert found == asked

@@ -1,7 +1,7 @@
 """New versions take over only as long as they are well."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -11,10 +11,11 @@ import pytest
 from tools.errors import OperatorError
 from tools.release import shift
 from tools.release.shift import GradualShift, Steps
-from tools.release.traffic import Shift, Traffic
+from tools.stack.traffic import Shift, Traffic
 
 if TYPE_CHECKING:
-    from tools.release.health import ErrorLog, SyntheticBroadcast
+    from tools.release.errors import ErrorLog
+    from tools.release.health import SyntheticBroadcast
 
 SHIFTS = [Shift("swarm", "1", "2"), Shift("query", "4", "5")]
 
@@ -26,6 +27,7 @@ class Deployment:
     pending_shifts: list[Shift] = field(default_factory=lambda: [*SHIFTS])
     answers: dict[str, Any] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    wakes: int = 0
 
     def pending(self) -> list[Shift]:
         """See `Traffic`."""
@@ -38,6 +40,11 @@ class Deployment:
     def finish(self, _shifts: Sequence[Shift]) -> None:
         """See `Traffic`."""
         self.done.append("all")
+
+    def wake(self) -> list[str]:
+        """See `Traffic`."""
+        self.wakes += 1
+        return []
 
     def take_back(self, shifts: Sequence[Shift]) -> None:
         """See `Traffic`."""
@@ -57,28 +64,23 @@ class Deployment:
         return list(answer)
 
 
-class Silence:
-    """Logs in which nothing is wrong."""
+@dataclass(frozen=True)
+class Log:
+    """Logs in which new versions have so many errors."""
 
-    def problems(self, *_: object) -> list[str]:
+    errors: int = 0
+
+    def lines(self, _function: str, version: str, _begin: float, _end: float) -> Iterator[tuple[str, str]]:
         """See `ErrorLog`."""
-        return []
+        return iter([(str(number), "it fails") for number in range(self.errors)] if version in {"2", "5"} else [])
 
 
-class Noise:
-    """Logs in which something is wrong."""
-
-    def problems(self, *_: object) -> list[str]:
-        """See `ErrorLog`."""
-        return ["version 2 of swarm logs: it fails"]
-
-
-def run(deployment: Deployment, errors: object = None, *, broadcast: bool = True) -> list[str]:
+def run(deployment: Deployment, errors: int = 0, *, broadcast: bool = True) -> list[str]:
     """Shift, without waiting; what was said."""
     said: list[str] = []
     gradual = GradualShift(
         cast("Traffic", deployment),
-        cast("ErrorLog", errors or Silence()),
+        cast("ErrorLog", Log(errors)),
         cast("SyntheticBroadcast", deployment) if broadcast else None,
         Steps((0.1, 0.5), 0),
         said.append,
@@ -94,10 +96,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_versions_that_are_well_take_over_in_steps() -> None:
-    """A tenth, a half, all."""
+    """A tenth, a half, all; at last no function sleeps."""
     deployment = Deployment()
     said = run(deployment)
     assert deployment.done == ["connected", "0.1", "0.5", "all"]
+    assert deployment.wakes == 1
     assert said[0] == "10% of the invocations go to the new versions of 2 functions."
 
 
@@ -121,7 +124,7 @@ def test_errors_in_the_logs_take_everything_back() -> None:
     """Without a broadcast too, as in a subscriber's account."""
     deployment = Deployment()
     with pytest.raises(OperatorError, match="it fails"):
-        run(deployment, Noise(), broadcast=False)
+        run(deployment, 6, broadcast=False)
     assert deployment.done == ["0.1", "back 2"]
 
 

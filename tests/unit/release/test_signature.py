@@ -7,12 +7,12 @@ import pytest
 
 from tools.errors import OperatorError
 from tools.release.manifest import Image, Manifest
-from tools.release.signature import Signer
+from tools.release.signature import ReleaseSigner
 
 DIGEST = f"sha256:{'0' * 64}"
 REPOSITORY = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
 MANIFEST = Manifest.now("a" * 40, Image(REPOSITORY, DIGEST))
-SIGNER = Signer.of({"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "example/loudhailer"})
+SIGNER = ReleaseSigner.of({"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "example/loudhailer"})
 IDENTITY = "https://github.com/example/loudhailer/.github/workflows/release.yml@refs/heads/main"
 
 COSIGN = """#!/bin/bash
@@ -67,7 +67,7 @@ def test_an_image_that_is_not_signed_is_refused(cosign: Path) -> None:
 def test_outside_a_workflow_nobody_knows_who_has_to_have_signed() -> None:
     """The variables are named."""
     with pytest.raises(OperatorError, match="GITHUB_SERVER_URL is not set"):
-        Signer.of({})
+        ReleaseSigner.of({})
 
 
 def test_without_cosign_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

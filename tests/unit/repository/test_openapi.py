@@ -13,8 +13,8 @@ from tests.support.checkout import ROOT, folder_of
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 METHODS = {"get", "put", "post", "patch", "delete"}
 
-DEPLOYED = re.compile(r'"((?:GET|PUT|POST|PATCH|DELETE) /[^"]*)"\s*=\s*\{\s*alias\s*=\s*module\.(\w+)\.alias')
-CONSOLE = re.compile(r"console_routes\s*=\s*var\.console\.enabled \? (\[[^\]]*\])")
+DEPLOYED = re.compile(r'"((?:GET|PUT|POST|PATCH|DELETE) /[^"]*)"\s*=\s*\{\s*alias\s*=\s*var\.aliases\.(\w+),')
+CONSOLE = re.compile(r"console_routes\s*=\s*(\[[^\]]*\])")
 ANSWERED = re.compile(r'"((?:GET|PUT|POST|PATCH|DELETE) /[^"]*)": self\.')
 WAYS_TO_CALL = re.compile(r"\b(?:fetch\(|XMLHttpRequest|sendBeacon|EventSource)")
 CALLED = re.compile(r"""this\.#call\("(\w+)", ["`]([^"`]+)["`]""")
@@ -28,9 +28,10 @@ def described() -> set[str]:
 
 def deployed() -> dict[str, str]:
     """The function behind each route of the HTTP API, those of the console among them."""
-    control = ROOT / "terraform" / "modules" / "control"
-    (console,) = CONSOLE.findall((control / "console.tf").read_text())
-    return dict(DEPLOYED.findall((control / "main.tf").read_text())) | dict.fromkeys(json.loads(console), "console")
+    modules = ROOT / "terraform" / "modules"
+    (console,) = CONSOLE.findall((modules / "web" / "outputs.tf").read_text())
+    routes = dict(DEPLOYED.findall((modules / "control" / "main.tf").read_text()))
+    return routes | dict.fromkeys(json.loads(console), "console")
 
 
 def called() -> set[str]:

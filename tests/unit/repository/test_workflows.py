@@ -65,7 +65,8 @@ def test_a_pull_request_is_tested_with_the_history_that_the_choice_of_the_emulat
 
 def test_every_test_runs_by_night() -> None:
     """The long forms too, a long simulation, and a sample of mutants."""
-    assert [targets("nightly", job) for job in jobs("nightly")] == [["test-all"], ["simulation-long"], ["mutants"]]
+    wanted = [["test-all"], ["simulation-crowd", "simulation-long"], ["mutants"]]
+    assert [targets("nightly", job) for job in jobs("nightly")] == wanted
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -133,6 +134,16 @@ def test_an_account_is_changed_by_approved_jobs_alone(name: str) -> None:
     for job in jobs(name).values():
         roles = [step.get("with", {}).get("role-to-assume", "") for step in job.get("steps", [])]
         assert any("apply-role" in role for role in roles) == ("environment" in job)
+
+
+def test_a_newer_promotion_replaces_one_that_is_pending_and_nothing_cancels_an_apply() -> None:
+    """All commits wait in one line for a stack; who is older comes to the check with all of main's history."""
+    for name, job in (("deploy", "apply"), ("rollback", "rollback")):
+        line = jobs(name)[job]["concurrency"]
+        assert line == {"group": "apply-${{ inputs.environment }}-${{ inputs.subscriber || 'hub' }}"}
+    for job in ("plan", "apply"):
+        sources = [step["with"] for of, step in steps("deploy") if of == job and "ref" in step.get("with", {})]
+        assert [(each["ref"], each["fetch-depth"]) for each in sources] == [("${{ inputs.commit }}", 0)]
 
 
 def test_nothing_of_a_commit_runs_before_it_is_known_to_be_a_release() -> None:

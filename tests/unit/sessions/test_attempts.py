@@ -16,7 +16,7 @@ NOW = 960
 FRAMES = frames_of_session(ACME, S1)
 
 
-class World:
+class AttemptsFixture:
     """A session, and attempts that are counted for it."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> AttemptsFixture:
     """No attempt yet."""
-    return World()
+    return AttemptsFixture()
 
 
-def test_attempts_are_told_how_many_they_are(world: World) -> None:
+def test_attempts_are_told_how_many_they_are(world: AttemptsFixture) -> None:
     """Each minute begins at one; up to ten times the limit the session stands."""
     assert [world.count() for _ in range(3)] == [1, 2, 3]
     assert world.count(17) == 20
@@ -48,7 +48,7 @@ def test_attempts_are_told_how_many_they_are(world: World) -> None:
     assert world.count(now=NOW + 60) == 1
 
 
-def test_a_session_that_floods_is_ended_once(world: World, counted: Counter[str]) -> None:
+def test_a_session_that_floods_is_ended_once(world: AttemptsFixture, counted: Counter[str]) -> None:
     """Another environment finds it gone, and does not count it again."""
     other = Attempts(world.sessions, world.limits)
     assert world.count(21) == 21
@@ -57,7 +57,7 @@ def test_a_session_that_floods_is_ended_once(world: World, counted: Counter[str]
     assert counted["SessionFlooded"] == 1
 
 
-def test_a_session_that_is_ended_costs_no_write_any_more(world: World) -> None:
+def test_a_session_that_is_ended_costs_no_write_any_more(world: AttemptsFixture) -> None:
     """This environment remembers it until the minute is over; any number it tells is past the flood."""
     world.count(21)
     assert (world.count(), world.count(5)) == (21, 25)
@@ -65,7 +65,9 @@ def test_a_session_that_is_ended_costs_no_write_any_more(world: World) -> None:
     assert world.count(now=NOW + 60) == 1
 
 
-def test_a_session_that_could_not_be_ended_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_could_not_be_ended_is_tried_again(
+    world: AttemptsFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is remembered before it is done."""
 
     def fail(*_: object) -> bool:
@@ -80,7 +82,7 @@ def test_a_session_that_could_not_be_ended_is_tried_again(world: World, monkeypa
     assert not world.is_open
 
 
-def test_an_environment_remembers_a_thousand_floods(world: World) -> None:
+def test_an_environment_remembers_a_thousand_floods(world: AttemptsFixture) -> None:
     """Its memory is bounded; what it has forgotten is counted again."""
     first = SessionId("x0")
     for number in range(1_000):
@@ -97,7 +99,7 @@ def test_a_share_is_a_whole_number_and_one_at_least(limit: int, share: float, mo
     assert share_of(limit, share) == most
 
 
-def test_attempts_by_tens_are_counted_at_each_tenth(world: World) -> None:
+def test_attempts_by_tens_are_counted_at_each_tenth(world: AttemptsFixture) -> None:
     """Nine cost no write, in this minute and in the next one."""
     by_tens = AttemptsByTens(lambda _: world.attempts)
     assert not any(by_tens.floods(ACME, S1, FRAMES, limit=20, now=NOW) for _ in range(19))
@@ -107,14 +109,14 @@ def test_attempts_by_tens_are_counted_at_each_tenth(world: World) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 9])
-def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(world: World, limit: int) -> None:
+def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(world: AttemptsFixture, limit: int) -> None:
     """It is not ended before it has tried more than ten times its limit."""
     by_tens = AttemptsByTens(lambda _: world.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=limit, now=NOW) for _ in range(12 * limit)]
     assert told.index(True) == 11 * limit - 1
 
 
-def test_attempts_by_tens_flood_until_the_minute_is_over(world: World) -> None:
+def test_attempts_by_tens_flood_until_the_minute_is_over(world: AttemptsFixture) -> None:
     """The count that is past the limit ends the session, and all that follow are told so without a write.
 
     At two a minute that is each second one: a session is not told ten for one.

@@ -7,9 +7,11 @@ import pytest
 
 from functions.sessions.end_session.end_session import EndSession
 from loudhailer.connections.model import Connection, ConnectionKey
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, SessionId, TenantId, nth_partition, tenant_of
+from tests.support.executors import AtOnce
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.limits import YOUNG_SECONDS
@@ -26,7 +28,7 @@ def key(name: str, tenant: str = "acme") -> ConnectionKey:
 def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", tenant: str = "acme") -> dict[str, Any]:
     """What the stream says of a session's row."""
     image: dict[str, Any] = {
-        "tenantId": {"S": tenant},
+        "tenantId": {"S": f"{tenant}#07"},
         "sessionId": {"S": f"s{sequence}"},
         "sessionTTL": {"N": "200"},
     }
@@ -37,7 +39,7 @@ def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", te
     return {"eventID": f"e{sequence}", "eventName": event, "dynamodb": change}
 
 
-class World:
+class EndSessionFixture:
     """Rows, and what becomes of those who are closed; time passes only in pauses."""
 
     def __init__(self, **ends: list[Outcome]) -> None:
@@ -49,7 +51,7 @@ class World:
             self.sender,
             self._connections_of,
             endpoint="https://example.test/live",
-            each=map,
+            executor=AtOnce(),
             clock=lambda: self.now,
             pause=self._pass,
         )
@@ -62,7 +64,7 @@ class World:
 
     def end(self, *records: dict[str, Any]) -> list[str]:
         """The sequence numbers that are reported as failed."""
-        response = self.end_session({"Records": records}, self.now + SECONDS)
+        response = self.end_session({"Records": records}, Deadline.after(SECONDS, lambda: self.now))
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def _connections_of(self, tenant: TenantId) -> MemoryConnectionStore:
@@ -75,7 +77,7 @@ class World:
 
 def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -> None:
     """Those that are not of the session stay."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("a"), key("b"), key("other"))
     assert world.end(record(1, key("a"), key("b"))) == []
     assert sorted(world.sender.closed) == ["a", "b"]
@@ -84,9 +86,19 @@ def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -
     assert world.sender.calls == [("https://example.test/live", SECONDS)]
 
 
+def test_a_session_of_a_former_release_takes_its_connections_with_it() -> None:
+    """Its key is the tenant's id alone."""
+    world = EndSessionFixture()
+    world.connect(key("a"))
+    removed = record(1, key("a"))
+    removed["dynamodb"]["OldImage"]["tenantId"] = {"S": "acme"}
+    assert world.end(removed) == []
+    assert (world.sender.closed, world.rows.rows) == (["a"], {})
+
+
 def test_a_connection_that_is_gone_is_fine() -> None:
     """Its `$disconnect` was lost: its row goes, or has gone."""
-    world = World(a=[Outcome.GONE], b=[Outcome.GONE])
+    world = EndSessionFixture(a=[Outcome.GONE], b=[Outcome.GONE])
     world.connect(key("a"))
     assert world.end(record(1, key("a"), key("b"), key("c"))) == []
     assert world.rows.rows == {}
@@ -95,7 +107,7 @@ def test_a_connection_that_is_gone_is_fine() -> None:
 
 def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
     """The gateway does not know it before its handshake is over."""
-    world = World(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
+    world = EndSessionFixture(a=[Outcome.GONE, Outcome.GONE, Outcome.DELIVERED])
     world.connect(key("a"), seconds_ago=1)
     assert world.end(record(1, key("a"))) == []
     assert world.sender.closed == ["a"]
@@ -105,7 +117,7 @@ def test_a_young_connection_that_seems_gone_is_tried_again() -> None:
 
 def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> None:
     """Its handshake must be over by then."""
-    world = World(a=[Outcome.GONE])
+    world = EndSessionFixture(a=[Outcome.GONE])
     world.connect(key("a"), seconds_ago=YOUNG_SECONDS - 5)
     assert world.end(record(1, key("a"))) == []
     assert world.rows.rows == {}
@@ -115,7 +127,7 @@ def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> Non
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
 def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outcome, counted: Counter[str]) -> None:
     """All others are closed; the first session that is not done is where the stream goes on."""
-    world = World(b=[outcome], d=[outcome])
+    world = EndSessionFixture(b=[outcome], d=[outcome])
     for name in "abcd":
         world.connect(key(name))
     records = [record(1, key("a")), record(2, key("b")), record(3, key("c")), record(4, key("d"))]
@@ -127,7 +139,7 @@ def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outc
 
 def test_a_batch_that_comes_again_changes_nothing() -> None:
     """What was closed is gone now."""
-    world = World(a=[Outcome.DELIVERED, Outcome.GONE])
+    world = EndSessionFixture(a=[Outcome.DELIVERED, Outcome.GONE])
     world.connect(key("a"))
     assert [world.end(record(1, key("a"))) for _ in range(2)] == [[], []]
     assert world.sender.closed == ["a"]
@@ -135,7 +147,7 @@ def test_a_batch_that_comes_again_changes_nothing() -> None:
 
 def test_a_session_made_anew_keeps_its_connections() -> None:
     """Only those that the removed row knew are closed, whatever the new session's row says."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("old"), key("new"))
     assert world.end(record(1, key("old"))) == []
     assert world.sender.closed == ["old"]
@@ -144,7 +156,7 @@ def test_a_session_made_anew_keeps_its_connections() -> None:
 
 def test_sessions_that_still_stand_are_left_alone() -> None:
     """A change is no end."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("a"))
     assert world.end(record(1, key("a"), event="MODIFY")) == []
     assert world.sender.closed == []
@@ -152,14 +164,14 @@ def test_sessions_that_still_stand_are_left_alone() -> None:
 
 def test_a_session_without_connections_is_no_work() -> None:
     """Nothing is sent."""
-    world = World()
+    world = EndSessionFixture()
     world.sender.before = lambda: pytest.fail("nothing is to be closed")
     assert world.end(record(1), record(2)) == []
 
 
 def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
     """A batch may hold sessions of several."""
-    world = World()
+    world = EndSessionFixture()
     ours, theirs = key("a"), key("b", tenant="globex")
     world.connect(ours, theirs)
     assert world.end(record(1, ours), record(2, theirs, tenant="globex")) == []
@@ -169,7 +181,7 @@ def test_each_tenants_rows_are_reached_as_that_tenant() -> None:
 
 def test_rows_that_cannot_be_deleted_make_the_batch_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connections are closed by then, which does not matter."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("a"))
 
     def fail(_: ConnectionKey) -> None:
@@ -195,7 +207,7 @@ NONSENSE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)
 def test_a_record_that_makes_no_sense_is_left_out(change: dict[str, Any], counted: Counter[str]) -> None:
     """It must not keep its neighbours from being closed."""
-    world = World()
+    world = EndSessionFixture()
     world.connect(key("a"))
     broken = {"eventID": "e1", "eventName": "REMOVE", "dynamodb": change}
     assert world.end(broken, record(2, key("a"))) == []

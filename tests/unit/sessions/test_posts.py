@@ -24,7 +24,7 @@ class Watched(MemoryLimitStore):
         return super().take_in_minute(counter, now, amount, maximum=maximum)
 
 
-class World:
+class PostBudgetFixture:
     """A budget of 100 posts, of which a session gets a half."""
 
     def __init__(self) -> None:
@@ -38,12 +38,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> PostBudgetFixture:
     """Nothing taken yet."""
-    return World()
+    return PostBudgetFixture()
 
 
-def test_a_session_stops_at_its_share(world: World, counted: Counter[str]) -> None:
+def test_a_session_stops_at_its_share(world: PostBudgetFixture, counted: Counter[str]) -> None:
     """Refused posts take nothing from its tenant."""
     assert world.take(ANN, 30, 20, 1) == [True, True, False]
     assert world.take(BOB, 50) == [True]
@@ -51,12 +51,12 @@ def test_a_session_stops_at_its_share(world: World, counted: Counter[str]) -> No
     assert counted["PostBudgetReached"] == 2
 
 
-def test_what_does_not_fit_leaves_the_rest_to_smaller_ones(world: World) -> None:
+def test_what_does_not_fit_leaves_the_rest_to_smaller_ones(world: PostBudgetFixture) -> None:
     """A large room must not silence the small ones."""
     assert world.take(ANN, 30, 40, 15, 10, 5) == [True, False, True, False, True]
 
 
-def test_the_first_frame_of_a_minute_fits_whatever_its_size(world: World) -> None:
+def test_the_first_frame_of_a_minute_fits_whatever_its_size(world: PostBudgetFixture) -> None:
     """A room larger than the budget can be spoken in once a minute, by one session."""
     assert world.take(ANN, 5_000, 1) == [True, False]
     assert world.take(BOB, 5_000) == [False]
@@ -64,7 +64,7 @@ def test_the_first_frame_of_a_minute_fits_whatever_its_size(world: World) -> Non
     assert world.take(BOB, 5_000) == [True]
 
 
-def test_what_was_refused_costs_no_write_again(world: World) -> None:
+def test_what_was_refused_costs_no_write_again(world: PostBudgetFixture) -> None:
     """In a minute it cannot fit later; a smaller amount may."""
     world.take(ANN, 45)
     writes = world.limits.writes
@@ -75,14 +75,14 @@ def test_what_was_refused_costs_no_write_again(world: World) -> None:
     assert world.take(ANN, 10) == [True]
 
 
-def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(world: World) -> None:
+def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(world: PostBudgetFixture) -> None:
     """A frame that the tenant's budget refuses leaves the session's share as it was."""
     world.take(BOB, 50)
     world.take(CID, 40)
     assert world.take(ANN, 30, 20, 25, 10) == [False, False, False, True]
 
 
-def test_no_posts_cost_nothing(world: World) -> None:
+def test_no_posts_cost_nothing(world: PostBudgetFixture) -> None:
     """A join of an empty room is told to nobody."""
     assert world.take(ANN, 0) == [True]
     assert world.limits.writes == 0

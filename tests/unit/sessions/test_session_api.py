@@ -34,7 +34,7 @@ TENANT = Tenant(
 )
 
 
-class World:
+class SessionApiFixture:
     """The stores behind one API."""
 
     def __init__(
@@ -87,12 +87,12 @@ def token(subject: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> SessionApiFixture:
     """A fresh one."""
-    return World()
+    return SessionApiFixture()
 
 
-def test_a_session_is_made_and_refreshed(world: World, counted: Counter[str]) -> None:
+def test_a_session_is_made_and_refreshed(world: SessionApiFixture, counted: Counter[str]) -> None:
     """The reply says until when it lives and where to connect."""
     for _ in range(2):
         assert world.call("PUT /session", tenantId="acme", sessionId="s1") == (
@@ -117,20 +117,20 @@ def test_a_session_is_made_and_refreshed(world: World, counted: Counter[str]) ->
     ],
     ids=str,
 )
-def test_an_invalid_session_request_is_told_so(world: World, route: str, query: dict[str, Any]) -> None:
+def test_an_invalid_session_request_is_told_so(world: SessionApiFixture, route: str, query: dict[str, Any]) -> None:
     """A JSON string, as clients have always had it; and nothing is made."""
     assert world.call(route, **query) == (400, "Invalid request")
     assert world.sessions.rows == {}
 
 
-def test_a_player_outside_the_grammar_is_invalid(world: World) -> None:
+def test_a_player_outside_the_grammar_is_invalid(world: SessionApiFixture) -> None:
     """An empty one too."""
     for player in ("", "a#b"):
         reply = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId=player)
         assert reply == (400, "Invalid request")
 
 
-def test_a_session_is_bound_to_one_player(world: World) -> None:
+def test_a_session_is_bound_to_one_player(world: SessionApiFixture) -> None:
     """Another player gets 409; without a player it is only refreshed."""
     assert world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")[0] == 200
     status, body = world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="bob")
@@ -140,14 +140,16 @@ def test_a_session_is_bound_to_one_player(world: World) -> None:
     assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
 
-def test_a_tokens_subject_is_the_player(world: World) -> None:
+def test_a_tokens_subject_is_the_player(world: SessionApiFixture) -> None:
     """Whatever the query claims."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1", playerId="bob")
     assert world.sessions.rows[ACME, S1].player_id == PlayerId("ann")
 
 
 @pytest.mark.parametrize("subject", [None, "", "auth0|ann"])
-def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, subject: str | None) -> None:
+def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(
+    world: SessionApiFixture, subject: str | None
+) -> None:
     """What the query claims does not take its place, also where the token has no subject."""
     claims = {name: value for name, value in token(subject or "").items() if name != "sub" or subject is not None}
     status, body = world.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
@@ -156,7 +158,7 @@ def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(world: World, 
     assert world.sessions.rows == {}
 
 
-def test_a_session_of_another_subject_is_refused(world: World) -> None:
+def test_a_session_of_another_subject_is_refused(world: SessionApiFixture) -> None:
     """A token does not open what is bound to somebody else."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     status, body = world.call("PUT /session", token("bob"), tenantId="acme", sessionId="s1", playerId="ann")
@@ -176,7 +178,7 @@ def test_a_session_of_another_subject_is_refused(world: World) -> None:
     ids=str,
 )
 def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
-    world: World, route: str, claims: dict[str, str], counted: Counter[str]
+    world: SessionApiFixture, route: str, claims: dict[str, str], counted: Counter[str]
 ) -> None:
     """Whether there is such a tenant or not: the one claim that counts must be its id."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
@@ -190,7 +192,9 @@ def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
 
 
 @pytest.mark.parametrize("route", ["PUT /session", "DELETE /session"])
-def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(world: World, route: str) -> None:
+def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_for(
+    world: SessionApiFixture, route: str
+) -> None:
     """The function does not take it for a caller that needs no token, however it came past the authorizer."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(world.sessions.rows)
@@ -201,13 +205,13 @@ def test_a_request_without_claims_opens_and_ends_nothing_where_a_token_is_asked_
     assert world.sessions.rows == before
 
 
-def test_a_tenants_token_ends_its_session(world: World) -> None:
+def test_a_tenants_token_ends_its_session(world: SessionApiFixture) -> None:
     """As it opened it."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
-def test_a_session_of_another_subject_is_not_ended(world: World, counted: Counter[str]) -> None:
+def test_a_session_of_another_subject_is_not_ended(world: SessionApiFixture, counted: Counter[str]) -> None:
     """Whatever the query claims: the token's subject counts, as it does when a session is opened."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(world.sessions.rows)
@@ -219,19 +223,19 @@ def test_a_session_of_another_subject_is_not_ended(world: World, counted: Counte
     assert (world.sessions.rows, counted["SessionDeleted"]) == (before, 0)
 
 
-def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: World) -> None:
+def test_a_session_that_is_over_is_none_to_end_for_another_subject(world: SessionApiFixture) -> None:
     """Its row stands for a while."""
     world.sessions.rows[ACME, S1] = Session(ACME, S1, NOW, PlayerId("ann"))
     assert world.call("DELETE /session", token("bob"), tenantId="acme", sessionId="s1") == (400, "Invalid request")
 
 
-def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: World) -> None:
+def test_a_session_that_is_bound_to_nobody_may_be_ended_by_a_token(world: SessionApiFixture) -> None:
     """As a token may open it."""
     world.call("PUT /session", tenantId="acme", sessionId="s1")
     assert world.call("DELETE /session", token("ann"), tenantId="acme", sessionId="s1") == (200, {})
 
 
-def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> None:
+def test_a_players_session_is_not_ended_in_the_name_of_another(world: SessionApiFixture) -> None:
     """Without a token the query may name a player, and need not."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
     assert world.call("DELETE /session", tenantId="acme", sessionId="s1", playerId="bob")[0] == 409
@@ -240,7 +244,7 @@ def test_a_players_session_is_not_ended_in_the_name_of_another(world: World) -> 
 
 def test_a_new_sessions_id_must_be_a_secret() -> None:
     """22 characters hold 128 bits; one of before, which is shorter, can be ended, and lives on by its use alone."""
-    world = World(shortest_session_id=22)
+    world = SessionApiFixture(shortest_session_id=22)
     reason = "must have at least 22 random characters"
     for session in ("s1", "a" * 21):
         world.sessions.rows[ACME, SessionId(session)] = Session(ACME, SessionId(session), NOW + 10)
@@ -251,7 +255,7 @@ def test_a_new_sessions_id_must_be_a_secret() -> None:
     assert world.call("PUT /session", tenantId="acme", sessionId="a" * 22)[0] == 200
 
 
-def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> None:
+def test_a_tenant_has_so_many_sessions(world: SessionApiFixture, counted: Counter[str]) -> None:
     """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
     for number in range(30):
         assert world.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
@@ -266,7 +270,7 @@ def test_a_tenant_has_so_many_sessions(world: World, counted: Counter[str]) -> N
     assert world.call("PUT /session", tenantId="acme", sessionId="still-more") == refusal
 
 
-def test_a_session_that_is_over_takes_a_place_to_live_again(world: World) -> None:
+def test_a_session_that_is_over_takes_a_place_to_live_again(world: SessionApiFixture) -> None:
     """Its row may stand for days: a tenant must not have as many sessions more as it has such rows."""
     for number in range(30):
         world.sessions.rows[ACME, SessionId(f"old{number}")] = Session(ACME, SessionId(f"old{number}"), NOW)
@@ -277,7 +281,7 @@ def test_a_session_that_is_over_takes_a_place_to_live_again(world: World) -> Non
 
 @pytest.mark.parametrize("standing", [None, NOW])
 def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
-    world: World, standing: int | None, monkeypatch: pytest.MonkeyPatch
+    world: SessionApiFixture, standing: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant was there when the request was read, and is not when the session is made."""
     if standing is not None:
@@ -294,7 +298,7 @@ def test_a_session_that_is_made_while_its_tenant_is_erased_is_taken_back(
 
 
 def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lived when the request was read; the tenant's erasure has deleted it, and the renewal has made it anew."""
     world.call("PUT /session", tenantId="acme", sessionId="s1")
@@ -310,7 +314,7 @@ def test_a_session_that_was_erased_while_it_was_renewed_is_taken_back(
     assert world.sessions.rows == {}
 
 
-def test_a_second_put_leaves_who_is_connected(world: World) -> None:
+def test_a_second_put_leaves_who_is_connected(world: SessionApiFixture) -> None:
     """It lets the session live on, and changes nothing else."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", playerId="ann")
     key = ConnectionKey(nth_partition(ACME, 0), ConnectionId("a="))
@@ -319,7 +323,7 @@ def test_a_second_put_leaves_who_is_connected(world: World) -> None:
     assert world.sessions.rows[ACME, S1] == Session(ACME, S1, NOW + 200, PlayerId("ann"), frozenset({key}))
 
 
-def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
+def test_a_session_is_deleted(world: SessionApiFixture, counted: Counter[str]) -> None:
     """The second time there is none."""
     world.call("PUT /session", tenantId="acme", sessionId="s1")
     assert world.call("DELETE /session", tenantId="acme", sessionId="s1") == (200, {})
@@ -329,7 +333,7 @@ def test_a_session_is_deleted(world: World, counted: Counter[str]) -> None:
 
 @pytest.mark.parametrize("player", [{}, {"playerId": "ann"}], ids=["anyone", "its player"])
 def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
-    world: World, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
+    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], player: dict[str, Any]
 ) -> None:
     """The first answer was lost, and the second attempt finds nothing: the caller asked for that, and has it."""
     world.call("PUT /session", tenantId="acme", sessionId="s1", **player)
@@ -340,7 +344,7 @@ def test_a_session_whose_deletion_the_sdk_repeats_is_deleted(
 
 
 def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: SessionApiFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was nobody's when it was looked at."""
     world.call("PUT /session", tenantId="acme", sessionId="s1")
@@ -356,7 +360,7 @@ def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
     assert world.sessions.rows[ACME, S1].player_id == "bob"
 
 
-def test_tenants_are_listed_with_their_limits(world: World) -> None:
+def test_tenants_are_listed_with_their_limits(world: SessionApiFixture) -> None:
     """By the names of their table."""
     assert world.call("GET /tenant") == (
         200,
@@ -382,17 +386,17 @@ def test_tenants_are_listed_with_their_limits(world: World) -> None:
 def test_a_tenant_with_a_queue_of_its_own_is_listed_with_a_silo() -> None:
     """Terraform makes the queue and tells the function; no row does."""
     for silo_tenants, has_silo in (({ACME}, True), ({TenantId("acm")}, False)):
-        _, body = World(silo_tenants=silo_tenants).call("GET /tenant")
+        _, body = SessionApiFixture(silo_tenants=silo_tenants).call("GET /tenant")
         assert [item["silo"] for item in body["Items"]] == [has_silo]
 
 
 def test_tenants_are_not_listed_in_production() -> None:
     """Who the customers are is nobody's business."""
-    status, body = World(list_tenants=False).call("GET /tenant")
+    status, body = SessionApiFixture(list_tenants=False).call("GET /tenant")
     assert (status, body) == (403, {"message": "Forbidden"})
 
 
-def test_a_broadcast_is_reported(world: World) -> None:
+def test_a_broadcast_is_reported(world: SessionApiFixture) -> None:
     """As its rows say."""
     world.broadcasts.record(
         Summary(broadcast_id=BroadcastId("b1"), audience=Everyone(), content_hash="hash", published_at=NOW * 1000)
@@ -402,7 +406,7 @@ def test_a_broadcast_is_reported(world: World) -> None:
     assert (body["status"], body["publishedAt"], body["inFlight"]) == ("accepted", NOW * 1000, 0)
 
 
-def test_an_unknown_broadcast_is_not_found(world: World) -> None:
+def test_an_unknown_broadcast_is_not_found(world: SessionApiFixture) -> None:
     """404 names the field, and so does the 400 for an id that cannot be one."""
     status, body = world.call("GET /broadcast/{id}", id="b2")
     assert (status, body) == (
@@ -414,7 +418,7 @@ def test_an_unknown_broadcast_is_not_found(world: World) -> None:
     assert (status, body) == (400, {"error": {"field": "broadcastId", "message": reason}})
 
 
-def test_a_session_is_kept_under_a_hidden_id(world: World) -> None:
+def test_a_session_is_kept_under_a_hidden_id(world: SessionApiFixture) -> None:
     """Made, renewed, refused to others and ended by its own id; the id of the row opens and ends nothing."""
     tenant = replace(TENANT, session_key="a key")
     world.tenants.put(tenant)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.hostile_texts import HOSTILE
 from tools.emulator.gateway.mapping_template import render
 
 TEMPLATES = Path(__file__).parents[3] / "terraform" / "modules" / "websocket_api" / "templates"
@@ -31,20 +32,6 @@ OF_AUTHORIZER = (
 )
 ATTRIBUTES = {"connectionId", "requestId", *OF_AUTHORIZER}
 FRAMES = st.characters(codec="utf-8")  # WebSocket's text is UTF-8: no frame holds half of a surrogate pair
-HOSTILE = (
-    '{"action":"SiloSQS","message":"&Action=DeleteQueue&MessageAttribute.1.Value.StringValue=other"}',
-    "&MessageGroupId=other:session&MessageBody=forged",
-    "%26Action%3DDeleteQueue%26 %25 %00 %",
-    "a+b c  d\ttab",
-    '\'single\' "double" `back` \\ \\" /',
-    "line\nbreak\r\n&MessageBody=x",
-    "\N{GRINNING FACE}\N{ZERO WIDTH JOINER}\N{RIGHT-TO-LEFT OVERRIDE}é\N{COMBINING ACUTE ACCENT}",
-    "nul \x00 and \x1f",
-    "$context.authorizer.tenantId ${input.body} $util.urlEncode('x') #set($group='x') #end ## #* *# #[[ ]]# \\$x",
-    ";MessageBody=x;Action=PurgeQueue",
-    "=&=&&==",
-    "~!*'();:@,/?[]",
-)
 
 
 def context(**authorizer: str) -> dict[str, Any]:

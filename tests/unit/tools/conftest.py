@@ -77,7 +77,7 @@ def project(tmp_path: Path) -> Project:
         "terraform/stacks/subscriber/main.tf": "# the other one\n",
         "terraform/stacks/subscriber/.terraform.lock.hcl": "# the lock\n",
         "terraform/environments/local/subscriber.tfvars": 'region = "us-east-1"\n',
-        "terraform/environments/local/backend.tf": 'terraform {\n  backend "local" {}\n}\n',
+        "terraform/stacks/hub/backend.tf": 'terraform {\n  backend "s3" {}\n}\n',
         "terraform/environments/local/hub.tfvars": 'environment = "local"\n',
     }.items():
         file = root / path

@@ -94,15 +94,8 @@ class QueueOf(MemoryQueue):
     url: str
 
     @override
-    def send_all(
-        self,
-        bodies: Iterable[str],
-        *,
-        delay_seconds: int = 0,
-        attributes: Mapping[str, str] | None = None,
-        group: str | None = None,
-    ) -> None:
-        assert (delay_seconds, attributes, group) == (0, None, None)
+    def send_all(self, bodies: Iterable[str], **named: Any) -> None:
+        assert not any(named.values())
         self.sqs.send(self.url, *bodies)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.messages import CANCELLED, ChunkMessage
+from loudhailer.broadcast.messages import ChunkMessage
 from loudhailer.broadcast.model import Tally, TallyKey
 from loudhailer.broadcast.report import Report
 from loudhailer.ids import BroadcastId
@@ -89,7 +89,7 @@ def test_a_chunk_that_waits_is_replaced_by_a_cancelled_one(
     assert (first.status, first.cancelled, first.in_flight) == ("delivering", True, 2)
     assert (last.status, last.cancelled, last.delivered, last.failed) == ("finished", True, 1, 2)
     (left,) = deployment.sqs.bodies(SHARD)
-    assert ChunkMessage.from_wire(left) == replace(WAITING, expires_at=CANCELLED)
+    assert ChunkMessage.from_wire(left) == replace(WAITING, cancelled=True, expires_at=0)
 
 
 def test_other_messages_are_put_back_however_often_they_were_looked_at(
@@ -100,7 +100,7 @@ def test_other_messages_are_put_back_however_often_they_were_looked_at(
     deployment.sqs.send(SHARD, *others)
     cancel(deployment, monkeypatch, settled_after=20)
     assert deployment.sqs.given_up == []
-    assert sorted(deployment.sqs.bodies(SHARD)) == sorted([*others, replace(WAITING, expires_at=CANCELLED).to_wire()])
+    assert sorted(deployment.sqs.bodies(SHARD)) == sorted([*others, replace(WAITING, cancelled=True).to_wire()])
 
 
 def test_every_shard_is_looked_through_to_its_end(
@@ -109,7 +109,7 @@ def test_every_shard_is_looked_through_to_its_end(
     """Also where there are more messages than one call brings."""
     deployment.sqs.send("shard-1", *[WAITING.to_wire()] * 25)
     cancel(deployment, monkeypatch)
-    assert deployment.sqs.bodies("shard-1") == [replace(WAITING, expires_at=CANCELLED).to_wire()] * 25
+    assert deployment.sqs.bodies("shard-1") == [replace(WAITING, cancelled=True).to_wire()] * 25
 
 
 def test_what_is_said_in_a_large_room_can_be_cancelled(
@@ -118,7 +118,7 @@ def test_what_is_said_in_a_large_room_can_be_cancelled(
     """It waits in another queue than broadcasts do, and stays there."""
     deployment.sqs.send("rooms", WAITING.to_wire())
     cancel(deployment, monkeypatch)
-    assert deployment.sqs.bodies("rooms") == [replace(WAITING, expires_at=CANCELLED).to_wire()]
+    assert deployment.sqs.bodies("rooms") == [replace(WAITING, cancelled=True).to_wire()]
 
 
 def test_an_unknown_broadcast_is_refused(deployment: DeploymentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.tools.conftest import TerraformStandIn
-from tools.cli import app
+from tools.cli.main import app
 from tools.client.http import UnreachableError
 from tools.errors import OperatorError
 from tools.stack.directory import StackDirectory
@@ -47,7 +47,7 @@ def test_the_bare_command_lists_what_there_is() -> None:
 def test_commands_that_need_no_heavy_package_import_none() -> None:
     """Help, the planner, and commands without a stack, all in one process of their own."""
     program = (
-        "import sys; from typer.testing import CliRunner; from tools.cli import app; "
+        "import sys; from typer.testing import CliRunner; from tools.cli.main import app; "
         f"codes = [CliRunner().invoke(app, arguments).exit_code for arguments in {LIGHT_COMMANDS}]; "
         "print(*codes, *sys.modules)"
     )
@@ -240,7 +240,7 @@ def test_what_an_interrupt_kept_from_a_new_stack_the_next_up_puts(home: Path, mo
         if outcome := outcomes.pop(0):
             raise outcome
 
-    monkeypatch.setattr("tools.cli._put_sample_tenants", put)
+    monkeypatch.setattr("tools.cli.stack._put_sample_tenants", put)
     assert run("up").exit_code == 130
     assert "up to date" not in run("up").output
     assert "up to date" in run("up").output
@@ -368,7 +368,7 @@ def test_a_state_directory_that_is_no_utf_8_is_refused(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("arguments", [["--help"], ["plan"]])
 def test_output_that_cannot_be_written_is_a_sentence(arguments: list[str]) -> None:
     """The disk is full, say, and the output goes to a file."""
-    command = [sys.executable, "-c", "from tools.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from tools.cli.main import main; main()", *arguments]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert ended.returncode == 1

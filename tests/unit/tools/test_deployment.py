@@ -1,6 +1,6 @@
 """A deployment as its outputs describe it."""
 
-from tools.operations.deployment import Deployment
+from tools.stack.deployment import Deployment
 
 
 def deployment(**outputs: object) -> Deployment:

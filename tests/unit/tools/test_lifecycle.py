@@ -18,10 +18,10 @@ import pytest
 from tests.unit.tools.conftest import TerraformStandIn
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.image.build import Image
+from tools.image.build import BuiltImage
 from tools.image.engine import Engine
-from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, GATEWAY, LOST, TERRAFORM, Packaging, Ports, Stack
 from tools.stack.processes import ProcessTable
@@ -118,12 +118,12 @@ def test_changed_sources_are_applied_and_named(
 def test_a_changed_variable_is_applied(stack: Stack, terraform: TerraformStandIn) -> None:
     """The demonstration has other variables."""
     stack.up()
-    assert replace(stack, variables={"chunk_size": 10}).up()
+    assert replace(stack, variables={"broadcast": {"chunk_size": 10}}).up()
     assert terraform.calls == [*APPLY, *APPLY]
 
 
 def test_each_subscriber_is_applied_in_its_account_after_the_hub(stack: Stack, terraform: TerraformStandIn) -> None:
-    """With what the hub says of it, from a working copy of its own; a second time nothing is done."""
+    """With what the hub says of it, from a folder of its own; a second time nothing is done."""
     with_two = replace(stack, variables=subscriber_variables(2))
     assert with_two.up()
     assert terraform.whole_calls == [
@@ -404,8 +404,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A container engine that has built the image already."""
     engine = Engine("docker", "unix:///engine.sock")
 
-    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> Image:
-        return Image(IMAGE_ID, tag, f"{base} for {platform}", ())
+    def build(_root: object, _engine: Engine, *, platform: str, tag: str, base: str) -> BuiltImage:
+        return BuiltImage(IMAGE_ID, tag, f"{base} for {platform}", ())
 
     monkeypatch.setattr(lifecycle, "running_engine", lambda: nullcontext(engine))
     monkeypatch.setattr(lifecycle, "own_platform", lambda _engine: "linux/arm64")
@@ -433,6 +433,18 @@ def test_a_local_aws_without_an_engine_is_replaced_for_the_image(stack: Stack) -
     second = process_of(stack, AWS)
     assert second != first
     assert stack.up()
+    assert process_of(stack, AWS) == second
+
+
+def test_a_local_aws_that_throttles_is_replaced_by_one_that_does_not(stack: Stack) -> None:
+    """The flag is the process's; as long as it stays the same, so does the process."""
+    stack.up()
+    assert "--no-throttling" not in process_of(stack, AWS).cmdline()
+    unthrottled = replace(stack, throttling=False)
+    assert unthrottled.up()
+    second = process_of(stack, AWS)
+    assert "--no-throttling" in second.cmdline()
+    assert not unthrottled.up()
     assert process_of(stack, AWS) == second
 
 

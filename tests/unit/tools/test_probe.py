@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.support.checkout import ROOT
-from tools.cli import app
+from tools.cli.main import app
 from tools.errors import OperatorError
 from tools.probe import own_api, own_queues
 from tools.probe.interview import Interview, left_out
@@ -252,8 +252,8 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> Place:
     """The environment dev with the right credentials, and two questions."""
     known = Environment.of(Project.of_this_code(), "dev")
     place = Place(known, Cloud(known.account_id))
-    monkeypatch.setattr("tools.probe.command.Place.of", lambda *_: place)
-    monkeypatch.setattr("tools.probe.command.named", lambda _: [question(), question("second", ask=yes)])
+    monkeypatch.setattr("tools.cli.probe.Place.of", lambda *_: place)
+    monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", ask=yes)])
     return place
 
 
@@ -292,7 +292,7 @@ def test_other_credentials_are_refused(dev: Place, tmp_path: Path) -> None:
 
 def test_a_question_that_failed_is_an_exit_code(dev: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers of the others are written."""
-    monkeypatch.setattr("tools.probe.command.named", lambda _: [question(), question("second", broken)])
+    monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", broken)])
     done = probed(dev, tmp_path, "--yes", "--json")
     assert done.exit_code == 1
     assert "could not be asked: second" in done.output
@@ -307,7 +307,7 @@ def test_an_interrupted_run_removes_what_it_made_and_says_what_it_asked(
     async def interrupted(_: Site) -> Answer:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tools.probe.command.named", lambda _: [question(), question("second", interrupted)])
+    monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", interrupted)])
     done = probed(dev, tmp_path, "--yes")
     assert done.exit_code == 130
     assert dev.made == ["made", "removed"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from loudhailer.broadcast.messages import ChunkMessage, Message, Priority, message_from_wire
+from loudhailer.broadcast.messages import BroadcastMessage, ChunkMessage, message_from_wire
+from loudhailer.broadcast.model import Priority
 from loudhailer.ids import BroadcastId, ChunkId
 from tests.support.broadcasts import (
     BROADCAST,
@@ -15,8 +16,8 @@ from tests.support.broadcasts import (
     chunk_message,
     outcome,
     partition,
-    partition_message,
     source,
+    source_message,
     summary,
 )
 from tests.unit.tools.queues import DeploymentStandIn
@@ -50,7 +51,7 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
     ("letter", "queue"),
     [
         (announcement(), "broadcast"),
-        (partition_message((partition(1),), source=1), "partition"),
+        (source_message((partition(1),), source=1), "partition"),
         (replace(chunk_message(attempt=8), remaining=0b100), "shard-0"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2")), "shard-1"),
         (replace(chunk_message(), chunk_id=ChunkId("1.2"), priority=Priority.LOW), "rooms"),
@@ -58,7 +59,9 @@ def redrive(deployment: DeploymentStandIn, only: BroadcastId | None = None) -> R
     ],
     ids=["announcement", "source", "chunk", "chunk-of-the-other-shard", "chunk-of-a-large-room", "outcome"],
 )
-def test_a_letter_goes_to_the_queue_of_its_kind(deployment: DeploymentStandIn, letter: Message, queue: str) -> None:
+def test_a_letter_goes_to_the_queue_of_its_kind(
+    deployment: DeploymentStandIn, letter: BroadcastMessage, queue: str
+) -> None:
     """With a new time to live, and a chunk with all its attempts; what remains of it is what it was."""
     deployment.sqs.send(LETTERS, letter.to_wire())
     result = redrive(deployment)
@@ -73,7 +76,7 @@ def test_a_letter_goes_to_the_queue_of_its_kind(deployment: DeploymentStandIn, l
 
 def test_a_source_is_opened_before_it_is_sent_again(deployment: DeploymentStandIn) -> None:
     """Or `query` would take it for complete."""
-    deployment.sqs.send(LETTERS, partition_message((partition(1),), source=1).to_wire())
+    deployment.sqs.send(LETTERS, source_message((partition(1),), source=1).to_wire())
     redrive(deployment)
     opened = deployment.broadcasts.source(BROADCAST, 1)
     assert opened is not None
@@ -95,7 +98,7 @@ def test_a_broadcast_is_opened_before_it_is_sent_again(deployment: DeploymentSta
     ("letter", "is_expired"),
     [
         (announcement().to_wire(), False),
-        (partition_message((partition(0),)).to_wire(), False),
+        (source_message((partition(0),)).to_wire(), False),
         (chunk_message().to_wire(), False),
         (outcome(failed=1).to_wire(), True),
     ],

@@ -17,8 +17,8 @@ from tests.unit.tools.conftest import TerraformStandIn
 from tests.unit.tools.test_lifecycle import APPLY, SLEEP, process_of, state_of
 from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.operations.deployment import Deployment
 from tools.stack import lifecycle
+from tools.stack.deployment import Deployment
 from tools.stack.directory import StackDirectory
 from tools.stack.lifecycle import AWS, Ports, Stack
 from tools.stack.processes import ProcessTable
@@ -189,7 +189,7 @@ def test_a_changed_key_means_a_full_apply(
         case "template of a route":
             (hub / "echo.vtl").write_text("$input.body\n")
         case "variables":
-            second = replace(second, variables={"chunk_size": 10})
+            second = replace(second, variables={"broadcast": {"chunk_size": 10}})
     before = len(terraform.calls)
     second.up()
     second.down()
@@ -310,7 +310,7 @@ def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
 
 
 def test_subscribers_come_from_the_template_too(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
-    """Each with its state and a working copy."""
+    """Each with its state and a folder of links."""
     variables = subscriber_variables(2)
     replace(first, variables=variables).up()
     before = len(terraform.whole_calls)

@@ -19,7 +19,7 @@ PARTS: dict[str, Any] = {
     "terraform": "digest",
     "terraform_version": "1.11.4",
     "packaging": "zip",
-    "variables": {"chunk_size": 10},
+    "variables": {"broadcast": {"chunk_size": 10}},
 }
 
 
@@ -202,7 +202,7 @@ def test_a_file_outside_the_directory_is_refused(template: Template, name: str) 
         ("terraform", "other sources, or another lock"),
         ("terraform_version", "1.12.0"),
         ("packaging", "image"),
-        ("variables", {"chunk_size": 11}),
+        ("variables", {"broadcast": {"chunk_size": 11}}),
     ],
 )
 def test_each_part_changes_the_key(part: str, value: object) -> None:

@@ -31,7 +31,7 @@ def test_a_silo_that_is_there_may_be_named_and_another_may_not(*, standing: bool
     with pytest.raises(OperatorError) as refused:
         require_silo(ACME, wanted=not standing, standing=standing)
     assert refused.value.problem.startswith(f"Tenant acme has {'a' if standing else 'no'} silo: ")
-    assert "`silo_tenants`" in refused.value.remedy
+    assert "`messaging.silo_tenants`" in refused.value.remedy
     assert "`loudhailer up`" in refused.value.remedy
 
 

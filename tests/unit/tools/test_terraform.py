@@ -78,8 +78,10 @@ def test_warnings_are_no_problems() -> None:
     assert observed([line]).problems == []
 
 
-def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, project: Project) -> None:
-    """A file removed from the sources must not be applied for ever."""
+def test_terraform_runs_in_links_to_the_sources_and_keeps_the_provider(runner: Terraform, project: Project) -> None:
+    """A file removed from the sources must not be applied for ever, nor what an earlier release has copied."""
+    runner.working.root.mkdir(parents=True)
+    (runner.working.root / "copied.tf").write_text("# a copy of an earlier release")
     runner.prepare({"one": 1})
     provider = runner.working.root / ".terraform" / "providers"
     provider.mkdir(parents=True, exist_ok=True)
@@ -90,11 +92,13 @@ def test_the_working_copy_is_whole_and_keeps_the_provider(runner: Terraform, pro
         ".terraform",
         ".terraform.lock.hcl",
         "backend.tf",
+        "backend_override.tf",
         "hub.auto.tfvars",
         "hub.tf",
         "run.auto.tfvars.json",
     ]
     assert json.loads((runner.working.root / "run.auto.tfvars.json").read_text()) == {"one": 2}
+    assert (runner.working.root / "hub.tf").resolve() == project.terraform / "stacks/hub/hub.tf"
     assert provider.is_dir()
 
 

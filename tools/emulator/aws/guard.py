@@ -21,7 +21,15 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote_to_bytes
 
 from tools.emulator.perimeter.pages import PageFilter
-from tools.emulator.perimeter.signature import Claim, Request, Signature, SigningKey, is_root, is_valid, read_signature
+from tools.emulator.perimeter.signature import (
+    ArrivedRequest,
+    Claim,
+    Signature,
+    SigningKey,
+    is_root,
+    is_valid,
+    read_signature,
+)
 
 type _Message = dict[str, Any]
 type _Receive = Callable[[], Awaitable[_Message]]
@@ -127,7 +135,7 @@ class Guard:
         # Who knows a key's id, such as an account's, does not know its secret yet.
         body = await _body(receive, _SERVICE_BYTES)
         method, raw_path = scope["method"].encode(), scope["raw_path"]
-        if not is_valid(signature, key.key, Request(method, raw_path, scope["query_string"], headers, body)):
+        if not is_valid(signature, key.key, ArrivedRequest(method, raw_path, scope["query_string"], headers, body)):
             raise _RefusedError(*_MISMATCH)
         path: str = scope["path"]
         if path.startswith(_ORDERS) and not path.startswith(_OF_AWS) and not is_root(signature.claim.access_key):

@@ -25,6 +25,7 @@ class Options:
     engine: str
     log_level: str
     trust_web_identities: bool
+    throttling: bool
     secret: str = field(repr=False)
 
     @property
@@ -63,6 +64,12 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
         "--trust-web-identities",
         action="store_true",
         help="let anybody assume a role with a web identity, whose token is not checked",
+    )
+    parser.add_argument(
+        "--no-throttling",
+        dest="throttling",
+        action="store_false",
+        help="answer DynamoDB's and STS's requests at any rate, and read queues in as many batches as are allowed",
     )
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):

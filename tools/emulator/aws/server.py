@@ -24,6 +24,7 @@ from tools.emulator.aws.administration import Administration
 from tools.emulator.aws.guard import Guard
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.repeated_requests import RepeatedRequests
+from tools.emulator.aws.request_shapes import RequestShapes
 
 if TYPE_CHECKING:
     from tools.emulator.aws.gaps import Gap
@@ -131,7 +132,7 @@ def _not_started(name: str) -> Iterator[None]:
 async def _serve(options: Options, listener: socket.socket, gaps: "list[Gap]") -> None:
     save = importlib.import_module("tools.emulator.aws.gaps.saved_state").save
     signing_key = importlib.import_module("tools.emulator.aws.gaps.credentials").signing_keys(options.secret)
-    services = RepeatedRequests(importlib.import_module("ministack.app").app)
+    services = RequestShapes(RepeatedRequests(importlib.import_module("ministack.app").app))
     application = Guard(
         Administration(services, save, signing_key),
         options.port,

@@ -29,7 +29,7 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True)
-class Reply:
+class BatchReply:
     """What an invocation gave: its response, or that the function failed, or that it was not even invoked."""
 
     response: Any = None
@@ -40,7 +40,7 @@ class Reply:
 class Target(Protocol):
     """The function, and where records go that it cannot process."""
 
-    async def invoke(self, records: Sequence[Record]) -> Reply:
+    async def invoke(self, records: Sequence[Record]) -> BatchReply:
         """Invoke the function once."""
 
     async def discard(self, records: Sequence[Record], condition: str, invocations: int) -> None:

@@ -31,7 +31,15 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from tools.emulator.containers.worker import INIT_SECONDS, Function, Image, Invocation, Outcome, exited, timed_out
+from tools.emulator.containers.worker import (
+    INIT_SECONDS,
+    CallOutcome,
+    Function,
+    FunctionCall,
+    FunctionImage,
+    exited,
+    timed_out,
+)
 from tools.errors import OperatorError
 from tools.image.engine import Engine
 
@@ -73,7 +81,7 @@ class RuntimeApi:
 
     def __init__(self) -> None:
         self.answers: queue.Queue[Answer | None] = queue.Queue()
-        self._invocations: queue.Queue[tuple[Invocation, float] | None] = queue.Queue()
+        self._invocations: queue.Queue[tuple[FunctionCall, float] | None] = queue.Queue()
         self._server = _Server((_HOST, 0), self._handler())
         self.name = f"runtime-{secrets.token_hex(16)}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -88,7 +96,7 @@ class RuntimeApi:
         """Where it listens at 127.0.0.1."""
         return self._server.server_port
 
-    def put(self, invocation: Invocation, deadline: float) -> None:
+    def put(self, invocation: FunctionCall, deadline: float) -> None:
         """What the runtime gets when it asks next; the deadline in epoch seconds."""
         self._invocations.put((invocation, deadline))
 
@@ -169,7 +177,11 @@ class ContainerWorker:
     """
 
     def __init__(
-        self, function: Function, image: Image, engine: Engine, write: Callable[[Function, str, list[str]], None]
+        self,
+        function: Function,
+        image: FunctionImage,
+        engine: Engine,
+        write: Callable[[Function, str, list[str]], None],
     ) -> None:
         self.function = function
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
@@ -210,7 +222,7 @@ class ContainerWorker:
         """Whether it can take another invocation."""
         return not self._killed and self._client.poll() is None
 
-    def invoke(self, invocation: Invocation) -> Outcome:
+    def invoke(self, invocation: FunctionCall) -> CallOutcome:
         """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
         try:
             if not self._ready:
@@ -224,7 +236,7 @@ class ContainerWorker:
             answer = self._answer(timeout)
         except queue.Empty:
             self.kill()
-            return Outcome(None, timed_out(self.function, invocation), "")
+            return CallOutcome(None, timed_out(self.function, invocation), "")
         if answer is None:
             self.kill()
         return self._outcome(answer, invocation)
@@ -272,10 +284,10 @@ class ContainerWorker:
             if answer is None or not self._ready or "ready" not in answer:
                 return answer
 
-    def _outcome(self, answer: Answer | None, invocation: Invocation) -> Outcome:
+    def _outcome(self, answer: Answer | None, invocation: FunctionCall) -> CallOutcome:
         if answer is None:
-            return Outcome(None, exited(self._client.returncode, invocation), "")
-        return Outcome(answer.get("result"), answer.get("error"), "")
+            return CallOutcome(None, exited(self._client.returncode, invocation), "")
+        return CallOutcome(answer.get("result"), answer.get("error"), "")
 
     def _read_log(self) -> None:
         with self._client:

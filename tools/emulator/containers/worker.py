@@ -19,7 +19,7 @@ _CHUNK = 65536
 
 
 @dataclass(frozen=True)
-class Image:
+class FunctionImage:
     """What a container runs: an image as the engine knows it, and the command that names the function's handler."""
 
     reference: str
@@ -32,13 +32,13 @@ class Function:
 
     name: str  # "account:region:name": all versions share its capacity
     version: str
-    code: Path | Image
+    code: Path | FunctionImage
     timeout: float
     environment: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Invocation:
+class FunctionCall:
     """One request to a function."""
 
     event: Any
@@ -48,7 +48,7 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CallOutcome:
     """What came of an invocation: a result or an error document, and what was logged."""
 
     result: Any
@@ -56,17 +56,17 @@ class Outcome:
     log: str
 
 
-def timed_out(function: Function, invocation: Invocation) -> dict[str, Any]:
+def timed_out(function: Function, invocation: FunctionCall) -> dict[str, Any]:
     """The error of an invocation that took too long."""
     return _failure(invocation, "Sandbox.Timedout", f"Task timed out after {function.timeout:.2f} seconds")
 
 
-def exited(status: int | None, invocation: Invocation) -> dict[str, Any]:
+def exited(status: int | None, invocation: FunctionCall) -> dict[str, Any]:
     """The error of an invocation whose execution environment ended."""
     return _failure(invocation, "Runtime.ExitError", f"Runtime exited with error: exit status {status}")
 
 
-def _failure(invocation: Invocation, kind: str, message: str) -> dict[str, Any]:
+def _failure(invocation: FunctionCall, kind: str, message: str) -> dict[str, Any]:
     return {"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"}
 
 
@@ -84,7 +84,7 @@ class Worker(Protocol):
     def alive(self) -> bool:
         """Whether it can take another invocation."""
 
-    def invoke(self, invocation: Invocation) -> Outcome:
+    def invoke(self, invocation: FunctionCall) -> CallOutcome:
         """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
 
     def kill(self) -> None:
@@ -95,9 +95,13 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A process that runs one function, one invocation at a time; the caller sees to that."""
+    """A process that runs one function, one invocation at a time; the caller sees to that.
 
-    def __init__(self, function: Function, code: Path) -> None:
+    Args:
+        niceness: how far the process steps back for others that need the machine's cores, from 0 to 19.
+    """
+
+    def __init__(self, function: Function, code: Path, niceness: int = 0) -> None:
         self.function = function
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         request_end, self._requests = os.pipe()
@@ -117,6 +121,7 @@ class ProcessWorker:
                 env=dict(function.environment) | {"AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream},
                 start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
             )
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
         finally:
             for descriptor in (request_end, response_end, log_end):
                 os.close(descriptor)
@@ -126,7 +131,7 @@ class ProcessWorker:
         """Whether it can take another invocation."""
         return self._process.poll() is None
 
-    def invoke(self, invocation: Invocation) -> Outcome:
+    def invoke(self, invocation: FunctionCall) -> CallOutcome:
         """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
         log = bytearray()
         try:
@@ -157,7 +162,7 @@ class ProcessWorker:
         for descriptor in (self._requests, self._responses, self._logs):
             os.close(descriptor)
 
-    def _send(self, invocation: Invocation) -> None:
+    def _send(self, invocation: FunctionCall) -> None:
         request = {
             "event": invocation.event,
             "requestId": invocation.request_id,
@@ -202,7 +207,7 @@ class ProcessWorker:
                 return False
             log += chunk
 
-    def _outcome(self, response: Mapping[str, Any], log: bytearray) -> Outcome:
+    def _outcome(self, response: Mapping[str, Any], log: bytearray) -> CallOutcome:
         # What the handler logged was written before the response, so it is in the pipe by now: no waiting.
         self._read_log(log)
-        return Outcome(response.get("result"), response.get("error"), log.decode(errors="replace").rstrip("\n"))
+        return CallOutcome(response.get("result"), response.get("error"), log.decode(errors="replace").rstrip("\n"))

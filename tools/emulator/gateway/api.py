@@ -105,7 +105,7 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorizer:
+class RequestAuthorizer:
     """A REQUEST authorizer."""
 
     function: FunctionRef
@@ -119,7 +119,7 @@ class Route:
     key: str
     integration: Integration | None = None
     authorization: str = "NONE"
-    authorizer: Authorizer | None = None
+    authorizer: RequestAuthorizer | None = None
     answers: bool = False
 
 
@@ -145,7 +145,7 @@ class Api:
     stages: Mapping[str, Stage]
 
 
-class Deployment:
+class DeployedStage:
     """An API at a stage: what a URL leads to. Holds the buckets of the stage's route throttles."""
 
     def __init__(self, api: Api, stage: Stage, clock: Clock) -> None:
@@ -294,9 +294,9 @@ def read_route(
     )
 
 
-def read_authorizer(item: Mapping[str, Any]) -> Authorizer:
+def read_authorizer(item: Mapping[str, Any]) -> RequestAuthorizer:
     """A REQUEST authorizer from apigatewayv2's answer."""
-    return Authorizer(FunctionRef.parse(item["AuthorizerUri"]), tuple(item.get("IdentitySource", ())))
+    return RequestAuthorizer(FunctionRef.parse(item["AuthorizerUri"]), tuple(item.get("IdentitySource", ())))
 
 
 def read_integration(item: Mapping[str, Any], responses: Iterable[Mapping[str, Any]] = ()) -> Integration:
@@ -339,11 +339,11 @@ class Directory:
     def __init__(self, source: ApiSource, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._deployments: dict[tuple[str, str], Deployment] = {}
+        self._deployments: dict[tuple[str, str], DeployedStage] = {}
         self._loading: asyncio.Task[None] | None = None
         self._loaded_at = -_RELOAD_SECONDS
 
-    def find(self, api_id: str, stage: str) -> Deployment | None:
+    def find(self, api_id: str, stage: str) -> DeployedStage | None:
         """What is known at the moment."""
         return self._deployments.get((api_id, stage))
 
@@ -351,11 +351,11 @@ class Directory:
         """API id and stage of all deployments."""
         return sorted(self._deployments)
 
-    def current(self, deployment: Deployment) -> Deployment:
+    def current(self, deployment: DeployedStage) -> DeployedStage:
         """The deployment that now stands at the place of this one."""
         return self._deployments.get(deployment.key, deployment)
 
-    async def resolve(self, api_id: str, stage: str) -> Deployment | None:
+    async def resolve(self, api_id: str, stage: str) -> DeployedStage | None:
         """What is known; if that is nothing, what AWS says, which is asked once a second at most."""
         found = self.find(api_id, stage)
         if found is None:
@@ -378,10 +378,10 @@ class Directory:
         finally:
             self._loading = None
             self._loaded_at = self._clock()
-        deployments = (Deployment(api, stage, self._clock) for api in apis for stage in api.stages.values())
+        deployments = (DeployedStage(api, stage, self._clock) for api in apis for stage in api.stages.values())
         self._deployments = {each.key: self._keep(each) for each in deployments}
 
-    def _keep(self, new: Deployment) -> Deployment:
+    def _keep(self, new: DeployedStage) -> DeployedStage:
         """The old deployment if nothing changed, so that its buckets do not fill up by a reload."""
         old = self._deployments.get(new.key)
         return old if old and (old.api, old.stage) == (new.api, new.stage) else new

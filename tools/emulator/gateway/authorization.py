@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from tools.emulator.gateway.api import Authorizer
-from tools.emulator.gateway.connection import Connection
+from tools.emulator.gateway.api import RequestAuthorizer
+from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.events import Event, method_arn
 from tools.emulator.gateway.invocation import Invocation, Status
 from tools.emulator.gateway.policy import Decision, MalformedPolicyError, decide
@@ -20,7 +20,7 @@ _RESULT_BYTES = 8 * 1024  # AWS's limit for an authorizer's result
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class AuthorizationRefusal:
     """A handshake that is answered with a status, an error type and a message; `cause` is for the log."""
 
     status: int
@@ -29,16 +29,18 @@ class Refusal:
     cause: str = ""
 
 
-UNAUTHORIZED = Refusal(HTTPStatus.UNAUTHORIZED, "UnauthorizedException", "Unauthorized")
-EXPLICIT_DENY = Refusal(
+UNAUTHORIZED = AuthorizationRefusal(HTTPStatus.UNAUTHORIZED, "UnauthorizedException", "Unauthorized")
+EXPLICIT_DENY = AuthorizationRefusal(
     HTTPStatus.FORBIDDEN,
     "AccessDeniedException",
     "User is not authorized to access this resource with an explicit deny",
 )
-IMPLICIT_DENY = Refusal(HTTPStatus.FORBIDDEN, "AccessDeniedException", "User is not authorized to access this resource")
+IMPLICIT_DENY = AuthorizationRefusal(
+    HTTPStatus.FORBIDDEN, "AccessDeniedException", "User is not authorized to access this resource"
+)
 
 
-def identity_is_complete(authorizer: Authorizer, event: Event) -> bool:
+def identity_is_complete(authorizer: RequestAuthorizer, event: Event) -> bool:
     """Whether every identity source has a value; otherwise API Gateway answers 401 without asking the authorizer."""
     return all(_identity(source, event) for source in authorizer.identity_sources)
 
@@ -62,7 +64,7 @@ def _identity(source: str, event: Event) -> str | None:
     return value
 
 
-def read_authorizer_answer(connection: Connection, invocation: Invocation) -> dict[str, str] | Refusal:
+def read_authorizer_answer(connection: OpenConnection, invocation: Invocation) -> dict[str, str] | AuthorizationRefusal:
     """The authorizer's context, for all later events, or why the client may not connect."""
     if invocation.status is Status.FAILED and _error_message(invocation.payload) == "Unauthorized":
         return UNAUTHORIZED
@@ -76,7 +78,7 @@ def read_authorizer_answer(connection: Connection, invocation: Invocation) -> di
         return _failed(f"malformed authorizer result: {error}")
 
 
-def _read_result(result: Any, arn: str) -> dict[str, str] | Refusal:
+def _read_result(result: Any, arn: str) -> dict[str, str] | AuthorizationRefusal:
     if not isinstance(result, Mapping) or not isinstance(result.get("principalId"), str):
         raise TypeError("principalId is not a string")
     match decide(result.get("policyDocument"), arn):
@@ -104,5 +106,7 @@ def _error_message(payload: Any) -> str | None:
     return payload.get("errorMessage") if isinstance(payload, Mapping) else None
 
 
-def _failed(cause: str) -> Refusal:
-    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "AuthorizerFailureException", "Internal server error", cause)
+def _failed(cause: str) -> AuthorizationRefusal:
+    return AuthorizationRefusal(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "AuthorizerFailureException", "Internal server error", cause
+    )

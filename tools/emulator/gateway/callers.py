@@ -96,7 +96,7 @@ class Callers:
         key = self._keys.get(signature.claim)
         if key is None:
             return None
-        signed = sigv4.Request(request.method, target, query, request.headers, request.body)
+        signed = sigv4.ArrivedRequest(request.method, target, query, request.headers, request.body)
         return key.account if key.expires_at > time.time() and is_valid(signature, key.key, signed) else NOBODY
 
     async def resolve(self, request: Request) -> str:

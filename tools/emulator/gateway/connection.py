@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
 
-from tools.emulator.gateway.api import Deployment, Integration, Route
+from tools.emulator.gateway.api import DeployedStage, Integration, Route
 from tools.emulator.gateway.frames import (
     Close,
     FrameReader,
@@ -42,7 +42,7 @@ _NEXT_STATES = {
 }
 
 
-class Connection:
+class OpenConnection:
     """A connection from its handshake to its end.
 
     `on_text` is called with each message, `on_end` once, when a connection that was accepted is over; `ended` then
@@ -52,11 +52,11 @@ class Connection:
 
     def __init__(
         self,
-        deployment: Deployment,
+        deployment: DeployedStage,
         handshake: Handshake,
         limits: Limits,
-        on_text: Callable[["Connection", str], None],
-        on_end: Callable[["Connection"], None],
+        on_text: Callable[["OpenConnection", str], None],
+        on_end: Callable[["OpenConnection"], None],
     ) -> None:
         self.connection_id = new_id()
         self.deployment = deployment
@@ -174,23 +174,23 @@ class Connections:
     """The connections by id, from before `$connect` is called until their end."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Connection] = {}
+        self._by_id: dict[str, OpenConnection] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[OpenConnection]:
         return iter(list(self._by_id.values()))
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: OpenConnection) -> None:
         """Know a connection."""
         self._by_id[connection.connection_id] = connection
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: OpenConnection) -> None:
         """Forget a connection."""
         self._by_id.pop(connection.connection_id, None)
 
-    def find_open(self, connection_id: str, deployment_key: tuple[str, str]) -> Connection | None:
+    def find_open(self, connection_id: str, deployment_key: tuple[str, str]) -> OpenConnection | None:
         """The open connection with this id at this API and stage."""
         found = self._by_id.get(connection_id)
         if found is None or found.state is not State.OPEN or found.deployment.key != deployment_key:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tools.emulator.gateway.api import Directory
 from tools.emulator.gateway.callers import Callers
-from tools.emulator.gateway.connection import Connection, Connections, State
+from tools.emulator.gateway.connection import Connections, OpenConnection, State
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.http1 import Request, error_response, json_response
@@ -109,7 +109,7 @@ class Control:
                 connection.close(code, "")
         return {"closed": len(chosen)}
 
-    def _choose(self, content: Any) -> list[Connection]:
+    def _choose(self, content: Any) -> list[OpenConnection]:
         if not isinstance(content, Mapping) or not content.keys() & {"count", "connection_ids"}:
             raise TypeError("name a count or connection_ids")
         connections = self._open()
@@ -120,5 +120,5 @@ class Control:
             raise TypeError("count must be a number")
         return connections[: content["count"]]
 
-    def _open(self) -> list[Connection]:
+    def _open(self) -> list[OpenConnection]:
         return [each for each in self._connections if each.state is State.OPEN]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tools.emulator.gateway.api import DISCONNECT, LOG, Integration
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.events import Event
-from tools.emulator.gateway.integration import TOGETHER, Failure, Integrations, Reply
+from tools.emulator.gateway.integration import TOGETHER, IntegrationFailure, Integrations, Reply
 
 _A_SECOND = 120
 _TRIES = 5
@@ -25,7 +25,7 @@ type Start = Callable[[Coroutine[None, None, None]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ClosedConnection:
     """The end of a connection of a deployment, as an event for the integration of its `$disconnect`."""
 
     deployment: str
@@ -41,10 +41,10 @@ class Ends:
         self._integrations = integrations
         self._counters = counters
         self._start = start
-        self._waiting: deque[End] = deque()
+        self._waiting: deque[ClosedConnection] = deque()
         self._telling = False
 
-    def tell(self, end: End) -> None:
+    def tell(self, end: ClosedConnection) -> None:
         """Tell an end when its turn has come."""
         self._waiting.append(end)
         if not self._telling:
@@ -63,22 +63,22 @@ class Ends:
         finally:
             self._telling = False
 
-    def _next_ones(self) -> list[End]:
+    def _next_ones(self) -> list[ClosedConnection]:
         """The ends whose turn has come, all for one integration."""
         some = [self._waiting.popleft()]
         while self._waiting and len(some) < TOGETHER and self._waiting[0].integration is some[0].integration:
             some.append(self._waiting.popleft())
         return some
 
-    def _note(self, end: End, reply: Reply | Failure) -> None:
-        if not isinstance(reply, Failure):
+    def _note(self, end: ClosedConnection, reply: Reply | IntegrationFailure) -> None:
+        if not isinstance(reply, IntegrationFailure):
             self._counters.disconnects_delivered += 1
         elif reply.again and end.tries + 1 < _TRIES:
-            self._start(self._tell_again(End(end.deployment, end.integration, end.event, end.tries + 1)))
+            self._start(self._tell_again(ClosedConnection(end.deployment, end.integration, end.event, end.tries + 1)))
         else:
             self._counters.disconnects_failed += 1
             LOG.warning("%s of %s: %s", DISCONNECT, end.deployment, reply.cause)
 
-    async def _tell_again(self, end: End) -> None:
+    async def _tell_again(self, end: ClosedConnection) -> None:
         await asyncio.sleep(_RETRY_SECONDS * end.tries)
         self.tell(end)

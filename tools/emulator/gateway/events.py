@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from tools.emulator.gateway.api import CONNECT, DISCONNECT
-from tools.emulator.gateway.connection import Connection
+from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.handshake import new_id
 
 type Event = dict[str, Any]
@@ -17,13 +17,13 @@ type Event = dict[str, Any]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def method_arn(connection: Connection) -> str:
+def method_arn(connection: OpenConnection) -> str:
     """The ARN that an authorizer's policy must allow."""
     api = connection.deployment.api
     return f"arn:aws:execute-api:{api.region}:{api.account}:{api.api_id}/{connection.deployment.stage.name}/{CONNECT}"
 
 
-def authorizer_event(connection: Connection, now: float) -> Event:
+def authorizer_event(connection: OpenConnection, now: float) -> Event:
     """What a REQUEST authorizer gets."""
     event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
     event.setdefault("queryStringParameters", {})
@@ -33,19 +33,19 @@ def authorizer_event(connection: Connection, now: float) -> Event:
     return event
 
 
-def connect_event(connection: Connection, now: float) -> Event:
+def connect_event(connection: OpenConnection, now: float) -> Event:
     """What the integration of `$connect` gets."""
     context = _request_context(connection, CONNECT, "CONNECT", now)
     return _route_event(connection, context) | connection.handshake.members()
 
 
-def message_event(connection: Connection, route_key: str, text: str, request_id: str, now: float) -> Event:
+def message_event(connection: OpenConnection, route_key: str, text: str, request_id: str, now: float) -> Event:
     """What the integration of a message's route gets."""
     context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
     return _route_event(connection, context) | {"body": text}
 
 
-def disconnect_event(connection: Connection, now: float, *, with_authorizer: bool = True) -> Event:
+def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer: bool = True) -> Event:
     """What the integration of `$disconnect` gets.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
@@ -64,7 +64,7 @@ def disconnect_event(connection: Connection, now: float, *, with_authorizer: boo
     return _route_event(connection, context) | {"headers": headers, "multiValueHeaders": multi}
 
 
-def _route_event(connection: Connection, context: Event) -> Event:
+def _route_event(connection: OpenConnection, context: Event) -> Event:
     event: Event = {"requestContext": context, "isBase64Encoded": False}
     if connection.deployment.stage.variables:
         event["stageVariables"] = dict(connection.deployment.stage.variables)
@@ -72,7 +72,7 @@ def _route_event(connection: Connection, context: Event) -> Event:
 
 
 def _request_context(
-    connection: Connection, route_key: str, event_type: str, now: float, request_id: str | None = None
+    connection: OpenConnection, route_key: str, event_type: str, now: float, request_id: str | None = None
 ) -> Event:
     request_id = request_id or new_id()
     context: Event = {

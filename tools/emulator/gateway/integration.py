@@ -29,7 +29,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class IntegrationFailure:
     """An integration that did not answer.
 
     `message` is what API Gateway tells the client, `cause` is for the log; `again` when it was not even called, so that
@@ -45,12 +45,12 @@ class Failure:
 class IntegrationKind(Protocol):
     """How integrations of one type are called."""
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
         """Hand the event to the integration."""
 
     async def call_together(
         self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-    ) -> Sequence[Reply | Failure]:
+    ) -> Sequence[Reply | IntegrationFailure]:
         """Hand events to the integration that nobody waits for; the answer to each."""
 
 
@@ -63,14 +63,14 @@ class LambdaProxy:
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
         """Invoke the integration's function."""
         function = FunctionRef.parse(integration.uri)
         return read_proxy_answer(await self._invoker.invoke(function, event, timeout_seconds))
 
     async def call_together(
         self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-    ) -> Sequence[Reply | Failure]:
+    ) -> Sequence[Reply | IntegrationFailure]:
         """Invoke the integration's function for each event, side by side."""
         return await asyncio.gather(*(self.call(integration, event, timeout_seconds) for event in events))
 
@@ -82,14 +82,16 @@ class Integrations:
         self._kinds = kinds
         self._timeout_seconds = timeout_seconds
 
-    async def call(self, integration: Integration, event: Event) -> Reply | Failure:
+    async def call(self, integration: Integration, event: Event) -> Reply | IntegrationFailure:
         """Hand the event to whatever answers this integration's kind."""
         kind = self._kinds.get(integration.kind)
         if kind is None:
             return _not_served(integration)
         return await kind.call(integration, event, self._timeout(integration))
 
-    async def call_together(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | Failure]:
+    async def call_together(
+        self, integration: Integration, events: Sequence[Event]
+    ) -> Sequence[Reply | IntegrationFailure]:
         """Hand up to `TOGETHER` events to whatever answers this integration's kind; the answer to each."""
         kind = self._kinds.get(integration.kind)
         if kind is None:
@@ -100,32 +102,34 @@ class Integrations:
         return min(integration.timeout_seconds, self._timeout_seconds)
 
 
-def _not_served(integration: Integration) -> Failure:
+def _not_served(integration: Integration) -> IntegrationFailure:
     cause = f"integrations of type {integration.kind} are not served"
-    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
+    return IntegrationFailure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
 
 
-def read_proxy_answer(invocation: Invocation) -> Reply | Failure:
+def read_proxy_answer(invocation: Invocation) -> Reply | IntegrationFailure:
     """Read a proxy function's answer as API Gateway does: an error or a malformed answer is a 502."""
     match invocation.status:
         case Status.RETURNED:
             return _read_proxy_payload(invocation.payload)
         case Status.FAILED:
-            return Failure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, f"the function failed: {invocation.payload}")
+            return IntegrationFailure(
+                HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, f"the function failed: {invocation.payload}"
+            )
         case Status.TIMED_OUT:
-            return Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the function timed out")
+            return IntegrationFailure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the function timed out")
         case Status.THROTTLED:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return Failure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)
+            return IntegrationFailure(status, INTERNAL_SERVER_ERROR, "the function is throttled", again=True)
         case Status.UNAVAILABLE:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return Failure(
+            return IntegrationFailure(
                 status, INTERNAL_SERVER_ERROR, f"the function is unavailable: {invocation.payload}", again=True
             )
 
 
-def _read_proxy_payload(payload: Any) -> Reply | Failure:
-    malformed = Failure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, "malformed Lambda proxy response")
+def _read_proxy_payload(payload: Any) -> Reply | IntegrationFailure:
+    malformed = IntegrationFailure(HTTPStatus.BAD_GATEWAY, INTERNAL_SERVER_ERROR, "malformed Lambda proxy response")
     if not isinstance(payload, dict):
         return malformed
     body, headers = payload.get("body"), payload.get("headers")

@@ -11,26 +11,31 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from tools.emulator.gateway.api import CONNECT, DISCONNECT, LOG, Directory, Integration, Route
-from tools.emulator.gateway.authorization import UNAUTHORIZED, Refusal, identity_is_complete, read_authorizer_answer
-from tools.emulator.gateway.connection import Connection, Connections
+from tools.emulator.gateway.authorization import (
+    UNAUTHORIZED,
+    AuthorizationRefusal,
+    identity_is_complete,
+    read_authorizer_answer,
+)
+from tools.emulator.gateway.connection import Connections, OpenConnection
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.ends import End, Ends
+from tools.emulator.gateway.ends import ClosedConnection, Ends
 from tools.emulator.gateway.events import authorizer_event, connect_event, disconnect_event, message_event
 from tools.emulator.gateway.faults import FaultInjector
 from tools.emulator.gateway.handshake import Handshake, new_id
-from tools.emulator.gateway.integration import Failure, Integrations, Reply
+from tools.emulator.gateway.integration import IntegrationFailure, Integrations, Reply
 from tools.emulator.gateway.invocation import Invoker
 from tools.emulator.gateway.limits import AccountBuckets, Clock, CloseCode, Limits
 
-FORBIDDEN = Refusal(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
-TOO_MANY_REQUESTS = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
+FORBIDDEN = AuthorizationRefusal(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
+TOO_MANY_REQUESTS = AuthorizationRefusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A handshake that may be answered with 101."""
 
-    connection: Connection
+    connection: OpenConnection
     subprotocol: str | None
 
 
@@ -64,21 +69,21 @@ class Lifecycle:
         self._quiet = asyncio.Event()
         self._stopped = False
 
-    async def connect(self, api_id: str, stage: str, handshake: Handshake) -> Accepted | Reply | Refusal:
+    async def connect(self, api_id: str, stage: str, handshake: Handshake) -> Accepted | Reply | AuthorizationRefusal:
         """Decide on a handshake: `Accepted`, a `Reply` that `$connect` gave instead, or a `Refusal`."""
         deployment = await self._directory.resolve(api_id, stage)
         if deployment is None:
             return FORBIDDEN
         if self._faults.current.skip_connect:
-            unasked = Connection(deployment, handshake, self._limits, self._receive, self._end)
+            unasked = OpenConnection(deployment, handshake, self._limits, self._receive, self._end)
             self._connections.add(unasked)
             return Accepted(unasked, None)
         route = deployment.api.routes.get(CONNECT, Route(CONNECT))
         if not self._connects.take(deployment.api.account) or not deployment.admits(CONNECT):
             return TOO_MANY_REQUESTS
-        connection = Connection(deployment, handshake, self._limits, self._receive, self._end)
+        connection = OpenConnection(deployment, handshake, self._limits, self._receive, self._end)
         self._connections.add(connection)
-        decision: Accepted | Reply | Refusal | None = None
+        decision: Accepted | Reply | AuthorizationRefusal | None = None
         try:
             refusal = await self._authorize(connection, route)
             decision = refusal or await self._call_connect(connection, route)
@@ -86,7 +91,7 @@ class Lifecycle:
             if not isinstance(decision, Accepted):
                 connection.refuse()
                 self._connections.discard(connection)
-        if isinstance(decision, Refusal) and decision.cause:
+        if isinstance(decision, AuthorizationRefusal) and decision.cause:
             LOG.warning("%s of %s: %s", CONNECT, deployment.key, decision.cause)
         return decision
 
@@ -112,36 +117,38 @@ class Lifecycle:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _authorize(self, connection: Connection, route: Route) -> Refusal | None:
+    async def _authorize(self, connection: OpenConnection, route: Route) -> AuthorizationRefusal | None:
         if route.authorization == "NONE":
             return None
         if route.authorization != "CUSTOM" or route.authorizer is None:
-            return Refusal(FORBIDDEN.status, FORBIDDEN.error_type, FORBIDDEN.message, "only CUSTOM is served")
+            return AuthorizationRefusal(
+                FORBIDDEN.status, FORBIDDEN.error_type, FORBIDDEN.message, "only CUSTOM is served"
+            )
         event = authorizer_event(connection, time.time())
         if not identity_is_complete(route.authorizer, event):
             return UNAUTHORIZED
         timeout = self._limits.integration_seconds
         invocation = await self._invoker.invoke(route.authorizer.function, event, timeout)
         answer = read_authorizer_answer(connection, invocation)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, AuthorizationRefusal):
             return answer
         connection.authorizer = answer
         return None
 
-    async def _call_connect(self, connection: Connection, route: Route) -> Accepted | Reply | Refusal:
-        reply: Reply | Failure = Reply(HTTPStatus.OK)
+    async def _call_connect(self, connection: OpenConnection, route: Route) -> Accepted | Reply | AuthorizationRefusal:
+        reply: Reply | IntegrationFailure = Reply(HTTPStatus.OK)
         if route.integration is not None:
             reply = await self._integrations.call(route.integration, connect_event(connection, time.time()))
         if self._faults.current.connect_delay_ms:
             await asyncio.sleep(self._faults.current.connect_delay_ms / 1_000)
-        if isinstance(reply, Failure):
-            return Refusal(reply.status, "InternalServerErrorException", reply.message, reply.cause)
+        if isinstance(reply, IntegrationFailure):
+            return AuthorizationRefusal(reply.status, "InternalServerErrorException", reply.message, reply.cause)
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             return reply
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return Accepted(connection, headers.get("sec-websocket-protocol"))
 
-    def _receive(self, connection: Connection, text: str) -> None:
+    def _receive(self, connection: OpenConnection, text: str) -> None:
         """Take a message: throttle it, or find its route and call that in the background."""
         self._counters.frames_received += 1
         deployment = self._directory.current(connection.deployment)
@@ -155,14 +162,14 @@ class Lifecycle:
             connection.waiting.append((route, route.integration, text))
             self._work_on(connection)
 
-    def _work_on(self, connection: Connection) -> None:
+    def _work_on(self, connection: OpenConnection) -> None:
         """Call the routes of waiting messages, side by side, as AWS promises no order; more wait in the socket."""
         while connection.waiting and connection.in_flight < self._limits.frames_in_flight and not self._stopped:
             connection.in_flight += 1
             self._start(self._call_route(connection, *connection.waiting.popleft()))
         connection.hold(held=bool(connection.waiting))
 
-    async def _call_route(self, connection: Connection, route: Route, integration: Integration, text: str) -> None:
+    async def _call_route(self, connection: OpenConnection, route: Route, integration: Integration, text: str) -> None:
         request_id = new_id()
         event = message_event(connection, route.key, text, request_id, time.time())
         try:
@@ -170,23 +177,23 @@ class Lifecycle:
         finally:
             connection.in_flight -= 1
             self._work_on(connection)
-        if isinstance(reply, Failure):
+        if isinstance(reply, IntegrationFailure):
             LOG.warning("%s of %s: %s", route.key, connection.deployment.key, reply.cause)
             self._tell(connection, reply.message, request_id)
         elif route.answers and reply.body:
             self._send(connection, reply.body)
 
-    def _tell(self, connection: Connection, message: str, request_id: str) -> None:
+    def _tell(self, connection: OpenConnection, message: str, request_id: str) -> None:
         """An error of the gateway itself, in the form API Gateway gives it."""
         content = {"message": message, "connectionId": connection.connection_id, "requestId": request_id}
         self._send(connection, json.dumps(content))
 
-    def _send(self, connection: Connection, text: str) -> None:
+    def _send(self, connection: OpenConnection, text: str) -> None:
         found = self._connections.find_open(connection.connection_id, connection.deployment.key)
         if found and found.deliver(text.encode()):
             self._counters.frames_sent += 1
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: OpenConnection) -> None:
         """The connection is over: forget it and say so to `$disconnect`, as well as that can be done."""
         self._connections.discard(connection)
         self._counters.close_codes[connection.ended[0]] += 1
@@ -197,7 +204,7 @@ class Lifecycle:
             else:
                 with_authorizer = not self._faults.current.drop_authorizer_context
                 event = disconnect_event(connection, time.time(), with_authorizer=with_authorizer)
-                self._ends.tell(End(str(connection.deployment.key), route.integration, event))
+                self._ends.tell(ClosedConnection(str(connection.deployment.key), route.integration, event))
         self._look_for_quiet()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:

@@ -11,9 +11,9 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import unquote
 
-from tools.emulator.gateway.api import Deployment, Directory
+from tools.emulator.gateway.api import DeployedStage, Directory
 from tools.emulator.gateway.callers import Callers
-from tools.emulator.gateway.connection import Connection, Connections
+from tools.emulator.gateway.connection import Connections, OpenConnection
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.faults import FaultInjector, PostFault
 from tools.emulator.gateway.http1 import Request, error_response, json_response, response
@@ -47,7 +47,7 @@ _INTERNAL_ERROR = error_response(
 )
 
 
-class Client(Protocol):
+class Requester(Protocol):
     """Whoever sent the request and waits for its answer."""
 
     def respond(self, answer: bytes) -> None:
@@ -83,7 +83,7 @@ class Management:
         self._requests = requests
         self._callers = callers
 
-    def handle(self, request: Request, client: Client) -> None:
+    def handle(self, request: Request, client: Requester) -> None:
         """Answer `/<api>/<stage>/@connections/<id>`, now or when what is missing has been looked up."""
         latency = self._faults.current.latency_ms
         if latency and request.method == b"POST":
@@ -91,7 +91,7 @@ class Management:
         else:
             self._admit(request, client)
 
-    def _admit(self, request: Request, client: Client) -> None:
+    def _admit(self, request: Request, client: Requester) -> None:
         """Find the deployment and the caller; answer at once if both are known."""
         _, api_id, stage, _, quoted_id = request.target.decode("latin-1").split("/", 4)
         if b"authorization" not in request.headers:
@@ -104,14 +104,14 @@ class Management:
         else:
             self._authorize(request, client, deployment, account, quoted_id)
 
-    async def _look_up(self, request: Request, client: Client) -> None:
+    async def _look_up(self, request: Request, client: Requester) -> None:
         _, api_id, stage, _, quoted_id = request.target.decode("latin-1").split("/", 4)
         deployment = await self._directory.resolve(api_id, stage)
         account = await self._callers.resolve(request)
         self._authorize(request, client, deployment, account, quoted_id)
 
     def _authorize(
-        self, request: Request, client: Client, deployment: Deployment | None, account: str, quoted_id: str
+        self, request: Request, client: Requester, deployment: DeployedStage | None, account: str, quoted_id: str
     ) -> None:
         if deployment is None or account != deployment.api.account:
             self._respond(request, client, HTTPStatus.FORBIDDEN, _FORBIDDEN)
@@ -132,7 +132,7 @@ class Management:
             else:
                 client.respond(_FORBIDDEN)
 
-    def _post(self, request: Request, client: Client, connection: Connection | None) -> None:
+    def _post(self, request: Request, client: Requester, connection: OpenConnection | None) -> None:
         fault = self._faults.draw_post_fault() if self._faults.posts_are_faulty else None
         if fault is PostFault.THROTTLE:
             self._respond(request, client, HTTPStatus.TOO_MANY_REQUESTS, _LIMIT_EXCEEDED)
@@ -153,17 +153,17 @@ class Management:
             else:
                 self._respond(request, client, HTTPStatus.OK, _OK)
 
-    def _respond(self, request: Request, client: Client, status: int, answer: bytes) -> None:
+    def _respond(self, request: Request, client: Requester, status: int, answer: bytes) -> None:
         if request.method == b"POST":
             self._posts[status] += 1
         client.respond(answer)
 
-    def _reset(self, client: Client) -> None:
+    def _reset(self, client: Requester) -> None:
         self._counters.posts_reset += 1
         client.reset()
 
 
-def _describe(connection: Connection) -> bytes:
+def _describe(connection: OpenConnection) -> bytes:
     """GetConnection's answer."""
     identity = {"sourceIp": connection.handshake.source_ip}
     if user_agent := connection.handshake.header("User-Agent"):

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from tools.emulator.gateway import control, management
 from tools.emulator.gateway.api import LOG, ApiSource, Directory
-from tools.emulator.gateway.authorization import Refusal
+from tools.emulator.gateway.authorization import AuthorizationRefusal
 from tools.emulator.gateway.callers import Callers, RootKeys, SigningKeys
-from tools.emulator.gateway.connection import Connection, Connections
+from tools.emulator.gateway.connection import Connections, OpenConnection
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.frames import accept_key
@@ -24,6 +24,7 @@ from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, Integratio
 from tools.emulator.gateway.invocation import LambdaInvoker
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
 from tools.emulator.gateway.limits import AccountBuckets, CloseCode, Limits
+from tools.emulator.gateway.mock import MockIntegration
 from tools.emulator.gateway.service import ServiceIntegration, StsRoleSessions
 from tools.emulator.perimeter.pages import PageFilter
 from tools.emulator.perimeter.signature import ADMINISTRATION
@@ -50,7 +51,7 @@ class ClientProtocol(asyncio.Protocol):
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._requests = RequestReader()
-        self._connection: Connection | None = None
+        self._connection: OpenConnection | None = None
         self._busy = False
         self._serving = False
         self._keeps_alive = True
@@ -153,10 +154,10 @@ class ClientProtocol(asyncio.Protocol):
                 self._accept(connection, request, subprotocol)
             case Reply(status, body):
                 self._refuse(status, response(status, [("Content-Type", "text/plain")], body.encode()))
-            case Refusal(status, error_type, message):
+            case AuthorizationRefusal(status, error_type, message):
                 self._refuse(status, error_response(status, error_type, message))
 
-    def _accept(self, connection: Connection, request: Request, subprotocol: str | None) -> None:
+    def _accept(self, connection: OpenConnection, request: Request, subprotocol: str | None) -> None:
         self._parts.counters.handshakes[HTTPStatus.SWITCHING_PROTOCOLS] += 1
         if self._transport.is_closing():
             connection.lose()  # the client did not wait, but `$connect` has run: `$disconnect` follows
@@ -217,7 +218,11 @@ class Gateway:
         requests = AccountBuckets(limits.rate, limits.burst, clock)
         roles = StsRoleSessions(self._aws_endpoint, self._secret)
         self._services = ServiceIntegration(self._aws_endpoint, roles, limits.invocations)
-        kinds: dict[str, IntegrationKind] = {"AWS_PROXY": LambdaProxy(self._invoker), "AWS": self._services}
+        kinds: dict[str, IntegrationKind] = {
+            "AWS_PROXY": LambdaProxy(self._invoker),
+            "AWS": self._services,
+            "MOCK": MockIntegration(),
+        }
         integrations = Integrations(kinds, limits.integration_seconds)
         self._lifecycle = Lifecycle(
             limits=limits,

@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.emulator.gateway.api import DEFAULT, Integration, ServiceRef, Templates
 from tools.emulator.gateway.events import Event
-from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, TIMED_OUT, Failure, Reply
+from tools.emulator.gateway.integration import INTERNAL_SERVER_ERROR, TIMED_OUT, IntegrationFailure, Reply
 from tools.emulator.gateway.mapping_template import render
 
 _KEEPALIVE_SECONDS = 2.0
@@ -92,7 +92,7 @@ class ServiceIntegration:
         )
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
         """Send what the request's template makes of the event; the reply is what the response's makes of the answer."""
         turn = self._turns.setdefault(event["requestContext"]["connectionId"], asyncio.Lock())
         async with turn:
@@ -101,9 +101,9 @@ class ServiceIntegration:
 
     async def call_together(
         self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-    ) -> Sequence[Reply | Failure]:
+    ) -> Sequence[Reply | IntegrationFailure]:
         """Send what the request's template makes of the events, as one request where they are for the same queue."""
-        failure = Failure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
+        failure = IntegrationFailure(HTTPStatus.GATEWAY_TIMEOUT, TIMED_OUT, "the service did not answer in time")
         try:
             async with asyncio.timeout(timeout_seconds):
                 return await self._call(integration, events)
@@ -117,7 +117,7 @@ class ServiceIntegration:
         """Drop the connections to the services."""
         await self._session.close()
 
-    async def _call(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | Failure]:
+    async def _call(self, integration: Integration, events: Sequence[Event]) -> Sequence[Reply | IntegrationFailure]:
         target = ServiceRef.parse(integration.uri)
         template = _chosen(integration.request, integration.request.selection)
         if target.service not in _SERVED or integration.role is None or template is None:
@@ -128,7 +128,7 @@ class ServiceIntegration:
             path, headers = map_parameters(target.path, integration.parameters, event["requestContext"])
             bodies[path, tuple(headers.items())][place] = _rendered(template, event.get("body", ""), event)
         credentials = await self._roles.credentials(integration.role, target.region)
-        replies: dict[int, Reply | Failure] = {}
+        replies: dict[int, Reply | IntegrationFailure] = {}
         for (path, fields), of_queue in bodies.items():
             body = batch_of([*of_queue.values()]).encode()
             url = f"{self._endpoint}/{path}"
@@ -171,7 +171,13 @@ def map_parameters(path: str, parameters: Mapping[str, str], context: Mapping[st
     return filled, {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
-def read_service_answer(integration: Integration, event: Event, status: int, body: str) -> Reply | Failure:
+def render_request(integration: Integration, event: Event) -> str | None:
+    """What the integration's request template makes of the message; None if no template is for it."""
+    template = _chosen(integration.request, integration.request.selection)
+    return None if template is None else _rendered(template, event.get("body", ""), event)
+
+
+def read_service_answer(integration: Integration, event: Event, status: int, body: str) -> Reply | IntegrationFailure:
     """What the client is told: by the response whose key matches the status, else by the one for `$default`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
@@ -201,5 +207,5 @@ def _rendered(template: str, body: str, event: Event) -> str:
     return render(template, body, event["requestContext"], event.get("stageVariables", {}))
 
 
-def _failure(cause: str) -> Failure:
-    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)
+def _failure(cause: str) -> IntegrationFailure:
+    return IntegrationFailure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR, cause)

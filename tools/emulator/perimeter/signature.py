@@ -51,7 +51,7 @@ def is_root(access_key: str) -> bool:
     return _ROOT.fullmatch(access_key) is not None
 
 
-class Request(NamedTuple):
+class ArrivedRequest(NamedTuple):
     """A request as it arrived: names of headers in lower case, path and query as they are in the request line."""
 
     method: bytes
@@ -152,7 +152,7 @@ def read_claim(credential: bytes) -> Claim | None:
     return Claim(access_key.decode(), day.decode(), region.decode(), service.decode(), scope)
 
 
-def is_valid(signature: Signature, key: bytes, request: Request) -> bool:
+def is_valid(signature: Signature, key: bytes, request: ArrivedRequest) -> bool:
     """Tell whether the signature was made with the signing key, for this very request, a short while ago."""
     moment = signature.moment
     signed_at = _seconds(moment)
@@ -168,7 +168,7 @@ def is_valid(signature: Signature, key: bytes, request: Request) -> bool:
     return hmac.compare_digest(hmac.digest(key, text, "sha256").hex().encode(), signature.digest)
 
 
-def _canonical_request(signature: Signature, request: Request) -> bytes | None:
+def _canonical_request(signature: Signature, request: ArrivedRequest) -> bytes | None:
     """The request as it is signed; None if its host or a header of AWS's is not signed, or its body is another one."""
     headers, is_s3 = request.headers, signature.claim.service == "s3"
     names = _names(signature.signed_headers)
@@ -187,7 +187,7 @@ def _canonical_request(signature: Signature, request: Request) -> bytes | None:
     return b"\n".join(lines)
 
 
-def _payload(signature: Signature, request: Request) -> bytes | None:
+def _payload(signature: Signature, request: ArrivedRequest) -> bytes | None:
     """The payload's hash as the signature covers it; None if the request claims another one than it has."""
     claimed = request.headers.get(b"x-amz-content-sha256")
     if claimed is None:

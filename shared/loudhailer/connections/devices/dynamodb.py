@@ -6,18 +6,17 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Wr
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, override
 
 from loudhailer.aws.batches import paged
 from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
 from loudhailer.connections.devices.port import DeviceStore
 from loudhailer.connections.model import Connection, ConnectionKey
 from loudhailer.ids import ConnectionId, Partition, PlayerId, TenantId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-
-type Item = dict[str, Any]
 
 
 def device_to_item(connection: Connection, player: PlayerId) -> Item:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from loudhailer.deadline import Deadline
 from loudhailer.ids import PlayerId, TenantId
 from loudhailer.limits.places.port import PlaceStore
 from loudhailer.observability import count, logger
@@ -91,12 +92,12 @@ def take_place(
 
 def _counted(pages: Iterable[int], maximum: int, monotonic: Callable[[], float]) -> int | None:
     """The rows in the pages, those beyond the maximum not all; None if the time is over before they are counted."""
-    ends = monotonic() + _COUNTING_SECONDS
+    deadline = Deadline.after(_COUNTING_SECONDS, monotonic)
     counted = 0
     for rows in pages:
         counted += rows
         if counted >= maximum:
             break
-        if monotonic() >= ends:
+        if deadline.is_over():
             return None
     return counted

@@ -1,6 +1,40 @@
 mock_provider "aws" {
   override_during = plan
 
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
+      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
+    }
+  }
+
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast" }
   }
@@ -32,19 +66,47 @@ override_resource {
 }
 
 variables {
-  prefix   = "loudhailer-test"
-  shards   = { count = 3, concurrency = 5 }
-  timeouts = { swarm = 60, query = 50, post_message = 10, settle = 30 }
-  publisher_role_arns = [
-    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-publish",
-    "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-send_message",
-  ]
-  consumers = {
-    swarm        = "arn:aws:lambda:us-east-1:111111111111:function:swarm:live"
-    query        = "arn:aws:lambda:us-east-1:111111111111:function:query:live"
-    post_message = "arn:aws:lambda:us-east-1:111111111111:function:post_message:live"
-    rooms        = "arn:aws:lambda:us-east-1:111111111111:function:post_message-rooms:live"
-    settle       = "arn:aws:lambda:us-east-1:111111111111:function:settle:live"
+  deployment = {
+    prefix               = "loudhailer-test"
+    environment          = "test"
+    architecture         = "arm64"
+    log_level            = "INFO"
+    log_retention_days   = 30
+    tracing              = true
+    permissions_boundary = null
+    deletion_protection  = true
+    alarm_topic_arn      = null
+  }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+    zip = null
+  }
+  functions = {
+    publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+  }
+  settings = { shards = { count = 3, concurrency = 5 } }
+  quota    = { posts_per_second = 10000, burst = 5000, headroom = 0.98, rooms = 0.1 }
+  tables = {
+    connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
+    devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
+    partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
+    sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    tenants     = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+  }
+  websocket_api = {
+    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
   }
 }
 
@@ -53,14 +115,14 @@ run "every_stage_of_a_broadcast_has_its_queue" {
 
   assert {
     condition = { for key, queue in aws_sqs_queue.work : key => queue.visibility_timeout_seconds } == {
-      broadcast   = 360
-      partition   = 300
+      broadcast   = 120
+      partition   = 120
       shard-0     = 60
       shard-1     = 60
       shard-2     = 60
       rooms       = 60
-      outcome     = 181
-      undelivered = 181
+      outcome     = 121
+      undelivered = 121
     }
     error_message = "Each queue must hide a message for six times its function's timeout, and the gathering of a batch."
   }
@@ -100,11 +162,11 @@ run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
       } == jsondecode(jsonencode({
         PublishersMayPublish = [
           "Allow", { AWS = "arn:aws:iam::111111111111:root" }, "sns:Publish", aws_sns_topic.broadcast.arn,
-          { ArnEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+          { ArnEquals = { "aws:PrincipalArn" = local.publisher_role_arns } },
         ]
         NobodyElseMay = [
           "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn,
-          { ArnNotEquals = { "aws:PrincipalArn" = var.publisher_role_arns } },
+          { ArnNotEquals = { "aws:PrincipalArn" = local.publisher_role_arns } },
         ]
         RefusePlainHttp = [
           "Deny", "*", "sns:Publish", aws_sns_topic.broadcast.arn, { Bool = { "aws:SecureTransport" = "false" } },
@@ -112,26 +174,13 @@ run "only_its_publishers_may_publish_on_the_topic_and_over_tls_alone" {
     }))
     error_message = "The policy must let its publishers publish, nobody else, and allow nothing besides."
   }
-}
-
-run "a_publisher_that_is_no_role_is_refused" {
-  command = plan
-
-  variables {
-    publisher_role_arns = ["arn:aws:iam::111111111111:role/*"]
+  assert {
+    condition = local.publisher_role_arns == [
+      "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-publish",
+      "arn:aws:iam::111111111111:role/loudhailer-test/loudhailer-test-send_message",
+    ]
+    error_message = "The publishers must be publish and send_message."
   }
-
-  expect_failures = [var.publisher_role_arns]
-}
-
-run "a_topic_without_publishers_is_refused" {
-  command = plan
-
-  variables {
-    publisher_role_arns = []
-  }
-
-  expect_failures = [var.publisher_role_arns]
 }
 
 run "what_nobody_could_handle_is_settled_before_it_comes_to_rest" {
@@ -173,10 +222,10 @@ run "more_shards_than_an_environment_has_room_for_are_refused" {
   command = plan
 
   variables {
-    shards = { count = 33 }
+    settings = { shards = { count = 33 } }
   }
 
-  expect_failures = [var.shards]
+  expect_failures = [var.settings]
 }
 
 run "only_what_failed_is_tried_again" {
@@ -211,11 +260,11 @@ run "shards_keep_their_order_beyond_ten" {
   command = plan
 
   variables {
-    shards = { count = 12 }
+    settings = { shards = { count = 12 } }
   }
 
   assert {
-    condition     = local.shards[2] == "shard-2" && local.shards[11] == "shard-11" && length(output.shards) == 12
+    condition     = local.shard_names[2] == "shard-2" && local.shard_names[11] == "shard-11" && length(local.shards) == 12
     error_message = "Shards must be in the order of their numbers."
   }
 }
@@ -225,10 +274,10 @@ run "large_rooms_have_two_workers_of_their_own" {
 
   assert {
     condition = (
-      aws_lambda_event_source_mapping.rooms.function_name == var.consumers.rooms
+      aws_lambda_event_source_mapping.rooms.function_name == module.post_message_rooms.alias.arn
       && aws_lambda_event_source_mapping.rooms.batch_size == 1
       && aws_lambda_event_source_mapping.rooms.function_response_types == toset(["ReportBatchItemFailures"])
-      && aws_lambda_event_source_mapping.rooms.scaling_config[0].maximum_concurrency == output.room_workers
+      && aws_lambda_event_source_mapping.rooms.scaling_config[0].maximum_concurrency == local.room_workers
     )
     error_message = "No more workers may post for large rooms than their rate is divided by."
   }
@@ -239,8 +288,8 @@ run "a_claimed_shard_is_read_by_its_subscriber_alone_unless_it_is_shared" {
 
   variables {
     subscribers = {
-      blue  = { function_role_arn = "arn:aws:iam::222222222222:role/loudhailer-test-post_message", shards = [0] }
-      green = { function_role_arn = "arn:aws:iam::333333333333:role/loudhailer-test-post_message", shards = [1], shared = true }
+      blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "333333333333", external_id = "green-1", shards = [1], shared = true }
     }
   }
 
@@ -256,32 +305,474 @@ run "a_claimed_shard_is_read_by_its_subscriber_alone_unless_it_is_shared" {
         Principal = { AWS = "arn:aws:iam::${account}:root" }
         Action    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
         Resource  = "arn:aws:sqs:us-east-1:111111111111:mock"
-        Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${account}:role/loudhailer-test-post_message" } }
+        Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${account}:role/loudhailer-test/loudhailer-test-post_message" } }
       }]
     }
     error_message = "The function's role of the subscriber, and nobody else there, must be let read, and do nothing else."
   }
 }
 
-run "no_shard_one_try_and_a_function_without_a_timeout_are_refused" {
-  command = plan
-
-  variables {
-    shards            = { count = 0 }
-    max_receive_count = 1
-    query_concurrency = 1
-    timeouts          = { swarm = 60, query = 50, post_message = 10, settle = 0 }
-  }
-
-  expect_failures = [var.shards, var.max_receive_count, var.query_concurrency, var.timeouts]
-}
-
 run "a_shard_with_one_worker_is_refused" {
   command = plan
 
   variables {
-    shards = { count = 4, concurrency = 1 }
+    settings = { shards = { count = 4, concurrency = 1 } }
   }
 
-  expect_failures = [var.shards]
+  expect_failures = [var.settings]
+}
+
+run "lanes_share_the_quota_and_leave_headroom" {
+  command = plan
+
+  variables {
+    quota    = { posts_per_second = 10000, headroom = 0.98, rooms = 0.1 }
+    settings = { shards = { count = 10, concurrency = 2 } }
+  }
+
+  assert {
+    condition     = local.lane_posts_per_second == 441
+    error_message = "Twenty lanes must share 8,820 posts per second."
+  }
+  assert {
+    condition     = local.room_lane_posts_per_second == 490
+    error_message = "The two lanes of large rooms must share the other 980."
+  }
+}
+
+run "all_lanes_together_keep_to_the_quota" {
+  command = plan
+
+  variables {
+    quota    = { posts_per_second = 30000, headroom = 0.9, rooms = 0.3 }
+    settings = { shards = { count = 3, concurrency = 4 } }
+  }
+
+  assert {
+    condition     = local.lane_posts_per_second * 12 + local.room_lane_posts_per_second * 2 == 27000
+    error_message = "Lanes of shards and of large rooms must share what the quota leaves to posts."
+  }
+  assert {
+    condition     = local.lane_shares == { normal = 0.7, low = 0.3 }
+    error_message = "Each kind of lanes must know what share is its own."
+  }
+}
+
+run "a_small_quota_leaves_large_rooms_a_post_a_second" {
+  command = plan
+
+  variables {
+    quota    = { posts_per_second = 40, headroom = 0.98, rooms = 0.01 }
+    settings = { shards = { count = 2 } }
+  }
+
+  assert {
+    condition     = local.room_lane_posts_per_second == 1
+    error_message = "A lane without a rate would never post."
+  }
+}
+
+run "more_lanes_than_posts_are_refused" {
+  command = plan
+
+  variables {
+    quota    = { posts_per_second = 32, headroom = 0.98, rooms = 0.1 }
+    settings = { shards = { count = 32, concurrency = 2 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_lane_without_a_worker_is_refused" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 8, concurrency = 2 } }
+    functions = {
+      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = 15, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "fewer_than_two_workers_of_large_rooms_are_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = 1, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "each_of_the_two_that_post_has_a_concurrency_of_its_own" {
+  command = plan
+
+  variables {
+    functions = {
+      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = 16, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = 2, provisioned = 1 }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  assert {
+    condition = (
+      jsonencode(module.post_message.concurrency) == jsonencode({ reserved = 16, provisioned = null })
+      && jsonencode(module.post_message_rooms.concurrency) == jsonencode({ reserved = 2, provisioned = 1 })
+    )
+    error_message = "The workers of large rooms must get what is said for them, and those of the shards what is said for those."
+  }
+}
+
+run "a_timeout_after_which_a_broadcast_is_over_is_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 25, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "the_timeouts_as_they_are_need_a_lifetime_of_more_than_four_minutes" {
+  command = plan
+
+  variables {
+    settings = { lifetime_seconds = 240 }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "a_post_that_lasts_too_long_is_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      publish            = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 11, memory = 1769, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "a_chunk_that_does_not_fit_is_refused" {
+  command = plan
+
+  variables {
+    settings = { chunk_size = 501 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "no_key_is_refused" {
+  command = plan
+
+  variables {
+    settings = { keys = 0 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "sixty_five_keys_are_refused" {
+  command = plan
+
+  variables {
+    settings = { keys = 65 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "more_queries_than_aws_calls_at_once_are_refused" {
+  command = plan
+
+  variables {
+    settings = { query_concurrency = 1001 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "one_query_at_a_time_is_refused" {
+  command = plan
+
+  variables {
+    settings = { query_concurrency = 1 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_day_of_life_is_refused" {
+  command = plan
+
+  variables {
+    settings = { lifetime_seconds = 86400 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "no_shard_is_refused" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 0 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "one_try_is_refused" {
+  command = plan
+
+  variables {
+    max_receive_count = 1
+  }
+
+  expect_failures = [var.max_receive_count]
+}
+
+run "a_subscribers_roles_are_bounded_here_and_there" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      permissions_boundary = "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+      deletion_protection  = true
+      alarm_topic_arn      = null
+    }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0] } }
+  }
+
+  assert {
+    condition     = aws_iam_role.subscriber["blue"].permissions_boundary == "arn:aws:iam::111111111111:policy/ci/loudhailer-test-boundary"
+    error_message = "The role that it assumes must have this account's boundary."
+  }
+  assert {
+    condition     = output.subscribers.blue.permissions_boundary == "arn:aws:iam::222222222222:policy/ci/loudhailer-test-boundary"
+    error_message = "Its function must have that of its own account."
+  }
+}
+
+run "a_subscriber_assumes_a_role_that_trusts_its_function_alone" {
+  command = plan
+
+  variables {
+    settings    = { shards = { count = 3 } }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0, 2] } }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.subscriber["blue"].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = "arn:aws:iam::222222222222:root" }
+      Condition = {
+        ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::222222222222:role/loudhailer-test/loudhailer-test-post_message" }
+        StringEquals = { "sts:ExternalId" = "blue-1" }
+      }
+    }]
+    error_message = "Only the subscriber's function, and only with the external id, may assume the role."
+  }
+  assert {
+    condition = (
+      local.subscriber_policies.blue.Statement[0].Action == ["execute-api:ManageConnections"]
+      && local.subscriber_policies.blue.Statement[0].Resource == [
+        for method in ["POST", "DELETE"] : "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/${method}/@connections/*"
+      ]
+      && local.subscriber_policies.blue.Statement[1].Action == ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      && local.subscriber_policies.blue.Statement[1].Resource == [local.lanes.arn]
+      && local.subscriber_policies.blue.Statement[2].Action == ["sqs:SendMessage"]
+      && length(local.subscriber_policies.blue.Statement[2].Resource) == 4
+      && length(local.subscriber_policies.blue.Statement) == 3
+    )
+    error_message = "It must be let post, mark its lanes, and send to its two shards, to the outcomes and the dead letters, and nothing else."
+  }
+  assert {
+    condition     = output.subscribers.blue.permissions_boundary == null && toset(keys(output.subscribers.blue.shards)) == toset(["shard-0", "shard-2"])
+    error_message = "It must be told of its own shards."
+  }
+  assert {
+    condition = (
+      output.subscribers.blue.region == "us-east-1"
+      && output.subscribers.blue.account_id == "222222222222"
+      && output.subscribers.blue.role.external_id == "blue-1"
+      && output.subscribers.blue.callback_endpoint == var.websocket_api.callback_endpoint
+      && output.subscribers.blue.lane_posts_per_second == local.lane_posts_per_second
+      && jsonencode(output.subscribers.blue.lane_shares) == jsonencode(local.lane_shares)
+      && output.subscribers.blue.lanes_table == local.lanes.name
+    )
+    error_message = "It must be told where it works, as whom, how fast, and where lanes are marked."
+  }
+}
+
+run "an_account_id_of_11_digits_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = { blue = { account_id = "22222222222", external_id = "blue-1", shards = [0] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_that_two_subscribers_claim_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = {
+      blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "333333333333", external_id = "green-1", shards = [0, 1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_that_does_not_exist_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    settings    = { shards = { count = 2 } }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_shard_between_two_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [0.5] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_subscriber_without_a_shard_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "an_account_that_subscribes_twice_is_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = {
+      blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "222222222222", external_id = "green-1", shards = [1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "a_short_external_id_and_a_name_in_capitals_are_refused" {
+  command = plan
+
+  plan_options {
+    target = [aws_iam_role.subscriber]
+  }
+
+  variables {
+    subscribers = {
+      Blue  = { account_id = "222222222222", external_id = "blue-1", shards = [0] }
+      green = { account_id = "333333333333", external_id = "g", shards = [1] }
+    }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
+run "what_goes_back_to_a_queue_is_no_loop" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.post_message.recursive_loop == "Allow" && aws_lambda_function_recursion_config.post_message_rooms.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the shard for a loop."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.settle.recursive_loop == "Allow"
+    error_message = "Lambda must not take the way back to the queue of outcomes for a loop."
+  }
+}
+
+run "publish_publishes_on_the_topic_alone" {
+  command = plan
+
+  assert {
+    condition = flatten([
+      for statement in module.publish.role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+    ]) == [aws_sns_topic.broadcast.arn]
+    error_message = "publish may publish on the topic of broadcasts only."
+  }
 }

@@ -19,9 +19,7 @@ mock_provider "aws" {
 }
 
 variables {
-  prefix      = "loudhailer-test"
-  environment = "test"
-  throttle    = { rate = 500, burst = 500 }
+  deployment = { prefix = "loudhailer-test", environment = "test", log_retention_days = 30 }
   routes = {
     "POST /broadcast" = {
       alias = { function_name = "publish", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/publish" }
@@ -131,9 +129,9 @@ run "locally_routes_may_be_open_and_the_url_is_the_local_aws" {
   command = plan
 
   variables {
-    environment  = "local"
+    deployment   = { prefix = "loudhailer-test", environment = "local", log_retention_days = 30 }
     aws_endpoint = "http://127.0.0.1:4566"
-    cors_origins = ["*"]
+    settings     = { cors_origins = ["*"] }
     routes = {
       "GET /tenant" = {
         alias = { function_name = "session_api", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/session" }
@@ -287,4 +285,14 @@ run "what_changes_something_is_never_public" {
   }
 
   expect_failures = [var.routes]
+}
+
+run "an_origin_with_a_path_and_a_throttle_of_zero_are_refused" {
+  command = plan
+
+  variables {
+    settings = { cors_origins = ["https://example.com/page"], throttle = { rate = 0 } }
+  }
+
+  expect_failures = [var.settings]
 }

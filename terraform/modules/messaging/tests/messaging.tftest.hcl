@@ -1,11 +1,61 @@
 mock_provider "aws" {
   override_during = plan
 
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
+      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
+  }
+
   mock_resource "aws_sqs_queue" {
     defaults = {
       arn = "arn:aws:sqs:us-east-1:111111111111:mock"
       url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
     }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
   }
 }
 
@@ -28,12 +78,55 @@ override_resource {
 }
 
 variables {
-  prefix       = "loudhailer-test"
-  silo_tenants = ["gold"]
-  timeout      = 10
-  consumers = {
-    pooled    = "arn:aws:lambda:us-east-1:111111111111:function:echo:live"
-    silo-gold = "arn:aws:lambda:us-east-1:111111111111:function:echo-gold:live"
+  deployment = {
+    prefix               = "loudhailer-test"
+    environment          = "test"
+    architecture         = "arm64"
+    log_level            = "INFO"
+    log_retention_days   = 30
+    tracing              = true
+    permissions_boundary = null
+    deletion_protection  = true
+    alarm_topic_arn      = null
+  }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+    zip = null
+  }
+  functions = {
+    default_route = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+    echo          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    join_room     = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    presence      = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    relay_message = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    send_message  = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+  }
+  settings      = { silo_tenants = ["gold"] }
+  session_share = 0.25
+  broadcast = {
+    topic_arn         = "arn:aws:sns:us-east-1:111111111111:loudhailer-test-broadcast"
+    keys              = 16
+    lifetime_seconds  = 300
+    dead_letter_queue = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-dead-letter", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-dead-letter" }
+  }
+  disconnect_queue = { url = "https://sqs.us-east-1.amazonaws.com/111111111111/loudhailer-test-disconnect", arn = "arn:aws:sqs:us-east-1:111111111111:loudhailer-test-disconnect" }
+  tables = {
+    broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+    connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections", stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/stream/1", by_room_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections/index/room" }
+    devices     = { name = "devices", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/devices" }
+    limits      = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
+    places      = { name = "places", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/places" }
+    sessions    = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+  }
+  websocket_api = {
+    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
   }
 }
 
@@ -85,12 +178,12 @@ run "every_queue_has_its_own_consumer_and_only_what_failed_is_tried_again" {
   command = plan
 
   assert {
-    condition     = { for key, mapping in aws_lambda_event_source_mapping.this : key => mapping.function_name } == { for key, arn in var.consumers : key => arn }
+    condition     = { for key, mapping in aws_lambda_event_source_mapping.echo : key => mapping.function_name } == { for key, function in module.echo : key => function.alias.arn }
     error_message = "A silo must be read by its own consumer."
   }
   assert {
     condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.this :
+      for mapping in aws_lambda_event_source_mapping.echo :
       mapping.batch_size == 10 && mapping.function_response_types == toset(["ReportBatchItemFailures"])
     ])
     error_message = "Every mapping must take batches of ten, and partial failures."
@@ -120,12 +213,11 @@ run "without_silos_there_is_the_pool" {
   command = plan
 
   variables {
-    silo_tenants = []
-    consumers    = { pooled = "arn:aws:lambda:us-east-1:111111111111:function:echo:live" }
+    settings = { silo_tenants = [] }
   }
 
   assert {
-    condition     = keys(output.queues) == ["pooled"]
+    condition     = keys(output.echo_queues) == ["pooled"]
     error_message = "The pool must be there without any silo."
   }
 }
@@ -134,46 +226,160 @@ run "a_tenant_that_is_no_id_is_refused" {
   command = plan
 
   variables {
-    silo_tenants = ["gold#1"]
-    consumers    = { pooled = "arn:aws:lambda:a", "silo-gold#1" = "arn:aws:lambda:b" }
+    settings = { silo_tenants = ["gold#1"] }
   }
 
-  expect_failures = [var.silo_tenants]
+  expect_failures = [var.settings]
 }
 
 run "a_tenant_whose_queue_would_have_too_long_a_name_is_refused" {
   command = plan
 
   variables {
-    silo_tenants = ["a-tenant-with-an-id-of-sixty-four-characters-which-is-legal-else"]
-    consumers = {
-      pooled                                                                = "arn:aws:lambda:a"
-      silo-a-tenant-with-an-id-of-sixty-four-characters-which-is-legal-else = "arn:aws:lambda:b"
-    }
+    settings = { silo_tenants = ["a-tenant-with-an-id-of-sixty-four-characters-which-is-legal-else"] }
   }
 
-  expect_failures = [var.silo_tenants]
+  expect_failures = [var.settings]
 }
 
 run "tenants_that_differ_in_case_alone_are_refused" {
   command = plan
 
   variables {
-    silo_tenants = ["gold", "Gold"]
-    consumers    = { pooled = "arn:aws:lambda:a", silo-gold = "arn:aws:lambda:b", silo-Gold = "arn:aws:lambda:c" }
+    settings = { silo_tenants = ["gold", "Gold"] }
   }
 
-  expect_failures = [var.silo_tenants]
+  expect_failures = [var.settings]
 }
 
-run "a_silo_without_a_consumer_one_try_and_no_timeout_are_refused" {
+run "one_try_is_refused" {
   command = plan
 
   variables {
-    consumers         = { pooled = "arn:aws:lambda:a" }
     max_receive_count = 1
-    timeout           = 0
   }
 
-  expect_failures = [var.consumers, var.max_receive_count, var.timeout]
+  expect_failures = [var.max_receive_count]
+}
+
+run "records_and_messages_are_read_in_order_and_none_is_lost" {
+  command = plan
+
+  assert {
+    condition = {
+      for table, mapping in aws_lambda_event_source_mapping.presence : table => [
+        for filter in one(mapping.filter_criteria).filter : jsondecode(filter.pattern)
+      ]
+      } == {
+      connections = [
+        { eventName = ["INSERT"], dynamodb = { NewImage = { playerId = { S = [{ exists = true }] } } } },
+        { eventName = ["MODIFY", "REMOVE"], dynamodb = { OldImage = { roomKey = { S = [{ exists = true }] } } } },
+      ]
+      messages = [{ eventName = ["INSERT"] }]
+    }
+    error_message = "New connections of players, changes of those in rooms, and new messages must be read, and nothing else."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.presence :
+      mapping.starting_position == "TRIM_HORIZON" && mapping.maximum_batching_window_in_seconds == 0
+      && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+      && mapping.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.presence_failure.arn
+    ])
+    error_message = "No record may wait for others or be lost without a trace."
+  }
+  assert {
+    condition = (
+      aws_sqs_queue.inbox.fifo_throughput_limit == "perMessageGroupId"
+      && aws_sqs_queue.inbox.deduplication_scope == "messageGroup"
+      && aws_lambda_event_source_mapping.relay_message.batch_size == 1
+    )
+    error_message = "Groups must go side by side, one wake an invocation."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox.visibility_timeout_seconds == 6 * var.functions.relay_message.timeout
+    error_message = "A wake must stay invisible for six times the function's timeout."
+  }
+  assert {
+    condition     = aws_sqs_queue.inbox_failure.fifo_queue && jsondecode(aws_sqs_queue_redrive_policy.inbox.redrive_policy).deadLetterTargetArn == aws_sqs_queue.inbox_failure.arn
+    error_message = "The dead-letter queue of a FIFO queue must be one too."
+  }
+  assert {
+    condition     = aws_lambda_function_recursion_config.relay_message.recursive_loop == "Allow"
+    error_message = "Lambda must not take a wake that is handed on for a loop."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.presence :
+      mapping.maximum_retry_attempts == -1 && mapping.maximum_record_age_in_seconds == 3600
+    ])
+    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
+  }
+}
+
+run "messages_have_the_keys_of_the_design_and_are_kept_from_accidents" {
+  command = plan
+
+  assert {
+    condition     = [aws_dynamodb_table.messages.hash_key, aws_dynamodb_table.messages.range_key] == ["inbox", "messageId"]
+    error_message = "The keys must be those of the design."
+  }
+  assert {
+    condition     = aws_dynamodb_table.messages.ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.messages.stream_view_type == "NEW_IMAGE"
+    error_message = "Messages must expire, and a new one be told with its row."
+  }
+  assert {
+    condition = (
+      aws_dynamodb_table.messages.point_in_time_recovery[0].enabled && aws_dynamodb_table.messages.deletion_protection_enabled
+      && aws_dynamodb_table.messages.billing_mode == "PAY_PER_REQUEST"
+    )
+    error_message = "Messages must be recoverable, protected and on demand."
+  }
+}
+
+run "two_attempts_of_a_message_at_work_together_are_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      default_route = { timeout = 5, memory = 512, reserved = null, provisioned = null }
+      echo          = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      join_room     = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      presence      = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      relay_message = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      send_message  = { timeout = 15, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "a_consumer_whose_name_would_be_too_long_is_refused" {
+  command = plan
+
+  variables {
+    settings = { silo_tenants = ["a-tenant-with-an-id-of-thirty-seven-characters"] }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "an_inbox_of_no_time_is_refused" {
+  command = plan
+
+  variables {
+    settings = { inbox_lifetime_seconds = 0 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "an_inbox_without_room_is_refused" {
+  command = plan
+
+  variables {
+    settings = { messages_per_inbox = 0 }
+  }
+
+  expect_failures = [var.settings]
 }

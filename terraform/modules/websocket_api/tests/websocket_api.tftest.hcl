@@ -35,9 +35,11 @@ mock_provider "aws" {
 }
 
 variables {
-  prefix     = "loudhailer-test"
-  throttle   = { rate = 2000, burst = 1000 }
-  authorizer = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
+  prefix               = "loudhailer-test"
+  permissions_boundary = null
+  log_retention_days   = 30
+  throttle             = { rate = 2000, burst = 1000 }
+  authorizer           = { function_name = "authorizer", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/authorizer" }
   routes = {
     "$connect" = { alias = { function_name = "connect", name = "live", invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/connect" } }
     "$default" = {
@@ -84,6 +86,65 @@ run "only_the_default_route_replies" {
   }
 }
 
+run "pings_are_answered_without_a_function" {
+  command = plan
+
+  assert {
+    condition     = aws_apigatewayv2_integration.ping.integration_type == "MOCK" && jsondecode(aws_apigatewayv2_integration.ping.request_templates["$default"]).statusCode == 200
+    error_message = "API Gateway must answer pings itself, and takes the status from the template."
+  }
+  assert {
+    condition     = aws_apigatewayv2_integration_response.ping.response_templates["$default"] == "{\"action\":\"pong\"}" && aws_apigatewayv2_integration_response.ping.integration_response_key == "$default"
+    error_message = "The answer must be the pong that clients wait for."
+  }
+  assert {
+    condition     = aws_apigatewayv2_route.ping.route_response_selection_expression == "$default" && aws_apigatewayv2_route_response.ping.route_response_key == "$default"
+    error_message = "Without a route response the client gets no answer."
+  }
+}
+
+run "a_function_behind_pings_is_refused" {
+  command = plan
+
+  variables {
+    routes = merge(var.routes, { ping = { alias = { function_name = "f", name = "live", invoke_arn = "arn" } } })
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "a_queue_behind_pings_is_refused" {
+  command = plan
+
+  variables {
+    queue_routes = merge(var.queue_routes, { ping = { queue_name = "loudhailer-test-ping.fifo", queue_arns = [] } })
+  }
+
+  expect_failures = [var.queue_routes]
+}
+
+run "an_account_has_one_role_for_the_logs_of_all_its_apis" {
+  command = plan
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 1 && length(aws_iam_role.logs) == 1 && length(aws_iam_role_policy_attachment.logs) == 1
+    error_message = "By default the module sets the role."
+  }
+}
+
+run "a_second_api_of_the_account_leaves_its_role_alone" {
+  command = plan
+
+  variables {
+    api_gateway_account = false
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 0 && length(aws_iam_role.logs) == 0 && length(aws_iam_role_policy_attachment.logs) == 0
+    error_message = "Two modules would take the account's one setting from each other."
+  }
+}
+
 run "each_function_may_be_invoked_by_its_own_route_only" {
   command = plan
 
@@ -119,16 +180,16 @@ run "the_routes_of_frames_share_the_throttle" {
 
   assert {
     condition = (
-      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 666
-      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 333
+      aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 500
+      && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 250
     )
-    error_message = "joinroom, SiloSQS and PooledSQS must each get a third of the throttle."
+    error_message = "$default, joinroom, SiloSQS and PooledSQS must each get a quarter of the throttle."
   }
   assert {
     condition = {
       for route in aws_apigatewayv2_stage.this.route_settings :
       route.route_key => [route.throttling_rate_limit, route.throttling_burst_limit]
-    } == { "$connect" = [2000, 1000], "$default" = [2000, 1000], "$disconnect" = [2000, 1000] }
+    } == { "$connect" = [2000, 1000], "$disconnect" = [2000, 1000], ping = [2000, 1000] }
     error_message = "What a whole crowd does must not be slowed down by how many other routes there are, and none of those may have a throttle of its own."
   }
 }
@@ -153,7 +214,7 @@ run "in_aws_the_urls_are_the_apis_own" {
   command = plan
 
   assert {
-    condition     = output.websocket_url == "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    condition     = output.url == "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
     error_message = "Clients must connect to the API's endpoint and stage."
   }
   assert {
@@ -179,7 +240,7 @@ run "locally_the_urls_are_the_stand_ins" {
   }
 
   assert {
-    condition     = output.websocket_url == "ws://127.0.0.1:8001/a1b2c3d4e5/live" && output.callback_endpoint == "http://127.0.0.1:8001/a1b2c3d4e5/live"
+    condition     = output.url == "ws://127.0.0.1:8001/a1b2c3d4e5/live" && output.callback_endpoint == "http://127.0.0.1:8001/a1b2c3d4e5/live"
     error_message = "Both URLs must lead to the stand-in."
   }
 }

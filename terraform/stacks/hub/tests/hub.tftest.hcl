@@ -144,23 +144,6 @@ run "the_local_hub_runs_a_zip_and_has_local_urls" {
   }
 }
 
-run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digits" {
-  command = plan
-
-  variables {
-    account_id          = "11111111111"
-    deletion_protection = false
-    package             = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
-    aws_endpoint        = "http://127.0.0.1:4566"
-    gateway_endpoint    = "http://127.0.0.1:8001"
-    alarm_topic_arn     = null
-  }
-
-  expect_failures = [
-    var.account_id, var.deletion_protection, var.package, var.aws_endpoint, var.gateway_endpoint, var.alarm_topic_arn,
-  ]
-}
-
 run "the_hubs_own_account_is_no_subscriber_and_a_boundary_is_in_no_other" {
   command = plan
 
@@ -211,125 +194,140 @@ run "an_account_whose_quota_was_raised_says_so" {
   }
 }
 
+run "what_is_for_local_is_refused_elsewhere_and_so_is_an_account_id_with_11_digits" {
+  command = plan
+
+  variables {
+    account_id       = "11111111111"
+    region           = "Frankfurt"
+    aws_endpoint     = "http://127.0.0.1:4566"
+    gateway_endpoint = "http://127.0.0.1:8001"
+  }
+
+  expect_failures = [var.account_id, var.region, var.aws_endpoint, var.gateway_endpoint]
+}
+
 run "more_reserved_concurrency_than_the_account_has_is_refused" {
   command = plan
 
   variables {
-    lambda_concurrency   = 300
-    reserved_concurrency = { authorizer = 100, connect = 101 }
+    lambda_concurrency = 300
+    functions          = { authorizer = { reserved = 100 }, connect = { reserved = 101 } }
   }
 
-  expect_failures = [var.reserved_concurrency]
+  expect_failures = [var.functions]
 }
 
-run "malformed_names_are_refused" {
+run "a_function_that_is_not_there_is_refused" {
   command = plan
 
   variables {
-    environment  = "Production"
-    account_id   = "production"
-    region       = "Frankfurt"
-    prefix       = "Loudhailer"
-    architecture = "riscv"
-    log_level    = "LOUD"
+    functions = { post-message = { reserved = 16 } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "settings_that_are_not_there_are_refused" {
+  command = plan
+
+  variables {
+    broadcast   = { chunks = 500 }
+    connections = { partitions = 2500 }
+    messaging   = { silos = ["gold"] }
+    http_api    = { origins = ["*"] }
+    deployment  = { retention = 30 }
+  }
+
+  expect_failures = [var.broadcast, var.connections, var.messaging, var.http_api, var.deployment]
+}
+
+run "what_is_just_out_of_bounds_is_refused" {
+  command = plan
+
+  variables {
+    session_share = 0
+    quota         = { rooms = 0 }
+  }
+
+  expect_failures = [var.session_share, var.quota]
+}
+
+run "what_is_just_beyond_the_bounds_is_refused" {
+  command = plan
+
+  variables {
+    session_share = 1.01
+    quota         = { rooms = 0.51 }
+  }
+
+  expect_failures = [var.session_share, var.quota]
+}
+
+run "a_claim_without_a_name_and_a_scope_with_a_space_are_refused" {
+  command = plan
+
+  variables {
+    auth = { broadcast = "jwt", session = "jwt" }
+    jwt = {
+      issuer          = "https://issuer.example.com"
+      audience        = ["loudhailer"]
+      tenant_claim    = ""
+      broadcast_scope = "broadcast admin"
+    }
+  }
+
+  expect_failures = [var.jwt]
+}
+
+run "the_variables_of_earlier_releases_are_refused" {
+  command = plan
+
+  variables {
+    architecture             = "arm64"
+    log_level                = "INFO"
+    log_retention_days       = 30
+    tracing                  = true
+    shards                   = { count = 8 }
+    chunk_size               = 500
+    broadcast_keys           = 16
+    query_concurrency        = 8
+    message_lifetime_seconds = 300
+    partitions               = { max_partitions = 10 }
+    accounting_window        = 1
+    silo_tenants             = ["gold"]
+    inbox_lifetime_seconds   = 604800
+    messages_per_inbox       = 1000
+    cors_origins             = ["*"]
+    http_throttle            = { rate = 500 }
+    timeouts                 = { query = 20 }
+    memory                   = { query = 512 }
+    reserved_concurrency     = { connect = 100 }
+    provisioned_concurrency  = { connect = 50 }
   }
 
   expect_failures = [
-    var.environment, var.account_id, var.region, var.prefix, var.architecture, var.log_level,
+    var.architecture, var.log_level, var.log_retention_days, var.tracing, var.shards, var.chunk_size, var.broadcast_keys, var.query_concurrency, var.message_lifetime_seconds, var.partitions, var.accounting_window, var.silo_tenants, var.inbox_lifetime_seconds, var.messages_per_inbox, var.cors_origins, var.http_throttle, var.timeouts, var.memory, var.reserved_concurrency, var.provisioned_concurrency,
   ]
 }
 
-run "a_tag_in_place_of_a_digest_is_refused" {
+run "functions_differ_from_the_defaults_where_it_is_said" {
   command = plan
 
-  plan_options {
-    target = [module.package]
-  }
-
   variables {
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-        digest         = "latest"
-      }
-    }
+    functions = { query = { memory = 1024 }, connect = { reserved = 100 }, authorizer = { reserved = 100, provisioned = 50 } }
   }
 
-  expect_failures = [var.package]
-}
-
-run "a_short_digest_is_refused" {
-  command = plan
-
-  plan_options {
-    target = [module.package]
+  assert {
+    condition = (
+      local.functions.query == { timeout = 20, memory = 1024, reserved = null, provisioned = null }
+      && local.functions.authorizer == { timeout = 10, memory = 512, reserved = 100, provisioned = 50 }
+      && local.functions.post_message == { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+    )
+    error_message = "What is not said must be the default."
   }
-
-  variables {
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef"
-      }
-    }
+  assert {
+    condition     = toset(keys(output.functions)) == setsubtract(keys(local.functions), ["console"])
+    error_message = "Every function must be in the table of functions, and none besides."
   }
-
-  expect_failures = [var.package]
-}
-
-run "an_image_in_another_region_is_refused" {
-  command = plan
-
-  plan_options {
-    target = [module.package]
-  }
-
-  variables {
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.eu-central-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  expect_failures = [var.package]
-}
-
-run "a_repository_of_an_account_with_11_digits_is_refused" {
-  command = plan
-
-  plan_options {
-    target = [module.package]
-  }
-
-  variables {
-    package = {
-      image = {
-        repository_url = "22222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  expect_failures = [var.package]
-}
-
-run "a_repository_with_a_tag_is_refused" {
-  command = plan
-
-  plan_options {
-    target = [module.package]
-  }
-
-  variables {
-    package = {
-      image = {
-        repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer:latest"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  expect_failures = [var.package]
 }

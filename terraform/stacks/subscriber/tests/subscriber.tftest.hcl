@@ -104,16 +104,6 @@ run "each_of_its_shards_gives_one_chunk_at_a_time_to_as_many_workers_as_the_cell
   }
 }
 
-run "alarms_that_nobody_is_told_of_are_refused" {
-  command = plan
-
-  variables {
-    alarm_topic_arn = null
-  }
-
-  expect_failures = [var.alarm_topic_arn]
-}
-
 run "what_is_wrong_with_its_function_raises_an_alarm" {
   command = plan
 
@@ -131,41 +121,6 @@ run "a_subscriber_in_another_region_is_refused" {
   }
 
   expect_failures = [var.region]
-}
-
-run "a_zip_outside_local_is_refused" {
-  command = plan
-
-  variables {
-    package = { zip = { path = "functions.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
-  }
-
-  expect_failures = [var.package]
-}
-
-run "a_short_digest_is_refused" {
-  command = plan
-
-  variables {
-    package = { image = { repository_url = "444444444444.dkr.ecr.us-east-1.amazonaws.com/loudhailer", digest = "sha256:0123456789abcdef" } }
-  }
-
-  expect_failures = [var.package]
-}
-
-run "an_image_of_another_region_is_refused" {
-  command = plan
-
-  variables {
-    package = {
-      image = {
-        repository_url = "444444444444.dkr.ecr.eu-west-1.amazonaws.com/loudhailer"
-        digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-      }
-    }
-  }
-
-  expect_failures = [var.package]
 }
 
 run "what_the_hub_does_not_say_is_refused" {
@@ -194,14 +149,29 @@ run "what_the_hub_does_not_say_is_refused" {
   expect_failures = [var.cell]
 }
 
-run "malformed_values_are_refused" {
+run "a_setting_that_is_not_there_is_refused" {
   command = plan
 
   variables {
-    architecture       = "riscv"
-    log_level          = "LOUD"
-    log_retention_days = 2
+    deployment = { retention = 30 }
   }
 
-  expect_failures = [var.architecture, var.log_level, var.log_retention_days]
+  expect_failures = [var.deployment]
+}
+
+run "the_variables_of_earlier_releases_are_refused" {
+  command = plan
+
+  variables {
+    architecture         = "arm64"
+    log_level            = "INFO"
+    log_retention_days   = 30
+    tracing              = true
+    memory               = 1769
+    reserved_concurrency = 16
+  }
+
+  expect_failures = [
+    var.architecture, var.log_level, var.log_retention_days, var.tracing, var.memory, var.reserved_concurrency,
+  ]
 }

@@ -71,6 +71,21 @@ def handler(event, context):
     wait_until(lambda: _left(local_aws, url) == 0)
 
 
+def test_a_function_that_a_mapping_invokes_steps_back_for_those_that_clients_wait_for(local_aws: LocalAws) -> None:
+    """They share a machine's cores here, and do not in AWS."""
+    tells_its_niceness = """
+def handler(event, context):
+    note(os.getpriority(os.PRIO_PROCESS, 0))
+"""
+    called, by_client = local_aws.deploy(tells_its_niceness)
+    local_aws.client("lambda").invoke(FunctionName=called, Payload=b"{}")
+    mapped, by_mapping = local_aws.deploy(tells_its_niceness)
+    url, arn = local_aws.queue()
+    local_aws.connect(arn, mapped)
+    _send(local_aws, url, "one")
+    assert by_client.await_entries(1)[0] < by_mapping.await_entries(1)[0]
+
+
 @pytest.mark.emulator_contract
 def test_batches_run_side_by_side_up_to_the_maximum_concurrency(local_aws: LocalAws) -> None:
     """Two at once, though there are workers for three."""

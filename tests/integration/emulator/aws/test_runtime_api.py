@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from tools.emulator.containers.container import ContainerWorker, RuntimeApi
-from tools.emulator.containers.worker import Function, Image, Invocation
+from tools.emulator.containers.worker import Function, FunctionCall, FunctionImage
 from tools.image.engine import Engine
 
 _NEXT = "/2018-06-01/runtime/invocation/next"
@@ -20,7 +20,7 @@ _NEXT = "/2018-06-01/runtime/invocation/next"
 def api() -> Iterator[RuntimeApi]:
     """An API with an invocation that waits for its runtime."""
     api = RuntimeApi()
-    api.put(Invocation({"hello": "function"}, "request", "arn"), 0.0)
+    api.put(FunctionCall({"hello": "function"}, "request", "arn"), 0.0)
     yield api
     api.close()
 
@@ -110,8 +110,10 @@ def test_the_secrets_of_a_container_are_on_no_command_line(tmp_path: Path) -> No
     client.chmod(0o755)
     keys = {"AWS_ACCESS_KEY_ID": "ASIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "the secret", "AWS_SESSION_TOKEN": "the token"}
     environment = {**keys, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "TABLE": "sessions"}
-    function = Function("1:us-east-1:probe", "1", Image("image", ()), 3.0, tuple(environment.items()))
-    worker = ContainerWorker(function, Image("image", ()), Engine(str(client), "unix:///nowhere"), lambda *_: None)
+    function = Function("1:us-east-1:probe", "1", FunctionImage("image", ()), 3.0, tuple(environment.items()))
+    worker = ContainerWorker(
+        function, FunctionImage("image", ()), Engine(str(client), "unix:///nowhere"), lambda *_: None
+    )
     try:
         wait_until(said.exists)
     finally:

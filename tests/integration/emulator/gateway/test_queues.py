@@ -1,4 +1,4 @@
-"""Routes that lead straight to SQS: from a client's socket through the gateway into the local AWS's queues."""
+"""Routes without a function: from a client's socket through the gateway into the local AWS's queues, or back."""
 
 import json
 from collections.abc import Iterator
@@ -97,6 +97,26 @@ def add_queue_route(api: LocalApi, key: str, queue: str) -> None:
     api.add_answering_route(key, integration)
 
 
+def add_mock_route(api: LocalApi, key: str, request: str) -> None:
+    """A route as `modules/websocket_api/ping.tf` makes it, with another template for the request."""
+    plane = api.control_plane
+    integration = plane.create_integration(
+        ApiId=api.api_id,
+        IntegrationType="MOCK",
+        PassthroughBehavior="NEVER",
+        TemplateSelectionExpression="\\$default",
+        RequestTemplates={"$default": request},
+    )["IntegrationId"]
+    plane.create_integration_response(
+        ApiId=api.api_id,
+        IntegrationId=integration,
+        IntegrationResponseKey="$default",
+        TemplateSelectionExpression="\\$default",
+        ResponseTemplates={"$default": '{"action":"pong"}'},
+    )
+    api.add_answering_route(key, integration)
+
+
 @pytest.fixture(scope="module")
 def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
     """The local AWS, its queues, and a gateway that takes the largest message as one frame.
@@ -119,6 +139,8 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
             sqs.create_queue(QueueName=f"{queue}.fifo", Attributes=attributes)
         add_queue_route(api, "PooledSQS", "pooled")
         add_queue_route(api, "SiloSQS", "silo-{tenantId}")
+        add_mock_route(api, "ping", '{"statusCode":200}')
+        add_mock_route(api, "broken", '{"statusCode":"200"}')
         with running_gateway(api, "--frame-bytes", "131072") as gateway:
             yield Queues(gateway)
 
@@ -170,6 +192,14 @@ async def test_a_failed_send_is_answered_with_an_error_frame(queues: Queues, ten
     assert frame.keys() == {"error", "connectionId", "requestId"}
     assert frame["error"]["code"] == "NOT_QUEUED"
     assert frame["connectionId"] == connected.connection_id
+
+
+@pytest.mark.emulator_contract
+async def test_a_mock_integration_answers_by_itself(queues: Queues) -> None:
+    """Whatever else the frame holds; one whose template makes no integer status is an error."""
+    async with queues.gateway.connected(**query("gold")) as connected:
+        assert await connected.ask(action="ping", message="x") == {"action": "pong"}
+        assert (await connected.ask(action="broken"))["message"] == "Internal server error"
 
 
 @pytest.mark.emulator_contract

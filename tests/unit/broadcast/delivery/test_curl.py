@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loudhailer.delivery import throttling
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
@@ -30,14 +31,12 @@ def sender(
     *,
     rate: float = RATE,
     max_in_flight: int = 100,
-    ca_file: Path | None = None,
+    ca_file: str | Path = TRUSTED,
     credentials: Callable[[], Credentials] = lambda: CREDENTIALS,
 ) -> CurlSender:
     """A sender with a lane of its own."""
     lane = Lane(rate, time.monotonic())
-    return CurlSender(
-        lane, credentials, REGION, max_in_flight=max_in_flight, ca_file=None if ca_file is None else str(ca_file)
-    )
+    return CurlSender(lane, credentials, REGION, max_in_flight=max_in_flight, ca_file=str(ca_file))
 
 
 @pytest.fixture
@@ -225,6 +224,7 @@ def test_a_post_is_signed_and_says_no_more_than_it_must(api: ManagementApi) -> N
     assert request.headers["Host"] == f"127.0.0.1:{api.port}"
     assert request.headers["Content-Length"] == str(len(FRAME))
     assert "Expect" not in request.headers
+    assert "Content-Type" not in request.headers
     signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs(signed_at.timestamp() - time.time()) < 5
     _, expected = PostSigner(api.endpoint, REGION, FRAME).at(signed_at.timestamp(), CREDENTIALS).sign(odd)

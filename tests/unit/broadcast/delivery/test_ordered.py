@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import pytest
 
+from loudhailer.delivery.certificates import TRUSTED
 from loudhailer.delivery.ordered import CurlOrderedSender
 from loudhailer.delivery.outcome import Outcome
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
+from loudhailer.delivery.transfers import Transfers
 from loudhailer.ids import ConnectionId
 from tests.support.broadcasts import connection
 from tests.support.management_api import Behaviour, ManagementApi, free_port, running
@@ -29,13 +31,11 @@ ALL = [DELIVERED] * 3
 def sender(
     *,
     max_in_flight: int = 100,
-    ca_file: Path | None = None,
+    ca_file: str | Path = TRUSTED,
     credentials: Callable[[], Credentials] = lambda: CREDENTIALS,
 ) -> CurlOrderedSender:
     """A sender of the test's own."""
-    return CurlOrderedSender(
-        credentials, REGION, max_in_flight=max_in_flight, ca_file=None if ca_file is None else str(ca_file)
-    )
+    return CurlOrderedSender(credentials, REGION, max_in_flight=max_in_flight, ca_file=str(ca_file))
 
 
 def bodies(api: ManagementApi, one: ConnectionId) -> list[bytes]:
@@ -160,14 +160,14 @@ def test_no_more_than_the_bound_are_in_flight(api: ManagementApi, monkeypatch: p
     """However many wait; and everyone gets everything in order."""
     one_sender = sender(max_in_flight=5)
     most = 0
-    settle = CurlOrderedSender._settle
+    release = Transfers._release
 
-    def watched(self: CurlOrderedSender, *settled: Any) -> None:
+    def watched(self: Transfers[Any], *released: Any) -> Any:
         nonlocal most
-        most = max(most, len(self._in_flight) + 1)
-        settle(self, *settled)
+        most = max(most, len(self._in_flight))
+        return release(self, *released)
 
-    monkeypatch.setattr(CurlOrderedSender, "_settle", watched)
+    monkeypatch.setattr(Transfers, "_release", watched)
     everyone = [connection(number) for number in range(60)]
     assert one_sender.post_in_order(api.endpoint, dict.fromkeys(everyone, FRAMES), seconds=20) == dict.fromkeys(
         everyone, ALL
@@ -248,6 +248,7 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
     assert [request.body for request in api.requests] == (FRAMES if method == "POST" else [b""])
     for request in api.requests:
         assert request.method == method
+        assert "Content-Type" not in request.headers
         assert request.path == "/abcdef1234/live/@connections/a%2Bb%2Fc%3Dd_e-"
         signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         assert abs(signed_at.timestamp() - time.time()) < 5
@@ -259,14 +260,14 @@ def test_a_request_is_signed_for_its_own_frame(api: ManagementApi, method: Liter
 def test_waiting_is_done_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for an answer nor for a retry does it turn round and round."""
     turns = 0
-    wait = CurlOrderedSender._wait
+    wait = Transfers._wait
 
-    def counted(self: CurlOrderedSender, *given: Any) -> None:
+    def counted(self: Transfers[Any], *given: Any) -> None:
         nonlocal turns
         turns += 1
         wait(self, *given)
 
-    monkeypatch.setattr(CurlOrderedSender, "_wait", counted)
+    monkeypatch.setattr(Transfers, "_wait", counted)
     with running({ONE: ["hang"], TWO: [429]}) as api:
         sender().post_in_order(api.endpoint, {ONE: FRAMES, TWO: FRAMES, THREE: FRAMES}, seconds=1)
     assert 0 < turns < 500

@@ -12,6 +12,7 @@ import pytest
 
 from functions.broadcast.post_message.post_message import PostMessage
 from loudhailer.broadcast.messages import ChunkMessage
+from loudhailer.deadline import Deadline
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.sigv4 import Credentials
@@ -44,7 +45,7 @@ class Worker:
     def post(self, chunk: ChunkMessage, seconds: float) -> None:
         """Handles one chunk."""
         body = replace(chunk, endpoint=self._endpoint).to_wire()
-        self._post_message(body, shard=self.shard, account=ACCOUNT, ends=time.monotonic() + seconds)
+        self._post_message(body, shard=self.shard, account=ACCOUNT, deadline=Deadline.after(seconds))
 
 
 @contextmanager

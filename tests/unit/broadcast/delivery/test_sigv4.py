@@ -5,13 +5,15 @@ from random import Random
 from typing import Literal
 from urllib.parse import quote
 
+import boto3
 import pytest
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.credentials import Credentials as SdkCredentials
 
 from loudhailer.delivery.sigv4 import Credentials, PostSigner
 from loudhailer.ids import ConnectionId
+from tests.unit.aws.sdk_wire import response, text
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-"
 ENDPOINTS = [
@@ -63,6 +65,32 @@ def test_every_signature_is_the_sdks() -> None:
         expected = AtMoment(SdkCredentials(key, secret, token), region, moment).signature_of(request)
         lines = (line.partition(": ") for line in headers.splitlines())
         assert {name.lower(): value for name, _, value in lines} == expected
+
+
+def test_a_post_has_the_headers_that_the_sdk_sends_with_it() -> None:
+    """No type among them: so a sender must not have one either, and none is signed."""
+    client = boto3.client(
+        "apigatewaymanagementapi",
+        endpoint_url=ENDPOINTS[0],
+        region_name="us-east-1",
+        aws_access_key_id="AKIA",
+        aws_secret_access_key="secret",
+    )
+    sent: list[AWSPreparedRequest] = []
+
+    def keep(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        sent.append(request)
+        return response(request, 200, "")
+
+    client.meta.events.register("before-send", keep)  # type: ignore[arg-type]  # botocore: what it returns is the answer
+    client.post_to_connection(ConnectionId="a=", Data=b"frame")
+    headers = {name.lower(): text(value) for name, value in sent[0].headers.items()}
+    assert "content-type" not in headers
+    moment = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    signer = PostSigner(ENDPOINTS[0], "us-east-1", b"frame").at(moment.timestamp(), Credentials("AKIA", "secret"))
+    url, ours = signer.sign(ConnectionId("a="))
+    assert url == sent[0].url
+    assert f"Authorization: {headers['authorization']}" in ours
 
 
 def test_one_signer_signs_any_number_of_posts() -> None:

@@ -12,7 +12,7 @@ from loudhailer.delivery.lending.policy import Lending
 from loudhailer.errors import ConfigurationError
 from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.properties import examples
-from tests.unit.broadcast.lending.world import RATE, Time, Worker, World
+from tests.unit.broadcast.lending.world import RATE, LendingFixture, Time, Worker
 
 TWO = {"normal": 0.9, "low": 0.1}
 THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
@@ -21,7 +21,7 @@ THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
 @pytest.mark.parametrize("kind", ["normal", "low"])
 def test_a_kind_that_is_alone_has_the_whole_rate(kind: str) -> None:
     """Within 50 ms of its first post where nobody has posted for two seconds."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.announce(kind)
     world.run(0.05, kind)
     assert world.run(10, kind) == {kind: pytest.approx(RATE, rel=0.01)}
@@ -29,7 +29,7 @@ def test_a_kind_that_is_alone_has_the_whole_rate(kind: str) -> None:
 
 def test_the_first_posts_go_at_the_own_share() -> None:
     """Nothing is borrowed, and nothing asked, before the first posts are on their way."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     worker = world.workers["low"][0]
     world.time.go_on(0.01)
     assert worker.post() == int(RATE * 0.05 * 0.01)
@@ -38,7 +38,7 @@ def test_the_first_posts_go_at_the_own_share() -> None:
 
 def test_kinds_that_post_at_the_same_time_keep_to_their_shares() -> None:
     """Soon after both began at the same moment, and from then on; neither has borrowed for an instant."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     first = world.run(0.5, "normal", "low")
     assert sum(first.values()) <= RATE * 1.1
     rates = world.run(10, "normal", "low")
@@ -49,7 +49,7 @@ def test_kinds_that_post_at_the_same_time_keep_to_their_shares() -> None:
 @pytest.mark.parametrize(("borrower", "owner"), [("low", "normal"), ("normal", "low")])
 def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borrower: str, owner: str) -> None:
     """After 0.3 seconds nobody has more than its share; the account's bucket has taken the rest."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(5, borrower)
     world.announce(owner)
     assert world.run(0.3, borrower, owner)[owner] >= RATE * TWO[owner] * 0.9
@@ -60,7 +60,7 @@ def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borro
 
 def test_what_one_kind_leaves_is_divided_among_the_others_by_their_shares() -> None:
     """Of three kinds one is idle."""
-    world = World(THREE)
+    world = LendingFixture(THREE)
     world.run(1, "normal", "low")
     rates = world.run(5, "normal", "low")
     assert rates == {"normal": pytest.approx(RATE * 8 / 9, rel=0.01), "low": pytest.approx(RATE * 1 / 9, rel=0.01)}
@@ -68,7 +68,7 @@ def test_what_one_kind_leaves_is_divided_among_the_others_by_their_shares() -> N
 
 def test_a_kind_is_idle_two_seconds_after_its_last_mark() -> None:
     """Not before, since its next mark may be on its way."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(5, "normal", "low")
     assert world.run(1.4, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
     world.run(1, "low")
@@ -77,7 +77,7 @@ def test_a_kind_is_idle_two_seconds_after_its_last_mark() -> None:
 
 def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
     """That is all that lending costs, and only while something is posted."""
-    world = World(TWO, workers=1)
+    world = LendingFixture(TWO, workers=1)
     called: Counter[str] = Counter()
     marks, mark = world.store.marks, world.store.mark
 
@@ -109,7 +109,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
 ) -> None:
     """Kinds start and stop at random, clocks differ, monotonic clocks stand still meanwhile, reads are slow or lost."""
     random = Random(seed)  # noqa: S311  # a test repeats itself
-    world = World(shares, workers, quota)
+    world = LendingFixture(shares, workers, quota)
     world.disturb(random, delay=0.05, lost=0.2)
     for worker in [worker for of_kind in world.workers.values() for worker in of_kind]:
         worker.clock_is_off_by = random.uniform(-0.2, 0.2)
@@ -130,7 +130,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
 @pytest.mark.parametrize("stood_still", [0, 60])
 def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: float) -> None:
     """Whether its monotonic clock went on or stood still meanwhile, it soon finds that another kind has begun."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(3, "low")
     for worker in world.workers["low"]:
         worker.freeze(stood_still)
@@ -144,7 +144,7 @@ def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: floa
 
 def test_a_worker_that_was_frozen_borrows_again_at_its_next_look() -> None:
     """The marks are a minute old by its clock: nobody has posted meanwhile."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(5, "normal", "low")
     for worker in world.workers["low"]:
         worker.freeze(60)
@@ -156,7 +156,7 @@ def test_a_worker_that_was_frozen_borrows_again_at_its_next_look() -> None:
 @pytest.mark.parametrize("off_by", [-5.0, 5.0])
 def test_a_clock_that_is_wrong_is_found_out(off_by: float) -> None:
     """Marks that are 5 s old or ahead do not decide: what counts is whether they change."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     for worker in world.workers["normal"]:
         worker.clock_is_off_by = off_by
     world.run(3, "normal")
@@ -169,7 +169,7 @@ def test_a_clock_that_is_wrong_is_found_out(off_by: float) -> None:
 
 def test_a_read_that_hangs_holds_up_nobody_and_its_kind_keeps_to_its_share() -> None:
     """From 0.4 seconds after the last look that was answered."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(2, "low")
     for worker in world.workers["low"]:
         worker.network.delay = lambda: 60.0
@@ -179,7 +179,7 @@ def test_a_read_that_hangs_holds_up_nobody_and_its_kind_keeps_to_its_share() -> 
 
 def test_a_kind_whose_marks_take_long_borrows_nothing() -> None:
     """Others may take such a mark for an old one."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     for worker in world.workers["low"]:
         worker.network.delay = lambda: 0.3
     assert world.run(5, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
@@ -191,7 +191,7 @@ def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypa
     told: list[str] = []
     monkeypatch.setattr("loudhailer.delivery.lending.policy.count", counted.append)
     monkeypatch.setattr("loudhailer.delivery.lending.policy.logger.warning", lambda message, **_: told.append(message))
-    world = World(TWO, workers=1)
+    world = LendingFixture(TWO, workers=1)
     (worker,) = world.workers["low"]
     worker.network.lost = lambda: True
     assert world.run(2, "low") == {"low": pytest.approx(RATE * 0.1, rel=0.02)}
@@ -207,7 +207,7 @@ def test_what_cannot_be_read_is_counted_and_the_lane_keeps_to_its_share(monkeypa
 
 def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> None:
     """Its last mark grows old, as that of a kind that has ended."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.run(5, "low")
     world.workers["low"] = [Worker(world, "low", 2) for _ in range(2)]
     world.run(2.5, "normal")
@@ -217,7 +217,7 @@ def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> Non
 
 def test_marks_of_kinds_that_have_no_share_do_not_matter() -> None:
     """Another release may know kinds that this one does not."""
-    world = World(TWO)
+    world = LendingFixture(TWO)
     world.announce("express")
     world.run(0.05, "low")
     assert world.run(1, "low") == {"low": pytest.approx(RATE, rel=0.01)}

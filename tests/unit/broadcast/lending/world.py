@@ -111,7 +111,7 @@ class Worker:
         posted: how many posts it has sent.
     """
 
-    def __init__(self, world: "World", kind: str, lanes: int) -> None:
+    def __init__(self, world: "LendingFixture", kind: str, lanes: int) -> None:
         self.network = Network(world.store, world.time)
         self.clock_is_off_by = 0.0
         self.posted = 0
@@ -141,7 +141,7 @@ class Worker:
         return self._time.now - self._frozen
 
 
-class World:
+class LendingFixture:
     """Kinds of lanes with their shares, a number of workers of each, and the account.
 
     The account's bucket has half of what a second brings, as that of every Region has:

@@ -27,3 +27,9 @@ def test_web_identities_are_not_trusted_unless_it_is_told_to() -> None:
     """Nobody checks their tokens here."""
     assert not parse(NEEDED, ENVIRONMENT).trust_web_identities
     assert parse([*NEEDED, "--trust-web-identities"], ENVIRONMENT).trust_web_identities
+
+
+def test_it_throttles_unless_it_is_told_not_to() -> None:
+    """A stack behaves as AWS does by default."""
+    assert parse(NEEDED, ENVIRONMENT).throttling
+    assert not parse([*NEEDED, "--no-throttling"], ENVIRONMENT).throttling

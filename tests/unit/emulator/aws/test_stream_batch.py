@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.emulator.aws.stream_batch import Delivery, Record, Reply, RetryPolicy
+from tools.emulator.aws.stream_batch import BatchReply, Delivery, Record, RetryPolicy
 
 _NOW = 1_700_000_000.0
 
@@ -23,12 +23,12 @@ def _numbers(records: Sequence[Record]) -> list[int]:
 class _Target:
     """A function given by what it answers, and the records given up."""
 
-    def __init__(self, answer: Callable[[list[int]], Reply]) -> None:
+    def __init__(self, answer: Callable[[list[int]], BatchReply]) -> None:
         self._answer = answer
         self.invocations: list[list[int]] = []
         self.discarded: list[tuple[list[int], str, int]] = []
 
-    async def invoke(self, records: Sequence[Record]) -> Reply:
+    async def invoke(self, records: Sequence[Record]) -> BatchReply:
         self.invocations.append(_numbers(records))
         return self._answer(self.invocations[-1])
 
@@ -47,14 +47,14 @@ def _deliver(target: _Target, records: list[Record], **policy: Any) -> list[floa
     return pauses
 
 
-def _fails_on(*poison: int) -> Callable[[list[int]], Reply]:
-    return lambda numbers: Reply(failed=not set(poison).isdisjoint(numbers))
+def _fails_on(*poison: int) -> Callable[[list[int]], BatchReply]:
+    return lambda numbers: BatchReply(failed=not set(poison).isdisjoint(numbers))
 
 
-def _reports(*poison: int) -> Callable[[list[int]], Reply]:
-    def answer(numbers: list[int]) -> Reply:
+def _reports(*poison: int) -> Callable[[list[int]], BatchReply]:
+    def answer(numbers: list[int]) -> BatchReply:
         failed = [{"itemIdentifier": str(number)} for number in numbers if number in poison]
-        return Reply({"batchItemFailures": failed})
+        return BatchReply({"batchItemFailures": failed})
 
     return answer
 
@@ -83,7 +83,7 @@ def test_no_retries_at_all_discard_after_the_first_failure() -> None:
 
 def test_without_a_limit_a_batch_is_retried_until_it_succeeds_with_growing_pauses() -> None:
     """The default retries for as long as the record lives."""
-    answers = iter([Reply(failed=True)] * 8 + [Reply()])
+    answers = iter([BatchReply(failed=True)] * 8 + [BatchReply()])
     target = _Target(lambda _: next(answers))
     pauses = _deliver(target, [_record(1)])
     assert len(target.invocations) == 9
@@ -94,7 +94,7 @@ def test_without_a_limit_a_batch_is_retried_until_it_succeeds_with_growing_pause
 
 def test_throttles_do_not_count_as_attempts() -> None:
     """The function did not see the batch."""
-    answers = iter([Reply(throttled=True)] * 5 + [Reply(failed=True), Reply()])
+    answers = iter([BatchReply(throttled=True)] * 5 + [BatchReply(failed=True), BatchReply()])
     target = _Target(lambda _: next(answers))
     _deliver(target, [_record(1)], maximum_retry_attempts=1)
     assert len(target.invocations) == 7
@@ -112,7 +112,7 @@ def test_a_split_finds_the_poison_record_and_costs_no_retry() -> None:
 def test_delivery_goes_on_at_the_lowest_reported_record() -> None:
     """The lowest sequence number is the checkpoint, in whatever order they are named."""
     answers = iter([{"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]}, None])
-    target = _Target(lambda _: Reply(next(answers)))
+    target = _Target(lambda _: BatchReply(next(answers)))
     _deliver(target, [_record(1), _record(2), _record(3)], reports_failures=True, maximum_retry_attempts=0)
     assert target.invocations == [[1, 2, 3]]
     assert target.discarded == [([2, 3], "RetryAttemptsExhausted", 1)]
@@ -122,12 +122,12 @@ def test_every_first_record_has_all_its_retries() -> None:
     """Progress starts the count again."""
     seen: dict[int, int] = {}
 
-    def answer(numbers: list[int]) -> Reply:
+    def answer(numbers: list[int]) -> BatchReply:
         for number in numbers:
             seen[number] = seen.get(number, 0) + 1
             if seen[number] <= 2:
-                return Reply({"batchItemFailures": [{"itemIdentifier": str(number)}]})
-        return Reply()
+                return BatchReply({"batchItemFailures": [{"itemIdentifier": str(number)}]})
+        return BatchReply()
 
     target = _Target(answer)
     _deliver(target, [_record(1), _record(2), _record(3)], reports_failures=True, maximum_retry_attempts=2)
@@ -163,15 +163,15 @@ def test_every_record_is_processed_or_discarded_once_and_in_order(
     """Whatever is poisonous, nothing is lost, and nothing is processed before what precedes it is settled."""
     settled: list[int] = []
 
-    def answer(numbers: list[int]) -> Reply:
+    def answer(numbers: list[int]) -> BatchReply:
         bad = next((index for index, number in enumerate(numbers) if number in poison), None)
         if bad is None:
             settled.extend(numbers)
-            return Reply()
+            return BatchReply()
         if reports:
             settled.extend(numbers[:bad])
-            return Reply({"batchItemFailures": [{"itemIdentifier": str(numbers[bad])}]})
-        return Reply(failed=True)
+            return BatchReply({"batchItemFailures": [{"itemIdentifier": str(numbers[bad])}]})
+        return BatchReply(failed=True)
 
     target = _Target(answer)
     discard = target.discard

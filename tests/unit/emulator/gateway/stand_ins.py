@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from tools.emulator.gateway.api import Api, Deployment, Route, Stage
-from tools.emulator.gateway.connection import Connection
+from tools.emulator.gateway.api import Api, DeployedStage, Route, Stage
+from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.limits import Limits
 
@@ -70,8 +70,8 @@ class Client:
         self.transport = FakeTransport()
         self.texts: list[str] = []
         self.ends: list[tuple[int, str]] = []
-        self.connection = Connection(
-            Deployment(api, stage, lambda: 0.0),
+        self.connection = OpenConnection(
+            DeployedStage(api, stage, lambda: 0.0),
             handshake,
             limits,
             lambda _connection, text: self.texts.append(text),

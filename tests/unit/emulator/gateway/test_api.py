@@ -6,7 +6,7 @@ import pytest
 
 from tools.emulator.gateway.api import (
     Api,
-    Deployment,
+    DeployedStage,
     FunctionRef,
     Integration,
     Route,
@@ -24,12 +24,12 @@ FUNCTION_ARN = "arn:aws:lambda:us-east-1:111111111111:function:loudhailer-local-
 INVOCATION_URI = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION_ARN}:live/invocations"
 
 
-def deployment(*route_keys: str, stage: Stage | None = None, now: float = 0.0) -> Deployment:
+def deployment(*route_keys: str, stage: Stage | None = None, now: float = 0.0) -> DeployedStage:
     """An API with these routes."""
     stage = stage or Stage("live")
     routes = {key: Route(key) for key in route_keys}
     api = Api("abcdef01", "111111111111", "us-east-1", ("action",), routes, {"live": stage})
-    return Deployment(api, stage, lambda: now)
+    return DeployedStage(api, stage, lambda: now)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_without_a_default_route_an_unknown_message_has_none() -> None:
 def test_a_nested_selection_is_followed() -> None:
     """Through objects, and nowhere else."""
     api = Api("a", "1", "r", ("m", "type"), {"go": Route("go")}, {})
-    nested = Deployment(api, Stage("live"), lambda: 0.0)
+    nested = DeployedStage(api, Stage("live"), lambda: 0.0)
     assert nested.route_of('{"m":{"type":"go"}}') == Route("go")
     assert nested.route_of('{"m":"type"}') is None
 

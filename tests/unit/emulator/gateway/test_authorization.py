@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.emulator.gateway.stand_ins import Client
-from tools.emulator.gateway.api import Authorizer, FunctionRef, Stage
-from tools.emulator.gateway.authorization import Refusal, identity_is_complete, read_authorizer_answer
+from tools.emulator.gateway.api import FunctionRef, RequestAuthorizer, Stage
+from tools.emulator.gateway.authorization import AuthorizationRefusal, identity_is_complete, read_authorizer_answer
 from tools.emulator.gateway.events import authorizer_event
 from tools.emulator.gateway.invocation import Invocation, Status
 
@@ -20,7 +20,7 @@ def result(effect: str = "Allow", **members: Any) -> dict[str, Any]:
     return {"principalId": "me", "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}, **members}
 
 
-def answer(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> dict[str, str] | Refusal:
+def answer(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> dict[str, str] | AuthorizationRefusal:
     """What the gateway makes of it."""
     return read_authorizer_answer(Client().connection, Invocation(status, payload, size))
 
@@ -28,7 +28,7 @@ def answer(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> d
 def status_of(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> int:
     """The status of the refusal."""
     refusal = answer(payload, status, size)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, AuthorizationRefusal)
     return refusal.status
 
 
@@ -52,8 +52,8 @@ def test_without_a_context_there_is_the_principal() -> None:
 def test_a_deny_is_403_and_says_whether_it_was_explicit() -> None:
     """The two messages of API Gateway."""
     explicit, implicit = answer(result("Deny")), answer(result() | {"policyDocument": {"Statement": []}})
-    assert isinstance(explicit, Refusal)
-    assert isinstance(implicit, Refusal)
+    assert isinstance(explicit, AuthorizationRefusal)
+    assert isinstance(implicit, AuthorizationRefusal)
     assert (explicit.status, implicit.status) == (403, 403)
     assert explicit.message == "User is not authorized to access this resource with an explicit deny"
     assert implicit.message == "User is not authorized to access this resource"
@@ -116,5 +116,5 @@ def test_an_identity_source_must_have_a_value(source: str, complete: bool) -> No
     """Missing or empty is a 401, without a call."""
     client = Client(stage=Stage("default", {"StageVar1": "v"}), query="tenantId=t&empty=")
     event = authorizer_event(client.connection, 0.0)
-    assert identity_is_complete(Authorizer(FUNCTION, (source,)), event) is complete
-    assert identity_is_complete(Authorizer(FUNCTION, ()), event)
+    assert identity_is_complete(RequestAuthorizer(FUNCTION, (source,)), event) is complete
+    assert identity_is_complete(RequestAuthorizer(FUNCTION, ()), event)

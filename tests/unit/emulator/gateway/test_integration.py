@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tools.emulator.gateway.integration import Failure, Reply, read_proxy_answer
+from tools.emulator.gateway.integration import IntegrationFailure, Reply, read_proxy_answer
 from tools.emulator.gateway.invocation import Invocation, Status
 
 
-def returned(payload: Any) -> Reply | Failure:
+def returned(payload: Any) -> Reply | IntegrationFailure:
     """The answer for what a function returned."""
     return read_proxy_answer(Invocation(Status.RETURNED, payload))
 
@@ -42,7 +42,7 @@ def test_a_base64_body_is_decoded() -> None:
 def test_a_malformed_answer_is_a_502(payload: Any) -> None:
     """Internal server error, as API Gateway says it."""
     failure = returned(payload)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, IntegrationFailure)
     assert (failure.status, failure.message) == (502, "Internal server error")
 
 
@@ -58,7 +58,7 @@ def test_a_malformed_answer_is_a_502(payload: Any) -> None:
 def test_a_function_that_does_not_answer_is_a_failure(status: Status, code: int, message: str) -> None:
     """Another try is worth it only when it was not called at all."""
     failure = read_proxy_answer(Invocation(status))
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, IntegrationFailure)
     assert (failure.status, failure.message, failure.again) == (
         code,
         message,

@@ -12,19 +12,19 @@ from tests.unit.emulator.gateway.stand_ins import LIMITS, FakeTransport
 from tests.unit.emulator.gateway.test_directory import FakeSource
 from tools.emulator.gateway import ends
 from tools.emulator.gateway.api import Api, Directory, FunctionRef, Integration, Route, Stage
-from tools.emulator.gateway.authorization import Refusal
+from tools.emulator.gateway.authorization import AuthorizationRefusal
 from tools.emulator.gateway.connection import Connections
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.events import Event
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.handshake import Handshake
-from tools.emulator.gateway.integration import Failure, Integrations, Reply
+from tools.emulator.gateway.integration import IntegrationFailure, Integrations, Reply
 from tools.emulator.gateway.invocation import Invocation, Status
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
 from tools.emulator.gateway.limits import AccountBuckets, Limits
 
-THROTTLED = Failure(500, "Internal server error", "throttled", again=True)
-FAILED = Failure(502, "Internal server error", "failed")
+THROTTLED = IntegrationFailure(500, "Internal server error", "throttled", again=True)
+FAILED = IntegrationFailure(502, "Internal server error", "failed")
 NO_FAULTS = Faults()
 HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
 
@@ -32,11 +32,11 @@ HANDSHAKE = Handshake((("Host", "h"),), (), "192.0.2.1")
 class FakeKind:
     """Integrations that answer from a list, then 200."""
 
-    def __init__(self, *answers: Reply | Failure | Exception) -> None:
+    def __init__(self, *answers: Reply | IntegrationFailure | Exception) -> None:
         self.answers = list(answers)
         self.events: list[Event] = []
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
         """The next answer."""
         assert (integration.kind, timeout_seconds) == ("FAKE", 5.0)
         self.events.append(event)
@@ -47,7 +47,7 @@ class FakeKind:
 
     async def call_together(
         self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-    ) -> Sequence[Reply | Failure]:
+    ) -> Sequence[Reply | IntegrationFailure]:
         """The next answers."""
         return [await self.call(integration, event, timeout_seconds) for event in events]
 
@@ -60,7 +60,7 @@ class NoFunctions:
         return Invocation(Status.UNAVAILABLE, (function, event, timeout_seconds))
 
 
-class World:
+class LifecycleFixture:
     """A lifecycle around one API whose routes have fake integrations."""
 
     def __init__(
@@ -88,7 +88,7 @@ class World:
             clock=time.monotonic,
         )
 
-    async def connect(self) -> Accepted | Reply | Refusal:
+    async def connect(self) -> Accepted | Reply | AuthorizationRefusal:
         """A handshake."""
         return await self.lifecycle.connect("api", "live", HANDSHAKE)
 
@@ -110,7 +110,7 @@ async def test_a_crowd_can_be_seeded_past_connect() -> None:
     kind = FakeKind()
     limits = replace(LIMITS, connect_rate=0.0, connect_burst=0)
 
-    world = World(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
+    world = LifecycleFixture(kind, "$connect", authorization="CUSTOM", limits=limits, faults=Faults(skip_connect=True))
     assert isinstance(await world.connect(), Accepted)
     assert len(world.connections) == 1
     assert kind.events == []
@@ -120,7 +120,7 @@ async def test_a_throttled_disconnect_is_tried_again() -> None:
     """A storm of disconnects meets the function's concurrency; the same event comes a little later."""
     kind = FakeKind(THROTTLED, THROTTLED, Reply(200))
 
-    world = World(kind, "$disconnect")
+    world = LifecycleFixture(kind, "$disconnect")
     await world.connect_and_lose()
     counters = world.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed) == (1, 0)
@@ -131,7 +131,7 @@ async def test_disconnect_is_given_up_after_some_tries() -> None:
     """Best effort, as in AWS."""
     kind = FakeKind(*[THROTTLED] * 50)
 
-    world = World(kind, "$disconnect")
+    world = LifecycleFixture(kind, "$disconnect")
     await world.connect_and_lose()
     counters = world.counters
     assert (counters.disconnects_delivered, counters.disconnects_failed, len(kind.events)) == (0, 1, 5)
@@ -148,12 +148,12 @@ async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: 
 
         async def call_together(
             self, integration: Integration, events: Sequence[Event], timeout_seconds: float
-        ) -> Sequence[Reply | Failure]:
+        ) -> Sequence[Reply | IntegrationFailure]:
             self.sizes.append(len(events))
             return await super().call_together(integration, events, timeout_seconds)
 
     kind = Together()
-    world = World(kind, "$disconnect")
+    world = LifecycleFixture(kind, "$disconnect")
     accepted = [await world.connect() for _ in range(50)]
     for each in accepted:
         assert isinstance(each, Accepted)
@@ -175,7 +175,7 @@ async def test_a_failed_disconnect_is_not_repeated() -> None:
     """The function has run."""
     kind = FakeKind(FAILED)
 
-    world = World(kind, "$disconnect")
+    world = LifecycleFixture(kind, "$disconnect")
     await world.connect_and_lose()
     counters = world.counters
     assert (counters.disconnects_failed, len(kind.events)) == (1, 1)
@@ -183,16 +183,16 @@ async def test_a_failed_disconnect_is_not_repeated() -> None:
 
 async def test_a_throttled_connect_is_a_500() -> None:
     """It is the client's to try again."""
-    world = World(FakeKind(THROTTLED), "$connect")
+    world = LifecycleFixture(FakeKind(THROTTLED), "$connect")
     refusal = await world.connect()
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, AuthorizationRefusal)
     assert refusal.status == 500
     assert len(world.connections) == 0
 
 
 async def test_a_connect_that_breaks_leaves_no_connection() -> None:
     """Whatever breaks it."""
-    world = World(FakeKind(RuntimeError("broken")), "$connect")
+    world = LifecycleFixture(FakeKind(RuntimeError("broken")), "$connect")
     with pytest.raises(RuntimeError):
         await world.connect()
     assert len(world.connections) == 0
@@ -200,20 +200,20 @@ async def test_a_connect_that_breaks_leaves_no_connection() -> None:
 
 async def test_without_a_connect_route_everyone_may_connect() -> None:
     """Its integration is optional."""
-    assert isinstance(await World(FakeKind()).connect(), Accepted)
+    assert isinstance(await LifecycleFixture(FakeKind()).connect(), Accepted)
 
 
 async def test_an_authorization_that_is_not_served_lets_nobody_in() -> None:
     """AWS_IAM, for one; better closed than open."""
-    refusal = await World(FakeKind(), "$connect", authorization="AWS_IAM").connect()
-    assert isinstance(refusal, Refusal)
+    refusal = await LifecycleFixture(FakeKind(), "$connect", authorization="AWS_IAM").connect()
+    assert isinstance(refusal, AuthorizationRefusal)
     assert refusal.status == 403
 
 
 async def test_an_integration_type_that_is_not_served_is_a_500() -> None:
     """And says so in the log."""
     answer = await Integrations({}, 29.0).call(Integration("HTTP_PROXY", "", 5.0), {})
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, IntegrationFailure)
     assert (answer.status, answer.cause) == (500, "integrations of type HTTP_PROXY are not served")
 
 
@@ -222,7 +222,9 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
     transport, running, most = FakeTransport(), 0, 0
 
     class Counting(FakeKind):
-        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        async def call(
+            self, integration: Integration, event: Event, timeout_seconds: float
+        ) -> Reply | IntegrationFailure:
             nonlocal running, most
             running += 1
             most = max(most, running)
@@ -232,7 +234,7 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
 
     kind = Counting()
 
-    world = World(kind, "$default", limits=Limits(frames_in_flight=3))
+    world = LifecycleFixture(kind, "$default", limits=Limits(frames_in_flight=3))
     accepted = await world.connect()
     assert isinstance(accepted, Accepted)
     accepted.connection.open(transport)
@@ -249,11 +251,13 @@ async def test_stopping_drops_what_is_left() -> None:
     """A gateway that ends does not wait for functions that hang."""
 
     class Hanging(FakeKind):
-        async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | Failure:
+        async def call(
+            self, integration: Integration, event: Event, timeout_seconds: float
+        ) -> Reply | IntegrationFailure:
             await asyncio.sleep(3_600)
             return await super().call(integration, event, timeout_seconds)
 
-    world = World(Hanging(), "$disconnect")
+    world = LifecycleFixture(Hanging(), "$disconnect")
     accepted = await world.connect()
     assert isinstance(accepted, Accepted)
     accepted.connection.lose()

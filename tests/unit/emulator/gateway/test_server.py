@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.unit.emulator.gateway.stand_ins import FakeTransport
-from tools.emulator.gateway.authorization import UNAUTHORIZED, Refusal
+from tools.emulator.gateway.authorization import UNAUTHORIZED, AuthorizationRefusal
 from tools.emulator.gateway.counters import Counters
 from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.http1 import Request, response
-from tools.emulator.gateway.management import Client, Management
+from tools.emulator.gateway.management import Management, Requester
 from tools.emulator.gateway.server import ClientProtocol, Parts
 from tools.emulator.perimeter.pages import PageFilter
 
@@ -25,9 +25,9 @@ class FakeManagement:
     """Keeps the requests, and answers when the test says so."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Request, Client]] = []
+        self.waiting: list[tuple[Request, Requester]] = []
 
-    def handle(self, request: Request, client: Client) -> None:
+    def handle(self, request: Request, client: Requester) -> None:
         """Keep it."""
         self.waiting.append((request, client))
 
@@ -52,7 +52,7 @@ class FakeControl:
 class FakeLifecycle:
     """Refuses every handshake that it hears of."""
 
-    async def connect(self, _api_id: str, _stage: str, _handshake: Handshake) -> Refusal:
+    async def connect(self, _api_id: str, _stage: str, _handshake: Handshake) -> AuthorizationRefusal:
         """Refuse it."""
         return UNAUTHORIZED
 

@@ -5,14 +5,14 @@ from urllib.parse import parse_qsl
 import pytest
 
 from tools.emulator.gateway.api import Integration, ServiceRef, Templates, UnsupportedApiError, read_integration
-from tools.emulator.gateway.integration import Failure, Reply
+from tools.emulator.gateway.integration import IntegrationFailure, Reply
 from tools.emulator.gateway.service import batch_of, map_parameters, read_service_answer, refused_entries
 
 URI = "arn:aws:apigateway:us-east-1:sqs:path/111111111111/silo-{tenantId}.fifo"
 EVENT = {"requestContext": {"connectionId": "c", "authorizer": {"tenantId": "gold"}}}
 
 
-def answered(status: int, responses: dict[str, Templates]) -> Reply | Failure:
+def answered(status: int, responses: dict[str, Templates]) -> Reply | IntegrationFailure:
     """What becomes of a service's answer `<xml/>`."""
     return read_service_answer(Integration("AWS", URI, 5.0, responses=responses), EVENT, status, "<xml/>")
 
@@ -92,7 +92,7 @@ def test_a_response_whose_key_matches_the_status_comes_before_the_default() -> N
 def test_without_a_response_for_the_status_the_integration_has_failed() -> None:
     """API Gateway calls it a configuration error."""
     failure = answered(400, {"/2\\d\\d/": Templates("$default", {})})
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, IntegrationFailure)
     assert (failure.status, failure.message) == (500, "Internal server error")
 
 

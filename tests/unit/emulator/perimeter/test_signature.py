@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tools.emulator.perimeter.signature import (
-    Request,
+    ArrivedRequest,
     derived_key,
     is_root,
     is_valid,
@@ -27,7 +27,7 @@ REGION = "us-east-1"
 DAY = "20260101"
 
 
-def arrived(request: AWSRequest, body: bytes, **changes: str | None) -> Request:
+def arrived(request: AWSRequest, body: bytes, **changes: str | None) -> ArrivedRequest:
     """The request as a server reads it; changes are headers, or None to leave one out."""
     assert request.method is not None
     url = urlsplit(str(request.url))
@@ -35,7 +35,7 @@ def arrived(request: AWSRequest, body: bytes, **changes: str | None) -> Request:
     headers |= {name.replace("_", "-"): value for name, value in changes.items() if value is not None}
     kept = {name: value for name, value in headers.items() if changes.get(name.replace("-", "_"), "") is not None}
     encoded = {name.encode(): value.encode() for name, value in kept.items()}
-    return Request(request.method.encode(), url.path.encode(), url.query.encode(), encoded, body)
+    return ArrivedRequest(request.method.encode(), url.path.encode(), url.query.encode(), encoded, body)
 
 
 def signed(
@@ -54,7 +54,7 @@ def signed(
     return request
 
 
-def passes(request: Request, secret: str = SECRET) -> bool:
+def passes(request: ArrivedRequest, secret: str = SECRET) -> bool:
     """Tell whether a server that knows the secret lets the request in."""
     signature = read_signature(request.headers, request.query)
     return signature is not None and is_valid(signature, derived_key(secret, signature.claim), request)
@@ -221,7 +221,7 @@ def test_orders_of_the_root_are_signed() -> None:
     """As everything else is."""
     headers = signed_headers("POST", f"http://{HOST}/_gateway/faults", b"{}", ACCOUNT, SECRET)
     arrived_ = {name.lower().encode(): value.encode() for name, value in headers.items()} | {b"host": HOST.encode()}
-    request = Request(b"POST", b"/_gateway/faults", b"", arrived_, b"{}")
+    request = ArrivedRequest(b"POST", b"/_gateway/faults", b"", arrived_, b"{}")
     assert passes(request)
     assert not passes(request, "another secret")
 

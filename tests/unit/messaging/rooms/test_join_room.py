@@ -16,16 +16,18 @@ from loudhailer.rooms.model import Membership, NickName
 from loudhailer.tenants.model import posts_by_default
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, caller
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> RoomFixture:
     """Empty rooms."""
-    return World()
+    return RoomFixture()
 
 
-def join(world: World, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any) -> Any:
+def join(
+    world: RoomFixture, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any
+) -> Any:
     """What the one who sends the frame is answered."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
     answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
@@ -38,7 +40,7 @@ ACME = TenantId("acme")
 JOINED = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", "connectionId": "ann="}
 
 
-def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Counter[str]) -> None:
+def test_a_join_is_announced_to_everyone_in_the_room(world: RoomFixture, counted: Counter[str]) -> None:
     """The one who joins has it as its answer, the others are posted it; another room hears nothing."""
     world.join("bob", "cid")
     world.join("dan", room=BLUE)
@@ -50,7 +52,7 @@ def test_a_join_is_announced_to_everyone_in_the_room(world: World, counted: Coun
     assert world.sender.calls == [(ENDPOINT, 1.0)]
 
 
-def test_to_join_again_as_the_same_is_told_to_nobody_else(world: World) -> None:
+def test_to_join_again_as_the_same_is_told_to_nobody_else(world: RoomFixture) -> None:
     """A client that is not sure may ask again."""
     world.join("bob")
     (ann,) = world.connect("ann")
@@ -58,7 +60,7 @@ def test_to_join_again_as_the_same_is_told_to_nobody_else(world: World) -> None:
     assert world.posted == {"bob": [JOINED]}
 
 
-def test_another_nickname_is_announced(world: World) -> None:
+def test_another_nickname_is_announced(world: RoomFixture) -> None:
     """As a join; that the former has left is told by `presence`."""
     world.join("bob")
     (ann,) = world.connect("ann")
@@ -67,7 +69,7 @@ def test_another_nickname_is_announced(world: World) -> None:
     assert [frame["nickName"] for frame in world.posted["bob"]] == ["Ann", "Anna"]
 
 
-def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(world: World) -> None:
+def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(world: RoomFixture) -> None:
     """A room's key is its tenant's own."""
     world.join("bob", tenant="acme2")
     (ann,) = world.connect("ann")
@@ -75,7 +77,7 @@ def test_a_room_of_the_same_name_of_another_tenant_hears_nothing(world: World) -
     assert world.posted == {}
 
 
-def test_a_join_makes_a_room_large(world: World) -> None:
+def test_a_join_makes_a_room_large(world: RoomFixture) -> None:
     """The last member of a small room is announced to all, the next one to nobody."""
     world.crowd(SMALL_ROOM - 1)
     ann, bob = world.connect("ann", "bob")
@@ -88,7 +90,7 @@ def test_a_join_makes_a_room_large(world: World) -> None:
 
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
-def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, world: World) -> None:
+def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, world: RoomFixture) -> None:
     """The others are told, and so is the one who joins."""
     bob, cid, _ = world.join("bob", "cid", "dan")
     world.ends({bob: Outcome.GONE, cid: slow})
@@ -97,7 +99,7 @@ def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome,
     assert world.posted == {"dan": [JOINED]}
 
 
-def test_a_stale_member_is_removed_when_somebody_joins(world: World, counted: Counter[str]) -> None:
+def test_a_stale_member_is_removed_when_somebody_joins(world: RoomFixture, counted: Counter[str]) -> None:
     """Its `$disconnect` got lost; one that is only slow stays, and a row that cannot be deleted keeps nobody out."""
     bob, cid = world.join("bob", "cid")
     world.ends({bob: Outcome.GONE, cid: Outcome.SLOW})
@@ -110,7 +112,7 @@ def test_a_stale_member_is_removed_when_somebody_joins(world: World, counted: Co
     assert counted["StaleConnectionDeleted"] == 1
 
 
-def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: World, counted: Counter[str]) -> None:
+def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: RoomFixture, counted: Counter[str]) -> None:
     """The row stands, so the one who joined is not told otherwise."""
     (ann,) = world.connect("ann")
     world.rooms.down.add("members")
@@ -118,7 +120,7 @@ def test_a_room_that_cannot_be_read_is_joined_all_the_same(world: World, counted
     assert counted["JoinNotAnnounced"] == 1
 
 
-def test_a_connection_that_is_not_recorded_does_not_join(world: World) -> None:
+def test_a_connection_that_is_not_recorded_does_not_join(world: RoomFixture) -> None:
     """Its row went while its socket was still open; joining does not bring it back."""
     (ann,) = world.connect("ann")
     world.connections.delete(ann)
@@ -139,7 +141,7 @@ def test_a_connection_that_is_not_recorded_does_not_join(world: World) -> None:
         ({"nickName": "a\nb"}, "nickName"),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(world: World, frame: dict[str, Any], field: str) -> None:
+def test_a_bad_field_is_refused_by_its_name(world: RoomFixture, frame: dict[str, Any], field: str) -> None:
     """And nobody has joined."""
     (ann,) = world.connect("ann")
     with pytest.raises(InvalidFieldError) as refusal:
@@ -148,7 +150,7 @@ def test_a_bad_field_is_refused_by_its_name(world: World, frame: dict[str, Any],
     assert world.rooms.membership(ann) is None
 
 
-def test_a_join_pays_for_its_announcement(world: World) -> None:
+def test_a_join_pays_for_its_announcement(world: RoomFixture) -> None:
     """A post to each of the others; a large room is told nothing, so a join of it costs none."""
     world.join("bob", "cid", "dan")
     world.crowd(SMALL_ROOM, room=BLUE)
@@ -159,7 +161,7 @@ def test_a_join_pays_for_its_announcement(world: World) -> None:
     assert world.limits.minutes[posts_of_tenant(ACME).key(NOW)] == 3
 
 
-def test_a_room_fills_within_the_default_budget_of_posts(world: World) -> None:
+def test_a_room_fills_within_the_default_budget_of_posts(world: RoomFixture) -> None:
     """A hundred members who join in one minute, five of each session, where a tenant has sixty messages a minute."""
     crowd = world.connect(*(f"member-{number}" for number in range(SMALL_ROOM)))
     budget = posts_by_default(60)
@@ -170,7 +172,7 @@ def test_a_room_fills_within_the_default_budget_of_posts(world: World) -> None:
     assert [answer["action"] for answer in answers] == ["joinroom"] * SMALL_ROOM
 
 
-def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: World, counted: Counter[str]) -> None:
+def test_over_the_budget_of_posts_nobody_joins_a_small_room(world: RoomFixture, counted: Counter[str]) -> None:
     """Each of a hundred members would be told of it."""
     world.join("bob", "cid", "dan")
     ann, eve = world.connect("ann", "eve")

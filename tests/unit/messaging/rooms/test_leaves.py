@@ -12,21 +12,25 @@ from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership, NickName
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, key
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, key
 
 type Record = dict[str, Any]
 
 
-class House(World):
+class House(RoomFixture):
     """A world whose changes are records of the stream."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = float(NOW)
 
+    def time(self) -> float:
+        """The time, by both clocks."""
+        return self.now
+
     def tell(self, *records: Record) -> None:
         """Handle one batch."""
-        leaves = Leaves(lambda _: self.rooms, self.sender, endpoint=ENDPOINT, clock=lambda: self.now)
+        leaves = Leaves(lambda _: self.rooms, self.sender, endpoint=ENDPOINT, clock=self.time, monotonic=self.time)
         leaves(records)
 
     def lose(self, one: ConnectionKey) -> Record:
@@ -194,7 +198,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Count
         house.now += ANNOUNCING_SECONDS / 2 + 0.1
         return house.rooms
 
-    leaves = Leaves(slowly, house.sender, endpoint=ENDPOINT, clock=lambda: house.now)
+    leaves = Leaves(slowly, house.sender, endpoint=ENDPOINT, clock=house.time, monotonic=house.time)
     records.append(record("REMOVE", key("eve"), Membership(RoomKey("green"), NickName("eve")), None))
     leaves(records)
     assert counted["LeaveNotAnnounced"] == 1

@@ -11,7 +11,8 @@ from functions.messaging.send_message.rooms import SayInRoom
 from loudhailer import codec
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.broadcast.audience import InRoom
-from loudhailer.broadcast.messages import Announcement, Priority
+from loudhailer.broadcast.messages import Announcement
+from loudhailer.broadcast.model import Priority
 from loudhailer.connections.ends import End
 from loudhailer.connections.model import ConnectionKey
 from loudhailer.delivery.outcome import Outcome
@@ -28,12 +29,12 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, World, caller
+from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
 
 LIFETIME = 300
 
 
-class Talk(World):
+class Talk(RoomFixture):
     """A world in which connections say something."""
 
     def __init__(self) -> None:
@@ -238,7 +239,7 @@ def test_a_large_room_is_served_by_a_broadcast(talk: Talk) -> None:
     assert talk.posted == {}
     (announcement,) = talk.announced
     assert announcement.audience == InRoom(TenantId("acme"), RED)
-    assert codec.decode(announcement.frame) == said("c0000")
+    assert codec.decode(announcement.payload.open()) == said("c0000")
     assert (announcement.published_at, announcement.expires_at) == (NOW * 1000, NOW + LIFETIME)
     summary = talk.broadcasts.summary(announcement.broadcast_id)
     assert summary is not None
@@ -279,7 +280,7 @@ def test_a_retry_in_a_large_room_makes_no_second_broadcast(talk: Talk) -> None:
     everyone = talk.crowd(SMALL_ROOM + 1)
     assert [talk.say(everyone[0], clientMessageId="m1") for _ in range(3)] == [ACK] * 3
     (announcement,) = talk.announced
-    assert codec.decode(announcement.frame) == said("c0000") | {"messageId": MESSAGE_ID}
+    assert codec.decode(announcement.payload.open()) == said("c0000") | {"messageId": MESSAGE_ID}
 
 
 @pytest.mark.parametrize("announced", [False, True], ids=["before the topic has it", "after the topic has it"])

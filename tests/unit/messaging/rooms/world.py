@@ -65,7 +65,7 @@ class Rooms(MemoryRoomStore):
             raise TransientError(f"{what} is down")
 
 
-class World:
+class RoomFixture:
     """Connections, rooms and posts."""
 
     def __init__(self) -> None:

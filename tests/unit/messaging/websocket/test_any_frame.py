@@ -1,7 +1,6 @@
 """Whatever a frame says, what handles it answers with a legal frame, or is silent where there is nothing to say."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from functions.messaging.send_message.rooms import SayInRoom
 from functions.messaging.send_message.send_message import SendMessage
 from loudhailer.broadcast.announcer import Announcer
 from loudhailer.connections.model import Connection
+from loudhailer.deadline import Deadline
 from loudhailer.limits.attempts import Attempts
 from loudhailer.limits.posts import PostBudget
 from loudhailer.queues.consumer import Record
@@ -124,7 +124,7 @@ def test_an_echo_answers_any_frame(text: str) -> None:
     )
     attributes = CONTEXT | UNBOUND | {"connectionId": KEY.connection_id, "requestId": "r=1"}
     record = Record("id", "group", text, attributes, 1, "queue", NOW, "1")
-    assert echo({"group": [record]}, ends=time.monotonic() + 5) == {}
+    assert echo({"group": [record]}, deadline=Deadline.after(5)) == {}
     ((recipient, frame),) = sender.delivered
     assert recipient == KEY.connection_id
     assert is_legal(json.loads(frame))

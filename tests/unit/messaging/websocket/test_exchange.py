@@ -18,7 +18,7 @@ from tests.support.fakes.sessions import MemorySessionStore
 from tests.unit.messaging.websocket.events import KEY, NOW, PLAYER, SESSION, TENANT, event
 
 
-class World:
+class ExchangeFixture:
     """An exchange on twins; `answer` is what the route says, or the error that it raises."""
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ExchangeFixture:
     """A session that is bound to a player, and nothing said yet."""
-    return World()
+    return ExchangeFixture()
 
 
 TEXTS = {
@@ -71,48 +71,52 @@ def code(frame: Any) -> str:
     return str(frame["error"]["code"])
 
 
-def test_a_frame_is_answered_by_its_route(world: World) -> None:
+def test_a_frame_is_answered_by_its_route(world: ExchangeFixture) -> None:
     """Which gets the caller and the frame."""
     assert world.send({"action": "sendmessage"}) == "said"
     assert world.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
 
 
-def test_a_route_may_have_nothing_to_say(world: World) -> None:
+def test_a_route_may_have_nothing_to_say(world: ExchangeFixture) -> None:
     """Then there is no body, and API Gateway sends nothing back."""
     world.answer = None
     assert world.send({}) is None
 
 
 @pytest.mark.parametrize("body", ["", "hello", "[1]", '"x"', "null", '{"a":'])
-def test_a_frame_that_is_no_object_is_refused(world: World, body: str) -> None:
+def test_a_frame_that_is_no_object_is_refused(world: ExchangeFixture, body: str) -> None:
     """Its route never sees it."""
     assert code(world.send(body)) == "NOT_JSON"
     assert world.heard == []
 
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
-def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(world: World, value: str, reason: str) -> None:
+def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(
+    world: ExchangeFixture, value: str, reason: str
+) -> None:
     """It is a JSON object, so nobody is told that it is none."""
     error = world.send(f'{{"message":{value}}}')["error"]
     assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
     assert world.heard == []
 
 
-def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: World) -> None:
+def test_what_others_are_to_get_reaches_its_route_as_it_was_written(world: ExchangeFixture) -> None:
     """Everything else is decoded."""
     world.send('{"message": 18446744073709551616, "content" : "\\u00e9" ,"roomKey":"\\u0061"}')
     ((_, frame),) = world.heard
     assert frame == {"message": "18446744073709551616", "content": '"\\u00e9"', "roomKey": "a"}
 
 
-def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(world: World, counted: Counter[str]) -> None:
+def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(
+    world: ExchangeFixture, counted: Counter[str]
+) -> None:
     """Whoever it is should connect again."""
     assert code(world.send({}, partition=None)) == "UNKNOWN_CALLER"
     assert world.heard == []
     assert counted["CallerUnknown"] == 1
 
 
-def test_a_player_may_send_so_many_messages_a_minute(world: World, counted: Counter[str]) -> None:
+def test_a_player_may_send_so_many_messages_a_minute(world: ExchangeFixture, counted: Counter[str]) -> None:
     """Over that it is told so, as in the echo; the next minute begins anew."""
     assert [world.send({}) for _ in range(3)] == ["said"] * 3
     assert world.send({}) == {
@@ -126,7 +130,7 @@ def test_a_player_may_send_so_many_messages_a_minute(world: World, counted: Coun
     assert counted == {"FrameThrottled": 1}
 
 
-def test_a_players_sessions_share_its_limit(world: World) -> None:
+def test_a_players_sessions_share_its_limit(world: ExchangeFixture) -> None:
     """Another player of the tenant has one of its own."""
     other, third = SessionId("session-2"), SessionId("session-3")
     world.open(other, PLAYER)
@@ -137,7 +141,7 @@ def test_a_players_sessions_share_its_limit(world: World) -> None:
     assert world.send({}, sessionId=third, playerId="2") == "said"
 
 
-def test_without_a_player_the_limit_is_the_sessions(world: World) -> None:
+def test_without_a_player_the_limit_is_the_sessions(world: ExchangeFixture) -> None:
     """Even if the session is called like a player."""
     anonymous = SessionId(PLAYER)
     world.open(anonymous, None)
@@ -147,7 +151,7 @@ def test_without_a_player_the_limit_is_the_sessions(world: World) -> None:
     assert world.send({}) == "said"
 
 
-def test_thirteen_hundred_messages_end_the_session(world: World, counted: Counter[str]) -> None:
+def test_thirteen_hundred_messages_end_the_session(world: ExchangeFixture, counted: Counter[str]) -> None:
     """At 60 a minute 60 are carried out, 540 are told that they are too many, and the rest is not worth a frame."""
     answers = Counter(str(world.send({}, messagesPerMinute="60")) for _ in range(1_300))
     too_many = {"message": "Too Many Requests", "connectionId": KEY.connection_id, "requestId": "r=1"}
@@ -157,7 +161,7 @@ def test_thirteen_hundred_messages_end_the_session(world: World, counted: Counte
     assert (counted["SessionFlooded"], counted["FrameThrottled"]) == (1, 1_240)
 
 
-def test_what_a_session_is_refused_does_not_count_for_its_player(world: World) -> None:
+def test_what_a_session_is_refused_does_not_count_for_its_player(world: ExchangeFixture) -> None:
     """The player's other session is let through with what is left."""
     other = SessionId("session-2")
     world.open(other, PLAYER)
@@ -172,7 +176,7 @@ def test_what_a_session_is_refused_does_not_count_for_its_player(world: World) -
     assert world.limits.minutes[messages_of_player(TENANT, PLAYER).key(world.now)] == 3
 
 
-def test_a_frame_that_makes_no_sense_counts(world: World) -> None:
+def test_a_frame_that_makes_no_sense_counts(world: ExchangeFixture) -> None:
     """It costs as much as any other."""
     assert [code(world.send("nonsense")) for _ in range(3)] == ["NOT_JSON"] * 3
     assert world.send({})["message"] == "Too Many Requests"
@@ -181,7 +185,7 @@ def test_a_frame_that_makes_no_sense_counts(world: World) -> None:
     assert (TENANT, SESSION) not in world.sessions.rows
 
 
-def test_a_frame_keeps_its_session_alive(world: World) -> None:
+def test_a_frame_keeps_its_session_alive(world: ExchangeFixture) -> None:
     """For as long as the tenant lets it live."""
     world.now += 100
     world.send({})
@@ -189,7 +193,7 @@ def test_a_frame_keeps_its_session_alive(world: World) -> None:
 
 
 @pytest.mark.parametrize("ended", ["deleted", "expired"])
-def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Counter[str]) -> None:
+def test_a_session_that_is_over_has_no_say(world: ExchangeFixture, ended: str, counted: Counter[str]) -> None:
     """However it ended; and nothing brings it back."""
     if ended == "deleted":
         world.sessions.rows.clear()
@@ -203,7 +207,7 @@ def test_a_session_that_is_over_has_no_say(world: World, ended: str, counted: Co
 
 @pytest.mark.parametrize("player", [PLAYER, PlayerId("2"), None])
 def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
-    world: World, player: PlayerId | None, counted: Counter[str]
+    world: ExchangeFixture, player: PlayerId | None, counted: Counter[str]
 ) -> None:
     """Whoever has it now: what the old connection sends is not the new session's."""
     world.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
@@ -211,7 +215,7 @@ def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
     assert (world.heard, counted["FrameRefused"]) == ([], 1)
 
 
-def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:
+def test_what_a_route_finds_wrong_with_a_field_is_said(world: ExchangeFixture) -> None:
     """With the field's name, and not its value."""
     world.answer = InvalidFieldError("destinationPlayerId", "must be legal")
     frame = world.send({})
@@ -219,7 +223,7 @@ def test_what_a_route_finds_wrong_with_a_field_is_said(world: World) -> None:
     assert frame["error"]["message"] == "destinationPlayerId: must be legal"
 
 
-def test_what_fails_for_now_may_be_tried_again(world: World, counted: Counter[str]) -> None:
+def test_what_fails_for_now_may_be_tried_again(world: ExchangeFixture, counted: Counter[str]) -> None:
     """The client is told so, and the failure is counted."""
     world.answer = TransientError("the table is down")
     assert code(world.send({})) == "TRY_AGAIN"

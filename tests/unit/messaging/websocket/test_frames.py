@@ -2,7 +2,7 @@
 
 import pytest
 
-from loudhailer.broadcast.frames import broadcast_frame
+from loudhailer.broadcast.payload import broadcast_frame
 from loudhailer.codec import decode, json_text
 from loudhailer.errors import ErrorCode
 from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, RoomKey

@@ -14,7 +14,7 @@ from tests.unit.messaging.websocket.events import NOW, event
 FRAME = {"action": "sendmessage", "destinationPlayerId": "2", "message": "Hello", "clientMessageId": "m-1"}
 
 
-class World:
+class OnceFixture:
     """A store, and what was carried out."""
 
     def __init__(self) -> None:
@@ -40,12 +40,12 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> OnceFixture:
     """Nothing was sent yet."""
-    return World()
+    return OnceFixture()
 
 
-def test_a_frame_without_an_id_is_a_message_each_time(world: World) -> None:
+def test_a_frame_without_an_id_is_a_message_each_time(world: OnceFixture) -> None:
     """As before clients could give ids."""
     frame = {key: value for key, value in FRAME.items() if key != "clientMessageId"}
     callers = [world.send(frame, request_id=request) for request in ("r1", "r2")]
@@ -53,7 +53,7 @@ def test_a_frame_without_an_id_is_a_message_each_time(world: World) -> None:
     assert [caller.request_id for caller in callers] == ["r1", "r2"]
 
 
-def test_a_retry_is_the_same_message(world: World, counted: Counter[str]) -> None:
+def test_a_retry_is_the_same_message(world: OnceFixture, counted: Counter[str]) -> None:
     """It is carried out once, and each attempt is answered as the first one."""
     first = world.send(FRAME, request_id="r1", received_at=NOW * 1_000)
     again = world.send(dict(reversed(FRAME.items())), request_id="r2", received_at=NOW * 1_000 + 900)
@@ -62,7 +62,7 @@ def test_a_retry_is_the_same_message(world: World, counted: Counter[str]) -> Non
     assert counted["MessageSentAgain"] == 1
 
 
-def test_a_retry_with_other_content_is_refused(world: World) -> None:
+def test_a_retry_with_other_content_is_refused(world: OnceFixture) -> None:
     """An id is for one message."""
     world.send(FRAME)
     with pytest.raises(InvalidFieldError, match=r"^clientMessageId: was used for another message$"):
@@ -70,7 +70,7 @@ def test_a_retry_with_other_content_is_refused(world: World) -> None:
     assert len(world.done) == 1
 
 
-def test_a_message_that_failed_goes_on_as_its_first_attempt(world: World) -> None:
+def test_a_message_that_failed_goes_on_as_its_first_attempt(world: OnceFixture) -> None:
     """It may be carried out in part, so it keeps its time and its request."""
     world.fails = True
     with pytest.raises(TransientError, match="the table is down"):
@@ -80,7 +80,7 @@ def test_a_message_that_failed_goes_on_as_its_first_attempt(world: World) -> Non
     assert [(caller.request_id, caller.received_at) for caller in world.done] == [("r1", NOW * 1_000)]
 
 
-def test_what_is_refused_may_be_sent_again(world: World) -> None:
+def test_what_is_refused_may_be_sent_again(world: OnceFixture) -> None:
     """An inbox that is full may have room later."""
     world.refusal = "full"
     world.send(FRAME, request_id="r1")
@@ -91,7 +91,7 @@ def test_what_is_refused_may_be_sent_again(world: World) -> None:
     assert len(world.done) == 1
 
 
-def test_an_attempt_that_died_is_left_fifteen_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attempt_that_died_is_left_fifteen_seconds(world: OnceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may still be at work; the client is told to try again."""
     with monkeypatch.context() as patched:
         patched.setattr(world.sent, "finish", _killed)
@@ -109,14 +109,14 @@ def _killed(_attempt: object) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, "a b", "a#b", "ü", None, 5, ["m"], {}, True])
-def test_an_id_that_is_not_legal_is_refused(world: World, bad: Any) -> None:
+def test_an_id_that_is_not_legal_is_refused(world: OnceFixture, bad: Any) -> None:
     """Nothing is carried out."""
     with pytest.raises(InvalidFieldError, match=r"^clientMessageId: must be 1 to 64 letters"):
         world.send(FRAME | {"clientMessageId": bad})
     assert world.done == []
 
 
-def test_each_sender_has_ids_of_its_own(world: World) -> None:
+def test_each_sender_has_ids_of_its_own(world: OnceFixture) -> None:
     """The player, whatever its session; the session where it is bound to no player."""
     unbound = {"playerId": None}
     world.send(FRAME)

@@ -30,12 +30,13 @@ from tools.emulator.aws.gaps.queue_mappings import QueueMapping
 from tools.emulator.aws.gaps.stream_mappings import StreamMapping
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
+from tools.emulator.aws.poller_scaling import PollerScaling
 
 _TICK_SECONDS = 0.05  # delays and visibility timeouts end without a write
 _logger = logging.getLogger(__name__)
 
 
-def gap(_options: Options) -> Gap:
+def gap(options: Options) -> Gap:
     """Poll every mapping by itself."""
     return Gap(
         patches=(
@@ -49,7 +50,7 @@ def gap(_options: Options) -> Gap:
                 "7db06c0627a59696f16e20a197656df6556dc1096ef490720049c2abdeeeec21",
             ),
         ),
-        background=(_poll,),
+        background=(lambda: _poll(throttling=options.throttling),),
     )
 
 
@@ -62,7 +63,7 @@ class _Mapping(Protocol):
         """Start a task for every batch that can be delivered now."""
 
 
-async def _poll() -> None:
+async def _poll(*, throttling: bool) -> None:
     written = asyncio.Event()
     # Whoever writes to a source sets this event of MiniStack's; most are on this thread, some are not.
     concurrency.esm_wake.set = _from_any_thread(written.set)
@@ -74,7 +75,7 @@ async def _poll() -> None:
             present = list(lambda_svc._iter_all_esms())
             for account, region, esm in present:
                 with request_scope(account, region):
-                    _start_ready(mappings, esm, deliveries)
+                    _start_ready(mappings, esm, deliveries, throttling=throttling)
             for gone in mappings.keys() - {esm["UUID"] for _, _, esm in present}:
                 del mappings[gone]
             with suppress(TimeoutError):
@@ -83,11 +84,13 @@ async def _poll() -> None:
         deliveries.cancel()
 
 
-def _start_ready(mappings: dict[str, _Mapping | None], esm: dict[str, Any], deliveries: Deliveries) -> None:
+def _start_ready(
+    mappings: dict[str, _Mapping | None], esm: dict[str, Any], deliveries: Deliveries, *, throttling: bool
+) -> None:
     identifier = esm["UUID"]
     try:
         if identifier not in mappings:
-            mappings[identifier] = _mapping(esm, deliveries)
+            mappings[identifier] = _mapping(esm, deliveries, throttling=throttling)
         mapping = mappings[identifier]
         if mapping is not None and esm.get("Enabled", True):
             mapping.start_ready()
@@ -95,10 +98,10 @@ def _start_ready(mappings: dict[str, _Mapping | None], esm: dict[str, Any], deli
         _logger.exception("polling the event source mapping %s failed", identifier)
 
 
-def _mapping(esm: dict[str, Any], deliveries: Deliveries) -> _Mapping | None:
+def _mapping(esm: dict[str, Any], deliveries: Deliveries, *, throttling: bool) -> _Mapping | None:
     service = esm["EventSourceArn"].split(":")[2]
     if service == "sqs":
-        return QueueMapping(esm, deliveries)
+        return QueueMapping(esm, deliveries, PollerScaling() if throttling else None)
     if service == "dynamodb":
         return StreamMapping(esm, deliveries)
     return None

@@ -30,6 +30,7 @@ import io
 import os
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,11 +45,18 @@ from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 from tools.emulator.containers.container import ContainerWorker
 from tools.emulator.containers.pool import PoolExhaustedError, WorkerPool
-from tools.emulator.containers.worker import Function, Image, Invocation, Outcome, ProcessWorker, Worker
+from tools.emulator.containers.worker import CallOutcome, Function, FunctionCall, FunctionImage, ProcessWorker, Worker
 from tools.image.engine import Engine, engine_at
 
 _HESITATION_SECONDS = 0.2
 """A start of a worker takes about as long on a machine that has nothing else to do."""
+
+_NICENESS = 5
+"""Functions that work off queues and streams get a third of the share of a core that others get.
+
+In AWS each execution environment has a CPU of its own, so no answer waits for work in the background. Here all share
+the machine's cores, and a crowd's work in queues would hold up each connect and each frame.
+"""
 
 _STOCK_DISPATCH = lambda_svc._execute_function_dispatch
 
@@ -75,7 +83,7 @@ def gap(options: Options) -> Gap:
         trace_id = lambda_svc._xray_trace_id_for_invocation(config)
         try:
             with pool.lease(function) as worker:
-                outcome = worker.invoke(Invocation(event, request_id, config["FunctionArn"], trace_id))
+                outcome = worker.invoke(FunctionCall(event, request_id, config["FunctionArn"], trace_id))
                 log_stream = worker.log_stream
         except PoolExhaustedError:
             throttle: dict[str, Any] = lambda_svc._throttle_response(
@@ -127,12 +135,21 @@ def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
     def start(function: Function) -> Worker:
         match function.code:
             case Path() as code:
-                return ProcessWorker(function, code)
-            case Image() as image if engine is not None:
+                return ProcessWorker(function, code, niceness=_NICENESS if _is_mapped(function) else 0)
+            case FunctionImage() as image if engine is not None:
                 return ContainerWorker(function, image, engine, _write_lines)
         raise RuntimeError(f"{function.name} is an image: start the local AWS with --engine.")
 
     return start
+
+
+def _is_mapped(function: Function) -> bool:
+    """Tell whether an event source mapping invokes a function: no client waits for its answer."""
+    account, region, name = function.name.split(":")
+    return any(
+        (account, region, name) == (of_account, of_region, esm["FunctionName"])
+        for of_account, of_region, esm in lambda_svc._iter_all_esms()
+    )
 
 
 class _Packages:
@@ -166,7 +183,7 @@ def _function_of_image(config: dict[str, Any], unpacked: Path, endpoint: str) ->
     code = unpacked / identity.removeprefix("sha256:")
     if code.is_dir():
         return _function_of_folder(config, code, command[0], endpoint)
-    return _function(config, Image(identity, tuple(command)), _environment(config, endpoint))
+    return _function(config, FunctionImage(identity, tuple(command)), _environment(config, endpoint))
 
 
 def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoint: str) -> Function:
@@ -182,7 +199,7 @@ def _function_of_folder(config: dict[str, Any], code: Path, handler: str, endpoi
     return _function(config, code, environment)
 
 
-def _function(config: dict[str, Any], code: Path | Image, environment: dict[str, str]) -> Function:
+def _function(config: dict[str, Any], code: Path | FunctionImage, environment: dict[str, str]) -> Function:
     account, region = lambda_runtime._account_region_from_function_config(config)
     return Function(
         name=f"{account}:{region}:{config['FunctionName']}",
@@ -215,7 +232,7 @@ def _log_group(config: dict[str, Any]) -> str:
     return chosen or f"/aws/lambda/{config['FunctionName']}"
 
 
-def _write_log(config: dict[str, Any], stream: str, request_id: str, outcome: Outcome, duration: float) -> None:
+def _write_log(config: dict[str, Any], stream: str, request_id: str, outcome: CallOutcome, duration: float) -> None:
     milliseconds = f"{duration * 1000:.2f} ms"
     lines = [
         f"START RequestId: {request_id} Version: {config.get('Version', '$LATEST')}",
@@ -253,5 +270,5 @@ def _append(group_name: str, stream_name: str, lines: list[str]) -> None:
             "lastIngestionTime": None,
         },
     )
-    events = [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines]
+    events = [{"timestamp": now, "message": line, "ingestionTime": now, "eventId": uuid.uuid4().hex} for line in lines]
     cloudwatch_logs._append_log_events(stream, events)

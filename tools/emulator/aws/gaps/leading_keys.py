@@ -60,7 +60,7 @@ def _context(body: bytes) -> dict[str, Any]:
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         context[_ACCESSES] = [
             (access.action, _arn(access.table, access.index), access.keys)
-            for access in accesses(json.loads(body or b"{}"), _key_name)
+            for access in accesses(json.loads(body or b"{}"), key_name)
         ]
     return context
 
@@ -90,7 +90,8 @@ def _arn(table: str, index: str | None) -> str:
     return arn if index is None else f"{arn}/index/{index}"
 
 
-def _key_name(table_name: str, index: str | None) -> str | None:
+def key_name(table_name: str, index: str | None) -> str | None:
+    """The partition key's attribute of a table, or of its index."""
     table = dynamodb._tables.get(table_name.rpartition("/")[2])
     if table is None:
         return None

@@ -1,8 +1,7 @@
 """SQS queues are read as AWS reads them: in concurrent batches, gathered in a window, with partial failures.
 
-AWS reads a standard queue in several concurrent batches, five at first, at most `ScalingConfig.MaximumConcurrency`;
-it waits up to the batching window for a batch to fill:
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+AWS reads a standard queue in several concurrent batches, at most `ScalingConfig.MaximumConcurrency`, and as many of
+these as it has pollers for: see `poller_scaling`. It waits up to the batching window for a batch to fill:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 What a function reports as failed, and the whole batch when its report is malformed, comes back after the visibility
 timeout; a throttled batch is tried again until then:
@@ -35,6 +34,7 @@ from tools.emulator.aws.gaps import Gap, cross_account_queues, mapped_function
 from tools.emulator.aws.gaps.fifo_queues import ready_groups
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
+from tools.emulator.aws.poller_scaling import MOST_BATCHES, PollerScaling
 
 type Message = dict[str, Any]
 
@@ -56,10 +56,6 @@ def gap(_options: Options) -> Gap:
                 "c1686f29b48b42eea5a69e1c24da77bd47e96f44372ac765f24fbcb8cf68362b",
             ),
             Patch(
-                "ministack.services.lambda_svc:_sqs_esm_concurrency",
-                "d3e9d1e865aa0b28e7873a2ec3d794ce0383435741658f6fdec000b1b0d9b224",
-            ),
-            Patch(
                 "ministack.services.lambda_svc:_apply_filter_criteria",
                 "d8d7d5c8f77ea1ac431ccaf2e5ae888968c5e3a62d5ac3ef177043011a679fd3",
             ),
@@ -68,13 +64,17 @@ def gap(_options: Options) -> Gap:
 
 
 class QueueMapping:
-    """One event source mapping of a queue. Lives on the server's event loop, in the mapping's account and Region."""
+    """One event source mapping of a queue. Lives on the server's event loop, in the mapping's account and Region.
 
-    def __init__(self, esm: dict[str, Any], deliveries: Deliveries) -> None:
+    Without `scaling` it reads as many batches at once as it may from the start.
+    """
+
+    def __init__(self, esm: dict[str, Any], deliveries: Deliveries, scaling: PollerScaling | None) -> None:
         self._esm = esm
         self._deliveries = deliveries
         self._arn: str = esm["EventSourceArn"]
         self._fair_share = FairShare()
+        self._scaling = scaling
         self._running = 0
         self._gathering = False
 
@@ -86,14 +86,23 @@ class QueueMapping:
         )
         if queue is None or function is None:
             return
-        limit = lambda_svc._sqs_esm_concurrency(self._esm, function, config)  # given a FIFO queue it says 1
-        while self._running < limit and not self._gathering and _has_ready(queue) and self._may("ReceiveMessage"):
+        has_ready = _has_ready(queue)
+        limit = self._limit(queue, lambda_svc._reserved_concurrency(function, config), waiting=has_ready)
+        while has_ready and self._running < limit and not self._gathering and self._may("ReceiveMessage"):
             messages = self._receive(self._esm["BatchSize"])
             if not messages:
                 return  # they were on their way to the dead-letter queue
             self._running += 1
             self._gathering = bool(self._esm.get("MaximumBatchingWindowInSeconds"))
             self._deliveries.start(self._run(messages, time.monotonic()))
+            has_ready = _has_ready(queue)
+
+    def _limit(self, queue: dict[str, Any], reserved: int | None, *, waiting: bool) -> int:
+        """How many batches may be in work at once."""
+        limits = [(self._esm.get("ScalingConfig") or {}).get("MaximumConcurrency"), reserved]
+        if self._scaling is not None and not queue["is_fifo"]:
+            limits.append(self._scaling.batches_at_once(waiting=waiting))
+        return min((limit for limit in limits if limit is not None), default=MOST_BATCHES)
 
     async def _run(self, messages: list[Message], since: float) -> None:
         try:

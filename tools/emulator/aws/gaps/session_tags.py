@@ -23,6 +23,7 @@ from ministack.core.router import extract_access_key_id
 from ministack.services import iam, sts
 
 from tools.emulator.aws.gaps import Gap
+from tools.emulator.aws.gaps.sts_rate import within_rate
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 from tools.emulator.aws.session_tags import TagRefusedError, Tags, tags_in, tags_of
@@ -38,14 +39,14 @@ _registering = Lock()
 """MiniStack looks through all sessions for each new one, and those of functions come from many threads."""
 
 
-def gap(_options: Options) -> Gap:
+def gap(options: Options) -> Gap:
     """Pass transitive tags on."""
     return Gap(
         patches=(
             Patch(
                 "ministack.services.sts:handle_request",
                 "f2d7c72d01d6495029015f8803393e0435468dad4cf2716fa98d05a6c0c81702",
-                _handle_request,
+                within_rate(_handle_request, options),
             ),
             Patch(
                 "ministack.services.sts:register_session",

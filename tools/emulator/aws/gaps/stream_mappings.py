@@ -33,7 +33,7 @@ from tools.emulator.aws.deliveries import Deliveries
 from tools.emulator.aws.gaps import Gap, mapped_function
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
-from tools.emulator.aws.stream_batch import Delivery, Record, Reply, RetryPolicy
+from tools.emulator.aws.stream_batch import BatchReply, Delivery, Record, RetryPolicy
 
 _SHARD = "shardId-00000000000000000000-00000000"  # MiniStack's streams have this one
 _READ_AT_ONCE = 1000
@@ -128,13 +128,13 @@ class StreamMapping:
             reports_failures="ReportBatchItemFailures" in self._esm.get("FunctionResponseTypes", []),
         )
 
-    async def invoke(self, records: Sequence[Record]) -> Reply:
+    async def invoke(self, records: Sequence[Record]) -> BatchReply:
         """Invoke the mapping's function."""
         if lambda_svc._esms.get(self._esm["UUID"]) is not self._esm:
-            return Reply()  # deleted meanwhile: nobody waits for these records any more
+            return BatchReply()  # deleted meanwhile: nobody waits for these records any more
         result = await mapped_function.invoke(self._esm, records)
         throttled = bool(result.get("throttle"))
-        return Reply(result.get("body"), failed=bool(result.get("error")) and not throttled, throttled=throttled)
+        return BatchReply(result.get("body"), failed=bool(result.get("error")) and not throttled, throttled=throttled)
 
     async def discard(self, records: Sequence[Record], condition: str, invocations: int) -> None:
         """Send the document about `records` to the on-failure destination, if there is one."""

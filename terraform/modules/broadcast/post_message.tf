@@ -1,0 +1,125 @@
+module "post_message" {
+  source = "../lambda_function"
+
+  name       = "post_message"
+  capability = "broadcast"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.post_message
+
+  variables = {
+    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
+    OUTCOME_QUEUE_URL     = local.queues["outcome"].url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_KIND             = "normal"
+    LANE_POSTS_PER_SECOND = local.lane_posts_per_second
+    LANE_SHARES           = jsonencode(local.lane_shares)
+    LANES_TABLE           = local.lanes.name
+  }
+
+  statements = {
+    ReadChunks = {
+      actions   = local.consume
+      resources = local.shards[*].arn
+    }
+    # Closing too: a client that does not read must know that it misses something.
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
+    }
+    MarkLanes = {
+      actions   = local.mark_lanes
+      resources = [local.lanes.arn]
+    }
+    # Its own shards too: what is left when the time ends goes back.
+    SendOutcomes = {
+      actions   = ["sqs:SendMessage"]
+      resources = concat(local.shards[*].arn, [local.queues["outcome"].arn, local.queues["dead-letter"].arn])
+    }
+  }
+}
+
+# It sends what is left of a chunk to the queue that it reads, at most eight times. Lambda takes that for a loop and would
+# drop the message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "post_message" {
+  function_name  = module.post_message.name
+  recursive_loop = "Allow"
+}
+
+# One chunk an invocation, and no more invocations than lanes: a lane's rate is the account's divided by the lanes.
+resource "aws_lambda_event_source_mapping" "post_message" {
+  for_each = setsubtract(local.shard_names, [for shard, subscriber in local.claims : shard if !subscriber.shared])
+
+  event_source_arn        = aws_sqs_queue.work[each.key].arn
+  function_name           = module.post_message.alias.arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.settings.shards.concurrency
+  }
+}
+
+# Messages to large rooms are posted by an instance of their own, at a rate of their own.
+module "post_message_rooms" {
+  source = "../lambda_function"
+
+  name       = "post_message"
+  capability = "broadcast"
+  suffix     = "rooms"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions["post_message-rooms"]
+
+  variables = {
+    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])
+    CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
+    OUTCOME_QUEUE_URL     = local.queues["outcome"].url
+    DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
+    LANE_KIND             = "low"
+    LANE_POSTS_PER_SECOND = local.room_lane_posts_per_second
+    LANE_SHARES           = jsonencode(local.lane_shares)
+    LANES_TABLE           = local.lanes.name
+  }
+
+  statements = {
+    ReadChunks = {
+      actions   = local.consume
+      resources = [local.queues["rooms"].arn]
+    }
+    # Closing too, for the same reason as the other one's.
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
+    }
+    MarkLanes = {
+      actions   = local.mark_lanes
+      resources = [local.lanes.arn]
+    }
+    # Its own queue too: what is left when the time ends goes back.
+    SendOutcomes = {
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queues["rooms"].arn, local.queues["outcome"].arn, local.queues["dead-letter"].arn]
+    }
+  }
+}
+
+# For the same reason as the other one's.
+resource "aws_lambda_function_recursion_config" "post_message_rooms" {
+  function_name  = module.post_message_rooms.name
+  recursive_loop = "Allow"
+}
+
+# Messages to large rooms wait in a queue of their own, and its workers are not those of the shards: no broadcast stands
+# behind it. AWS allows no fewer than two.
+resource "aws_lambda_event_source_mapping" "rooms" {
+  event_source_arn        = aws_sqs_queue.work["rooms"].arn
+  function_name           = module.post_message_rooms.alias.arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = local.room_workers
+  }
+}

@@ -1,0 +1,39 @@
+output "tables" {
+  description = "Name and ARN of the tables `connections`, `devices` and `partitions`; of connections the ARNs of its stream, which AWS allows two readers, and of its index by room, too."
+  value = {
+    connections = {
+      name        = aws_dynamodb_table.connections.name
+      arn         = aws_dynamodb_table.connections.arn
+      stream_arn  = aws_dynamodb_table.connections.stream_arn
+      by_room_arn = "${aws_dynamodb_table.connections.arn}/index/room"
+    }
+    devices    = { name = aws_dynamodb_table.devices.name, arn = aws_dynamodb_table.devices.arn }
+    partitions = { name = aws_dynamodb_table.partitions.name, arn = aws_dynamodb_table.partitions.arn }
+  }
+}
+
+output "queues" {
+  description = "URL and ARN of every queue, by its name without the prefix."
+  value = {
+    accounting-failure = { url = aws_sqs_queue.accounting_failure.url, arn = aws_sqs_queue.accounting_failure.arn }
+    disconnect         = { url = aws_sqs_queue.disconnect.url, arn = aws_sqs_queue.disconnect.arn }
+  }
+}
+
+output "routes" {
+  description = "Name and ARN of the queue behind each route of the WebSocket API that leads into one."
+  value = {
+    "$disconnect" = { queue_name = aws_sqs_queue.disconnect.name, queue_arns = [aws_sqs_queue.disconnect.arn] }
+  }
+}
+
+output "functions" {
+  description = "Every function, by its name in the code: outputs of the module `lambda_function`."
+  value = {
+    accounting = module.accounting
+    authorizer = module.authorizer
+    connect    = module.connect
+    disconnect = module.disconnect
+    reconcile  = module.reconcile
+  }
+}

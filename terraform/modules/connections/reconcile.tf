@@ -1,0 +1,73 @@
+module "reconcile" {
+  source = "../lambda_function"
+
+  name       = "reconcile"
+  capability = "connections"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.reconcile
+
+  variables = {
+    TENANTS_TABLE                = local.tenants.name
+    SESSIONS_TABLE               = local.sessions.name
+    CONNECTIONS_TABLE            = local.connections.name
+    PARTITIONS_TABLE             = local.partitions.name
+    LIMITS_TABLE                 = local.limits.name
+    ACCOUNTING_FAILURE_QUEUE_URL = aws_sqs_queue.accounting_failure.url
+  }
+
+  statements = {
+    ReadTenants = {
+      actions   = ["dynamodb:Scan"]
+      resources = [local.tenants.arn]
+    }
+    EndSessions = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"]
+      resources = [local.sessions.arn]
+    }
+    # A probe is a row that is put and deleted: behind it, the stream has told all that went before.
+    EndAndProbeConnections = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"]
+      resources = [local.connections.arn]
+    }
+    RepairCounts = {
+      actions   = ["dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"]
+      resources = [local.partitions.arn]
+    }
+    RepairTotals = {
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.limits.arn]
+    }
+    ReadFailures = {
+      actions   = ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
+      resources = [aws_sqs_queue.accounting_failure.arn]
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "reconcile" {
+  name                = "${var.deployment.prefix}-reconcile"
+  description         = "Deletes what has expired, repairs counts and totals."
+  schedule_expression = "rate(1 minute)"
+}
+
+resource "aws_cloudwatch_event_target" "reconcile" {
+  rule = aws_cloudwatch_event_rule.reconcile.name
+  arn  = module.reconcile.alias.arn
+}
+
+resource "aws_lambda_permission" "reconcile" {
+  function_name = module.reconcile.alias.function_name
+  qualifier     = module.reconcile.alias.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.reconcile.arn
+}
+
+# The next minute's run is the retry.
+resource "aws_lambda_function_event_invoke_config" "reconcile" {
+  function_name                = module.reconcile.alias.function_name
+  qualifier                    = module.reconcile.alias.name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
+}

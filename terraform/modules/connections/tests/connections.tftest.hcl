@@ -1,0 +1,247 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
+      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
+      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
+    }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+variables {
+  deployment = {
+    prefix               = "loudhailer-test"
+    environment          = "test"
+    architecture         = "arm64"
+    log_level            = "INFO"
+    log_retention_days   = 30
+    tracing              = true
+    former_release       = false
+    permissions_boundary = null
+    deletion_protection  = true
+    alarm_topic_arn      = null
+  }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+    zip = null
+  }
+  functions = {
+    accounting = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    authorizer = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    connect    = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    disconnect = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+    reconcile  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+  }
+  session_share = 0.25
+  tables = {
+    limits   = { name = "limits", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/limits" }
+    sessions = { name = "sessions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/sessions" }
+    tenants  = { name = "tenants", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/tenants" }
+  }
+  websocket_api = {
+    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
+  }
+}
+
+run "the_partition_leads_the_key_of_a_connection" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.connections.hash_key == "partition" && aws_dynamodb_table.connections.range_key == "connectionId"
+    error_message = "The key must be partition and connectionId."
+  }
+}
+
+run "a_partition_is_never_split" {
+  command = plan
+
+  assert {
+    condition     = one(aws_dynamodb_table.connections.local_secondary_index).range_key == "neverWritten"
+    error_message = "A local index, on an attribute that is never written, must keep item collections whole."
+  }
+}
+
+run "the_stream_tells_what_was_and_what_is" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.connections.stream_view_type == "NEW_AND_OLD_IMAGES"
+    error_message = "Accounting needs the old row of a connection that went away."
+  }
+}
+
+run "connections_are_found_by_room" {
+  command = plan
+
+  assert {
+    condition = {
+      for index in aws_dynamodb_table.connections.global_secondary_index : index.name => [index.hash_key, index.projection_type]
+      } == {
+      room = ["roomIndexKey", "KEYS_ONLY"]
+    }
+    error_message = "The index must be room, with keys only."
+  }
+}
+
+run "a_players_connections_are_found_without_an_index" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.devices.hash_key == "player" && aws_dynamodb_table.devices.range_key == "connectionId"
+    error_message = "The key must be player and connectionId, so that a read of a player is consistent."
+  }
+}
+
+run "connections_expire" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices] :
+      table.ttl[0].enabled && table.ttl[0].attribute_name == "expiresAt"
+    ])
+    error_message = "A connection whose $disconnect was lost must expire."
+  }
+}
+
+run "tables_are_paid_by_request_and_protected_from_deletion" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.connections, aws_dynamodb_table.devices, aws_dynamodb_table.partitions] :
+      table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
+    ])
+    error_message = "Tables must be on demand and protected unless told otherwise."
+  }
+}
+
+run "changes_are_counted_in_order_and_none_is_lost" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.accounting.parallelization_factor == 1
+      && aws_lambda_event_source_mapping.accounting.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.accounting.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.accounting.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "The stream must be read from its beginning, in order, and a bad record must not block its neighbours."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.accounting.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.accounting_failure.arn
+    error_message = "What cannot be counted must be kept for reconcile."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.accounting.maximum_record_age_in_seconds == 3600
+    error_message = "What is not counted within an hour must be given up: reconcile takes an older record for counted."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.accounting.maximum_retry_attempts == -1
+    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
+  }
+}
+
+run "a_reserved_connect_without_a_reserved_authorizer_is_refused" {
+  command = plan
+
+  variables {
+    functions = {
+      accounting = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      authorizer = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      connect    = { timeout = 10, memory = 512, reserved = 100, provisioned = null }
+      disconnect = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      reconcile  = { timeout = 60, memory = 512, reserved = null, provisioned = null }
+    }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "a_partition_of_six_digits_is_refused" {
+  command = plan
+
+  variables {
+    settings = { max_partitions = 1e5 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_minute_without_counting_is_refused" {
+  command = plan
+
+  variables {
+    settings = { accounting_window = 60 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_partition_of_nobody_is_refused" {
+  command = plan
+
+  variables {
+    settings = { connections_per_partition = 0 }
+  }
+
+  expect_failures = [var.settings]
+}

@@ -1,0 +1,82 @@
+variables {
+  prefix          = "loudhailer-test"
+  environment     = "test"
+  alarm_topic_arn = "arn:aws:sns:us-east-1:111111111111:alarms"
+}
+
+run "settings_that_nobody_gives_have_defaults" {
+  command = plan
+
+  assert {
+    condition = jsonencode(output.deployment) == jsonencode({
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      permissions_boundary = null
+      deletion_protection  = true
+      alarm_topic_arn      = "arn:aws:sns:us-east-1:111111111111:alarms"
+    })
+    error_message = "The deployment must be complete: arm64, INFO, 30 days, traced, and its tables protected."
+  }
+}
+
+run "malformed_values_are_refused" {
+  command = plan
+
+  variables {
+    prefix      = "Loudhailer"
+    environment = "Test"
+    settings    = { architecture = "riscv" }
+  }
+
+  expect_failures = [var.prefix, var.environment, var.settings]
+}
+
+run "a_level_that_nothing_logs_is_refused" {
+  command = plan
+
+  variables {
+    settings = { log_level = "LOUD" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_time_that_logs_cannot_be_kept_is_refused" {
+  command = plan
+
+  variables {
+    settings = { log_retention_days = 2 }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "outside_local_tables_are_protected_and_alarms_are_told" {
+  command = plan
+
+  variables {
+    deletion_protection = false
+    alarm_topic_arn     = null
+  }
+
+  expect_failures = [var.deletion_protection, var.alarm_topic_arn]
+}
+
+run "a_local_deployment_can_be_deleted_and_tells_nobody" {
+  command = plan
+
+  variables {
+    environment         = "local"
+    deletion_protection = false
+    alarm_topic_arn     = null
+  }
+
+  assert {
+    condition     = !output.deployment.deletion_protection && output.deployment.alarm_topic_arn == null
+    error_message = "A local stack must go down by itself."
+  }
+}

@@ -1,0 +1,17 @@
+# Messages of clients: `send_message` and `join_room` for players and rooms, `relay_message` and `presence` behind them, `echo` for
+# frames that are handled in order, and `default_route` for all others.
+
+locals {
+  messages    = aws_dynamodb_table.messages
+  broadcasts  = var.tables.broadcasts
+  connections = var.tables.connections
+  devices     = var.tables.devices
+  limits      = var.tables.limits
+  places      = var.tables.places
+  sessions    = var.tables.sessions
+
+  # What Lambda's pollers do with a queue in the name of the function.
+  consume = [
+    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+  ]
+}

@@ -1,0 +1,107 @@
+module "relay_message" {
+  source = "../lambda_function"
+
+  name       = "relay_message"
+  capability = "messaging"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.relay_message
+
+  variables = {
+    MESSAGES_TABLE        = local.messages.name
+    CONNECTIONS_TABLE     = local.connections.name
+    DEVICES_TABLE         = local.devices.name
+    CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
+    INBOX_QUEUE_URL       = aws_sqs_queue.inbox.url
+    DEAD_LETTER_QUEUE_URL = var.broadcast.dead_letter_queue.url
+  }
+
+  statements = {
+    ReadWakes = {
+      actions   = local.consume
+      resources = [aws_sqs_queue.inbox.arn]
+    }
+    # Closing too: a device that missed a message must know it.
+    Post = {
+      actions   = ["execute-api:ManageConnections"]
+      resources = [var.websocket_api.post_arn, var.websocket_api.close_arn]
+    }
+    # What there is no time for goes on with another wake.
+    SendWakes = {
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.inbox.arn, var.broadcast.dead_letter_queue.arn]
+    }
+  }
+
+  tenant_statements = {
+    # A message that one device refuses is noted for those that have it.
+    ReadAndEmptyInbox = {
+      actions      = ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      resources    = [local.messages.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    # Those that are gone are forgotten.
+    FindConnections = {
+      actions      = ["dynamodb:DeleteItem", "dynamodb:Query"]
+      resources    = [local.devices.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+    # Whether a connection is there, and whether one that does not answer yet is new; the row of one that is gone is deleted.
+    ReadConnections = {
+      actions      = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"]
+      resources    = [local.connections.arn]
+      leading_keys = ["{tenantId}#*"]
+    }
+  }
+}
+
+# One group an inbox: its wakes follow one another, and those of different inboxes go side by side.
+resource "aws_sqs_queue" "inbox" {
+  name                      = "${var.deployment.prefix}-inbox.fifo"
+  fifo_queue                = true
+  deduplication_scope       = "messageGroup"
+  fifo_throughput_limit     = "perMessageGroupId"
+  message_retention_seconds = 86400
+  sqs_managed_sse_enabled   = true
+
+  # Six times the function's timeout, as AWS asks for.
+  visibility_timeout_seconds = 6 * var.functions.relay_message.timeout
+}
+
+# Wakes of inboxes that nobody could deliver from. The messages stay there, and the next wake delivers them.
+resource "aws_sqs_queue" "inbox_failure" {
+  name                      = "${var.deployment.prefix}-inbox-failure.fifo"
+  fifo_queue                = true
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+# A wake that fails comes again after 2 s, 4 s and so on: five minutes in all.
+# Apart from the queue, so that neither waits for the other: the provider watches every change of a queue for 25 seconds.
+resource "aws_sqs_queue_redrive_policy" "inbox" {
+  queue_url = aws_sqs_queue.inbox.url
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.inbox_failure.arn
+    maxReceiveCount     = 9
+  })
+}
+
+# One wake an invocation: in a batch, the inboxes behind that of a receiver who is slow or throttled would wait for it.
+resource "aws_lambda_event_source_mapping" "relay_message" {
+  event_source_arn        = aws_sqs_queue.inbox.arn
+  function_name           = module.relay_message.alias.arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  # A wake whose receiver is slow takes seconds; the others still leave most of the account's concurrency.
+  scaling_config {
+    maximum_concurrency = 200
+  }
+}
+
+# It sends a wake that it has no time for to the queue that it reads. Lambda takes that for a loop and would drop the
+# message: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "relay_message" {
+  function_name  = module.relay_message.name
+  recursive_loop = "Allow"
+}

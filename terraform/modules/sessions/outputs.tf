@@ -1,0 +1,21 @@
+output "tables" {
+  description = "Name and ARN of the tables `tenants`, `sessions`, `limits` and `places`."
+  value = {
+    tenants  = { name = aws_dynamodb_table.tenants.name, arn = aws_dynamodb_table.tenants.arn }
+    sessions = { name = aws_dynamodb_table.sessions.name, arn = aws_dynamodb_table.sessions.arn }
+    limits   = { name = aws_dynamodb_table.limits.name, arn = aws_dynamodb_table.limits.arn }
+    places   = { name = aws_dynamodb_table.places.name, arn = aws_dynamodb_table.places.arn }
+  }
+}
+
+output "queues" {
+  description = "URL and ARN of every queue, by its name without the prefix."
+  value = {
+    end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
+  }
+}
+
+output "functions" {
+  description = "Every function, by its name in the code: outputs of the module `lambda_function`."
+  value       = { end_session = module.end_session, session_api = module.session_api }
+}

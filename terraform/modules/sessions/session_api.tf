@@ -1,0 +1,56 @@
+locals {
+  # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
+  spread_sessions = !var.deployment.former_release
+
+  # A session's id is all that a client needs to get in: 22 characters of base64url hold 128 bits, which nobody guesses.
+  shortest_session_id = var.deployment.environment == "local" ? 1 : 22
+
+  # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
+  listed_silos = var.api.list_tenants ? var.api.silo_tenants : []
+}
+
+module "session_api" {
+  source = "../lambda_function"
+
+  name       = "session_api"
+  capability = "sessions"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.session_api
+
+  variables = {
+    TENANTS_TABLE    = local.tenants.name
+    SESSIONS_TABLE   = local.sessions.name
+    PLACES_TABLE     = local.places.name
+    BROADCASTS_TABLE = local.broadcasts.name
+    WEBSOCKET_URL    = var.websocket_api.url
+    SPREAD_SESSIONS  = local.spread_sessions
+    LIST_TENANTS     = var.api.list_tenants
+    SILO_TENANTS     = jsonencode(local.listed_silos)
+
+    SESSION_AUTH        = var.api.session_auth
+    TENANT_CLAIM        = var.api.tenant_claim
+    SHORTEST_SESSION_ID = local.shortest_session_id
+  }
+
+  statements = {
+    ReadTenants = {
+      actions   = concat(["dynamodb:GetItem"], var.api.list_tenants ? ["dynamodb:Scan"] : [])
+      resources = [local.tenants.arn]
+    }
+    KeepSessions = {
+      actions = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
+      resources = [local.sessions.arn]
+    }
+    TakePlace = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [local.places.arn]
+    }
+    ReadReports = {
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+      resources = [local.broadcasts.arn]
+    }
+  }
+}

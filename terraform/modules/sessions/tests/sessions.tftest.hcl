@@ -1,0 +1,312 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:111111111111:log-group:mock" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:us-east-1:111111111111:function:mock:live"
+      invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/mock"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:111111111111:rule/mock" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:us-east-1:111111111111:table/mock"
+      stream_arn = "arn:aws:dynamodb:us-east-1:111111111111:table/mock/stream/1"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111111111111:mock" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-east-1:111111111111:mock"
+      url = "https://sqs.us-east-1.amazonaws.com/111111111111/mock"
+    }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+variables {
+  deployment = {
+    prefix               = "loudhailer-test"
+    environment          = "test"
+    architecture         = "arm64"
+    log_level            = "INFO"
+    log_retention_days   = 30
+    tracing              = true
+    former_release       = false
+    permissions_boundary = null
+    deletion_protection  = true
+    alarm_topic_arn      = null
+  }
+  package = {
+    image = {
+      repository_url = "222222222222.dkr.ecr.us-east-1.amazonaws.com/loudhailer"
+      digest         = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+    zip = null
+  }
+  functions = {
+    end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    session_api = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+  }
+  api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = false, silo_tenants = ["gold"] }
+  tables = {
+    broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+    connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
+  }
+  websocket_api = {
+    url               = "wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+    post_arn          = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/POST/@connections/*"
+    close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+    look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
+  }
+}
+
+run "rows_have_the_keys_of_the_design" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, table in {
+        tenants  = aws_dynamodb_table.tenants
+        sessions = aws_dynamodb_table.sessions
+        limits   = aws_dynamodb_table.limits
+        places   = aws_dynamodb_table.places
+      } : name => compact([table.hash_key, table.range_key])
+      } == {
+      tenants  = tolist(["tenantId"])
+      sessions = tolist(["tenantId", "sessionId"])
+      limits   = tolist(["key"])
+      places   = tolist(["tenantId", "place"])
+    }
+    error_message = "The keys must be those of the design."
+  }
+}
+
+run "what_is_forgotten_has_a_time_to_live" {
+  command = plan
+
+  assert {
+    condition = [
+      for table in [aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.places] :
+      table.ttl[0].attribute_name
+    ] == ["sessionTTL", "itemTTL", "expiresAt"]
+    error_message = "Sessions, limits and places must expire."
+  }
+}
+
+run "the_stream_tells_of_ended_sessions" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.sessions.stream_view_type == "NEW_AND_OLD_IMAGES"
+    error_message = "A session's end needs its old row."
+  }
+}
+
+run "what_cannot_be_made_again_is_recovered_to_a_point_in_time" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.tenants, aws_dynamodb_table.sessions] :
+      table.point_in_time_recovery[0].enabled
+    ])
+    error_message = "Tenants and sessions must be recoverable."
+  }
+}
+
+run "tables_are_protected_from_deletion" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for table in [
+        aws_dynamodb_table.tenants, aws_dynamodb_table.sessions, aws_dynamodb_table.limits, aws_dynamodb_table.places,
+      ] : table.billing_mode == "PAY_PER_REQUEST" && table.deletion_protection_enabled
+    ])
+    error_message = "Tables must be on demand and protected unless told otherwise."
+  }
+}
+
+run "records_of_ended_sessions_are_read_and_none_is_lost" {
+  command = plan
+
+  assert {
+    condition = (
+      [for filter in one(aws_lambda_event_source_mapping.end_session.filter_criteria).filter : jsondecode(filter.pattern)] == [{ eventName = ["REMOVE"] }]
+      && aws_lambda_event_source_mapping.end_session.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.end_session.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.end_session.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "Removed sessions must be read from the stream's beginning, and a bad record must not block its neighbours."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.end_session.destination_config[0].on_failure[0].destination_arn == aws_sqs_queue.end_session_failure.arn
+    error_message = "Sessions whose connections cannot be closed must be told."
+  }
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.end_session.maximum_retry_attempts == -1
+      && aws_lambda_event_source_mapping.end_session.maximum_record_age_in_seconds == 3600
+    )
+    error_message = "A record must be given up for its age, an hour, and never because it was tried often in a short time."
+  }
+}
+
+run "session_api_reads_reports_and_writes_none" {
+  command = plan
+
+  assert {
+    condition = toset(flatten([
+      for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
+    ])) == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"])
+    error_message = "session_api must read the table of broadcasts, and not write it."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api.role.policy), "sns:")
+    error_message = "session_api must not be allowed to publish."
+  }
+}
+
+run "a_sessions_id_must_be_a_secret" {
+  command = plan
+
+  assert {
+    condition     = local.shortest_session_id == 22
+    error_message = "Outside the environment local, session ids that can be guessed must be refused."
+  }
+}
+
+run "a_local_sessions_id_may_be_short" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "local"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      former_release       = false
+      permissions_boundary = null
+      deletion_protection  = true
+      alarm_topic_arn      = null
+    }
+  }
+
+  assert {
+    condition     = local.shortest_session_id == 1
+    error_message = "Whoever tries things out may call sessions what they like."
+  }
+}
+
+run "sessions_are_spread_unless_the_former_release_runs" {
+  command = plan
+
+  assert {
+    condition     = local.spread_sessions
+    error_message = "New sessions must be spread over keys."
+  }
+}
+
+run "the_former_release_finds_new_sessions_while_it_runs" {
+  command = plan
+
+  variables {
+    deployment = {
+      prefix               = "loudhailer-test"
+      environment          = "test"
+      architecture         = "arm64"
+      log_level            = "INFO"
+      log_retention_days   = 30
+      tracing              = true
+      former_release       = true
+      permissions_boundary = null
+      deletion_protection  = true
+      alarm_topic_arn      = null
+    }
+  }
+
+  assert {
+    condition     = !local.spread_sessions
+    error_message = "New sessions must have the keys that the former release knows."
+  }
+}
+
+run "tenants_cannot_be_listed_by_default" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
+  }
+}
+
+run "for_a_demonstration_tenants_can_be_listed" {
+  command = plan
+
+  variables {
+    api = { session_auth = "iam", tenant_claim = "tenantId", list_tenants = true, silo_tenants = ["gold"] }
+  }
+
+  assert {
+    condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    error_message = "With list_tenants, session_api must be allowed to scan the tenants."
+  }
+
+  assert {
+    condition     = jsonencode(local.listed_silos) == jsonencode(["gold"])
+    error_message = "With list_tenants, session_api must know whose silos there are."
+  }
+}
+
+run "an_http_url_for_a_websocket_is_refused" {
+  command = plan
+
+  variables {
+    websocket_api = {
+      url               = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+      callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
+      close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+    }
+  }
+
+  expect_failures = [var.websocket_api]
+}

@@ -1,0 +1,42 @@
+variable "package" {
+  description = "What the functions run: output of the module `package`."
+  type        = any
+}
+
+variable "deployment" {
+  description = "What all modules share: output of the module `deployment`."
+  type        = any
+}
+
+variable "functions" {
+  description = "Timeout, memory and concurrency of `session_api` and `end_session`: see the stack `hub`."
+  type        = any
+}
+
+variable "api" {
+  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own."
+  type = object({
+    session_auth = string
+    tenant_claim = string
+    list_tenants = bool
+    silo_tenants = set(string)
+  })
+}
+
+variable "tables" {
+  description = "Name and ARN of the tables of other capabilities."
+  type = object({
+    broadcasts  = object({ name = string, arn = string })
+    connections = object({ name = string, arn = string })
+  })
+}
+
+variable "websocket_api" {
+  description = "URL that clients connect to, endpoint of the management API, and what closing is allowed on: outputs of the module `websocket_api`."
+  type        = object({ url = string, callback_endpoint = string, close_arn = string })
+
+  validation {
+    condition     = can(regex("^wss?://", var.websocket_api.url))
+    error_message = "websocket_api.url must begin with wss:// (or ws://, locally)."
+  }
+}

@@ -1,0 +1,19 @@
+# The page. Whoever opens it gets it: it holds no data, and the routes that it calls ask who is calling.
+module "console" {
+  source = "../lambda_function"
+
+  name       = "console"
+  capability = "web"
+  package    = var.package
+  deployment = var.deployment
+  settings   = var.functions.console
+
+  # The API's id is not known here: its routes need the function. The function reads it from the request.
+  variables = {
+    PAGE_URL       = var.aws_endpoint == null ? "https://{domainName}/" : "${var.aws_endpoint}/_aws/execute-api/{apiId}/"
+    WEBSOCKET_URL  = var.websocket_url
+    LIST_TENANTS   = var.list_tenants
+    SESSION_AUTH   = var.auth.session
+    BROADCAST_AUTH = var.auth.broadcast
+  }
+}

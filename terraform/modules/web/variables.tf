@@ -1,0 +1,35 @@
+variable "package" {
+  description = "What the function runs: output of the module `package`."
+  type        = any
+}
+
+variable "deployment" {
+  description = "What all modules share: output of the module `deployment`."
+  type        = any
+}
+
+variable "functions" {
+  description = "Timeout, memory and concurrency of `console`: see the stack `hub`."
+  type        = any
+}
+
+variable "auth" {
+  description = "How callers of the routes of broadcasts, and of those of sessions, are authorised: none, iam or jwt. The page says so."
+  type        = object({ broadcast = string, session = string })
+}
+
+variable "list_tenants" {
+  description = "GET /tenant lists the tenants, so that the page can offer them."
+  type        = bool
+}
+
+variable "websocket_url" {
+  description = "URL that clients connect to, without the query string."
+  type        = string
+}
+
+variable "aws_endpoint" {
+  description = "URL of the local AWS, such as http://127.0.0.1:4566; null in AWS."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,69 @@
+# Timeout, memory and concurrency of every function, by its name.
+
+variable "functions" {
+  description = "Timeout in seconds, memory in MB, reserved concurrency, and environments kept warm for a spike that is known beforehand, where they differ from the defaults, by function; post_message posts for the shards, post_message-rooms for large rooms."
+  type = map(object({
+    timeout     = optional(number)
+    memory      = optional(number)
+    reserved    = optional(number)
+    provisioned = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.functions), keys(local.function_defaults))) == 0
+    error_message = "functions: there is no ${join(", no ", setsubtract(keys(var.functions), keys(local.function_defaults)))}; the names are ${join(", ", keys(local.function_defaults))}."
+  }
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+  validation {
+    condition     = sum(concat([100], [for function in var.functions : function.reserved if function.reserved != null])) <= max(var.lambda_concurrency, 100)
+    error_message = "functions: what is reserved must leave 100 of lambda_concurrency to all other functions: AWS refuses to reserve more."
+  }
+}
+
+variable "lambda_concurrency" {
+  description = "The account's quota of concurrent executions of Lambda, L-B99A9384: new accounts may have less than 1,000."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.lambda_concurrency >= 10
+    error_message = "lambda_concurrency must be at least 10, which the smallest account has."
+  }
+}
+
+locals {
+  # What differs from 10 seconds, 512 MB, and no concurrency of its own.
+  function_defaults = {
+    accounting    = { timeout = 30 }
+    authorizer    = {}
+    connect       = {}
+    console       = {}
+    default_route = { timeout = 5 }
+    disconnect    = {}
+    echo          = {}
+    end_session   = { timeout = 30 }
+    join_room     = {}
+    presence      = { timeout = 30 }
+    publish       = {}
+    query         = { timeout = 20 }
+    reconcile     = { timeout = 60 }
+    relay_message = {}
+    send_message  = {}
+    session_api   = {}
+    settle        = { timeout = 20 }
+    swarm         = { timeout = 20 }
+
+    # They are busy with signatures and TLS: each gets a whole vCPU.
+    post_message       = { memory = 1769 }
+    post_message-rooms = { memory = 1769 }
+  }
+
+  functions = {
+    for name, defaults in local.function_defaults : name => merge(
+      { timeout = 10, memory = 512, reserved = null, provisioned = null },
+      defaults,
+      { for setting, value in try(var.functions[name], {}) : setting => value if value != null },
+    )
+  }
+}

@@ -1,0 +1,197 @@
+"""One broadcast to a crowd, in the sizes that are shipped.
+
+The rows of the crowd are put in bulk, before time begins: no handshake, no record of the stream. From then on all is
+as in any other run: faults strike, and the same invariants are checked at each write. One connection in a hundred is
+gone without a `$disconnect`, so that rows are deleted, counted and released while others are posted to.
+"""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, override
+
+from loudhailer import codec
+from loudhailer.ids import ConnectionId, TenantId
+from loudhailer.tenants.dynamodb import DynamoTenantStore
+from loudhailer.tenants.model import Tenant
+from tests.simulation import faults, functions
+from tests.simulation.faults import Dice
+from tests.simulation.gateway import Client, Gateway
+from tests.simulation.invariants import OBSERVERS
+from tests.simulation.profiles import Sizes
+from tests.simulation.running import run_quietly
+from tests.simulation.scheduler import BEGIN, Scheduler
+from tests.simulation.watch import holds
+from tests.simulation.world import World
+from tests.support.dynamodb import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.dynamodb.expressions import Item
+
+SIZES = Sizes(
+    chunk=(500, 500),
+    keys=(32, 32),
+    recipients_a_source=4_000,
+    partitions_a_source=200,
+    sources_at_once=100,
+    partition=1_000,
+    partitions=2_500,
+    pages=(1_000,),
+    workers=200,
+)
+
+OFTEN = 0.02
+"""Faults strike once in fifty times as many calls: a worker that posts to 500 would never come to its end otherwise."""
+
+THROTTLED_OFTEN = OFTEN / 50
+"""The quota is used up a few times for a million posts: for seconds each time, and the broadcast lives for minutes."""
+
+_LONGEST_SECONDS = 9_000.0
+_TENANT = TenantId("crowd")
+_SESSION = "everybody"
+_BROADCAST = "to-all"
+_GONE_EVERY = 100
+_LOOK_EVERY = 1_000
+_TELL_SECONDS = 5.0
+_ON_THE_WAY = (
+    faults.NO_DISCONNECT,
+    faults.GOES_EARLY,
+    faults.TIME_JUMPS,
+    faults.STREAM_STALLS,
+)
+"""Faults that strike clients who come and go, of whom there are none, or that end the lifetime of the broadcast."""
+
+
+class Crowd(Gateway):
+    """A gateway with a crowd that stays, and those who are gone."""
+
+    def __init__(self, world: World, size: int) -> None:
+        super().__init__(world)
+        self.size = size
+        self.delivered = 0
+
+    def rows(self) -> "Iterator[tuple[str, dict[str, Item]]]":
+        """The rows of the connections, by their partitions."""
+        shared = {
+            "tenantId": {"S": _TENANT},
+            "sessionId": {"S": _SESSION},
+            "connectedAt": {"N": str(int(BEGIN) - 600)},
+            "expiresAt": {"N": str(int(BEGIN) + 6_900)},
+        }
+        for number, first in enumerate(range(0, self.size, SIZES.partition)):
+            partition = f"{_TENANT}#{number:05d}"
+            key = {"S": partition}
+            names = (f"c{place:08d}=" for place in range(first, min(first + SIZES.partition, self.size)))
+            yield partition, {name: {"partition": key, "connectionId": {"S": name}, **shared} for name in names}
+
+    @override
+    def status_of_post(self, connection: ConnectionId, frame: bytes) -> int:
+        if int(connection[1:-1]) % _GONE_EVERY == 0:
+            return 410
+        if self._world.scheduler.now < self.throttled_until:
+            return 429
+        self.delivered += 1
+        self._world.watch.received(Client(0, _TENANT, _SESSION, None, connection, state="open"), frame.decode())
+        return 200
+
+
+def run(size: int) -> int:
+    """Send one broadcast to so many connections, and tell how far it is; 1 if an invariant breaks."""
+    begun = time.monotonic()
+    scheduler = Scheduler("crowd")
+    kinds = {kind: OFTEN for kind in faults.RATES if kind not in _ON_THE_WAY}
+    dice = Dice(scheduler, kinds | {faults.ACCOUNT_THROTTLED: THROTTLED_OFTEN})
+    world = World(scheduler, dice, SIZES)
+    gateway = world.gateway = Crowd(world, size)
+    world.watch.observers = [observer(world) for observer in OBSERVERS]
+    functions.wire(world)
+    _seed(world, gateway)
+    _say(f"{time.monotonic() - begun:5.0f} s  {size:,} connections are there")
+    broken = run_quietly(world, lambda: _broadcast(world, gateway, begun))
+    if broken is not None:
+        _say(f"fails: {broken}")
+        return 1
+    _say(f"{time.monotonic() - begun:5.0f} s  {world.calls:,} calls, {len(dice.fired):,} faults: every invariant holds")
+    return 0
+
+
+def _seed(world: World, gateway: Crowd) -> None:
+    tables = world.tables.tables
+    of_connections, of_partitions = tables["connections"].rows, tables["partitions"].rows.setdefault(_TENANT, {})
+    for partition, rows in gateway.rows():
+        of_connections[partition] = rows
+        of_partitions[partition] = {
+            "tenantId": {"S": _TENANT},
+            "partition": {"S": partition},
+            "connectionCount": {"N": str(len(rows))},
+            "checkpoint": {"S": ""},
+        }
+        for row in rows.values():
+            world.watch.was_there(row)
+    total = str(gateway.size)
+    tables["limits"].rows[_TENANT] = {"": {"key": {"S": _TENANT}, "itemCount": {"N": total}, "reserved": {"N": total}}}
+    client: Any = engine.Client(world.tables.carry_out)
+    DynamoTenantStore(client, "tenants").put(
+        Tenant(
+            tenant_id=_TENANT,
+            tenant_connections=gateway.size,
+            connections_per_session=gateway.size,
+            tenant_per_minute=1_000,
+            session_per_minute=1_000,
+            messages_per_minute=1_000,
+            session_seconds=36_000,
+        )
+    )
+
+
+def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
+    scheduler = world.scheduler
+    events, told = 0, time.monotonic()
+
+    def is_over() -> bool:
+        nonlocal events, told
+        events += 1
+        if events % _LOOK_EVERY:
+            return False
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            share = gateway.delivered / gateway.size
+            _say(
+                f"{told - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
+                f" {scheduler.now - BEGIN:,.0f} simulated seconds"
+            )
+        return world.is_at_rest()
+
+    body = codec.encode_text({"audience": {"all": True}, "message": "to everybody", "broadcastId": _BROADCAST})
+    world.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
+    scheduler.run(until=is_over, latest=scheduler.now + _LONGEST_SECONDS)
+    world.dice.off = True
+    report = _report(world)
+    world.watch.at_rest(healed=False)
+    gone = -(-gateway.size // _GONE_EVERY)
+    wanted = {"status": "finished", "dispatched": gateway.size, "delivered": gateway.size - gone, "gone": gone}
+    holds(
+        that=all(report[name] == value for name, value in wanted.items()),
+        invariant="9: the report of a crowd is exact",
+        text=f"{report} is not {wanted}",
+    )
+    seconds = (report["finishedAt"] - report["publishedAt"]) / 1000
+    _say(
+        f"{time.monotonic() - begun:5.0f} s  {report['delivered']:,} delivered, {report['gone']:,} gone,"
+        f" finished after {seconds:,.0f} simulated seconds"
+    )
+
+
+def _report(world: World) -> Any:
+    found: list[Any] = []
+    event = {"routeKey": "GET /broadcast/{id}", "pathParameters": {"id": _BROADCAST}}
+    world.invoke("session_api", event, lambda answer: found.append(codec.decode(answer["body"])))
+    world.scheduler.run(until=lambda: bool(found), latest=world.scheduler.now + _LONGEST_SECONDS)
+    world.watch.reported(_BROADCAST, found[0], world.scheduler.now)
+    return found[0]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

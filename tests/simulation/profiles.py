@@ -1,0 +1,110 @@
+"""The kinds of runs: what is done often in each, how often faults strike, and how large everything is.
+
+Four runs in ten do everything alike. Each of the others meets a few things in all their orders.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation.faults import (
+    CLIENT_SLOW,
+    DUPLICATE,
+    KILLED_AFTER,
+    KILLED_BEFORE,
+    POST_FAILS,
+    SLOW_CALL,
+    TIME_JUMPS,
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers that are large in the shipped functions, so that a million connections are planned well.
+
+    Attributes:
+        chunk: recipients of a chunk, in each of the two releases that run side by side.
+        keys: keys that the rows of a broadcast's sources are spread over, in each release.
+        recipients_a_source: recipients that a source is planned for.
+        partitions_a_source: partitions that it may have.
+        sources_at_once: sources that are fixed in one transaction.
+        small_room: members up to which a room is small.
+        partition: connections of a partition.
+        partitions: partitions of a tenant, at most.
+        pages: rows on a page of DynamoDB's, one of these in each run.
+        workers: functions that read one shard at the same time.
+    """
+
+    chunk: tuple[int, int] = (2, 3)
+    keys: tuple[int, int] = (1, 3)
+    recipients_a_source: int = 4
+    partitions_a_source: int = 3
+    sources_at_once: int = 2
+    small_room: int = 3
+    partition: int = 3
+    partitions: int = 6
+    pages: tuple[int, ...] = (1, 2, 3, 8)
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of run.
+
+    Attributes:
+        often: how many times as often something is done.
+        shares: shares of the kinds of faults that such runs have, one of these in each run.
+        faults: kinds of faults that each such run has, and how many times as often they strike.
+        paces: seconds between two things that are done, on average, one of these in each run.
+        jumps: seconds by which the time may jump.
+        devices: connections that a session may have, one of these in each tenant.
+        tenants: connections that a tenant may have, likewise.
+        sizes: how large everything is.
+    """
+
+    often: Mapping[str, float] = field(default_factory=dict)
+    shares: Sequence[float] = (0.0, 0.15, 0.3, 0.5, 1.0)
+    faults: Mapping[str, float] = field(default_factory=dict)
+    paces: Sequence[float] = (0.05, 0.5, 3.0, 12.0)
+    jumps: Sequence[float] = (60.0, 60.0, 400.0, 400.0, 4_000.0, 4_000.0, 100_000.0)
+    devices: Sequence[int] = (1, 2, 3, 5)
+    tenants: Sequence[int] = (4, 8, 20)
+    sizes: Sizes = Sizes()
+
+
+EVERYTHING = Profile()
+
+_FEW = (0.15, 0.3)
+
+PROFILES: Mapping[str, Profile] = {
+    "rooms": Profile({"join": 4.0, "say": 4.0}, _FEW, {SLOW_CALL: 6.0, CLIENT_SLOW: 3.0}),
+    "messages": Profile(
+        {"tell": 4.0, "silo": 2.0}, _FEW, {KILLED_BEFORE: 4.0, KILLED_AFTER: 4.0}, devices=(3, 5), tenants=(20,)
+    ),
+    "broadcasts": Profile(
+        {
+            "publish": 3.0,
+            "redrive": 8.0,
+            "connect": 1.5,
+            **dict.fromkeys(("leave", "report", "join", "say", "tell", "silo", "delete"), 0.3),
+        },
+        _FEW,
+        {SLOW_CALL: 8.0, CLIENT_SLOW: 4.0, DUPLICATE: 3.0, POST_FAILS: 3.0, TIME_JUMPS: 2.0},
+        paces=(0.5, 3.0),
+        jumps=(60.0, 400.0),
+        devices=(5,),
+        tenants=(20,),
+        sizes=Sizes(chunk=(4, 6), recipients_a_source=12, partition=6),
+    ),
+    "coming and going": Profile(
+        {"connect": 3.0, "leave": 4.0}, _FEW, {KILLED_AFTER: 3.0}, paces=(3.0, 12.0), devices=(5,), tenants=(20,)
+    ),
+    "sessions": Profile({"connect": 3.0, "put": 5.0, "delete": 10.0}, _FEW, paces=(0.05, 0.5), tenants=(20,)),
+}
+"""By what happens often."""
+
+
+def profile_of(seed: object) -> Profile:
+    """The profile of a seed."""
+    random = Random(f"profile {seed}")  # noqa: S311  # a run is to be repeated
+    return EVERYTHING if random.random() < 0.4 else random.choice(list(PROFILES.values()))

@@ -1,0 +1,29 @@
+"""Whose certificates TLS is verified against."""
+
+from pathlib import Path
+
+import pytest
+from botocore.httpsession import DEFAULT_CA_BUNDLE
+
+from loudhailer.delivery import certificates
+from loudhailer.delivery.certificates import trusted_file
+
+
+def test_the_certificates_are_the_sdks_and_in_the_package() -> None:
+    """Wherever libcurl was built: nothing of the machine is asked."""
+    file = Path(trusted_file({}))
+    assert file == Path(DEFAULT_CA_BUNDLE)
+    assert file.read_text().count("BEGIN CERTIFICATE") > 100
+
+
+def test_others_are_named_as_for_the_sdk() -> None:
+    """By AWS_CA_BUNDLE; empty is none."""
+    assert trusted_file({"AWS_CA_BUNDLE": "/etc/mine.pem"}) == "/etc/mine.pem"
+    assert trusted_file({"AWS_CA_BUNDLE": ""}) == trusted_file({})
+
+
+def test_without_the_sdk_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that verified against nothing would post to anybody."""
+    monkeypatch.setattr(certificates, "find_spec", lambda _: None)
+    with pytest.raises(FileNotFoundError):
+        trusted_file({})

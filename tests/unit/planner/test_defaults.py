@@ -1,0 +1,45 @@
+"""The planner plans for Terraform's defaults."""
+
+import re
+from functools import cache
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tools.planner import load
+from tools.planner.load import Load
+
+USUAL = Load(connections=1)
+
+
+@cache
+def sources() -> str:
+    """All sources of Terraform, one after the other."""
+    return "\n".join(path.read_text() for path in sorted((ROOT / "terraform").glob("*/*/*.tf")))
+
+
+def defaults_of(name: str) -> set[float]:
+    """The numbers that variables, and attributes of objects, have under the name."""
+    attributes = re.findall(rf"\b{name}\s*=\s*(?:optional\(number, )?([0-9.]+)", sources())
+    variables = re.findall(rf'variable "{name}" {{[^}}]*?\bdefault\s*=\s*([0-9.]+)', sources())
+    return {float(default) for default in (*attributes, *variables)}
+
+
+@pytest.mark.parametrize(
+    ("name", "planned"),
+    [
+        ("(?:posts_per_second|rate)", USUAL.posts_per_second),
+        ("burst", USUAL.burst),
+        ("headroom", float(load._HEADROOM)),
+        ("connections_per_partition", load._PARTITION_SIZE),
+        ("max_partitions", load.MAX_PARTITIONS),
+        ("chunk_size", load.CHUNK_SIZE),
+        ("count", USUAL.shards),
+        ("concurrency", load._WORKERS_A_SHARD),
+        ("query_concurrency", USUAL.query_concurrency),
+        ("(?:broadcast_keys|keys)", USUAL.broadcast_keys),
+    ],
+)
+def test_a_number_of_the_plan_is_terraforms_default(name: str, planned: float) -> None:
+    """A plan for other numbers than those that are deployed would promise what nobody gets."""
+    assert planned in defaults_of(name)

@@ -1,0 +1,201 @@
+"""Which errors of a new version take it back: as many as the version before does not log."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from tools.release.errors import FEW, PATTERN, ErrorLog, ErrorWatch, is_severe
+from tools.stack.traffic import Shift
+
+FUNCTION = "loudhailer-dev-swarm"
+SHIFT = Shift(FUNCTION, "6", "7")
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+ERROR = json.dumps({"level": "ERROR", "message": "message failed and will be delivered again"})
+
+
+@dataclass
+class Logs:
+    """Stands for CloudWatch Logs: lines of streams at times, of which it finds those that it is asked for."""
+
+    events: list[tuple[float, str, str]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    found: int = 0
+
+    def log(self, at: float, line: str, times: int = 1, *, version: str = "7", day: str = "2026/11/30") -> None:
+        """Have a version log a line so many times."""
+        self.events += [(at, f"{day}/[{version}]abcdef", line)] * times
+
+    def get_paginator(self, _operation: str) -> "Logs":
+        """See boto3."""
+        return self
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        """See boto3: two pages, as the answer may have no end to speak of."""
+        self.asked.append(asked)
+        events = [
+            {"logStreamName": stream, "message": f"{line}\n", "eventId": str(number)}
+            for number, (at, stream, line) in enumerate(self.events)
+            if asked["startTime"] <= at * 1000 <= asked["endTime"] and is_wanted(line, asked["filterPattern"])
+        ]
+        self.found += len(events)
+        yield {"events": events[::2]}
+        yield {"events": events[1::2]}
+
+
+def is_wanted(line: str, pattern: str) -> bool:
+    """Whether a line has one of the terms."""
+    return any(term.strip('?"') in line for term in pattern.split('" '))
+
+
+@dataclass
+class World:
+    """A shift that is watched, and its logs."""
+
+    logs: Logs = field(default_factory=Logs)
+    now: float = NOON
+
+    def __post_init__(self) -> None:
+        self.watch = ErrorWatch(ErrorLog(cast("Any", self.logs)), [SHIFT], lambda: self.now)
+
+    def steps(self, *weights: float, seconds: float = 60) -> list[str]:
+        """Give the new version these shares, for so long each; the problems at the end of all."""
+        for weight in weights:
+            self.watch.weigh(weight)
+            self.now += seconds
+        return self.watch.problems()
+
+
+@pytest.fixture
+def world() -> World:
+    """A shift that has just begun."""
+    return World()
+
+
+def test_one_error_among_450_000_invocations_is_no_sign(world: World) -> None:
+    """A release was taken back by one line, whatever the version before logs."""
+    world.logs.log(NOON + 30, ERROR)
+    assert world.steps(0.1, 0.5, 1) == []
+
+
+def test_a_version_that_fails_as_often_as_the_one_before_stays(world: World) -> None:
+    """One in 4,500 of 7,500 invocations a second, before and after: 100 errors a minute by either."""
+    for minute in range(-10, 0):
+        world.logs.log(NOON + minute * 60, ERROR, 100, version="6")
+    for minute, weight in enumerate((0.1, 0.5, 1)):
+        world.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * weight))
+        world.logs.log(NOON + minute * 60 + 30, ERROR, round(100 * (1 - weight)), version="6")
+    assert world.steps(0.1, 0.5, 1) == []
+
+
+def test_a_version_that_fails_three_times_as_often_is_taken_back(world: World) -> None:
+    """With both numbers, and a line."""
+    for minute in range(-10, 0):
+        world.logs.log(NOON + minute * 60, ERROR, 100, version="6")
+    world.logs.log(NOON + 30, ERROR, 30)
+    world.logs.log(NOON + 30, ERROR, 90, version="6")
+    (problem,) = world.steps(0.1)
+    assert problem.startswith(
+        f"version 7 of {FUNCTION} logs 30 errors, where version 6 would have logged 10.0; the last: "
+    )
+
+
+def test_a_version_that_fails_where_the_one_before_never_did_is_taken_back_after_a_few_errors(world: World) -> None:
+    """A hundredth of 450,000 invocations are 450 in the first step; six are enough."""
+    world.logs.log(NOON + 1, ERROR, FEW)
+    assert world.steps(0.1, seconds=10) == []
+    world.logs.log(NOON + 11, ERROR)
+    assert len(world.steps(0.1, seconds=10)) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ERROR] Runtime.ImportModuleError: Unable to import module",
+        json.dumps({"level": "ERROR", "errorType": "Runtime.HandlerNotFound", "errorMessage": "no handler"}),
+        json.dumps({"level": "ERROR", "errorType": "ConfigurationError", "errorMessage": "bad environment"}),
+    ],
+)
+def test_a_version_that_does_not_start_is_taken_back_at_once(world: World, line: str) -> None:
+    """It never will, so one line is enough."""
+    world.logs.log(NOON + 1, line)
+    (problem,) = world.steps(0.1)
+    assert problem.startswith(f"version 7 of {FUNCTION} does not start: ")
+
+
+def test_a_look_reads_what_came_since_the_last_one(world: World) -> None:
+    """And half a minute before that, for lines that come late; none of them counts twice."""
+    world.logs.log(NOON + 1, ERROR, FEW)
+    for _ in range(20):
+        assert world.steps(0.5, seconds=10) == []
+    starts = [asked["startTime"] / 1000 - NOON for asked in world.logs.asked]
+    assert starts[:2] == [0, 0]
+    assert starts[-1] == 160
+    world.logs.log(world.now - 20, ERROR)
+    assert len(world.steps(0.5, seconds=10)) == 1
+
+
+def test_lines_without_trouble_never_leave_cloudwatch(world: World) -> None:
+    """Of 450,000 invocations' lines the one that matters."""
+    for second in range(60):
+        world.logs.log(NOON + second, json.dumps({"level": "INFO", "message": "done"}), 100)
+        world.logs.log(NOON + second, json.dumps({"_aws": {}, "MessageFailed": [0.0]}), 100)
+    world.logs.log(NOON + 30, ERROR)
+    assert world.steps(0.1) == []
+    assert world.logs.found == 1 * len(world.logs.asked)
+
+
+def test_the_version_before_is_asked_only_if_there_is_something_to_compare(world: World) -> None:
+    """Its log is as long as it ran."""
+    world.logs.log(NOON + 1, ERROR, FEW)
+    world.steps(0.1, 0.5, 1)
+    assert {asked["logStreamNamePrefix"][11:] for asked in world.logs.asked} == {"[7]"}
+
+
+def test_errors_of_other_versions_are_not_this_ones(world: World) -> None:
+    """The stream says whose it is; version 77 is not version 7, and an environment may be of the day before."""
+    world.logs.log(NOON + 1, ERROR, 50, version="77")
+    world.logs.log(NOON + 1, ERROR, 50, version="1")
+    assert world.steps(0.1) == []
+    world.logs.log(NOON + 61, ERROR, 50, day="2026/11/29")
+    assert len(world.steps(0.1)) == 1
+
+
+SEVERE = [
+    ERROR,
+    json.dumps({"level": "CRITICAL", "message": "x"}),
+    json.dumps({"type": "platform.report", "record": {"status": "timeout"}}),
+    json.dumps({"type": "platform.initReport", "record": {"status": "error"}}),
+    "[ERROR] Runtime.ImportModuleError: Unable to import module",
+    "Traceback (most recent call last):",
+    "2026-11-26T15:00:00.000Z 0c1f Task timed out after 10.00 seconds",
+    "RequestId: 0c1f Error: Runtime exited with error: signal: killed",
+]
+
+
+@pytest.mark.parametrize("line", SEVERE)
+def test_an_error_is_asked_for_and_known(line: str) -> None:
+    """Of the function, of its start, or of Lambda about it."""
+    assert is_severe(line)
+    assert is_wanted(line, PATTERN)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps({"level": "INFO", "message": "ERROR is only a word here"}),
+        json.dumps({"level": "WARNING", "message": "x"}),
+        json.dumps({"_aws": {}, "MessageFailed": [0.0]}),
+        json.dumps({"type": "platform.report", "record": {"status": "success"}}),
+        json.dumps({"type": "platform.extension", "record": "?"}),
+        "[]",
+        "START RequestId: 0c1f Version: 7",
+        "REPORT RequestId: 0c1f Duration: 1.00 ms",
+    ],
+)
+def test_other_lines_are_none(line: str) -> None:
+    """Whatever words they contain."""
+    assert not is_severe(line)

@@ -1,0 +1,63 @@
+"""Which release may take the place of which."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.errors import OperatorError
+from tools.release.lineage import require_no_older
+
+
+@pytest.fixture(scope="module")
+def commits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A checkout of three commits, the oldest first."""
+    folder = tmp_path_factory.mktemp("checkout")
+    git = shutil.which("git") or "git"
+
+    def run(*arguments: str) -> str:
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+        return subprocess.check_output([git, "-C", str(folder), *who, *arguments], text=True).strip()
+
+    run("init", "--quiet")
+    made = []
+    for number in range(3):
+        run("commit", "--quiet", "--allow-empty", "--message", f"number {number}")
+        made.append(run("rev-parse", "HEAD"))
+    return folder, made
+
+
+def test_a_newer_commit_and_the_same_one_may_follow(commits: tuple[Path, list[str]]) -> None:
+    """The same one, because a promotion may be given again."""
+    checkout, (first, second, third) = commits
+    require_no_older(checkout, second, first)
+    require_no_older(checkout, third, first)
+    require_no_older(checkout, third, third)
+
+
+def test_an_older_commit_is_refused(commits: tuple[Path, list[str]]) -> None:
+    """A promotion that waited for its approval comes after a newer one: it would take that back."""
+    checkout, (first, _, third) = commits
+    with pytest.raises(OperatorError, match=f"Commit {first} is older than {third}, which runs") as refused:
+        require_no_older(checkout, first, third)
+    assert "rollback" in (refused.value.remedy)
+
+
+@pytest.mark.parametrize(("commit", "running"), [(0, None), (None, 0)])
+def test_a_commit_that_the_checkout_does_not_know_is_refused(
+    commits: tuple[Path, list[str]], commit: int | None, running: int | None
+) -> None:
+    """Nobody can say which of the two is the newer one."""
+    checkout, made = commits
+    names = ["f" * 40 if place is None else made[place] for place in (commit, running)]
+    with pytest.raises(OperatorError, match="does not come after"):
+        require_no_older(checkout, *names)
+
+
+def test_without_git_nothing_is_promoted(commits: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what is missing."""
+    checkout, (first, second, _) = commits
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(OperatorError, match="git is not on PATH"):
+        require_no_older(checkout, second, first)

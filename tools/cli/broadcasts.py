@@ -1,0 +1,87 @@
+"""The commands that publish, end and repair broadcasts."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from loudhailer import codec, ids
+from loudhailer.broadcast.audience import to_wire
+from loudhailer.broadcast.report import Report
+from tools.cli.workplace import Workplace, run
+from tools.client.http import HttpApi
+from tools.errors import OperatorError
+from tools.operations.broadcasts import audience_of, described, message_of, report_table
+from tools.operations.cancelling import cancel as cancel_broadcast
+from tools.operations.redriving import Redrive
+
+_FOLLOW_TIMEOUT_SECONDS = 300.0
+
+
+def broadcast(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="What to say: JSON, or any text.")],
+    *,
+    everyone: Annotated[bool, typer.Option("--all", help="To everyone.")] = False,
+    tenant: Annotated[
+        str | None, typer.Option(help="To a tenant, or to the part of it that another option names.")
+    ] = None,
+    room: Annotated[str | None, typer.Option(help="To a room of the tenant.")] = None,
+    player: Annotated[str | None, typer.Option(help="To a player of the tenant.")] = None,
+    session: Annotated[str | None, typer.Option(help="To a session of the tenant.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait until it is finished.")] = False,
+) -> None:
+    """Publish a broadcast, and follow its report."""
+    workplace = Workplace.of(context)
+    audience = audience_of(everyone=everyone, tenant=tenant, room=room, player=player, session=session)
+    text = message_of(message)
+    deployment = workplace.deployment()
+
+    async def publish() -> Report | None:
+        async with HttpApi(deployment.http_url) as api:
+            broadcast_id = await api.publish(to_wire(audience), codec.verbatim(text))
+            workplace.terminal.show(broadcast_id)
+            if not follow:
+                return None
+            with workplace.terminal.bar(f"Broadcasting to {described(audience)}") as bar:
+
+                def show(report: Report) -> None:
+                    settled = report.dispatched - report.in_flight
+                    bar.update(settled, max(report.dispatched, report.expected or 0), report.status)
+
+                return await api.finished_report(broadcast_id, _FOLLOW_TIMEOUT_SECONDS, show)
+
+    report = run(publish())
+    if report is not None:
+        workplace.terminal.show(report_table(report))
+        if report.status != "finished" or report.failed:
+            raise OperatorError("The broadcast did not reach everyone.", "Look at `loudhailer logs`.")
+
+
+def cancel(context: typer.Context, broadcast_id: Annotated[str, typer.Argument(metavar="BROADCAST")]) -> None:
+    """End a broadcast: who was not sent it yet is counted as failed."""
+    workplace = Workplace.of(context)
+    wanted = ids.broadcast_id(broadcast_id, "BROADCAST")
+    deployment = workplace.deployment()
+    with workplace.terminal.bar("Cancelling") as bar:
+        report = cancel_broadcast(
+            deployment, wanted, lambda now: bar.update(now.dispatched - now.in_flight, now.dispatched, now.status)
+        )
+    workplace.terminal.show(report_table(report))
+
+
+def redrive(
+    context: typer.Context,
+    broadcast: Annotated[str | None, typer.Option(help="Messages of this broadcast only, and no frames.")] = None,
+) -> None:
+    """Send again what came to rest in the dead-letter queues: broadcasts, and frames of the silo and the pool."""
+    workplace = Workplace.of(context)
+    only = None if broadcast is None else ids.broadcast_id(broadcast, "--broadcast")
+    redriving = Redrive(workplace.deployment(), only)
+    table = Table("messages", "number", "what became of them")
+    for result in [redriving()] if only else [redriving(), redriving.frames()]:
+        for kind, number in sorted(result.sent.items()):
+            table.add_row(kind, str(number), "sent again")
+        for reason, number in sorted(result.left.items()):
+            table.add_row(reason, str(number), "left in the queue")
+    workplace.terminal.show(table if table.rows else "The dead-letter queues are empty.")

@@ -1,0 +1,30 @@
+"""`loudhailer logs`."""
+
+import time
+from itertools import chain
+from typing import Annotated
+
+import typer
+
+from tools.cli.workplace import Workplace
+from tools.operations.logs import LogReader, chosen, rendered
+
+
+def logs(
+    context: typer.Context,
+    function: Annotated[str | None, typer.Argument(help="One function; default: all.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    since: Annotated[int, typer.Option(min=1, help="Begin so many minutes ago.")] = 15,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="The newest lines only.")] = 200,
+) -> None:
+    """Show the functions' logs, merged by time."""
+    workplace = Workplace.of(context)
+    deployment = workplace.deployment()
+    reader = LogReader(deployment.client("logs"), chosen(deployment.functions, function))
+    start = int((time.time() - 60 * since) * 1000)
+    batches = reader.follow(start) if follow else iter([reader.since(start)])
+    for line in [*rendered(next(batches))][-lines:]:
+        workplace.terminal.show(line)
+    for line in rendered(chain.from_iterable(batches)):
+        workplace.terminal.show(line)

@@ -1,0 +1,67 @@
+"""The operator's command line, `loudhailer`: a local stack from `up` to `down`, and what to do with it in between."""
+
+import re
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Never
+
+import typer
+
+from tools.cli.broadcasts import broadcast, cancel, redrive
+from tools.cli.demo import demo
+from tools.cli.logs import logs
+from tools.cli.plan import plan_app
+from tools.cli.probe import probe
+from tools.cli.release import app as release_app
+from tools.cli.stack import down, status, terraform, up
+from tools.cli.tenants import tenant_app
+from tools.cli.workplace import Workplace
+from tools.commands import Commands, require_text
+from tools.console import Terminal
+from tools.errors import OperatorError
+from tools.interruptions import TERMINATIONS
+
+_STACK_NAME = re.compile("[a-z0-9-]{1,32}")
+_ANY_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+
+for command in (up, down, status, demo, broadcast, cancel, redrive, logs, probe):
+    app.command()(command)
+app.command(context_settings=_ANY_OPTIONS, add_help_option=False)(terraform)
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(plan_app, name="plan")
+app.add_typer(release_app, name="release")
+
+
+@app.callback()
+def prepare(
+    context: typer.Context,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LOUDHAILER_STATE_DIR",
+            help="Where the stacks keep all they own. Default: .loudhailer in the checkout.",
+        ),
+    ] = None,
+    stack: Annotated[str, typer.Option(help="Name of the stack; those of several names run side by side.")] = "local",
+) -> None:
+    """Find the stack that the command is for."""
+    if _STACK_NAME.fullmatch(stack) is None:
+        raise OperatorError("--stack must be 1 to 32 lowercase letters, digits and dashes.")
+    require_text("The state directory", str(state_dir))
+    context.obj = Workplace(state_dir, stack, Terminal())
+
+
+def main() -> None:
+    """Entry point of the command `loudhailer`; a termination cleans up as an interrupt does."""
+    for number in TERMINATIONS:
+        signal.signal(number, _terminate)
+    app()
+
+
+def _terminate(number: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(128 + number)

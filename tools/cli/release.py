@@ -1,0 +1,342 @@
+"""`loudhailer release`: what the workflows do, as commands that anyone can give.
+
+Without `--subscriber` a command is about the hub. Credentials are taken from where AWS's own tools take them; the
+environment `local` is the running local stack.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tools.cli.workplace import Workplace
+from tools.errors import OperatorError
+from tools.release.cloud import LOCAL, Cloud
+from tools.release.environment import Environment, Subscriber
+from tools.release.manifest import Image, Manifest
+from tools.release.promotion import Promotion
+from tools.release.shift import Steps
+from tools.release.signature import ReleaseSigner
+from tools.release.store import Manifests
+from tools.release.waves import waves
+from tools.stack.project import Project
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+_NOTHING = "Nothing has been promoted yet."
+
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENVIRONMENT", envvar="ENVIRONMENT", help="dev, staging, production, or local.")
+]
+SubscriberName = Annotated[
+    str | None, typer.Option("--subscriber", envvar="SUBSCRIBER", help="A subscriber of the map, instead of the hub.")
+]
+Weights = Annotated[
+    str, typer.Option("--weights", envvar="WEIGHTS", help="Shares that the new versions get before they get all.")
+]
+Watch = Annotated[float, typer.Option("--watch", envvar="WATCH", min=0, help="Seconds that each step is watched.")]
+
+
+@app.command("context")
+def show_context(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say which account, Region, roles and repository are concerned; in a workflow, as outputs of the step."""
+    known = Environment.of(Project.of_this_code(), environment)
+    account = known.subscriber(subscriber).account_id if subscriber else known.account_id
+    values = {
+        "account-id": account,
+        "region": known.region,
+        "plan-role": known.role_arn("plan", account),
+        "apply-role": known.role_arn("apply", account),
+        "release-role": known.release_role_arn,
+        "repository-url": known.repository_url,
+        "registry-id": known.images["account_id"],
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        table.add_row(name, value)
+    _outputs(values)
+    Workplace.of(context).terminal.show(table)
+
+
+@app.command("waves")
+def show_waves(
+    context: typer.Context,
+    environment: EnvironmentName,
+    canary: Annotated[str | None, typer.Option(envvar="CANARY", help="Who is first. Default: the map's first.")] = None,
+) -> None:
+    """Say in which order the subscribers get a release; in a workflow, as outputs `canary`, `early` and `rest`."""
+    known = Environment.of(Project.of_this_code(), environment)
+    order = [[subscriber.name for subscriber in wave] for wave in waves(known.subscribers, canary or None)]
+    named = dict.fromkeys(("canary", "early", "rest"), "[]") | {
+        name: json.dumps(wave) for name, wave in zip(("canary", "early", "rest"), order, strict=False)
+    }
+    _outputs(named)
+    Workplace.of(context).terminal.show(json.dumps(order))
+
+
+@app.command()
+def stacks(context: typer.Context) -> None:
+    """Say which stacks all environments have, hubs and subscribers; in a workflow, as output `stacks` for a matrix."""
+    project = Project.of_this_code()
+    environments = [Environment.of(project, name) for name in Environment.names(project) if name != LOCAL]
+    found = [
+        {"environment": known.name, "subscriber": subscriber}
+        for known in environments
+        for subscriber in ("", *(each.name for each in known.subscribers))
+    ]
+    _outputs({"stacks": json.dumps(found)})
+    Workplace.of(context).terminal.show(json.dumps(found))
+
+
+@app.command()
+def manifest(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The commit that the image was built from.")],
+    digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
+) -> None:
+    """Write the manifest of what was built and pushed."""
+    place = Workplace.of(context)
+    known = Environment.of(Project.of_this_code(), environment)
+    made = Manifest.now(commit, Image(known.repository_url, digest))
+    promotion = _promotion(place, known, None)
+    Manifests(promotion.cloud.client("s3"), known.releases_bucket).put(promotion.checked(made))
+    place.terminal.show(made.to_json().rstrip())
+
+
+@app.command()
+def sign(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The commit that the image was built from.")],
+    digest: Annotated[str, typer.Option(envvar="DIGEST", help="The image's digest.")],
+    run: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="The id of the workflow's run.")],
+) -> None:
+    """Sign the image that was pushed, and attest how it was built; in the workflow `release` only."""
+    known = Environment.of(Project.of_this_code(), environment)
+    made = Manifest.now(commit, Image(known.repository_url, digest))
+    ReleaseSigner.of(os.environ).sign(made, run)
+    Workplace.of(context).terminal.show(f"{made.image.digest} is signed.")
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    commit: Annotated[str, typer.Option(envvar="COMMIT", help="The release of this commit.")],
+) -> None:
+    """Make sure that the workflow `release` has signed and attested a release."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
+    release = promotion.checked(promotion.released(commit))
+    signer = ReleaseSigner.of(os.environ)
+    signer.verify(release)
+    place.terminal.show(f"{release.image.digest} is signed by {signer.identity}.")
+
+
+@app.command()
+def current(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say which commit runs; in a workflow, as output `commit` of the step, which is empty if none does yet.
+
+    Output `sources` is the commit whose Terraform sources it was applied with: another one after a rollback.
+    """
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    entry = promotion.history.current()
+    _outputs({"commit": entry.manifest.commit if entry else "", "sources": entry.sources if entry else ""})
+    place.terminal.show(entry.manifest.commit if entry else _NOTHING)
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    commit: Annotated[
+        str | None, typer.Option(envvar="COMMIT", help="The release of this commit. Default: the one that runs.")
+    ] = None,
+    manifest_file: Annotated[
+        Path | None, typer.Option("--manifest", envvar="MANIFEST", help="The release of a manifest in a file.")
+    ] = None,
+) -> None:
+    """Plan a release into a file, and show what it would change: what costs money first.
+
+    Where nothing runs yet and no release is named, there is no plan, and the summary says so.
+    """
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    release: Manifest | None
+    if manifest_file is not None:
+        if not manifest_file.is_file():
+            raise OperatorError(f"There is no file {manifest_file}.", "Name a release's manifest.")
+        release = Manifest.from_json(manifest_file.read_bytes())
+    elif commit:
+        release = promotion.released(commit)
+    else:
+        entry = promotion.history.current()
+        release = entry.manifest if entry else None
+    workspace = promotion.workspace
+    if release is None:
+        workspace.plan_nothing()
+        advice = "Name the first release by its commit."
+    else:
+        promotion.plan(release)
+        _outputs({"plan": workspace.fingerprint()})
+        stack = f"{environment} --subscriber {subscriber}" if subscriber else environment
+        advice = f"Apply exactly this: loudhailer release apply {stack} --plan {workspace.fingerprint()}"
+    _outputs({"folder": os.path.relpath(workspace.plan_folder)})
+    _summary(workspace.summary_file.read_text())
+    place.terminal.show(workspace.summary_file.read_text())
+    place.terminal.show(advice)
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    plan: Annotated[
+        str | None, typer.Option(envvar="PLAN", help="The plan's fingerprint; another plan is refused.")
+    ] = None,
+    weights: Weights = "0.1,0.5",
+    watch: Watch = 60,
+) -> None:
+    """Apply the planned file, shift the traffic step by step, and write down what runs now."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    release = asyncio.run(promotion.apply(plan or None, Steps(_numbers(weights), watch)))
+    place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest}.")
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    environment: EnvironmentName,
+    *,
+    subscriber: SubscriberName = None,
+    weights: Weights = "0.1,0.5",
+    watch: Watch = 60,
+) -> None:
+    """Return to the previous release: the traffic at once, then the configuration, step by step."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    release = asyncio.run(promotion.roll_back(Steps(_numbers(weights), watch)))
+    place.terminal.show(f"{promotion.workspace.title} runs {release.image.digest} of commit {release.commit} again.")
+
+
+@app.command()
+def history(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Show what ran, the newest last."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    table = Table("when", "what", "commit", "digest", "Terraform of")
+    for entry in promotion.history.entries():
+        table.add_row(
+            entry.recorded_at, entry.action, entry.manifest.commit, entry.manifest.image.digest, entry.sources
+        )
+    place.terminal.show(table if table.rows else _NOTHING)
+
+
+@app.command()
+def drift(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Say what is not as the repository and the last release say; exit code 1 if anything."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
+    title = promotion.workspace.title
+    current = promotion.history.current()
+    if current is None:
+        _summary(f"### Drift: {title}\n\n{_NOTHING}\n")
+        place.terminal.show(_NOTHING)
+        return
+    found = promotion.drift(current.manifest)
+    _summary(f"### Drift: {title}\n\n" + ("\n".join(f"- {line}" for line in found) or "None.") + "\n")
+    for line in found:
+        place.terminal.show(line)
+    if found:
+        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to go on.")
+    place.terminal.show(f"{title} is as it should be.")
+
+
+@app.command()
+def cell(
+    context: typer.Context,
+    environment: EnvironmentName,
+    subscriber: Annotated[str, typer.Option(envvar="SUBSCRIBER", help="A subscriber of the map.")],
+) -> None:
+    """Write down what the hub says for a subscriber; its plan needs that. With the hub's credentials."""
+    place = Workplace.of(context)
+    promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), None)
+    place.terminal.show(str(promotion.keep_cell(subscriber)))
+
+
+@app.command()
+def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
+    """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
+
+    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    """
+    place = Workplace.of(context)
+    known = Environment.of(Project.of_this_code(), environment)
+    about = known.subscriber(subscriber) if subscriber else None
+    problems = asyncio.run(_problems(_promotion(place, known, None), about))
+    who = f"{subscriber} of {known.name}" if subscriber else known.name
+    if problems:
+        raise OperatorError(f"{who} is not well: {'; '.join(problems)}.", "Look at `make rollback`.")
+    place.terminal.show(f"{who} is well: the synthetic broadcast arrived.")
+
+
+def _promotion(place: Workplace, environment: Environment, subscriber: str | None) -> Promotion:
+    """The hub's, or a subscriber's, with the credentials that are there."""
+    stack = place.stack()
+    about = environment.subscriber(subscriber) if subscriber else None
+    home = stack.directory.path.parent / "release"
+    if environment.name != LOCAL:
+        cloud = Cloud.signed_in(environment.region)
+    elif about is None:
+        cloud = Cloud.local(stack)
+    else:
+        cloud = Cloud.local_subscriber(stack, about.account_id)
+    return Promotion(Project.of_this_code(), environment, cloud, place.terminal, home, about)
+
+
+async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
+    outputs = hub.outputs()
+    broadcast = hub.broadcast(outputs, subscriber)
+    if subscriber is None and (woken := hub.traffic(outputs).wake()):
+        hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
+    async with broadcast.connected():
+        return await broadcast.problems()
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise OperatorError(f"--weights {text!r} is not legal.", "It must be numbers with commas: 0.1,0.5") from None
+
+
+def _outputs(values: dict[str, str]) -> None:
+    """Hand values to the next steps of a workflow.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
+    """
+    _append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def _summary(markdown: str) -> None:
+    _append("GITHUB_STEP_SUMMARY", markdown)
+
+
+def _append(variable: str, text: str) -> None:
+    if path := os.environ.get(variable):
+        with Path(path).open("a") as file:
+            file.write(text)
