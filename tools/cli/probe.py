@@ -1,47 +1,29 @@
 """`loudhailer probe`: ask an account of AWS what no document says, and write the answers down."""
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, override
+from typing import Annotated
 
 import typer
-import uvloop
 from rich.table import Table
 
 from tools.cli.workplace import Workplace
 from tools.client.http import Sign
-from tools.console import Terminal
 from tools.errors import OperatorError
-from tools.probe import own_api, own_queues, own_tenant
-from tools.probe.interview import Interview, left_out
+from tools.probe.interview import left_out
+from tools.probe.place import Place, asked
 from tools.probe.question import Need, Question
 from tools.probe.questions import named
 from tools.probe.report import Report
 from tools.probe.site import Pace, Site
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment
-from tools.release.promotion import Promotion
-from tools.stack.deployment import Deployment
 from tools.stack.project import Project
 
 _LOCAL_POSTS_PER_SECOND = 250.0
 """Nobody else uses the quota of a local stack."""
-
-
-@dataclass(frozen=True)
-class _CloudDeployment(Deployment):
-    """A deployment with the clients of an account that is signed in to."""
-
-    cloud: Cloud = field(kw_only=True)
-
-    @override
-    def client(self, service: str, endpoint: str | None = None) -> Any:
-        return self.cloud.session.client(service, endpoint_url=endpoint or self.cloud.endpoint)  # type: ignore[call-overload] # the caller knows its type
 
 
 def probe(
@@ -84,11 +66,10 @@ def probe(
     if show_list:
         terminal.show(_list_of(questions))
         return
-    project = Project.of_this_code()
-    home = Environment.of(project, environment)
+    home = Environment.of(Project.of_this_code(), environment)
     _require_account(home, account)
     known = home if region is None or home.name == LOCAL else replace(home, region=region)
-    place = _Place.of(workplace, project, known)
+    place = Place.of(workplace.stack(), known)
     place.cloud.require(account)
     if remove:
         terminal.say(f"Removed: {place.remove_left()}.")
@@ -105,78 +86,13 @@ def probe(
     if known.name != LOCAL and not yes:
         typer.confirm(_warning(questions, known), abort=True)
     site = Site(sign=place.cloud.sign, pace=pace, caller=caller)
-    report, ending = _asked(place, questions, site, reasons, terminal)
+    report, ending = asked(place, questions, site, reasons, terminal)
     terminal.say(f"Written: {', '.join(map(str, report.write(into)))}")
     terminal.show(report.to_json().rstrip() if json else _table_of(report))
     if ending is not None:
         raise ending
     if failed := [result.question.name for result in report.results if result.answer is None]:
         raise OperatorError(f"These questions could not be asked: {', '.join(failed)}.", "The files have the errors.")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """An environment, and the way to its account and its deployment."""
-
-    environment: Environment
-    cloud: Cloud
-    outputs: Callable[[], dict[str, Any]]
-
-    @classmethod
-    def of(cls, workplace: Workplace, project: Project, environment: Environment) -> "_Place":
-        """Return the running local stack, or the hub of another environment with the credentials that are there."""
-        stack = workplace.stack()
-        if environment.name == LOCAL:
-            return cls(environment, Cloud.local(stack), lambda: workplace.deployment().outputs)
-        cloud = Cloud.signed_in(environment.region)
-        home = stack.directory.path.parent / "release"
-        return cls(environment, cloud, Promotion(project, environment, cloud, workplace.terminal, home).outputs)
-
-    @contextmanager
-    def site(self, questions: Sequence[Question], site: Site) -> Iterator[Site]:
-        """Make what the questions need, for the block."""
-        needs = {question.needs for question in questions}
-        with ExitStack() as exits:
-            if needs & {Need.API, Need.QUOTA}:
-                site = self._with_api(site, exits.enter_context(own_api.own_api(self.cloud.client("apigatewayv2"))))
-            if Need.QUEUES in needs:
-                queues = exits.enter_context(own_queues.own_queues(self.cloud.client("sqs")))
-                site = replace(site, own_queues=queues)
-            if Need.TENANT in needs:
-                tenant = exits.enter_context(own_tenant.own_tenant(self.deployment(), self.cloud.sign))
-                outputs = tenant.deployment.outputs
-                site = replace(
-                    site,
-                    own_tenant=tenant,
-                    http_url=str(outputs["http_url"]).rstrip("/"),
-                    callback_url=str(outputs["callback_endpoint"]),
-                )
-            yield site
-
-    def _with_api(self, site: Site, api: str) -> Site:
-        now = datetime.now(UTC)
-        metric = own_api.metric_of(self.cloud.client("cloudwatch"), api, now, lambda: datetime.now(UTC))
-        if self.cloud.endpoint is None:
-            url = self.cloud.client("apigatewayv2").get_api(ApiId=api)["ApiEndpoint"]
-        else:  # the stand-in serves all APIs under one host
-            url = f"{self.outputs()['websocket_url'].rsplit('/', 2)[0]}/{api}"
-        return replace(site, api_url=url, metric=metric)
-
-    def deployment(self) -> Deployment:
-        """Return the deployment, with the clients of the account."""
-        return _CloudDeployment(
-            self.cloud.endpoint or "", "", self.outputs(), self.environment.account_id, cloud=self.cloud
-        )
-
-    def remove_left(self) -> str:
-        """Remove what is left of probes that were killed; a sentence about it."""
-        apis = own_api.remove_left(self.cloud.client("apigatewayv2"))
-        queues = own_queues.remove_left(self.cloud.client("sqs"))
-        deployment = self.deployment()
-        standing = not own_tenant.absent(deployment)
-        if standing:
-            own_tenant.erase(deployment)
-        return f"{apis} APIs, {queues} queues, {int(standing)} tenants"
 
 
 def _require_account(environment: Environment, account: str) -> None:
@@ -203,34 +119,6 @@ def _warning(questions: Sequence[Question], environment: Environment) -> str:
         f"It takes about {max(1, round(seconds / 60))} minutes and costs at most {cost:.3f} USD."
         + (" All APIs of the account in that Region are throttled for seconds." if Need.QUOTA in needs else "")
     )
-
-
-def _asked(
-    place: _Place, questions: Sequence[Question], site: Site, reasons: dict[str, str], terminal: Terminal
-) -> tuple[Report, BaseException | None]:
-    """Ask, and return the answers, and the interrupt or the error that ended the run before its time."""
-    started = datetime.now(UTC)
-    ending: BaseException | None = None
-    with terminal.bar("Asking", len(questions)) as bar:
-        interview = Interview(questions, lambda done, name: bar.update(done, len(questions), name))
-        try:
-            with place.site(questions, site) as ready, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(interview(ready))
-        except BaseException as error:
-            if not interview.asking and not interview.results:
-                raise
-            ending = error
-    report = Report(
-        environment=place.environment.name,
-        account=place.environment.account_id,
-        region=place.environment.region,
-        is_aws=place.environment.name != LOCAL,
-        asked_at=started,
-        results=interview.results,
-        left_out=reasons,
-        interrupted=sorted(interview.asking),
-    )
-    return report, ending
 
 
 def _list_of(questions: Sequence[Question]) -> Table:

@@ -139,8 +139,11 @@ def _of_aws(answers: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], 
 
 
 def _section(question: Question) -> str:
-    price = "nothing" if not question.messages else f"up to {question.messages:,} messages, {question.cost:.4f} USD"
-    changes = "\n".join(f"- *{verdict}*: {text}" for verdict, text in question.changes.items())
+    price = f"up to {question.messages:,} messages, {question.cost:.4f} USD" if question.messages else "no messages"
+    assumed = {question.assumes: " (assumed)"}
+    changes = "\n".join(
+        f"- *{verdict}*{assumed.get(verdict, '')}: {text}" for verdict, text in question.changes.items()
+    )
     return (
         f"## {question.name}\n\n{question.asks}\n\n**Asked.** {question.asked}\n\n**Read.** {question.read}\n\n"
         f"**Needs** {question.needs.value}. It takes {_time(question.seconds)} and costs {price}.\n\n{changes}"

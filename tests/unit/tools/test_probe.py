@@ -252,7 +252,7 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> Place:
     """The environment dev with the right credentials, and two questions."""
     known = Environment.of(Project.of_this_code(), "dev")
     place = Place(known, Cloud(known.account_id))
-    monkeypatch.setattr("tools.cli.probe._Place.of", lambda *_: place)
+    monkeypatch.setattr("tools.cli.probe.Place.of", lambda *_: place)
     monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", ask=yes)])
     return place
 
