@@ -405,7 +405,7 @@ _BUILDERS: dict[str, Callable[[Parts], Handle]] = {
 
 
 class _Clock:
-    """What stands for the module `time` where a function asks it itself."""
+    """Stand-in for the module `time` where a function asks it itself."""
 
     def __init__(self, world: World) -> None:
         self.monotonic = world.scheduler.time
@@ -415,7 +415,7 @@ class _Clock:
 
 
 class _Ids:
-    """What stands for the module `uuid`."""
+    """Stand-in for the module `uuid`."""
 
     def __init__(self, world: World) -> None:
         self._random = world.scheduler.random

@@ -197,7 +197,7 @@ class World:
         }
 
     def latency(self) -> float:
-        """How long something takes: milliseconds, now and then a second."""
+        """Return how long something takes: milliseconds, now and then a second."""
         chance = self.scheduler.random.random()
         if chance < 0.93:
             return 0.001 + chance * 0.02
@@ -205,7 +205,7 @@ class World:
 
     @property
     def invocation(self) -> Invocation | None:
-        """Whose task is at work."""
+        """Owner of the task that is at work."""
         task = self.scheduler.task
         return task.owner if task is not None and isinstance(task.owner, Invocation) else None
 
@@ -392,7 +392,7 @@ class World:
         self.watch.written(writes, self.invocation)
 
     def is_at_rest(self) -> bool:
-        """Whether nothing is at work, and nothing waits in a queue or a stream that is read."""
+        """Tell whether nothing is at work, and nothing waits in a queue or a stream that is read."""
         return (
             not self.running
             and all(queue.is_empty() for queue in self.queues.values())

@@ -1,4 +1,4 @@
-"""Whether what was just deployed works: a broadcast of our own, followed to its end, and what new versions log."""
+"""Check of a deployment: a broadcast of our own, followed to its end, and the logs of new versions."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ _LONGEST_LINE = 300
 _MOST_ERRORS = 5
 _SEVERE = {"ERROR", "CRITICAL"}
 _CRASHES = ("[ERROR]", "Traceback (most recent call last)", "Task timed out", "Runtime exited")
-"""What Lambda and Python write where the function itself writes nothing any more."""
+"""Lines that Lambda and Python write where the function itself writes nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class SyntheticBroadcast:
         return [problem for problems in found for problem in problems]
 
     async def _problems_of(self, shard: int) -> list[str]:
-        """Where the cell reads an account's shard, too, it may be the quicker one a few times."""
+        """Problems of a broadcast. If the cell reads an account's shard, too, it may be the quicker one a few times."""
         try:
             for _ in range(_TRIES):
                 problems, accounts = await self._sent_through(shard)
@@ -130,7 +130,7 @@ class SyntheticBroadcast:
 
 @dataclass(frozen=True)
 class ErrorLog:
-    """What new versions log. Their errors are not Lambda's: of a batch that failed in part, its metric says nothing."""
+    """Logs of new versions. Their errors are not Lambda's: of a batch that failed in part, its metric says nothing."""
 
     client: "CloudWatchLogsClient"
 

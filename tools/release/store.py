@@ -1,4 +1,4 @@
-"""Where releases are written down: a manifest for each commit, and for each stack the history of what it ran."""
+"""Records of releases: a manifest for each commit, and for each stack the history of what it ran."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 class Action(StrEnum):
-    """How a release came to run."""
+    """Reason why a release runs."""
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
@@ -108,7 +108,7 @@ class Manifests:
 
 @dataclass(frozen=True)
 class History:
-    """What a stack ran, oldest first: `history/<stack>.json` in the bucket of its account's state."""
+    """Releases of a stack, oldest first: `history/<stack>.json` in the bucket of its account's state."""
 
     client: "S3Client"
     bucket: str
@@ -119,7 +119,7 @@ class History:
         return self._read()[0]
 
     def current(self) -> HistoryEntry | None:
-        """What was promoted, or rolled back to, last; None if nothing ever was."""
+        """Return what was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
         return entries[-1] if entries else None
 

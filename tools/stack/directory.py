@@ -1,4 +1,4 @@
-"""Where a local stack keeps everything it owns, and the lock that gives it to one command at a time."""
+"""Folder of everything that a local stack owns, and the lock that gives it to one command at a time."""
 
 import shutil
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _OWNER_ONLY = 0o700
 
 @dataclass(frozen=True)
 class WorkingCopy:
-    """What Terraform works on to apply one of the project's stacks in one account.
+    """Files that Terraform works on to apply one of the project's stacks in one account.
 
     Attributes:
         stack: the stack's folder in `terraform/stacks`.
@@ -44,7 +44,7 @@ class StackDirectory:
 
     @property
     def state_file(self) -> Path:
-        """What is known of the stack between two commands."""
+        """File of the state that is kept between two commands."""
         return self.path / "stack.json"
 
     @property
@@ -54,11 +54,11 @@ class StackDirectory:
 
     @property
     def hub(self) -> WorkingCopy:
-        """Where the hub is applied from."""
+        """Working copy that the hub is applied from."""
         return WorkingCopy("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
 
     def subscriber(self, name: str) -> WorkingCopy:
-        """Where a subscriber is applied from."""
+        """Return where a subscriber is applied from."""
         folder = self.path / _SUBSCRIBERS / name
         return WorkingCopy(
             "subscriber", folder / "terraform", folder / "terraform.tfstate", self.log(f"terraform-{name}")
@@ -74,7 +74,7 @@ class StackDirectory:
 
     @property
     def aws_state(self) -> Path:
-        """What the local AWS itself keeps."""
+        """Folder of the local AWS's own files."""
         return self.path / "aws"
 
     @property

@@ -229,4 +229,4 @@ MUTANTS: Mapping[str, Mutant] = {
         "            gone = (key.connection_id for key in known[1:])",
     ),
 }
-"""By name."""
+"""Every mutant, by name."""

@@ -1,4 +1,4 @@
-"""What the synthetic broadcast finds, and which lines of a new version's log tell that it does not work."""
+"""Findings of the synthetic broadcast, and lines of a new version's log that tell that it does not work."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Logs:
 
 
 def problems(*events: tuple[str, str]) -> list[str]:
-    """What is found in these events."""
+    """Return what is found in these events."""
     log = ErrorLog(cast("Any", Logs([*events])))
     return log.problems([SHIFT], datetime.now(UTC))
 
@@ -54,7 +54,7 @@ def problems(*events: tuple[str, str]) -> list[str]:
     ],
 )
 def test_an_error_is_a_problem(line: str) -> None:
-    """Of the function, of its start, or of Lambda about it."""
+    """An error may be the function's, its start's, or Lambda's about it."""
     (problem,) = problems((STREAM, line))
     assert problem.startswith("version 7 of loudhailer-dev-swarm logs: ")
 
@@ -134,7 +134,7 @@ class Deployment:
 
 
 def found_by_broadcasts(deployment: Deployment, *through: int, account: str | None = None) -> list[str]:
-    """What broadcasts through these shards find."""
+    """Return what broadcasts through these shards find."""
     stand_in = cast("Any", deployment)
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
 

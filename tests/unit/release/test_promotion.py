@@ -1,4 +1,4 @@
-"""Where a rollback leads."""
+"""Target of a rollback."""
 
 import pytest
 

@@ -66,7 +66,7 @@ def test_every_signature_is_the_sdks() -> None:
 
 
 def test_one_signer_signs_any_number_of_posts() -> None:
-    """What is computed once is not used up."""
+    """A value that is computed once is not used up."""
     signer = PostSigner(ENDPOINTS[0], "us-east-1", b"frame").at(1_800_000_000, Credentials("AKIA", "secret"))
     first = signer.sign(ConnectionId("a="))
     assert signer.sign(ConnectionId("b=")) != first
