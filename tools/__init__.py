@@ -1,1 +1,1 @@
-"""What runs on the operator's machine: the command line `loudhailer`, the local AWS, the gateway stand-in."""
+"""Programs for the operator's machine: the command line `loudhailer`, the local AWS, the gateway stand-in."""

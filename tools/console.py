@@ -1,4 +1,4 @@
-"""What the operator sees: bars and colours on a terminal, plain lines with the same words everywhere else."""
+"""Output for the operator: bars and colours on a terminal, plain lines with the same words everywhere else."""
 
 import time
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Bar:
 
 
 class Terminal:
-    """Where a command writes: its result to standard output, its progress and its errors to standard error."""
+    """Output of a command: its result to standard output, its progress and its errors to standard error."""
 
     def __init__(self, output: Console | None = None, progress: Console | None = None) -> None:
         self.output = output or Console(highlight=False)

@@ -35,7 +35,7 @@ type Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How often, and for how long, each thing is measured."""
+    """Number of rounds, and length, of each measurement."""
 
     rounds: int
     seconds: float

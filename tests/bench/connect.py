@@ -97,7 +97,7 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
 
 
 async def _steadily(door: _Door) -> Times:
-    """How long each handshake took, at the rate."""
+    """Return how long each handshake took, at the rate."""
     times = Times()
     await at_rate(RATE, _SECONDS, lambda _, due: times.add(door.enter(), due))
     await door.leave()

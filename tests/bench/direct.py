@@ -77,7 +77,7 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
 
 
 type Pair = tuple[Visitor, str]
-"""Who writes, and the player who reads."""
+"""Sender, and the player who reads."""
 
 
 async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: int) -> list[Pair]:

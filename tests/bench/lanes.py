@@ -106,7 +106,7 @@ class Attempt:
 
 @cache
 def posts_ceiling() -> float:
-    """How many posts a second the stand-in answers on this machine when nothing limits it; measured once."""
+    """Return how many posts a second the stand-in answers on this machine when nothing limits it; measured once."""
     command = [
         sys.executable,
         "-m",
@@ -200,7 +200,7 @@ def _path(ready: Mapping[str, Any], scheme: str) -> str:
 
 
 def _posts(base: str) -> Counter[str]:
-    """How many posts have been answered until now, by status."""
+    """Return how many posts have been answered until now, by status."""
     return Counter(_get(f"{base}/stats")["posts"])
 
 

@@ -48,7 +48,7 @@ class RunningStack:
 
     @property
     def gateway_url(self) -> str:
-        """Where the gateway's own endpoints are."""
+        """Address of the gateway's own endpoints."""
         return local_endpoint(self.state.gateway_port)
 
     def restart_gateway(self, **limits: float) -> None:
@@ -101,7 +101,7 @@ class WorkersCpu:
     seconds: Mapping[str, Mapping[int, float]]
 
     def since(self, earlier: "WorkersCpu") -> dict[str, float]:
-        """What each function has used since an earlier look; all of it for workers that are new."""
+        """Return what each function has used since an earlier look; all of it for workers that are new."""
         return {
             function: sum(used - earlier.seconds.get(function, {}).get(pid, 0.0) for pid, used in workers.items())
             for function, workers in self.seconds.items()

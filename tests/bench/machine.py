@@ -29,7 +29,7 @@ def machine() -> Table:
 
 
 def versions(others: Mapping[str, str]) -> Table:
-    """What took part, `others` included."""
+    """Return what took part, `others` included."""
     rows = [("Loudhailer", _revision()), ("Python", platform.python_version())]
     rows += [(package, version(package)) for package in _PACKAGES]
     rows += [("libcurl", str(pycurl.version)), *others.items()]

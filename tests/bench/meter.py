@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 def job() -> dict[str, Any]:
-    """What is to be done."""
+    """Return what is to be done."""
     given: dict[str, Any] = json.loads(sys.stdin.readline())
     return given
 

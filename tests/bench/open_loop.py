@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Times:
-    """How long things took that succeeded, in seconds, and how many did not."""
+    """Times of calls that succeeded, in seconds, and the number of calls that did not."""
 
     seconds: list[float] = field(default_factory=list)
     failures: int = 0

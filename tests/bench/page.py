@@ -26,7 +26,7 @@ def on_terminal(table: Table) -> RichTable:
 
 
 def targets_table(targets: Sequence[Target]) -> Table:
-    """What was to be reached, and whether it was."""
+    """Return what was to be reached, and whether it was."""
     rows = [(each.name, each.wanted, each.measured, "yes" if each.is_met else "**no**") for each in targets]
     return Table("Targets", ("what", "wanted", "measured", "reached"), rows)
 

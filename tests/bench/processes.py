@@ -40,7 +40,7 @@ def cores() -> tuple[int, int]:
 
 @contextmanager
 def pinned(core: int | None) -> Iterator[None]:
-    """What is started within the block runs on this core alone; with None, on any."""
+    """Run what is started within the block on this core alone; with None, on any."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, before if core is None else {core})
     try:

@@ -1,4 +1,4 @@
-"""What a benchmark found, as values: tables, charts, and how it compares with what was to be reached."""
+"""Results of a benchmark as values: tables, charts, and a comparison with the targets."""
 
 import math
 import statistics

@@ -63,7 +63,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one client did in one round."""
+    """Measurements of one client in one round."""
 
     posts: int
     cpu_seconds: float
@@ -136,7 +136,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
 
 
 def _job(seconds: float) -> dict[str, Any]:
-    """What all clients of one round are told to do."""
+    """Return what all clients of one round are told to do."""
     chosen = random.Random(0)  # noqa: S311  # the same ids each time
     return {
         "region": "us-east-1",

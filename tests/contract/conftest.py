@@ -48,7 +48,7 @@ def dynamodb_of(request: pytest.FixtureRequest) -> Any:
 
 
 def table_of(request: pytest.FixtureRequest) -> Callable[[TableKind], str]:
-    """Makes a table for the fixture's parameter; a simulated one is there as soon as its name is used."""
+    """Make a table for the fixture's parameter; a simulated one is there as soon as its name is used."""
     if request.param in {SIMULATED, REPEATED}:
         return "{}-simulated".format
     if request.param == MOTO:
@@ -66,7 +66,7 @@ def moto() -> Iterator[Any]:
 
 @pytest.fixture
 def table(aws: Callable[[str], Any]) -> Iterator[Callable[[TableKind], str]]:
-    """Makes a fresh table of a kind, and deletes it after the test."""
+    """Make a fresh table of a kind, and delete it after the test."""
     dynamodb = aws("dynamodb")
     names: list[str] = []
 

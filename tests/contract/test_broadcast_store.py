@@ -292,7 +292,7 @@ def test_of_many_who_fix_the_same_one_wins(store: BroadcastStore) -> None:
 
 
 def test_behind_the_last_chunk_of_a_completed_source_there_is_an_empty_one(store: BroadcastStore) -> None:
-    """Who comes to fix a further chunk is told so; the chunks of the source are as many as before."""
+    """A query that fixes a further chunk is told so; the chunks of the source are as many as before."""
     store.fix_sources(BROADCAST, [source(0)])
     store.fix_chunk(BROADCAST, chunk("0.0"))
     store.complete_source(BROADCAST, 0, chunks=1, dispatched=3, now=NOW_MS)

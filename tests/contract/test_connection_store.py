@@ -1,4 +1,4 @@
-"""What `ConnectionStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `ConnectionStore`, kept by the twin and by DynamoDB."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -230,7 +230,7 @@ def test_a_single_connection_is_deleted_if_it_is_older(case: Case) -> None:
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_only_an_expired_connection_is_swept(case: Case) -> None:
-    """What is listed as expired is deleted on condition that it still is."""
+    """A listed row is deleted on condition that it is still expired."""
     case.add(connection("over", expires_at=500))
     case.add(connection("live", expires_at=501))
     assert case.store.size_and_expired(FIRST, 500) == (2, [key("over")])

@@ -41,7 +41,7 @@ class Deployment:
         self._sequence = 0
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """What the function answers."""
+        """Return what the function answers."""
         return self._handlers[function](event, CONTEXT)
 
     def http(self, route: str, **query: str) -> Any:
@@ -68,7 +68,7 @@ class Deployment:
         return items
 
     def account(self, event_name: str, item: dict[str, Any]) -> Any:
-        """Has `accounting` count one change of a connection's row."""
+        """Have `accounting` count one change of a connection's row."""
         self._sequence += 1
         keys = {name: item[name] for name in KEYS["connections"]}
         change = {"Keys": keys, "SequenceNumber": str(self._sequence), "OldImage": item}

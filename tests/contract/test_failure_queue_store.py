@@ -1,4 +1,4 @@
-"""What `reconcile`'s `FailureQueue` promises, kept by the twin and by SQS."""
+"""Promises of `reconcile`'s `FailureQueue`, kept by the twin and by SQS."""
 
 import time
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What `LimitStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `LimitStore`, kept by the twin and by DynamoDB."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

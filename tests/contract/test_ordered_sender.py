@@ -76,7 +76,7 @@ def _on_libcurl(ends: Ends) -> Iterator[Subject]:
 
 @pytest.fixture(params=[_in_memory, _on_libcurl], ids=["memory", "libcurl"])
 def make(request: pytest.FixtureRequest) -> MakeSubject:
-    """Makes each of the senders, with requests that end as the test says."""
+    """Make each of the senders, with requests that end as the test says."""
     made: MakeSubject = request.param
     return made
 
@@ -118,7 +118,7 @@ def test_while_the_account_refuses_everybody_nobody_is_slow(make: MakeSubject) -
 
 
 def test_connections_are_closed(make: MakeSubject) -> None:
-    """Those that were gone before are told from those that are closed now, in the order of the question."""
+    """Connections that were gone before differ from those closed now, in the order of the question."""
     with make({TWO: [Outcome.GONE]}) as subject:
         assert subject.sender.close(subject.endpoint, [THREE, TWO, ONE], seconds=5) == [
             DELIVERED,

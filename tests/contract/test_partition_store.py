@@ -1,4 +1,4 @@
-"""What `PartitionStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `PartitionStore`, kept by the twin and by DynamoDB."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -159,7 +159,7 @@ def test_a_sample_without_a_mark_is_refused_if_a_record_came_in_between(store: P
 
 
 def test_a_new_mark_forgets_the_old_sample(store: PartitionStore) -> None:
-    """What was lost again may have been lost after the sample."""
+    """Changes may have been lost again after the sample."""
     store.open([FIRST])
     store.keep_sample(FIRST, Sample(0, "", at=60), recount=False)
     store.mark_for_recount(FIRST)

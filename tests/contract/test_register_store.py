@@ -1,4 +1,4 @@
-"""What `connect`'s `Register` promises, kept by the twin and by DynamoDB."""
+"""Promises of `connect`'s `Register`, kept by the twin and by DynamoDB."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

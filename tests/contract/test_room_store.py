@@ -1,4 +1,4 @@
-"""What `RoomStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `RoomStore`, kept by the twin and by DynamoDB."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Case:
         return connection.key
 
     def members(self, room: RoomKey, tenant: TenantId = ACME, limit: int = 100) -> list[ConnectionKey]:
-        """Those in a room, sorted."""
+        """Return those in a room, sorted."""
         return sorted(self.rooms.members(tenant, room, limit=limit))
 
 

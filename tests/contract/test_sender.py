@@ -54,7 +54,7 @@ def _on_libcurl(ends: Mapping[ConnectionId, Outcome]) -> Iterator[Subject]:
 
 @pytest.fixture(params=[_in_memory, _on_libcurl], ids=["memory", "libcurl"])
 def make(request: pytest.FixtureRequest) -> MakeSubject:
-    """Makes each of the senders, with posts that end as the test says."""
+    """Make each of the senders, with posts that end as the test says."""
     made: MakeSubject = request.param
     return made
 

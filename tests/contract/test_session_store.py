@@ -1,4 +1,4 @@
-"""What `SessionStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `SessionStore`, kept by the twin and by DynamoDB."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -246,7 +246,7 @@ def test_forgetting_does_not_bring_a_session_back(case: Case) -> None:
 
 @pytest.mark.parametrize("case", WITHOUT_MOTO, indirect=True)
 def test_connections_leave_any_number_of_sessions_together(case: Case) -> None:
-    """Of 60 sessions each loses one that it may never have had; the others stay, and those that are gone stay gone."""
+    """Each of 60 sessions loses a connection that it may never have had; the others stay, and gone ones stay gone."""
     sessions = [S1, *(SessionId(f"other-{number}") for number in range(59))]
     for session in sessions[:30]:
         case.store.renew(ACME, session, player=None, expires_at=200, now=0)

@@ -1,4 +1,4 @@
-"""What `TenantStore` promises, kept by the twin and by DynamoDB."""
+"""Promises of `TenantStore`, kept by the twin and by DynamoDB."""
 
 from dataclasses import replace
 

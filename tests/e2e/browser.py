@@ -15,7 +15,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-"""What it is called, here and there; `make browser` sees to it that there is one."""
+"""Names of the browser, here and there; `make browser` sees to it that there is one."""
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
@@ -24,7 +24,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 class Visitor:
-    """What a person sees of the page, and does, by what it is called there.
+    """Person who sees the page and uses it, by the names of its parts.
 
     Attributes:
         page: the browser's page.
@@ -50,12 +50,12 @@ class Visitor:
 
     @property
     def status(self) -> Locator:
-        """Whether there is a connection."""
+        """True if there is a connection."""
         return self.page.locator("#status")
 
     @property
     def notice(self) -> Locator:
-        """What went wrong, and what to do."""
+        """Error and remedy, as the page shows them."""
         return self.page.get_by_role("alert").get_by_role("paragraph")
 
     def log(self, name: str) -> Locator:

@@ -1,4 +1,4 @@
-"""What breaks the system from outside; the functions have no hooks for it.
+"""Faults that break the system from outside; the functions have no hooks for them.
 
 A worker can be killed at a moment of the test's choosing: it runs for a millisecond, is stopped, and while it stands
 still the test looks at what it has done so far.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STEP_SECONDS = 0.001
 _LOOK_SECONDS = 0.05
-"""How often new workers are looked for while the others run in steps; none does anything so soon after its start."""
+"""Seconds between looks for new workers while the others run in steps; none does anything so soon after its start."""
 
 _TOLD = ("QueueArn", "Approximate", "CreatedTimestamp", "LastModifiedTimestamp")
 """Attributes of a queue that nobody sets."""

@@ -1,4 +1,4 @@
-"""What the functions may do for one tenant, and the calls that try it.
+"""Actions that the functions may take for one tenant, and the calls that try them.
 
 The grants are read from the policies of the applied roles, so that a new one is tried as soon as Terraform has it. How
 a table's keys lead with the tenant is said here once more, by hand: it must not be read from what is tested.
@@ -36,7 +36,7 @@ type Credentials = Mapping[str, str]
 _DENIED = {"AccessDenied", "AccessDeniedException", "InvalidParameterValue"}
 _NOT_DONE = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 _NEVER = "attribute_exists(neverWritten)"
-"""What no row fulfils: a call that is allowed changes nothing."""
+"""Condition that no row fulfils: a call that is allowed changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Place:
 
     @property
     def address(self) -> dict[str, Any]:
-        """How a request names it."""
+        """Name of the resource in a request."""
         return {"TableName": self.table, **({"IndexName": self.index} if self.index else {})}
 
     def key(self, leading: str) -> Key:
@@ -106,11 +106,11 @@ class Account:
         }
 
     def assumes(self, credentials: Credentials, role: str, **request: Any) -> bool:
-        """Whether the role can be assumed so."""
+        """Tell whether the role can be assumed so."""
         return allowed(self.session, credentials, role, **request)
 
     def _credentials_of(self, function_role: str) -> Credentials:
-        """Those of a function's own role: the local AWS gives them to the account's root, as to Lambda."""
+        """Return those of a function's own role: the local AWS gives them to the account's root, as to Lambda."""
         return self.session(self._root, function_role)
 
     @cached_property
@@ -169,14 +169,14 @@ def _principal(role: Any) -> dict[str, str]:
 
 
 def reaches(client: "DynamoDBClient", grant: Grant, *leading: str) -> bool:
-    """Whether every call that uses the grant is allowed, for rows with these partition keys."""
+    """Tell whether every call that uses the grant is allowed, for rows with these partition keys."""
     answers = {allowed(call, client, grant.place, leading) for call in CALLS[grant.action]}
     assert len(answers) == 1, f"{grant} is allowed in one call and denied in another"
     return answers.pop()
 
 
 def allowed(call: Callable[..., object], *arguments: object, **request: object) -> bool:
-    """Whether IAM lets the call pass; it may fail of a condition that does not hold."""
+    """Tell whether IAM lets the call pass; it may fail of a condition that does not hold."""
     try:
         call(*arguments, **request)
     except ClientError as error:

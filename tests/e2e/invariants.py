@@ -1,4 +1,4 @@
-"""What must hold of every broadcast, whatever goes wrong: one checker for all faults.
+"""Invariants of every broadcast, whatever goes wrong: one checker for all faults.
 
 - Every socket that stays open and reads gets every broadcast; more than once only where a retry explains it.
 - The report adds up at every look. In the end nothing is in flight, and `delivered` is the truth: the number of sockets
@@ -59,7 +59,7 @@ class Published:
 
     @property
     def finished(self) -> bool:
-        """Whether its report says so."""
+        """True if its report says so."""
         return self.report.get("status") == "finished"
 
 
@@ -92,7 +92,7 @@ class Invariants:
 
     @property
     def open(self) -> list[Member]:
-        """Those who are connected."""
+        """Members that are connected."""
         return [member for member in self.crowd.members.values() if member.is_open]
 
     async def join(self, number: int) -> list[Member]:
@@ -149,11 +149,11 @@ class Invariants:
         return broadcast_id
 
     def got(self, broadcast_id: BroadcastId) -> int:
-        """How many sockets have got the broadcast by now."""
+        """Return how many sockets have got the broadcast by now."""
         return len(self.crowd.reception(broadcast_id).counts)
 
     def report(self, broadcast_id: BroadcastId) -> Mapping[str, Any]:
-        """What the broadcast's report last said."""
+        """Return what the broadcast's report last said."""
         return self._published[broadcast_id].report
 
     async def until(self, broadcast_id: BroadcastId, **facts: int | str) -> None:
@@ -294,7 +294,7 @@ class Invariants:
         await self.scene.report(last)
 
     def _in_queues(self) -> int:
-        """How many messages wait, are being handled, or are delayed, in all queues of the pipeline."""
+        """Return how many messages wait, are being handled, or are delayed, in all queues of the pipeline."""
         queues = [queue for queue in self.scene.system.deployment.queue_urls if queue != "dead-letter"]
         return self.scene.system.waiting(*queues, delayed=True)
 
@@ -339,7 +339,7 @@ def recipients(chunk: Chunk) -> list[ConnectionId]:
 
 
 def letters_of(scene: Scene, broadcasts: Collection[BroadcastId], *, take: bool = True) -> list[BroadcastMessage]:
-    """What the dead-letter queue holds of some broadcasts; taken out, or left there."""
+    """Return what the dead-letter queue holds of some broadcasts; taken out, or left there."""
     found: list[BroadcastMessage] = []
     others: list[Received] = []
     for letter in received(scene.system.sqs, scene.system.queue("dead-letter")):

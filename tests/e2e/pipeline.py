@@ -1,4 +1,4 @@
-"""What CI has: a registry, buckets, a checkout of its own, and the commands; and a local stack to deploy to."""
+"""Stand-in for CI: a registry, buckets, a checkout of its own, and the commands; and a local stack to deploy to."""
 
 import hashlib
 import io
@@ -57,7 +57,7 @@ class Pipeline:
         return Deployment(local_endpoint(self.state.aws_port), self.state.secret, {}, account).client(service)
 
     def prepare(self) -> None:
-        """What the stack `registry` makes. The local registry is no account's but one's: each has the images itself."""
+        """Make what the stack `registry` makes. The local registry is no account's: each has the images itself."""
         for account in self.accounts:
             self.client("s3", account).create_bucket(Bucket=f"loudhailer-local-{account}")
             self.client("ecr", account).create_repository(repositoryName="loudhailer")
@@ -145,12 +145,12 @@ class Pipeline:
 
     @property
     def home(self) -> Path:
-        """Where a machine keeps plans, and what one stack says to another."""
+        """Folder of a machine's plans, and of what one stack says to another."""
         return self.stack.directory.path.parent / "release" / "local"
 
     @property
     def system(self) -> System:
-        """What was deployed, as the other tests know it."""
+        """Deployment as the other tests know it."""
         outputs = json.loads(self.stack.directory.hub.state.read_text())["outputs"]
         applied = Applied(Fingerprint("", "", ""), {name: output["value"] for name, output in outputs.items()})
         state = StackState(**{**vars(self.state), "applied": applied})

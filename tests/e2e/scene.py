@@ -1,4 +1,4 @@
-"""What a test plays with: tenants of its own, their sessions, and clients on real sockets."""
+"""Scene of a test: tenants of its own, their sessions, and clients on real sockets."""
 
 import asyncio
 import json
@@ -136,7 +136,7 @@ class Scene:
         return ids
 
     async def refusal(self, **query: str) -> Refusal:
-        """How the handshake with this query is refused."""
+        """Refuse a handshake with this query, and return how."""
         try:
             guest = await Guest.connect(socket_url(self.system.deployment.websocket_url, **query))
         except HandshakeRefusedError as error:
@@ -180,7 +180,7 @@ class Scene:
         return await eventually(lambda: self.system.count(tenant), lambda count: count.agrees_with(connections))
 
     async def gateway(self, endpoint: str) -> Any:
-        """What one of the gateway's own endpoints says: `stats`, `connections`."""
+        """Return what one of the gateway's own endpoints says: `stats`, `connections`."""
         return await self._gateway.call("GET", f"/_gateway/{endpoint}")
 
     async def drop(self, connection_ids: Iterable[str]) -> None:

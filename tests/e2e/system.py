@@ -64,7 +64,7 @@ class System:
 
     @cached_property
     def directory(self) -> StackDirectory:
-        """Where the stack keeps what it owns."""
+        """Folder of everything that the stack owns."""
         return StackDirectory(self.home / self.name)
 
     @cached_property
@@ -165,7 +165,7 @@ class System:
         )
 
     def waiting(self, *queues: str, delayed: bool = False) -> int:
-        """How many messages of the queues wait to be handled, or are being handled; with those that are delayed."""
+        """Return how many messages of the queues wait, are delayed, or are being handled."""
         depths: list[QueueAttributeNameType] = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",

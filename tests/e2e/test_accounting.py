@@ -49,7 +49,7 @@ async def test_counts_follow_connections_and_every_way_to_leave(scene: Scene) ->
 
 
 async def test_tenants_are_counted_apart(scene: Scene) -> None:
-    """What one does is not seen in the other's counts."""
+    """Connections of one tenant are not seen in the other's counts."""
     red, blue = scene.tenant(), scene.tenant()
     reds, blues = await scene.guests(await scene.session(red), 3), await scene.guests(await scene.session(blue), 2)
     await scene.counted(red, 3)

@@ -35,13 +35,13 @@ async def changed(scene: Scene, change: Callable[[ChunkMessage], ChunkMessage]) 
 
 
 def lines(system: System) -> list[dict[str, Any]]:
-    """What `post_message` has logged."""
+    """Return what `post_message` has logged."""
     reader = LogReader(system.logs, {"post_message": system.deployment.functions["post_message"]})
     return [json.loads(event.message) for event in reader.since(0) if event.message.startswith("{")]
 
 
 def logged(system: System, broadcast_id: BroadcastId, message: str) -> bool:
-    """Whether it has logged this of the broadcast."""
+    """Tell whether it has logged this of the broadcast."""
     wanted = {"broadcast_id": broadcast_id, "message": message}
     return any(wanted.items() <= line.items() for line in lines(system))
 

@@ -1,4 +1,4 @@
-"""What clients send to every route that they should not, and what each of them is told.
+"""Illegal frames of clients to every route, and the answer to each of them.
 
 What else they might send, the fuzzers try: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
 `test_broadcast.py`, bad frames of no route in `test_frames.py`.
@@ -91,7 +91,7 @@ async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> 
 
 
 async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene) -> None:
-    """By the name of a field, or, where any message is one, by what it says."""
+    """The answer names a field or, where any message is one, says what is wrong."""
     guest = await scene.connect(await scene.session(scene.tenant(), "ann"))
     for action in ("joinroom", "sendmessage", "SiloSQS"):
         guest.send_json({"action": action})
@@ -103,7 +103,7 @@ async def test_a_frame_of_nothing_but_its_action_is_answered(scene: Scene) -> No
 
 
 async def test_fields_that_nobody_knows_are_left_aside(scene: Scene) -> None:
-    """Those that would say who sends are not believed."""
+    """Fields that would say who sends are not believed."""
     session = await scene.session(scene.tenant(), "ann")
     sender = await scene.connect(session)
     forged = {"tenantId": "gold", "sessionId": "stolen", "connectionId": "stolen=", "sentAt": 1, "colour": ["red"]}

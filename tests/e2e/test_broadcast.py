@@ -24,7 +24,7 @@ async def post(scene: Scene, body: bytes) -> tuple[int, Any]:
 
 
 def summaries(scene: Scene) -> int:
-    """How many broadcasts are recorded."""
+    """Return how many broadcasts are recorded."""
     pages = scene.system.dynamodb.get_paginator("scan").paginate(
         TableName=scene.system.table("broadcasts"),
         FilterExpression="part = :summary",

@@ -33,7 +33,7 @@ VICTIMS = ("swarm", "query", "post_message", "settle", "accounting")
 _STORM_SECONDS = (0.5, 1.5)
 _OUTAGE_SECONDS = (1.0, 3.0)
 _WRITE_SECONDS = 15.0
-"""How long a worker is given to do what it is to be killed at: other faults may keep it from it."""
+"""Seconds that a worker is given to do what it is to be killed at: other faults may keep it from it."""
 
 _LARGE = "x" * 100_000
 _LARGE_BROADCASTS = 12
@@ -101,7 +101,7 @@ class Chaos:
         await kill
 
     def _write_of(self, function: str, broadcast_id: BroadcastId) -> Callable[[], object]:
-        """Whether the function has begun to write: what swarm, query and settle do for a broadcast."""
+        """Tell whether the function has begun to write: what swarm, query and settle do for a broadcast."""
         system, tenant = self._scene.system, self._invariants.tenant
 
         def checkpoints() -> list[str]:

@@ -1,4 +1,4 @@
-"""What the operator does with a running stack."""
+"""Commands of the operator on a running stack."""
 
 import asyncio
 import json

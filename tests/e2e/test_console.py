@@ -45,13 +45,13 @@ async def scene(system: System) -> AsyncIterator[Scene]:
 
 
 async def widths(visitor: Visitor) -> tuple[int, int]:
-    """How wide the page is, and how wide its window."""
+    """Return how wide the page is, and how wide its window."""
     wide, window = await visitor.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     return wide, window
 
 
 async def faults_of_access(visitor: Visitor) -> list[str]:
-    """What axe-core, an accessibility checker that nobody here wrote, finds wrong with the page as it is."""
+    """Return what axe-core, an accessibility checker that nobody here wrote, finds wrong with the page as it is."""
     await visitor.page.evaluate(AXE.read_text())
     violations: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")
     return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in violations]
@@ -166,7 +166,7 @@ async def test_a_session_is_seen_from_its_creation_to_its_end(scene: Scene, brow
 
 
 async def test_a_throttle_shows(scene: Scene, browser: Browser) -> None:
-    """Of three messages in one minute, or two, one at least is over the limit of one."""
+    """At least one of three messages in one minute, or two, is over the limit of one."""
     tenant = scene.tenant(messages_per_minute=1)
     async with visits(browser, scene) as visit:
         ann = await visit()
@@ -177,7 +177,7 @@ async def test_a_throttle_shows(scene: Scene, browser: Browser) -> None:
 
 
 async def test_a_dropped_connection_comes_back_and_joins_its_room_again(scene: Scene, browser: Browser) -> None:
-    """By itself: the visitor does nothing, and talks on."""
+    """The page does it by itself: the visitor does nothing, and talks on."""
     tenant = scene.tenant()
     async with visits(browser, scene, *LOST) as visit:
         ann, bob = await asyncio.gather(visit(), visit())

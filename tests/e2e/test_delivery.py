@@ -36,7 +36,7 @@ def backdate(scene: Scene, tenant: TenantId) -> None:
 
 
 async def refusals(scene: Scene) -> int:
-    """How many posts the gateway has answered with 410."""
+    """Return how many posts the gateway has answered with 410."""
     return int((await scene.gateway("stats"))["posts"].get("410", 0))
 
 
@@ -132,7 +132,7 @@ async def test_a_socket_whose_handshake_is_going_on_gets_the_frame(scene: Scene)
 
 
 async def test_a_410_deletes_that_connections_row_alone_and_never_a_young_one(scene: Scene) -> None:
-    """Of two sockets that are gone the one that may still be connecting keeps its row."""
+    """The one of two gone sockets that may still be connecting keeps its row."""
     session = await scene.session(tenant := scene.tenant())
     old, young, present = await scene.guests(session, 3)
     ids = [*await scene.lose(old, young), await present.connection_id()]
@@ -208,11 +208,11 @@ class Play:
         return self.summary.broadcast_id
 
     def announcement(self) -> str:
-        """What `publish` sends."""
+        """Return what `publish` sends."""
         return Announcement(audience=self.summary.audience, **self._header()).to_wire()
 
     def source_message(self) -> str:
-        """What `swarm` sends, once the source is fixed."""
+        """Return what `swarm` sends, once the source is fixed."""
         store = self.scene.system.broadcasts
         source = Source(number=0, scope=(self.partition,), expected=1)
         store.fix_sources(self.broadcast_id, [source])
@@ -220,7 +220,7 @@ class Play:
         return SourceMessage(source=0, scope=source.scope, **self._header()).to_wire()
 
     def chunk_message(self) -> str:
-        """What `query` sends, once the recipients are fixed."""
+        """Return what `query` sends, once the recipients are fixed."""
         self.source_message()
         store = self.scene.system.broadcasts
         store.fix_chunk(self.broadcast_id, self.chunk)
@@ -237,7 +237,7 @@ class Play:
         ).to_wire()
 
     def outcome_message(self) -> str:
-        """What `post_message` sends, once it has posted."""
+        """Return what `post_message` sends, once it has posted."""
         self.chunk_message()
         return OutcomeMessage(
             broadcast_id=self.broadcast_id, chunk_id=CHUNK, size=1, account=ACCOUNT, delivered=1, gone=0, failed=0
@@ -291,7 +291,7 @@ async def test_a_message_that_makes_no_sense_is_put_aside_and_its_neighbours_go_
 
 @pytest.mark.image_smoke
 async def test_a_chunk_that_nobody_could_handle_is_reported_as_failed(scene: Scene) -> None:
-    """What SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
+    """A message that SQS delivered too often ends here: the report is finished, and the message kept with its ids."""
     await scene.guest(tenant := scene.tenant())
     play = await Play.to(scene, tenant)
     chunk = play.chunk_message()

@@ -42,7 +42,7 @@ async def acknowledged(sender: Guest, messages: Iterable[object], destination: s
 
 
 async def messages(receiver: Guest, number: int) -> list[Any]:
-    """What the next frames carry."""
+    """Return what the next frames carry."""
     return [(await receiver.frame())["message"] for _ in range(number)]
 
 

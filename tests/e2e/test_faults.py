@@ -188,7 +188,7 @@ async def test_outcomes_that_nobody_reads_for_a_while(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("soon_visible_again")
 async def test_an_outcome_queue_that_is_gone_for_a_while(scene: Scene) -> None:
-    """What cannot be told is not acknowledged: the chunk is posted again, until its outcomes are told."""
+    """An outcome that cannot be told is not acknowledged: the chunk is posted again, until its outcomes are told."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         await eventually(lambda: scene.system.waiting("outcome") == 0)

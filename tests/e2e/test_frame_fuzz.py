@@ -29,7 +29,7 @@ FUZZ = settings(
 
 @dataclass
 class Party:
-    """Who is there while somebody sends nonsense, each in a session of its own but for the sibling.
+    """Clients that are there while somebody sends nonsense, each in a session of its own but for the sibling.
 
     Attributes:
         scene: the test's part of the system.

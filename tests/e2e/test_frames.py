@@ -1,4 +1,4 @@
-"""What clients send that they should not."""
+"""Frames that clients should not send."""
 
 import pytest
 from picows import WSMsgType
@@ -56,7 +56,7 @@ async def test_a_frame_that_makes_no_sense_is_answered_with_what_is_wrong(scene:
 
 
 async def test_a_message_of_128_kib_in_frames_of_32_kib_is_taken(scene: Scene) -> None:
-    """What is exactly as large as it may be reaches its route, which answers."""
+    """A message of exactly the largest size reaches its route, which answers."""
     guest = await scene.guest(scene.tenant())
     send_in_parts(guest, MESSAGE_BYTES)
     assert (await guest.frame())["error"]["code"] == "NOT_JSON"

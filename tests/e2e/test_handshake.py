@@ -1,4 +1,4 @@
-"""Who gets in, and who is told what instead."""
+"""Clients that get in, and the answers to the others."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What schemathesis makes of `docs/openapi.yaml`: requests that keep to it, and requests that break it.
+"""Requests that schemathesis makes of `docs/openapi.yaml`: some keep to it, others break it.
 
 The same seed makes the same requests. Whatever is found is printed with a command that repeats the request.
 """
@@ -38,7 +38,7 @@ def table(name: str, entries: dict[str, Any]) -> str:
 
 
 def configuration(values: dict[str, list[str]], parameters: dict[str, str]) -> str:
-    """What makes random requests reach what exists: known values, and the parameters that take them half the time."""
+    """Return the rules by which half of the random requests reach what exists."""
     known = {name: f"{{ values = {json.dumps(each, ensure_ascii=False)} }}" for name, each in values.items()}
     taken = {name: f'{{ dictionary = "{source}", probability = 0.5 }}' for name, source in parameters.items()}
     return table("dictionaries", known) + table("parameters", taken)

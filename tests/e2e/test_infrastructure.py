@@ -1,4 +1,4 @@
-"""What Terraform made, and that it stays so."""
+"""Resources that Terraform made, and proof that they stay so."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.e2e.system import System
 @pytest.mark.nightly  # by day: after a full apply in tests/integration/registry, from a template in test_templates.py
 @pytest.mark.image_smoke
 def test_a_plan_after_up_shows_no_changes(system: System) -> None:
-    """What was applied is what is there: 0 says so, 2 would mean a change."""
+    """The applied resources are there unchanged: 0 says so, 2 would mean a change."""
     plan = system.loudhailer("terraform", "plan", "-detailed-exitcode", "-input=false", "-no-color")
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert "No changes." in plan.stdout

@@ -1,4 +1,4 @@
-"""What a function does for a tenant reaches that tenant's rows and no others, whatever its code asks for.
+"""A function's work for a tenant reaches that tenant's rows and no others, whatever its code asks for.
 
 IAM is enforced by the local AWS, and the roles are those that Terraform made.
 """
@@ -55,7 +55,7 @@ class Function:
 
     @property
     def grants(self) -> tuple[Grant, ...]:
-        """What it may do for one tenant."""
+        """Actions that it may take for one tenant."""
         return self.role.grants
 
     @cached_property
@@ -239,5 +239,5 @@ def test_a_tenants_session_becomes_no_other_tenants(account: Account, functions:
 
 
 def as_tenant(tenant: str) -> Mapping[str, Any]:
-    """How a role is assumed for a tenant."""
+    """Request that assumes a role for a tenant."""
     return {"Tags": [{"Key": "tenantId", "Value": tenant}], "TransitiveTagKeys": ["tenantId"]}

@@ -78,7 +78,7 @@ async def test_a_storm_fills_a_limit_to_the_last_place(
 
 
 def attempts(system: System, session: Session) -> dict[str, int]:
-    """What the minutes of a tenant and a session have counted, by their keys."""
+    """Return what the minutes of a tenant and a session have counted, by their keys."""
     rows = system.dynamodb.scan(TableName=system.table("limits"), ConsistentRead=True)["Items"]
     prefixes = tuple(
         f"{counter.name}:"
@@ -116,7 +116,7 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
 
 
 async def refused(sessions: AsyncIterator[Session]) -> Refusal:
-    """What the first client is told who is refused; those who are let in leave at once."""
+    """Return what the first client is told who is refused; those who are let in leave at once."""
     async for session in sessions:
         try:
             guest = await Guest.connect(session.url)

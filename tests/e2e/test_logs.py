@@ -1,4 +1,4 @@
-"""What the functions log: enough to follow a broadcast, and no secret."""
+"""Logs of the functions: enough to follow a broadcast, and no secret."""
 
 import json
 import time
@@ -45,7 +45,7 @@ async def test_every_step_of_a_broadcast_logs_its_id(scene: Scene) -> None:
 
 
 async def test_a_connection_is_found_in_the_logs_by_its_id(scene: Scene) -> None:
-    """What was refused, and by which limit, and what got lost is logged with the connection's id."""
+    """A refusal with its limit, and whatever got lost, is logged with the connection's id."""
     session = await scene.session(tenant := scene.tenant(connections_per_session=1))
     guest = await scene.connect(session)
     connection_id = await guest.connection_id()

@@ -1,4 +1,4 @@
-"""What an operator does about a broadcast that should not go on, or did not reach everyone."""
+"""Commands for a broadcast that should not go on, or did not reach everyone."""
 
 import asyncio
 from dataclasses import replace
@@ -145,7 +145,7 @@ async def test_a_broadcast_is_cancelled_before_its_recipients_are_found(scene: S
 
 
 async def test_a_broadcast_that_is_over_stays_what_it_was(scene: Scene) -> None:
-    """Who has got it has got it, and a broadcast that was cancelled is not redriven."""
+    """Clients keep what they got, and a broadcast that was cancelled is not redriven."""
     async with Invariants(scene) as invariants:
         await invariants.join(CROWD)
         delivered = await invariants.publish()

@@ -101,7 +101,7 @@ def is_as_it_should_be(pipeline: Pipeline, name: str) -> bool:
 def test_what_was_never_promoted_has_no_plan_and_no_drift(
     pipeline: Pipeline, tmp_path: Path, stack: tuple[str, ...]
 ) -> None:
-    """Which is said, and is no failure: a pull request is not to blame for it."""
+    """The command says so, and does not fail: a pull request is not to blame for it."""
     output = tmp_path / "output"
     assert "Nothing has been promoted yet." in pipeline.done("current", "local", *stack, GITHUB_OUTPUT=str(output))
     assert output.read_text() == "commit=\nsources=\n"

@@ -56,7 +56,7 @@ def left(nickname: str, room: str = "lobby") -> OfSomebody:
 
 
 async def heard(guests: Sequence[Guest]) -> list[tuple[str, str]]:
-    """Who said what, as each of the guests hears it next."""
+    """Return who said what, as each of the guests hears it next."""
     frames = [await guest.frame() for guest in guests]
     assert {frame["action"] for frame in frames} == {"sendmessage"}, frames
     return [(frame["nickName"], frame["content"]) for frame in frames]
@@ -388,7 +388,7 @@ def _write(scene: Scene, requests: Sequence[Any]) -> None:
 
 @pytest.mark.parametrize("size", [200, pytest.param(2_000, marks=pytest.mark.nightly)])
 async def test_a_large_room_hears_what_a_member_says(scene: Scene, size: int) -> None:
-    """By a broadcast with a report; in so large a room joins and leaves are not announced."""
+    """It becomes a broadcast with a report; in so large a room joins and leaves are not announced."""
     assert size > SMALL_ROOM
     tenant = scene.tenant(tenant_connections=10_000)
     session = await scene.session(tenant)

@@ -207,7 +207,7 @@ async def test_a_second_put_leaves_the_connections_alone(scene: Scene) -> None:
 
 
 async def test_who_connects_while_the_session_ends_does_not_stay(scene: Scene) -> None:
-    """Whether a client was just in or not yet: none is left, also if its handshake was not over when it was closed."""
+    """No client is left, also if its handshake was not over when it was closed."""
     session = await scene.session(scene.tenant())
 
     async def come() -> Guest | Refusal:

@@ -19,7 +19,7 @@ GOLD = TenantId("gold")
 
 SESSIONS = 10
 UNANSWERED = 15
-"""How many of its messages a client of the load lets be on their way: the stage throttles those who send more."""
+"""Messages of its own that a client of the load lets be on their way: the stage throttles those who send more."""
 
 FAULTS = {"error_rate": 0.01, "reset_rate": 0.01, "lost_response_rate": 0.01, "throttle_rate": 0.02}
 
@@ -37,11 +37,11 @@ class Way:
         return scene.tenant() if self is POOL else GOLD
 
     def message(self, message: Any) -> dict[str, Any]:
-        """What a client sends."""
+        """Return what a client sends."""
         return {"action": self.action, "message": message}
 
     def envelope(self, scene: Scene, session: Session, recipient: str, body: Any, source: str) -> dict[str, Any]:
-        """What all connections of the session are told of it."""
+        """Return what all connections of the session are told of it."""
         return {
             "message": body,
             "tenantId": session.tenant,
@@ -68,7 +68,7 @@ def expire(scene: Scene, session: Session, seconds: int) -> None:
 
 
 def exists(scene: Scene, session: Session) -> bool:
-    """Whether the session's row is there."""
+    """Tell whether the session's row is there."""
     key = session.row_key(scene.system)
     return "Item" in scene.system.dynamodb.get_item(TableName=scene.system.table("sessions"), Key=key)
 
@@ -92,7 +92,7 @@ async def test_a_message_is_told_to_its_session_and_to_nobody_else(scene: Scene,
 
 
 async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
-    """Of five messages at most two are echoed in each minute, and at most two minutes are begun meanwhile."""
+    """At most two of five messages are echoed in each minute, and at most two minutes are begun meanwhile."""
     session = await scene.session(scene.tenant(messages_per_minute=8))  # a session gets a quarter
     ann, bob = await scene.guests(session, 2)
     connection = await ann.connection_id()

@@ -64,11 +64,11 @@ class Subscriber:
 
     @property
     def for_the_cell(self) -> Credentials:
-        """Those of the cell's role, as the function takes it."""
+        """Credentials of the cell's role, as the function takes it."""
         return self.account.session(self.itself, self.role_arn, ExternalId=self.cell["role"]["external_id"])
 
     def assumes(self, role_arn: str, **request: str) -> bool:
-        """Whether its function can assume a role."""
+        """Tell whether its function can assume a role."""
         return self.account.assumes(self.itself, role_arn, **request)
 
     @contextmanager
@@ -96,7 +96,7 @@ def green(system: System) -> Subscriber:
 
 
 def queue_calls(account: Account, credentials: Credentials, url: str) -> set[str]:
-    """What may be done with a queue with these credentials."""
+    """Return what may be done with a queue with these credentials."""
     sqs = account.client("sqs", credentials)
     calls = {
         "send": lambda: sqs.send_message(QueueUrl=url, MessageBody="forged", DelaySeconds=900),
@@ -108,7 +108,7 @@ def queue_calls(account: Account, credentials: Credentials, url: str) -> set[str
 
 
 def outcome_of_post(system: System, credentials: Credentials) -> Outcome:
-    """What becomes of a post to nobody."""
+    """Return what becomes of a post to nobody."""
     keys = PostCredentials(
         credentials["aws_access_key_id"], credentials["aws_secret_access_key"], credentials["aws_session_token"]
     )
@@ -118,7 +118,7 @@ def outcome_of_post(system: System, credentials: Credentials) -> Outcome:
 
 
 def test_a_plan_of_each_subscriber_shows_no_changes(system: System) -> None:
-    """What was applied in its account is what is there."""
+    """The resources applied in its account are there unchanged."""
     hub = system.loudhailer("terraform", "plan", "-detailed-exitcode", "-input=false", "-no-color")
     assert hub.returncode == 0, hub.stdout + hub.stderr
     stack = Stack(Project.of_this_code(), system.directory, Terminal(), subscriber_variables(2))
@@ -219,7 +219,7 @@ def test_a_subscriber_reads_its_shard_and_sends_to_it_and_knows_no_other(
 
 
 def test_a_subscriber_posts_in_the_cells_role_alone(system: System, blue: Subscriber) -> None:
-    """Of an API's account one must be, and to nobody one posts in vain."""
+    """Only in the role is the API's account posted to; a post to nobody is in vain."""
     assert outcome_of_post(system, blue.itself) is Outcome.FAILED
     assert outcome_of_post(system, blue.for_the_cell) is Outcome.GONE
 

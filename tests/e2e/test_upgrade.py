@@ -44,7 +44,7 @@ class Checkout:
 
     @property
     def state(self) -> StackState:
-        """What the stack says of itself."""
+        """Outputs of the stack."""
         state = self.stack.state()
         assert state is not None
         return state
@@ -87,7 +87,7 @@ class Checkout:
         await GradualShift(self.traffic, ErrorLog(self.system.logs), broadcast, steps, said.append)()
 
     def logged(self, text: str) -> bool:
-        """Whether a function has logged this."""
+        """Tell whether a function has logged this."""
         return text in self.system.loudhailer("logs", "--lines", "100000").stdout
 
 

@@ -31,7 +31,7 @@ class Function:
     url: str
 
     def __call__(self, event: Any) -> Any:
-        """What the function answers, or the error that it ends with."""
+        """Return what the function answers, or the error that it ends with."""
         request = urllib.request.Request(self.url, json.dumps(event).encode(), method="POST")  # noqa: S310 (http)
 
         def answer() -> tuple[Any] | None:

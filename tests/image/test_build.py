@@ -1,4 +1,4 @@
-"""What the build puts into the image, and what it refuses."""
+"""Contents that the build puts into the image, and refusals of the build."""
 
 import hashlib
 import io

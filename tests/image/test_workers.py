@@ -53,7 +53,7 @@ class Lambda:
         return name
 
     def invoke(self, name: str, **event: Any) -> dict[str, Any]:
-        """What the function answers, or the error that it ends with."""
+        """Return what the function answers, or the error that it ends with."""
         answer: dict[str, Any] = json.load(self.client.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
         return answer
 

@@ -242,7 +242,7 @@ class _Clock:
 
 
 class _Ids:
-    """What stands for the module `uuid`."""
+    """Stand-in for the module `uuid`."""
 
     def __init__(self, world: World) -> None:
         self._random = world.scheduler.random

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ENDPOINT = "https://cell.test/live"
 
 LONGEST_SECONDS = 7_200.0
-"""How long API Gateway lets a connection live."""
+"""Seconds for which API Gateway lets a connection live."""
 
 _ARN = "arn:aws:execute-api:eu-west-1:111111111111:cell/live/$connect"
 _POST_FAULTS = (
@@ -69,7 +69,7 @@ class Client:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has no connection any more."""
+        """True if it has no connection any more."""
         return self.state == "closed"
 
     def __str__(self) -> str:

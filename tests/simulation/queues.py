@@ -120,7 +120,7 @@ class Queue:
             self._world.watch.message_deleted(self, message)
 
     def is_empty(self) -> bool:
-        """Whether nothing is left that anybody would read."""
+        """Tell whether nothing is left that anybody would read."""
         return self.reader is None or not self.messages
 
     def _look(self, when: float) -> None:

@@ -46,7 +46,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: the invariant that broke, if one did, and what struck before."""
+    """Result of a run: the invariant that broke, if one did, and the faults that struck before."""
 
     scenario: Scenario
     calls: int
@@ -81,7 +81,7 @@ def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of several seeds: the first that fails, the calls that were made, and how often each fault struck."""
+    """Results of several seeds: the first that fails, the number of calls, and the number of strikes of each fault."""
 
     failed: int | None
     text: str

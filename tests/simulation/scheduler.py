@@ -30,7 +30,7 @@ class KilledError(BaseException):
 
 
 class Chance:
-    """What decides on behalf of something: its key, and the generator that the key and the seed make."""
+    """Decider on behalf of something: its key, and the generator that the key and the seed make."""
 
     def __init__(self, seed: str, key: str) -> None:
         self.key = key
@@ -45,7 +45,7 @@ class Chance:
         return key if len(key) < _LONGEST_KEY else f"{crc32(key.encode()):08x}"
 
     def of(self, key: str) -> "Chance":
-        """What decides on behalf of something else."""
+        """Return what decides on behalf of something else."""
         return Chance(self._seed, key)
 
 
@@ -63,7 +63,7 @@ class Task:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it will run any more."""
+        """True if nothing of it will run any more."""
         return bool(self.greenlet.dead)
 
     def go_on(self) -> None:

@@ -11,7 +11,7 @@ from tests.simulation.running import Outcome, Scenario, run
 from tests.simulation.scheduler import BEGIN
 
 SECONDS = 60.0
-"""How long shrinking may take."""
+"""Seconds that shrinking may take."""
 
 _ORDERS = 3
 

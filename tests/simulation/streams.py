@@ -38,7 +38,7 @@ class Record:
 
     @property
     def delta(self) -> int:
-        """By how many rows it changes the table."""
+        """Number of rows by which it changes the table."""
         return (self.write.old is None) - (self.write.new is None)
 
 
@@ -89,7 +89,7 @@ class Mapping:
         self._look(shard, now + self._window)
 
     def is_empty(self) -> bool:
-        """Whether all records are handled or given up."""
+        """Tell whether all records are handled or given up."""
         return not any(shard.records for shard in self._shards)
 
     def give_up_old(self) -> None:

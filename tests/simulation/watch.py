@@ -1,4 +1,4 @@
-"""What the invariants are told: every row that is written, every message, every record, every frame."""
+"""Events for the invariants: every row that is written, every message, every record, every frame."""
 
 from typing import TYPE_CHECKING, Any
 

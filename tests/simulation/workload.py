@@ -1,4 +1,4 @@
-"""What clients, operators and time do in a run: a plan that a seed makes, and its carrying out."""
+"""Operations of clients, operators and time in a run: a plan that a seed makes, and its execution."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

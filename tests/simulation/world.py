@@ -203,7 +203,7 @@ class World:
         }
 
     def latency(self) -> float:
-        """How long something takes: milliseconds, now and then a second."""
+        """Return how long something takes: milliseconds, now and then a second."""
         chance = self.scheduler.random.random()
         if chance < 0.93:
             return 0.001 + chance * 0.02
@@ -211,7 +211,7 @@ class World:
 
     @property
     def invocation(self) -> Invocation | None:
-        """Whose task is at work."""
+        """Owner of the task that is at work."""
         task = self.scheduler.task
         return task.owner if task is not None and isinstance(task.owner, Invocation) else None
 
@@ -404,7 +404,7 @@ class World:
         return table.get(table.key(session_key(*ids))) or table.get(table.key(former_session_key(*ids)))
 
     def is_at_rest(self) -> bool:
-        """Whether nothing is at work, and nothing waits in a queue or a stream that is read."""
+        """Tell whether nothing is at work, and nothing waits in a queue or a stream that is read."""
         return (
             not self.running
             and not self.commands

@@ -87,7 +87,7 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def aws(aws_endpoint: str) -> Callable[[str], Any]:
-    """Makes a client of a service of the local AWS."""
+    """Make a client of a service of the local AWS."""
     clients: dict[str, Any] = {}
 
     def client(service: str) -> Any:

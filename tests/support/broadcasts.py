@@ -58,7 +58,7 @@ def chunks_of(store: BroadcastStore, source: int, broadcast_id: BroadcastId = BR
 def announcement(
     to: Audience | None = None, *, broadcast_id: str = BROADCAST, frame: str = FRAME, expires_at: int = NOW + LIFETIME
 ) -> Announcement:
-    """What `publish` puts on the topic."""
+    """Return what `publish` puts on the topic."""
     return Announcement(
         broadcast_id=BroadcastId(broadcast_id),
         audience=to or Everyone(),
@@ -71,7 +71,7 @@ def announcement(
 def source_message(
     scope: Scope | None = None, *, source: int = 0, frame: str = FRAME, expires_at: int = NOW + LIFETIME
 ) -> SourceMessage:
-    """What `swarm` sends to `query`."""
+    """Return what `swarm` sends to `query`."""
     return SourceMessage(
         broadcast_id=BROADCAST,
         source=source,
@@ -94,7 +94,7 @@ def chunk_message(
     slow: Bitmap = 0,
     expires_at: int = NOW + LIFETIME,
 ) -> ChunkMessage:
-    """What `query` sends to `post_message`."""
+    """Return what `query` sends to `post_message`."""
     return ChunkMessage(
         broadcast_id=BROADCAST,
         chunk_id=ChunkId("0.0"),
@@ -122,7 +122,7 @@ def outcome(
     chunk_id: str = "0.0",
     account: str = ACCOUNT,
 ) -> OutcomeMessage:
-    """What `post_message` tells `settle`."""
+    """Return what `post_message` tells `settle`."""
     return OutcomeMessage(
         broadcast_id=BROADCAST,
         chunk_id=ChunkId(chunk_id),

@@ -53,7 +53,7 @@ def frames(action: st.SearchStrategy[Any], *needed: str) -> st.SearchStrategy[st
 
 
 def is_answered(document: dict[str, Any]) -> bool:
-    """Whether a frame is to be answered: blank text, said in a room, is ignored."""
+    """Tell whether a frame is to be answered: blank text, said in a room, is ignored."""
     content = document.get("content")
     return "roomKey" not in document or not isinstance(content, str) or content.strip() != ""
 
@@ -72,7 +72,7 @@ ROUTES = {route: made.filter(lambda text: len(text.encode()) <= FRAME_BYTES) for
 
 
 def is_legal(frame: Any) -> bool:
-    """Whether a frame is one of those that a client may get; API Gateway's `Internal server error` is none."""
+    """Tell whether a frame is one of those that a client may get; API Gateway's `Internal server error` is none."""
     match frame:
         case (
             {"error": {"code": str(), "message": str()}, "connectionId": str(), "requestId": str()}

@@ -1,4 +1,4 @@
-"""What Lambda and Terraform give to a function, for those that are measured outside of the local AWS."""
+"""Environment from Lambda and Terraform, for functions that are measured outside of the local AWS."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a handler is told about its invocation."""
+    """Facts that a handler gets about its invocation."""
 
     function_name: str = "bench"
     memory_limit_in_mb: str = "1024"

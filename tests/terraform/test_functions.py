@@ -1,4 +1,4 @@
-"""What Terraform gives a function is what the function asks for."""
+"""Terraform gives a function the variables that the function asks for."""
 
 import importlib
 import re

@@ -25,7 +25,7 @@ class Context:
 
 
 def test_an_invocations_deadline_leaves_the_reserve() -> None:
-    """What follows the work takes time, too."""
+    """The steps after the work take time, too."""
     assert 80 < Deadline.of(Context(), reserve=5).seconds_left <= 85
 
 

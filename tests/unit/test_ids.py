@@ -101,7 +101,7 @@ def test_a_chunks_id_is_two_numbers() -> None:
 
 @given(st.text("ab1_-", min_size=1, max_size=64), st.integers(0, 10**7))
 def test_a_partitions_key_tells_its_tenant_and_number(tenant: str, number: int) -> None:
-    """What the key was made of is read back, and the key is legal."""
+    """The parts of the key are read back, and the key is legal."""
     key = ids.nth_partition(ids.tenant_id(tenant), number)
     assert (ids.tenant_of(ids.partition(key)), ids.number_of(key)) == (tenant, number)
 

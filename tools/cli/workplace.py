@@ -19,7 +19,7 @@ from tools.stack.project import Project
 
 @dataclass(frozen=True)
 class Workplace:
-    """What every command starts from: where the stacks lie, and where to write."""
+    """Starting point of every command: the folder of the stacks, and the terminal."""
 
     home: Path | None
     stack_name: str

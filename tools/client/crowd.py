@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass
 class Reception:
-    """What has arrived of one broadcast.
+    """Arrivals of one broadcast.
 
     Attributes:
         counts: how many frames each member has received, by the member's number; those without any are not in it.
@@ -41,11 +41,11 @@ class Reception:
         return sum(self.counts.values()) - len(self.counts)
 
     def missing(self, members: Collection[int]) -> set[int]:
-        """Those of the members who have received nothing."""
+        """Return those of the members who have received nothing."""
         return set(members).difference(self.counts)
 
     def strays(self, members: Collection[int]) -> set[int]:
-        """Those who have received it though they are none of the members."""
+        """Return those who have received it though they are none of the members."""
         return set(self.counts).difference(members)
 
 
@@ -120,7 +120,7 @@ class Crowd:
             self.reception(stamp.broadcast_id).record(member.number, time.time() * 1000 - stamp.published_at)
 
     def reception(self, broadcast_id: str) -> Reception:
-        """What has arrived of a broadcast so far."""
+        """Return what has arrived of a broadcast so far."""
         return self._receptions.setdefault(broadcast_id, Reception())
 
     async def arrived(

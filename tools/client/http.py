@@ -79,7 +79,7 @@ class HttpApi:
         return str(body["broadcastId"])
 
     async def report(self, broadcast_id: str) -> Report:
-        """How far a broadcast has come."""
+        """Return how far a broadcast has come."""
         return Report.from_wire(await self.call("GET", f"/broadcast/{broadcast_id}"))
 
     async def finished_report(

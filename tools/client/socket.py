@@ -24,7 +24,7 @@ _NO_CODE = 1005
 
 
 class Departure(Enum):
-    """How a client leaves."""
+    """Way in which a client leaves."""
 
     CLOSE = "a close frame, as browsers do"
     RESET = "a TCP reset and no close frame, as a phone that loses its network"
@@ -75,7 +75,7 @@ class Socket(WSListener):
 
     @property
     def is_open(self) -> bool:
-        """Whether the socket has been opened, and not closed since."""
+        """True if the socket has been opened, and not closed since."""
         return self._transport is not None and self.close_code is None
 
     def on_message(self, payload: bytes) -> None:

@@ -1,4 +1,4 @@
-"""How a crowd recognises a broadcast's frame at the cost of one slice and one look-up."""
+"""Recognition of a broadcast's frame by a crowd, at the cost of one slice and one look-up."""
 
 import json
 import re
@@ -10,7 +10,7 @@ _ID = re.compile(rb'"id"\s*:\s*"([^"\\]+)"')
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a broadcast's frame says of itself: its id, and when it was published (epoch milliseconds)."""
+    """Id of a broadcast, and its time of publication (epoch milliseconds), as its frame says them."""
 
     broadcast_id: str
     published_at: int

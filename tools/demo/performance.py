@@ -25,7 +25,7 @@ _FRAMES_TIMEOUT_SECONDS = 30.0
 _REPORT_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 _DUPLICATES_WAIT_SECONDS = 2.0
-"""How long after the last broadcast a late duplicate still would be counted."""
+"""Seconds after the last broadcast in which a late duplicate still would be counted."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Performance:
 
     @property
     def broadcasts(self) -> list[BroadcastResult]:
-        """What the sockets have received of each broadcast until now."""
+        """Reception of each broadcast by the sockets until now."""
         return [_result(sent, self.crowd.reception(sent.broadcast_id)) for sent in self.sent]
 
     @property

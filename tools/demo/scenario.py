@@ -1,4 +1,4 @@
-"""Who takes part in the demonstration: tenants, sessions, sockets, and who of them leaves, and how."""
+"""Cast of the demonstration: tenants, sessions, sockets, and the departures of some."""
 
 import uuid
 from collections import Counter
@@ -70,7 +70,7 @@ class Scenario:
 
     @property
     def audiences(self) -> list[Audience]:
-        """Whom the three broadcasts are for."""
+        """Audiences of the three broadcasts."""
         first = self.seats[0]
         return [Everyone(), OfTenant(first.tenant), OfSession(first.tenant, first.session)]
 
@@ -95,7 +95,7 @@ class Scenario:
 
 
 def occupied(seats: Iterable[Seat]) -> Counter[TenantId]:
-    """How many of the seats each tenant has."""
+    """Return how many of the seats each tenant has."""
     count = Counter(dict.fromkeys(_SHARES, 0))
     count.update(seat.tenant for seat in seats)
     return count

@@ -1,4 +1,4 @@
-"""What the demonstration saw, as tables, and whether it is what it must be."""
+"""Tables of what the demonstration saw, and a verdict on it."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class BroadcastResult:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with it, in sentences."""
+        """Faults, in sentences."""
         faults = []
         if self.lost:
             faults.append(f"The broadcast to {self.audience} lost {self.lost} of {self.expected} frames.")
@@ -66,7 +66,7 @@ class CountResult:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with it, in sentences."""
+        """Faults, in sentences."""
         if self.count.agrees_with(self.sockets):
             return []
         count = self.count

@@ -1,4 +1,4 @@
-"""What the image stands on: AWS's base by its digest, or a stand-in where that is out of reach."""
+"""Base of the image: AWS's by its digest, or a stand-in where that is out of reach."""
 
 import hashlib
 import re
@@ -105,7 +105,7 @@ def _build_stand_in(root: Path, engine: Engine, architecture: str, tag: str) -> 
 
 
 def _mirror() -> str:
-    """Where this machine gets Debian's packages from."""
+    """Return where this machine gets Debian's packages from."""
     command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     sites = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     return next((site for site in sites if site.rstrip("/").endswith("/debian")), _MIRROR)

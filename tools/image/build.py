@@ -9,7 +9,7 @@ from tools.image import wheels
 from tools.image.engine import Engine
 
 LARGEST_BYTES = 60_000_000
-"""What the layers may add to the base, uncompressed: cold starts load them."""
+"""Bytes that the layers may add to the base, uncompressed: cold starts load them."""
 
 LOCAL_TAG = "loudhailer:local"
 
@@ -32,7 +32,7 @@ class BuiltImage:
 
     @property
     def added_bytes(self) -> int:
-        """What it adds to the base."""
+        """Layers that it adds to the base."""
         return sum(self.layer_bytes)
 
 

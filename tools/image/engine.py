@@ -47,7 +47,7 @@ class Engine:
         return done.stdout.strip()
 
     def knows(self, image: str) -> bool:
-        """Whether it has the image."""
+        """Tell whether it has the image."""
         try:
             self.run("image", "inspect", image)
         except OperatorError:
@@ -121,7 +121,7 @@ def _client() -> str:
 
 
 def _problem(output: str) -> str:
-    """What a build's steps call an error, else the last words."""
+    """Return what a build's steps call an error, else the last words."""
     errors = [line.partition("ERROR: ")[2] for line in output.splitlines() if "ERROR: " in line]
     return "; ".join(dict.fromkeys(errors)) or output.strip()[-_LONGEST_PROBLEM:]
 
@@ -137,7 +137,7 @@ def _major_version(program: str) -> int:
 
 
 def _address(client: str) -> str:
-    """Where the client's current context, or DOCKER_HOST, says that the engine is."""
+    """Return where the client's current context, or DOCKER_HOST, says that the engine is."""
     if address := os.environ.get("DOCKER_HOST"):
         return address
     found = subprocess.run(

@@ -34,7 +34,7 @@ def cache_directory() -> Path:
 
 
 def possible() -> bool:
-    """Whether one can be started here."""
+    """Tell whether one can be started here."""
     return os.geteuid() == 0 and shutil.which("dockerd") is not None and shutil.which("setpriv") is not None
 
 

@@ -1,4 +1,4 @@
-"""What a registry says of an image: AWS's base by its tag, ours by its digest."""
+"""Answers of a registry about an image: AWS's base by its tag, ours by its digest."""
 
 import hashlib
 import json

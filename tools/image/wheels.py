@@ -22,7 +22,7 @@ def platforms(architecture: str) -> list[str]:
 
 
 def locked_requirements(root: Path) -> str:
-    """What ships, with versions and hashes, from the checkout's lock."""
+    """Return what ships, with versions and hashes, from the checkout's lock."""
     done = subprocess.run(
         [
             *(_BOOTSTRAP, "uv", "export", "--frozen", "--no-default-groups", "--no-emit-project"),

@@ -1,1 +1,1 @@
-"""What an operator does with a running stack: look at it, publish, read logs, manage tenants."""
+"""Commands of an operator on a running stack: look at it, publish, read logs, manage tenants."""

@@ -13,7 +13,7 @@ from tools.errors import OperatorError
 def audience_of(
     *, everyone: bool, tenant: str | None, room: str | None, player: str | None, session: str | None
 ) -> Audience:
-    """Whom the options name; OperatorError unless they name exactly one audience, InvalidFieldError for a bad id."""
+    """Return the audience that the options name; OperatorError unless there is one, InvalidFieldError for a bad id."""
     parts = {"--room": room, "--player": player, "--session": session}
     given = {option: value for option, value in parts.items() if value is not None}
     if everyone == (tenant is not None) or (everyone and given) or len(given) > 1:

@@ -18,7 +18,7 @@ from tools.stack.deployment import Deployment
 
 _BOUND_SECONDS = 120.0
 _LOOKS = 2
-"""How often a message may have been received: a queue gives up what was received five times."""
+"""Receipts that a message may have had: a queue gives up what was received five times."""
 
 
 def cancel(deployment: Deployment, broadcast_id: BroadcastId, progress: Callable[[Report], None]) -> Report:

@@ -1,4 +1,4 @@
-"""How many connections a tenant has, by each of the three places that say so."""
+"""Number of connections of a tenant, by each of the three places that say so."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class TenantCount:
     reserved: int
 
     def agrees_with(self, truth: int) -> bool:
-        """Whether all three say what is true."""
+        """Tell whether all three say what is true."""
         return self.rows == self.counted == self.reserved == truth
 
 

@@ -1,4 +1,4 @@
-"""What `loudhailer status` shows: processes, URLs, functions, queues, tenants and their partitions."""
+"""Tables of `loudhailer status`: processes, URLs, functions, queues, tenants and their partitions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

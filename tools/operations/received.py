@@ -34,7 +34,7 @@ class Received:
 
 
 def received(client: Any, url: str) -> Iterator[Received]:
-    """What the queue holds, until it answers with nothing twice; a message that is put back may come again."""
+    """Return what the queue holds, until it answers with nothing twice; a message that is put back may come again."""
     empty = 0
     while empty < _EMPTY_ANSWERS:
         answer = client.receive_message(

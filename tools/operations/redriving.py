@@ -35,7 +35,7 @@ LIFETIME_SECONDS = 300
 
 @dataclass
 class Redriven:
-    """What became of the messages: how many were sent again, by kind, and why the others were left."""
+    """Results of a redrive: messages sent again, by kind, and the reasons why the others were left."""
 
     sent: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)

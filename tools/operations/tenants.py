@@ -52,7 +52,7 @@ SAMPLE_TENANTS = (
 
 @dataclass(frozen=True)
 class TenantChange:
-    """What an operator wants of a tenant; None leaves a field as it is, or at its default for a new tenant."""
+    """Changes of a tenant; None leaves a field as it is, or at its default for a new tenant."""
 
     tenant_connections: int | None = None
     connections_per_session: int | None = None

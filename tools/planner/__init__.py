@@ -1,1 +1,1 @@
-"""What a crowd needs and costs on AWS, before it is there: times, parts and the bill of a month."""
+"""Needs and costs of a crowd on AWS, before it is there: times, parts and the bill of a month."""

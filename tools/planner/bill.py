@@ -67,7 +67,7 @@ def total(items: Iterable[BillItem]) -> Decimal:
 
 
 def functions_of_a_month(load: Load) -> list[tuple[Work, Decimal]]:
-    """What each function does for one event, and how many events a month has."""
+    """Return what each function does for one event, and how many events a month has."""
     broadcasts = _broadcasts(load)
     connects = _connects(load)
     batches = Work("accounting", Decimal(1), Decimal(0))
@@ -165,12 +165,12 @@ def per_million_deliveries(load: Load) -> tuple[Decimal, Decimal] | None:
 
 
 def idle_polls(cells: int, shards: int) -> Decimal:
-    """What Lambda's pollers ask SQS in a month without a message, on the queues of a broadcast's way."""
+    """Return what Lambda's pollers ask SQS in a month without a message, on the queues of a broadcast's way."""
     return Decimal(cells * (_PIPELINE_QUEUES + shards) * _POLLS_A_MINUTE * MINUTES_A_MONTH)
 
 
 def parts(size: int, part: int) -> int:
-    """How many parts are begun by so many bytes."""
+    """Return how many parts are begun by so many bytes."""
     return ceil(size / part)
 
 

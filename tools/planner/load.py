@@ -1,4 +1,4 @@
-"""What is planned for, and how Loudhailer divides it: partitions, sources, chunks, lanes, and the times that follow.
+"""Division of a load by Loudhailer: partitions, sources, chunks, lanes, and the times that follow.
 
 Where the functions' own code decides, it is asked: sources are cut by `swarm`, frames and messages are made by
 `loudhailer.broadcast` and measured. What Terraform decides has the defaults of the module `cell`.
@@ -121,7 +121,7 @@ class Load:
 
     @cached_property
     def frame_bytes(self) -> int:
-        """What each client is sent."""
+        """Bytes of the frame that each client is sent."""
         return len(_frame(self.message_bytes))
 
     @property
@@ -136,12 +136,12 @@ class Load:
 
     @property
     def storm_seconds(self) -> Decimal:
-        """How long it takes until all are connected again."""
+        """Time until all are connected again."""
         return Decimal(self.connections) / (CONNECTS_PER_SECOND * self.accounts)
 
     @property
     def pings_per_second(self) -> Decimal:
-        """Of an account's clients."""
+        """Pings of an account's clients."""
         per_client = 1 / Decimal(60 * self.keep_alive_minutes) if self.keep_alive_minutes else Decimal(0)
         return self.connections * per_client / self.accounts
 
@@ -211,7 +211,7 @@ class Load:
 
     @property
     def queries_of_a_key(self) -> int:
-        """Those of them that write under the same key: sources that follow each other have other keys."""
+        """Queries that write under the same key: sources that follow each other have other keys."""
         return ceil(self.queries / self.broadcast_keys)
 
     @property
@@ -226,12 +226,12 @@ class Load:
 
     @cached_property
     def chunk_row_bytes(self) -> int:
-        """Of the row that fixes a chunk: its connections, and 150 bytes for the key, the young, and the times."""
+        """Bytes of the row that fixes a chunk: its connections, and 150 for the key, the young, and the times."""
         return len(pack(self.chunk_recipients)) + 150
 
     @cached_property
     def chunk_message_bytes(self) -> int:
-        """Of the message that carries a chunk to its shard."""
+        """Bytes of the message that carries a chunk to its shard."""
         size = min(CHUNK_SIZE, self.cell_connections)
         return len(
             ChunkMessage(

@@ -1,4 +1,4 @@
-"""What AWS asks for: list prices of us-east-1 in US dollars, and the quotas that a plan keeps to.
+"""Prices of AWS: list prices of us-east-1 in US dollars, and the quotas that a plan keeps to.
 
 Put together on 2026-11-21, the HTTP API and some tiers the day after, logs and traces on 2026-11-30, from the pages
 named here or dated copies.
@@ -48,7 +48,7 @@ class Price:
     free: Decimal = Decimal(0)
 
     def of(self, units: Decimal) -> Decimal:
-        """What so many units cost in a month, unrounded."""
+        """Return what so many units cost in a month, unrounded."""
         left = max(units - self.free, Decimal(0))
         cost = Decimal(0)
         for size, price in self.tiers:
@@ -96,15 +96,15 @@ DYNAMODB_STORAGE = _price(_DYNAMODB, (_REST, "0.25"))
 DYNAMODB_WRITE_BYTES = 1024
 DYNAMODB_READ_BYTES = 4 * 1024
 DYNAMODB_ROW_BYTES = 100
-"""What storage counts on top of every row.
+"""Bytes that storage counts on top of every row.
 https://aws.amazon.com/dynamodb/pricing/on-demand/"""
 DYNAMODB_STREAM_READS = _price(_DYNAMODB, (_REST, "0"))
-"""By Lambda's triggers, which are not charged."""
+"""Calls of Lambda's triggers, which are not charged."""
 
 SQS_REQUESTS = _price(
     _SQS, (100 * _BILLION, "0.40"), (100 * _BILLION, "0.30"), (_REST, "0.24"), free=1_000_000, per=_MILLION
 )
-"""Of standard queues; one for each 64 KB begun."""
+"""Requests to standard queues; one for each 64 KB begun."""
 SQS_REQUEST_BYTES = 64 * 1024
 
 LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)

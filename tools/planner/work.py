@@ -1,4 +1,4 @@
-"""What the functions do for a broadcast and for a connection, in seconds of Lambda: an estimate.
+"""Work of the functions for a broadcast and for a connection, in seconds of Lambda: an estimate.
 
 CPU is what `docs/benchmarks.md` measured (2026-11-22, 10,000 sockets, one core of an AMD EPYC). A function of less than
 1,769 MB has a share of a vCPU, so that its CPU takes longer; on top come the waits for its calls of AWS.
@@ -29,7 +29,7 @@ _SOURCES_A_GROUP = 100
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a function does for one event: how many invocations, of how many seconds in all."""
+    """Work of a function for one event: the number of invocations, and their seconds in all."""
 
     function: str
     invocations: Decimal

@@ -1,4 +1,4 @@
-"""What the repository says of an environment: its account, its images, its subscribers, and the names that follow.
+"""Facts of an environment in the repository: its account, its images, its subscribers, and names that follow.
 
 It is read from the files that Terraform reads, in `terraform/environments/<name>/`, so that no pipeline keeps a copy.
 Their parser is imported when it reads: it takes a quarter of a second, and the commands of a local stack need none.

@@ -83,7 +83,7 @@ class SyntheticBroadcast:
         return [] if answered else ["a ping was not answered with a pong"]
 
     async def _problems_of(self, shard: int) -> list[str]:
-        """Where the cell reads an account's shard, too, it may be the quicker one a few times."""
+        """Problems of a broadcast. If the cell reads an account's shard, too, it may be the quicker one a few times."""
         try:
             for _ in range(_TRIES):
                 problems, accounts = await self._sent_through(shard)

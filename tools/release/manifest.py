@@ -1,4 +1,4 @@
-"""What a release is: one image, named by its digest, and the commit that it was built from.
+"""A release: one image, named by its digest, and the commit that it was built from.
 
 `{"v": 1, "commit": "<40 hex digits>", "image": {"repository_url", "digest"}, "createdAt": "2026-11-26T15:00:00Z"}`
 """

@@ -1,4 +1,4 @@
-"""What a plan would change, for those who approve it: what costs money first, and what destroys data."""
+"""Changes of a plan, for those who approve it: what costs money first, and what destroys data."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _COSTS: Mapping[str, frozenset[str]] = {
         "aws_kms_key": [],
     }.items()
 }
-"""What AWS bills for, by type of resource: being there costs, and so does a change of these attributes."""
+"""Attributes that AWS bills for, by type of resource: being there costs, and so does a change of these attributes."""
 
 _DATA = {"aws_dynamodb_table", "aws_s3_bucket", "aws_sqs_queue", "aws_ecr_repository", "aws_cloudwatch_log_group"}
 _VERBS = {
@@ -85,7 +85,7 @@ class PlanSummary:
 
     @property
     def counts(self) -> str:
-        """How many of each kind, in words."""
+        """Numbers of each kind, in words."""
         counts = Counter(change.verb for change in self.changes)
         return ", ".join(f"{counts[verb]} to {verb}" for verb in ("create", "change", "replace", "destroy"))
 

@@ -55,13 +55,13 @@ class Promotion:
 
     @property
     def workspace(self) -> Workspace:
-        """Where Terraform works on it."""
+        """Folder in which Terraform works on it."""
         folder = self.home / self.environment.name / (self.subscriber.name if self.subscriber else HUB)
         return Workspace(self.project, self.environment, self.stack, self.account_id, self.cloud, folder)
 
     @property
     def history(self) -> History:
-        """What it ran."""
+        """Release that it ran."""
         return History(self.cloud.client("s3"), self.environment.state_bucket(self.account_id), self.stack)
 
     def require_no_older(self, manifest: Manifest) -> None:
@@ -136,7 +136,7 @@ class Promotion:
         return manifest
 
     def drift(self, current: Manifest) -> list[str]:
-        """What is not as the repository and the current release say; nothing is changed."""
+        """Return what is not as the repository and the current release say; nothing is changed."""
         summary = self.plan(current)
         traffic = self.traffic(self.workspace.outputs())
         shifts = [f"{name}: a shift was begun and never ended" for name in traffic.unfinished()]
@@ -159,7 +159,7 @@ class Promotion:
         )
 
     def outputs(self) -> dict[str, Any]:
-        """What the stack says of itself."""
+        """Outputs of the stack."""
         workspace = self.workspace
         workspace.prepare()
         return workspace.outputs()
@@ -210,7 +210,7 @@ class Promotion:
 
 
 def returned_to(current: Manifest, previous: Manifest | None, live: set[str], *, begun: bool) -> Manifest:
-    """Where a rollback leads, given what is written down, the digests that are live, and whether a shift is open.
+    """Return a rollback's target, by what is written down, the digests that are live, and an open shift, if any.
 
     To the previous release; but a promotion that was taken back, or never ended, is undone first, and a rollback that
     never ended is brought to its end. OperatorError if there is no earlier release.

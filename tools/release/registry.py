@@ -1,4 +1,4 @@
-"""Whether an image is there, before anything is changed for it."""
+"""Check that an image is there, before anything is changed for it."""
 
 from typing import TYPE_CHECKING
 

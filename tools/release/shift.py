@@ -17,7 +17,7 @@ _LATE_LINES_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Steps:
-    """How new versions take over.
+    """Steps by which new versions take over.
 
     Attributes:
         weights: the shares of the invocations that they get one after the other, before they get all.

@@ -1,4 +1,4 @@
-"""Who built an image, from what: signed and attested by the workflow that did, and asked for before it is deployed.
+"""Origin of an image: signed and attested by the workflow that built it, and asked for before it is deployed.
 
 cosign needs no key: it gets a certificate of a few minutes for the identity of the workflow's run.
 https://docs.sigstore.dev/cosign/signing/overview/
@@ -49,7 +49,7 @@ class ReleaseSigner:
         return f"{self.repository}/{_WORKFLOW}@refs/heads/main"
 
     def provenance(self, manifest: Manifest, run: str) -> dict[str, Any]:
-        """What is attested: https://slsa.dev/spec/v1.0/provenance."""
+        """Return what is attested: https://slsa.dev/spec/v1.0/provenance."""
         return {
             "buildDefinition": {
                 "buildType": _BUILD_TYPE,

@@ -1,4 +1,4 @@
-"""Where releases are written down: a manifest for each commit, and for each stack the history of what it ran."""
+"""Records of releases: a manifest for each commit, and for each stack the history of what it ran."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def _asked[T](bucket: str, call: Callable[..., T], **arguments: Any) -> T:
 
 
 class Action(StrEnum):
-    """How a release came to run."""
+    """Reason why a release runs."""
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
@@ -123,7 +123,7 @@ class Manifests:
 
 @dataclass(frozen=True)
 class History:
-    """What a stack ran, oldest first: `history/<stack>.json` in the bucket of its account's state."""
+    """Releases of a stack, oldest first: `history/<stack>.json` in the bucket of its account's state."""
 
     client: "S3Client"
     bucket: str
@@ -134,7 +134,7 @@ class History:
         return self._read()[0]
 
     def current(self) -> HistoryEntry | None:
-        """What was promoted, or rolled back to, last; None if nothing ever was."""
+        """Return what was promoted, or rolled back to, last; None if nothing ever was."""
         entries = self.entries()
         return entries[-1] if entries else None
 

@@ -20,7 +20,7 @@ from tools.toolchain.provider import LOCK, find_provider
 from tools.toolchain.terraform import find_terraform, terraform_environment
 
 _CHANGES = 2
-"""What `terraform plan -detailed-exitcode` ends with when there is something to do."""
+"""Exit code with which `terraform plan -detailed-exitcode` ends with when there is something to do."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Workspace:
 
     @property
     def summary_file(self) -> Path:
-        """What those read who approve it."""
+        """File that people read before they approve the plan."""
         return self.plan_folder / "summary.md"
 
     @property
     def manifest_file(self) -> Path:
-        """What is released by it."""
+        """Release of the plan."""
         return self.plan_folder / "manifest.json"
 
     def prepare(self) -> None:
@@ -107,7 +107,7 @@ class Workspace:
 
     @property
     def title(self) -> str:
-        """What the plan is called where several are shown."""
+        """Title of the plan where several are shown."""
         return f"{self.stack} of {self.environment.name}, account {self.account_id}"
 
     def fingerprint(self) -> str:
@@ -118,7 +118,7 @@ class Workspace:
         return digest.hexdigest()
 
     def planned(self, fingerprint: str | None) -> Manifest:
-        """What the plan's files release; OperatorError if there are none, or not those with that fingerprint."""
+        """Return what the plan's files release; OperatorError if there are none, or not those with that fingerprint."""
         if not (self.plan_file.exists() and self.manifest_file.exists()):
             raise OperatorError(f"There is no plan for {self.title}.", "Make one with `make plan`, and look at it.")
         if fingerprint is not None and fingerprint != self.fingerprint():

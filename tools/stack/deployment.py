@@ -64,7 +64,7 @@ class Deployment:
 
     @classmethod
     def of(cls, state: "StackState | None") -> "Deployment":
-        """What a stack's state describes."""
+        """Return what a stack's state describes."""
         if state is None:
             raise OperatorError("No stack runs here.", "Start one with `loudhailer up`.")
         if state.applied is None:
@@ -78,7 +78,7 @@ class Deployment:
 
     @property
     def websocket_url(self) -> str:
-        """What clients connect to, without a query."""
+        """URL that clients connect to, without a query."""
         return str(self.outputs["websocket_url"])
 
     @property
@@ -146,7 +146,7 @@ class Deployment:
 
     @cached_property
     def limits(self) -> "LimitStore":
-        """What the tenants have used up."""
+        """Limits that the tenants have used up."""
         return DynamoLimitStore(self.client("dynamodb"), self._table("limits"), pause=time.sleep)
 
     @cached_property

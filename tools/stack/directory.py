@@ -1,4 +1,4 @@
-"""Where a local stack keeps everything it owns, and the lock that gives it to one command at a time."""
+"""Folder of everything that a local stack owns, and the lock that gives it to one command at a time."""
 
 import shutil
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class StackDirectory:
 
     @property
     def state_file(self) -> Path:
-        """What is known of the stack between two commands."""
+        """File of the state that is kept between two commands."""
         return self.path / "stack.json"
 
     @property
@@ -74,7 +74,7 @@ class StackDirectory:
 
     @property
     def aws_state(self) -> Path:
-        """What the local AWS itself keeps."""
+        """Folder of the local AWS's own files."""
         return self.path / "aws"
 
     @property

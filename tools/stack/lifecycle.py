@@ -57,7 +57,7 @@ _LONGEST_REASON = 300
 
 
 class Packaging(StrEnum):
-    """How the functions reach the local AWS."""
+    """Form in which the functions reach the local AWS."""
 
     ZIP = "zip"
     IMAGE = "image"
@@ -65,7 +65,7 @@ class Packaging(StrEnum):
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the processes are to listen; 0 leaves the choice to the stack, which keeps it as long as it lives."""
+    """Ports of the processes; 0 leaves the choice to the stack, which keeps it as long as it lives."""
 
     aws: int = 0
     gateway: int = 0
@@ -110,7 +110,7 @@ class Stack:
         return ProcessTable(self.directory)
 
     def state(self) -> StackState | None:
-        """What the last command left written down."""
+        """Return what the last command left written down."""
         return load_state(self.directory.state_file)
 
     def up(self, ports: Ports = Ports(), *, packaging: Packaging = Packaging.ZIP, force: bool = False) -> bool:
@@ -355,7 +355,7 @@ class Stack:
         return Fingerprint(code, self.terraform(state).fingerprint(), digest_of(self.terraform_variables(state)))
 
     def terraform_variables(self, state: StackState) -> dict[str, Any]:
-        """What only the run knows, but for the package."""
+        """Return what only the run knows, but for the package."""
         return {
             **self.variables,
             "aws_endpoint": local_endpoint(state.aws_port),
@@ -411,5 +411,5 @@ class Stack:
 
 
 def shown(bar: Bar) -> Callable[[ApplyProgress], None]:
-    """What shows Terraform's progress on a bar."""
+    """Return what shows Terraform's progress on a bar."""
     return lambda progress: bar.update(progress.done, progress.total, progress.note)

@@ -1,4 +1,4 @@
-"""How the local AWS is addressed: an account, one Region, one endpoint; never the operator's own credentials."""
+"""Address of the local AWS: an account, one Region, one endpoint; never the operator's own credentials."""
 
 from collections.abc import Mapping
 

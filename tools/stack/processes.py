@@ -86,7 +86,7 @@ class ProcessTable:
 
 
 def identity_of(process: psutil.Process) -> str:
-    """What no other process has had since the machine was started: process id and start time."""
+    """Return what no other process has had since the machine was started: process id and start time."""
     return f"{process.pid}@{process.create_time():.2f}"
 
 
@@ -104,7 +104,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on the port."""
+    """Tell whether somebody listens on the port."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0):
             return True

@@ -1,4 +1,4 @@
-"""Where the checkout's parts lie, and fingerprints that tell whether one of them has changed."""
+"""Parts of the checkout, and fingerprints that tell whether one of them has changed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a stack remembers between two commands, in a file that may be missing, half written or garbage at any time."""
+"""State of a stack between two commands, in a file that may be missing, half written or garbage at any time."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What an apply depended on; equal fingerprints mean that another apply would change nothing."""
+    """Inputs of an apply; equal fingerprints mean that another apply would change nothing."""
 
     code: str
     terraform: str

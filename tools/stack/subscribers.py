@@ -8,7 +8,7 @@ SUBSCRIBER_ACCOUNTS = {
 }
 
 _OWN_SHARDS = 2
-"""Those that nobody claims; what a subscriber claimed that is taken out is read by the hub, too."""
+"""Shards that nobody claims; what a subscriber claimed that is taken out is read by the hub, too."""
 
 _CHUNK_SIZE = 25
 """Small, so that a small crowd is work for every account."""

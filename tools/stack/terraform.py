@@ -23,7 +23,7 @@ from tools.toolchain.terraform import INSTALL, find_terraform
 
 ENVIRONMENT = "local"
 SOURCE_SUFFIXES = (".tf", ".tfvars", ".terraform.lock.hcl", ".json", ".vtl")
-"""What a change of the infrastructure can lie in."""
+"""Files that a change of the infrastructure can lie in."""
 
 _INTERRUPT_GRACE_SECONDS = 3.0
 _PARALLELISM = 50
@@ -32,7 +32,7 @@ _LONGEST_PROBLEM = 1_000
 
 @dataclass
 class ApplyProgress:
-    """How far `terraform apply -json` (or `destroy`) has come, from the lines that it has printed so far.
+    """Progress of `terraform apply -json` (or `destroy`), from the lines that it has printed so far.
 
     Attributes:
         total: changes that the plan announced; None before it did.
@@ -74,7 +74,7 @@ class ApplyProgress:
 
     @property
     def note(self) -> str:
-        """What is being done, for a bar: the newest resource, and how many others."""
+        """Text for a bar: the newest resource that is applied, and how many others."""
         if not self.current:
             return "planning" if self.total is None else ""
         *others, newest = self.current

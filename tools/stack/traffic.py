@@ -1,4 +1,4 @@
-"""Which version of a function the alias `live` leads to, and how it is moved from one to the next.
+"""Version of a function that the alias `live` leads to, and its moves from one to the next.
 
 Terraform publishes a version whenever code or configuration has changed; everything invokes the alias. A shift gives
 the newest version a share of the invocations, and ends with all of them, or with none:

@@ -31,7 +31,7 @@ type Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a batch consists of: connections that all open or all close, in so many partitions and sessions."""
+    """Contents of a batch: connections that all open or all close, in so many partitions and sessions."""
 
     event_name: str
     partitions: int

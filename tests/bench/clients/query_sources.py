@@ -19,7 +19,7 @@ from tests.support.lambda_environment import Context, queue_event
 
 _PAGE_BYTES = 1024 * 1024
 _ROW_BYTES = 210
-"""Of a connection's row, names and values: partition, connectionId, tenantId, sessionId, connectedAt, expiresAt."""
+"""Bytes of a connection's row: names and values of partition, connectionId, tenantId, sessionId and two times."""
 
 _FRAME_BYTES = 512
 _HANDLED_FIRST = 3

@@ -64,7 +64,7 @@ class Account:
 
     @property
     def is_subscriber(self) -> bool:
-        """Whether it is not the one that the environment's files name."""
+        """True if it is not the one that the environment's files name."""
         return self.account_id != ACCOUNTS[self.environment]
 
     @property

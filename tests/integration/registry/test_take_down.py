@@ -1,4 +1,4 @@
-"""What an account has been given is taken back, as terraform/README.md says."""
+"""An account's resources are taken back, as terraform/README.md says."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a release looks for and writes down, on the local AWS."""
+"""Lookups and records of a release, on the local AWS."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def history(local_aws: LocalAws, bucket: str, *actions: tuple[Action, int]) -> H
 
 
 def test_an_image_is_found_by_its_digest(local_aws: LocalAws) -> None:
-    """What was pushed is there; another digest is not, nor another repository."""
+    """The pushed image is there; another digest is not, nor another repository."""
     ecr = local_aws.client("ecr")
     name = local_aws.name("repository")
     ecr.create_repository(repositoryName=name)

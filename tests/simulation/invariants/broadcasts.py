@@ -43,10 +43,10 @@ ENDS = "9: a report comes to its end"
 OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
 
 LIFETIME_SECONDS = 300
-"""How long after its publication a broadcast's frame is still posted."""
+"""Seconds after its publication for which a broadcast's frame is still posted."""
 
 _LAG_SECONDS = 45.0
-"""How long an index may lag behind, and an environment's clock beside the others."""
+"""Seconds that an index may lag behind, and an environment's clock beside the others."""
 
 type Place = tuple[str, str]
 """A broadcast and the id of a chunk."""
@@ -233,7 +233,7 @@ class Broadcasts(Observer):
         )
 
     def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
-        """Who was in the audience from before it was published until all was dispatched."""
+        """Return who was in the audience from before it was published until all was dispatched."""
         audience = codec.decode(summary["audience"]["S"])
         until = known.completed_at
         for key, stay in sorted(self._stays.items()):

@@ -79,7 +79,7 @@ class Sessions(Observer):
                 )
 
     def _is_given_up(self, client: "Client") -> bool:
-        """Whether nobody closes it, because the record of its session's end was given up."""
+        """Tell whether nobody closes it, because the record of its session's end was given up."""
         return (client.tenant, client.context["sessionId"]) in self._not_ended
 
     def _recorded(self, row: "Item", before: "Mapping[Key, Item | None]") -> None:

@@ -287,4 +287,4 @@ MUTANTS: Mapping[str, Mutant] = {
         "        return []",
     ),
 }
-"""By name."""
+"""Every mutant, by name."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.simulation.mutants.catalogue import MUTANTS
 
 SECONDS = 60
-"""How long a mutant may stay undiscovered: of CPU, so that it does not depend on what else the machine does."""
+"""Seconds that a mutant may stay undiscovered: of CPU, so that it does not depend on what else the machine does."""
 
 _SEEDS = 2_000
 _LONGEST_SECONDS = 900
@@ -17,7 +17,7 @@ _LONGEST_SECONDS = 900
 
 @dataclass(frozen=True)
 class Hunt:
-    """What came of a mutant: `found` names the seed and the invariant, and is None for one that was not caught."""
+    """Result of a mutant: `found` names the seed and the invariant, and is None for one that was not caught."""
 
     mutant: str
     found: str | None

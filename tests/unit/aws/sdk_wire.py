@@ -25,7 +25,7 @@ _REFUSAL = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><
 
 
 class _Body:
-    """What urllib3 would have received."""
+    """Body that urllib3 would have received."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

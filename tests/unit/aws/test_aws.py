@@ -57,12 +57,12 @@ def rows(number: int) -> list[dict[str, Any]]:
 
 
 def read(stub: Any, keys: list[dict[str, Any]], pauses: list[float]) -> list[dict[str, Any]]:
-    """What is read of the rows; pauses are noted and not made."""
+    """Return what is read of the rows; pauses are noted and not made."""
     return list(get_rows(stub, TABLE, keys, pause=pauses.append, ProjectionExpression="k"))
 
 
 def test_a_batch_that_is_processed_takes_one_call() -> None:
-    """Of 100 keys to read, of 25 to delete; and no key takes none."""
+    """One call reads 100 keys, or deletes 25; no key takes none."""
     stub, pauses = StubDynamo(lambda keys: keys), list[float]()
     assert read(stub, rows(201), pauses) == rows(201)
     delete_rows(stub, TABLE, rows(51), pause=pauses.append)

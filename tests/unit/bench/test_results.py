@@ -1,4 +1,4 @@
-"""How benchmarks compare numbers and write them."""
+"""Comparison and notation of numbers in benchmarks."""
 
 import math
 

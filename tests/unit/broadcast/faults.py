@@ -21,7 +21,7 @@ class Fuse:
         self._calls = 0
 
     def call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Carries the call out, unless it is the one."""
+        """Carry the call out, unless it is the one."""
         self._calls += 1
         if self._calls != self._at:
             return method(*arguments, **named)
@@ -41,11 +41,11 @@ class Turns:
         self._errors: list[Exception] = []
 
     def actor(self, number: int) -> "Actor":
-        """Makes the collaborators of one of the functions wait for its turn."""
+        """Make the collaborators of one of the functions wait for its turn."""
         return Actor(self, number)
 
     def call(self, number: int, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Carries the call out when it is the function's turn."""
+        """Carry the call out when it is the function's turn."""
         self._parked.release()
         self._go[number].acquire()
         return method(*arguments, **named)
@@ -121,7 +121,7 @@ def watched[T](target: T, call: Callable[..., Any]) -> T:
 
 
 def killed(function: Callable[..., object], *arguments: object) -> bool:
-    """Whether the function was killed before it came to its end."""
+    """Tell whether the function was killed before it came to its end."""
     try:
         function(*arguments)
     except Killed:

@@ -1,4 +1,4 @@
-"""Whom a broadcast is for, as clients write it."""
+"""Audience of a broadcast, as clients write it."""
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ def test_every_audience_survives_the_wire(to: Audience) -> None:
     ],
 )
 def test_an_illegal_audience_is_refused_by_its_fields_name(wire: object, field: str) -> None:
-    """What is not exactly one audience is refused, and the field at fault is named."""
+    """Anything but one audience is refused, and the field at fault is named."""
     with pytest.raises(InvalidFieldError) as refused:
         audience.from_wire(wire)
     assert refused.value.field == field

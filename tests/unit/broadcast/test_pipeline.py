@@ -84,7 +84,7 @@ class Faults:
         self._left = number
 
     def call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Carries the call out, or not, or fails all the same."""
+        """Carry the call out, or not, or fail all the same."""
         if self._left == 0 or self._random.random() > 0.15:
             return method(*arguments, **named)
         self._left -= 1
@@ -216,7 +216,7 @@ class PipelineFixture:
             return
 
     def run(self) -> None:
-        """Delivers messages until all queues are empty."""
+        """Deliver messages until all queues are empty."""
         for _ in range(20_000):
             times = {name: min(queue.waiting)[0] for name, queue in self.queues.items() if queue.waiting}
             if not times:
@@ -231,7 +231,7 @@ class PipelineFixture:
         raise AssertionError("the queues are never empty")
 
     def _deliver(self, name: str, batch: list[str]) -> list[str]:
-        """Hands the batch to its function; what is to be delivered again."""
+        """Hand the batch to its function; what is to be delivered again."""
         try:
             answer = self.handlers[name](event(*batch))
         except (Killed, TransientError):
@@ -239,7 +239,7 @@ class PipelineFixture:
         return [batch[int(message_id.removeprefix("message-"))] for message_id in failed(answer)]
 
     def report(self) -> Report:
-        """What `GET /broadcast/{id}` answers; the four numbers add up."""
+        """Return what `GET /broadcast/{id}` answers; the four numbers add up."""
         report = report_of(self.broadcasts, ID)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight

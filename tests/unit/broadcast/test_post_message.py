@@ -59,7 +59,7 @@ class PostMessageFixture:
         chunk: ChunkMessage,
         call: Callable[..., Any] = lambda method, *arguments, **named: method(*arguments, **named),
     ) -> None:
-        """Handles one chunk; calls go through `call`."""
+        """Handle one chunk; calls go through `call`."""
         post_message = PostMessage(
             watched(self.sender, call),
             watched(self.closer, call),
@@ -76,7 +76,7 @@ class PostMessageFixture:
         return ChunkMessage.from_wire(body)
 
     def told(self) -> Tally:
-        """What `settle` makes of everything that was told."""
+        """Return what `settle` makes of everything that was told."""
         tally = Tally(size=0)
         for body in self.outcomes.bodies:
             found = OutcomeMessage.from_wire(body)
@@ -311,7 +311,7 @@ def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted:
 
 
 def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
-    """What was delivered in an earlier attempt is not told again as failed."""
+    """A delivery of an earlier attempt is not told again as failed."""
     world = PostMessageFixture()
     world.now = float(NOW + LIFETIME)
     world.run(chunk_message(3, remaining=0b110, attempt=2))

@@ -54,7 +54,7 @@ class PublishFixture:
 
     @property
     def announced(self) -> list[Announcement]:
-        """What is on the topic."""
+        """Messages on the topic."""
         return [Announcement.from_wire(body) for body in self.topic.bodies]
 
 

@@ -115,11 +115,11 @@ class QueryFixture:
         return source_message(self.scope, expires_at=expires_at).to_wire()
 
     def run(self) -> None:
-        """Handles the source's message."""
+        """Handle the source's message."""
         self.query()(self.body())
 
     def say(self) -> None:
-        """Handles the source's message, which a client said."""
+        """Handle the source's message, which a client said."""
         self.query()(replace(source_message(self.scope), priority=Priority.LOW).to_wire())
 
     @property
@@ -183,7 +183,7 @@ def test_chunks_are_spread_over_the_shards(counted: Counter[str]) -> None:
 
 
 def test_ids_are_ordered_as_dynamodb_orders_them() -> None:
-    """By bytes: `+`, `/`, digits, `=`, capitals, `_`, small letters."""
+    """The order is that of bytes: `+`, `/`, digits, `=`, capitals, `_`, small letters."""
     world = QueryFixture()
     letters = "za_Z=90/+-"
     world.connect(ConnectionKey(partition(0), ConnectionId(f"{letter}A=")) for letter in letters)
@@ -221,7 +221,7 @@ def test_a_connection_is_young_for_thirty_seconds() -> None:
 
 
 def test_a_rooms_connections_are_found_in_any_partition() -> None:
-    """Those that have left meanwhile are not recipients, whatever the index says."""
+    """Connections that have left meanwhile are not recipients, whatever the index says."""
     lobby = RoomKey("lobby")
     world = QueryFixture(InRoom(TENANT, lobby))
     world.connect([key(2, 7), key(1, 3), key(3)])
@@ -413,7 +413,7 @@ def test_what_is_sent_in_the_background_is_in_its_queue_when_the_query_returns()
 
 
 def test_the_first_page_is_read_before_any_other() -> None:
-    """What is read beside it would be paid for by everyone's first frame."""
+    """Any read beside it would be paid for by everyone's first frame."""
     world = QueryFixture(tuple(map(partition, range(4))))
     world.connect(key(number, number) for number in range(4))
     events: list[tuple[str, str]] = []
@@ -482,7 +482,7 @@ def test_nobody_is_missed_where_all_were_looked_for(counted: Counter[str], expec
 
 
 def is_marked_as_expired(world: QueryFixture) -> bool:
-    """Whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
+    """Tell whether the broadcast's report says that its lifetime ended before it was sent to everyone."""
     report = report_of(world.broadcasts, BROADCAST)
     assert report is not None
     return report.expired
@@ -552,7 +552,7 @@ def test_an_operators_broadcast_to_a_room_uses_the_shards() -> None:
 
 @pytest.mark.parametrize("priority", Priority)
 def test_the_lanes_are_marked_before_the_first_chunk_is_sent(priority: Priority) -> None:
-    """By their kind, and at the present time: others stop to borrow before these begin."""
+    """The mark has their kind and the present time: others stop to borrow before these begin."""
     world = QueryFixture()
     world.connect([key(number) for number in range(4)])
     seen: list[int] = []
@@ -590,6 +590,6 @@ def test_a_mark_that_hangs_holds_up_nothing() -> None:
 
 
 def failing(kind: str, at: int) -> None:
-    """Fails to mark lanes."""
+    """Fail to mark lanes."""
     del kind, at
     raise TransientError("no table")

@@ -70,7 +70,7 @@ class SettleFixture:
         return partial(settle, deadline=Deadline(self.ends, lambda: self.now))
 
     def run(self, *found: OutcomeMessage | str) -> Failures:
-        """Handles a batch; messages are named `0`, `1`, ..."""
+        """Handle a batch; messages are named `0`, `1`, ..."""
         return self.settle()(bodies(*found))
 
     def tally(self, chunk_id: str = "0.0") -> Tally | None:
@@ -79,7 +79,7 @@ class SettleFixture:
         return self.broadcasts.tallies_of([key]).get(key)
 
     def connected(self) -> list[int]:
-        """Which connections have a row."""
+        """Return which connections have a row."""
         return [
             number for number in range(6) if ConnectionKey(partition(0), connection(number)) in self.connections.rows
         ]
@@ -96,7 +96,7 @@ def sets_of(tally: Tally | None) -> tuple[int, int, int]:
 
 
 def test_outcomes_are_added_to_their_chunks_tallies() -> None:
-    """Those of one chunk together, those of another apart."""
+    """Outcomes of one chunk are added together, those of another apart."""
     world = SettleFixture()
     failures = world.run(
         outcome(delivered=0b001), outcome(delivered=0b010, failed=0b100), outcome(delivered=0b111, chunk_id="0.1")
@@ -245,7 +245,7 @@ def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
 
 
 def test_a_tally_that_never_stands_still_is_tried_again_later() -> None:
-    """Those messages are reported, and those of other chunks are settled."""
+    """Its messages are reported, and those of other chunks are settled."""
     world = SettleFixture()
     replace_tally = world.broadcasts.replace_tally
     world.broadcasts.replace_tally = (  # type: ignore[method-assign]  # others always come in between

@@ -1,4 +1,4 @@
-"""Which shard a chunk goes to."""
+"""Choice of a chunk's shard."""
 
 from collections import Counter
 

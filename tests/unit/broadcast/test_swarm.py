@@ -48,7 +48,7 @@ class SwarmFixture:
         self.count(counts or {})
 
     def count(self, counts: Mapping[Partition, int]) -> None:
-        """Opens partitions and sets their counts."""
+        """Open partitions and set their counts."""
         self.partitions.rows |= {key: PartitionCount(key, count) for key, count in counts.items()}
 
     def swarm(
@@ -63,7 +63,7 @@ class SwarmFixture:
         )
 
     def run(self, to: Audience | None = None, **fields: Any) -> None:
-        """Handles one announcement."""
+        """Handle one announcement."""
         self.swarm()(announcement(to, **fields).to_wire())
 
     @property

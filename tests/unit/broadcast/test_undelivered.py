@@ -1,4 +1,4 @@
-"""What nobody could handle ends as failed, and rests where it can be sent again."""
+"""Messages that nobody could handle end as failed, and rest where they can be sent again."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
 
 
 def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
-    """By its count: two were expected, and not one chunk stands."""
+    """Its count expected two, and not one chunk stands."""
     world = GiveUpFixture()
     world.give_up(source_message((partition(1),), source=1).to_wire())
     source = world.broadcasts.source(BROADCAST, 1)

@@ -75,7 +75,7 @@ class AccountingFixture:
                 self.sessions.renew(tenant, SessionId(session), player=None, expires_at=10**9, now=0)
 
     def connect(self, partition: Partition, name: str, session: SessionId = S1) -> ConnectionKey:
-        """What `connect` does: a reservation, a row, a session that knows it."""
+        """Do what `connect` does: a reservation, a row, a session that knows it."""
         tenant, key = tenant_of(partition), ConnectionKey(partition, ConnectionId(name))
         self.limits.reserve(tenant, 10**6)
         self.connections.rows[key] = Connection(key, session, 0, 10**9)
@@ -108,16 +108,16 @@ class AccountingFixture:
 
     @property
     def counts(self) -> dict[Partition, int]:
-        """What the partitions say."""
+        """Counts of the partitions."""
         return {row.partition: row.count for row in self.partitions.everywhere()}
 
     @property
     def truth(self) -> dict[Partition, int]:
-        """What the rows say."""
+        """Counts of the rows."""
         return {row.partition: self.connections.size(row.partition) for row in self.partitions.everywhere()}
 
     def excess(self, tenant: TenantId) -> int:
-        """By how much the tenant's total is too high."""
+        """Connections by which the tenant's total is too high."""
         return self.limits.total(tenant).count - sum(
             tenant_of(key.partition) == tenant for key in self.connections.rows
         )
@@ -143,7 +143,7 @@ class AccountingFixture:
             self.deliver(self.stream)
 
     def probe(self, partition: Partition, probe: ProbeId) -> None:
-        """What the stream tells of a probe."""
+        """Tell of a probe by the stream."""
         key = ConnectionKey(partition, PROBE)
         self.stream.append(record("INSERT", START + len(self.stream), key, None, probe))
         self.stream.append(record("REMOVE", START + len(self.stream), key, None, probe))
@@ -315,7 +315,7 @@ def test_a_malformed_record_is_skipped(world: AccountingFixture, counted: Counte
 
 
 def test_a_row_that_names_no_session_counts_all_the_same(world: AccountingFixture) -> None:
-    """What came in must go out."""
+    """A counted connection must be taken off again."""
     world.disconnect(world.connect(FIRST, "a"))
     for change in world.stream:
         for image in ("OldImage", "NewImage"):

@@ -1,4 +1,4 @@
-"""How new connections are spread over partitions."""
+"""Spread of new connections over partitions."""
 
 from collections import Counter
 from random import Random
@@ -22,7 +22,7 @@ class BrokenStore(MemoryPartitionStore):
     """Refuses to open partitions."""
 
     def open(self, partitions: object) -> None:
-        """Fails."""
+        """Fail."""
         raise TransientError(f"not opened: {partitions}")
 
 
@@ -59,7 +59,7 @@ class AssignmentFixture:
 
 
 def put(world: AssignmentFixture, *rows: PartitionCount) -> None:
-    """Puts rows as they are."""
+    """Put rows as they are."""
     world.store.rows.update({row.partition: row for row in rows})
 
 

@@ -1,4 +1,4 @@
-"""Who is let in, and with what context."""
+"""Clients that are let in, and their context."""
 
 from collections import Counter
 from dataclasses import replace
@@ -68,7 +68,7 @@ def event(**query: str) -> dict[str, Any]:
 
 
 def effect(policy: dict[str, Any]) -> str:
-    """What the policy says about every route of the stage."""
+    """Return what the policy says about every route of the stage."""
     (statement,) = policy["policyDocument"]["Statement"]
     assert statement["Resource"] == f"{STAGE}/*"
     assert statement["Action"] == "execute-api:Invoke"
@@ -97,7 +97,7 @@ def test_a_live_session_is_let_in_with_its_context(authorizer: Authorizer, count
 
 
 def test_a_bound_player_stands_in_the_context(authorizer: Authorizer, sessions: MemorySessionStore) -> None:
-    """Whether the client names the player or not."""
+    """The client may name the player or not."""
     sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=NOW + 1, now=NOW)
     for claim in ({}, {"playerId": "ann"}):
         policy = authorizer(event(tenantId="acme", sessionId="s1", **claim))

@@ -1,4 +1,4 @@
-"""How a connection is recorded within its limits."""
+"""Recording of a connection within its limits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -157,7 +157,7 @@ def test_over_the_tenants_total_is_refused(world: ConnectFixture) -> None:
 
 
 def test_over_the_sessions_connections_is_refused(world: ConnectFixture, counted: Counter[str]) -> None:
-    """What was reserved for it is given back."""
+    """Its reservation is given back."""
     for name in ("a", "b"):
         world.handshake(name)
     reply = world.handshake("c")
@@ -172,7 +172,7 @@ LIMITS = ("sessionPerMinute", "connectionsPerSession", "tenantPerMinute", "tenan
 
 @pytest.mark.parametrize("place", range(4), ids=LIMITS)
 def test_limits_refuse_in_their_order(world: ConnectFixture, counted: Counter[str], place: int) -> None:
-    """Of those that are reached the first one is named, by the answer and by a metric of its own."""
+    """The first limit that is reached is named, by the answer and by a metric of its own."""
     world.handshake("a")
     reached = dict.fromkeys(LIMITS[place:], "1")
     if reached.pop("tenantPerMinute", None):

@@ -1,4 +1,4 @@
-"""How a row goes when its connection closed."""
+"""Deletion of a row whose connection closed."""
 
 from collections import Counter
 from typing import Any

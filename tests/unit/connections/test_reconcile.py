@@ -1,4 +1,4 @@
-"""What expired goes, what went wrong is repaired, and one step's failure is its own."""
+"""Deletion of what has expired, repair of what went wrong; one step's failure is its own."""
 
 import contextlib
 from collections import Counter
@@ -66,22 +66,22 @@ class ReconcileFixture:
                     self.catch_up()
 
     def put(self, *rows: PartitionCount) -> None:
-        """Puts partitions as they are."""
+        """Put partitions as they are."""
         self.partitions.rows.update({row.partition: row for row in rows})
 
     def connect(self, name: str, partition: Partition = FIRST, *, lives: float = 7500) -> ConnectionKey:
-        """Puts a connection's row."""
+        """Put a connection's row."""
         key = ConnectionKey(partition, ConnectionId(name))
         self.connections.rows[key] = Connection(key, S1, int(self.now), int(self.now + lives))
         return key
 
     def reserve(self, connections: int) -> None:
-        """Reserves connections for the tenant."""
+        """Reserve connections for the tenant."""
         for _ in range(connections):
             self.limits.reserve(ACME, 1000)
 
     def join(self, name: str, partition: Partition = FIRST) -> ConnectionKey:
-        """What `connect` does; the stream tells of it when `catch_up` is called."""
+        """Do what `connect` does; the stream tells of it when `catch_up` is called."""
         self.reserve(1)
         self.stream.append((partition, +1))
         return self.connect(name, partition)
@@ -92,7 +92,7 @@ class ReconcileFixture:
         self.stream.append((key.partition, -1))
 
     def catch_up(self) -> None:
-        """What `accounting` does with all that the stream tells."""
+        """Do what `accounting` does with all that the stream tells."""
         for partition, delta in self.stream:
             self.account(partition, delta)
             if delta < 0:
@@ -121,7 +121,7 @@ def world() -> ReconcileFixture:
 
 
 def test_expired_connections_are_deleted(world: ReconcileFixture, counted: Counter[str]) -> None:
-    """Those whose `$disconnect` was lost; the others stay."""
+    """Rows whose `$disconnect` was lost are deleted; the others stay."""
     world.put(PartitionCount(FIRST), PartitionCount(SECOND))
     world.connect("over", lives=MINUTE)
     world.connect("over", SECOND, lives=MINUTE)
@@ -156,7 +156,7 @@ def test_expired_sessions_are_deleted(world: ReconcileFixture, counted: Counter[
 def test_changes_that_were_given_up_have_every_partition_recounted(
     world: ReconcileFixture, counted: Counter[str]
 ) -> None:
-    """Which partitions they were of, the message does not say."""
+    """The message does not name the partitions."""
     world.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 3))
     world.connect("a")
     for number in range(3):
@@ -233,7 +233,7 @@ def test_a_count_that_lags_is_not_wrong(world: ReconcileFixture) -> None:
 
 
 def test_a_count_that_agrees_again_is_left_alone(world: ReconcileFixture) -> None:
-    """What came and went before it was counted is no difference any more."""
+    """Connections that came and went before they were counted are no difference any more."""
     world.put(PartitionCount(FIRST))
     key = world.join("a")
     world.run()
@@ -790,7 +790,7 @@ def test_partitions_that_cannot_be_read_leave_the_sessions_swept(
 
 
 def test_a_run_ends_in_time(world: ReconcileFixture, counted: Counter[str]) -> None:
-    """What is left over is found again in a minute."""
+    """The rest is found again in a minute."""
     world.put(*(PartitionCount(nth_partition(ACME, number)) for number in range(3)))
     over = world.connect("over", lives=1)
     world.now += MINUTE
@@ -802,7 +802,7 @@ def test_a_run_ends_in_time(world: ReconcileFixture, counted: Counter[str]) -> N
 
 
 def slow(world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, store: object, method: str, seconds: float) -> None:
-    """Has each call of a store's method take so long."""
+    """Have each call of a store's method take so long."""
     call = getattr(store, method)
 
     def slowed(*args: object, **named: object) -> object:

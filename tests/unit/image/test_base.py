@@ -1,4 +1,4 @@
-"""What the image stands on: AWS's base by digest for a release, and nothing else."""
+"""Base of the image: AWS's by digest for a release, and nothing else."""
 
 import io
 from pathlib import Path
@@ -75,7 +75,7 @@ class Offline(Engine):
 
 
 def test_a_base_that_the_engine_has_is_taken_where_the_registry_is_out_of_reach(root: Path, terminal: Terminal) -> None:
-    """What was pulled once is AWS's own."""
+    """An image that was pulled once is AWS's own."""
     engine = Offline("public.ecr.aws/lambda/python:3.13", "")
     assert local(root, engine, "linux/arm64", terminal) == "public.ecr.aws/lambda/python:3.13"
 

@@ -1,4 +1,4 @@
-"""Which engine is taken, and which client; the programs are stand-ins."""
+"""Choice of the engine and of its client; the programs are stand-ins."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -35,7 +35,7 @@ with private_engine.held(lambda address: __import__("os").path.exists(address.re
 
 
 def answers(address: str) -> bool:
-    """Whether the engine's socket is there."""
+    """Tell whether the engine's socket is there."""
     return Path(address.removeprefix("unix://")).exists()
 
 

@@ -42,7 +42,7 @@ class DefaultRouteFixture:
         self.route = DefaultRoute(self._attempts_of, clock=lambda: self.now)
 
     def open(self, session: SessionId) -> None:
-        """Opens a session."""
+        """Open a session."""
         self.sessions.renew(TENANT, session, player=None, expires_at=NOW + 300, now=NOW)
 
     def _attempts_of(self, tenant: TenantId) -> Attempts:

@@ -1,4 +1,4 @@
-"""What sessions send to the silo and the pool is answered in order, and nobody is held up for another's sake."""
+"""Frames to the silo and the pool are answered in order, and nobody is held up for another's sake."""
 
 import json
 from collections import Counter
@@ -119,7 +119,7 @@ def numbered(numbers: Sequence[int], **options: Any) -> list[Record]:
 def envelope(
     body: Any, recipient: ConnectionId, *, session: str = "s1", tenant: str = TENANT, sender: ConnectionId = ONE
 ) -> dict[str, Any]:
-    """What all connections of a session are told of a message."""
+    """Return what all connections of a session are told of a message."""
     session_of = {"tenantId": tenant, "sessionId": session}
     return {"message": body, **session_of, "connectionId": recipient, "queue": QUEUE, "srcConnectionId": sender}
 
@@ -266,7 +266,7 @@ def test_an_envelope_says_which_player_sent_the_message() -> None:
 
 
 def test_a_message_renews_its_session() -> None:
-    """By the session's time, from now on."""
+    """It lives for the session's time, from now on."""
     stage = Stage()
     stage.open("s1", ONE)
     stage(*numbered([1]))
@@ -318,7 +318,7 @@ def test_what_is_refused_does_not_keep_its_session_alive() -> None:
 
 
 def test_the_next_minute_is_another_one() -> None:
-    """What was counted before does not stand in its way."""
+    """Messages counted before do not stand in its way."""
     stage = Stage()
     stage.open("s1", ONE)
     stage.limits.count_in_minute(messages_of_tenant(TENANT), NOW - 60, 50)

@@ -1,4 +1,4 @@
-"""What follows from a change of the connections and of the inboxes."""
+"""Effects of changes of the connections and of the inboxes."""
 
 from collections import Counter
 from typing import Any
@@ -33,7 +33,7 @@ class PresenceFixture:
 
     @property
     def wakes(self) -> list[Wake]:
-        """What the queue was sent."""
+        """Messages that the queue was sent."""
         return [Wake.of_body(message.body) for message in self.queue.messages]
 
     def _leaves(self, records: Any) -> None:

@@ -1,4 +1,4 @@
-"""How an inbox is delivered."""
+"""Delivery of an inbox."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,19 +61,19 @@ class RelayMessageFixture:
         self._times = count(NOW * 1_000)
 
     def connect(self, connection: ConnectionId, at: int = OLD) -> ConnectionKey:
-        """Puts the row of a connection of the receiver."""
+        """Put the row of a connection of the receiver."""
         key = ConnectionKey(nth_partition(TENANT, 0), connection)
         self.connections.rows[key] = Connection(key, SessionId("s"), at, NOW + 7_000, INBOX.player_id)
         return key
 
     def store(self, texts: Iterable[object], *, inbox: Inbox = INBOX, expires_at: int = NOW + 100) -> None:
-        """Puts messages behind those that are there."""
+        """Put messages behind those that are there."""
         for text in texts:
             at = next(self._times)
             self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
 
     def wake(self, *, behind: ConnectionKey | None = None, seconds: float = 7.0) -> None:
-        """Handles a wake, with so many seconds to do it in."""
+        """Handle a wake, with so many seconds to do it in."""
         relay = RelayMessage(
             self.inboxes,
             self.connections,
@@ -279,7 +279,7 @@ def test_a_wake_that_delivers_nothing_for_now_comes_again(outcome: Outcome) -> N
 
 
 def test_a_wake_that_delivered_some_is_handed_on() -> None:
-    """What the gateway took is not posted again; the rest need not wait for SQS."""
+    """Messages that the gateway took are not posted again; the rest need not wait for SQS."""
     world = RelayMessageFixture({PHONE: [DELIVERED, THROTTLED]})
     world.connect(PHONE)
     world.store("abc")
@@ -357,7 +357,7 @@ def test_a_player_whose_only_device_does_not_read_holds_up_no_worker() -> None:
 
 
 def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -> None:
-    """What comes while a laptop connects reaches it, too, and the phone gets it once."""
+    """A message that comes while a laptop connects reaches it, too, and the phone gets it once."""
     world = RelayMessageFixture({LAPTOP: [GONE, GONE, GONE, DELIVERED]})
     world.connect(PHONE)
     world.connect(LAPTOP, YOUNG)
@@ -411,7 +411,7 @@ def test_a_connection_that_is_gone_indeed_needs_no_close() -> None:
 
 
 def test_a_connection_that_cannot_be_closed_at_once_is_closed_by_a_wake_of_its_own() -> None:
-    """Which comes again if it cannot, either; wakes of several connections are not taken for one another."""
+    """The wake comes again if it cannot, either; wakes of several connections are not taken for one another."""
     world = RelayMessageFixture({PHONE: [UNSENT, FAILED], LAPTOP: [UNSENT, FAILED]})
     phone, laptop = world.connect(PHONE), world.connect(LAPTOP)
     world.connect(ConnectionId("watch="))
@@ -487,7 +487,7 @@ def test_connections_that_come_on_together_are_not_left_behind() -> None:
 
 
 def test_nobody_is_left_behind_because_the_time_was_short() -> None:
-    """What several connections cannot be given enough time for any more is left to another wake."""
+    """Messages that several connections cannot be given enough time for are left to another wake."""
     world = RelayMessageFixture()
     world.connect(PHONE)
     world.connect(LAPTOP)

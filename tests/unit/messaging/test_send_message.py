@@ -1,4 +1,4 @@
-"""Where a message goes, and what its sender is told."""
+"""Destination of a message, and the answer to its sender."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class SendMessageFixture:
 
     @property
     def stored(self) -> list[DirectMessage]:
-        """What is in the inboxes."""
+        """Messages in the inboxes."""
         return list(self.inboxes.rows.values())
 
 

@@ -1,4 +1,4 @@
-"""How a load is divided, and the times that follow."""
+"""Division of a load, and the times that follow."""
 
 from decimal import Decimal
 from typing import Any

@@ -20,7 +20,7 @@ def test_the_figure_of_the_talk_is_met_to_the_cent() -> None:
 
 
 def test_what_the_talk_leaves_out_is_added() -> None:
-    """Of two who talk, each request is one message in and two out."""
+    """Each request of two who talk is one message in and two out."""
     items = {item.name: item for item in talk.what_it_leaves_out(2)}
     assert [*items] == [
         "connection minutes",

@@ -1,4 +1,4 @@
-"""What a workflow's next steps get from a command."""
+"""Outputs of a command for a workflow's next steps."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_context_says_where_to_sign_in(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By environment variables, as workflows give them."""
+    """Environment variables name it, as workflows give them."""
     monkeypatch.setenv("ENVIRONMENT", "staging")
     done = RUNNER.invoke(app, ["release", "context"])
     assert done.exit_code == 0

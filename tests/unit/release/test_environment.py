@@ -1,4 +1,4 @@
-"""What the files of an environment say."""
+"""Contents of an environment's files."""
 
 import json
 from pathlib import Path

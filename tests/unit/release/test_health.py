@@ -65,7 +65,7 @@ class Deployment:
 
 
 def found_by_broadcasts(deployment: Deployment, *through: int, account: str | None = None) -> list[str]:
-    """What broadcasts through these shards find."""
+    """Return what broadcasts through these shards find."""
     stand_in = cast("Any", deployment)
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
 

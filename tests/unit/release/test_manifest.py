@@ -1,4 +1,4 @@
-"""What a release is, and what is none."""
+"""Legal and illegal releases."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What those read who approve a plan."""
+"""Summary for people who approve a plan."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who gets a release when, and what happens when it fails."""
+"""Order of subscribers in a release, and its end when one fails."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What CI runs: in workflows on GitHub, and by `.ci/run` on a machine that has little."""
+"""Commands of CI: in workflows on GitHub, and by `.ci/run` on a machine that has little."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def _run(machine: Machine) -> subprocess.CompletedProcess[str]:
 
 
 def test_workflows_run_make_and_nothing_else() -> None:
-    """What CI does, anyone can do."""
+    """Anyone can do what CI does."""
     workflows = [path.read_text() for path in ROOT.glob(".github/workflows/*.yml")]
     commands = [command for text in workflows for command in re.findall(r"\brun: *(.*)", text)]
     assert commands

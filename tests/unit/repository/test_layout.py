@@ -1,4 +1,4 @@
-"""What lies where in the repository, and what must not lie in it."""
+"""Layout of the repository, and files that must not lie in it."""
 
 import ast
 import re
@@ -30,17 +30,17 @@ def test_the_top_level_folders_are_the_designs() -> None:
 
 @pytest.mark.parametrize("command", ["make demo", "make test"])
 def test_the_readme_names_the_command(command: str) -> None:
-    """Who reads no more than the README can see the system run, and test it."""
+    """A reader of the README alone can see the system run, and test it."""
     assert command in (ROOT / "README.md").read_text()
 
 
 def test_no_file_is_large() -> None:
-    """What is large is built or downloaded: a clone stays small."""
+    """A large file is built or downloaded: a clone stays small."""
     assert [str(path) for path in files() if (ROOT / path).stat().st_size > LARGEST_BYTES] == []
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:
-    """What works in one checkout works in every other."""
+    """A file that works in one checkout works in every other."""
     assert [f"{path}: {line}" for path in files() for line in _lines(path) if MACHINE_PATH.search(line)] == []
 
 
@@ -58,7 +58,7 @@ def test_the_path_of_a_url_is_no_path_of_a_machine() -> None:
 
 @pytest.mark.parametrize("function", functions())
 def test_a_handler_only_wires(function: str) -> None:
-    """What a function does is written in its use case; its handler is short."""
+    """A function's work is written in its use case; its handler is short."""
     handler = folder_of(function) / "handler.py"
     assert len(handler.read_text().splitlines()) <= LONGEST_HANDLER
 

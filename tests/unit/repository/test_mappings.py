@@ -20,7 +20,7 @@ MAPPINGS = {
 
 
 def reads_a_stream(mapping: str) -> bool:
-    """Whether the mapping reads a stream, which has as many invocations at once as shards times its factor."""
+    """Tell whether the mapping reads a stream, which has as many invocations at once as shards times its factor."""
     return "starting_position" in mapping
 
 

@@ -100,7 +100,7 @@ def statuses_of(function: str) -> set[str]:
 
 @pytest.mark.parametrize("function", ["console", "publish", "session_api"])
 def test_the_statuses_that_a_function_answers_are_described_and_no_others(function: str) -> None:
-    """Those of its routes together; some of them API Gateway answers as well."""
+    """The statuses are those of its routes together; some of them API Gateway answers as well."""
     described_ones = {
         status
         for route, operation in operations()

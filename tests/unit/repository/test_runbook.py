@@ -35,7 +35,7 @@ def metrics() -> set[str]:
 
 
 def explained(runbook: str) -> Counter[str]:
-    """How many rows of the runbook's tables are about each metric."""
+    """Return how many rows of the runbook's tables are about each metric."""
     return Counter(name for cell in FIRST_CELL.findall(runbook) for name in METRIC.findall(cell))
 
 

@@ -130,7 +130,7 @@ def test_permissions_are_those_that_are_needed(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_an_account_is_changed_by_approved_jobs_alone(name: str) -> None:
-    """Who takes the role of applies is in an environment of GitHub's, which asks for an approval."""
+    """A job that takes the role of applies is in an environment of GitHub's, which asks for an approval."""
     for job in jobs(name).values():
         roles = [step.get("with", {}).get("role-to-assume", "") for step in job.get("steps", [])]
         assert any("apply-role" in role for role in roles) == ("environment" in job)
@@ -147,7 +147,7 @@ def test_a_newer_promotion_replaces_one_that_is_pending_and_nothing_cancels_an_a
 
 
 def test_nothing_of_a_commit_runs_before_it_is_known_to_be_a_release() -> None:
-    """What looks at the signature is the caller's own code; the sources of the release are taken after that."""
+    """The caller's own code looks at the signature; the sources of the release are taken after that."""
     plan = [step for job, step in steps("deploy") if job == "plan"]
     checkouts = [number for number, step in enumerate(plan) if "actions/checkout" in step.get("uses", "")]
     verify = next(number for number, step in enumerate(plan) if step.get("run") == "make verify")
@@ -196,7 +196,7 @@ def test_a_failed_canary_stops_the_waves() -> None:
 
 
 def rolled_out(failing: set[str], planned: dict[str, list[str]]) -> list[str]:
-    """Whom the workflow reaches, as GitHub runs it: a job that needs one that failed, or was skipped, is skipped."""
+    """Return the stacks that the workflow reaches; GitHub skips a job that needs one that failed or was skipped."""
     done, reached = {"waves"}, []
     for name in jobs("subscribers"):
         if planned.get(name) and needs("subscribers", name) <= done:
@@ -223,7 +223,7 @@ def test_whoever_comes_after_a_failure_is_not_reached(failing: set[str], reached
 
 
 def targets(name: str, job: str) -> list[str]:
-    """What a job makes, in its order."""
+    """Return what a job makes, in its order."""
     return [step["run"].removeprefix("make ") for each, step in steps(name) if each == job and "run" in step]
 
 
@@ -237,7 +237,7 @@ def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it
 
 @pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])
 def test_hubs_and_subscribers_of_the_map_are_looked_at(name: str, job: str) -> None:
-    """What runs is asked before the hub is: where nothing runs yet, the hub may know nothing to say."""
+    """The running release is asked for before the hub is: where nothing runs yet, the hub may know nothing to say."""
     assert needs(name, job) == {"stacks"}
     assert jobs(name)[job]["strategy"]["matrix"] == {"include": "${{ fromJSON(needs.stacks.outputs.stacks) }}"}
     assert targets(name, "stacks") == ["stacks"]

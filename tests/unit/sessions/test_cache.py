@@ -84,7 +84,7 @@ def test_a_tenant_is_read_anew_once_a_second_however_often_that_is_asked_for() -
 
 
 def test_a_tenant_that_was_none_is_found_by_reading_anew() -> None:
-    """What is remembered of the id is forgotten."""
+    """The remembered answer for the id is forgotten."""
     store = MemoryTenantStore()
     tenants = CachedTenants(store, clock=lambda: 0)
     tenants.get(ACME.tenant_id)

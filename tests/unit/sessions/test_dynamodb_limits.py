@@ -1,4 +1,4 @@
-"""Which calls about limits are repeated: only those that were certainly not carried out."""
+"""Calls about limits that are repeated: only those that were certainly not carried out."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Client:
         self.calls = 0
 
     def update_item(self, **_: Any) -> dict[str, Any]:
-        """Raises, or is done."""
+        """Raise an error, or return."""
         self.calls += 1
         if end := self._ends.pop(0):
             raise end
@@ -71,7 +71,7 @@ def test_a_throttled_count_is_repeated() -> None:
 
 
 def test_a_count_of_unknown_outcome_is_left_to_the_caller() -> None:
-    """Who may repeat it, or end with an error before the function's time is over."""
+    """The caller may repeat it, or end with an error before the function's time is over."""
     client = Client(ReadTimeoutError(endpoint_url="https://test"))
     with pytest.raises(TransientError):
         store(client).count_in_minute(connects_of_tenant(ACME), 60)

@@ -1,4 +1,4 @@
-"""What keeping a session alive does when another writer is at work on it."""
+"""Renewal of a session while another writer is at work on it."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ class Client:
         return {"Item": {"tenantId": {"S": ACME}, "sessionId": {"S": S1}, "sessionTTL": {"N": "200"}}}
 
     def update_item(self, **_: Any) -> dict[str, Any]:
-        """Raises."""
+        """Raise."""
         raise ClientError({"Error": {"Code": self._code, "Message": ""}}, "UpdateItem")
 
 
 def keep_alive(client: Any) -> Session | None:
-    """Keeps the session alive half way through its time."""
+    """Keep the session alive half way through its time."""
     return DynamoSessionStore(client, "sessions").keep_alive(ACME, S1, session_seconds=200, now=100)
 
 
@@ -39,6 +39,6 @@ def test_a_client_that_connects_meanwhile_is_no_failure() -> None:
 
 
 def test_any_other_failure_is_transient() -> None:
-    """Whether the session was renewed is not known."""
+    """It is not known whether the session was renewed."""
     with pytest.raises(TransientError):
         keep_alive(Client("InternalServerError"))

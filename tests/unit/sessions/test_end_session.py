@@ -1,4 +1,4 @@
-"""How the connections of a session that is gone are closed."""
+"""Closing of the connections of a session that is gone."""
 
 from collections import Counter
 from typing import Any
@@ -26,7 +26,7 @@ def key(name: str, tenant: str = "acme") -> ConnectionKey:
 
 
 def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", tenant: str = "acme") -> dict[str, Any]:
-    """What the stream says of a session's row."""
+    """Return what the stream says of a session's row."""
     image: dict[str, Any] = {
         "tenantId": {"S": f"{tenant}#07"},
         "sessionId": {"S": f"s{sequence}"},
@@ -57,7 +57,7 @@ class EndSessionFixture:
         )
 
     def connect(self, *keys: ConnectionKey, seconds_ago: float = 60) -> None:
-        """Puts rows."""
+        """Put rows."""
         for each in keys:
             at = int(self.now - seconds_ago)
             self.rows.rows[each] = Connection(each, SessionId("s1"), at, at + 7500)
@@ -76,7 +76,7 @@ class EndSessionFixture:
 
 
 def test_every_connection_is_closed_and_its_row_deleted(counted: Counter[str]) -> None:
-    """Those that are not of the session stay."""
+    """Connections of other sessions stay."""
     world = EndSessionFixture()
     world.connect(key("a"), key("b"), key("other"))
     assert world.end(record(1, key("a"), key("b"))) == []
@@ -138,7 +138,7 @@ def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outc
 
 
 def test_a_batch_that_comes_again_changes_nothing() -> None:
-    """What was closed is gone now."""
+    """A closed connection is gone now."""
     world = EndSessionFixture(a=[Outcome.DELIVERED, Outcome.GONE])
     world.connect(key("a"))
     assert [world.end(record(1, key("a"))) for _ in range(2)] == [[], []]
@@ -201,7 +201,7 @@ NONSENSE: dict[str, dict[str, Any]] = {
         "OldImage": {"tenantId": {"S": "acme"}, "connectionIds": {"SS": ["no number#a"]}},
     },
 }
-"""What no table of ours writes."""
+"""Shape that no table of ours writes."""
 
 
 @pytest.mark.parametrize("change", NONSENSE.values(), ids=NONSENSE)

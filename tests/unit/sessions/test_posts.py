@@ -33,7 +33,7 @@ class PostBudgetFixture:
         self.posts = PostBudget(self.limits, session_share=0.5, clock=lambda: self.now)
 
     def take(self, session: SessionId, *posts: int) -> list[bool]:
-        """Takes posts, one amount after the other."""
+        """Take posts, one amount after the other."""
         return [self.posts.take(ACME, session, each, budget=100) for each in posts]
 
 

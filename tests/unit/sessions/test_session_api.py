@@ -150,7 +150,7 @@ def test_a_tokens_subject_is_the_player(world: SessionApiFixture) -> None:
 def test_a_subject_that_cannot_be_a_player_is_refused_by_its_name(
     world: SessionApiFixture, subject: str | None
 ) -> None:
-    """What the query claims does not take its place, also where the token has no subject."""
+    """A claim in the query does not take its place, also where the token has no subject."""
     claims = {name: value for name, value in token(subject or "").items() if name != "sub" or subject is not None}
     status, body = world.call("PUT /session", claims, tenantId="acme", sessionId="s1", playerId="bob")
     reason = "sub: must be 1 to 128 letters, digits, '_', '.', '@' or '-'"
@@ -180,7 +180,7 @@ def test_a_session_of_another_subject_is_refused(world: SessionApiFixture) -> No
 def test_a_token_that_is_not_the_tenants_opens_and_ends_nothing(
     world: SessionApiFixture, route: str, claims: dict[str, str], counted: Counter[str]
 ) -> None:
-    """Whether there is such a tenant or not: the one claim that counts must be its id."""
+    """The tenant may exist or not: the one claim that counts must be its id."""
     world.call("PUT /session", token("ann"), tenantId="acme", sessionId="s1")
     before = dict(world.sessions.rows)
     for tenant in ("acme", "nobody"):
@@ -361,7 +361,7 @@ def test_a_session_that_gets_another_player_while_it_is_deleted_stays(
 
 
 def test_tenants_are_listed_with_their_limits(world: SessionApiFixture) -> None:
-    """By the names of their table."""
+    """The names are those of their table."""
     assert world.call("GET /tenant") == (
         200,
         {
@@ -391,7 +391,7 @@ def test_a_tenant_with_a_queue_of_its_own_is_listed_with_a_silo() -> None:
 
 
 def test_tenants_are_not_listed_in_production() -> None:
-    """Who the customers are is nobody's business."""
+    """The list of customers is nobody's business."""
     status, body = SessionApiFixture(list_tenants=False).call("GET /tenant")
     assert (status, body) == (403, {"message": "Forbidden"})
 

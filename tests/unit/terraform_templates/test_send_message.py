@@ -1,4 +1,4 @@
-"""What the template of the queue routes sends to SQS, rendered by an engine that nobody here wrote (airspeed).
+"""Messages that the template of the queue routes sends to SQS, rendered by an engine of others (airspeed).
 
 Whatever a client sends, SQS must find the ten attributes, the group, the duplicate's id and the body that are meant:
 the form is parsed by urllib, and nothing may be in it that was not meant.

@@ -44,7 +44,7 @@ class Sqs:
         self.queues.setdefault(url, []).append(_Message(body, attributes=attributes, system=system))
 
     def bodies(self, url: str) -> list[str]:
-        """What a worker would get of a queue now."""
+        """Return what a worker would get of a queue now."""
         return [message.body for message in self.queues.get(url, []) if not message.held]
 
     def receive_message(self, **request: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the options of `loudhailer broadcast` mean."""
+"""Meaning of the options of `loudhailer broadcast`."""
 
 from typing import Any
 

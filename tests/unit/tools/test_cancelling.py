@@ -57,7 +57,7 @@ def deployment() -> DeploymentStandIn:
 
 
 def tally() -> Tally:
-    """What became of the chunk before the broadcast was cancelled."""
+    """Return what became of the chunk before the broadcast was cancelled."""
     return Tally(size=SIZE).after(outcome(SIZE, delivered=DELIVERED), NOW * 1000)
 
 

@@ -85,7 +85,7 @@ def test_status_is_an_exit_code_too() -> None:
 
 
 def test_down_without_a_stack_is_fine(home: Path) -> None:
-    """What is asked for is already so."""
+    """The wish is fulfilled already."""
     result = run("down")
     assert result.exit_code == 0
     assert "There was no stack." in result.output

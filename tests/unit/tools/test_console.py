@@ -1,4 +1,4 @@
-"""What is written where there is no terminal."""
+"""Output where there is no terminal."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What a crowd counts, and how its sockets treat what picows hands them; no network."""
+"""Counts of a crowd, and its sockets' reactions to picows; no network."""
 
 import json
 import socket

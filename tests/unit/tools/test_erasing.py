@@ -79,7 +79,7 @@ class ErasingFixture:
         self.partitions.rows[partition] = replace(row, count=row.count + delta)
 
     def pause(self, seconds: float) -> None:
-        """Lets time pass for everybody."""
+        """Let time pass for everybody."""
         self.now += seconds
         in_sessions = {key for session in self.sessions.rows.values() for key in session.connections}
         loose = {ConnectionId("loose"), PROBE}

@@ -1,4 +1,4 @@
-"""How a report is followed; no network."""
+"""Following of a report; no network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def report(status: str, delivered: int) -> dict[str, Any]:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...]]]:
-    """Lets the API answer so, one answer a call and the last one for ever; the calls are listed."""
+    """Let the API answer so, one answer a call and the last one for ever; the calls are listed."""
 
     def answering(*bodies: Any) -> list[tuple[Any, ...]]:
         calls: list[tuple[Any, ...]] = []

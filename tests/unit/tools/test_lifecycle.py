@@ -165,7 +165,7 @@ def test_a_subscriber_that_fails_is_applied_again(stack: Stack, terraform: Terra
 
 
 def test_destroying_begins_with_the_subscribers(stack: Stack, terraform: TerraformStandIn) -> None:
-    """What they read is there until they are gone."""
+    """The hub's resources that they read are there until they are gone."""
     replace(stack, variables=subscriber_variables(1)).up()
     assert stack.down(destroy=True)
     assert terraform.whole_calls[-2:] == [
@@ -253,7 +253,7 @@ def test_a_garbled_state_is_started_over(stack: Stack, terraform: TerraformStand
 
 
 def test_an_apply_that_nobody_saw_end_is_started_over(stack: Stack, terraform: TerraformStandIn) -> None:
-    """What it made may be missing in its state, and would be in the way for ever; it may even still run."""
+    """Its resources may be missing in its state, and would be in the way for ever; it may even still run."""
     stack.up()
     save_state(stack.directory.state_file, replace(state_of(stack), applying=True, applied=None))
     orphan = stack.processes.start(TERRAFORM, SLEEP, os.environ)
@@ -285,7 +285,7 @@ def running_children() -> set[int]:
 
 
 def interrupt(*_: object) -> None:
-    """What Ctrl-C does."""
+    """Do what Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -87,7 +87,7 @@ def lines(*messages: str) -> list[str]:
 
 
 def test_a_json_line_becomes_a_sentence_with_its_keys() -> None:
-    """What Powertools adds to every line is left out."""
+    """Keys that Powertools adds to every line are left out."""
     document = {
         "level": "INFO",
         "location": "handler:12",

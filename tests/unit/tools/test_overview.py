@@ -1,4 +1,4 @@
-"""What `status` shows of functions, queues and tenants; AWS is a stand-in."""
+"""Tables of `status` about functions, queues and tenants; AWS is a stand-in."""
 
 import io
 from types import SimpleNamespace

@@ -56,7 +56,7 @@ def test_exceptions_are_read_where_the_policy_is_declared() -> None:
 
 
 def test_every_policy_of_the_sources_is_declared(tmp_path: Path) -> None:
-    """Those of modules and of stacks; a reason that is missing makes no exception."""
+    """Policies of modules and of stacks count; a reason that is missing makes no exception."""
     for name in ("modules/one", "stacks/two"):
         (tmp_path / name).mkdir(parents=True)
     block = 'resource "{}" "it" {{\n  #checkov:skip=CKV_AWS_1:{}\n}}\n'

@@ -1,4 +1,4 @@
-"""What rests in the dead-letter queue is sent again, each message to the queue of its kind."""
+"""Messages in the dead-letter queue are sent again, each to the queue of its kind."""
 
 from dataclasses import replace
 from typing import Any

@@ -296,7 +296,7 @@ def test_a_template_that_cannot_be_kept_stops_nothing(
 def test_a_disk_that_is_full_when_the_template_is_entered_means_a_full_apply(
     first: Stack, second: Stack, written: io.StringIO, terraform: TerraformStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which may find room, or say itself why not."""
+    """The apply may find room, or say itself why not."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -333,7 +333,7 @@ def test_a_port_that_the_operator_names_holds_for_a_template(first: Stack, secon
 
 
 def test_terraform_is_initialised_when_it_is_needed(first: Stack, second: Stack, terraform: TerraformStandIn) -> None:
-    """Which takes seconds, for a plan or for a later apply; once."""
+    """The initialisation takes seconds, for a plan or for a later apply; once."""
     first.up()
     second.up()
     before = len(terraform.calls)

@@ -1,4 +1,4 @@
-"""How a crowd recognises a broadcast's frame."""
+"""Recognition of a broadcast's frame by a crowd."""
 
 import json
 

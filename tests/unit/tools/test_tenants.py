@@ -1,4 +1,4 @@
-"""What an operator may make of a tenant."""
+"""Changes that an operator may make to a tenant."""
 
 import pytest
 

@@ -117,7 +117,7 @@ provider "registry.terraform.io/hashicorp/aws" {
 def test_the_provider_is_compared_with_the_lock_once(
     runner: Terraform, terraform: TerraformStandIn, project: Project
 ) -> None:
-    """By `init`, which gets the hashes anew each time; the commands after it would read 700 MB each."""
+    """`init` does it and gets the hashes anew each time; the commands after it would read 700 MB each."""
     lock = project.terraform / "stacks/hub/.terraform.lock.hcl"
     lock.write_text(LOCKED)
     copy = runner.working.root / lock.name

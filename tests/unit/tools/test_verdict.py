@@ -31,7 +31,7 @@ COUNT = CountResult("half left", 5, TenantCount(TenantId("red"), partitions=2, r
     ("share", "expected"), [(0.0, 1.0), (0.01, 1.0), (0.5, 50.0), (0.501, 51.0), (0.99, 99.0), (1.0, 100.0)]
 )
 def test_a_percentile_is_the_nearest_rank(share: float, expected: float) -> None:
-    """Of 1 to 100, in any order."""
+    """The values are 1 to 100, in any order."""
     assert percentile([float(number) for number in range(100, 0, -1)], share) == expected
 
 

@@ -1,4 +1,4 @@
-"""What the page is served with, and that nobody but the operator has a say in it."""
+"""Headers of the page; nobody but the operator has a say in it."""
 
 import re
 from collections import Counter

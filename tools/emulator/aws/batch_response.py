@@ -9,7 +9,7 @@ from typing import Any
 
 
 def failed_items(response: Any, identifiers: Iterable[str]) -> frozenset[str]:
-    """Which of a batch's items failed.
+    """Return which of a batch's items failed.
 
     Nothing, an empty object, and no or an empty list of failures say that all succeeded. A response of another form,
     and an identifier that is missing, empty or not of this batch, make the whole batch fail.

@@ -1,4 +1,4 @@
-"""Which messages of a standard queue come first when tenants share it, as fair queues of SQS have it.
+"""Order of a standard queue's messages when tenants share it, as fair queues of SQS have it.
 
 A message's group is its tenant; one without a group is a tenant of its own. A tenant whose messages took more than a
 tenth of the consumers' time lately is noisy, and those of quiet tenants are delivered before its own:

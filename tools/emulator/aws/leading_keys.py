@@ -1,4 +1,4 @@
-"""Which partition keys a request of DynamoDB reaches: what IAM knows as `dynamodb:LeadingKeys`.
+"""Partition keys that a request of DynamoDB reaches: what IAM knows as `dynamodb:LeadingKeys`.
 
 For a query of an index it is the partition key of the index. A batch reaches several keys of a table at once; the items
 of a transaction, and statements of PartiQL, are authorized one by one, as the actions they are. A scan reaches no key
@@ -50,7 +50,7 @@ class Access:
 
 
 def accesses(request: Mapping[str, Any], key_name: KeyName) -> Iterator[Access]:
-    """What the request reaches; nothing for one that names no partition key.
+    """Return what the request reaches; nothing for one that names no partition key.
 
     Raises:
         ValueError: a statement is none that this can read.

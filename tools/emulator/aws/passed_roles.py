@@ -1,4 +1,4 @@
-"""Which roles a request hands to a service: its caller must be allowed `iam:PassRole` on each, for that service.
+"""Roles that a request hands to a service: its caller must be allowed `iam:PassRole` on each, for that service.
 
 AWS: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html. The operations that ask for it, with
 the value of `iam:PassedToService`, are listed for each service:

@@ -19,7 +19,7 @@ class PatchRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Patch:
-    """What stands in for the function `target` ("package.module:name") whose source has the hash `sha256`.
+    """Stand-in for the function `target` ("package.module:name") whose source has the hash `sha256`.
 
     Without a replacement the function is only pinned: a gap leans on how it works.
     """

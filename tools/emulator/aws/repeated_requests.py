@@ -54,7 +54,7 @@ class RepeatedRequests:
 
 
 def _invocation(scope: _Message) -> bytes | None:
-    """What names the request if Terraform sent it, and sent it to change something."""
+    """Return what names the request if Terraform sent it, and sent it to change something."""
     if scope["type"] != "http" or scope["method"] == "GET":
         return None
     headers = dict(scope["headers"])

@@ -1,4 +1,4 @@
-"""Which of IAM's actions a request is, where that cannot be seen from its name.
+"""Actions of IAM that a request is, where that cannot be seen from its name.
 
 A batch of messages is what it is made of, and so is a PartiQL statement, by its first word:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html

@@ -1,4 +1,4 @@
-"""How Lambda delivers one batch of a DynamoDB stream: retries, bisection, partial success, discarding.
+"""Delivery of one batch of a DynamoDB stream by Lambda: retries, bisection, partial success, discarding.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
@@ -30,7 +30,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class BatchReply:
-    """What an invocation gave: its response, or that the function failed, or that it was not even invoked."""
+    """Result of an invocation: its response, or that the function failed, or that it was not even invoked."""
 
     response: Any = None
     failed: bool = False
@@ -86,7 +86,7 @@ class Delivery:
             await self._pause(failures)
 
     def _processed(self, records: Sequence[Record], response: Any) -> int:
-        """How many records, from the first on, were processed: Lambda goes on at the lowest failed sequence number."""
+        """Return how many records, from the first on, are done: Lambda goes on at the lowest failed sequence number."""
         if not self.policy.reports_failures:
             return len(records)
         identifiers = [record["dynamodb"]["SequenceNumber"] for record in records]

@@ -1,4 +1,4 @@
-"""Which action a request needs besides its own, because it tags what it creates.
+"""Action that a request needs besides its own, because it tags what it creates.
 
 AWS asks whoever creates a resource with tags for the right to tag it, on the resource that is created. The operations
 are those whose permissions CloudFormation's schemas name together (`handlers.create` and `tagging`), such as
@@ -32,7 +32,7 @@ def tag_action(action: str, path: str, body: bytes) -> str | None:
 
 
 def _has_tags(body: bytes) -> bool:
-    """Whether a request, in JSON or as a form, has at least one tag."""
+    """Tell whether a request, in JSON or as a form, has at least one tag."""
     with suppress(ValueError):
         request = json.loads(body)
         return isinstance(request, dict) and any(request.get(name) for name in ("tags", "Tags"))

@@ -21,7 +21,7 @@ _DESCRIPTORS = 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstart
 
 
 class Context:
-    """What a handler is told about its invocation.
+    """Facts that a handler gets about its invocation.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """

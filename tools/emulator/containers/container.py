@@ -50,7 +50,7 @@ _NOBODY = 65534
 _KILL_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _CLIENTS = ("HOME", "PATH")
-"""What the engine's client needs of the launcher's environment."""
+"""Variables that the engine's client needs of the launcher's environment."""
 
 _ADDRESS = "AWS_LAMBDA_RUNTIME_API"
 _SECRET = (_ADDRESS, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -93,11 +93,11 @@ class RuntimeApi:
 
     @property
     def port(self) -> int:
-        """Where it listens at 127.0.0.1."""
+        """Port of the container at 127.0.0.1."""
         return self._server.server_port
 
     def put(self, invocation: FunctionCall, deadline: float) -> None:
-        """What the runtime gets when it asks next; the deadline in epoch seconds."""
+        """Put the event that the runtime gets when it asks next; the deadline in epoch seconds."""
         self._invocations.put((invocation, deadline))
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class ContainerWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether it can take another invocation."""
+        """True if it can take another invocation."""
         return not self._killed and self._client.poll() is None
 
     def invoke(self, invocation: FunctionCall) -> CallOutcome:

@@ -20,7 +20,7 @@ _CHUNK = 65536
 
 @dataclass(frozen=True)
 class FunctionImage:
-    """What a container runs: an image as the engine knows it, and the command that names the function's handler."""
+    """Program of a container: an image as the engine knows it, and the command that names the function's handler."""
 
     reference: str
     command: tuple[str, ...]
@@ -49,7 +49,7 @@ class FunctionCall:
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """What came of an invocation: a result or an error document, and what was logged."""
+    """Result of a function call: a result or an error document, and the log."""
 
     result: Any
     error: Mapping[str, Any] | None
@@ -82,7 +82,7 @@ class Worker(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can take another invocation."""
+        """True if it can take another invocation."""
 
     def invoke(self, invocation: FunctionCall) -> CallOutcome:
         """Run one invocation. A worker that times out or exits is dead afterwards; one whose handler raised is not."""
@@ -128,7 +128,7 @@ class ProcessWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether it can take another invocation."""
+        """True if it can take another invocation."""
         return self._process.poll() is None
 
     def invoke(self, invocation: FunctionCall) -> CallOutcome:

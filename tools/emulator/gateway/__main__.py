@@ -81,7 +81,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 def ready_line(port: int, limits: Limits) -> str:
-    """What whoever started the gateway waits for; says which limit a measurement would meet."""
+    """Return what whoever started the gateway waits for; says which limit a measurement would meet."""
     content = {
         "event": "ready",
         "port": port,

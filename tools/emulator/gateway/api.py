@@ -90,7 +90,7 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What answers a route; `kind` is apigatewayv2's IntegrationType.
+    """Integration that answers a route; `kind` is apigatewayv2's IntegrationType.
 
     What follows the timeout is for services: `responses` are the templates of the integration's responses by key.
     """
@@ -180,7 +180,7 @@ class DeployedStage:
 
 
 class ApiSource(Protocol):
-    """Where APIs come from."""
+    """Source of APIs."""
 
     def load(self) -> Iterable[Api]:
         """Read all APIs; may block."""
@@ -240,7 +240,7 @@ class AwsApiSource:
 
 
 def _answers(client: "ApiGatewayV2Client", api_id: str, route: Mapping[str, Any]) -> bool:
-    """Whether a route has a route response.
+    """Tell whether a route has a route response.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
     """
@@ -344,7 +344,7 @@ class Directory:
         self._loaded_at = -_RELOAD_SECONDS
 
     def find(self, api_id: str, stage: str) -> DeployedStage | None:
-        """What is known at the moment."""
+        """Return what is known at the moment."""
         return self._deployments.get((api_id, stage))
 
     def deployments(self) -> list[tuple[str, str]]:
@@ -356,7 +356,7 @@ class Directory:
         return self._deployments.get(deployment.key, deployment)
 
     async def resolve(self, api_id: str, stage: str) -> DeployedStage | None:
-        """What is known; if that is nothing, what AWS says, which is asked once a second at most."""
+        """Return what is known; if that is nothing, what AWS says, which is asked once a second at most."""
         found = self.find(api_id, stage)
         if found is None:
             await asyncio.sleep(self._loaded_at + _RELOAD_SECONDS - self._clock())

@@ -41,7 +41,7 @@ IMPLICIT_DENY = AuthorizationRefusal(
 
 
 def identity_is_complete(authorizer: RequestAuthorizer, event: Event) -> bool:
-    """Whether every identity source has a value; otherwise API Gateway answers 401 without asking the authorizer."""
+    """Tell whether every identity source has a value; if not, API Gateway answers 401 without the authorizer."""
     return all(_identity(source, event) for source in authorizer.identity_sources)
 
 

@@ -198,5 +198,5 @@ class Connections:
         return found
 
     def count(self, state: State) -> int:
-        """How many are in a state."""
+        """Return how many are in a state."""
         return sum(connection.state is state for connection in self._by_id.values())

@@ -1,4 +1,4 @@
-"""What the gateway has counted since it started, as `GET /_gateway/stats` shows it."""
+"""Counters of the gateway since it started, as `GET /_gateway/stats` shows them."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields

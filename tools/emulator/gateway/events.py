@@ -24,7 +24,7 @@ def method_arn(connection: OpenConnection) -> str:
 
 
 def authorizer_event(connection: OpenConnection, now: float) -> Event:
-    """What a REQUEST authorizer gets."""
+    """Return what a REQUEST authorizer gets."""
     event = {"type": "REQUEST", "methodArn": method_arn(connection), **connection.handshake.members()}
     event.setdefault("queryStringParameters", {})
     event.setdefault("multiValueQueryStringParameters", {})
@@ -34,19 +34,19 @@ def authorizer_event(connection: OpenConnection, now: float) -> Event:
 
 
 def connect_event(connection: OpenConnection, now: float) -> Event:
-    """What the integration of `$connect` gets."""
+    """Return what the integration of `$connect` gets."""
     context = _request_context(connection, CONNECT, "CONNECT", now)
     return _route_event(connection, context) | connection.handshake.members()
 
 
 def message_event(connection: OpenConnection, route_key: str, text: str, request_id: str, now: float) -> Event:
-    """What the integration of a message's route gets."""
+    """Return what the integration of a message's route gets."""
     context = _request_context(connection, route_key, "MESSAGE", now, request_id) | {"messageId": new_id()}
     return _route_event(connection, context) | {"body": text}
 
 
 def disconnect_event(connection: OpenConnection, now: float, *, with_authorizer: bool = True) -> Event:
-    """What the integration of `$disconnect` gets.
+    """Return what the integration of `$disconnect` gets.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
     """

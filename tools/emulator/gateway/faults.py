@@ -14,7 +14,7 @@ def _fault[T](default: T, text: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Which faults are on; rates are probabilities, of posts unless said otherwise."""
+    """Faults that are on; rates are probabilities, of posts unless said otherwise."""
 
     error_rate: float = _fault(0.0, "probability of a 500, not delivered")
     reset_rate: float = _fault(0.0, "probability of a connection reset, not delivered")
@@ -54,7 +54,7 @@ class Faults:
 
 
 class PostFault(Enum):
-    """What goes wrong with one post."""
+    """Fault of one post."""
 
     ERROR = "error_rate"
     RESET = "reset_rate"
@@ -85,6 +85,6 @@ class FaultInjector:
         return None
 
     def drops_disconnect(self) -> bool:
-        """Whether the next `$disconnect` event gets lost."""
+        """Tell whether the next `$disconnect` event gets lost."""
         rate = self.current.drop_disconnect
         return rate > 0 and self._random.random() < rate

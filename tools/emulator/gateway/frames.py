@@ -21,7 +21,7 @@ _MASKED = 0x80
 
 
 class Opcode(IntEnum):
-    """What a frame carries."""
+    """Kind of a frame's content."""
 
     CONTINUATION = 0x0
     TEXT = 0x1

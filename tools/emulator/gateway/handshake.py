@@ -18,7 +18,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What the client sent to connect, kept for the events that carry it."""
+    """Request of a client to connect, kept for the events that carry it."""
 
     headers: tuple[tuple[str, str], ...]
     query: tuple[tuple[str, str], ...]

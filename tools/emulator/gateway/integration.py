@@ -1,4 +1,4 @@
-"""What answers a route. Kinds are apigatewayv2's integration types; another one is another entry in the mapping."""
+"""Integrations that answer routes. Kinds are apigatewayv2's integration types; another one is another entry here."""
 
 import asyncio
 import base64
@@ -43,7 +43,7 @@ class IntegrationFailure:
 
 
 class IntegrationKind(Protocol):
-    """How integrations of one type are called."""
+    """Call of integrations of one type."""
 
     async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
         """Hand the event to the integration."""

@@ -24,7 +24,7 @@ _KEEPALIVE_SECONDS = 2.0
 
 
 class Status(Enum):
-    """How an invocation went."""
+    """End of an invocation."""
 
     RETURNED = "returned"
     FAILED = "failed"  # the function raised, or ended without an answer

@@ -1,4 +1,4 @@
-"""What happens in a connection's life: authorizer and `$connect`, a route for each message, `$disconnect`.
+"""Steps of a connection's life: authorizer and `$connect`, a route for each message, `$disconnect`.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """

@@ -33,7 +33,7 @@ def _limit[T](default: T, text: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the gateway allows. Every field is a flag of the command line; `inf` switches a rate off."""
+    """Limits of the gateway. Every field is a flag of the command line; `inf` switches a rate off."""
 
     rate: float = _limit(10_000.0, "posts and inbound frames per second and account")
     burst: int = _limit(5_000, "bucket of that rate")

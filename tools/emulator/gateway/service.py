@@ -178,7 +178,7 @@ def render_request(integration: Integration, event: Event) -> str | None:
 
 
 def read_service_answer(integration: Integration, event: Event, status: int, body: str) -> Reply | IntegrationFailure:
-    """What the client is told: by the response whose key matches the status, else by the one for `$default`.
+    """Return what the client is told: by the response whose key matches the status, else by the one for `$default`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
     """

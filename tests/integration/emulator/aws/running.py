@@ -34,7 +34,7 @@ def note(entry):
 
 @dataclass
 class Notebook:
-    """What a function noted."""
+    """Notes of a function."""
 
     path: Path
 

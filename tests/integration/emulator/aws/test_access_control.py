@@ -68,7 +68,7 @@ def assume(sts: Any, arn: str, transitive: tuple[str, ...] = (), **tags: str) ->
 
 @pytest.fixture
 def client_as(local_aws: LocalAws) -> ClientAs:
-    """Makes clients of the service that sign with the keys."""
+    """Make clients of the service that sign with the keys."""
 
     def make(service: str, keys: Keys) -> Any:
         session: Any = boto3.session.Session(region_name="us-east-1")
@@ -78,7 +78,7 @@ def client_as(local_aws: LocalAws) -> ClientAs:
 
 
 def denied(call: Callable[..., object], **request: Any) -> bool:
-    """Whether IAM refuses the call."""
+    """Tell whether IAM refuses the call."""
     try:
         call(**request)
     except ClientError as error:
@@ -202,7 +202,7 @@ def test_whoever_may_send_a_message_may_send_several(local_aws: LocalAws, client
 
 @pytest.mark.emulator_contract
 def test_a_policy_that_is_changed_is_seen_by_the_next_request(local_aws: LocalAws, client_as: ClientAs) -> None:
-    """What a policy's text was parsed to is remembered for that text alone."""
+    """A parsed policy is remembered for that text alone."""
     table, _ = local_aws.table()
     allow = {"Action": "dynamodb:GetItem", "Resource": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}"}
     arn = role(local_aws, allow)

@@ -126,7 +126,7 @@ def handler(event, context):
 
 
 def test_every_invocation_is_logged_in_the_stream_of_its_worker(local_aws: LocalAws) -> None:
-    """What the handler prints and logs stands between START and END; a handler that raises is logged too."""
+    """Output of the handler stands between START and END; a handler that raises is logged too."""
     function, _ = local_aws.deploy("""
 def handler(event, context):
     print("printed", event)
@@ -267,7 +267,7 @@ def test_an_alias_with_weights_leads_a_share_to_the_other_version(local_aws: Loc
 
 @pytest.mark.emulator_contract
 def test_an_alias_that_an_api_calls_has_weights_too(local_aws: LocalAws) -> None:
-    """What API Gateway's integration names is the alias."""
+    """The name in API Gateway's integration is the alias."""
     function, _ = local_aws.deploy(_TELLS_ITS_VERSION)
     client = local_aws.client("lambda")
     client.update_function_code(FunctionName=function, ZipFile=package(_TELLS_ITS_VERSION), Publish=True)

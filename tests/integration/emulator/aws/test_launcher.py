@@ -15,7 +15,7 @@ from tests.support.aws import with_secret
 
 
 def _refusal(folder: Path, port: int, environment: dict[str, str] | None = None) -> str:
-    """What a launcher that does not start says."""
+    """Return what a launcher that does not start says."""
     arguments = ["--port", str(port), "--state-dir", str(folder), "--account", ACCOUNT]
     command = [sys.executable, "-m", "tools.emulator.aws", *arguments]
     with_it = with_secret(os.environ if environment is None else environment)
@@ -121,7 +121,7 @@ def handler(event, context):
 
 @pytest.mark.emulator_contract
 def test_state_and_stream_positions_survive_a_restart(tmp_path: Path) -> None:
-    """What was delivered is not delivered again; what was not, is."""
+    """Delivered records are not delivered again; the others are."""
 
     def put(local_aws: LocalAws, identifier: str) -> None:
         item = {"partition": {"S": "p"}, "id": {"S": identifier}}

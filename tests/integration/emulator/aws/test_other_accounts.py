@@ -59,7 +59,7 @@ class Reader:
         return session.client(service, endpoint_url=self.local_aws.endpoint, region_name=region)
 
     def give_role(self, *actions: str) -> None:
-        """What the function's role may do with the queue."""
+        """Actions that the function's role may take with the queue."""
         self.client("iam").put_role_policy(
             RoleName=self.name,
             PolicyName="reads",

@@ -1,4 +1,4 @@
-"""What the functions and Terraform rely on works as on AWS, in the release of MiniStack that is pinned."""
+"""Features that functions and Terraform rely on work as on AWS, in the release of MiniStack that is pinned."""
 
 import json
 import urllib.error

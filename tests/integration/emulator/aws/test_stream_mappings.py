@@ -196,7 +196,7 @@ def test_bisection_isolates_a_poison_record(local_aws: LocalAws) -> None:
 
 
 def test_a_reported_record_is_retried_with_its_followers_only_and_nothing_is_lost(local_aws: LocalAws) -> None:
-    """What comes before the reported record is done; what comes after it is delivered."""
+    """Records before the reported one are done; the others are delivered."""
     table, stream = local_aws.table()
     function, notebook = local_aws.deploy(_REPORTING)
     url, arn = local_aws.queue()

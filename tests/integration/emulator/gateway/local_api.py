@@ -107,7 +107,7 @@ class LocalApi:
         self.control_plane.create_route_response(ApiId=self.api_id, RouteId=route_id, RouteResponseKey="$default")
 
     def events(self, connection_id: str, route_key: str) -> list[dict[str, Any]]:
-        """What the function was given for a connection and a route; the authorizer's events are `$connect`'s too."""
+        """Return the function's events of a connection and a route; the authorizer's events are `$connect`'s too."""
         events = [json.loads(path.read_text()) for path in self.notes.glob("*.json")]
         return [
             event
@@ -184,7 +184,7 @@ class RunningGateway:
         return f"{self.url}/{self.api.api_id}/{STAGE}"
 
     def websocket_url(self, **query: str) -> str:
-        """Where clients connect; every identity source is given."""
+        """Return where clients connect; every identity source is given."""
         return f"ws://127.0.0.1:{self.port}/{self.api.api_id}/{STAGE}?{urlencode({'tenantId': 'tenant'} | query)}"
 
     def management(

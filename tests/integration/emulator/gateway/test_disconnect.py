@@ -1,4 +1,4 @@
-"""How connections end, and what `$disconnect` is told."""
+"""Ends of connections, and the events of `$disconnect`."""
 
 import asyncio
 import time

@@ -10,7 +10,7 @@ from tests.integration.emulator.gateway.local_api import LocalApi, RunningGatewa
 
 
 async def post_outcomes(gateway: RunningGateway, connection_id: str, posts: int) -> list[str]:
-    """What boto3 makes of each post."""
+    """Return what boto3 makes of each post."""
     management = gateway.management()
 
     def post() -> str:

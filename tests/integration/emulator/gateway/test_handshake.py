@@ -77,7 +77,7 @@ async def test_any_2xx_accepts(gateway: RunningGateway) -> None:
 
 
 async def test_connect_may_choose_the_subprotocol(gateway: RunningGateway) -> None:
-    """By the header of its answer, as AWS's guide shows."""
+    """It does so by the header of its answer, as AWS's guide shows."""
     url = gateway.websocket_url(subprotocol="chat")
     async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=["chat"]) as client:
         assert client.protocol == "chat"

@@ -46,7 +46,7 @@ async def test_without_a_route_response_nothing_comes_back(gateway: RunningGatew
 async def test_a_failing_integration_is_an_internal_server_error(
     gateway: RunningGateway, message: dict[str, str]
 ) -> None:
-    """Whether the function raises or is not there; also on a route without a route response."""
+    """The function raises or is not there; also on a route without a route response."""
     async with gateway.connected() as client:
         answer = await client.ask(**message)
     assert answer.keys() == {"message", "connectionId", "requestId"}
@@ -66,7 +66,7 @@ async def test_a_throttled_route_refuses_and_others_do_not(gateway: RunningGatew
 
 @pytest.mark.emulator_contract
 async def test_messages_and_posts_share_the_accounts_bucket(api: LocalApi) -> None:
-    """What clients send is missing for posts."""
+    """Messages of clients use up tokens that posts miss."""
     with running_gateway(api, "--rate", "0.01", "--burst", "2") as gateway:
         async with gateway.connected() as client:
             await client.ask(action="echo")

@@ -65,7 +65,7 @@ class Queues:
 
 
 def query(tenant: str) -> dict[str, str]:
-    """What a client of a tenant connects with; the authorizer lets it in with the settings above."""
+    """Return what a client of a tenant connects with; the authorizer lets it in with the settings above."""
     return {"tenantId": tenant, "context": json.dumps(SETTINGS)}
 
 

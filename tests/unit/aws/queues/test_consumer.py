@@ -1,4 +1,4 @@
-"""How a function takes the messages of its queue."""
+"""Consumption of a queue's messages by a function."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -159,7 +159,7 @@ def test_poison_in_a_group_is_moved_and_those_behind_it_are_acknowledged() -> No
 
 
 def test_poison_that_cannot_be_moved_comes_again_alone() -> None:
-    """Those behind it have been handled, and are not handled again for its sake."""
+    """Messages behind it have been handled, and are not handled again for its sake."""
     dead_letters = MemoryQueue()
     dead_letters.down = True
     batch = fifo_event(("x", "a"), ("x", "b"), ("x", "c"))

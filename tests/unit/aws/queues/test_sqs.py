@@ -66,7 +66,7 @@ def test_messages_of_a_group_say_so() -> None:
 
 
 def test_only_the_entries_that_failed_are_sent_again() -> None:
-    """What was accepted is not sent twice, and the pauses grow."""
+    """An accepted entry is not sent twice, and the pauses grow."""
     stub = StubSqs([{"b", "c"}, {"c"}])
     pauses: list[float] = []
     queue(stub, pauses).send_all(["a", "b", "c"])

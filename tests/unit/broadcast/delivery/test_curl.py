@@ -86,7 +86,7 @@ def test_nobody_is_no_work(api: ManagementApi) -> None:
 def test_each_answer_has_its_outcome_and_its_neighbours_are_delivered(
     answers: list[Behaviour], outcome: Outcome, posts: int
 ) -> None:
-    """What may work later is tried again; whatever one connection does, the others get the frame."""
+    """A post that may work later is tried again; whatever one connection does, the others get the frame."""
     with running({TWO: list(answers)}) as api:
         assert sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=10) == [
             Outcome.DELIVERED,
@@ -100,7 +100,7 @@ def test_each_answer_has_its_outcome_and_its_neighbours_are_delivered(
     ("answers", "outcome"), [(["reset"] * 2 + [200], Outcome.DELIVERED), (["reset"], Outcome.FAILED)]
 )
 def test_a_connection_that_is_reset_is_tried_again(answers: list[Behaviour], outcome: Outcome) -> None:
-    """By libcurl too, where it had used the connection before; in the end it has a name."""
+    """Even libcurl tries again where it had used the connection before; in the end the failure has a name."""
     with running({TWO: answers}) as api:
         found = sender().post(api.endpoint, [ONE, TWO, THREE], FRAME, seconds=10)
         assert found == [Outcome.DELIVERED, outcome, Outcome.DELIVERED]
@@ -163,7 +163,7 @@ def test_credentials_that_fail_on_the_way_leave_nothing_behind() -> None:
 
 
 def test_credentials_that_are_renewed_on_the_way_sign_what_comes_after(api: ManagementApi) -> None:
-    """Those of a role expire in the middle of a call: from the next second on, posts are signed with the new ones."""
+    """Credentials of a role expire in the middle of a call: from the next second on, posts are signed with new ones."""
     began = time.monotonic()
     fresh = Credentials("AKIAFRESH", "secret", "another token")
     one_sender = sender(rate=30, credentials=lambda: fresh if time.monotonic() > began + 0.5 else CREDENTIALS)

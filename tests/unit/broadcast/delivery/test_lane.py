@@ -15,7 +15,7 @@ takes = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 2_000)), min_size=1, 
 
 
 def bucket(rate: float) -> float:
-    """What a lane may hand out at once."""
+    """Return what a lane may hand out at once."""
     return max(2.0, rate * BUCKET_SECONDS)
 
 
@@ -149,7 +149,7 @@ def test_a_lane_that_was_throttled_yields_a_part_of_what_it_is_lent() -> None:
 
 
 def test_a_lane_asks_what_is_lent_as_of_now() -> None:
-    """By the clock that it is given."""
+    """It asks at the time of the clock that it is given."""
     asked: list[float] = []
 
     def lent(now: float) -> float:

@@ -39,7 +39,7 @@ def sender(
 
 
 def bodies(api: ManagementApi, one: ConnectionId) -> list[bytes]:
-    """What was posted to the connection, repeats and all."""
+    """Return what was posted to the connection, repeats and all."""
     return [request.body for request in api.requests if request.connection == one]
 
 
@@ -178,7 +178,7 @@ def test_no_more_than_the_bound_are_in_flight(api: ManagementApi, monkeypatch: p
 
 
 def test_connections_to_the_gateway_are_used_again(api: ManagementApi) -> None:
-    """By the next call, whatever it does."""
+    """The next call uses them, whatever it does."""
     one_sender = sender(max_in_flight=4)
     one_sender.post_in_order(api.endpoint, {ONE: FRAMES}, seconds=5)
     one_sender.close(api.endpoint, [ONE], seconds=5)

@@ -94,7 +94,7 @@ def test_a_post_has_the_headers_that_the_sdk_sends_with_it() -> None:
 
 
 def test_one_signer_signs_any_number_of_posts() -> None:
-    """What is computed once is not used up."""
+    """A value that is computed once is not used up."""
     signer = PostSigner(ENDPOINTS[0], "us-east-1", b"frame").at(1_800_000_000, Credentials("AKIA", "secret"))
     first = signer.sign(ConnectionId("a="))
     assert signer.sign(ConnectionId("b=")) != first

@@ -24,7 +24,7 @@ REMEMBERED = 10_000
 
 
 def crowd(throttling: Throttling, number: int, now: float) -> None:
-    """Lets in posts to so many connections."""
+    """Let in posts to so many connections."""
     for place in range(number):
         throttling.let_in(connection(1_000 + place), now)
 
@@ -32,7 +32,7 @@ def crowd(throttling: Throttling, number: int, now: float) -> None:
 def refuse(
     throttling: Throttling, times: int, begin: float = 10.0, one: ConnectionId = SLEEPER
 ) -> list[Outcome | None]:
-    """Refuses a connection so often in a row, with a sender's pauses; each verdict."""
+    """Refuse a connection so often in a row, with a sender's pauses; each verdict."""
     moments = [begin + sum(PAUSES[:number]) for number in range(times)]
     return [throttling.refused(one, now, last=number == TRIES) for number, now in enumerate(moments, 1)]
 

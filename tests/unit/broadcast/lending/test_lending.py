@@ -59,7 +59,7 @@ def test_a_kind_that_begins_has_its_share_at_once_and_the_others_fall_back(borro
 
 
 def test_what_one_kind_leaves_is_divided_among_the_others_by_their_shares() -> None:
-    """Of three kinds one is idle."""
+    """One of three kinds is idle."""
     world = LendingFixture(THREE)
     world.run(1, "normal", "low")
     rates = world.run(5, "normal", "low")
@@ -129,7 +129,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
 
 @pytest.mark.parametrize("stood_still", [0, 60])
 def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: float) -> None:
-    """Whether its monotonic clock went on or stood still meanwhile, it soon finds that another kind has begun."""
+    """Its monotonic clock went on or stood still: it soon finds that another kind has begun."""
     world = LendingFixture(TWO)
     world.run(3, "low")
     for worker in world.workers["low"]:

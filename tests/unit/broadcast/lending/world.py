@@ -57,7 +57,7 @@ class Time(Executor):
         awake.acquire()
 
     def go_on(self, seconds: float) -> None:
-        """Lets the time pass."""
+        """Let the time pass."""
         ends = self.now + seconds
         while self._sleeping and self._sleeping[0][0] <= ends:
             self.now, _, awake = heapq.heappop(self._sleeping)
@@ -128,7 +128,7 @@ class Worker:
         self._lane = Lane(world.quota * HEADROOM * world.shares[kind] / lanes, self._monotonic(), lending.factor)
 
     def post(self) -> int:
-        """Sends as many posts as it may; how many that are."""
+        """Send as many posts as it may; how many that are."""
         taken = self._lane.take(_PLENTY, self._monotonic())
         self.posted += taken
         return taken
@@ -168,7 +168,7 @@ class LendingFixture:
         self.store.mark(kind, int((self.time.now + by) * 1000))
 
     def run(self, seconds: float, *kinds: str, tick: Callable[[], float] = lambda: 0.01) -> dict[str, float]:
-        """Lets the workers of these kinds post; the posts a second of each kind."""
+        """Let the workers of these kinds post; the posts a second of each kind."""
         before = {kind: self._posted(kind) for kind in kinds}
         started = self.time.now
         while self.time.now < started + seconds:
@@ -180,12 +180,12 @@ class LendingFixture:
         return {kind: (self._posted(kind) - before[kind]) / (self.time.now - started) for kind in kinds}
 
     def rest(self, seconds: float) -> None:
-        """Lets time pass in which nobody posts."""
+        """Let time pass in which nobody posts."""
         self.time.go_on(seconds)
         self.left = min(self._bucket, self.left + self.quota * seconds)
 
     def disturb(self, random: Random, *, delay: float, lost: float) -> None:
-        """Makes all ways to the marks slow and bad: up to so many seconds, and such a share of reads without answer."""
+        """Make all ways to the marks slow and bad: up to so many seconds, and such a share of reads without answer."""
         for worker in [worker for workers in self.workers.values() for worker in workers]:
             worker.network.delay = lambda: random.uniform(0, delay)
             worker.network.lost = lambda: random.random() < lost

@@ -1,4 +1,4 @@
-"""Which partition keys requests of DynamoDB reach, by the examples of its documentation.
+"""Partition keys that requests of DynamoDB reach, by the examples of its documentation.
 
 The table GameScores and its key are those of
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html; requests have the form of

@@ -63,7 +63,7 @@ def answers(application: Application, *scopes: dict[str, Any]) -> list[tuple[int
 
 
 def test_a_repetition_is_answered_as_the_first_was() -> None:
-    """What was created is not created again."""
+    """A created resource is not created again."""
     application = Application(201, 409)
     assert answers(application, request(), request()) == [(201, b"1"), (201, b"1")]
     assert application.requests == 1

@@ -1,4 +1,4 @@
-"""Which of IAM's actions a request is."""
+"""Actions of IAM that requests are."""
 
 import pytest
 

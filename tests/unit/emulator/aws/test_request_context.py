@@ -1,4 +1,4 @@
-"""What conditions see of a request about roles or mappings: keys of AWS's service authorization reference.
+"""Context of conditions on roles or mappings: keys of AWS's service authorization reference.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
@@ -81,7 +81,7 @@ def test_a_boundary_that_is_set_is_that_of_the_request(action: str) -> None:
 
 @pytest.mark.parametrize("action", ["iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:DeleteRolePermissionsBoundary"])
 def test_rights_are_given_within_the_boundary_that_the_role_has(action: str) -> None:
-    """What the request says of a boundary is nothing then."""
+    """A boundary in the request is nothing then."""
     params = {"RoleName": "deployer", "PermissionsBoundary": "another"}
     assert context("iam", action, b"", params)["iam:permissionsboundary"] == BOUNDARY
 
@@ -92,7 +92,7 @@ def test_without_a_boundary_there_is_no_key() -> None:
 
 
 def test_an_attached_policy_is_seen() -> None:
-    """By its ARN."""
+    """The condition compares its ARN."""
     params = {"RoleName": "deployer", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
     assert context("iam", "iam:AttachRolePolicy", b"", params)["iam:policyarn"] == params["PolicyArn"]
 

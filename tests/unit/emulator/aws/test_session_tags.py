@@ -1,4 +1,4 @@
-"""How session tags go on from role to role, by the example of Star and Heart in IAM's documentation.
+"""Session tags from role to role, by the example of Star and Heart in IAM's documentation.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining
 """
@@ -25,7 +25,7 @@ def test_transitive_tags_go_on_and_stay_transitive() -> None:
 
 
 def test_a_tag_that_is_not_transitive_ends_with_its_session() -> None:
-    """By default, tags are not passed to subsequent sessions."""
+    """Tags are not passed to subsequent sessions by default."""
     session = Tags({"Star": "1", "Sun": "2"}, frozenset({"star"}))
     assert session.inherited() == Tags({"Star": "1"}, frozenset({"star"}))
 

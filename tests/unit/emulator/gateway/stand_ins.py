@@ -1,4 +1,4 @@
-"""What stands in for a socket in the unit tests."""
+"""Stand-ins for a socket in the unit tests."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ class FakeTransport(asyncio.Transport):
         self.written += bytes(data)
 
     def get_write_buffer_size(self) -> int:
-        """What the test has set."""
+        """Return what the test has set."""
         return self.waiting
 
     def pause_reading(self) -> None:
@@ -47,7 +47,7 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
 
     def is_closing(self) -> bool:
-        """Whether it was closed or aborted."""
+        """Tell whether it was closed or aborted."""
         return self.closed or self.aborted
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What apigatewayv2 says about an API, and how its routes are chosen."""
+"""Description of an API by apigatewayv2, and the choice of its routes."""
 
 import json
 

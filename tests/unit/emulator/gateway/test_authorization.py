@@ -1,4 +1,4 @@
-"""What becomes of a handshake, by the authorizer's answer."""
+"""Results of a handshake, by the authorizer's answer."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def result(effect: str = "Allow", **members: Any) -> dict[str, Any]:
 
 
 def answer(payload: Any, status: Status = Status.RETURNED, size: int = 100) -> dict[str, str] | AuthorizationRefusal:
-    """What the gateway makes of it."""
+    """Return what the gateway makes of it."""
     return read_authorizer_answer(Client().connection, Invocation(status, payload, size))
 
 

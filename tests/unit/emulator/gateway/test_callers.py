@@ -1,4 +1,4 @@
-"""Whose request it is, by its signature."""
+"""Caller of a request, by its signature."""
 
 import time
 from dataclasses import replace

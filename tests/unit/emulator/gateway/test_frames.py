@@ -20,7 +20,7 @@ from tools.emulator.gateway.limits import CloseCode
 
 
 def read(data: bytes, frame_bytes: int = 32_768, message_bytes: int = 131_072) -> list[Text | Ping | Close]:
-    """What a fresh reader makes of the bytes."""
+    """Return what a fresh reader makes of the bytes."""
     return list(FrameReader(frame_bytes, message_bytes).feed(data))
 
 
@@ -136,7 +136,7 @@ def test_text_that_is_no_utf8_is_1007() -> None:
     ],
 )
 def test_a_broken_frame_is_a_protocol_error(data: bytes) -> None:
-    """What RFC 6455 forbids ends the connection with 1002."""
+    """A frame that RFC 6455 forbids ends the connection with 1002."""
     assert violation(data) == CloseCode.PROTOCOL_ERROR
 
 

@@ -1,4 +1,4 @@
-"""What the gateway makes of a proxy function's answer."""
+"""Reading of a proxy function's answer by the gateway."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the lifecycle does when functions are throttled, fail, or are not asked."""
+"""Lifecycle when functions are throttled, fail, or are not asked."""
 
 import asyncio
 import time

@@ -21,7 +21,7 @@ class FakeClock:
 
 
 def taken(bucket: TokenBucket, attempts: int) -> int:
-    """How many of the attempts got a token."""
+    """Return how many of the attempts got a token."""
     return sum(bucket.take() for _ in range(attempts))
 
 
@@ -49,7 +49,7 @@ def test_a_bucket_never_holds_more_than_its_burst() -> None:
 
 
 def test_refused_attempts_cost_no_tokens() -> None:
-    """Who is refused again and again is admitted as soon as a token is there."""
+    """A client that is refused again and again is admitted as soon as a token is there."""
     clock = FakeClock()
     bucket = TokenBucket(1, 1, clock)
     bucket.take()

@@ -1,4 +1,4 @@
-"""What the gateway sends to a service, and what it makes of the answer."""
+"""Requests of the gateway to a service, and its reading of the answer."""
 
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,7 @@ EVENT = {"requestContext": {"connectionId": "c", "authorizer": {"tenantId": "gol
 
 
 def answered(status: int, responses: dict[str, Templates]) -> Reply | IntegrationFailure:
-    """What becomes of a service's answer `<xml/>`."""
+    """Return what becomes of a service's answer `<xml/>`."""
     return read_service_answer(Integration("AWS", URI, 5.0, responses=responses), EVENT, status, "<xml/>")
 
 
@@ -73,7 +73,7 @@ def test_messages_that_a_queue_refuses_are_told_by_their_place() -> None:
 
 
 def test_the_status_selects_the_template() -> None:
-    """What it does not name falls back to `$default`."""
+    """A status that it does not name falls back to `$default`."""
     templates = Templates(
         "$integration.response.statuscode", {"200": "## nothing", "$default": "$context.connectionId"}
     )

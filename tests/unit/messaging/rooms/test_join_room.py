@@ -1,4 +1,4 @@
-"""Who may join a room, and who is told."""
+"""Clients that may join a room, and members that are told."""
 
 from collections import Counter
 from typing import Any
@@ -28,7 +28,7 @@ def world() -> RoomFixture:
 def join(
     world: RoomFixture, one: ConnectionKey, posts_per_minute: int = 1_000_000, session: str = "s1", **frame: Any
 ) -> Any:
-    """What the one who sends the frame is answered."""
+    """Return what the one who sends the frame is answered."""
     wire = {"action": "joinroom", "roomKey": "red", "nickName": "Ann", **frame}
     answer = JoinRoom(world.rooms, world.sender, world.posts, endpoint=ENDPOINT)(
         caller(one, session, posts_per_minute=posts_per_minute), wire

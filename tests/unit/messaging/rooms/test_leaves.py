@@ -1,4 +1,4 @@
-"""Who is told that somebody has left a room."""
+"""Members that are told that somebody has left a room."""
 
 from collections import Counter
 from typing import Any
@@ -126,7 +126,7 @@ def test_leaves_of_a_batch_are_told_in_order(house: House) -> None:
 
 
 def test_one_who_left_and_came_back_hears_of_it(house: House) -> None:
-    """What counts is where a connection is after the last record of the batch."""
+    """The room after the last record of the batch counts."""
     ann, _ = house.join("ann", "bob")
     house.tell(house.move(ann, BLUE, "ann"), house.move(ann, RED, "ann"))
     assert house.posted == {"ann": [left("ann")], "bob": [left("ann")]}
@@ -145,7 +145,7 @@ def test_an_old_leave_is_no_news(house: House) -> None:
 
 
 def test_leaves_of_a_large_room_are_not_told(house: House) -> None:
-    """What counts is how many were in it before the batch: a crowd that leaves at once is not told one by one."""
+    """The number of members before the batch counts: a crowd that leaves at once is not told one by one."""
     everyone = house.crowd(SMALL_ROOM + 1)
     house.tell(*(house.lose(one) for one in everyone[:80]))
     assert house.posted == {}
@@ -214,7 +214,7 @@ def test_when_the_time_is_over_the_rest_is_left_out(house: House, counted: Count
     ],
 )
 def test_a_record_that_makes_no_sense_is_passed_over(house: House, broken: Record) -> None:
-    """Those beside it are told."""
+    """Other leaves are told."""
     ann, _ = house.join("ann", "bob")
     if broken.get("dynamodb"):
         broken["dynamodb"]["ApproximateCreationDateTime"] = float(NOW)

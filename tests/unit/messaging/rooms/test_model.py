@@ -1,4 +1,4 @@
-"""Which nicknames are legal."""
+"""Legal and illegal nicknames."""
 
 import pytest
 

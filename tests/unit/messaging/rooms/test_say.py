@@ -1,4 +1,4 @@
-"""What is said in a room, and who hears it."""
+"""Messages said in a room, and the members that hear them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -48,7 +48,7 @@ class Talk(RoomFixture):
         self.caller: dict[str, Any] = {}
 
     def say(self, one: ConnectionKey, **frame: Any) -> Any:
-        """What the one who sends the frame is answered: None, or an error frame."""
+        """Return what the one who sends the frame is answered: None, or an error frame."""
         return self.say_text(
             one, codec.json_text({"action": "sendmessage", "roomKey": "red", "content": "hello", **frame})
         )
@@ -79,7 +79,7 @@ class Talk(RoomFixture):
 
     @property
     def announced(self) -> list[Announcement]:
-        """What is on the topic."""
+        """Messages on the topic."""
         return [Announcement.from_wire(body) for body in self.topic.bodies]
 
 
@@ -108,7 +108,7 @@ def test_everyone_in_the_room_hears_what_a_member_says(talk: Talk, counted: Coun
 
 
 def test_the_nickname_is_that_of_the_row(talk: Talk) -> None:
-    """What the frame says of it is not trusted."""
+    """The nickname in the frame is not trusted."""
     ann, _ = talk.join("ann", "bob")
     talk.say(ann, nickName="bob")
     assert talk.posted["bob"] == [said("ann")]
@@ -208,7 +208,7 @@ def test_a_member_that_the_gateway_refuses_for_good_is_not_closed(talk: Talk) ->
 
 
 def test_a_stale_row_that_cannot_be_deleted_is_no_failure(talk: Talk) -> None:
-    """What was heard is not said to have failed."""
+    """A message that was heard is not said to have failed."""
     ann, bob = talk.join("ann", "bob")
     talk.ends({bob: Outcome.GONE})
     talk.rooms.down.add("remove")

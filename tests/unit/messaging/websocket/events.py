@@ -25,7 +25,7 @@ CONTEXT = {
     "messagesPerMinute": "3",
     "playerId": PLAYER,
 }
-"""What the authorizer says; API Gateway makes strings of its numbers."""
+"""Context that the authorizer gives; API Gateway makes strings of its numbers."""
 
 
 def event(

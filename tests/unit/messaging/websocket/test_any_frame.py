@@ -90,7 +90,7 @@ def exchange(respond: Respond) -> Callable[[Any], dict[str, Any]]:
 
 
 def handler(route: str) -> Callable[[Any], dict[str, Any]]:
-    """What answers the frames of a route."""
+    """Return what answers the frames of a route."""
     match route:
         case "default":
             return DefaultRoute(lambda _: Attempts(sessions(), MemoryLimitStore()), clock=lambda: NOW)

@@ -1,4 +1,4 @@
-"""Who sent a frame, as its event says it."""
+"""Sender of a frame, as its event says it."""
 
 import pytest
 

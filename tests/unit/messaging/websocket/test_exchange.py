@@ -1,4 +1,4 @@
-"""What every frame goes through before it does what it asks for."""
+"""Checks that every frame passes before it does what it asks for."""
 
 from collections import Counter
 from typing import Any
@@ -31,7 +31,7 @@ class ExchangeFixture:
         self.part = Part(self.sessions, self.limits, self._respond)
 
     def open(self, session: SessionId, player: PlayerId | None) -> None:
-        """Opens a session that lives for as long as the tenant lets it."""
+        """Open a session that lives for as long as the tenant lets it."""
         self.sessions.rows[TENANT, session] = Session(TENANT, session, NOW + 300, player, frozenset({KEY}))
 
     def send(self, frame: object, **context: str | None) -> Any:
@@ -72,7 +72,7 @@ def code(frame: Any) -> str:
 
 
 def test_a_frame_is_answered_by_its_route(world: ExchangeFixture) -> None:
-    """Which gets the caller and the frame."""
+    """The route gets the caller and the frame."""
     assert world.send({"action": "sendmessage"}) == "said"
     assert world.heard == [(Caller.of(event({})), {"action": "sendmessage"})]
 

@@ -13,14 +13,14 @@ KEY = ConnectionKey(nth_partition(INBOX.tenant_id, 7), ConnectionId("a+b/c="))
 
 
 def test_messages_sort_as_the_gateway_took_them() -> None:
-    """By the millisecond, whatever their requests are called."""
+    """Milliseconds decide, whatever their requests are called."""
     times = [0, 9, 10, 999_999_999_999, 1_000_000_000_000, 9_999_999_999_999]
     ids = [message_id(time, request) for time, request in zip(times, "fedcba", strict=True)]
     assert sorted(ids) == ids
 
 
 def test_messages_of_one_millisecond_are_told_apart() -> None:
-    """By their requests."""
+    """Their requests tell them apart."""
     assert message_id(1, "r1") != message_id(1, "r2")
 
 

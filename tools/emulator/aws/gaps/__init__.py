@@ -14,7 +14,7 @@ from tools.emulator.aws.patching import Patch
 
 @dataclass(frozen=True)
 class Gap:
-    """How a gap is closed: patches, coroutines that run beside the server, and what to call before it stops."""
+    """Remedy for a gap: patches, coroutines that run beside the server, and calls to make before it stops."""
 
     patches: tuple[Patch, ...]
     background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()

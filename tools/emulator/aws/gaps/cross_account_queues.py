@@ -53,7 +53,7 @@ def gap(_options: Options) -> Gap:
 
 
 def may(action: str, queue_arn: str, function_name: str, qualifier: str | None) -> bool:
-    """Whether a function of the account that is served now may do this with the queue.
+    """Tell whether a function of the account that is served now may do this with the queue.
 
     In the function's own account MiniStack never asks, and neither does this.
     """

@@ -82,7 +82,7 @@ def _tokenize_statement(text: str) -> list[Any]:
 
 
 class _Statements:
-    """What statements that change an item were parsed to.
+    """Parsed statements that change an item.
 
     A batch has each one parsed by itself, and again to carry it out: the last one is kept. One of the same text whose
     parameters are of the same types is not parsed anew: its parameters take the places of the earlier ones.
@@ -116,7 +116,7 @@ class _Statements:
 
 
 class _Part(NamedTuple):
-    """What builds a part of a parsed statement from its parameters, and in how many places one of them stands."""
+    """Builder of a part of a parsed statement from its parameters, with the number of places of each."""
 
     build: Callable[[list[Any]], Any]
     places: int
@@ -142,7 +142,7 @@ class _Known:
 
 
 def _rebuilt(node: Any, places: dict[int, int]) -> _Part:
-    """What builds the same part again; parameters are known by their identity."""
+    """Return what builds the same part again; parameters are known by their identity."""
     if isinstance(node, dict) and (place := places.get(id(node))) is not None:
         return _Part(itemgetter(place), 1)
     if isinstance(node, tuple | list):

@@ -91,7 +91,7 @@ def _collect(queue: dict[str, Any], most: int, visibility_seconds: int, now: flo
 
 
 def _forget(queue: dict[str, Any]) -> None:
-    """Of what was sent in the last five minutes, what is older: it stands in the order in which it was sent."""
+    """Forget what was sent more than five minutes ago: it stands in the order in which it was sent."""
     sent, now = queue["dedup_cache"], time.time()
     for key in [*takewhile(lambda key: sent[key]["expire"] <= now, sent)]:
         del sent[key]

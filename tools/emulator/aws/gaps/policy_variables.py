@@ -67,7 +67,7 @@ def first_match(ctx: EvalContext, stmts: list[ParsedStatement], effect: str) -> 
 
 
 def conditions_met(conditions: dict[str, Any], ctx: EvalContext) -> bool:
-    """Whether all conditions of a statement hold for the request."""
+    """Tell whether all conditions of a statement hold for the request."""
     try:
         replaced = {
             operator: {key: _replaced(values, ctx) for key, values in block.items()}

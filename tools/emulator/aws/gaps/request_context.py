@@ -113,7 +113,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def context(service: str, action: str, body: bytes, params: Any) -> dict[str, Any]:
-    """What the request itself says, by the names of conditions' keys."""
+    """Return what the request itself says, by the names of conditions' keys."""
     keys: dict[str, Any] = _STOCK_CONTEXT(service, action, body, params)
     if action in _SET_BOUNDARY and (boundary := iam_actions._query_param(params, "PermissionsBoundary")):
         keys["iam:permissionsboundary"] = boundary

@@ -1,4 +1,4 @@
-"""What a PartiQL statement writes is told to the table's stream.
+"""Writes of PartiQL statements are told to the table's stream.
 
 AWS: a stream has every change of the table's items, whatever made it:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html

@@ -173,7 +173,7 @@ def _hash(record: Record) -> int:
 def failure_document(
     esm: dict[str, Any], records: Sequence[Record], condition: str, invocations: int
 ) -> dict[str, Any]:
-    """What AWS tells the on-failure destination: where the records are, not the records."""
+    """Return what AWS tells the on-failure destination: where the records are, not the records."""
     first, last = records[0]["dynamodb"], records[-1]["dynamodb"]
     return {
         "requestContext": {

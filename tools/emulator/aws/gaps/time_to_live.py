@@ -1,4 +1,4 @@
-"""What TTL deletes reaches the stream.
+"""Deletions by TTL reach the stream.
 
 AWS deletes an expired item with a REMOVE record that says who did it: `"userIdentity": {"type": "Service",
 "principalId": "dynamodb.amazonaws.com"}`. The attribute must be a number of epoch seconds; items that expired over
