@@ -37,7 +37,7 @@ class Row:
 
     @property
     def description(self) -> str:
-        """What it is, as Markdown in a table."""
+        """The type or value, as Markdown in a table."""
         return self.attributes["description"].strip('"').replace('\\"', '"').replace("|", "\\|").replace("<", "&lt;")
 
     @property

@@ -40,7 +40,7 @@ _SUBSCRIBER = "222222222222"
 _QUEUES = "https://queues.test/"
 
 type StandIns = Mapping[str, Mapping[str, Any]]
-"""What stands for names of modules, by the modules' names."""
+"""Stand-ins for names of modules, by the modules' names."""
 
 
 def wire(world: World) -> None:
@@ -183,14 +183,14 @@ def _settings(kind: type, variables: Mapping[str, str]) -> Any:
 
 
 class _PerTenant:
-    """What stands for `PerTenant`: nobody needs credentials here."""
+    """A stand-in for `PerTenant`: nobody needs credentials here."""
 
     def __init__(self, make: Callable[[Any], Any], client: Callable[..., Any]) -> None:
         self.of = cache(lambda _tenant: make(client))
 
 
 class _Context:
-    """What a handler is told about its invocation; the second shard is a subscriber's."""
+    """Lambda's context of an invocation; the second shard is a subscriber's."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -208,7 +208,7 @@ class _Context:
 
 
 class _Quiet:
-    """What stands for Powertools' decorators of a handler, which take half of the time of a short call."""
+    """A stand-in for Powertools' decorators of a handler, which take half of the time of a short call."""
 
     def inject_lambda_context[T](self, handler: T) -> T:
         """The handler."""
@@ -221,7 +221,7 @@ _QUIET = _Quiet()
 
 
 class _Chance:
-    """What stands for `SystemRandom`: the chance of whatever is at work."""
+    """A stand-in for `SystemRandom`: the chance of whatever is at work."""
 
     def __init__(self, world: World) -> None:
         self._scheduler = world.scheduler
@@ -232,7 +232,7 @@ class _Chance:
 
 
 class _Clock:
-    """What stands for the module `time` where ids are made."""
+    """A stand-in for the module `time` where ids are made."""
 
     def __init__(self, world: World) -> None:
         self._time = world.scheduler.time

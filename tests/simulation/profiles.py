@@ -101,7 +101,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "sessions": Profile({"connect": 3.0, "put": 5.0, "delete": 10.0}, _FEW, paces=(0.05, 0.5), tenants=(20,)),
 }
-"""By what happens often."""
+"""Profiles, named by the events that are frequent in them."""
 
 
 def profile_of(seed: object) -> Profile:

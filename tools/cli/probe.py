@@ -13,10 +13,10 @@ from tools.cli.workplace import Workplace
 from tools.client.http import Sign
 from tools.errors import OperatorError
 from tools.probe.interview import left_out
-from tools.probe.place import Place, asked
+from tools.probe.place import ProbePlace, asked
 from tools.probe.question import Need, Question
 from tools.probe.questions import named
-from tools.probe.report import Report
+from tools.probe.report import ProbeReport
 from tools.probe.site import Pace, Site
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment
@@ -69,7 +69,7 @@ def probe(
     home = Environment.of(Project.of_this_code(), environment)
     _require_account(home, account)
     known = home if region is None or home.name == LOCAL else replace(home, region=region)
-    place = Place.of(workplace.stack(), known)
+    place = ProbePlace.of(workplace.stack(), known)
     place.cloud.require(account)
     if remove:
         terminal.say(f"Removed: {place.remove_left()}.")
@@ -129,7 +129,7 @@ def _list_of(questions: Sequence[Question]) -> Table:
     return table
 
 
-def _table_of(report: Report) -> Table:
+def _table_of(report: ProbeReport) -> Table:
     table = Table("question", "answer", "assumed", "consequence")
     for result in report.results:
         consequence = result.question.changes.get(result.verdict, result.problem)

@@ -126,7 +126,7 @@ class Load:
 
     @property
     def floor_seconds(self) -> Decimal:
-        """How long a broadcast takes at least at what clients leave of the accounts' rate."""
+        """The shortest time of a broadcast at the rate that clients leave of the accounts' quota."""
         return Decimal(self.connections) / (self._rate_left * self.accounts)
 
     @property
@@ -176,7 +176,7 @@ class Load:
 
     @property
     def lanes_seconds(self) -> Decimal:
-        """How long the lanes take for a broadcast: they post no faster than clients leave them."""
+        """The time that the lanes take for a broadcast: they post no faster than clients leave them."""
         return max(self.floor_seconds, Decimal(self.cell_connections) / (self.lane_rate * self.lanes))
 
     @property

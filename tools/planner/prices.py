@@ -112,13 +112,13 @@ LOGS = _price(_CLOUDWATCH, (_REST, "0.50"), free=5)
 LAMBDA_LOGS = _price(_CLOUDWATCH, (10_000, "0.50"), (20_000, "0.25"), (20_000, "0.10"), (_REST, "0.05"))
 """A GB of what Lambda or a function logs; the free 5 GB are counted with the other logs."""
 LOG_LINE_BYTES = 26
-"""What CloudWatch counts on top of every line.
+"""Bytes that CloudWatch counts on top of every line.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"""
 
 XRAY_TRACES = _price(_XRAY, (_REST, "5.00"), free=100_000, per=_MILLION)
 """Recorded."""
 TRACED_SHARE, TRACED_A_SECOND = Decimal("0.05"), 1
-"""What the default rule records: the first request of a second, and a twentieth of the others.
+"""Share that the default rule records: the first request of a second, and a twentieth of the others.
 https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html"""
 
 EGRESS = _price(_TRANSFER, (_REST, "0.09"), free=100)

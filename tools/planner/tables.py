@@ -28,7 +28,7 @@ _UNITS_OF_AN_ARRIVAL = 4
 """The session is renewed, which finds none (1), made (1), and written with the connection in a transaction (2)."""
 
 _ASSUMED_A_SECOND = 600
-"""What STS answers for an account and Region, all roles and users together; it cannot be raised.
+"""Calls a second that STS answers for an account and Region, all roles and users together; it cannot be raised.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 _PINGS_SHARE = 5

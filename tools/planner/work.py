@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from loudhailer.aws.tenant_credentials import CREDENTIALS_SECONDS, KEPT_CREDENTIALS
 from tools.planner.load import CHUNK_SIZE, Load
 from tools.planner.prices import CONNECTS_PER_SECOND
+
+KEPT_CREDENTIALS = 4_096
+CREDENTIALS_SECONDS = 2_700
+"""As `loudhailer.aws.tenant_credentials` has them. A test compares them: the module would import the SDK."""
 
 _VCPU_MB = 1_769
 _MEMORY_MB = 512

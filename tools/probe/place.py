@@ -13,7 +13,7 @@ from tools.console import Terminal
 from tools.probe import own_api, own_queues, own_tenant
 from tools.probe.interview import Interview
 from tools.probe.question import Need, Question
-from tools.probe.report import Report
+from tools.probe.report import ProbeReport
 from tools.probe.site import Site
 from tools.release.cloud import LOCAL, Cloud
 from tools.release.environment import Environment
@@ -34,7 +34,7 @@ class _CloudDeployment(Deployment):
 
 
 @dataclass(frozen=True)
-class Place:
+class ProbePlace:
     """An environment, and the way to its account and its deployment."""
 
     environment: Environment
@@ -42,7 +42,7 @@ class Place:
     outputs: Callable[[], dict[str, Any]]
 
     @classmethod
-    def of(cls, stack: Stack, environment: Environment) -> "Place":
+    def of(cls, stack: Stack, environment: Environment) -> "ProbePlace":
         """Return the running local stack, or the hub of another environment with the credentials that are there."""
         if environment.name == LOCAL:
             return cls(environment, Cloud.local(stack), lambda: Deployment.of(stack.state()).outputs)
@@ -98,8 +98,8 @@ class Place:
 
 
 def asked(
-    place: Place, questions: Sequence[Question], site: Site, reasons: Mapping[str, str], terminal: Terminal
-) -> tuple[Report, BaseException | None]:
+    place: ProbePlace, questions: Sequence[Question], site: Site, reasons: Mapping[str, str], terminal: Terminal
+) -> tuple[ProbeReport, BaseException | None]:
     """Ask, and return the answers, and the interrupt or the error that ended the run before its time."""
     started = datetime.now(UTC)
     ending: BaseException | None = None
@@ -112,7 +112,7 @@ def asked(
             if not interview.asking and not interview.results:
                 raise
             ending = error
-    report = Report(
+    report = ProbeReport(
         environment=place.environment.name,
         account=place.environment.account_id,
         region=place.environment.region,

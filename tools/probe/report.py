@@ -14,7 +14,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ProbeReport:
     """A run.
 
     Attributes:
@@ -102,7 +102,7 @@ This page is made by `python -m tools.probe`, of the questions in `tools/probe/q
 
 
 def page(questions: Sequence[Question], runs: Iterable[Mapping[str, Any]]) -> str:
-    """Return the page `docs/aws-answers.md`; `runs` are those of AWS, by `Report.to_wire`, the oldest first."""
+    """Return the page `docs/aws-answers.md`; `runs` are those of AWS, by `ProbeReport.to_wire`, the oldest first."""
     answers = {
         answer["name"]: (run, answer) for run in runs for answer in run["answers"] if answer["verdict"] != "failed"
     }

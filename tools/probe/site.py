@@ -51,7 +51,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Reply:
+class SiteReply:
     """The answer to a command to a connection."""
 
     status: int
@@ -143,24 +143,24 @@ class Site:
         """The URL of a connection to the probe's own API."""
         return f"{self.api_url.replace('ws', 'http', 1)}/{stage}/@connections/{quote(connection, safe='')}"
 
-    async def post(self, connection: str, body: bytes, stage: str = OPEN, sign: Sign | None = None) -> Reply:
+    async def post(self, connection: str, body: bytes, stage: str = OPEN, sign: Sign | None = None) -> SiteReply:
         """Post to a connection of the probe's own API."""
         return await self.call("POST", self.connection_url(stage, connection), body, sign)
 
-    async def call(self, method: str, url: str, body: bytes | None = None, sign: Sign | None = None) -> Reply:
+    async def call(self, method: str, url: str, body: bytes | None = None, sign: Sign | None = None) -> SiteReply:
         """Send a signed request as it is."""
         return await self.request(method, url, body, (sign or self.sign)(method, url, body))
 
     async def request(
         self, method: str, url: str, body: bytes | None = None, headers: "Mapping[str, str] | None" = None
-    ) -> Reply:
+    ) -> SiteReply:
         """Send a request as it is."""
         from yarl import URL  # noqa: PLC0415 - as above
 
         if self._session is None:
             raise RuntimeError("Site is used outside its `async with`")
         async with self._session.request(method, URL(url, encoded=True), data=body, headers=headers) as answer:
-            return Reply(answer.status, await answer.text())
+            return SiteReply(answer.status, await answer.text())
 
     async def paced[T](self, number: int, ask: Callable[[int], Awaitable[T]]) -> list[T]:
         """Ask so many times at the rate of posts, side by side; the answers in order."""

@@ -33,10 +33,10 @@ _LATE_SECONDS = 30
 
 _SEVERE = {"ERROR", "CRITICAL"}
 _CRASHES = ("[ERROR]", "Traceback (most recent call last)", "Task timed out", "Runtime exited")
-"""What Lambda and Python write in plain text where the function itself writes nothing any more."""
+"""Lines of Lambda and Python in plain text, for when the function itself writes nothing any more."""
 
 _FAILED = {"error", "failure", "timeout"}
-"""How Lambda's own line about an invocation says the same in JSON.
+"""The same in JSON, as Lambda's own line about an invocation says it.
 https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html"""
 
 _CANNOT_START = (
@@ -143,7 +143,7 @@ class ErrorWatch:
 
 
 def is_severe(line: str) -> bool:
-    """Whether a line tells of an error, by the function's own level, Lambda's report, or as a crash."""
+    """Tell whether a line is about an error, by the function's own level, Lambda's report, or as a crash."""
     try:
         document: Any = json.loads(line)
     except ValueError:

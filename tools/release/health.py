@@ -1,4 +1,4 @@
-"""Whether what was just deployed works: a broadcast of our own, followed to its end."""
+"""The check of what was just deployed: a broadcast of our own, followed to its end."""
 
 import asyncio
 import uuid

@@ -27,7 +27,7 @@ def require_no_older(checkout: Path, commit: str, running: str) -> None:
 
 
 def _is_ancestor(checkout: Path, earlier: str, later: str) -> bool:
-    """Whether one commit comes before another; a commit that the checkout does not have comes before none.
+    """Tell whether one commit comes before another; a commit that the checkout does not have comes before none.
 
     https://git-scm.com/docs/git-merge-base
     """

@@ -16,7 +16,7 @@ _OWNER_ONLY = 0o700
 
 @dataclass(frozen=True)
 class WorkingFolder:
-    """What Terraform works on to apply one of the project's stacks in one account.
+    """The files that Terraform works on to apply one of the project's stacks in one account.
 
     Attributes:
         stack: the stack's folder in `terraform/stacks`.
@@ -54,11 +54,11 @@ class StackDirectory:
 
     @property
     def hub(self) -> WorkingFolder:
-        """Where the hub is applied from."""
+        """The folder that the hub is applied from."""
         return WorkingFolder("hub", self.path / "terraform", self.path / "terraform.tfstate", self.log("terraform"))
 
     def subscriber(self, name: str) -> WorkingFolder:
-        """Where a subscriber is applied from."""
+        """The folder that a subscriber is applied from."""
         folder = self.path / _SUBSCRIBERS / name
         return WorkingFolder(
             "subscriber", folder / "terraform", folder / "terraform.tfstate", self.log(f"terraform-{name}")

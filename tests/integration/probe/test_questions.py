@@ -91,7 +91,7 @@ async def site(limits: Limits = LOW, faults: Faults | None = None, **changes: An
     "question", [each for each in QUESTIONS if each.needs in {Need.API, Need.QUOTA}], ids=lambda each: each.name
 )
 async def test_the_stand_in_answers_as_the_question_says(question: Question) -> None:
-    """Those that wait for minutes in AWS, too."""
+    """Questions that wait for minutes in AWS are asked, too."""
     async with site() as asked:
         answer = await question.ask(asked)
     assert answer.verdict == question.stand_in, answer.seen

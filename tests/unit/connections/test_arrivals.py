@@ -45,7 +45,7 @@ ACME = Tenant(
 
 
 class World:
-    """What a client meets until it is connected, on tables that count the units of each key."""
+    """The handshakes of many clients, on tables that count the units of each key."""
 
     def __init__(self) -> None:
         self.units: Counter[tuple[str, str, str]] = Counter()

@@ -101,7 +101,7 @@ def test_counts_are_read_again_after_about_two_seconds() -> None:
 
 
 def test_environments_that_started_together_do_not_read_together() -> None:
-    """Of a hundred at most a third read in the same tenth of a second; before, all did."""
+    """At most a third of a hundred environments read in the same tenth of a second; before, all did."""
     world = AssignmentFixture(capacity=1000, maximum=5, environments=100)
     put(world, PartitionCount(FIRST))
     reads = Counter[int]()

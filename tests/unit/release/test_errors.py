@@ -1,4 +1,4 @@
-"""Which errors of a new version take it back: as many as the version before does not log."""
+"""The errors that take a new version back: more than the version before logs."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Logs:
 
 
 def is_wanted(line: str, pattern: str) -> bool:
-    """Whether a line has one of the terms."""
+    """Tell whether a line has one of the terms."""
     return any(term.strip('?"') in line for term in pattern.split('" '))
 
 
@@ -139,7 +139,7 @@ def test_a_look_reads_what_came_since_the_last_one(world: World) -> None:
 
 
 def test_lines_without_trouble_never_leave_cloudwatch(world: World) -> None:
-    """Of 450,000 invocations' lines the one that matters."""
+    """The one line that matters is found among those of 450,000 invocations."""
     for second in range(60):
         world.logs.log(NOON + second, json.dumps({"level": "INFO", "message": "done"}), 100)
         world.logs.log(NOON + second, json.dumps({"_aws": {}, "MessageFailed": [0.0]}), 100)
@@ -178,7 +178,7 @@ SEVERE = [
 
 @pytest.mark.parametrize("line", SEVERE)
 def test_an_error_is_asked_for_and_known(line: str) -> None:
-    """Of the function, of its start, or of Lambda about it."""
+    """The function writes it, its start does, or Lambda writes it about the function."""
     assert is_severe(line)
     assert is_wanted(line, PATTERN)
 

@@ -1,4 +1,4 @@
-"""What the synthetic broadcast finds."""
+"""The findings of the synthetic broadcast."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Which release may take the place of which."""
+"""The releases that may take the place of another."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Where a rollback leads, and what a promotion must not lead back to."""
+"""The release that a rollback leads to, and those that a promotion must not lead back to."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_the_first_release_has_nothing_before_it() -> None:
 def test_a_promotion_asks_whether_its_commit_is_older_than_the_one_that_runs(
     monkeypatch: pytest.MonkeyPatch, environment: str, running: Manifest | None, asked: list[tuple[str, str]]
 ) -> None:
-    """Where something runs already; on a local stack the commits need not exist."""
+    """It asks if a release runs already; on a local stack the commits need not exist."""
     found: list[tuple[str, str]] = []
     monkeypatch.setattr(promotion, "require_no_older", lambda _, commit, running: found.append((commit, running)))
 

@@ -35,7 +35,7 @@ def below(folder: Path) -> dict[str, bool]:
 
 
 def test_sources_are_linked_and_the_files_of_terraform_are_not(sources: Path, tmp_path: Path) -> None:
-    """What belongs to one stack stays in its folder: settings, lock, state, backend."""
+    """Settings, lock, state and backend of a stack stay in its folder."""
     link_sources(sources, tmp_path / "stack")
     assert below(tmp_path / "stack") == {
         "stacks/hub/main.tf": True,
@@ -65,7 +65,7 @@ def test_two_stacks_of_a_checkout_that_cannot_be_written_have_backends_of_their_
 
 
 def test_links_are_brought_up_to_date_and_the_provider_stays(sources: Path, tmp_path: Path) -> None:
-    """What was copied, linked, or led to a file that is gone, goes; what `init` has installed stays."""
+    """Old copies, old links and dead links go; everything that `init` has installed stays."""
     folder = tmp_path / "stack"
     link_sources(sources, folder)
     provider = folder / "stacks/hub/.terraform/providers/aws"

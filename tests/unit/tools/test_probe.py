@@ -20,7 +20,7 @@ from tools.probe import own_api, own_queues
 from tools.probe.interview import Interview, left_out
 from tools.probe.question import UNDECIDED, Answer, Need, Question
 from tools.probe.questions import QUESTIONS, named
-from tools.probe.report import Report, page, recorded
+from tools.probe.report import ProbeReport, page, recorded
 from tools.probe.site import Pace, Site
 from tools.release.environment import Environment
 from tools.stack.project import Project
@@ -63,9 +63,9 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["probe", *arguments])
 
 
-def report(*results: Any, **changes: Any) -> Report:
+def report(*results: Any, **changes: Any) -> ProbeReport:
     """A report of a run in AWS."""
-    plain = Report(
+    plain = ProbeReport(
         environment="dev",
         account=DEV,
         region="us-east-1",
@@ -252,7 +252,7 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> Place:
     """The environment dev with the right credentials, and two questions."""
     known = Environment.of(Project.of_this_code(), "dev")
     place = Place(known, Cloud(known.account_id))
-    monkeypatch.setattr("tools.cli.probe.Place.of", lambda *_: place)
+    monkeypatch.setattr("tools.cli.probe.ProbePlace.of", lambda *_: place)
     monkeypatch.setattr("tools.cli.probe.named", lambda _: [question(), question("second", ask=yes)])
     return place
 
@@ -265,7 +265,7 @@ def probed(dev: Place, folder: Path, *arguments: str, answer: str = "") -> Resul
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
 def test_it_asks_before_it_costs_anything(dev: Place, tmp_path: Path, answer: str) -> None:
-    """Who says no, or says nothing, has nothing made."""
+    """Nothing is made for an operator who says no, or says nothing."""
     done = probed(dev, tmp_path, answer=answer)
     assert done.exit_code == 1
     assert "costs at most 0.002 USD" in done.output
@@ -274,7 +274,7 @@ def test_it_asks_before_it_costs_anything(dev: Place, tmp_path: Path, answer: st
 
 
 def test_who_agrees_gets_the_answers_and_two_files(dev: Place, tmp_path: Path) -> None:
-    """What was made is removed."""
+    """Everything that was made is removed."""
     done = probed(dev, tmp_path, answer="y\n")
     assert done.exit_code == 0, done.output
     assert dev.made == ["made", "removed"]

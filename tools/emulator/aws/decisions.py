@@ -29,8 +29,8 @@ class Statement(Protocol):
     conditions: dict[str, Any]
 
 
-class Context(Protocol):
-    """What is asked for, and by whom."""
+class DecisionContext(Protocol):
+    """The action that is asked for, and the principal that asks."""
 
     principal_arn: str
     principal_account: str
@@ -56,7 +56,7 @@ def written_down[R](
     """
     alike: Counter[tuple[str, ...]] = Counter()
 
-    def evaluate_and_write(context: Context, policies: Policies, *limits: Policies) -> R:
+    def evaluate_and_write(context: DecisionContext, policies: Policies, *limits: Policies) -> R:
         result = evaluate(context, policies, *limits)
         decision = decision_of(result)
         if not context.principal_arn.startswith("arn:"):

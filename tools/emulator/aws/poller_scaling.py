@@ -1,4 +1,4 @@
-"""How many batches of a standard queue Lambda reads at once.
+"""The number of batches of a standard queue that Lambda reads at once.
 
 Five at first. While messages wait, up to 300 more a minute, to 1,250; then five again.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
@@ -21,7 +21,7 @@ class PollerScaling:
         self._busy_since: float | None = None
 
     def batches_at_once(self, *, waiting: bool) -> int:
-        """How many batches may be read at once now; `waiting` says whether the queue has messages to read."""
+        """Return how many batches may be read at once now; `waiting` says whether the queue has messages to read."""
         if not waiting:
             self._busy_since = None
             return FIRST_BATCHES

@@ -59,7 +59,7 @@ class RequestShapes:
 
 
 def problem_of(service: str, operation: str, parameters: Mapping[str, Any]) -> str:
-    """What the SDK's validator says against the parameters of an operation; empty if they are right."""
+    """Return the objections of the SDK's validator to the parameters of an operation; empty if they are right."""
     report = ParamValidator().validate(parameters, _input_of(service, operation))
     return report.generate_report() if report.has_errors() else ""
 

@@ -1,4 +1,4 @@
-"""How DynamoDB refuses a request, or a part of one, that it does not carry out now.
+"""Refusals of DynamoDB for a request, or a part of one, that it does not carry out now.
 
 A request that names one item fails with an error, and a transaction is cancelled with a reason for each item:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingException.html
@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 type Document = dict[str, Any]
-type Refusals = Sequence["Refusal | None"]
+type Refusals = Sequence["RequestRefusal | None"]
 """One for each part of a request, in its order; None for a part that can be carried out."""
 
 
-class Refusal(NamedTuple):
+class RequestRefusal(NamedTuple):
     """Why an item is not touched now.
 
     Attributes:
@@ -33,17 +33,17 @@ class Refusal(NamedTuple):
     reasons: tuple[Mapping[str, str], ...] = ()
 
 
-CONFLICT = Refusal("TransactionConflict", "TransactionConflictException", "Transaction is ongoing for the item")
+CONFLICT = RequestRefusal("TransactionConflict", "TransactionConflictException", "Transaction is ongoing for the item")
 
 
-def throttled(reason: Mapping[str, str]) -> Refusal:
+def throttled(reason: Mapping[str, str]) -> RequestRefusal:
     """The refusal of a table that is on demand."""
     text = (
         "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your table "
         "or index so please try again shortly. If exceptions persist, check if you have a hot key: "
         "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"
     )
-    return Refusal("ThrottlingError", "ThrottlingException", text, (reason,))
+    return RequestRefusal("ThrottlingError", "ThrottlingException", text, (reason,))
 
 
 def refused(action: str, refusals: Refusals) -> Document:

@@ -52,7 +52,7 @@ class Throughput:
         self._reads = TokenBuckets[KeyRange](READ_UNITS_A_SECOND, clock)
 
     def is_exceeded(self, keys: KeyRange, *, writes: bool) -> bool:
-        """Whether a request must wait: earlier ones have used all that the range has."""
+        """Tell whether a request must wait: earlier ones have used all that the range has."""
         return (self._writes if writes else self._reads).is_empty(keys)
 
     def use(self, keys: KeyRange, units: float, *, writes: bool) -> None:

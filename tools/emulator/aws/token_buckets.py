@@ -26,7 +26,7 @@ class TokenBuckets[K: Hashable]:
         return len(self._buckets)
 
     def is_empty(self, key: K) -> bool:
-        """Whether nothing can be taken out of the key's bucket now."""
+        """Tell whether nothing can be taken out of the key's bucket now."""
         return self._tokens(key, self._clock()) <= 0
 
     def take(self, key: K, tokens: float = 1.0) -> None:

@@ -172,7 +172,7 @@ def map_parameters(path: str, parameters: Mapping[str, str], context: Mapping[st
 
 
 def render_request(integration: Integration, event: Event) -> str | None:
-    """What the integration's request template makes of the message; None if no template is for it."""
+    """Render the message by the integration's request template; None if no template is for it."""
     template = _chosen(integration.request, integration.request.selection)
     return None if template is None else _rendered(template, event.get("body", ""), event)
 

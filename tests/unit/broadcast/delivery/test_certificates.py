@@ -1,4 +1,4 @@
-"""Whose certificates TLS is verified against."""
+"""The file of certificates that TLS is verified against."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_the_certificates_are_the_sdks_and_in_the_package() -> None:
 
 
 def test_others_are_named_as_for_the_sdk() -> None:
-    """By AWS_CA_BUNDLE; empty is none."""
+    """AWS_CA_BUNDLE names another file; an empty value names none."""
     assert trusted_file({"AWS_CA_BUNDLE": "/etc/mine.pem"}) == "/etc/mine.pem"
     assert trusted_file({"AWS_CA_BUNDLE": ""}) == trusted_file({})
 

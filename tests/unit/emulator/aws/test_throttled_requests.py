@@ -1,4 +1,4 @@
-"""How requests of DynamoDB, and parts of them, are refused."""
+"""The refusals of requests of DynamoDB, and of parts of them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the gateway answers itself, and where it refuses a definition as API Gateway does."""
+"""Answers of the gateway itself, and definitions that it refuses as API Gateway does."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def answered(request: Mapping[str, str], responses: Mapping[str, Mapping[str, st
 
 
 def test_the_status_of_the_request_chooses_the_response() -> None:
-    """By its key, which is a pattern; the one for everything is for all others."""
+    """The key of a response is a pattern; `$default` stands for all other statuses."""
     responses = {"/2\\d\\d/": {"$default": PONG}, "$default": {"$default": "no"}}
     assert answered({"$default": '{"statusCode":200}'}, responses) == Reply(200, PONG)
     assert answered({"$default": '{"statusCode":404}'}, responses) == Reply(404, "no")

@@ -98,7 +98,7 @@ class QueueMapping:
             has_ready = _has_ready(queue)
 
     def _limit(self, queue: dict[str, Any], reserved: int | None, *, waiting: bool) -> int:
-        """How many batches may be in work at once."""
+        """Number of batches that may be in work at once."""
         limits = [(self._esm.get("ScalingConfig") or {}).get("MaximumConcurrency"), reserved]
         if self._scaling is not None and not queue["is_fifo"]:
             limits.append(self._scaling.batches_at_once(waiting=waiting))

@@ -32,7 +32,7 @@ from tools.emulator.aws.gaps.leading_keys import key_name
 from tools.emulator.aws.leading_keys import accesses
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
-from tools.emulator.aws.throttled_requests import CONFLICT, Refusal, divided, refused, throttled
+from tools.emulator.aws.throttled_requests import CONFLICT, RequestRefusal, divided, refused, throttled
 from tools.emulator.aws.throughput import KeyRange, Throughput, read_units, write_units
 
 type Request = dict[str, Any]
@@ -169,7 +169,7 @@ class _Service:
             self._in_transaction -= held
         return answer
 
-    def _refusal(self, touch: _Touch | None) -> Refusal | None:
+    def _refusal(self, touch: _Touch | None) -> RequestRefusal | None:
         if touch is None:
             return None
         is_isolated = touch.writes or touch.transaction
@@ -309,4 +309,4 @@ _TOUCHED: dict[str, Callable[[Request], Iterable[_Touch | None]]] = {
     ],
     "UpdateItem": lambda request: [_write(request)],
 }
-"""What each request touches, in the order of its parts."""
+"""The items that each request touches, in the order of its parts."""
