@@ -281,10 +281,5 @@ MUTANTS: Mapping[str, Mutant] = {
         "    elif message.is_new:\n        yield _refusal",
         "    elif message:\n        yield _refusal",
     ),
-    "disconnect/acknowledges-what-it-cannot-close": Mutant(
-        "functions.connections.disconnect.disconnect",
-        "        return list(closing.open)",
-        "        return []",
-    ),
 }
 """Every mutant, by name."""
