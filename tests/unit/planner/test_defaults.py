@@ -5,8 +5,9 @@ from functools import cache
 
 import pytest
 
+from loudhailer.aws import tenant_credentials
 from tests.support.checkout import ROOT
-from tools.planner import load
+from tools.planner import load, work
 from tools.planner.load import Load
 
 USUAL = Load(connections=1)
@@ -43,3 +44,9 @@ def defaults_of(name: str) -> set[float]:
 def test_a_number_of_the_plan_is_terraforms_default(name: str, planned: float) -> None:
     """A plan for other numbers than those that are deployed would promise what nobody gets."""
     assert planned in defaults_of(name)
+
+
+def test_credentials_of_tenants_are_kept_as_the_functions_keep_them() -> None:
+    """The planner copies two numbers, since it must not import the SDK."""
+    assert work.KEPT_CREDENTIALS == tenant_credentials.KEPT_CREDENTIALS
+    assert work.CREDENTIALS_SECONDS == tenant_credentials.CREDENTIALS_SECONDS
