@@ -5,6 +5,7 @@ the codec reads their models.
 """
 
 import gzip
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -22,8 +23,13 @@ SERVICES = ["dynamodb", "sns", "sqs", "sts"]
 """Services that functions call through the SDK."""
 
 
+_MOST_CONFLICTS = 5
+_CONFLICT_SECONDS = 0.05
+"""The longest pause after the first conflict; it doubles with each further one."""
+
+
 class SdkSession(Session):
-    """Makes clients of `SERVICES`.
+    """Makes clients of `SERVICES`. They repeat a write that a transaction has kept from its item.
 
     Attributes:
         others: what the next client signs with, in place of what the SDK's chain of providers finds.
@@ -32,11 +38,26 @@ class SdkSession(Session):
     def __init__(self, others: Credentials | None = None) -> None:
         super().__init__()
         self.register_component("data_loader", _Models(file_loader=_Files()))
+        self.register("needs-retry.dynamodb", _pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
         self.others = others
 
     def get_credentials(self) -> Credentials | None:
         """Return the credentials of the next client."""
         return self.others or super().get_credentials()
+
+
+def _pause_after_conflict(response: Any, attempts: int, **_: Any) -> float | None:
+    """Return the seconds until the write of one item is repeated; None if no transaction was in its way.
+
+    DynamoDB refuses it, without an effect, while a transaction on the same item is carried out. The SDK repeats
+    requests for other reasons only. It may be repeated even where a request must not be whose answer was lost.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+    """
+    if response is None or attempts > _MOST_CONFLICTS:
+        return None
+    if response[1].get("Error", {}).get("Code") != "TransactionConflictException":
+        return None
+    return random.uniform(0, _CONFLICT_SECONDS * 2 ** (attempts - 1))  # noqa: S311  # no secret
 
 
 class _Models(Loader):

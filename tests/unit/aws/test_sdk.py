@@ -1,12 +1,18 @@
 """The SDK's session: the models of boto3's own, found and read in another way."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from botocore.exceptions import DataNotFoundError, UnknownServiceError
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError, DataNotFoundError, UnknownServiceError
 from botocore.loaders import Loader
 
+from loudhailer.aws import sdk
+from loudhailer.aws.clients import client
 from loudhailer.aws.sdk import SERVICES, SdkSession
+from tests.unit.aws.sdk_wire import FUNCTION, response
 
 KINDS = ["service-2", "paginators-1", "endpoint-rule-set-1"]
 
@@ -43,3 +49,45 @@ def test_a_service_that_no_function_calls_is_refused_by_its_name() -> None:
     """With those that there are."""
     with pytest.raises(UnknownServiceError, match="dynamodb, sns, sqs, sts"):
         SdkSession().get_component("data_loader").load_service_model("ec2", "service-2")
+
+
+@pytest.mark.parametrize(("conflicts", "requests"), [(0, 1), (1, 2), (5, 6), (9, 6)])
+@pytest.mark.parametrize("attempts", [1, 5])
+def test_a_write_is_repeated_while_a_transaction_is_in_its_way(
+    monkeypatch: pytest.MonkeyPatch, attempts: int, conflicts: int, requests: int
+) -> None:
+    """Five times at most, also where the SDK must not repeat a request: DynamoDB has done nothing."""
+    answers = [_error("TransactionConflictException")] * conflicts + [(200, "{}")] * 9
+    sent, ends_well = _deleted(monkeypatch, attempts, answers)
+    assert sent == requests
+    assert ends_well is (conflicts <= 5)
+
+
+def test_a_write_that_is_refused_for_another_reason_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its condition would not hold the next time."""
+    assert _deleted(monkeypatch, 5, [_error("ConditionalCheckFailedException")] * 9) == (1, False)
+
+
+def _error(code: str) -> tuple[int, str]:
+    return 400, json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "refused"})
+
+
+def _deleted(monkeypatch: pytest.MonkeyPatch, attempts: int, answers: list[tuple[int, str]]) -> tuple[int, bool]:
+    """Delete an item; return how many requests were sent, and whether the last one succeeded."""
+    for name, value in FUNCTION.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sdk, "_CONFLICT_SECONDS", 0)
+    sent = 0
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        nonlocal sent
+        sent += 1
+        return response(request, *answers[sent - 1])
+
+    dynamodb = client("dynamodb", attempts=attempts)
+    dynamodb.meta.events.register("before-send.dynamodb", answer)
+    try:
+        dynamodb.delete_item(TableName="sessions", Key={"tenantId": {"S": "acme"}})
+    except ClientError:
+        return sent, False
+    return sent, True
