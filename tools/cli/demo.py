@@ -18,7 +18,7 @@ from tools.interruptions import undisturbed
 from tools.stack.deployment import Deployment
 from tools.stack.lifecycle import Packaging, Stack
 
-_DEMO_VARIABLES = {"partitions": {"connections_per_partition": 50}}
+_DEMO_VARIABLES = {"connections": {"connections_per_partition": 50}}
 """Small partitions, so that there are several to count and to broadcast through."""
 
 

@@ -359,7 +359,7 @@ run "a_tenant_reaches_its_sessions_under_both_keys" {
     condition = toset(flatten([
       for function in local.functions : [
         for statement in function.statements : statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-        if contains(statement.Resource, local.sessions.arn) && can(statement.Condition["ForAllValues:StringLike"])
+        if contains(statement.Resource, local.tables.sessions.arn) && can(statement.Condition["ForAllValues:StringLike"])
       ]
     ])) == toset(["$${aws:PrincipalTag/tenantId}#*", "$${aws:PrincipalTag/tenantId}"])
     error_message = "A tenant's roles must reach {tenantId}#* and {tenantId} in the table of sessions, and nothing else."

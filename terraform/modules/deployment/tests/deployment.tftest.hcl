@@ -14,12 +14,13 @@ run "settings_that_nobody_gives_have_defaults" {
       architecture         = "arm64"
       log_level            = "INFO"
       log_retention_days   = 30
-      tracing              = true
+      former_release       = false
+      tracing              = false
       permissions_boundary = null
       deletion_protection  = true
       alarm_topic_arn      = "arn:aws:sns:us-east-1:111111111111:alarms"
     })
-    error_message = "The deployment must be complete: arm64, INFO, 30 days, traced, and its tables protected."
+    error_message = "The deployment must be complete: arm64, INFO, 30 days, not traced, and its tables protected."
   }
 }
 
@@ -40,6 +41,16 @@ run "a_level_that_nothing_logs_is_refused" {
 
   variables {
     settings = { log_level = "LOUD" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_level_at_which_lambda_drops_the_metrics_is_refused" {
+  command = plan
+
+  variables {
+    settings = { log_level = "WARNING" }
   }
 
   expect_failures = [var.settings]

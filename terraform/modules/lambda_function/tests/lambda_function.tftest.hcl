@@ -169,10 +169,6 @@ run "the_common_variables_are_added" {
 run "the_role_may_do_what_its_statements_say_and_no_more" {
   command = plan
 
-  variables {
-    deployment = { prefix = "loudhailer-test", environment = "test", tracing = true }
-  }
-
   assert {
     condition     = toset(local.policy.Statement[*].Sid) == toset(["ReadBroadcasts", "WriteLogs", "SendTraces"])
     error_message = "Statements must be the given ones, logs and traces."
@@ -204,7 +200,7 @@ run "lambda_writes_of_trouble_alone_and_drops_no_metric" {
   }
 }
 
-run "a_level_that_would_drop_the_metrics_is_refused" {
+run "a_function_is_not_traced_unless_one_asks_for_it" {
   command = plan
 
   variables {
@@ -220,12 +216,6 @@ run "a_level_that_would_drop_the_metrics_is_refused" {
       alarm_topic_arn      = null
     }
   }
-
-  expect_failures = [var.deployment]
-}
-
-run "a_function_is_not_traced_unless_one_asks_for_it" {
-  command = plan
 
   assert {
     condition     = !contains(local.policy.Statement[*].Sid, "SendTraces") && aws_lambda_function.this.tracing_config[0].mode == "PassThrough"
