@@ -22,7 +22,7 @@ ELSEWHERE = re.compile(r"[a-z]+:")
 DECISION = re.compile(
     r"# (?P<number>\d{4})\. (?P<title>.+)\n\n"
     r"- Date: (?P<date>\d{4}-\d\d-\d\d)\n"
-    r"- Status: (?P<status>accepted|proposed|superseded by \[?\d{4}\b.*?)(?:; [^\n]+)?\n\n"  # what it changes, or was changed by
+    r"- Status: (?P<status>accepted|proposed|superseded by \[?\d{4}\b.*?)(?:; [^\n]+)?\n\n"  # and the change
     r"## Context\n\n.+## Decision\n\n.+## Rejected\n\n.+## Consequences\n\n.+",
     re.DOTALL,
 )
