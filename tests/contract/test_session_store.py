@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from loudhailer.aws.batches import get_rows
 from loudhailer.connections.model import ConnectionKey
+from loudhailer.errors import TransientError
 from loudhailer.ids import ConnectionId, PlayerId, SessionId, TenantId, nth_partition
 from loudhailer.sessions.dynamodb import DynamoSessionStore, former_session_key, session_key
 from loudhailer.sessions.model import Session
@@ -292,6 +294,7 @@ def test_the_sessions_of_a_tenant_are_found(case: Case) -> None:
     assert not any(case.store.of_tenant(TenantId("nobody")))
 
 
+@pytest.mark.parametrize("case", WITHOUT_MOTO, indirect=True)
 def test_a_session_of_a_former_release_is_a_session_as_any_other(case: Case) -> None:
     """It is found, kept alive, renewed, counted, left by its connections, and deleted."""
     new = SessionId("new")
@@ -362,3 +365,18 @@ def test_a_sixtieth_of_a_large_table_is_read_for_expired_sessions_each_minute() 
 def _leading_keys(client: Any) -> Iterator[str]:
     for page in client.get_paginator("scan").paginate(TableName="sessions-x"):
         yield from (row["tenantId"]["S"] for row in page["Items"])
+
+
+def test_a_throttled_former_key_of_one_tenant_keeps_no_other_tenants_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that are gone are looked up at their tenant's former key; other tenants' are done with."""
+    client: Any = client_of_any_table()
+    store = DynamoSessionStore(client, "sessions-x")
+    other = (TenantId("other"), S1)
+
+    def get_some(client: Any, table: str, keys: list[dict[str, Any]], **options: Any) -> Any:
+        if keys[0]["tenantId"] == {"S": ACME}:
+            raise TransientError("throttled")
+        return get_rows(client, table, keys, **options)
+
+    monkeypatch.setattr("loudhailer.sessions.dynamodb.get_rows", get_some)
+    assert store.forget_all({(ACME, S1): [FIRST], other: [FIRST]}) == {(ACME, S1)}

@@ -12,6 +12,7 @@ from tools.client.socket import Departure, HandshakeRefusedError, Refusal, Socke
 from tools.client.stamps import Stamp, StampReader
 
 _PING, _PONG = b'{"action":"ping"}', b'{"action":"pong"}'
+_THROTTLED = b"Too Many Requests"
 _SPARE_DESCRIPTORS = 256
 _POLL_SECONDS = 0.02
 
@@ -57,6 +58,11 @@ class Member(Socket):
         self.answer = b""
         self.number = number
         self._crowd = crowd
+
+    def ping(self) -> None:
+        """Send a ping, whose answer is awaited."""
+        self.answer = b""
+        self.transport.send(WSMsgType.TEXT, _PING)
 
     def on_message(self, payload: bytes) -> None:
         """Count the message."""
@@ -142,15 +148,17 @@ class Crowd:
         return True
 
     async def pongs(self, members: Collection[Member], timeout: float) -> bool:  # noqa: ASYNC109 - as above
-        """Send a ping from each of the members; whether each got its pong in time."""
+        """Send a ping from each of the members, again while it is throttled; whether each got its pong in time."""
         for member in members:
-            member.answer = b""
-            member.transport.send(WSMsgType.TEXT, _PING)
+            member.ping()
         deadline = time.monotonic() + timeout
-        while not all(member.answer == _PONG for member in members):
+        while waiting := [member for member in members if member.answer != _PONG]:
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
+            for member in waiting:
+                if _THROTTLED in member.answer:
+                    member.ping()
         return True
 
     async def leave(self, members: Iterable[Member], manner: Departure = Departure.CLOSE) -> None:

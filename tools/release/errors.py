@@ -28,15 +28,16 @@ TIMES = 2
 
 _LONGEST_LINE = 300
 _BASELINE_SECONDS = 600
-_LATE_SECONDS = 30
-"""Lines may come so late that an earlier look did not see them: each look begins so long before the last one ended."""
+_LATE_SECONDS = 300
+"""Lines may come late, and the operator's clock may be five minutes off, which SigV4 accepts. So each look begins so
+long before the last one ended, and ends so long after now; a line counts once."""
 
 _SEVERE = {"ERROR", "CRITICAL"}
 _CRASHES = ("[ERROR]", "Traceback (most recent call last)", "Task timed out", "Runtime exited")
 """Lines of Lambda and Python in plain text, for when the function itself writes nothing any more."""
 
-_FAILED = {"error", "failure", "timeout"}
-"""The same in JSON, as Lambda's own line about an invocation says it.
+_FAILED = {"platform.initReport": {"error", "failure", "timeout"}, "platform.report": {"failure", "timeout"}}
+"""The same in JSON, as Lambda's own lines say it, by their type. An error in an invocation has a line of its own.
 https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html"""
 
 _CANNOT_START = (
@@ -87,18 +88,22 @@ class ErrorWatch:
     """Watches the errors of new versions while they take over; one for each shift.
 
     Attributes:
+        stable_since: when the versions before got all invocations, in epoch seconds; 0: long ago.
         exposure: how long new versions had which share of the invocations, in share times seconds; and the old ones.
     """
 
     log: ErrorLog
     shifts: Sequence[Shift]
     clock: Callable[[], float] = time.time
-    exposure: tuple[float, float] = (0.0, float(_BASELINE_SECONDS))
+    stable_since: float = 0.0
+    exposure: tuple[float, float] = (0.0, 0.0)
     _weight: float = 0.0
     _errors: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self._weighed_at = self._looked_at = self.clock()
+        self._baseline = min(_BASELINE_SECONDS, max(1.0, self._began - self.stable_since))
+        self.exposure = 0.0, self._baseline
 
     def weigh(self, weight: float) -> None:
         """Note that the new versions have this share of the invocations from now on."""
@@ -108,11 +113,11 @@ class ErrorWatch:
     def problems(self) -> list[str]:
         """Look at what was logged since the last look; a sentence for each new version that is not well."""
         self._expose()
-        begin, self._looked_at = max(self._began, self._looked_at - _LATE_SECONDS), self.clock()
+        begin, self._looked_at = self._looked_at - _LATE_SECONDS, self.clock()
         found = []
         for shift in self.shifts:
             errors = self._errors.setdefault(shift.function, {})
-            errors |= self.log.lines(shift.function, shift.newest, begin, self._looked_at)
+            errors |= self.log.lines(shift.function, shift.newest, begin, self._looked_at + _LATE_SECONDS)
             if problem := self._problem(shift, [*errors.values()]):
                 found.append(problem)
         return found
@@ -126,11 +131,11 @@ class ErrorWatch:
     def _problem(self, shift: Shift, errors: Sequence[str]) -> str | None:
         """The version before is asked only when there are more errors than a few."""
         version = f"version {shift.newest} of {shift.function}"
-        if fatal := next((line for line in errors if any(error in line for error in _CANNOT_START)), None):
+        if fatal := next((line for line in errors if _ends_every_start(line)), None):
             return f"{version} does not start: {shortened(fatal, _LONGEST_LINE)}"
         if len(errors) <= FEW:
             return None
-        begin = self._began - _BASELINE_SECONDS
+        begin = self._began - self._baseline
         before = len({*self.log.lines(shift.function, shift.stable, begin, self._looked_at)})
         new, old = self.exposure
         expected = before * new / old
@@ -150,5 +155,20 @@ def is_severe(line: str) -> bool:
         return any(crash in line for crash in _CRASHES)
     if not isinstance(document, dict):
         return False
+    status = _record(document).get("status")
+    return document.get("level") in _SEVERE or status in _FAILED.get(str(document.get("type")), ())
+
+
+def _ends_every_start(line: str) -> bool:
+    """Tell whether a severe line is about an error with which every environment of the version ends at its start."""
+    try:
+        document: Any = json.loads(line)
+    except ValueError:
+        return any(error in line for error in _CANNOT_START)
+    kind = str(document.get("errorType") or _record(document).get("errorType") or "")
+    return any(error in kind for error in _CANNOT_START)
+
+
+def _record(document: dict[str, Any]) -> dict[str, Any]:
     record = document.get("record")
-    return document.get("level") in _SEVERE or (isinstance(record, dict) and record.get("status") in _FAILED)
+    return record if isinstance(record, dict) else {}

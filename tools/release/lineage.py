@@ -22,7 +22,7 @@ def require_no_older(checkout: Path, commit: str, running: str) -> None:
         )
     raise OperatorError(
         f"Commit {commit} does not come after {running}, which runs, as far as this checkout knows.",
-        "Releases are commits of main. Fetch all of its history: `git fetch --unshallow`.",
+        f"Releases are commits of main. Fetch its history: `git fetch --unshallow`, or `git fetch origin {running}`.",
     )
 
 

@@ -1,7 +1,9 @@
 """A release reaches a stack: planned, looked at, applied as planned, shifted to, and written down. And back."""
 
 import json
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from tools.release.manifest import Manifest
 from tools.release.plan import PlanSummary
 from tools.release.registry import check_image
 from tools.release.shift import GradualShift, Steps
-from tools.release.store import Action, History, Manifests
+from tools.release.store import Action, History, HistoryEntry, Manifests
 from tools.release.workspace import Workspace
 from tools.stack.project import Project
 from tools.stack.traffic import Traffic
@@ -107,7 +109,7 @@ class Promotion:
             )
         with self.terminal.step(f"Applying {workspace.title}"):
             workspace.apply()
-        await self._shift(workspace.outputs(), manifest, steps)
+        await self._shift(workspace.outputs(), manifest, steps, _recorded(self.history.current()))
         self.history.append(Action.PROMOTED, manifest, manifest.commit)
         return manifest
 
@@ -126,12 +128,12 @@ class Promotion:
         begun = bool(traffic.pending() or traffic.unfinished())
         live = set(traffic.images().values())
         manifest = self.checked(returned_to(current.manifest, self.history.previous(), live, begun=begun))
-        returned = traffic.return_to(manifest.image.digest)
+        returned, since = traffic.return_to(manifest.image.digest), time.time()
         self.terminal.say(f"{len(returned)} functions run {manifest.image.digest} again.")
         with self.terminal.step(f"Applying {workspace.title} with the previous release"):
             workspace.plan(manifest, self._variables())
             workspace.apply()
-        await self._shift(workspace.outputs(), manifest, steps)
+        await self._shift(workspace.outputs(), manifest, steps, since)
         self.history.append(Action.ROLLED_BACK, manifest, current.sources)
         return manifest
 
@@ -197,16 +199,22 @@ class Promotion:
         """The aliases of the functions with these outputs."""
         return Traffic(self.cloud.client("lambda"), [*outputs["functions"].values()])
 
-    async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps) -> None:
-        """Shift to what was applied; OperatorError if anything else runs then."""
+    async def _shift(self, outputs: dict[str, Any], manifest: Manifest, steps: Steps, since: float) -> None:
+        """Shift to what was applied from what has run since then; OperatorError if anything else runs in the end."""
         traffic = self.traffic(outputs)
         broadcast = self.broadcast(outputs) if self.subscriber is None else None
-        await GradualShift(traffic, ErrorLog(self.cloud.client("logs")), broadcast, steps, self.terminal.say)()
+        log = ErrorLog(self.cloud.client("logs"))
+        await GradualShift(traffic, log, broadcast, steps, self.terminal.say, stable_since=since)()
         others = [name for name, digest in traffic.images().items() if digest != manifest.image.digest]
         if others:
             raise OperatorError(
                 f"{', '.join(others)} do not run {manifest.image.digest}.", "See `loudhailer release drift`."
             )
+
+
+def _recorded(entry: HistoryEntry | None) -> float:
+    """Return when a release was written down, in epoch seconds; 0 if there is none."""
+    return 0.0 if entry is None else datetime.fromisoformat(entry.recorded_at).timestamp()
 
 
 def returned_to(current: Manifest, previous: Manifest | None, live: set[str], *, begun: bool) -> Manifest:

@@ -39,7 +39,8 @@ class Steps:
 class GradualShift:
     """Moves the aliases of functions to their newest versions, with a look at their health at every step.
 
-    `broadcast` is None where none can be sent: the hub's API is not the account's own.
+    `broadcast` is None where none can be sent: the hub's API is not the account's own. `stable_since` is when the
+    earlier versions got all invocations, in epoch seconds.
     """
 
     traffic: Traffic
@@ -47,21 +48,22 @@ class GradualShift:
     broadcast: SyntheticBroadcast | None
     steps: Steps
     say: Callable[[str], None]
+    stable_since: float = 0.0
 
     async def __call__(self) -> None:
         """Shift all of it; OperatorError, with everything taken back, if the new versions are not well."""
         shifts = self.traffic.pending()
-        errors = ErrorWatch(self.errors, shifts)
+        errors = ErrorWatch(self.errors, shifts, stable_since=self.stable_since)
         try:
             async with self.broadcast.connected() if self.broadcast else nullcontext():
+                await self._prepare()
                 for weight in self.steps.weights if shifts else ():
                     self.traffic.weigh(shifts, weight)
                     errors.weigh(weight)
                     self.say(f"{weight:.0%} of the invocations go to the new versions of {len(shifts)} functions.")
                     await self._watch(errors)
+                errors.weigh(1)  # which `finish` does first; then it waits for what is kept warm
                 self.traffic.finish(shifts)
-                errors.weigh(1)
-                self.traffic.wake()
                 self.say(f"All invocations go to the newest versions; {len(shifts)} functions were moved.")
                 await self._watch(errors)
         except BaseException:
@@ -69,6 +71,15 @@ class GradualShift:
             if shifts:
                 self.say("All invocations go to the earlier versions again.")
             raise
+
+    async def _prepare(self) -> None:
+        """Wake functions that sleep, and try a ping; what is wrong is said, but no shift of traffic could mend it."""
+        try:
+            await asyncio.to_thread(self.traffic.wake)
+        except OperatorError as error:
+            self.say(f"Note: {error}")
+        for problem in await self.broadcast.problems_of_pings() if self.broadcast else ():
+            self.say(f"Note: {problem}. Terraform's sources make the route: promote a release with others.")
 
     async def _watch(self, errors: ErrorWatch) -> None:
         deadline = time.monotonic() + self.steps.watch_seconds

@@ -95,10 +95,11 @@ class Traffic:
             raise OperatorError(
                 f"No function has a version that runs {digest}.", "Promote the release that has it instead."
             )
+        asleep = {name for name, version in found.items() if self._state(name, version) != "Active"}
+        for name in found.keys() - asleep:
+            self._point(name, found[name])
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            [*pool.map(lambda name: self._woken(name, found[name]), found)]
-        for name, version in found.items():
-            self._point(name, version)
+            [*pool.map(lambda name: self._woken_and_live(name, found[name]), asleep)]
         return found
 
     def images(self) -> dict[str, str]:
@@ -136,6 +137,10 @@ class Traffic:
             FunctionVersion=version,
             RoutingConfig={"AdditionalVersionWeights": weights or {}},
         )
+
+    def _woken_and_live(self, function: str, version: str) -> None:
+        self._woken(function, version)
+        self._point(function, version)
 
     def _woken(self, function: str, version: str) -> bool:
         """Wait until a version can be invoked; whether it had to be woken."""

@@ -8,6 +8,7 @@ API Gateway never sent, goes by a 410, `reconcile` or its TTL.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from loudhailer.connections.port import ConnectionStore
 from loudhailer.delivery.closing import close, note_closed
 from loudhailer.delivery.sender import Closer
 from loudhailer.errors import InvalidFieldError, TransientError
+from loudhailer.ids import TenantId, tenant_of
 from loudhailer.observability import count, logger
 
 _CLOSE_SECONDS = 1.0
@@ -35,12 +37,16 @@ class Disconnect:
         """The partial batch response: the messages whose rows may still be there. Twice is as good as once."""
         ends = {record["messageId"]: end for record in event["Records"] if (end := _end(record["body"]))}
         again = self._close({message: end.key for message, end in ends.items() if end.close})
-        keys = {message: end.key for message, end in ends.items() if message not in again}
-        try:
-            self._connections.delete_all(keys.values())
-        except TransientError:
-            logger.exception("rows may still be there; their messages come again")
-            again += keys
+        of_tenant: defaultdict[TenantId, dict[str, ConnectionKey]] = defaultdict(dict)
+        for message, end in ends.items():
+            if message not in again:
+                of_tenant[tenant_of(end.key.partition)][message] = end.key
+        for tenant, keys in of_tenant.items():
+            try:
+                self._connections.delete_all(keys.values())
+            except TransientError:
+                logger.exception("rows may still be there; their messages come again", tenant_id=tenant)
+                again += keys
         return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
     def _close(self, wanted: Mapping[str, ConnectionKey]) -> list[str]:

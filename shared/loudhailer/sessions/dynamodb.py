@@ -7,6 +7,7 @@ A row of a former release has the tenant's id alone as its partition key. It is 
 the session is made under the new key once that row is gone. Decision 0037 says when this ends.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -142,15 +143,29 @@ class DynamoSessionStore(SessionStore):
         """See `SessionStore.forget_all`: a tenth of the CPU of as many updates; what is in doubt is done by one."""
         left: set[_SessionOfTenant] = set()
         absent = self._forget_in_batches(session_key, gone, left)
-        rows = get_rows(
-            self._client,
-            self._table,
-            [former_session_key(*session) for session in absent],
-            ProjectionExpression="tenantId, sessionId",
-        )
-        former = {_session_of(row): gone[_session_of(row)] for row in rows}
+        former = {session: gone[session] for session in self._at_former_keys(absent, left)}
         self._forget_in_batches(former_session_key, former, left)
         return left
+
+    def _at_former_keys(
+        self, sessions: Iterable[_SessionOfTenant], left: set[_SessionOfTenant]
+    ) -> Iterator[_SessionOfTenant]:
+        """The sessions that have a row under a former key; those that could not be read for now are added to `left`.
+
+        Each tenant has one such key: a tenant whose key is throttled keeps no other tenant's sessions.
+        """
+        of_tenant: defaultdict[TenantId, list[_SessionOfTenant]] = defaultdict(list)
+        for session in sessions:
+            of_tenant[session[0]].append(session)
+        for tenant, wanted in of_tenant.items():
+            keys = [former_session_key(*session) for session in wanted]
+            try:
+                rows = list(get_rows(self._client, self._table, keys, ProjectionExpression="tenantId, sessionId"))
+            except TransientError as error:
+                logger.warning("sessions could not be looked up for now", tenant_id=tenant, error=str(error))
+                left.update(wanted)
+                continue
+            yield from map(_session_of, rows)
 
     def _forget_in_batches(
         self,

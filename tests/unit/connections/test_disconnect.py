@@ -1,6 +1,7 @@
 """Deletion of a row whose connection closed."""
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -76,11 +77,25 @@ def test_what_cannot_be_deleted_now_comes_again(
 def test_the_rows_of_a_batch_are_deleted_together(
     disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One call for the batch, whichever tenants they are of, not one for each row."""
+    """One call for each tenant of the batch, not one for each row."""
     calls: list[list[ConnectionKey]] = []
     monkeypatch.setattr(connections, "delete_all", lambda keys: calls.append(list(keys)))
     disconnect(event("acme#00002 a=", "acme#00002 b=", "other#00000 c="))
-    assert calls == [[KEY, NEIGHBOUR, ConnectionKey(Partition("other#00000"), ConnectionId("c="))]]
+    assert calls == [[KEY, NEIGHBOUR], [ConnectionKey(Partition("other#00000"), ConnectionId("c="))]]
+
+
+def test_rows_of_one_tenant_that_cannot_be_deleted_keep_no_other_tenants(
+    disconnect: Disconnect, connections: MemoryConnectionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the messages of that tenant come again."""
+
+    def delete_all(keys: Collection[ConnectionKey]) -> None:
+        if KEY in keys:
+            raise TransientError("throttled")
+
+    monkeypatch.setattr(connections, "delete_all", delete_all)
+    wanted = event("acme#00002 a=", "other#00000 c=")
+    assert disconnect(wanted) == {"batchItemFailures": [{"itemIdentifier": wanted["Records"][0]["messageId"]}]}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.GONE])

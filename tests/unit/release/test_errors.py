@@ -57,9 +57,11 @@ class World:
 
     logs: Logs = field(default_factory=Logs)
     now: float = NOON
+    stable_since: float = 0
 
     def __post_init__(self) -> None:
-        self.watch = ErrorWatch(ErrorLog(cast("Any", self.logs)), [SHIFT], lambda: self.now)
+        log = ErrorLog(cast("Any", self.logs))
+        self.watch = ErrorWatch(log, [SHIFT], lambda: self.now, self.stable_since)
 
     def steps(self, *weights: float, seconds: float = 60) -> list[str]:
         """Give the new version these shares, for so long each; the problems at the end of all."""
@@ -111,6 +113,20 @@ def test_a_version_that_fails_where_the_one_before_never_did_is_taken_back_after
     assert len(world.steps(0.1, seconds=10)) == 1
 
 
+def test_a_version_that_ran_for_two_minutes_is_judged_by_two_minutes() -> None:
+    """After a rollback the version before has had all invocations for as long as the apply took."""
+    world = World(stable_since=NOON - 120)
+    world.logs.log(NOON - 60, ERROR, 20, version="6")
+    world.logs.log(NOON + 30, ERROR, 20)
+    assert world.steps(1, seconds=120) == []
+
+
+def test_a_line_that_quotes_an_error_of_the_start_is_no_such_error(world: World) -> None:
+    """The type of the error says it, not the text that a function logs."""
+    world.logs.log(NOON + 1, json.dumps({"level": "ERROR", "message": "raise ConfigurationError"}))
+    assert world.steps(0.1) == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -127,14 +143,14 @@ def test_a_version_that_does_not_start_is_taken_back_at_once(world: World, line:
 
 
 def test_a_look_reads_what_came_since_the_last_one(world: World) -> None:
-    """And half a minute before that, for lines that come late; none of them counts twice."""
+    """And five minutes before that, for lines that come late and clocks that are fast; none of them counts twice."""
     world.logs.log(NOON + 1, ERROR, FEW)
     for _ in range(20):
         assert world.steps(0.5, seconds=10) == []
     starts = [asked["startTime"] / 1000 - NOON for asked in world.logs.asked]
-    assert starts[:2] == [0, 0]
-    assert starts[-1] == 160
-    world.logs.log(world.now - 20, ERROR)
+    assert starts[:2] == [-300, -300]
+    assert starts[-1] == -110
+    world.logs.log(world.now - 250, ERROR)
     assert len(world.steps(0.5, seconds=10)) == 1
 
 
@@ -190,6 +206,7 @@ def test_an_error_is_asked_for_and_known(line: str) -> None:
         json.dumps({"level": "WARNING", "message": "x"}),
         json.dumps({"_aws": {}, "MessageFailed": [0.0]}),
         json.dumps({"type": "platform.report", "record": {"status": "success"}}),
+        json.dumps({"type": "platform.report", "record": {"status": "error"}}),
         json.dumps({"type": "platform.extension", "record": "?"}),
         "[]",
         "START RequestId: 0c1f Version: 7",

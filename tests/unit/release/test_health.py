@@ -70,6 +70,12 @@ def found_by_broadcasts(deployment: Deployment, *through: int, account: str | No
     return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, through, account, stand_in).problems())
 
 
+def found_by_pings(deployment: Deployment, account: str | None = None) -> list[str]:
+    """Return what a ping finds."""
+    stand_in = cast("Any", deployment)
+    return asyncio.run(SyntheticBroadcast(stand_in, stand_in, SHARDS, (), account, stand_in).problems_of_pings())
+
+
 def test_a_broadcast_goes_through_each_shard_that_is_looked_at() -> None:
     """One each, and through no other."""
     deployment = Deployment(lambda _shard, _turn: HUB)
@@ -107,7 +113,14 @@ def test_what_another_account_delivers_says_nothing_about_this_one() -> None:
 def test_a_ping_without_a_pong_is_a_problem() -> None:
     """No function answers pings, so nothing else would tell."""
     deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
-    assert found_by_broadcasts(deployment, 0) == ["a ping was not answered with a pong"]
+    assert found_by_pings(deployment) == ["a ping was not answered with a pong"]
+    assert found_by_broadcasts(deployment, 0) == []
+
+
+def test_a_subscriber_is_not_asked_for_pongs() -> None:
+    """The hub's API Gateway answers them: a rollback of the subscriber would change nothing."""
+    deployment = Deployment(lambda _shard, _turn: HUB, pings_are_answered=False)
+    assert found_by_pings(deployment, "222222222222") == []
 
 
 def test_an_api_that_refuses_is_a_problem() -> None:

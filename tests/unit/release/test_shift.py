@@ -28,6 +28,7 @@ class Deployment:
     answers: dict[str, Any] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     wakes: int = 0
+    pings: list[str] = field(default_factory=list)
 
     def pending(self) -> list[Shift]:
         """See `Traffic`."""
@@ -44,6 +45,7 @@ class Deployment:
     def wake(self) -> list[str]:
         """See `Traffic`."""
         self.wakes += 1
+        self.done.append("woken")
         return []
 
     def take_back(self, shifts: Sequence[Shift]) -> None:
@@ -55,6 +57,10 @@ class Deployment:
         """See `SyntheticBroadcast`."""
         self.done.append("connected")
         yield
+
+    async def problems_of_pings(self) -> list[str]:
+        """See `SyntheticBroadcast`."""
+        return self.pings
 
     async def problems(self) -> list[str]:
         """See `SyntheticBroadcast`."""
@@ -96,10 +102,10 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_versions_that_are_well_take_over_in_steps() -> None:
-    """A tenth, a half, all; at last no function sleeps."""
+    """No function sleeps when it begins; then a tenth, a half, all."""
     deployment = Deployment()
     said = run(deployment)
-    assert deployment.done == ["connected", "0.1", "0.5", "all"]
+    assert deployment.done == ["connected", "woken", "0.1", "0.5", "all"]
     assert deployment.wakes == 1
     assert said[0] == "10% of the invocations go to the new versions of 2 functions."
 
@@ -108,7 +114,27 @@ def test_without_new_versions_health_is_looked_at_all_the_same() -> None:
     """The first release of a stack has none: its aliases were made for it."""
     deployment = Deployment(pending_shifts=[])
     run(deployment)
-    assert deployment.done == ["connected", "all"]
+    assert deployment.done == ["connected", "woken", "all"]
+
+
+def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
+    """Terraform makes the route: no version of a function could mend it."""
+    deployment = Deployment(pings=["a ping was not answered with a pong"])
+    said = run(deployment)
+    assert said[0].startswith("Note: a ping was not answered with a pong. ")
+    assert deployment.done[-1] == "all"
+
+
+def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not be one of those that are shifted."""
+    deployment = Deployment()
+
+    def fail() -> list[str]:
+        raise OperatorError("Version 3 of echo cannot be invoked: its state is Failed.")
+
+    monkeypatch.setattr(deployment, "wake", fail)
+    assert run(deployment)[0].startswith("Note: Version 3 of echo cannot be invoked")
+    assert deployment.done[-1] == "all"
 
 
 @pytest.mark.parametrize("step", ["0.1", "0.5", "all"])
@@ -117,7 +143,8 @@ def test_a_broadcast_that_fails_takes_everything_back(step: str) -> None:
     deployment = Deployment(answers={step: ["nobody got it"]})
     with pytest.raises(OperatorError, match="nobody got it"):
         run(deployment)
-    assert deployment.done == [*["connected", "0.1", "0.5", "all"][: ["0.1", "0.5", "all"].index(step) + 2], "back 2"]
+    steps = ["0.1", "0.5", "all"]
+    assert deployment.done == ["connected", "woken", *steps[: steps.index(step) + 1], "back 2"]
 
 
 def test_errors_in_the_logs_take_everything_back() -> None:
@@ -125,7 +152,7 @@ def test_errors_in_the_logs_take_everything_back() -> None:
     deployment = Deployment()
     with pytest.raises(OperatorError, match="it fails"):
         run(deployment, 6, broadcast=False)
-    assert deployment.done == ["0.1", "back 2"]
+    assert deployment.done == ["woken", "0.1", "back 2"]
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), asyncio.CancelledError(), ValueError()])

@@ -105,4 +105,4 @@ def test_a_rollback_leads_to_versions_that_are_awake() -> None:
     """The version before may have slept since its successor took over."""
     client = Lambda({("echo", "5"): "Inactive"})
     assert of(client).return_to(DIGEST) == {"echo": "5", "swarm": "5"}
-    assert client.done == [("invoke", "echo", "5"), ("point", "echo", "5"), ("point", "swarm", "5")]
+    assert client.done == [("point", "swarm", "5"), ("invoke", "echo", "5"), ("point", "echo", "5")]

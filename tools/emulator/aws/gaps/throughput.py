@@ -165,8 +165,10 @@ class _Service:
         held = {(touch.keys.resource, touch.item) for touch in touched if touch and touch.writes and touch.transaction}
         if held and answer[0] == _OK and self._transaction_seconds:
             self._in_transaction |= held
-            await asyncio.sleep(self._transaction_seconds)
-            self._in_transaction -= held
+            try:
+                await asyncio.sleep(self._transaction_seconds)
+            finally:
+                self._in_transaction -= held
         return answer
 
     def _refusal(self, touch: _Touch | None) -> RequestRefusal | None:
