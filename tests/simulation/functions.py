@@ -1,7 +1,7 @@
 """The functions as they are shipped: the code of their handlers runs in each environment, as Lambda starts it.
 
-What a handler imports is the shipped module, but for what reaches out of the process: the time, threads, chance, the
-variables of the environment, clients of AWS, the senders, the log. Those are stand-ins, which are the world's.
+A handler imports the shipped modules, except for what reaches out of the process: the time, threads, chance, the
+variables of the environment, clients of AWS, the senders, the log. Stand-ins of the simulated system replace these.
 """
 
 import builtins
@@ -29,7 +29,7 @@ from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
 from tests.simulation.queues import SqsClient
 from tests.simulation.scheduler import TaskExecutor
-from tests.simulation.world import SHARDS, Environment, Invocation, World
+from tests.simulation.system import SHARDS, Environment, Invocation, System
 from tests.support.checkout import module_of
 from tests.support.lambda_environment import VARIABLES
 from tests.support.tables import KEYS
@@ -43,13 +43,13 @@ type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
 
 
-def wire(world: World) -> None:
-    """Have the world run the shipped functions, and give them its time and its sizes."""
-    executor, sizes = TaskExecutor(world.scheduler), world.sizes
+def wire(system: System) -> None:
+    """Have the system run the shipped functions, with its time and its sizes."""
+    executor, sizes = TaskExecutor(system.scheduler), system.sizes
     for module, name, value in (
-        (ids, "time", _Clock(world)),
-        (ids, "uuid", _Ids(world)),
-        (conditions, "uuid", _Ids(world)),
+        (ids, "time", _Clock(system)),
+        (ids, "uuid", _Ids(system)),
+        (conditions, "uuid", _Ids(system)),
         (partitions, "ThreadPoolExecutor", lambda _: executor),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
@@ -61,7 +61,7 @@ def wire(world: World) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
-    world.make = _handle
+    system.make = _handle
 
 
 def _handle(environment: Environment) -> Callable[[Any, Invocation], Any]:
@@ -96,12 +96,12 @@ def _code(module: str) -> CodeType:
 
 
 def _stand_ins(environment: Environment) -> StandIns:
-    world, clock = environment.world, environment.clock
-    pause, monotonic = world.scheduler.sleep, world.scheduler.time
-    sqs, sender, executor = SqsClient(world, 5), SimulatedSender(world), TaskExecutor(world.scheduler)
+    system, clock = environment.system, environment.clock
+    pause, monotonic = system.scheduler.sleep, system.scheduler.time
+    sqs, sender, executor = SqsClient(system, 5), SimulatedSender(system), TaskExecutor(system.scheduler)
 
     def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
-        return tables.client(world, attempts=attempts) if service == "dynamodb" else sqs
+        return tables.client(system, attempts=attempts) if service == "dynamodb" else sqs
 
     def deadline(context: RemainingTime, *, reserve: float) -> Deadline:
         return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
@@ -112,7 +112,7 @@ def _stand_ins(environment: Environment) -> StandIns:
     return {
         "time": {"time": clock, "monotonic": monotonic, "sleep": pause},
         "os": {"environ": _variables(environment)},
-        "random": {"SystemRandom": lambda: _Chance(world)},
+        "random": {"SystemRandom": lambda: _Chance(system)},
         "concurrent.futures": {"ThreadPoolExecutor": lambda _: executor},
         "loudhailer.settings": {"from_env": _settings},
         "loudhailer.observability": {"logger": _QUIET, "metrics": _QUIET},
@@ -138,7 +138,7 @@ def _stand_ins(environment: Environment) -> StandIns:
 
 def _variables(environment: Environment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
-    release, sizes = environment.release, environment.world.sizes
+    release, sizes = environment.release, environment.system.sizes
     shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
     queues = {
         "BROADCAST": "broadcast",
@@ -204,7 +204,7 @@ class _Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """The time until the invocation is killed."""
-        return int(self._invocation.left(self._invocation.environment.world.scheduler.now) * 1000)
+        return int(self._invocation.left(self._invocation.environment.system.scheduler.now) * 1000)
 
 
 class _Quiet:
@@ -223,8 +223,8 @@ _QUIET = _Quiet()
 class _Chance:
     """A stand-in for `SystemRandom`: the chance of whatever is at work."""
 
-    def __init__(self, world: World) -> None:
-        self._scheduler = world.scheduler
+    def __init__(self, system: System) -> None:
+        self._scheduler = system.scheduler
 
     def __getattr__(self, name: str) -> Any:
         """The generator's method."""
@@ -234,8 +234,8 @@ class _Chance:
 class _Clock:
     """A stand-in for the module `time` where ids are made."""
 
-    def __init__(self, world: World) -> None:
-        self._time = world.scheduler.time
+    def __init__(self, system: System) -> None:
+        self._time = system.scheduler.time
 
     def time_ns(self) -> int:
         return int(self._time() * 1e9)
@@ -244,8 +244,8 @@ class _Clock:
 class _Ids:
     """Stand-in for the module `uuid`."""
 
-    def __init__(self, world: World) -> None:
-        self._random = world.scheduler.random
+    def __init__(self, system: System) -> None:
+        self._random = system.scheduler.random
 
     def uuid4(self) -> "_Ids":
         return self

@@ -15,9 +15,9 @@ from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
 from tests.simulation.profiles import profile_of
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.system import System
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
-from tests.simulation.world import World
 
 UNEXPECTED = "0: a function meets no error but those that it knows"
 
@@ -59,17 +59,17 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    world = World(scheduler, dice, scenario.plan.profile.sizes)
-    world.trace = [] if trace else None
-    world.watch.observers = [observer(world) for observer in OBSERVERS]
-    functions.wire(world)
-    broken = run_quietly(world, lambda: Workload(world, scenario.plan).run(scenario.calls))
-    return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+    system = System(scheduler, dice, scenario.plan.profile.sizes)
+    system.trace = [] if trace else None
+    system.watch.observers = [observer(system) for observer in OBSERVERS]
+    functions.wire(system)
+    broken = run_quietly(system, lambda: Workload(system, scenario.plan).run(scenario.calls))
+    return Outcome(scenario, system.calls, dice.fired, broken, system.trace or [])
 
 
-def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:
-    """Do the work in a world whose functions log into its trace; the invariant that broke, if one did."""
-    with _quiet(world):
+def run_quietly(system: System, work: Callable[[], None]) -> BrokenError | None:
+    """Run the workload in a system whose functions log into its trace; return the invariant that broke, if any."""
+    with _quiet(system):
         try:
             work()
         except BrokenError as error:
@@ -109,17 +109,17 @@ class _Metrics:
 
 
 @contextmanager
-def _quiet(world: World) -> Iterator[None]:
+def _quiet(system: System) -> Iterator[None]:
     """Let functions log into the trace, and fail the run for an error that they do not know."""
 
     def say(text: str, **more: object) -> None:
-        if world.trace is not None:
-            world.say(f"logs: {text} {more or ''}")
+        if system.trace is not None:
+            system.say(f"logs: {text} {more or ''}")
 
     def fail(text: str, *, exc_info: BaseException | None = None, **more: object) -> None:
         error = exc_info or sys.exception()
         if error is not None and not isinstance(error, LoudhailerError):
-            raise BrokenError(UNEXPECTED, f"{world.invocation}: {error!r}") from error
+            raise BrokenError(UNEXPECTED, f"{system.invocation}: {error!r}") from error
         say(f"{text} {error!r}", **more)
 
     logger: Any = observability.logger

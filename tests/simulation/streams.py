@@ -14,7 +14,7 @@ from tests.simulation import faults
 from tests.support.dynamodb.engine import Write
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import System
 
 _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
@@ -56,7 +56,7 @@ class Mapping:
 
     def __init__(
         self,
-        world: "World",
+        system: "System",
         function: str,
         keys: tuple[str, ...],
         *,
@@ -66,7 +66,7 @@ class Mapping:
         wanted: Callable[[Record], bool] = lambda _: True,
     ) -> None:
         self.function = function
-        self._world = world
+        self._system = system
         self._keys = keys
         self._batch_size = batch_size
         self._window = window
@@ -81,11 +81,11 @@ class Mapping:
             return
         shard = self._shards[crc32(record.write.key[0].encode()) % _SHARDS]
         shard.records.append(record)
-        now = self._world.scheduler.now
-        if self._world.dice.strikes(faults.STREAM_STALLS):
-            self._stalled_until = max(self._stalled_until, now + self._world.scheduler.random.choice(_STALLS))
+        now = self._system.scheduler.now
+        if self._system.dice.strikes(faults.STREAM_STALLS):
+            self._stalled_until = max(self._stalled_until, now + self._system.scheduler.random.choice(_STALLS))
         if now < self._stalled_until:
-            self._world.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
+            self._system.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
         self._look(shard, now + self._window)
 
     def is_empty(self) -> bool:
@@ -98,7 +98,7 @@ class Mapping:
             while (
                 not shard.working
                 and shard.records
-                and self._world.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
+                and self._system.scheduler.now - shard.records[0].at >= _OLDEST_SECONDS
             ):
                 self._give_up(shard, 1)
 
@@ -107,10 +107,10 @@ class Mapping:
         if shard.working or when >= shard.due:
             return
         shard.due = when
-        self._world.scheduler.at(when + self._world.latency(), lambda: self._poll(shard))
+        self._system.scheduler.at(when + self._system.latency(), lambda: self._poll(shard))
 
     def _poll(self, shard: _Shard) -> None:
-        now = self._world.scheduler.now
+        now = self._system.scheduler.now
         if now < shard.due or shard.working:
             return
         shard.due = float("inf")
@@ -119,7 +119,7 @@ class Mapping:
             return
         batch = shard.records[: shard.size or self._batch_size]
         shard.working = True
-        self._world.invoke(
+        self._system.invoke(
             self.function,
             {"Records": [self._event(record) for record in batch]},
             lambda answer: self._done(shard, batch, answer),
@@ -146,19 +146,19 @@ class Mapping:
             self.give_up_old()
         if shard.records:
             pause = min(2.0**shard.retries, 60.0) if shard.retries or answer is None else 0.0
-            self._look(shard, self._world.scheduler.now + pause)
+            self._look(shard, self._system.scheduler.now + pause)
 
     def _over(self, shard: _Shard, handled: int) -> None:
         over, shard.records = shard.records[:handled], shard.records[handled:]
         for record in over:
-            self._world.watch.record_over(self.function, record, given_up=False)
+            self._system.watch.record_over(self.function, record, given_up=False)
 
     def _give_up(self, shard: _Shard, many: int) -> None:
         over, shard.records = shard.records[:many], shard.records[many:]
         for record in over:
-            self._world.watch.record_over(self.function, record, given_up=True)
+            self._system.watch.record_over(self.function, record, given_up=True)
         if self._failures is not None:
-            self._world.queues[self._failures].put("given up")
+            self._system.queues[self._failures].put("given up")
 
     def _event(self, record: Record) -> dict[str, Any]:
         _, key, old, new = record.write

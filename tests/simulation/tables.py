@@ -9,25 +9,25 @@ from tests.support.dynamodb.engine import Client, Key, Request, Table, Write, er
 from tests.support.dynamodb.expressions import Item
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.system import System
 
 _READS = {"get_item", "query", "scan", "batch_get_item"}
 _REPLICAS = 3
 _PLACEHOLDER = re.compile("[:#][A-Za-z_]+")
 
 
-def client(world: "World", *, attempts: int = 5) -> Any:
+def client(system: "System", *, attempts: int = 5) -> Any:
     """A client of DynamoDB; `attempts` is how often the SDK tries a call."""
 
     def carry_out(operation: str, request: Request) -> Any:
         def effect(part: slice) -> Any:
-            return world.tables.carry_out(operation, _part(operation, request, part))
+            return system.tables.carry_out(operation, _part(operation, request, part))
 
         def conflict() -> Any:
             return _conflict(operation, request, effect)
 
-        return world.call(
-            _name(operation, request) if world.trace is not None else operation,
+        return system.call(
+            _name(operation, request) if system.trace is not None else operation,
             effect,
             _size(operation, request),
             attempts=attempts,
@@ -122,14 +122,14 @@ def _short(value: Any) -> str:
 class Replicas:
     """The replicas of the indexes: each takes changes up in order, some time later; a read asks any of them."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, system: "System") -> None:
+        self._system = system
         self._replicas = [_Replica() for _ in range(_REPLICAS)]
-        world.tables.index = self.entries
+        system.tables.index = self.entries
 
     def written(self, table: Table, write: Write) -> None:
         """Take a row's change on its way to the replicas."""
-        world = self._world
+        system = self._system
         for index, attribute in table.indexes.items():
             old = None if write.old is None or attribute not in write.old else write.old[attribute]["S"]
             new = None if write.new is None or attribute not in write.new else write.new[attribute]["S"]
@@ -137,15 +137,15 @@ class Replicas:
                 continue
             entry = None if write.new is None or new is None else {**table.key_of(write.new), attribute: {"S": new}}
             for replica in self._replicas:
-                lag = world.scheduler.random.random() * 0.2
-                if world.dice.strikes(faults.INDEX_LAGS):
-                    lag = world.scheduler.random.choice((1.0, 5.0, 20.0))
-                replica.put(world.scheduler.now + lag, (index, old, new, write.key, entry))
+                lag = system.scheduler.random.random() * 0.2
+                if system.dice.strikes(faults.INDEX_LAGS):
+                    lag = system.scheduler.random.choice((1.0, 5.0, 20.0))
+                replica.put(system.scheduler.now + lag, (index, old, new, write.key, entry))
 
     def entries(self, _: Table, index: str, value: str) -> list[Item]:
         """The entries as one of the replicas has them."""
-        replica = self._world.scheduler.random.choice(self._replicas)
-        replica.catch_up(self._world.scheduler.now)
+        replica = self._system.scheduler.random.choice(self._replicas)
+        replica.catch_up(self._system.scheduler.now)
         return list(replica.entries[index, value].values())
 
 

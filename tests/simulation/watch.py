@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.simulation.gateway import Client
     from tests.simulation.queues import Message, Queue
     from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -30,8 +30,8 @@ def holds(*, that: bool, invariant: str, text: str) -> None:
 class Observer:
     """A group of invariants: it looks at what it needs to see, and leaves out the rest."""
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, system: "System") -> None:
+        self.system = system
 
     def was_there(self, row: "Item") -> None:
         """See a connection's row that was there, and counted, before the run began."""
@@ -76,8 +76,8 @@ class Observer:
 class Watch:
     """Tells the observers."""
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, system: "System") -> None:
+        self.system = system
         self.observers: list[Observer] = []
 
     def was_there(self, row: "Item") -> None:

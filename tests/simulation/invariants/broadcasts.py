@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.gateway import Client
     from tests.simulation.queues import Message, Queue
     from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -83,8 +83,8 @@ class _Stay:
 class Broadcasts(Observer):
     """Keeps the chunks as they were fixed, and what is on its way for each."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "System") -> None:
+        super().__init__(system)
         self.broadcasts: defaultdict[str, _Broadcast] = defaultdict(_Broadcast)
         self._on_its_way: defaultdict[Place, dict[int, int]] = defaultdict(dict)
         self._told: defaultdict[Place, dict[int, tuple[int, int]]] = defaultdict(dict)
@@ -97,14 +97,14 @@ class Broadcasts(Observer):
 
     def was_there(self, row: "Item") -> None:
         """Note that it is there."""
-        self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.world.scheduler.now)
+        self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.system.scheduler.now)
 
     def record_made(self, record: "Record") -> None:
         """Note who is there from when to when."""
         write = record.write
         if write.table != "connections" or write.key[1] == PROBE:
             return
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         if write.new is None:
             self._stays[write.key].until = now
             return
@@ -194,7 +194,7 @@ class Broadcasts(Observer):
             text=f"{broadcast} was finished and is {report['status']}",
         )
         if finished:
-            known.finished_at = min(known.finished_at, self.world.scheduler.now)
+            known.finished_at = min(known.finished_at, self.system.scheduler.now)
 
     def redriven(self, broadcast: str) -> None:
         """Note that a report may be open again."""
@@ -208,7 +208,7 @@ class Broadcasts(Observer):
             self._is_over(broadcast)
 
     def _is_over(self, broadcast: str) -> None:
-        table = self.world.tables.tables["broadcasts"]
+        table = self.system.tables.tables["broadcasts"]
         summary = table.get((broadcast, "summary"))
         if summary is None or not summary["announced"]["BOOL"]:
             return
@@ -251,7 +251,7 @@ class Broadcasts(Observer):
     def _is_in_its_session(self, row: "Item", audience: Any) -> bool:
         if "sessionId" not in audience:
             return True
-        session = self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
+        session = self.system.session(row["tenantId"]["S"], row["sessionId"]["S"])
         connection = row["connectionId"]["S"]
         return session is not None and any(
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]
@@ -261,7 +261,7 @@ class Broadcasts(Observer):
         known = self.broadcasts[broadcast]
         known.cancelled = known.cancelled or "cancelled" in summary
         if not known.published_at:
-            known.published_at = self.world.scheduler.now
+            known.published_at = self.system.scheduler.now
 
     def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
         known = self.broadcasts[broadcast]
@@ -290,7 +290,7 @@ class Broadcasts(Observer):
                 invariant=EMPTY,
                 text=f"source {number} of {broadcast} has {found} recipients and says {row['dispatched']['N']}",
             )
-            known.completed_at = self.world.scheduler.now
+            known.completed_at = self.system.scheduler.now
 
     def _chunk_written(
         self, broadcast: str, name: str, old: "Item | None", new: "Item | None", invocation: "Invocation | None"
@@ -375,7 +375,7 @@ class Broadcasts(Observer):
         before_gone = 0 if old is None else _bits(old, "gone")
         for one in bitmaps.members(gone & ~before_gone):
             self._gone.add(recipients[one][1])
-            client = self.world.gateway.clients.get(ConnectionId(recipients[one][1]))
+            client = self.system.gateway.clients.get(ConnectionId(recipients[one][1]))
             is_open = client is not None and client.state == "open"
             holds(that=not is_open, invariant=GONE, text=f"{client} is gone for {broadcast}, and is connected")
         credit = sum(codec.decode(new["byAccount"]["S"]).values())
@@ -394,7 +394,7 @@ class Broadcasts(Observer):
             return None
 
     def _tally(self, place: Place) -> "Item | None":
-        table = self.world.tables.tables["broadcasts"]
+        table = self.system.tables.tables["broadcasts"]
         keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
         source = int(place[1].partition(".")[0])
         return table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
@@ -448,7 +448,7 @@ class Broadcasts(Observer):
     def _sources_are_accounted_for(self, broadcast: str, why: str) -> None:
         if self._announcements[broadcast]:
             return
-        summary = self.world.tables.tables["broadcasts"].get((broadcast, "summary")) or {}
+        summary = self.system.tables.tables["broadcasts"].get((broadcast, "summary")) or {}
         holds(
             that="sources" in summary,
             invariant=PLACES,

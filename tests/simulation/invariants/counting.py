@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -24,8 +24,8 @@ ONCE = "5: each record is counted once and released once"
 class Counting(Observer):
     """Keeps by differences what the rows, the records and the functions at work amount to."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "System") -> None:
+        super().__init__(system)
         self._rows: Counter[str] = Counter()
         self._uncounted: Counter[str] = Counter()
         self._releasing: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -81,22 +81,22 @@ class Counting(Observer):
 
     def at_rest(self, *, healed: bool) -> None:
         """Check that all counts and totals are the numbers of rows."""
-        for tenant in {key for (key,) in ((found,) for found in self.world.tables.tables["tenants"].rows)}:
+        for tenant in {key for (key,) in ((found,) for found in self.system.tables.tables["tenants"].rows)}:
             self._total_covers(tenant)
-        for of_tenant in self.world.tables.tables["partitions"].rows.values():
+        for of_tenant in self.system.tables.tables["partitions"].rows.values():
             for partition in of_tenant:
                 self._count_and_records_are_the_rows(partition)
         if healed:
             self._everything_is_exact()
 
     def _everything_is_exact(self) -> None:
-        for tenant, row in sorted(self.world.tables.tables["tenants"].rows.items()):
+        for tenant, row in sorted(self.system.tables.tables["tenants"].rows.items()):
             if "erasing" in row[""]:
                 continue  # nobody repairs what goes with the tenant
             total = self._total(tenant)
             rows = self._rows[tenant]
             holds(that=total == rows, invariant=REST, text=f"{tenant} has a total of {total} and {rows} rows")
-        for of_tenant in self.world.tables.tables["partitions"].rows.values():
+        for of_tenant in self.system.tables.tables["partitions"].rows.values():
             for partition, row in of_tenant.items():
                 holds(that="recount" not in row, invariant=COUNT, text=f"{partition} is still marked for a recount")
                 counted, rows = int(row["connectionCount"]["N"]), self._size(partition)
@@ -192,13 +192,13 @@ class Counting(Observer):
         )
 
     def _total(self, tenant: str) -> int:
-        return _number(self.world.tables.tables["limits"].get((tenant, "")), "itemCount")
+        return _number(self.system.tables.tables["limits"].get((tenant, "")), "itemCount")
 
     def _row(self, partition: str) -> "Item | None":
-        return self.world.tables.tables["partitions"].get((_tenant(partition), partition))
+        return self.system.tables.tables["partitions"].get((_tenant(partition), partition))
 
     def _size(self, partition: str) -> int:
-        return len(self.world.tables.tables["connections"].rows.get(partition, ()))
+        return len(self.system.tables.tables["connections"].rows.get(partition, ()))
 
 
 def _is_probe(write: "Write") -> bool:

@@ -8,7 +8,7 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Write
 
 ERASED = "11: nothing is left of a tenant that is erased, and nothing of it comes back"
@@ -19,8 +19,8 @@ _TABLES = ("sessions", "connections", "messages", "places")
 class Erasure(Observer):
     """Looks through the tables once a tenant is erased, and at each row that is put afterwards."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "System") -> None:
+        super().__init__(system)
         self._erased: set[str] = set()
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:  # noqa: ARG002  # whoever it is
@@ -35,10 +35,10 @@ class Erasure(Observer):
         """Check that nothing is left."""
         self._erased.add(tenant)
         for table in _TABLES:
-            for key, rows in self.world.tables.tables[table].rows.items():
+            for key, rows in self.system.tables.tables[table].rows.items():
                 if rows.keys() != {PROBE}:
                     self._is_not_of_an_erased_tenant(table, key)
-        total = self.world.tables.tables["limits"].get((tenant, ""))
+        total = self.system.tables.tables["limits"].get((tenant, ""))
         holds(that=total is None, invariant=ERASED, text=f"{tenant} has a total: {total}")
 
     def _is_not_of_an_erased_tenant(self, table: str, key: str) -> None:

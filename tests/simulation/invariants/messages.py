@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.gateway import Client
     from tests.simulation.queues import Message, Queue
     from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -58,8 +58,8 @@ class _Echo:
 class Messages(Observer):
     """Keeps what was stored and queued, and compares it with what clients receive."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "System") -> None:
+        super().__init__(system)
         self._stored: dict[str, _Stored] = {}
         self._ids: dict[tuple[str, str, str], tuple[str, float]] = {}
         self._got: defaultdict[str, set[str]] = defaultdict(set)
@@ -95,7 +95,7 @@ class Messages(Observer):
         if queue.name == "pool":
             sender = self._client(message.attributes["connectionId"])
             if sender is not None:
-                echo = _Echo(message.number, self.world.scheduler.now, sender)
+                echo = _Echo(message.number, self.system.scheduler.now, sender)
                 self._echoes[json.loads(message.body)["text"]] = echo
                 self._requests[message.attributes["requestId"]] = echo
         elif queue.name == "inbox-failure":
@@ -164,17 +164,17 @@ class Messages(Observer):
         """Check that no message waits for somebody who is there."""
         if healed:
             return
-        for inbox, messages in self.world.tables.tables["messages"].rows.items():
+        for inbox, messages in self.system.tables.tables["messages"].rows.items():
             for name in messages:
                 stored = self._stored[name]
-                if stored.expires_at <= self.world.scheduler.now + 5 or inbox in self._wakes_lost:
+                if stored.expires_at <= self.system.scheduler.now + 5 or inbox in self._wakes_lost:
                     continue
                 there = next(self._of_player(stored), None)
                 holds(that=there is None, invariant=LIES, text=f"message {name} lies in {inbox}, and {there} is open")
 
     def _message_stored(self, key: tuple[str, str], row: "Item") -> None:
         tenant, _, player = key[0].partition("#")
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         expires_at = int(row["expiresAt"]["N"])
         if key[1] not in self._stored:
             self._stored[key[1]] = _Stored(len(self._stored) + 1, now, tenant, player, expires_at)
@@ -192,7 +192,7 @@ class Messages(Observer):
 
     def _message_deleted(self, key: tuple[str, str], invocation: "Invocation | None") -> None:
         stored = self._stored[key[1]]
-        now = self.world.scheduler.now
+        now = self.system.scheduler.now
         if invocation is None or stored.expires_at <= now + 5:
             return
         for client in self._of_player(stored):
@@ -211,14 +211,14 @@ class Messages(Observer):
             return
         self._rooms[write.key[1]].add(room)
         if self._in_room_since.get(write.key, ("", 0.0))[0] != room:
-            self._in_room_since[write.key] = room, self.world.scheduler.now
+            self._in_room_since[write.key] = room, self.system.scheduler.now
 
     def _is_to_be_ended(self, partition: str, connection: str) -> bool:
         body = f"{partition} {connection} close"
-        return any(message.body == body for message in self.world.queues["disconnect"].messages.values())
+        return any(message.body == body for message in self.system.queues["disconnect"].messages.values())
 
     def _is_to_be_closed(self, client: "Client") -> bool:
-        wakes = self.world.queues["inbox"].messages.values()
+        wakes = self.system.queues["inbox"].messages.values()
         return any(
             (wake := json.loads(message.body)).get("behind") and wake.get("connectionId") == client.connection
             for message in wakes
@@ -283,7 +283,7 @@ class Messages(Observer):
 
     def _of_player(self, stored: _Stored) -> "Iterator[Client]":
         """The clients that a message is for, if they are open and recorded."""
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if (
                 client.state == "open"
                 and (client.tenant, client.context.get("playerId")) == (stored.tenant, stored.player)
@@ -292,19 +292,21 @@ class Messages(Observer):
                 yield client
 
     def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
-        session = self.world.session(sender.tenant, sender.context["sessionId"])
-        if session is not None and int(session["sessionTTL"]["N"]) <= self.world.scheduler.now + _SKEW_SECONDS:
+        session = self.system.session(sender.tenant, sender.context["sessionId"])
+        if session is not None and int(session["sessionTTL"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS:
             return  # it is over, or seems to be to a clock: then it is deleted, and its connections are closed
         held = {element.partition("#")[2] for element in (session or {}).get("connectionIds", {"SS": ()})["SS"]}
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if client.state == "open" and client.connection in held and self._has_row(client):
                 yield client
 
     def _has_row(self, client: "Client") -> bool:
-        return self.world.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
+        return (
+            self.system.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
+        )
 
     def _client(self, connection: str) -> "Client | None":
-        return self.world.gateway.clients.get(ConnectionId(connection))
+        return self.system.gateway.clients.get(ConnectionId(connection))
 
     @staticmethod
     def _inbox_of(record: "Record") -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.gateway import Client
     from tests.simulation.streams import Record
-    from tests.simulation.world import Invocation, World
+    from tests.simulation.system import Invocation, System
     from tests.support.dynamodb.engine import Key, Write
     from tests.support.dynamodb.expressions import Item
 
@@ -25,8 +25,8 @@ MADE = "6: only PUT makes a session"
 class Sessions(Observer):
     """Looks at each connection that is recorded or forgotten, and at each session that is made."""
 
-    def __init__(self, world: "World") -> None:
-        super().__init__(world)
+    def __init__(self, system: "System") -> None:
+        super().__init__(system)
         self._lost: set[str] = set()
         self._not_ended: set[tuple[TenantId, SessionId]] = set()
 
@@ -59,8 +59,8 @@ class Sessions(Observer):
 
     def at_rest(self, *, healed: bool) -> None:  # noqa: ARG002  # sessions need no healing
         """Check that all sessions hold their rows and nothing else."""
-        rows = self.world.tables.tables["connections"].rows
-        for key, of_key in self.world.tables.tables["sessions"].rows.items():
+        rows = self.system.tables.tables["connections"].rows
+        for key, of_key in self.system.tables.tables["sessions"].rows.items():
             tenant = tenant_of(key)
             for name, session in of_key.items():
                 for element in _connections(session) - self._lost:
@@ -70,7 +70,7 @@ class Sessions(Observer):
                         invariant=HOLDS,
                         text=f"{connection} is in session {name} and has no row, and nothing is under way",
                     )
-        for client in self.world.gateway.clients.values():
+        for client in self.system.gateway.clients.values():
             if client.state == "open" and not self._is_given_up(client):
                 holds(
                     that=client.connection in rows.get(client.context["partition"], ()),
@@ -84,7 +84,7 @@ class Sessions(Observer):
 
     def _recorded(self, row: "Item", before: "Mapping[Key, Item | None]") -> None:
         tenant = row["tenantId"]["S"]
-        limits = self.world.tables.tables["tenants"].get((tenant, ""))
+        limits = self.system.tables.tables["tenants"].get((tenant, ""))
         session = self._session_of(row)
         connection = row["connectionId"]["S"]
         holds(that=session is not None, invariant=DEAD, text=f"{connection} is recorded, and its session is gone")
@@ -101,13 +101,13 @@ class Sessions(Observer):
         )
         held, most = len(_connections(session)), int(limits["connectionsPerSession"]["N"])
         holds(that=held <= most, invariant=LIMITS, text=f"a session has {held} connections of {most}")
-        partitions = self.world.tables.tables["connections"].rows
+        partitions = self.system.tables.tables["connections"].rows
         rows = sum(len(found.keys() - {PROBE}) for key, found in partitions.items() if key.startswith(f"{tenant}#"))
         most = int(limits["tenantConnections"]["N"])
         holds(that=rows <= most, invariant=LIMITS, text=f"{tenant} has {rows} connections of {most}")
 
     def _session_of(self, row: "Item") -> "Item | None":
-        return self.world.session(row["tenantId"]["S"], row["sessionId"]["S"])
+        return self.system.session(row["tenantId"]["S"], row["sessionId"]["S"])
 
 
 def _connections(session: "Item") -> set[str]:

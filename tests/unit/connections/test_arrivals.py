@@ -44,7 +44,7 @@ ACME = Tenant(
 )
 
 
-class World:
+class Handshakes:
     """The handshakes of many clients, on tables that count the units of each key."""
 
     def __init__(self) -> None:
@@ -114,10 +114,10 @@ class World:
 
 def test_one_tenants_arrivals_may_be_all_that_an_account_takes() -> None:
     """No key gets more than DynamoDB takes; before, the tenant's sessions had one, which took 333 arrivals a second."""
-    world = World()
+    handshakes = Handshakes()
     for number in range(ARRIVALS):
-        world.arrive(f"session-{number}")
-    a_second = {key: units * ARRIVALS_A_SECOND / ARRIVALS for key, units in world.units.items()}
+        handshakes.arrive(f"session-{number}")
+    a_second = {key: units * ARRIVALS_A_SECOND / ARRIVALS for key, units in handshakes.units.items()}
     assert {key: units for key, units in a_second.items() if units > UNITS_OF_A_KEY[key[0]]} == {}
     written = sum(units for (kind, table, _), units in a_second.items() if (kind, table) == ("writes", "sessions"))
     assert written / ARRIVALS_A_SECOND >= 3, "an arrival takes three units of its tenant's sessions"

@@ -1,4 +1,4 @@
-"""The world of the gateway's integration tests: the local AWS with a function and an API, gateways, clients."""
+"""The local AWS with a function and an API, gateways and clients, for integration tests of the gateway."""
 
 import asyncio
 import io

@@ -12,13 +12,13 @@ from loudhailer.ids import RoomKey, TenantId
 from loudhailer.rooms.model import Membership, NickName
 from tests.support.broadcasts import ENDPOINT
 from tests.support.limits import ANNOUNCING_SECONDS, NEWS_SECONDS, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, key
+from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, key
 
 type Record = dict[str, Any]
 
 
 class House(RoomFixture):
-    """A world whose changes are records of the stream."""
+    """Rooms whose changes are records of the stream."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,13 +29,13 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sent import MemorySentStore
 from tests.support.limits import MAX_CONTENT, SMALL_ROOM
-from tests.unit.messaging.rooms.world import BLUE, NOW, RED, RoomFixture, caller
+from tests.unit.messaging.rooms.room_fixture import BLUE, NOW, RED, RoomFixture, caller
 
 LIFETIME = 300
 
 
 class Talk(RoomFixture):
-    """A world in which connections say something."""
+    """Connections that say something in rooms."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The world of one run: its tables, queues, streams, functions and clients, and every call between them.
+"""The simulated system of one run: its tables, queues, streams, functions and clients, and every call between them.
 
-`call` is the one place where a function meets the world. There the next task goes on, and there faults strike.
+`call` is the one place where a function meets the rest of the system: there the next task runs, and faults strike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ _ENVIRONMENTS = 2
 class Environment:
     """A process that runs one function, with its caches and its clock, until it is killed."""
 
-    world: "World"
+    system: "System"
     function: str
     skew: float
     release: int
@@ -73,7 +73,7 @@ class Environment:
 
     def clock(self) -> float:
         """The time as this machine has it."""
-        return self.world.scheduler.now + self.skew
+        return self.system.scheduler.now + self.skew
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Invocation:
         return f"{self.function} {self.number}"
 
 
-class World:
+class System:
     """Everything of one run."""
 
     def __init__(self, scheduler: Scheduler, dice: Dice, sizes: Sizes) -> None:
@@ -218,7 +218,7 @@ class World:
     def say(self, text: str) -> None:
         """Note a step, if anybody wants to read them."""
         if self.trace is not None:
-            self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'world'}: {text}")
+            self.trace.append(f"{self.scheduler.now - 1_800_000_000:10.3f}  {self.invocation or 'system'}: {text}")
 
     def call(
         self,

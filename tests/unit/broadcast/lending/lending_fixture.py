@@ -111,21 +111,21 @@ class Worker:
         posted: how many posts it has sent.
     """
 
-    def __init__(self, world: "LendingFixture", kind: str, lanes: int) -> None:
-        self.network = Network(world.store, world.time)
+    def __init__(self, account: "LendingFixture", kind: str, lanes: int) -> None:
+        self.network = Network(account.store, account.time)
         self.clock_is_off_by = 0.0
         self.posted = 0
-        self._time = world.time
+        self._time = account.time
         self._frozen = 0.0
         lending = Lending(
             kind,
-            world.shares,
+            account.shares,
             self.network,
-            world.time,
+            account.time,
             clock=lambda: self._time.now + self.clock_is_off_by,
             monotonic=self._monotonic,
         )
-        self._lane = Lane(world.quota * HEADROOM * world.shares[kind] / lanes, self._monotonic(), lending.factor)
+        self._lane = Lane(account.quota * HEADROOM * account.shares[kind] / lanes, self._monotonic(), lending.factor)
 
     def post(self) -> int:
         """Send as many posts as it may; how many that are."""
