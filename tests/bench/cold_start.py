@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from tests.bench import processes
 from tests.bench.processes import BenchmarkError, pinned
-from tests.bench.results import Section, Table, at_most, median, median_ratio, number, times
+from tests.bench.results import ResultTable, Section, at_most, median, median_ratio, number, times
 from tests.support import lambda_environment
 from tests.support.checkout import functions, module_of
 from tools.stack.project import Project
@@ -83,7 +83,7 @@ def _section(seconds: Mapping[str, list[float]], imports: Mapping[str, Counter[s
     return Section(
         title="Cold start",
         method=_METHOD.format(rounds=ROUNDS - 1),
-        tables=[Table("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
+        tables=[ResultTable("Start of each function", ("function", "CPU ms", "to boto3", "most of it, ms"), rows)],
         targets=[at_most(f"cold start of {name}", ratios[name], limit, times) for name, limit in LIMITS.items()],
     )
 

@@ -10,8 +10,8 @@ from loudhailer.ids import TenantId
 from tests.bench.charts import lines
 from tests.bench.local_stack import RunningStack, running_stack
 from tests.bench.open_loop import Times, at_rate
-from tests.bench.results import Chart, Section, Table, at_most, number
-from tests.bench.visitors import Talk, Visitor, at_once, open_session, put_tenant
+from tests.bench.results import Chart, ReportProgress, ResultTable, Section, at_most, number
+from tests.bench.visitors import BenchVisitor, Talk, at_once, open_session, put_tenant
 from tools.client.http import HttpApi
 
 RATE = 10
@@ -31,8 +31,6 @@ _PAIRS = 10
 _CLIENTS = (20, 40, 80, 160)
 _TO_ONE = (5, 10, 20, 40)
 
-type Progress = Callable[[int, int, str], None]
-
 
 @dataclass(slots=True)
 class Step:
@@ -49,7 +47,7 @@ class Step:
         return self.name, number(self.rate), *acknowledged, *self.delivered.columns()
 
 
-def measure(progressed: Progress) -> Section:
+def measure(progressed: ReportProgress) -> Section:
     """Bring a stack up, measure, take it down."""
     steps = 2 + len(_CLIENTS) + len(_TO_ONE)
     progressed(0, steps, "a local stack comes up; that takes two minutes")
@@ -76,12 +74,12 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
     return _section(modest, many, to_one)
 
 
-type Pair = tuple[Visitor, str]
+type Pair = tuple[BenchVisitor, str]
 """Sender, and the player who reads."""
 
 
 async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: int) -> list[Pair]:
-    async def visitor(player: str) -> Visitor:
+    async def visitor(player: str) -> BenchVisitor:
         return await talk.visitor(await open_session(api, tenant, player))
 
     writers = await at_once(8, (visitor(f"writer-{each}") for each in range(number_of_pairs)))
@@ -117,9 +115,9 @@ def _section(modest: Step, many: Sequence[Step], to_one: Sequence[Step]) -> Sect
         title="Direct messages",
         method=_METHOD,
         tables=[
-            Table("At a modest rate", columns, [modest.row()]),
-            Table("Many clients, one message a second from every other", columns, [step.row() for step in many]),
-            Table("Many messages to one client", columns, [step.row() for step in to_one]),
+            ResultTable("At a modest rate", columns, [modest.row()]),
+            ResultTable("Many clients, one message a second from every other", columns, [step.row() for step in many]),
+            ResultTable("Many messages to one client", columns, [step.row() for step in to_one]),
         ],
         targets=[
             at_most(

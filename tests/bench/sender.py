@@ -19,8 +19,8 @@ from tests.bench.machine import answer_of
 from tests.bench.processes import BenchmarkError
 from tests.bench.results import (
     Chart,
+    ResultTable,
     Section,
-    Table,
     at_least,
     at_most,
     median,
@@ -181,7 +181,7 @@ def _section(
         return median_ratio(cost[name, scheme], cost[to, scheme]) if {name, to} <= clients.keys() else math.nan
 
     per_scheme = [
-        Table(
+        ResultTable(
             f"512 bytes, {scheme}",
             (
                 "client",
@@ -207,7 +207,7 @@ def _section(
         )
         for scheme in _SCHEMES
     ]
-    at_rates = Table(
+    at_rates = ResultTable(
         "At a lane's rate, TLS",
         ("lane", "posts per second", "CPU per post", "of a core"),
         [

@@ -10,7 +10,7 @@ import pytest
 
 from loudhailer.ids import ConnectionId
 from tests.support.checkout import functions, module_of
-from tests.support.lambda_environment import Context
+from tests.support.lambda_environment import StubContext
 from tests.support.surroundings import Golden, Surroundings, made
 
 FUNCTIONS = functions()
@@ -34,7 +34,7 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     def invoke(function: str, event: Any) -> Any:
         imported.append(module_of(function, "handler"))
-        return importlib.import_module(imported[-1]).handler(event, Context())
+        return importlib.import_module(imported[-1]).handler(event, StubContext())
 
     yield invoke
     for module in imported:

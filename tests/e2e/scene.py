@@ -23,7 +23,7 @@ EVERYONE = {"all": True}
 
 
 @dataclass(frozen=True)
-class Session:
+class SceneSession:
     """An open session, and where its clients connect."""
 
     tenant: TenantId
@@ -101,10 +101,10 @@ class Scene:
         self.system.tenants.put(keyed(replace(tenant, **limits)))
         return tenant.tenant_id
 
-    async def session(self, tenant: TenantId, player: str | None = None) -> Session:
+    async def session(self, tenant: TenantId, player: str | None = None) -> SceneSession:
         """A new session of a tenant, bound to a player if one is given."""
         session = self.secret()
-        return Session(tenant, session, await self.api.open_session(tenant, session, player))
+        return SceneSession(tenant, session, await self.api.open_session(tenant, session, player))
 
     def secret(self) -> SessionId:
         """A new session's id; the logs must never hold it."""
@@ -112,11 +112,11 @@ class Scene:
         self.system.secrets.add(session)
         return session
 
-    async def connect(self, session: Session) -> Guest:
+    async def connect(self, session: SceneSession) -> Guest:
         """A guest of the session, who stays until the end of the scene or leaves before."""
         return await self._exits.enter_async_context(await Guest.connect(session.url))
 
-    async def guests(self, session: Session, number: int) -> list[Guest]:
+    async def guests(self, session: SceneSession, number: int) -> list[Guest]:
         """As many guests of one session."""
         return await asyncio.gather(*(self.connect(session) for _ in range(number)))
 

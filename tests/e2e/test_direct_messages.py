@@ -9,7 +9,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused, visible_again_after
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.e2e.system import Item
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.socket import socket_url
@@ -96,7 +96,7 @@ async def test_a_message_is_acknowledged_stored_delivered_once_and_deleted(scene
     assert [row["messageId"]["S"] for row in waiting(scene, tenant)] == [ack["messageId"]]
     session = await scene.session(tenant, RECEIVER)
     url = socket_url(session.url, playerId=RECEIVER)
-    two = await scene.connect(Session(session.tenant, session.session, url))
+    two = await scene.connect(SceneSession(session.tenant, session.session, url))
     frame = await two.frame()
     assert frame == {
         "message": "Hello",

@@ -17,7 +17,7 @@ from loudhailer.connections.model import CONNECTION_SECONDS, Connection, Connect
 from loudhailer.ids import ConnectionId, RoomKey, SessionId, TenantId, nth_partition
 from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.rooms.model import SMALL_ROOM
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.waiting import eventually
 from tools.client.socket import Socket, open_socket
 
@@ -333,7 +333,7 @@ async def connections(scene: Scene) -> set[str]:
 
 
 @asynccontextmanager
-async def audience(scene: Scene, session: Session, size: int) -> AsyncIterator[list[Listener]]:
+async def audience(scene: Scene, session: SceneSession, size: int) -> AsyncIterator[list[Listener]]:
     """Open sockets in the room `hall`, whose rows are written in bulk: joining takes the local AWS minutes."""
     before = await connections(scene)
     await scene.faults(skip_connect=True, drop_disconnect=1.0)

@@ -11,7 +11,7 @@ import pytest
 
 from loudhailer.ids import TenantId
 from tests.e2e.faults import Workers, paused, visible_again_after
-from tests.e2e.scene import Guest, Scene, Session
+from tests.e2e.scene import Guest, Scene, SceneSession
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 GOLD = TenantId("gold")
@@ -40,7 +40,7 @@ class Way:
         """Return what a client sends."""
         return {"action": self.action, "message": message}
 
-    def envelope(self, scene: Scene, session: Session, recipient: str, body: Any, source: str) -> dict[str, Any]:
+    def envelope(self, scene: Scene, session: SceneSession, recipient: str, body: Any, source: str) -> dict[str, Any]:
         """Return what all connections of the session are told of it."""
         return {
             "message": body,
@@ -56,7 +56,7 @@ SILO, POOL = Way("SiloSQS", "silo-gold", "echo-gold"), Way("PooledSQS", "pooled"
 EITHER = pytest.mark.parametrize("way", [SILO, POOL], ids=["silo", "pool"])
 
 
-def expire(scene: Scene, session: Session, seconds: int) -> None:
+def expire(scene: Scene, session: SceneSession, seconds: int) -> None:
     """Let a session end so many seconds from now."""
     scene.system.dynamodb.update_item(
         TableName=scene.system.table("sessions"),
@@ -67,7 +67,7 @@ def expire(scene: Scene, session: Session, seconds: int) -> None:
     )
 
 
-def exists(scene: Scene, session: Session) -> bool:
+def exists(scene: Scene, session: SceneSession) -> bool:
     """Tell whether the session's row is there."""
     key = session.row_key(scene.system)
     return "Item" in scene.system.dynamodb.get_item(TableName=scene.system.table("sessions"), Key=key)

@@ -15,12 +15,12 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults, functions
 from tests.simulation.faults import Dice
-from tests.simulation.gateway import Client, Gateway
+from tests.simulation.gateway import SimulatedClient, SimulatedGateway
 from tests.simulation.invariants import OBSERVERS
 from tests.simulation.profiles import Sizes
 from tests.simulation.running import run_quietly
 from tests.simulation.scheduler import BEGIN, Scheduler
-from tests.simulation.system import System
+from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import holds
 from tests.support.dynamodb import engine
 
@@ -63,10 +63,10 @@ _ON_THE_WAY = (
 """Faults that strike clients who come and go, of whom there are none, or that end the lifetime of the broadcast."""
 
 
-class Crowd(Gateway):
+class CrowdGateway(SimulatedGateway):
     """A gateway with a crowd that stays, and those who are gone."""
 
-    def __init__(self, system: System, size: int) -> None:
+    def __init__(self, system: SimulatedSystem, size: int) -> None:
         super().__init__(system)
         self.size = size
         self.delivered = 0
@@ -92,7 +92,9 @@ class Crowd(Gateway):
         if self._system.scheduler.now < self.throttled_until:
             return 429
         self.delivered += 1
-        self._system.watch.received(Client(0, _TENANT, _SESSION, None, connection, state="open"), frame.decode())
+        self._system.watch.received(
+            SimulatedClient(0, _TENANT, _SESSION, None, connection, state="open"), frame.decode()
+        )
         return 200
 
 
@@ -102,8 +104,8 @@ def run(size: int) -> int:
     scheduler = Scheduler("crowd")
     kinds = {kind: OFTEN for kind in faults.RATES if kind not in _ON_THE_WAY}
     dice = Dice(scheduler, kinds | {faults.ACCOUNT_THROTTLED: THROTTLED_OFTEN})
-    system = System(scheduler, dice, SIZES)
-    gateway = system.gateway = Crowd(system, size)
+    system = SimulatedSystem(scheduler, dice, SIZES)
+    gateway = system.gateway = CrowdGateway(system, size)
     system.watch.observers = [observer(system) for observer in OBSERVERS]
     functions.wire(system)
     _seed(system, gateway)
@@ -118,7 +120,7 @@ def run(size: int) -> int:
     return 0
 
 
-def _seed(system: System, gateway: Crowd) -> None:
+def _seed(system: SimulatedSystem, gateway: CrowdGateway) -> None:
     tables = system.tables.tables
     of_connections, of_partitions = tables["connections"].rows, tables["partitions"].rows.setdefault(_TENANT, {})
     for partition, rows in gateway.rows():
@@ -133,7 +135,7 @@ def _seed(system: System, gateway: Crowd) -> None:
             system.watch.was_there(row)
     total = str(gateway.size)
     tables["limits"].rows[_TENANT] = {"": {"key": {"S": _TENANT}, "itemCount": {"N": total}, "reserved": {"N": total}}}
-    client: Any = engine.Client(system.tables.carry_out)
+    client: Any = engine.EngineClient(system.tables.carry_out)
     DynamoTenantStore(client, "tenants").put(
         Tenant(
             tenant_id=_TENANT,
@@ -147,7 +149,7 @@ def _seed(system: System, gateway: Crowd) -> None:
     )
 
 
-def _broadcast(system: System, gateway: Crowd, begun: float) -> None:
+def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> None:
     scheduler = system.scheduler
     events, told = 0, time.monotonic()
 
@@ -185,7 +187,7 @@ def _broadcast(system: System, gateway: Crowd, begun: float) -> None:
     )
 
 
-def _report(system: System) -> Any:
+def _report(system: SimulatedSystem) -> Any:
     found: list[Any] = []
     event = {"routeKey": "GET /broadcast/{id}", "pathParameters": {"id": _BROADCAST}}
     system.invoke("session_api", event, lambda answer: found.append(codec.decode(answer["body"])))

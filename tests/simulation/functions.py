@@ -29,7 +29,7 @@ from tests.simulation.gateway import ENDPOINT, SimulatedSender
 from tests.simulation.invariants.broadcasts import LIFETIME_SECONDS
 from tests.simulation.queues import SqsClient
 from tests.simulation.scheduler import TaskExecutor
-from tests.simulation.system import SHARDS, Environment, Invocation, System
+from tests.simulation.system import SHARDS, SimulatedEnvironment, SimulatedInvocation, SimulatedSystem
 from tests.support.checkout import module_of
 from tests.support.lambda_environment import VARIABLES
 from tests.support.tables import KEYS
@@ -43,7 +43,7 @@ type StandIns = Mapping[str, Mapping[str, Any]]
 """Stand-ins for names of modules, by the modules' names."""
 
 
-def wire(system: System) -> None:
+def wire(system: SimulatedSystem) -> None:
     """Have the system run the shipped functions, with its time and its sizes."""
     executor, sizes = TaskExecutor(system.scheduler), system.sizes
     for module, name, value in (
@@ -64,7 +64,7 @@ def wire(system: System) -> None:
     system.make = _handle
 
 
-def _handle(environment: Environment) -> Callable[[Any, Invocation], Any]:
+def _handle(environment: SimulatedEnvironment) -> Callable[[Any, SimulatedInvocation], Any]:
     """Start a function: its handler, which is called with an event and an invocation."""
     stand_ins = _stand_ins(environment)
 
@@ -95,7 +95,7 @@ def _code(module: str) -> CodeType:
     return code
 
 
-def _stand_ins(environment: Environment) -> StandIns:
+def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
     system, clock = environment.system, environment.clock
     pause, monotonic = system.scheduler.sleep, system.scheduler.time
     sqs, sender, executor = SqsClient(system, 5), SimulatedSender(system), TaskExecutor(system.scheduler)
@@ -136,7 +136,7 @@ def _stand_ins(environment: Environment) -> StandIns:
     }
 
 
-def _variables(environment: Environment) -> Mapping[str, str]:
+def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
     shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
@@ -192,7 +192,7 @@ class _PerTenant:
 class _Context:
     """Lambda's context of an invocation; the second shard is a subscriber's."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: SimulatedInvocation) -> None:
         self._invocation = invocation
 
     @property
@@ -223,7 +223,7 @@ _QUIET = _Quiet()
 class _Chance:
     """A stand-in for `SystemRandom`: the chance of whatever is at work."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: SimulatedSystem) -> None:
         self._scheduler = system.scheduler
 
     def __getattr__(self, name: str) -> Any:
@@ -234,7 +234,7 @@ class _Chance:
 class _Clock:
     """A stand-in for the module `time` where ids are made."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: SimulatedSystem) -> None:
         self._time = system.scheduler.time
 
     def time_ns(self) -> int:
@@ -244,7 +244,7 @@ class _Clock:
 class _Ids:
     """Stand-in for the module `uuid`."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: SimulatedSystem) -> None:
         self._random = system.scheduler.random
 
     def uuid4(self) -> "_Ids":

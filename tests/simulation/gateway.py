@@ -16,7 +16,7 @@ from loudhailer.ids import ConnectionId
 from tests.simulation import faults
 
 if TYPE_CHECKING:
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 ENDPOINT = "https://cell.test/live"
 
@@ -34,11 +34,11 @@ _POST_FAULTS = (
     faults.CLIENT_SLOW,
 )
 
-type State = Literal["connecting", "open", "closed"]
+type ClientState = Literal["connecting", "open", "closed"]
 
 
 @dataclass
-class Client:
+class SimulatedClient:
     """A client and its connection.
 
     Attributes:
@@ -60,7 +60,7 @@ class Client:
     session: str
     player: str | None
     connection: ConnectionId
-    state: State = "connecting"
+    state: ClientState = "connecting"
     context: Mapping[str, str] = field(default_factory=dict)
     opened_at: float = 0.0
     closed_at: float = float("inf")
@@ -76,16 +76,16 @@ class Client:
         return f"client {self.number}"
 
 
-class Gateway:
+class SimulatedGateway:
     """All connections."""
 
-    def __init__(self, system: "System") -> None:
-        self.clients: dict[ConnectionId, Client] = {}
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self.clients: dict[ConnectionId, SimulatedClient] = {}
         self.throttled_until = 0.0
         self._system = system
         self._requests = 0
 
-    def connect(self, client: Client) -> None:
+    def connect(self, client: SimulatedClient) -> None:
         """Carry out a handshake, in a task of its own."""
         system = self._system
         self.clients[client.connection] = client
@@ -93,7 +93,7 @@ class Gateway:
             system.scheduler.after(system.scheduler.random.random() * 0.3, lambda: self.close(client, "goes early"))
         system.scheduler.start(lambda: self._handshake(client))
 
-    def _handshake(self, client: Client) -> None:
+    def _handshake(self, client: SimulatedClient) -> None:
         system = self._system
         query = {"tenantId": client.tenant, "sessionId": client.session}
         if client.player is not None:
@@ -115,12 +115,12 @@ class Gateway:
         system.watch.opened(client)
         system.scheduler.after(LONGEST_SECONDS, lambda: self.close(client, "has been connected for two hours"))
 
-    def _refuse(self, client: Client, by: str) -> None:
+    def _refuse(self, client: SimulatedClient, by: str) -> None:
         if client.state != "closed":
             self._system.say(f"{client} is not let in by {by}")
             client.state, client.closed_at = "closed", self._system.scheduler.now
 
-    def close(self, client: Client, why: str) -> None:
+    def close(self, client: SimulatedClient, why: str) -> None:
         """End a connection; API Gateway tells of it, as well as it can."""
         if client.state == "closed":
             return
@@ -131,7 +131,7 @@ class Gateway:
         if "partition" in client.context and not system.dice.strikes(faults.NO_DISCONNECT):
             system.queues["disconnect"].put(f"{client.context['partition']} {client.connection}")
 
-    def frame(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def frame(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         """Take a frame of a client, in a task of its own."""
         if client.state != "open":
             return
@@ -141,7 +141,7 @@ class Gateway:
         else:
             self._system.scheduler.start(lambda: self._route(client, frame))
 
-    def _queue(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def _queue(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         request = self._request(client)
         names = (
             *("tenantId", "sessionId", "sessionPerMinute", "tenantPerMinute", "connectionsPerSession"),
@@ -155,14 +155,14 @@ class Gateway:
             attributes={**attributes, "connectionId": client.connection, "requestId": request["requestId"]},
         )
 
-    def _route(self, client: Client, frame: Mapping[str, Any]) -> None:
+    def _route(self, client: SimulatedClient, frame: Mapping[str, Any]) -> None:
         function = {"joinroom": "join_room", "sendmessage": "send_message"}.get(frame["action"], "default_route")
         event = {"requestContext": self._request(client), "body": json.dumps(frame)}
         answer = self._system.answer_of(function, event)
         if answer is not None and "body" in answer and client.state == "open":
             self._deliver(client, answer["body"])
 
-    def _request(self, client: Client) -> dict[str, Any]:
+    def _request(self, client: SimulatedClient) -> dict[str, Any]:
         self._requests += 1
         return {
             "connectionId": client.connection,
@@ -199,7 +199,7 @@ class Gateway:
             return 410
         return 429 if self._system.scheduler.now < self.throttled_until else 200
 
-    def _deliver(self, client: Client, frame: str) -> None:
+    def _deliver(self, client: SimulatedClient, frame: str) -> None:
         self._system.say(f"{client} receives {frame[:120]}")
         client.received.append((self._system.scheduler.now, frame))
         self._system.watch.received(client, frame)
@@ -208,7 +208,7 @@ class Gateway:
 class SimulatedSender(Sender, OrderedSender):
     """The senders, which pass the same contract as those on libcurl; see `Sender` and `OrderedSender`."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
         self._handed_on: dict[ConnectionId, float] = {}
 
@@ -320,7 +320,7 @@ class SimulatedSender(Sender, OrderedSender):
 class _Request:
     """A request about one connection; a post has a frame."""
 
-    system: "System"
+    system: "SimulatedSystem"
     what: Literal["post to", "close", "look up"]
     connection: ConnectionId
     frame: bytes = b""

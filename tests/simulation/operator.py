@@ -12,14 +12,14 @@ from loudhailer.partitions.dynamodb import DynamoPartitionStore
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
-from tests.support.dynamodb.engine import Client, Request
+from tests.support.dynamodb.engine import EngineClient, EngineRequest
 from tools.errors import OperatorError
 from tools.operations.erasing import Erasing, Stores
 
 if TYPE_CHECKING:
     from loudhailer.connections.model import ConnectionKey
     from loudhailer.ids import TenantId
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 QUIET_SECONDS = 10.0
 """The longest timeout of the functions that make sessions, connections and messages."""
@@ -31,7 +31,7 @@ _PAUSE_SECONDS = 100.0
 class Operator:
     """Carries out commands; faults do not strike them, but a command may be interrupted."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
 
     def erase(self, tenant: "TenantId") -> None:
@@ -72,7 +72,7 @@ class Operator:
     def _stores(self) -> Stores:
         system = self._system
 
-        def carry_out(operation: str, request: Request) -> Any:
+        def carry_out(operation: str, request: EngineRequest) -> Any:
             system.scheduler.sleep(system.latency())
             return system.tables.carry_out(operation, request)
 
@@ -83,7 +83,7 @@ class Operator:
             if outcome not in {Outcome.DELIVERED, Outcome.GONE}:
                 raise OperatorError(f"{key.connection_id} cannot be closed: {outcome}")
 
-        client: Any = Client(carry_out)
+        client: Any = EngineClient(carry_out)
         return Stores(
             tenants=DynamoTenantStore(client, "tenants"),
             sessions=DynamoSessionStore(client, "sessions"),

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation import faults
 
 if TYPE_CHECKING:
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 _DEDUPLICATED_SECONDS = 300
 
 
 @dataclass
-class Message:
+class SimulatedMessage:
     """A message that is not deleted yet."""
 
     number: int
@@ -37,12 +37,12 @@ class Message:
         return f"m{self.number}"
 
 
-class Queue:
+class SimulatedQueue:
     """A queue, and the function that reads it, if any does."""
 
     def __init__(
         self,
-        system: "System",
+        system: "SimulatedSystem",
         name: str,
         *,
         reader: str | None = None,
@@ -58,7 +58,7 @@ class Queue:
         self.name = name
         self.reader = reader
         self.is_fifo = is_fifo
-        self.messages: dict[int, Message] = {}
+        self.messages: dict[int, SimulatedMessage] = {}
         self._system = system
         self._visibility = visibility
         self._most_receives = most_receives
@@ -89,7 +89,7 @@ class Queue:
             self._seen[group, deduplication] = now
         if not self.is_fifo and self._system.dice.strikes(faults.LATE_MESSAGE):
             delay += self._system.scheduler.random.choice((1.0, 5.0, 40.0))
-        message = Message(next(self._numbers), body, now, now + delay, group, attributes or {})
+        message = SimulatedMessage(next(self._numbers), body, now, now + delay, group, attributes or {})
         message.key = self._system.scheduler.chance.child_key(self.name)
         self.messages[message.number] = message
         self._system.watch.message_sent(self, message)
@@ -103,7 +103,7 @@ class Queue:
             message.visible_at = self._system.scheduler.now + seconds
             self._look(message.visible_at)
 
-    def receive(self, most: int) -> list[Message]:
+    def receive(self, most: int) -> list[SimulatedMessage]:
         """Some messages, invisible from now on."""
         now = self._system.scheduler.now
         found = self._visible(now)[:most]
@@ -154,9 +154,9 @@ class Queue:
             del self.messages[message.number]
             self._system.watch.message_expired(self, message)
 
-    def _batch(self, now: float) -> list[Message]:
+    def _batch(self, now: float) -> list[SimulatedMessage]:
         """The messages of one invocation; those that were received too often go to the next queue."""
-        batch: list[Message] = []
+        batch: list[SimulatedMessage] = []
         for message in self._visible(now):
             if message.receives >= self._most_receives and self._next_queue is not None:
                 del self.messages[message.number]
@@ -172,7 +172,7 @@ class Queue:
             message.visible_at = now + self._visibility
         return batch
 
-    def _visible(self, now: float) -> list[Message]:
+    def _visible(self, now: float) -> list[SimulatedMessage]:
         if not self.is_fifo:
             found = [message for message in self.messages.values() if message.visible_at <= now]
             if len(found) > 1:
@@ -181,7 +181,7 @@ class Queue:
         blocked = {message.group for message in self.messages.values() if message.visible_at > now}
         return [message for message in self.messages.values() if message.group not in blocked]
 
-    def _hand_out(self, batch: Sequence[Message]) -> None:
+    def _hand_out(self, batch: Sequence[SimulatedMessage]) -> None:
         system = self._system
         now = system.scheduler.now
         if not self.is_fifo and system.dice.strikes(faults.DUPLICATE):
@@ -202,7 +202,7 @@ class Queue:
 
         system.invoke(self.reader or "", event, done, key=f"{batch[0].key} {batch[0].receives}")
 
-    def _record(self, message: Message) -> dict[str, Any]:
+    def _record(self, message: SimulatedMessage) -> dict[str, Any]:
         return {
             "messageId": message.message_id,
             "receiptHandle": f"{message.number}.{message.receipt}",
@@ -221,11 +221,11 @@ class Queue:
 class SqsClient:
     """boto3's client of SQS and of SNS, as the adapters use them; URLs and ARNs end with the queues' names."""
 
-    def __init__(self, system: "System", attempts: int) -> None:
+    def __init__(self, system: "SimulatedSystem", attempts: int) -> None:
         self._system = system
         self._attempts = attempts
 
-    def _queue(self, url: str) -> Queue:
+    def _queue(self, url: str) -> SimulatedQueue:
         return self._system.queues[url.rpartition("/")[2]]
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
@@ -289,11 +289,11 @@ class SqsClient:
 
         return self._system.call(f"DeleteMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
 
-    def publish(self, *, TopicArn: str, Message: str, MessageGroupId: str = "") -> Any:  # noqa: N803
+    def publish(self, *, TopicArn: str, SimulatedMessage: str, MessageGroupId: str = "") -> Any:  # noqa: N803
         """Hand a message to the queue of the topic."""
 
         def effect(_: slice) -> Any:
-            self._system.queues[TopicArn.rpartition(":")[2]].put(Message, group=MessageGroupId)
+            self._system.queues[TopicArn.rpartition(":")[2]].put(SimulatedMessage, group=MessageGroupId)
             return {}
 
         return self._system.call(f"Publish {TopicArn}", effect, 1, attempts=self._attempts)

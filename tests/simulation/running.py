@@ -15,7 +15,7 @@ from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
 from tests.simulation.profiles import profile_of
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.system import System
+from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
 
@@ -23,7 +23,7 @@ UNEXPECTED = "0: a function meets no error but those that it knows"
 
 
 @dataclass(frozen=True)
-class Scenario:
+class SimulatedScenario:
     """All that decides a run; faults of the kinds that are `silent` are decided on, and left out.
 
     Each of the kinds strikes so many times as often as its rate says.
@@ -37,7 +37,7 @@ class Scenario:
     calls: int = 2_000
 
     @classmethod
-    def of(cls, seed: object, calls: int = 2_000) -> "Scenario":
+    def of(cls, seed: object, calls: int = 2_000) -> "SimulatedScenario":
         """The scenario of a seed."""
         profile, random = profile_of(seed), Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
         kinds = {**dict.fromkeys(kinds_of(random, profile.shares), 1.0), **profile.faults}
@@ -45,29 +45,29 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """Result of a run: the invariant that broke, if one did, and the faults that struck before."""
 
-    scenario: Scenario
+    scenario: SimulatedScenario
     calls: int
     faults: Sequence[Fault]
     broken: BrokenError | None
     trace: Sequence[str]
 
 
-def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
+def run(scenario: SimulatedScenario, *, trace: bool = False) -> RunOutcome:
     """Run a scenario to its end, or to the first invariant that breaks."""
     scheduler = Scheduler(scenario.seed)
     dice = Dice(scheduler, scenario.kinds, silent=scenario.silent, left_out=scenario.left_out)
-    system = System(scheduler, dice, scenario.plan.profile.sizes)
+    system = SimulatedSystem(scheduler, dice, scenario.plan.profile.sizes)
     system.trace = [] if trace else None
     system.watch.observers = [observer(system) for observer in OBSERVERS]
     functions.wire(system)
     broken = run_quietly(system, lambda: Workload(system, scenario.plan).run(scenario.calls))
-    return Outcome(scenario, system.calls, dice.fired, broken, system.trace or [])
+    return RunOutcome(scenario, system.calls, dice.fired, broken, system.trace or [])
 
 
-def run_quietly(system: System, work: Callable[[], None]) -> BrokenError | None:
+def run_quietly(system: SimulatedSystem, work: Callable[[], None]) -> BrokenError | None:
     """Run the workload in a system whose functions log into its trace; return the invariant that broke, if any."""
     with _quiet(system):
         try:
@@ -80,7 +80,7 @@ def run_quietly(system: System, work: Callable[[], None]) -> BrokenError | None:
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """Results of several seeds: the first that fails, the number of calls, and the number of strikes of each fault."""
 
     failed: int | None
@@ -89,16 +89,16 @@ class Summary:
     faults: Counter[str]
 
 
-def run_all(seeds: Sequence[int], calls: int) -> Summary:
+def run_all(seeds: Sequence[int], calls: int) -> RunSummary:
     """Run seeds, of so many calls each, up to the first that fails."""
     made, struck = 0, Counter[str]()
     for seed in seeds:
-        outcome = run(Scenario.of(seed, calls))
+        outcome = run(SimulatedScenario.of(seed, calls))
         made += outcome.calls
         struck.update(fault.kind for fault in outcome.faults)
         if outcome.broken is not None:
-            return Summary(seed, str(outcome.broken), made, struck)
-    return Summary(None, "", made, struck)
+            return RunSummary(seed, str(outcome.broken), made, struck)
+    return RunSummary(None, "", made, struck)
 
 
 class _Metrics:
@@ -109,7 +109,7 @@ class _Metrics:
 
 
 @contextmanager
-def _quiet(system: System) -> Iterator[None]:
+def _quiet(system: SimulatedSystem) -> Iterator[None]:
     """Let functions log into the trace, and fail the run for an error that they do not know."""
 
     def say(text: str, **more: object) -> None:

@@ -14,7 +14,7 @@ from tests.simulation import faults
 from tests.support.dynamodb.engine import Write
 
 if TYPE_CHECKING:
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
@@ -23,7 +23,7 @@ _STALLS = (5.0, 60.0, 400.0, 4_000.0)
 
 
 @dataclass
-class Record:
+class SimulatedRecord:
     """A change of a row."""
 
     sequence: int
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass
 class _Shard:
-    records: list[Record] = field(default_factory=list)
+    records: list[SimulatedRecord] = field(default_factory=list)
     working: bool = False
     retries: int = 0
     size: int = 0
@@ -56,14 +56,14 @@ class Mapping:
 
     def __init__(
         self,
-        system: "System",
+        system: "SimulatedSystem",
         function: str,
         keys: tuple[str, ...],
         *,
         batch_size: int,
         window: float = 0.0,
         failures: str | None = None,
-        wanted: Callable[[Record], bool] = lambda _: True,
+        wanted: Callable[[SimulatedRecord], bool] = lambda _: True,
     ) -> None:
         self.function = function
         self._system = system
@@ -75,7 +75,7 @@ class Mapping:
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._stalled_until = 0.0
 
-    def put(self, record: Record) -> None:
+    def put(self, record: SimulatedRecord) -> None:
         """Take the record of a change."""
         if not self._wanted(record):
             return
@@ -127,7 +127,7 @@ class Mapping:
             key=f"{batch[0].key} {self.function} {shard.retries}",
         )
 
-    def _done(self, shard: _Shard, batch: list[Record], answer: Any) -> None:
+    def _done(self, shard: _Shard, batch: list[SimulatedRecord], answer: Any) -> None:
         shard.working = False
         failures = [] if answer is None else answer["batchItemFailures"]
         if answer is not None and not failures:
@@ -160,7 +160,7 @@ class Mapping:
         if self._failures is not None:
             self._system.queues[self._failures].put("given up")
 
-    def _event(self, record: Record) -> dict[str, Any]:
+    def _event(self, record: SimulatedRecord) -> dict[str, Any]:
         _, key, old, new = record.write
         change: dict[str, Any] = {
             "Keys": {name: {"S": value} for name, value in zip(self._keys, key, strict=False)},

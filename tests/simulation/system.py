@@ -15,9 +15,9 @@ from loudhailer.ids import SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
 from tests.simulation import faults, streams
 from tests.simulation.faults import Dice
-from tests.simulation.gateway import Gateway
+from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.profiles import Sizes
-from tests.simulation.queues import Queue
+from tests.simulation.queues import SimulatedQueue
 from tests.simulation.scheduler import KilledError, Scheduler, Task
 from tests.simulation.tables import Replicas
 from tests.simulation.watch import Watch
@@ -61,14 +61,14 @@ _ENVIRONMENTS = 2
 
 
 @dataclass
-class Environment:
+class SimulatedEnvironment:
     """A process that runs one function, with its caches and its clock, until it is killed."""
 
-    system: "System"
+    system: "SimulatedSystem"
     function: str
     skew: float
     release: int
-    handle: Callable[[Any, "Invocation"], Any] = lambda _event, _invocation: None
+    handle: Callable[[Any, "SimulatedInvocation"], Any] = lambda _event, _invocation: None
     is_busy: bool = False
 
     def clock(self) -> float:
@@ -77,15 +77,15 @@ class Environment:
 
 
 @dataclass
-class Invocation:
+class SimulatedInvocation:
     """One run of a function for one event; `batch` are the records of a stream, if it reads one."""
 
     number: int
     function: str
     event: Any
-    environment: Environment
+    environment: SimulatedEnvironment
     deadline: float
-    batch: Sequence[streams.Record] = ()
+    batch: Sequence[streams.SimulatedRecord] = ()
     tasks: list[Task] = field(default_factory=list)
     is_over: bool = False
     answer: Any = None
@@ -99,7 +99,7 @@ class Invocation:
         return f"{self.function} {self.number}"
 
 
-class System:
+class SimulatedSystem:
     """Everything of one run."""
 
     def __init__(self, scheduler: Scheduler, dice: Dice, sizes: Sizes) -> None:
@@ -110,11 +110,11 @@ class System:
         self.calls = 0
         self.watch = Watch(self)
         self.trace: list[str] | None = None
-        self.make: Callable[[Environment], Callable[[Any, Invocation], Any]]
+        self.make: Callable[[SimulatedEnvironment], Callable[[Any, SimulatedInvocation], Any]]
         self._invocations = count(1)
-        self._environments: dict[str, list[Environment]] = {}
+        self._environments: dict[str, list[SimulatedEnvironment]] = {}
         self._sequence = count(1_000_000)
-        self.running: dict[int, Invocation] = {}
+        self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
         self.tables = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
@@ -123,13 +123,13 @@ class System:
         self.tables.written = self._written
         self.queues = {queue.name: queue for queue in self._queues()}
         self.mappings = self._mappings()
-        self.gateway = Gateway(self)
+        self.gateway = SimulatedGateway(self)
         self.replicas = Replicas(self)
 
-    def _queues(self) -> list[Queue]:
-        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> Queue:
+    def _queues(self) -> list[SimulatedQueue]:
+        def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> SimulatedQueue:
             visibility, next_queue = 6 * TIMEOUTS[reader], "undelivered"
-            return Queue(
+            return SimulatedQueue(
                 self,
                 name,
                 reader=reader,
@@ -139,14 +139,14 @@ class System:
                 **more,
             )
 
-        def letters(name: str, *, is_fifo: bool = False) -> Queue:
-            return Queue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
+        def letters(name: str, *, is_fifo: bool = False) -> SimulatedQueue:
+            return SimulatedQueue(self, name, retention=1_209_600.0, is_fifo=is_fifo)
 
-        def settled(name: str, **more: Any) -> Queue:
-            return Queue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
+        def settled(name: str, **more: Any) -> SimulatedQueue:
+            return SimulatedQueue(self, name, reader="settle", visibility=121.0, batch_size=10, window=1.0, **more)
 
-        def fifo(name: str, reader: str, **more: Any) -> Queue:
-            return Queue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
+        def fifo(name: str, reader: str, **more: Any) -> SimulatedQueue:
+            return SimulatedQueue(self, name, reader=reader, visibility=60.0, retention=86_400.0, is_fifo=True, **more)
 
         return [
             work("broadcast", "swarm", most_receives=10),
@@ -159,7 +159,7 @@ class System:
             letters("dead-letter-fifo", is_fifo=True),
             letters("accounting-failure"),
             letters("inbox-failure", is_fifo=True),
-            Queue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
+            SimulatedQueue(self, "disconnect", reader="disconnect", visibility=60.0, retention=7_200.0, batch_size=10),
             fifo("inbox", "relay_message", most_receives=9, next_queue="inbox-failure"),
             fifo("pool", "echo", most_receives=5, next_queue="dead-letter-fifo", batch_size=10),
         ]
@@ -210,10 +210,10 @@ class System:
         return 0.02 + (chance - 0.93) * 15.0
 
     @property
-    def invocation(self) -> Invocation | None:
+    def invocation(self) -> SimulatedInvocation | None:
         """Owner of the task that is at work."""
         task = self.scheduler.task
-        return task.owner if task is not None and isinstance(task.owner, Invocation) else None
+        return task.owner if task is not None and isinstance(task.owner, SimulatedInvocation) else None
 
     def say(self, text: str) -> None:
         """Note a step, if anybody wants to read them."""
@@ -306,7 +306,7 @@ class System:
             for mapping in mappings:
                 mapping.give_up_old()
 
-    def kill(self, invocation: Invocation) -> None:
+    def kill(self, invocation: SimulatedInvocation) -> None:
         """End an invocation, and its environment with it."""
         if not invocation.is_over:
             self.say(f"{invocation} is killed")
@@ -319,7 +319,7 @@ class System:
         function: str,
         event: Any,
         done: Callable[[Any], None],
-        batch: Sequence[streams.Record] = (),
+        batch: Sequence[streams.SimulatedRecord] = (),
         *,
         key: str | None = None,
     ) -> None:
@@ -330,10 +330,14 @@ class System:
         key = key or self.scheduler.chance.child_key(function)
         self.scheduler.on_behalf_of(key, lambda: self._invoke(function, event, done, batch))
 
-    def _invoke(self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.Record]) -> None:
+    def _invoke(
+        self, function: str, event: Any, done: Callable[[Any], None], batch: Sequence[streams.SimulatedRecord]
+    ) -> None:
         now = self.scheduler.now
         environment = self._environment(function)
-        invocation = Invocation(next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch)
+        invocation = SimulatedInvocation(
+            next(self._invocations), function, event, environment, now + TIMEOUTS[function], batch
+        )
         self.running[invocation.number] = invocation
 
         def over(answer: Any, *, killed: bool) -> None:
@@ -371,7 +375,7 @@ class System:
             self.scheduler.suspend()
         return found[0]
 
-    def _environment(self, function: str) -> Environment:
+    def _environment(self, function: str) -> SimulatedEnvironment:
         standing = self._environments.setdefault(function, [])
         idle = [environment for environment in standing if not environment.is_busy]
         random = self.scheduler.random
@@ -379,7 +383,7 @@ class System:
             found = random.choice(idle)
         else:
             skew = random.uniform(-2, 2) if self.dice.strikes(faults.CLOCK_SKEW) else 0.0
-            found = Environment(self, function, skew, random.randrange(2))
+            found = SimulatedEnvironment(self, function, skew, random.randrange(2))
             found.handle = self.make(found)
             standing.append(found)
         found.is_busy = True
@@ -391,7 +395,9 @@ class System:
             self.replicas.written(self.tables.tables[write.table], write)
             mappings = self.mappings.get(write.table)
             if mappings and write.old != write.new:
-                record = streams.Record(next(self._sequence), write, now, self.scheduler.chance.child_key(write.table))
+                record = streams.SimulatedRecord(
+                    next(self._sequence), write, now, self.scheduler.chance.child_key(write.table)
+                )
                 self.watch.record_made(record)
                 for mapping in mappings:
                     mapping.put(record)

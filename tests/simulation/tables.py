@@ -5,21 +5,21 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import faults
-from tests.support.dynamodb.engine import Client, Key, Request, Table, Write, error
+from tests.support.dynamodb.engine import EngineClient, EngineKey, EngineRequest, Table, Write, error
 from tests.support.dynamodb.expressions import Item
 
 if TYPE_CHECKING:
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 _READS = {"get_item", "query", "scan", "batch_get_item"}
 _REPLICAS = 3
 _PLACEHOLDER = re.compile("[:#][A-Za-z_]+")
 
 
-def client(system: "System", *, attempts: int = 5) -> Any:
+def client(system: "SimulatedSystem", *, attempts: int = 5) -> Any:
     """A client of DynamoDB; `attempts` is how often the SDK tries a call."""
 
-    def carry_out(operation: str, request: Request) -> Any:
+    def carry_out(operation: str, request: EngineRequest) -> Any:
         def effect(part: slice) -> Any:
             return system.tables.carry_out(operation, _part(operation, request, part))
 
@@ -36,10 +36,10 @@ def client(system: "System", *, attempts: int = 5) -> Any:
             conflict=None if operation in {*_READS, "batch_write_item"} else conflict,
         )
 
-    return Client(carry_out)
+    return EngineClient(carry_out)
 
 
-def _size(operation: str, request: Request) -> int:
+def _size(operation: str, request: EngineRequest) -> int:
     match operation:
         case "batch_write_item":
             return sum(len(wanted) for wanted in request["RequestItems"].values())
@@ -49,7 +49,7 @@ def _size(operation: str, request: Request) -> int:
             return 1
 
 
-def _part(operation: str, request: Request, part: slice) -> Request:
+def _part(operation: str, request: EngineRequest, part: slice) -> EngineRequest:
     match operation:
         case "batch_write_item":
             return {"RequestItems": {table: wanted[part] for table, wanted in request["RequestItems"].items()}}
@@ -59,7 +59,7 @@ def _part(operation: str, request: Request, part: slice) -> Request:
             return request
 
 
-def _conflict(operation: str, request: Request, effect: Any) -> Any:
+def _conflict(operation: str, request: EngineRequest, effect: Any) -> Any:
     match operation:
         case "transact_write_items":
             reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in request["TransactItems"][1:])]
@@ -80,7 +80,7 @@ _WORDS = {
 }
 
 
-def _name(operation: str, request: Request) -> str:
+def _name(operation: str, request: EngineRequest) -> str:
     """The call in one line, with its values in their places."""
     match operation:
         case "transact_write_items":
@@ -94,11 +94,11 @@ def _name(operation: str, request: Request) -> str:
             return f"{operation} {_single(request)}"
 
 
-def _single(request: Request) -> str:
+def _single(request: EngineRequest) -> str:
     names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
     shown = {name: _short(value) for name, value in {**names, **values}.items()}
     parts = [request["TableName"], *(f"index {request[name]}" for name in ("IndexName",) if name in request)]
-    parts += [_short(request[name]) for name in ("Key", "Item", "ExclusiveStartKey") if name in request]
+    parts += [_short(request[name]) for name in ("EngineKey", "Item", "ExclusiveStartKey") if name in request]
     for name, word in _WORDS.items():
         if name in request:
             parts.append(word + _PLACEHOLDER.sub(lambda found: shown[found[0]], request[name]))
@@ -122,7 +122,7 @@ def _short(value: Any) -> str:
 class Replicas:
     """The replicas of the indexes: each takes changes up in order, some time later; a read asks any of them."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
         self._replicas = [_Replica() for _ in range(_REPLICAS)]
         system.tables.index = self.entries
@@ -149,12 +149,12 @@ class Replicas:
         return list(replica.entries[index, value].values())
 
 
-type _Change = tuple[str, str | None, str | None, Key, Item | None]
+type _Change = tuple[str, str | None, str | None, EngineKey, Item | None]
 
 
 class _Replica:
     def __init__(self) -> None:
-        self.entries: defaultdict[tuple[str, str], dict[Key, Item]] = defaultdict(dict)
+        self.entries: defaultdict[tuple[str, str], dict[EngineKey, Item]] = defaultdict(dict)
         self._coming: deque[tuple[float, _Change]] = deque()
 
     def put(self, due: float, change: _Change) -> None:

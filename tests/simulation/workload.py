@@ -20,7 +20,7 @@ from loudhailer.ids import BroadcastId, ConnectionId, TenantId
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.simulation import faults
-from tests.simulation.gateway import Client
+from tests.simulation.gateway import SimulatedClient
 from tests.simulation.operator import Operator
 from tests.simulation.profiles import Profile
 from tests.simulation.scheduler import BEGIN
@@ -28,7 +28,7 @@ from tests.support.dynamodb import engine
 from tests.support.tables import TTL
 
 if TYPE_CHECKING:
-    from tests.simulation.system import System
+    from tests.simulation.system import SimulatedSystem
 
 _TENANTS = ("acme", "globex")
 _ROOMS = ("lobby", "attic")
@@ -200,13 +200,13 @@ class _Planner:
 class Workload:
     """Carries out a plan in a system."""
 
-    def __init__(self, system: "System", plan: Plan) -> None:
+    def __init__(self, system: "SimulatedSystem", plan: Plan) -> None:
         self._system = system
         self._plan = plan
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, SimulatedClient] = {}
         self._stopped = False
         self._audiences: dict[str, Any] = {}
-        client: Any = engine.Client(system.tables.carry_out)
+        client: Any = engine.EngineClient(system.tables.carry_out)
         self._broadcasts = DynamoBroadcastStore(client, "broadcasts", clock=system.scheduler.time)
         tenants = DynamoTenantStore(client, "tenants")
         for tenant in plan.tenants:
@@ -261,7 +261,7 @@ class Workload:
 
     def _connect(self, client: int, tenant: str, session: str, player: str | None) -> None:
         connection = ConnectionId(f"c{self._system.scheduler.random.getrandbits(16):05d}{client}=")
-        self._clients[client] = Client(client, tenant, session, player, connection)
+        self._clients[client] = SimulatedClient(client, tenant, session, player, connection)
         self._system.gateway.connect(self._clients[client])
 
     def _leave(self, client: int) -> None:

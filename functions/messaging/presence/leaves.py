@@ -23,7 +23,7 @@ from loudhailer.observability import count, logger
 from loudhailer.rooms.model import SMALL_ROOM, Membership, membership_of
 from loudhailer.rooms.port import RoomStore
 from loudhailer.rooms.stale import remove_gone
-from loudhailer.streams.records import Event, StreamRecord, parsed
+from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
 from loudhailer.websocket.replies import Speaker, left_frame
 
 NEWS_SECONDS = 60
@@ -64,7 +64,7 @@ class Leaves:
         self._clock = clock
         self._monotonic = monotonic
 
-    def __call__(self, records: Iterable[Event]) -> None:
+    def __call__(self, records: Iterable[StreamEvent]) -> None:
         """Tell who has left; return when all are told, or the time is over."""
         deadline = Deadline.after(ANNOUNCING_SECONDS, self._monotonic)
         leaves, now_in = _read(records, since=self._clock() - NEWS_SECONDS)
@@ -126,7 +126,7 @@ class _Change(NamedTuple):
         )
 
 
-def _read(records: Iterable[Event], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
+def _read(records: Iterable[StreamEvent], *, since: float) -> tuple[list[_Leave], dict[ConnectionKey, RoomKey | None]]:
     """The leaves among the records, and which room each connection is in after the last of them; not older ones."""
 
     def news(record: StreamRecord) -> _Change | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loudhailer.errors import TransientError
 from loudhailer.observability import logger
-from loudhailer.streams.records import Event, batch_response
+from loudhailer.streams.records import StreamEvent, batch_response
 
 
 class Presence:
@@ -19,7 +19,9 @@ class Presence:
     `wakes` raises TransientError if not all wakes of the batch are sent; `leaves` never raises.
     """
 
-    def __init__(self, wakes: Callable[[Sequence[Event]], None], leaves: Callable[[Sequence[Event]], None]) -> None:
+    def __init__(
+        self, wakes: Callable[[Sequence[StreamEvent]], None], leaves: Callable[[Sequence[StreamEvent]], None]
+    ) -> None:
         self._wakes = wakes
         self._leaves = leaves
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from loudhailer import ids
 from loudhailer.inbox.model import Inbox, Wake
 from loudhailer.queues.port import FifoQueue
-from loudhailer.streams.records import Event, StreamRecord, parsed
+from loudhailer.streams.records import StreamEvent, StreamRecord, parsed
 
 
 class Wakes:
@@ -18,7 +18,7 @@ class Wakes:
     def __init__(self, queue: FifoQueue) -> None:
         self._queue = queue
 
-    def __call__(self, records: Iterable[Event]) -> None:
+    def __call__(self, records: Iterable[StreamEvent]) -> None:
         """Send them all; twice is as good as once.
 
         Raises:

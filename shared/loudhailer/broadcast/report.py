@@ -9,7 +9,7 @@ from loudhailer.broadcast.model import Source, Summary, Tally
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.ids import BroadcastId
 
-type Status = Literal["accepted", "delivering", "finished"]
+type ReportStatus = Literal["accepted", "delivering", "finished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Report:
         expired: its lifetime ended before it was sent to everyone: the recipients who were not sent it have failed.
     """
 
-    status: Status
+    status: ReportStatus
     expected: int | None
     dispatched: int
     delivered: int

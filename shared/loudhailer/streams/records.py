@@ -11,10 +11,10 @@ from typing import Any, Self
 from loudhailer.errors import InvalidFieldError
 from loudhailer.observability import count, logger
 
-type Event = Mapping[str, Any]
+type StreamEvent = Mapping[str, Any]
 """A record as Lambda delivers it: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
 
-type Image = Mapping[str, Any]
+type RowImage = Mapping[str, Any]
 """Attributes of a row, in DynamoDB's JSON: `{"tenantId": {"S": "acme"}}`."""
 
 _DIGITS = 40
@@ -42,12 +42,12 @@ class StreamRecord:
     event: str
     sequence_number: str
     created_at: float
-    keys: Image
-    old: Image
-    new: Image
+    keys: RowImage
+    old: RowImage
+    new: RowImage
 
     @classmethod
-    def of(cls, record: Event) -> Self:
+    def of(cls, record: StreamEvent) -> Self:
         """Read a record; KeyError, TypeError or AttributeError if it is not of this shape."""
         change = record["dynamodb"]
         return cls(
@@ -67,7 +67,7 @@ class StreamRecord:
 
 
 def parsed[T](
-    records: Iterable[Event], read: Callable[[StreamRecord], T | None], *, is_counted: bool = True
+    records: Iterable[StreamEvent], read: Callable[[StreamRecord], T | None], *, is_counted: bool = True
 ) -> Iterator[T]:
     """Yield the result of `read` for each record, in order, without the results that are None.
 

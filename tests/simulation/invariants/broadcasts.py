@@ -22,10 +22,10 @@ from loudhailer.ids import ConnectionId
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
-    from tests.simulation.gateway import Client
-    from tests.simulation.queues import Message, Queue
-    from tests.simulation.streams import Record
-    from tests.simulation.system import Invocation, System
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -48,7 +48,7 @@ LIFETIME_SECONDS = 300
 _LAG_SECONDS = 45.0
 """Seconds that an index may lag behind, and an environment's clock beside the others."""
 
-type Place = tuple[str, str]
+type ChunkPlace = tuple[str, str]
 """A broadcast and the id of a chunk."""
 
 
@@ -83,11 +83,11 @@ class _Stay:
 class Broadcasts(Observer):
     """Keeps the chunks as they were fixed, and what is on its way for each."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
         self.broadcasts: defaultdict[str, _Broadcast] = defaultdict(_Broadcast)
-        self._on_its_way: defaultdict[Place, dict[int, int]] = defaultdict(dict)
-        self._told: defaultdict[Place, dict[int, tuple[int, int]]] = defaultdict(dict)
+        self._on_its_way: defaultdict[ChunkPlace, dict[int, int]] = defaultdict(dict)
+        self._told: defaultdict[ChunkPlace, dict[int, tuple[int, int]]] = defaultdict(dict)
         self._source_messages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
         self._announcements: defaultdict[str, set[int]] = defaultdict(set)
         self._frames: dict[str, str] = {}
@@ -99,7 +99,7 @@ class Broadcasts(Observer):
         """Note that it is there."""
         self._stays[row["partition"]["S"], row["connectionId"]["S"]] = _Stay(row, self.system.scheduler.now)
 
-    def record_made(self, record: "Record") -> None:
+    def record_made(self, record: "SimulatedRecord") -> None:
         """Note who is there from when to when."""
         write = record.write
         if write.table != "connections" or write.key[1] == PROBE:
@@ -115,7 +115,7 @@ class Broadcasts(Observer):
             stay.in_room_since = now
         stay.row = write.new
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row of a broadcast."""
         ours = [write for write in writes if write.table == "broadcasts"]
         for write in ours:
@@ -136,7 +136,7 @@ class Broadcasts(Observer):
             if kind in {"chunk", "source"}:
                 self._ends_with_an_empty_chunk(broadcast, int(name.partition(".")[0]))
 
-    def message_sent(self, queue: "Queue", message: "Message") -> None:
+    def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
         """Note what is on its way for a chunk, a source or a broadcast."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
@@ -151,7 +151,7 @@ class Broadcasts(Observer):
                 self._announcements[announcement.broadcast_id].add(message.number)
                 self._frames[announcement.payload.open().decode()] = announcement.broadcast_id
 
-    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
         """Check that what was on its way has arrived, or is on its way otherwise."""
         match self._read(queue, message):
             case ChunkMessage() as chunk:
@@ -170,7 +170,7 @@ class Broadcasts(Observer):
                 self._announcements[announcement.broadcast_id].discard(message.number)
                 self._sources_are_accounted_for(announcement.broadcast_id, why)
 
-    def opened(self, client: "Client") -> None:
+    def opened(self, client: "SimulatedClient") -> None:
         """Check that nobody has believed it to be gone."""
         holds(
             that=client.connection not in self._gone,
@@ -178,7 +178,7 @@ class Broadcasts(Observer):
             text=f"{client} was believed to be gone before its handshake was over",
         )
 
-    def received(self, client: "Client", frame: str) -> None:
+    def received(self, client: "SimulatedClient", frame: str) -> None:
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
@@ -293,7 +293,12 @@ class Broadcasts(Observer):
             known.completed_at = self.system.scheduler.now
 
     def _chunk_written(
-        self, broadcast: str, name: str, old: "Item | None", new: "Item | None", invocation: "Invocation | None"
+        self,
+        broadcast: str,
+        name: str,
+        old: "Item | None",
+        new: "Item | None",
+        invocation: "SimulatedInvocation | None",
     ) -> None:
         number, place = (int(part) for part in name.split("."))
         source = self.broadcasts[broadcast].sources.get(number)
@@ -385,7 +390,7 @@ class Broadcasts(Observer):
             text=f"{name} of {broadcast}: {credit} by account, {delivered.bit_count()} delivered",
         )
 
-    def _read(self, queue: "Queue", message: "Message") -> Any:
+    def _read(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> Any:
         if queue.name in {"dead-letter", "dead-letter-fifo", "disconnect", "inbox", "pool", "inbox-failure"}:
             return None
         try:
@@ -393,17 +398,17 @@ class Broadcasts(Observer):
         except MalformedMessageError:
             return None
 
-    def _tally(self, place: Place) -> "Item | None":
+    def _tally(self, place: ChunkPlace) -> "Item | None":
         table = self.system.tables.tables["broadcasts"]
         keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
         source = int(place[1].partition(".")[0])
         return table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
 
-    def _settled(self, place: Place) -> int:
+    def _settled(self, place: ChunkPlace) -> int:
         row = self._tally(place)
         return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
 
-    def _is_settled(self, place: Place, delivered: int, gone: int) -> None:
+    def _is_settled(self, place: ChunkPlace, delivered: int, gone: int) -> None:
         """Check what a message told whose work is over, unless another one tells it again."""
         for other_delivered, other_gone in self._told[place].values():
             delivered, gone = delivered & ~other_delivered, gone & ~other_gone
@@ -416,7 +421,7 @@ class Broadcasts(Observer):
             f" {counted:b} and {believed:b}",
         )
 
-    def _is_accounted_for(self, place: Place, places: int, text: str) -> None:
+    def _is_accounted_for(self, place: ChunkPlace, places: int, text: str) -> None:
         left = places & ~self._settled(place)
         for other in self._on_its_way[place].values():
             left &= ~other

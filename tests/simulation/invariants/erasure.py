@@ -8,7 +8,7 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.system import Invocation, System
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
 
 ERASED = "11: nothing is left of a tenant that is erased, and nothing of it comes back"
@@ -19,11 +19,11 @@ _TABLES = ("sessions", "connections", "messages", "places")
 class Erasure(Observer):
     """Looks through the tables once a tenant is erased, and at each row that is put afterwards."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
         self._erased: set[str] = set()
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:  # noqa: ARG002  # whoever it is
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:  # noqa: ARG002  # whoever it is
         """Check that no row is a tenant's that is gone."""
         if not self._erased:
             return

@@ -11,10 +11,10 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.simulation.gateway import Client
-    from tests.simulation.queues import Message, Queue
-    from tests.simulation.streams import Record
-    from tests.simulation.system import Invocation, System
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
     from tests.support.dynamodb.expressions import Item
 
@@ -50,7 +50,7 @@ class _Echo:
 
     place: int
     at: float
-    sender: "Client"
+    sender: "SimulatedClient"
     delivered: set[str] = field(default_factory=set)
     refused: bool = False
 
@@ -58,7 +58,7 @@ class _Echo:
 class Messages(Observer):
     """Keeps what was stored and queued, and compares it with what clients receive."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
         self._stored: dict[str, _Stored] = {}
         self._ids: dict[tuple[str, str, str], tuple[str, float]] = {}
@@ -72,7 +72,7 @@ class Messages(Observer):
         self._in_large_rooms: set[int] = set()
         self._wakes_lost: set[str] = set()
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each message that is stored or deleted."""
         for write in writes:
             if write.table == "messages":
@@ -85,12 +85,12 @@ class Messages(Observer):
             elif write.table == "broadcasts" and invocation is not None and invocation.function == "send_message":
                 self._in_large_rooms.add(invocation.number)
 
-    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+    def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Note whose wake will not come."""
         if function == "presence" and given_up:
             self._wakes_lost.add(self._inbox_of(record))
 
-    def message_sent(self, queue: "Queue", message: "Message") -> None:
+    def message_sent(self, queue: "SimulatedQueue", message: "SimulatedMessage") -> None:
         """Note what comes into the pool."""
         if queue.name == "pool":
             sender = self._client(message.attributes["connectionId"])
@@ -101,7 +101,7 @@ class Messages(Observer):
         elif queue.name == "inbox-failure":
             self._wakes_lost.add(json.loads(message.body)["inbox"])
 
-    def message_gone(self, queue: "Queue", message: "Message", why: str) -> None:
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
         """Check that what leaves the pool has reached its session."""
         if queue.name != "pool" or why != "deleted":
             return
@@ -115,7 +115,7 @@ class Messages(Observer):
                 text=f"{client} never got what {echo.sender} said to its session, and is open",
             )
 
-    def invocation_over(self, invocation: "Invocation") -> None:
+    def invocation_over(self, invocation: "SimulatedInvocation") -> None:
         """Check that what was said in a small room has reached its members."""
         answer = invocation.answer
         if invocation.function != "send_message" or answer is None or invocation.number in self._in_large_rooms:
@@ -137,7 +137,7 @@ class Messages(Observer):
                 text=f"{client} never got {frame['content']}, is in the room and open, and nobody will close it",
             )
 
-    def received(self, client: "Client", frame: str) -> None:
+    def received(self, client: "SimulatedClient", frame: str) -> None:
         """Check each frame that is no broadcast of the service."""
         found = json.loads(frame)
         if found.get("type") == "broadcast":
@@ -190,7 +190,7 @@ class Messages(Observer):
         )
         self._ids[sent] = (key[1], at if before == key[1] else now)
 
-    def _message_deleted(self, key: tuple[str, str], invocation: "Invocation | None") -> None:
+    def _message_deleted(self, key: tuple[str, str], invocation: "SimulatedInvocation | None") -> None:
         stored = self._stored[key[1]]
         now = self.system.scheduler.now
         if invocation is None or stored.expires_at <= now + 5:
@@ -217,14 +217,14 @@ class Messages(Observer):
         body = f"{partition} {connection} close"
         return any(message.body == body for message in self.system.queues["disconnect"].messages.values())
 
-    def _is_to_be_closed(self, client: "Client") -> bool:
+    def _is_to_be_closed(self, client: "SimulatedClient") -> bool:
         wakes = self.system.queues["inbox"].messages.values()
         return any(
             (wake := json.loads(message.body)).get("behind") and wake.get("connectionId") == client.connection
             for message in wakes
         )
 
-    def _direct_received(self, client: "Client", frame: Any) -> None:
+    def _direct_received(self, client: "SimulatedClient", frame: Any) -> None:
         name = frame["messageId"]
         stored = self._stored.get(name)
         holds(
@@ -240,7 +240,7 @@ class Messages(Observer):
         holds(that=not after, invariant=ORDER, text=f"{client} gets message {name} after {after}")
         self._got[client.connection].add(name)
 
-    def _echo_received(self, client: "Client", text: int, kind: str, tenant: str) -> None:
+    def _echo_received(self, client: "SimulatedClient", text: int, kind: str, tenant: str) -> None:
         echo = self._echoes[text]
         holds(
             that=(client.tenant, client.session) == (echo.sender.tenant, echo.sender.session)
@@ -267,7 +267,7 @@ class Messages(Observer):
             text=f"what {echo.sender} said is reported as refused, and others have it",
         )
 
-    def _room_frame_received(self, client: "Client", frame: Any) -> None:
+    def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))
         speaker = self._client(frame["connectionId"])
         holds(
@@ -281,7 +281,7 @@ class Messages(Observer):
             text=f"{client} hears what is said in {frame['roomKey']}, and was never in it",
         )
 
-    def _of_player(self, stored: _Stored) -> "Iterator[Client]":
+    def _of_player(self, stored: _Stored) -> "Iterator[SimulatedClient]":
         """The clients that a message is for, if they are open and recorded."""
         for client in self.system.gateway.clients.values():
             if (
@@ -291,7 +291,7 @@ class Messages(Observer):
             ):
                 yield client
 
-    def _in_session_of(self, sender: "Client") -> "Iterator[Client]":
+    def _in_session_of(self, sender: "SimulatedClient") -> "Iterator[SimulatedClient]":
         session = self.system.session(sender.tenant, sender.context["sessionId"])
         if session is not None and int(session["sessionTTL"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS:
             return  # it is over, or seems to be to a clock: then it is deleted, and its connections are closed
@@ -300,16 +300,16 @@ class Messages(Observer):
             if client.state == "open" and client.connection in held and self._has_row(client):
                 yield client
 
-    def _has_row(self, client: "Client") -> bool:
+    def _has_row(self, client: "SimulatedClient") -> bool:
         return (
             self.system.tables.tables["connections"].get((client.context["partition"], client.connection)) is not None
         )
 
-    def _client(self, connection: str) -> "Client | None":
+    def _client(self, connection: str) -> "SimulatedClient | None":
         return self.system.gateway.clients.get(ConnectionId(connection))
 
     @staticmethod
-    def _inbox_of(record: "Record") -> str:
+    def _inbox_of(record: "SimulatedRecord") -> str:
         write = record.write
         if write.table == "messages":
             return write.key[0]

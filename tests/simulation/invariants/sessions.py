@@ -9,10 +9,10 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.simulation.gateway import Client
-    from tests.simulation.streams import Record
-    from tests.simulation.system import Invocation, System
-    from tests.support.dynamodb.engine import Key, Write
+    from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.streams import SimulatedRecord
+    from tests.simulation.system import SimulatedInvocation, SimulatedSystem
+    from tests.support.dynamodb.engine import EngineKey, Write
     from tests.support.dynamodb.expressions import Item
 
 LIMITS = "2: no limit is passed when a connection is recorded"
@@ -25,12 +25,12 @@ MADE = "6: only PUT makes a session"
 class Sessions(Observer):
     """Looks at each connection that is recorded or forgotten, and at each session that is made."""
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "SimulatedSystem") -> None:
         super().__init__(system)
         self._lost: set[str] = set()
         self._not_ended: set[tuple[TenantId, SessionId]] = set()
 
-    def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
+    def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
@@ -39,7 +39,7 @@ class Sessions(Observer):
                 by = invocation.function if invocation is not None else "nobody"
                 holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
 
-    def record_over(self, function: str, record: "Record", *, given_up: bool) -> None:
+    def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Check that a connection has left its session once its removal is acknowledged."""
         if function == "end_session" and given_up:
             leading, session_id = record.write.key
@@ -78,11 +78,11 @@ class Sessions(Observer):
                     text=f"{client} is connected as {client.connection}, which has no row",
                 )
 
-    def _is_given_up(self, client: "Client") -> bool:
+    def _is_given_up(self, client: "SimulatedClient") -> bool:
         """Tell whether nobody closes it, because the record of its session's end was given up."""
         return (client.tenant, client.context["sessionId"]) in self._not_ended
 
-    def _recorded(self, row: "Item", before: "Mapping[Key, Item | None]") -> None:
+    def _recorded(self, row: "Item", before: "Mapping[EngineKey, Item | None]") -> None:
         tenant = row["tenantId"]["S"]
         limits = self.system.tables.tables["tenants"].get((tenant, ""))
         session = self._session_of(row)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-type Item = dict[str, Any]
+from loudhailer.aws.rows import Item
+
 type Names = Mapping[str, str]
 type Values = Mapping[str, Any]
 type Condition = Callable[[Item, Names, Values], bool]

@@ -27,7 +27,7 @@ from tests.support.fakes.recounts import MemoryFailureQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.fakes.tenants import MemoryTenantStore
 from tests.support.properties import examples
-from tests.unit.connections.streams import Record, record
+from tests.unit.connections.streams import CountingRecord, record
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 S1 = SessionId("s1")
@@ -68,7 +68,7 @@ class AccountingFixture:
         self.sessions = MemorySessionStore()
         self.limits = MemoryLimitStore()
         self.connections = MemoryConnectionStore()
-        self.stream: list[Record] = []
+        self.stream: list[CountingRecord] = []
         self.partitions.open([FIRST, SECOND, nth_partition(OTHER, 0)])
         for tenant in (ACME, OTHER):
             for session in ("s1", "s2"):
@@ -94,7 +94,7 @@ class AccountingFixture:
         row = self.connections.rows[key]
         self.stream.append(record("MODIFY", START + len(self.stream), key, row.session_id))
 
-    def deliver(self, records: list[Record], *, crash_after: int = 0) -> list[str]:
+    def deliver(self, records: list[CountingRecord], *, crash_after: int = 0) -> list[str]:
         """The sequence numbers that are reported as failed; CrashError after so many calls of stores, if any."""
         fuse = [crash_after]
         accounting = Accounting(
@@ -306,7 +306,7 @@ def test_a_partition_without_a_row_is_reported_and_not_made(tables: AccountingFi
     ],
     ids=str,
 )
-def test_a_malformed_record_is_skipped(tables: AccountingFixture, counted: Counter[str], bad: Record) -> None:
+def test_a_malformed_record_is_skipped(tables: AccountingFixture, counted: Counter[str], bad: CountingRecord) -> None:
     """It would be malformed the next time as well; its neighbours count."""
     tables.connect(FIRST, "a")
     assert tables.deliver([bad, *tables.stream, bad]) == []

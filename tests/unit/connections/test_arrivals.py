@@ -19,7 +19,7 @@ from loudhailer.tenants.cache import CachedTenants
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import ENDPOINT
-from tests.support.dynamodb.engine import Client, Engine, Request, Table
+from tests.support.dynamodb.engine import Engine, EngineClient, EngineRequest, Table
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.delivery import MemoryOrderedSender
 from tests.support.tables import KEYS
@@ -50,7 +50,7 @@ class Handshakes:
     def __init__(self) -> None:
         self.units: Counter[tuple[str, str, str]] = Counter()
         self._tables = Engine([Table(name, keys) for name, keys in KEYS.items()])
-        client: Any = Client(self._carry_out)
+        client: Any = EngineClient(self._carry_out)
         tenants, sessions = DynamoTenantStore(client, "tenants"), DynamoSessionStore(client, "sessions")
         partitions = DynamoPartitionStore(client, "partitions")
         random = Random(0)  # noqa: S311  # a test repeats itself
@@ -97,7 +97,7 @@ class Handshakes:
         handshake = {"authorizer": {key: str(value) for key, value in context.items()}, "connectionId": f"{name}="}
         assert self.connect({"requestContext": handshake}, NOW)["statusCode"] == 200
 
-    def _carry_out(self, operation: str, request: Request) -> Any:
+    def _carry_out(self, operation: str, request: EngineRequest) -> Any:
         for write in (one for action in request.get("TransactItems", ()) for one in action.values()):
             self._note("writes", write, 2)
         if operation in {"put_item", "update_item", "delete_item"}:
@@ -106,7 +106,7 @@ class Handshakes:
             self._note("reads", request, 1)
         return self._tables.carry_out(operation, request)
 
-    def _note(self, kind: str, request: Request, units: int) -> None:
+    def _note(self, kind: str, request: EngineRequest, units: int) -> None:
         table = self._tables.tables[request["TableName"]]
         (key, _) = table.key(request.get("Key") or request["Item"])
         self.units[kind, table.name, key] += units

@@ -11,7 +11,7 @@ from loudhailer.connections.model import ConnectionKey
 from loudhailer.ids import ConnectionId, PlayerId, TenantId, nth_partition
 from loudhailer.inbox.model import Inbox, Wake
 from tests.support.fakes.queues import MemoryFifoQueue
-from tests.unit.messaging.streams import Record, connection_record, message_record
+from tests.unit.messaging.streams import PresenceRecord, connection_record, message_record
 
 TENANT = TenantId("acme")
 ONE, TWO = Inbox(TENANT, PlayerId("1")), Inbox(TENANT, PlayerId("2"))
@@ -23,11 +23,11 @@ class PresenceFixture:
 
     def __init__(self) -> None:
         self.queue = MemoryFifoQueue()
-        self.left: list[Record] = []
+        self.left: list[PresenceRecord] = []
         self.sent_before: int | None = None
         self._presence = Presence(Wakes(self.queue), self._leaves)
 
-    def handle(self, *records: Record) -> Any:
+    def handle(self, *records: PresenceRecord) -> Any:
         """The response to a batch."""
         return self._presence({"Records": list(records)})
 
@@ -84,7 +84,7 @@ def test_a_players_new_connection_wakes_the_players_inbox(stream: PresenceFixtur
         connection_record("REMOVE", 1, KEY, "1"),
     ],
 )
-def test_no_other_change_of_a_connection_wakes(stream: PresenceFixture, record: Record) -> None:
+def test_no_other_change_of_a_connection_wakes(stream: PresenceFixture, record: PresenceRecord) -> None:
     """A connection without a player has no inbox; one that joins a room or goes has had its wake."""
     assert stream.handle(record) == DONE
     assert stream.wakes == []

@@ -13,7 +13,7 @@ import pytest
 
 from tools.stack import template as module
 from tools.stack.directory import StackDirectory
-from tools.stack.template import DamagedTemplateError, Place, Template, template_key
+from tools.stack.template import DamagedTemplateError, StackPlace, Template, template_key
 
 PARTS: dict[str, Any] = {
     "terraform": "digest",
@@ -24,23 +24,23 @@ PARTS: dict[str, Any] = {
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Place:
+def here(tmp_path: Path) -> StackPlace:
     """A place in a folder with a space and an umlaut."""
     package = tmp_path / "Jörg Müller" / "functions.zip"
     package.parent.mkdir()
     package.write_bytes(b"the functions of the first stack")
-    return Place(4100, 8100, package)
+    return StackPlace(4100, 8100, package)
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Place:
+def there(tmp_path: Path) -> StackPlace:
     """Another place, with other functions."""
     package = tmp_path / "functions.zip"
     package.write_bytes(b"other functions")
-    return Place(41001, 61001, package)
+    return StackPlace(41001, 61001, package)
 
 
-def state_of(place: Place) -> dict[str, Any]:
+def state_of(place: StackPlace) -> dict[str, Any]:
     """A state that speaks of a place in every way that there is, and of what only looks like it."""
     assert place.package is not None
     content = place.package.read_bytes()
@@ -58,7 +58,7 @@ def state_of(place: Place) -> dict[str, Any]:
     }
 
 
-def stack_in(directory: StackDirectory, place: Place) -> None:
+def stack_in(directory: StackDirectory, place: StackPlace) -> None:
     """Write what a stack in that place has."""
     assert place.package is not None
     code = place.package.read_bytes()
@@ -89,7 +89,7 @@ def files_in(directory: StackDirectory) -> dict[str, Any]:
 
 
 @pytest.fixture
-def template(directory: StackDirectory, here: Place) -> Template:
+def template(directory: StackDirectory, here: StackPlace) -> Template:
     """The template of a stack that lies here."""
     assert here.package is not None
     stack_in(directory, here)
@@ -98,7 +98,7 @@ def template(directory: StackDirectory, here: Place) -> Template:
     return Template.taken(directory, here, "key", code, outputs)
 
 
-def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: Place) -> None:
+def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Template, here: StackPlace) -> None:
     """Neither ports nor folders nor functions, but for what only looks like them."""
     said = str((template.code, template.outputs, template.files))
     forbidden = [":4100/", ":8100", "Jörg", "J\\u00f6rg", "the functions of the first stack"]
@@ -111,7 +111,7 @@ def test_a_template_knows_nothing_of_the_stack_that_it_was_taken_of(template: Te
 
 
 def test_a_stack_enters_a_template_as_if_everything_had_been_applied_there(
-    template: Template, tmp_path: Path, there: Place
+    template: Template, tmp_path: Path, there: StackPlace
 ) -> None:
     """With its own ports, its own folder and its own functions."""
     assert there.package is not None
@@ -129,9 +129,9 @@ def test_of_functions_in_an_image_nothing_is_rewritten(directory: StackDirectory
     state = {"image": "loudhailer@sha256:1", "CodeSize": 0, "url": "http://127.0.0.1:4100/"}
     directory.hub.state.parent.mkdir(parents=True)
     directory.hub.state.write_text(json.dumps(state))
-    template = Template.taken(directory, Place(4100, 8100, None), "key", "sha256:1", {})
+    template = Template.taken(directory, StackPlace(4100, 8100, None), "key", "sha256:1", {})
     other = StackDirectory(tmp_path / "other" / "local")
-    assert template.put_into(other, Place(4200, 8200, None)).code == "sha256:1"
+    assert template.put_into(other, StackPlace(4200, 8200, None)).code == "sha256:1"
     assert json.loads(other.hub.state.read_text()) == state | {"url": "http://127.0.0.1:4200/"}
 
 

@@ -8,13 +8,8 @@ repetition carries the same `amz-sdk-invocation-id`; an answer that was an error
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-type _Message = dict[str, Any]
-type _Receive = Callable[[], Awaitable[_Message]]
-type _Send = Callable[[_Message], Awaitable[None]]
-type Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+from tools.emulator.aws.asgi import Application, AsgiMessage, Receive, Send
 
 _KEPT_ANSWERS = 256
 _ERRORS = 400
@@ -25,9 +20,9 @@ class RepeatedRequests:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._answers: OrderedDict[bytes, asyncio.Task[list[_Message]]] = OrderedDict()
+        self._answers: OrderedDict[bytes, asyncio.Task[list[AsgiMessage]]] = OrderedDict()
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request."""
         invocation = _invocation(scope)
         if invocation is None:
@@ -43,17 +38,17 @@ class RepeatedRequests:
         for message in await asyncio.shield(answer):
             await send(message)
 
-    async def _answer(self, scope: _Message, receive: _Receive) -> list[_Message]:
-        messages: list[_Message] = []
+    async def _answer(self, scope: AsgiMessage, receive: Receive) -> list[AsgiMessage]:
+        messages: list[AsgiMessage] = []
 
-        async def keep(message: _Message) -> None:
+        async def keep(message: AsgiMessage) -> None:
             messages.append(message)
 
         await self._application(scope, receive, keep)
         return messages
 
 
-def _invocation(scope: _Message) -> bytes | None:
+def _invocation(scope: AsgiMessage) -> bytes | None:
     """Return what names the request if Terraform sent it, and sent it to change something."""
     if scope["type"] != "http" or scope["method"] == "GET":
         return None
@@ -64,7 +59,7 @@ def _invocation(scope: _Message) -> bytes | None:
     return invocation
 
 
-def _succeeded(answer: asyncio.Task[list[_Message]]) -> bool:
+def _succeeded(answer: asyncio.Task[list[AsgiMessage]]) -> bool:
     if answer.cancelled() or answer.exception() is not None:
         return False
     return bool(answer.result()) and answer.result()[0].get("status", _ERRORS) < _ERRORS

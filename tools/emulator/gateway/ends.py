@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tools.emulator.gateway.api import DISCONNECT, LOG, Integration
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.integration import TOGETHER, IntegrationFailure, Integrations, Reply
 
 _A_SECOND = 120
@@ -30,7 +30,7 @@ class ClosedConnection:
 
     deployment: str
     integration: Integration
-    event: Event
+    event: GatewayEvent
     tries: int = 0
 
 

@@ -102,7 +102,7 @@ class Network(LaneStore):
         return marks
 
 
-class Worker:
+class LaneWorker:
     """A worker, and the lane that it posts at.
 
     Attributes:
@@ -160,7 +160,7 @@ class LendingFixture:
         self.store = MemoryLaneStore()
         self.shares = shares
         self.quota = quota
-        self.workers = {kind: [Worker(self, kind, workers) for _ in range(workers)] for kind in shares}
+        self.workers = {kind: [LaneWorker(self, kind, workers) for _ in range(workers)] for kind in shares}
         self.left = self.least = self._bucket = quota / 2
 
     def announce(self, kind: str, by: float = 0.0) -> None:

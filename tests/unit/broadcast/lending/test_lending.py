@@ -12,7 +12,7 @@ from loudhailer.delivery.lending.policy import Lending
 from loudhailer.errors import ConfigurationError
 from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.properties import examples
-from tests.unit.broadcast.lending.lending_fixture import RATE, LendingFixture, Time, Worker
+from tests.unit.broadcast.lending.lending_fixture import RATE, LaneWorker, LendingFixture, Time
 
 TWO = {"normal": 0.9, "low": 0.1}
 THREE = {"normal": 0.8, "low": 0.1, "express": 0.1}
@@ -209,7 +209,7 @@ def test_a_worker_that_is_killed_while_it_borrows_leaves_nothing_behind() -> Non
     """Its last mark grows old, as that of a kind that has ended."""
     account = LendingFixture(TWO)
     account.run(5, "low")
-    account.workers["low"] = [Worker(account, "low", 2) for _ in range(2)]
+    account.workers["low"] = [LaneWorker(account, "low", 2) for _ in range(2)]
     account.run(2.5, "normal")
     assert account.run(2, "normal") == {"normal": pytest.approx(RATE, rel=0.01)}
     assert account.least > 0

@@ -59,7 +59,7 @@ class FakeTransport(asyncio.Transport):
         self.aborted = True
 
 
-class Client:
+class StandInClient:
     """A connection with a socket of its own, and what it has reported."""
 
     def __init__(self, limits: Limits = LIMITS, stage: Stage | None = None, query: str = "") -> None:
@@ -78,7 +78,7 @@ class Client:
             lambda connection: self.ends.append(connection.ended),
         )
 
-    def opened(self) -> "Client":
+    def opened(self) -> "StandInClient":
         """The same client after its handshake."""
         self.connection.open(self.transport)
         return self

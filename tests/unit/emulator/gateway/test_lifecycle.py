@@ -15,11 +15,11 @@ from tools.emulator.gateway.api import Api, Directory, FunctionRef, Integration,
 from tools.emulator.gateway.authorization import AuthorizationRefusal
 from tools.emulator.gateway.connection import Connections
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.faults import FaultInjector, Faults
 from tools.emulator.gateway.handshake import Handshake
 from tools.emulator.gateway.integration import IntegrationFailure, Integrations, Reply
-from tools.emulator.gateway.invocation import Invocation, Status
+from tools.emulator.gateway.invocation import Invocation, InvocationStatus
 from tools.emulator.gateway.lifecycle import Accepted, Lifecycle
 from tools.emulator.gateway.limits import AccountBuckets, Limits
 
@@ -34,9 +34,11 @@ class FakeKind:
 
     def __init__(self, *answers: Reply | IntegrationFailure | Exception) -> None:
         self.answers = list(answers)
-        self.events: list[Event] = []
+        self.events: list[GatewayEvent] = []
 
-    async def call(self, integration: Integration, event: Event, timeout_seconds: float) -> Reply | IntegrationFailure:
+    async def call(
+        self, integration: Integration, event: GatewayEvent, timeout_seconds: float
+    ) -> Reply | IntegrationFailure:
         """The next answer."""
         assert (integration.kind, timeout_seconds) == ("FAKE", 5.0)
         self.events.append(event)
@@ -46,7 +48,7 @@ class FakeKind:
         return answer
 
     async def call_together(
-        self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+        self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
     ) -> Sequence[Reply | IntegrationFailure]:
         """The next answers."""
         return [await self.call(integration, event, timeout_seconds) for event in events]
@@ -55,9 +57,9 @@ class FakeKind:
 class NoFunctions:
     """Has no function."""
 
-    async def invoke(self, function: FunctionRef, event: Event, timeout_seconds: float) -> Invocation:
+    async def invoke(self, function: FunctionRef, event: GatewayEvent, timeout_seconds: float) -> Invocation:
         """Say so."""
-        return Invocation(Status.UNAVAILABLE, (function, event, timeout_seconds))
+        return Invocation(InvocationStatus.UNAVAILABLE, (function, event, timeout_seconds))
 
 
 class LifecycleFixture:
@@ -149,7 +151,7 @@ async def test_the_ends_of_a_crowd_are_told_ten_together_at_a_rate(monkeypatch: 
             self.sizes: list[int] = []
 
         async def call_together(
-            self, integration: Integration, events: Sequence[Event], timeout_seconds: float
+            self, integration: Integration, events: Sequence[GatewayEvent], timeout_seconds: float
         ) -> Sequence[Reply | IntegrationFailure]:
             self.sizes.append(len(events))
             return await super().call_together(integration, events, timeout_seconds)
@@ -225,7 +227,7 @@ async def test_messages_of_one_connection_run_side_by_side_up_to_a_bound() -> No
 
     class Counting(FakeKind):
         async def call(
-            self, integration: Integration, event: Event, timeout_seconds: float
+            self, integration: Integration, event: GatewayEvent, timeout_seconds: float
         ) -> Reply | IntegrationFailure:
             nonlocal running, most
             running += 1
@@ -254,7 +256,7 @@ async def test_stopping_drops_what_is_left() -> None:
 
     class Hanging(FakeKind):
         async def call(
-            self, integration: Integration, event: Event, timeout_seconds: float
+            self, integration: Integration, event: GatewayEvent, timeout_seconds: float
         ) -> Reply | IntegrationFailure:
             await asyncio.sleep(3_600)
             return await super().call(integration, event, timeout_seconds)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import pytest
 
 from tools.emulator.gateway.api import Integration, Templates
-from tools.emulator.gateway.events import Event
+from tools.emulator.gateway.events import GatewayEvent
 from tools.emulator.gateway.integration import IntegrationFailure, Reply
 from tools.emulator.gateway.mock import MockIntegration
 
-EVENT: Event = {"requestContext": {"connectionId": "a=", "requestId": "r"}, "body": '{"action":"ping","n":1}'}
+EVENT: GatewayEvent = {"requestContext": {"connectionId": "a=", "requestId": "r"}, "body": '{"action":"ping","n":1}'}
 PONG = '{"action":"pong"}'
 
 

@@ -46,7 +46,7 @@ from tools.emulator.aws.patching import Patch
 from tools.emulator.containers.container import ContainerWorker
 from tools.emulator.containers.pool import PoolExhaustedError, WorkerPool
 from tools.emulator.containers.worker import CallOutcome, Function, FunctionCall, FunctionImage, ProcessWorker, Worker
-from tools.image.engine import Engine, engine_at
+from tools.image.engine import ContainerEngine, engine_at
 
 _HESITATION_SECONDS = 0.2
 """A start of a worker takes about as long on a machine that has nothing else to do."""
@@ -131,7 +131,7 @@ def gap(options: Options) -> Gap:
     )
 
 
-def _starter(engine: Engine | None) -> Callable[[Function], Worker]:
+def _starter(engine: ContainerEngine | None) -> Callable[[Function], Worker]:
     def start(function: Function) -> Worker:
         match function.code:
             case Path() as code:

@@ -24,7 +24,7 @@ from tools.emulator.aws.gaps import Gap
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 
-type Queue = dict[str, Any]
+type StoredQueue = dict[str, Any]
 
 _EXPIRY_SECONDS = 1.0
 _STOCK_COLLECT = sqs._collect_msgs
@@ -49,7 +49,7 @@ def gap(_options: Options) -> Gap:
     )
 
 
-def _collect_msgs(queue: Queue, most: int, visibility_timeout: int) -> list[dict[str, Any]]:
+def _collect_msgs(queue: StoredQueue, most: int, visibility_timeout: int) -> list[dict[str, Any]]:
     if not queue["is_fifo"]:
         now = time.time()
         ready = islice((message for message in queue["messages"] if message.get("visible_at", 0) <= now), most)
@@ -64,7 +64,7 @@ class _Expiry:
     def __init__(self) -> None:
         self._looked: dict[str, float] = {}
 
-    def expire(self, queue: Queue) -> None:
+    def expire(self, queue: StoredQueue) -> None:
         """Drop them, if that was not done within the last second."""
         now = time.monotonic()
         if now - self._looked.get(queue["url"], -math.inf) >= _EXPIRY_SECONDS:

@@ -20,12 +20,14 @@ from ministack.services import iam
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.token_buckets import TokenBuckets
 
-type Handler = Callable[..., Awaitable[Any]]
+type RequestHandler = Callable[..., Awaitable[Any]]
 
 _REQUESTS_A_SECOND = 600
 
 
-def within_rate(handle: Handler, options: Options, clock: Callable[[], float] = time.monotonic) -> Handler:
+def within_rate(
+    handle: RequestHandler, options: Options, clock: Callable[[], float] = time.monotonic
+) -> RequestHandler:
     """Refuse what goes beyond the rate, unless the launcher is told not to throttle."""
     if not options.throttling:
         return handle

@@ -35,8 +35,8 @@ from tools.emulator.aws.patching import Patch
 from tools.emulator.aws.throttled_requests import CONFLICT, RequestRefusal, divided, refused, throttled
 from tools.emulator.aws.throughput import KeyRange, Throughput, read_units, write_units
 
-type Request = dict[str, Any]
-type Answer = tuple[int, dict[str, str], bytes]
+type DynamoRequest = dict[str, Any]
+type DynamoAnswer = tuple[int, dict[str, str], bytes]
 
 _PAGE_BYTES = 1_048_576
 _STOCK_HANDLE_REQUEST = dynamodb.handle_request
@@ -122,12 +122,12 @@ class _Service:
 
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any
-    ) -> Answer:
+    ) -> DynamoAnswer:
         """Answer one request."""
         action = headers.get("x-amz-target", "").rpartition(".")[2]
 
-        async def carry_out(request: bytes) -> Answer:
-            answer: Answer = await _STOCK_HANDLE_REQUEST(method, path, headers, request, query_params)
+        async def carry_out(request: bytes) -> DynamoAnswer:
+            answer: DynamoAnswer = await _STOCK_HANDLE_REQUEST(method, path, headers, request, query_params)
             return answer
 
         if action not in _TOUCHED:
@@ -151,8 +151,8 @@ class _Service:
         return _answer(status, batch.complete(document) if status == _OK else document)
 
     async def _carried_out(
-        self, touched: Sequence[_Touch | None], carry_out: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+        self, touched: Sequence[_Touch | None], carry_out: Callable[[], Awaitable[DynamoAnswer]]
+    ) -> DynamoAnswer:
         before = [touch.standing() if touch else None for touch in touched]
         self._read = {touch.keys: 0 for touch in touched if touch and touch.table is None}
         answer = await carry_out()  # MiniStack does not let others in meanwhile
@@ -224,7 +224,7 @@ class _Service:
         return page, False
 
 
-def _answer(status: int, document: dict[str, Any]) -> Answer:
+def _answer(status: int, document: dict[str, Any]) -> DynamoAnswer:
     """An answer with the checksum that MiniStack adds to its own."""
     content = json.dumps(document, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/x-amz-json-1.0", "x-amz-crc32": str(zlib.crc32(content))}
@@ -247,14 +247,14 @@ def _touch(table_name: str, attributes: Any, *, values: Any = (), **kind: bool) 
     return _Touch(keys, table, (partition_key, sort_key), values=tuple(values), **kind)
 
 
-def _write(change: Request, *, transaction: bool = False) -> _Touch | None:
+def _write(change: DynamoRequest, *, transaction: bool = False) -> _Touch | None:
     """The item of a Put, an Update, a Delete or a ConditionCheck."""
     item = change.get("Item")
     values = (item or change.get("ExpressionAttributeValues") or {}).values()
     return _touch(change["TableName"], item or change["Key"], values=values, writes=True, transaction=transaction)
 
 
-def _statement(statement: Request, *, transaction: bool = False) -> _Touch | None:
+def _statement(statement: DynamoRequest, *, transaction: bool = False) -> _Touch | None:
     parsed = dynamodb._parse_partiql(statement["Statement"], statement.get("Parameters", []))
     conditions = {attribute: value for attribute, operator, value in parsed.get("conditions") or () if operator == "="}
     return _touch(
@@ -267,7 +267,7 @@ def _statement(statement: Request, *, transaction: bool = False) -> _Touch | Non
     )
 
 
-def _of_query(request: Request) -> Iterator[_Touch | None]:
+def _of_query(request: DynamoRequest) -> Iterator[_Touch | None]:
     for access in accesses(request, key_name):
         table = dynamodb._tables[dynamodb._normalize_table_name(access.table)]
         is_global = dynamodb._resolve_index_keys(table, access.index)[2]
@@ -275,20 +275,20 @@ def _of_query(request: Request) -> Iterator[_Touch | None]:
         yield _Touch(KeyRange(resource, access.keys[0]), consistent=bool(request.get("ConsistentRead")))
 
 
-def _of_batch_get(request: Request) -> Iterator[_Touch | None]:
+def _of_batch_get(request: DynamoRequest) -> Iterator[_Touch | None]:
     for table, part in request["RequestItems"].items():
         for key in part["Keys"]:
             yield _touch(table, key, consistent=bool(part.get("ConsistentRead")))
 
 
-def _of_batch_write(request: Request) -> Iterator[_Touch | None]:
+def _of_batch_write(request: DynamoRequest) -> Iterator[_Touch | None]:
     for table, changes in request["RequestItems"].items():
         for change in changes:
             (part,) = change.values()
             yield _write({"TableName": table, **part})
 
 
-_TOUCHED: dict[str, Callable[[Request], Iterable[_Touch | None]]] = {
+_TOUCHED: dict[str, Callable[[DynamoRequest], Iterable[_Touch | None]]] = {
     "BatchExecuteStatement": lambda request: map(_statement, request["Statements"]),
     "BatchGetItem": _of_batch_get,
     "BatchWriteItem": _of_batch_write,
