@@ -18,16 +18,16 @@ class Report:
 
     Attributes:
         status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.
-        expected: recipients by the counts; None where there are none.
-        dispatched: recipients found so far, and those by the counts who were not found before the broadcast was over.
-        delivered: connections that the gateway took the frame for.
+        expected: recipients according to the counts; None if there is no count.
+        dispatched: recipients found so far, and expected recipients that were not found before the broadcast ended.
+        delivered: connections whose frame API Gateway accepted.
         gone: connections that were closed.
-        failed: recipients that were given up; those who were not found are among them.
+        failed: recipients that were given up, including expected recipients that were not found.
         published_at: epoch milliseconds.
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
-        cancelled: an operator has ended it; who was not sent it by then has failed.
-        expired: its lifetime ended before it was sent to everyone: the recipients who were not sent it have failed.
+        cancelled: an operator has ended it; recipients that it had not reached have failed.
+        expired: its lifetime ended before it was sent to everyone; the other recipients have failed.
     """
 
     status: ReportStatus
@@ -83,7 +83,7 @@ class Report:
 
 
 def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
-    """Return the report of a broadcast, summed up from its rows; None if there is no such broadcast."""
+    """Sum up the report of a broadcast from its rows; None if there is no such broadcast."""
     tallies = broadcasts.tallies(broadcast_id)
     summary = broadcasts.summary(broadcast_id)
     if summary is None:
@@ -97,10 +97,10 @@ def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report |
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:
-    """The report of what the rows say; `dispatched` is given as the recipients of all chunks that are fixed.
+    """Sum up the rows; `dispatched` is the number of recipients of all fixed chunks.
 
-    The tallies must have been read before the chunks: a chunk is fixed before it has an outcome, so that there is never
-    an outcome for a recipient that is not counted.
+    Read the tallies before the chunks: a chunk is fixed before it has an outcome, so every recipient with an outcome is
+    counted.
     """
     sources, tallies = list(sources), list(tallies)
     delivered = sum(tally.delivered.bit_count() for tally in tallies)

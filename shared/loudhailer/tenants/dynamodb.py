@@ -5,21 +5,15 @@ tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `er
 """
 
 from collections.abc import Iterator
-from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, override
+from typing import override
 
-from loudhailer.aws.batches import paged
-from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
 from loudhailer.ids import TenantId
 from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, Tombstone
 from loudhailer.tenants.port import TenantStore
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
 
 _EXISTS = "attribute_exists(tenantId)"
 
@@ -27,12 +21,8 @@ _NOT_ERASING = "attribute_not_exists(erasing)"
 _NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
 
 
-class DynamoTenantStore(TenantStore):
+class DynamoTenantStore(DynamoTable, TenantStore):
     """Keeps the tenants in one DynamoDB table."""
-
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
 
     @override
     def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
@@ -44,7 +34,7 @@ class DynamoTenantStore(TenantStore):
 
     @override
     def everyone(self) -> list[Tenant]:
-        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
+        tenants = [_tenant_from_item(item) for item in self._every_row() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
     @override
@@ -63,42 +53,33 @@ class DynamoTenantStore(TenantStore):
             item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
         if tenant.session_key is not None:
             item["sessionKey"] = {"S": tenant.session_key}
-        condition: Item = {"ConditionExpression": _NOT_ERASING}
-        if erased_before is not None:
-            condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
-            condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
-        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
+        if erased_before is None:
+            return self._put_row_if(item, _NOT_ERASING)
+        before = {":before": {"N": str(erased_before)}}
+        return self._put_row_if(item, f"{_NOT_ERASING} AND {_NOT_ERASED_SINCE}", before)
 
     @override
     def begin_erasing(self, tenant: TenantId) -> bool:
         condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
-        key = {"tenantId": {"S": tenant}}
-        return update_if(
-            self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
-        )
+        yes = {":yes": {"BOOL": True}}
+        return self._update_row_if({"tenantId": {"S": tenant}}, "SET erasing = :yes", condition, yes)
 
     @override
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        put = partial(
-            self._client.put_item,
-            TableName=self._table,
-            Item={"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}},
-            ConditionExpression="attribute_exists(erasing)",
-        )
-        holds("PutItem", put)
+        tombstone: Item = {"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}}
+        self._put_row_if(tombstone, "attribute_exists(erasing)")
 
     @override
     def tombstones(self) -> list[Tombstone]:
         found = [
             Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
-            for item in self._rows()
+            for item in self._every_row()
             if _is_tombstone(item)
         ]
         return sorted(found, key=attrgetter("tenant_id"))
 
-    def _rows(self) -> Iterator[Item]:
-        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
-            yield from page["Items"]
+    def _every_row(self) -> Iterator[Item]:
+        return self._scan_rows(consistent=False)
 
 
 def _is_tombstone(item: Item) -> bool:
