@@ -28,7 +28,7 @@ class CellRole:
 
     def credentials(self) -> Credentials:
         """The credentials that are valid now."""
-        frozen: Any = self._held.get_frozen_credentials()  # the stubs doubt that there are any
+        frozen: Any = self._held.get_frozen_credentials()  # the stubs allow None
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     def client(self, service: str, *, attempts: int = 5, seconds: float | None = None) -> Any:

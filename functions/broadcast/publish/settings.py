@@ -11,7 +11,7 @@ class Settings:
     """Tables of tenants and broadcasts, the topic, and the lifetime of messages.
 
     Attributes:
-        broadcast_keys: how many partition keys the rows of a broadcast are spread over.
+        broadcast_keys: number of partition keys over which a broadcast's rows are spread.
     """
 
     tenants_table: TableName

@@ -20,12 +20,12 @@ _LIVE = "sessionTTL > :now"
 _HAS_ROOM = "(attribute_not_exists(connectionIds) OR size(connectionIds) < :maximum)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
-"""A client let in as one player, or as none, does not get into a session that was made anew for another meanwhile."""
+"""A client that was admitted as one player must not enter a session that was recreated for another player since."""
 
 _REFUSED = "ConditionalCheckFailed"
 
 _THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
-"""The reasons of an item whose key, or whose table, gets more than it takes. The SDK does not repeat such a call."""
+"""Cancellation reasons of an item whose key or table is throttled. The SDK does not repeat such a transaction."""
 
 
 class DynamoRegister(Register):
@@ -43,7 +43,7 @@ class DynamoRegister(Register):
     def record(self, connection: Connection, *, connections_per_session: int, session_expires_at: int) -> Entry:
         if connections_per_session < 1:
             return Entry.SESSION_FULL
-        # The session of a former release is where that release has made it.
+        # A session that a former release created has that release's key.
         for key in (session_key, former_session_key):
             session = key(connection.tenant_id, connection.session_id)
             entry = self._record(connection, session, connections_per_session, session_expires_at)
@@ -99,7 +99,7 @@ class DynamoRegister(Register):
 
 
 def _reason(error: ClientError, connection: Connection) -> Entry | None:
-    """Why the transaction was cancelled; the reasons stand in the order of its items. None if there is no session.
+    """Read the result from a transaction's cancellation reasons, in the order of its items; None without a session.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors
     """

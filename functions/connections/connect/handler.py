@@ -20,7 +20,7 @@ from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for giving back what was reserved, and for the answer."""
+"""Part of the invocation's time that is kept for releasing the reservation, and for the answer."""
 
 settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")

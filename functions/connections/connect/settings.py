@@ -7,10 +7,10 @@ from loudhailer.settings import Share, TableName, Url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The tables that `connect` writes, and where connections are looked up.
+    """The tables that `connect` writes, and the endpoint that looks connections up.
 
     Attributes:
-        session_share: the most that one session gets of its tenant's minute.
+        session_share: largest share of its tenant's attempts in a minute that a session may use.
     """
 
     connections_table: TableName

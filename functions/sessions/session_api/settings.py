@@ -11,11 +11,11 @@ class Settings:
     """Tables, the URL for clients, the tenants that may be listed and have a silo, and the claim with the tenant.
 
     Attributes:
-        silo_tenants: those that Terraform made a queue for; none where tenants are not listed.
-        session_auth: what the routes of sessions ask a caller for.
-        tenant_claim: the claim with the tenant's id, where that is a JWT.
-        spread_sessions: new sessions are spread over keys, which functions of a former release do not know.
-        shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
+        silo_tenants: tenants that have a queue of their own; empty if tenants are not listed.
+        session_auth: kind of authorisation that the routes of sessions require.
+        tenant_claim: the claim with the tenant's id, if that is a JWT.
+        spread_sessions: spread new sessions over several keys, which functions of a former release do not know.
+        shortest_session_id: least number of characters of a session's id, which is the only secret that a client needs.
     """
 
     tenants_table: TableName
