@@ -1,7 +1,7 @@
 """AWS's answers ready-made: the SDK makes, signs and reads everything, and there is no server and no socket.
 
-Answers come in place of botocore's HTTP session. What a server and the HTTP connection to it would cost is left out
-that way, and nothing else.
+Answers come in place of botocore's HTTP session. This leaves out only the cost of a server and of the HTTP connection
+to it.
 """
 
 import zlib

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import ResultTable as RichTable
+from rich.table import Table as RichTable
 
 from tests.bench.results import ResultTable, Section, Target
 

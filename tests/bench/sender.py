@@ -41,7 +41,7 @@ Each client runs alone, pinned to one core, for {seconds:.0f} s after a warm-up,
 A B C ...); shown are medians, and ratios are medians of the ratios within a round. What counts is the CPU of the
 client's process, all of its threads, user and system. nginx answers 200 to everything from another core, with TLS
 1.3 and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection
-ids, and verify the certificate. wrk sends one ready-made request again and again: a floor, not a client of this
+ids, and verify the certificate. The program wrk repeats one ready-made request: a floor, not a client of this
 API."""
 
 _OURS, _BOTO3, _AIOBOTOCORE, _JAVASCRIPT, _WRK = "Loudhailer", "boto3", "aiobotocore", "JavaScript SDK v3", "wrk"
@@ -136,7 +136,7 @@ def measure(rounds: int, seconds: float, progressed: Callable[[int, int, str], N
 
 
 def _job(seconds: float) -> dict[str, Any]:
-    """Return what all clients of one round are told to do."""
+    """Return the instructions for all clients of one round."""
     chosen = random.Random(0)  # noqa: S311  # the same ids each time
     return {
         "region": "us-east-1",

@@ -217,7 +217,7 @@ async def measured_beside(
             for who in ((awake, "alice"), (awake, "bob"), (other, "talker"))
         ]
         for guest, room in ((alice, _AWAKE_ROOM), (bob, _AWAKE_ROOM), (talker, _CROWD_ROOM)):
-            guest.say(action="joinroom", roomKey=room, nickName="SleepingGuest")
+            guest.say(action="joinroom", roomKey=room, nickName="Guest")
 
         async def beside(load: _Load, seconds: float) -> Mapping[str, Times]:
             crowd = SleepingCrowd(api, gateway, other, talker, size=load.size, asleep=load.asleep)

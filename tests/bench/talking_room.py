@@ -37,7 +37,7 @@ class _Talk:
     """Frames that the members of the room have got.
 
     Attributes:
-        joined: how many were told that they are in.
+        joined: number of clients that got an answer to their join.
         acknowledged: seconds until each sender's acknowledgement, by sender.
         refused: answers that are no acknowledgements.
         heard: how often each member has got each sender's message, by both.

@@ -86,7 +86,7 @@ def connection(name: str, *, session: SessionId = S1, at: int = 100, player: Pla
 
 
 def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
-    """The row stands, the session knows it and lives on."""
+    """The row exists, the session knows it and lives on."""
     case.sessions.renew(ACME, S1, player=PlayerId("ann"), expires_at=200, now=0)
     row = connection("a=", player=PlayerId("ann"))
     assert case.record(row) is Entry.RECORDED
@@ -98,7 +98,7 @@ def test_a_connection_and_its_session_are_written_together(case: Case) -> None:
 
 
 def test_a_player_is_found_on_all_devices(case: Case) -> None:
-    """In every partition, and nobody else's; until those that are gone are forgotten, which may be done twice."""
+    """In every partition, and nobody else's; until gone ones are removed, which may be done twice."""
     for name, player in (("s1", ANN), ("s2", ANN), ("s3", BOB), ("s4", None)):
         case.sessions.renew(ACME, SessionId(name), player=player, expires_at=200, now=0)
         row = connection(name, session=SessionId(name), player=player)

@@ -103,7 +103,7 @@ def test_a_live_session_keeps_its_player(case: Case) -> None:
 
 @pytest.mark.parametrize("player", [None, ANN, BOB])
 def test_an_expired_session_is_made_anew(case: Case, player: PlayerId | None) -> None:
-    """Whoever it was bound to, it inherits no connection; a session whose end is now is over."""
+    """It inherits no connection from any player; a session whose end is now is over."""
     case.store.renew(ACME, S1, player=ANN, expires_at=200, now=0)
     case.add(FIRST)
     assert case.store.renew(ACME, S1, player=player, expires_at=400, now=200)
@@ -208,7 +208,7 @@ def test_deleting_wins_over_two_hundred_messages_at_once(case: Case) -> None:
 
 @pytest.mark.parametrize("case", NOT_REPEATED, indirect=True)
 def test_a_session_is_deleted_once(case: Case) -> None:
-    """The second time says that there was none."""
+    """The second time returns that none was deleted."""
     case.store.renew(ACME, S1, player=None, expires_at=200, now=0)
     assert case.store.delete(ACME, S1)
     assert not case.store.delete(ACME, S1)

@@ -15,7 +15,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-"""Names of the browser, here and there; `make browser` sees to it that there is one."""
+"""Names of the browser, here and there; `make browser` starts one."""
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)

@@ -1,7 +1,7 @@
 """Actions that the functions may take for one tenant, and the calls that try them.
 
-The grants are read from the policies of the applied roles, so that a new one is tried as soon as Terraform has it. How
-a table's keys lead with the tenant is said here once more, by hand: it must not be read from what is tested.
+The grants are read from the policies of the applied roles, so that a new one is tried as soon as Terraform has it. The
+tenant's position in each table's keys is repeated here by hand: it must not be read from the tested code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ LEADING_KEYS: Mapping[str, Sequence[str]] = {
     "messages": ("{}#alice",),
     "places": ("{}",),
 }
-"""The partition keys of a tenant's rows, by table or index. Of `limits`, those of minutes: totals are not for all."""
+"""The partition keys of a tenant's rows, by table or index. `limits` has only keys of minutes, not totals."""
 
 type TenantCredentials = Mapping[str, str]
 
@@ -100,9 +100,9 @@ class GrantsAccount:
         """The credentials of a session of the role."""
         answer = self.client("sts", credentials).assume_role(RoleArn=role, RoleSessionName="tests", **request)
         return {
-            "aws_access_key_id": answer["TenantCredentials"]["AccessKeyId"],
-            "aws_secret_access_key": answer["TenantCredentials"]["SecretAccessKey"],
-            "aws_session_token": answer["TenantCredentials"]["SessionToken"],
+            "aws_access_key_id": answer["Credentials"]["AccessKeyId"],
+            "aws_secret_access_key": answer["Credentials"]["SecretAccessKey"],
+            "aws_session_token": answer["Credentials"]["SessionToken"],
         }
 
     def assumes(self, credentials: TenantCredentials, role: str, **request: Any) -> bool:
@@ -192,7 +192,7 @@ type Call = Callable[[DynamoDBClient, TablePlace, Sequence[str]], object]
 
 
 def _get(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
-    return client.get_item(TableName=place.table, RowKey=place.key(leading[0]))
+    return client.get_item(TableName=place.table, Key=place.key(leading[0]))
 
 
 def _batch_get(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
@@ -201,7 +201,7 @@ def _batch_get(client: "DynamoDBClient", place: TablePlace, leading: Sequence[st
 
 def _batch_write(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.batch_write_item(
-        RequestItems={place.table: [{"DeleteRequest": {"RowKey": place.key(one)}} for one in leading]}
+        RequestItems={place.table: [{"DeleteRequest": {"Key": place.key(one)}} for one in leading]}
     )
 
 
@@ -221,14 +221,14 @@ def _put(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) ->
 def _update(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
     return client.update_item(
         TableName=place.table,
-        RowKey=place.key(leading[0]),
+        Key=place.key(leading[0]),
         UpdateExpression="REMOVE neverWritten",
         ConditionExpression=_NEVER,
     )
 
 
 def _delete(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
-    return client.delete_item(TableName=place.table, RowKey=place.key(leading[0]), ConditionExpression=_NEVER)
+    return client.delete_item(TableName=place.table, Key=place.key(leading[0]), ConditionExpression=_NEVER)
 
 
 def _delete_statements(client: "DynamoDBClient", place: TablePlace, leading: Sequence[str]) -> object:
@@ -260,13 +260,13 @@ def _in_transaction(kind: str, row: str, **more: str) -> Call:
 CALLS: Mapping[str, Sequence[Call]] = {
     "BatchGetItem": (_batch_get,),
     "BatchWriteItem": (_batch_write,),
-    "ConditionCheckItem": (_in_transaction("ConditionCheck", "RowKey"),),
-    "DeleteItem": (_delete, _in_transaction("Delete", "RowKey")),
+    "ConditionCheckItem": (_in_transaction("ConditionCheck", "Key"),),
+    "DeleteItem": (_delete, _in_transaction("Delete", "Key")),
     "GetItem": (_get,),
     "PartiQLDelete": (_delete_statements,),
     "PutItem": (_put, _in_transaction("Put", "Item")),
     "Query": (_query,),
-    "UpdateItem": (_update, _in_transaction("Update", "RowKey", UpdateExpression="REMOVE neverWritten")),
+    "UpdateItem": (_update, _in_transaction("Update", "Key", UpdateExpression="REMOVE neverWritten")),
 }
 """The calls that an action allows. One that takes a single key gets the first one."""
 

@@ -288,7 +288,7 @@ class Invariants:
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     async def _let_frames_arrive(self) -> None:
-        """No silence could prove that there are no more: a last broadcast does, which comes behind them."""
+        """Silence proves nothing: a last broadcast, which arrives after them, proves that no more will come."""
         last = await self.scene.broadcast({"tenantId": self.tenant}, "the last")
         assert await self.crowd.arrived(last, {member.number for member in self.open}, _PATIENCE_SECONDS)
         await self.scene.report(last)

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from loudhailer.aws.rows import Item
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.tenants.model import Tenant
-from tests.e2e.system import Item, System
+from tests.e2e.system import System
 from tests.support.orders import signed_by_root
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.conversation import Client
@@ -88,7 +89,7 @@ class Scene:
             await self.faults()  # before the guests leave: their $disconnect must not get lost
 
     def tenant(self, **limits: Any) -> TenantId:
-        """A new tenant with these limits; the others stand in nobody's way."""
+        """A new tenant with these limits; the others are never reached."""
         tenant = Tenant(
             tenant_id=TenantId(f"tenant-{uuid.uuid4().hex}"),
             tenant_connections=1_000,
@@ -170,7 +171,7 @@ class Scene:
     async def received(self, guests: Sequence[Guest]) -> list[list[Any]]:
         """The frames that each guest has received by now.
 
-        No silence could prove that there are no more: a last broadcast does, to everyone, which comes behind them.
+        Silence proves nothing: a last broadcast to everyone, which arrives after them, proves that no more will come.
         """
         last = await self.broadcast(EVERYONE, "the last")
         return [await guest.frames_until(last) for guest in guests]

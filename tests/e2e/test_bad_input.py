@@ -1,6 +1,6 @@
 """Illegal frames of clients to every route, and the answer to each of them.
 
-What else they might send, the fuzzers try: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
+The fuzzers try all other input: `test_http_fuzz.py`, `test_frame_fuzz.py`. Bad broadcasts are in
 `test_broadcast.py`, bad frames of no route in `test_unwanted_frames.py`.
 """
 
@@ -58,7 +58,7 @@ async def test_a_report_of_no_legal_id_is_refused_by_the_fields_name(scene: Scen
 
 
 async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
-    """Its id alone opens nothing: the other tenant has no such session, and its own goes on."""
+    """Its id alone opens nothing: the other tenant has no such session, and its own continues."""
     session = await scene.session(scene.tenant())
     guest = await scene.connect(session)
     other = scene.tenant()
@@ -73,7 +73,7 @@ async def test_nobody_ends_a_session_of_another_tenant(scene: Scene) -> None:
 
 
 async def test_an_illegal_id_in_a_frame_is_refused_by_its_name(scene: Scene) -> None:
-    """Whatever is wrong with it: the sender alone is told, no ack comes, and it stays connected."""
+    """Only the sender gets the error, no acknowledgement comes, and it stays connected."""
     session = await scene.session(scene.tenant(), "ann")
     sender, neighbour = await scene.guests(session, 2)
     frames: list[tuple[dict[str, Any], str]] = [

@@ -1,6 +1,6 @@
 """A function's work for a tenant reaches that tenant's rows and no others, whatever its code asks for.
 
-IAM is enforced by the local AWS, and the roles are those that Terraform made.
+IAM is enforced by the local AWS, and Terraform made the roles.
 """
 
 import os
@@ -146,7 +146,7 @@ def test_no_batch_reaches_the_rows_of_two_tenants(functions: list[Function]) -> 
 
 
 def test_no_tenant_reaches_its_own_total(functions: list[Function]) -> None:
-    """Whoever counts minutes has no business with what `connect` reserves."""
+    """A function that counts minutes may not change what `connect` reserves."""
     grants = [(function, grant) for function in functions for grant in function.grants if grant.place.name == "limits"]
     assert grants
     assert [str(grant) for function, grant in grants if reaches(function.as_a, grant, A)] == []

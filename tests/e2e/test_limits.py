@@ -1,4 +1,4 @@
-"""Limits hold to the last place, whoever comes at once, and what a refused client had reserved is given back."""
+"""Limits are exact under concurrency, and a refused client's reservation is released."""
 
 import asyncio
 import json
@@ -116,7 +116,7 @@ async def test_a_storm_is_let_in_up_to_the_minutes_limit(
 
 
 async def refused(sessions: AsyncIterator[SceneSession]) -> Refusal:
-    """Return what the first client is told who is refused; those who are let in leave at once."""
+    """Return the answer to the first refused client; admitted ones leave at once."""
     async for session in sessions:
         try:
             guest = await Guest.connect(session.url)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from loudhailer.aws.rows import Item
 from tests.e2e.faults import paused
 from tests.e2e.scene import Guest, Scene, SceneSession
-from tests.e2e.system import Item, System
+from tests.e2e.system import System
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tools.client.socket import HandshakeRefusedError, Refusal
 
@@ -147,7 +148,7 @@ async def test_reconcile_ends_sessions_too(scene: Scene) -> None:
 
 
 async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> None:
-    """Whatever its clients go on sending until their sockets are closed."""
+    """Whatever its clients send until their sockets are closed."""
     session = await scene.session(scene.tenant(session_seconds=10))
     guests = await scene.guests(session, 3)
 
@@ -166,7 +167,7 @@ async def test_messages_in_flight_do_not_bring_a_session_back(scene: Scene) -> N
 
 
 async def test_a_session_made_anew_keeps_its_new_connections(scene: Scene) -> None:
-    """Its id is free at once; only those who were in the old one are closed."""
+    """Its id is free at once; only connections of the old one are closed."""
     session = await scene.session(scene.tenant())
     old = await scene.guests(session, 3)
     await delete(scene, session)

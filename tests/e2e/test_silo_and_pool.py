@@ -19,7 +19,7 @@ GOLD = TenantId("gold")
 
 SESSIONS = 10
 UNANSWERED = 15
-"""Messages of its own that a client of the load lets be on their way: the stage throttles those who send more."""
+"""Messages of its own that a client of the load lets be on their way: the stage throttles faster clients."""
 
 FAULTS = {"error_rate": 0.01, "reset_rate": 0.01, "lost_response_rate": 0.01, "throttle_rate": 0.02}
 
@@ -41,7 +41,7 @@ class Way:
         return {"action": self.action, "message": message}
 
     def envelope(self, scene: Scene, session: SceneSession, recipient: str, body: Any, source: str) -> dict[str, Any]:
-        """Return what all connections of the session are told of it."""
+        """Return the answers of all connections of the session."""
         return {
             "message": body,
             "tenantId": session.tenant,
@@ -111,7 +111,7 @@ async def test_over_the_limit_the_sender_alone_is_told(scene: Scene) -> None:
 
 
 async def test_a_session_that_floods_is_closed_and_its_tenants_others_are_not(scene: Scene) -> None:
-    """All its connections are, also those that sent nothing; of so many messages most are in one minute."""
+    """All its connections are, including silent ones; of so many messages most are in one minute."""
     tenant = scene.tenant(messages_per_minute=1)
     flooding = await scene.session(tenant)
     ann, bob = await scene.guests(flooding, 2)

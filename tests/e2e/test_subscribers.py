@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from loudhailer.delivery.curl import CurlSender
 from loudhailer.delivery.lane import Lane
 from loudhailer.delivery.outcome import Outcome
-from loudhailer.delivery.sigv4 import TenantCredentials as PostCredentials
+from loudhailer.delivery.sigv4 import Credentials as PostCredentials
 from loudhailer.ids import ConnectionId
 from tests.e2e.grants import GrantsAccount, TenantCredentials, allowed
 from tests.e2e.invariants import Invariants
@@ -45,7 +45,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 class Subscriber:
-    """A subscriber's account, its function, and whom that can become."""
+    """A subscriber's account, its function, and the roles that the function can assume."""
 
     def __init__(self, system: System, name: str) -> None:
         self.cell: dict[str, Any] = system.deployment.outputs["subscribers"][name]
@@ -250,7 +250,7 @@ async def test_a_subscriber_that_is_down_delays_its_shard_alone(scene: Scene, bl
 
 @pytest.mark.nightly
 async def test_an_account_is_taken_out_while_broadcasts_are_in_flight(scene: Scene, green: Subscriber) -> None:
-    """Its shard is the cell's again. What it had in hand is posted by the cell, at worst once more; nothing is lost."""
+    """Its shard is the cell's again. The cell posts its unfinished chunks, at worst once more; nothing is lost."""
     async with Invariants(scene) as invariants:
         await invariants.join(FEW)
         await scene.faults(latency_ms=500.0)

@@ -123,7 +123,7 @@ def test_a_handler_that_raises_keeps_its_container_and_one_that_exits_or_times_o
 
 
 def test_an_image_that_does_not_exist_is_an_error_of_the_invocation(functions: Lambda) -> None:
-    """As it is told, with what the engine said in the log."""
+    """As required, with the engine's output in the log."""
     name = functions.function()
     functions.client.update_function_code(FunctionName=name, ImageUri=f"loudhailer@sha256:{'0' * 64}")
     assert functions.invoke(name)["errorType"] == "Runtime.ExitError"

@@ -27,7 +27,7 @@ from tests.support.dynamodb import engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.dynamodb.expressions import Item
+    from loudhailer.aws.rows import Item
 
 SIZES = Sizes(
     chunk=(500, 500),
@@ -60,11 +60,11 @@ _ON_THE_WAY = (
     faults.TIME_JUMPS,
     faults.STREAM_STALLS,
 )
-"""Faults that strike clients who come and go, of whom there are none, or that end the lifetime of the broadcast."""
+"""Faults of arriving and leaving clients, which do not exist here, or that end the broadcast's lifetime."""
 
 
 class CrowdGateway(SimulatedGateway):
-    """A gateway with a crowd that stays, and those who are gone."""
+    """A gateway with a crowd that stays, and clients that are gone."""
 
     def __init__(self, system: SimulatedSystem, size: int) -> None:
         super().__init__(system)

@@ -1,6 +1,6 @@
 """The queues of SQS, and the mappings by which Lambda reads them.
 
-A message is invisible while somebody works on it, comes again if it is not deleted, and after too many receives goes to
+A message is invisible while it is handled, and delivered again unless it is deleted. After too many receives it goes to
 the next queue. A standard queue keeps no order and may deliver twice; a FIFO queue delivers nothing of a group while a
 message of it is invisible, and takes the same deduplication id once in five minutes.
 """
@@ -114,7 +114,7 @@ class SimulatedQueue:
         return found
 
     def delete(self, number: int) -> None:
-        """Delete a message, as whoever has handled it does."""
+        """Delete a message, as its handler does."""
         message = self.messages.pop(number, None)
         if message is not None:
             self._system.watch.message_deleted(self, message)
@@ -155,7 +155,7 @@ class SimulatedQueue:
             self._system.watch.message_expired(self, message)
 
     def _batch(self, now: float) -> list[SimulatedMessage]:
-        """The messages of one invocation; those that were received too often go to the next queue."""
+        """The messages of one invocation; a message that was received too often goes to the next queue."""
         batch: list[SimulatedMessage] = []
         for message in self._visible(now):
             if message.receives >= self._most_receives and self._next_queue is not None:

@@ -1,6 +1,6 @@
-"""A failing run is made as short as it can be, and told step by step.
+"""Shorten a failing run as far as possible, and explain it step by step.
 
-What is left out is tried out, with a few orders of the calls each: kinds of faults, single faults, operations.
+Omissions are tried, with a few orders of the calls each: kinds of faults, single faults, operations.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 The records of a partition key are on one shard, in order. A batch that fails comes again from its first failure on, in
 halves if the function ended with an error. A record that is an hour old, or has failed ten times, is given up: then a
-message goes to the queue for failures, if there is one, and the shard goes on.
+message goes to the queue for failures, if there is one, and the shard continues.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
 _STALLS = (5.0, 60.0, 400.0, 4_000.0)
-"""For how many seconds a stream may stand still; what is an hour old by then is given up meanwhile."""
+"""Seconds for which a stream may be stopped; records that are an hour old by then are given up."""
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from loudhailer.aws.rows import Item
 from loudhailer.errors import LoudhailerError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
@@ -22,7 +23,6 @@ from tests.simulation.scheduler import KilledError, Scheduler, Task
 from tests.simulation.tables import Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
-from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
@@ -273,7 +273,7 @@ class SimulatedSystem:
         return effect(slice(0, size))
 
     def _repeated(self, effect: Callable[[slice], Any], size: int, attempts: int, *, is_transaction: bool) -> Any:
-        """The second answer: the SDK tries a call again whose first answer is lost, unless it was told to try once.
+        """The second answer: the SDK repeats a call whose first answer is lost, unless its client makes one attempt.
 
         A transaction has a token, by which DynamoDB knows that it has carried it out.
         """
@@ -292,7 +292,7 @@ class SimulatedSystem:
             return None
 
     def kill_present(self) -> None:
-        """Kill the invocation whose task is at work; what no function does goes on."""
+        """Kill the invocation of the present task; other work continues."""
         if (invocation := self.invocation) is not None:
             self.kill(invocation)
             raise KilledError

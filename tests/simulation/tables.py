@@ -4,9 +4,9 @@ import re
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
+from loudhailer.aws.rows import Item
 from tests.simulation import faults
 from tests.support.dynamodb.engine import EngineClient, EngineKey, EngineRequest, Table, Write, error
-from tests.support.dynamodb.expressions import Item
 
 if TYPE_CHECKING:
     from tests.simulation.system import SimulatedSystem
@@ -98,7 +98,7 @@ def _single(request: EngineRequest) -> str:
     names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
     shown = {name: _short(value) for name, value in {**names, **values}.items()}
     parts = [request["TableName"], *(f"index {request[name]}" for name in ("IndexName",) if name in request)]
-    parts += [_short(request[name]) for name in ("EngineKey", "Item", "ExclusiveStartKey") if name in request]
+    parts += [_short(request[name]) for name in ("Key", "Item", "ExclusiveStartKey") if name in request]
     for name, word in _WORDS.items():
         if name in request:
             parts.append(word + _PLACEHOLDER.sub(lambda found: shown[found[0]], request[name]))

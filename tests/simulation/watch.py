@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 
 class BrokenError(BaseException):
@@ -67,7 +67,7 @@ class Observer:
         """See an operator send something of a broadcast again."""
 
     def erased(self, tenant: str) -> None:
-        """See that a tenant is erased, as its operator is told."""
+        """Check that a tenant is erased when the command reports it."""
 
     def at_rest(self, *, healed: bool) -> None:
         """Look at everything when nothing is under way; `healed` once `reconcile` has had its time."""

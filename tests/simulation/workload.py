@@ -297,7 +297,7 @@ class Workload:
         self._broadcasts.cancel(BroadcastId(broadcast))
 
     def _redrive(self) -> None:
-        """Send again what lies in the dead-letter queue, as `loudhailer redrive` does."""
+        """Send the messages of the dead-letter queue again, as `loudhailer redrive` does."""
         system = self._system
         letters = system.queues["dead-letter"]
         for letter in list(letters.messages.values()):

@@ -1,4 +1,4 @@
-"""A management API of the tests' own: it answers requests for each connection as it is told, and notes them."""
+"""A management API of the tests' own: it answers requests for each connection as configured, and notes them."""
 
 import http.server
 import socket

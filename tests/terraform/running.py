@@ -23,7 +23,7 @@ def linked(folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class TestedTerraform:
+class LinkedTerraform:
     """The program, and the variable that leads it to a running provider, if it is not to start one itself.
 
     It starts one for each `run` of a test, which takes four fifths of the time.

@@ -169,7 +169,7 @@ def plan(
 ) -> None:
     """Plan a release into a file, and show what it would change: what costs money first.
 
-    Where nothing runs yet and no release is named, there is no plan, and the summary says so.
+    If nothing runs yet and no release is named, there is no plan, and the summary says so.
     """
     place = Workplace.of(context)
     promotion = _promotion(place, Environment.of(Project.of_this_code(), environment), subscriber)
@@ -262,7 +262,7 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
     for line in found:
         place.terminal.show(line)
     if found:
-        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to go on.")
+        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to continue.")
     place.terminal.show(f"{title} is as it should be.")
 
 

@@ -46,7 +46,7 @@ class Reception:
         return set(members).difference(self.counts)
 
     def strays(self, members: Collection[int]) -> set[int]:
-        """Return those who have received it though they are none of the members."""
+        """Return the clients that have received it without being members."""
         return set(self.counts).difference(members)
 
 

@@ -39,7 +39,7 @@ def released(root: Path) -> str:
     base = pinned(root)
     if base is None:
         raise OperatorError(
-            f"{PIN} is missing: a release stands on {REPOSITORY}:{TAG} by its digest.",
+            f"{PIN} is missing: a release uses {REPOSITORY}:{TAG} by its digest.",
             "Run `make image-base` on a machine that reaches public.ecr.aws, look at the image, and commit the file.",
         )
     return base

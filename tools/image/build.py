@@ -21,7 +21,7 @@ class BuiltImage:
     Attributes:
         id: the digest that the engine knows it by; a registry gives it another one.
         tag: its name in the engine.
-        base: what it stands on.
+        base: its base image.
         layer_bytes: the sizes of what it adds to the base, uncompressed, in the order in which they were added.
     """
 

@@ -122,7 +122,7 @@ def _pairs(document: dict[str, Any], without: set[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A metric's value stands alone in a list."""
+    """A metric's value is a list with one element."""
     match value:
         case [int() | float() as number]:
             return f"{number:g}"

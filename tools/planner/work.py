@@ -107,8 +107,8 @@ def first_credentials(load: Load) -> int:
 def assumed_per_second(load: Load) -> Decimal:
     """AssumeRole calls a second in an account, by the functions that act as one tenant.
 
-    An environment keeps the credentials of the tenants that it met last. It asks for those of another tenant, and for
-    new ones in place of those that expire, once an invocation at most.
+    An environment keeps the credentials of the tenants that it met last. It requests the credentials of a further
+    tenant, and renews expiring ones, at most once per invocation.
     """
     missed = max(Decimal(0), 1 - Decimal(KEPT_CREDENTIALS) / load.tenants)
     kept = min(load.tenants, KEPT_CREDENTIALS)

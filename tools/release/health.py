@@ -41,7 +41,7 @@ class SyntheticBroadcast:
 
     Attributes:
         shards: how many there are.
-        through: those that are looked at.
+        through: the shards that are checked.
         account: the account that must deliver what goes through them; None: whichever does.
     """
 

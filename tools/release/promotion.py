@@ -116,7 +116,8 @@ class Promotion:
     async def roll_back(self, steps: Steps) -> Manifest:
         """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts.
 
-        What the configuration makes of the earlier release is new, and shifted to as any new version is.
+        The configuration makes new versions of the earlier release, and traffic is shifted to them as to any new
+        version.
         """
         self.cloud.require(self.account_id)
         workspace = self.workspace
@@ -189,7 +190,7 @@ class Promotion:
         path = self._cell_file(self.subscriber.name)
         if not path.exists():
             raise OperatorError(
-                f"What the hub says for {self.subscriber.name} is not here.",
+                f"The hub's description of its cell for {self.subscriber.name} is missing.",
                 f"Get it with the hub's credentials: `make cell ENVIRONMENT={self.environment.name} "
                 f"SUBSCRIBER={self.subscriber.name}`.",
             )

@@ -90,7 +90,7 @@ class GradualShift:
             if problems:
                 raise OperatorError(
                     f"The new versions are not well: {'; '.join(problems)}.",
-                    "Look at their logs; docs/runbook.md says how to go on.",
+                    "Look at their logs; docs/runbook.md says how to continue.",
                 )
             if time.monotonic() > deadline:
                 return

@@ -50,7 +50,7 @@ _making = Lock()
 """A session is used by one thread at a time."""
 
 _REMEMBERED_SECONDS = 100
-"""Functions remember a tenant for 60 s; the rest is for those that are at work then."""
+"""Functions cache a tenant for 60 s; the rest is for running invocations."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Stack:
         project: the checkout that it is made of.
         directory: where it keeps all that it owns.
         terminal: where it says what it does.
-        variables: Terraform's, but for those that only the run knows.
+        variables: Terraform's outputs, except the ones that only the run knows.
         templates: what a new local AWS may start from; None to do without.
         throttling: whether the local AWS keeps to AWS's rates.
     """
@@ -205,7 +205,7 @@ class Stack:
     ) -> tuple[StackState, _NewCloud | None, bool]:
         """See that both processes run; the state that fits them, the local AWS if it is new, and whether one is.
 
-        Where a template is missing, `held` keeps other commands from making the same one meanwhile.
+        If a template is missing, `held` keeps other commands from making the same one meanwhile.
         """
         state = self.state()
         aws = self.processes.find(AWS)
@@ -256,7 +256,7 @@ class Stack:
         return self._launched(state, engine), _NewCloud(key)
 
     def _launched(self, state: StackState, engine: ContainerEngine | None) -> StackState:
-        """Start the local AWS on what lies in its folder."""
+        """Start the local AWS with the state in its folder."""
         command = ["tools.emulator.aws", "--port", str(state.aws_port), "--state-dir", str(self.directory.aws_state)]
         command += ["--account", ACCOUNT]
         if engine is not None:
@@ -375,7 +375,7 @@ class Stack:
             outputs = self._led_to_the_newest(state, terraform, ACCOUNT)
             self._apply_subscribers(state, outputs.get("subscribers", {}), variables["package"])
         except OperatorError:
-            # Terraform itself saw the failure, so its state is true and the next apply goes on from there.
+            # Terraform itself saw the failure, so its state is true, and the next apply continues from there.
             self._saved(replace(state, applying=False))
             raise
         reload_gateway(state.gateway_port, state.secret)

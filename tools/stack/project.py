@@ -19,7 +19,7 @@ class Project:
 
     @classmethod
     def of_this_code(cls) -> "Project":
-        """The checkout that this very module lies in."""
+        """The checkout that contains this module."""
         project = cls(Path(__file__).resolve().parents[2])
         if not project.terraform.is_dir():
             raise OperatorError(

@@ -1,7 +1,7 @@
 """Templates: a stack right after its first apply, for other stacks to start from without the 25 seconds of each queue.
 
 A template is the data of the local AWS, which it saves on request, and Terraform's state of the hub and the
-subscribers. `docs/architecture.md` says what its key is made of, and what keeps a wrong one from being used.
+subscribers. `docs/architecture.md` says what its key is made of, and how a wrong one is detected.
 """
 
 import hashlib

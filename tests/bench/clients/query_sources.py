@@ -127,7 +127,7 @@ def _all_sent(request: bytes) -> bytes:
 
 
 def _rows(shape: Shape) -> Callable[[bytes], bytes]:
-    """Answers GetItem: the broadcast's summary and its source; no chunk stands."""
+    """Answers GetItem: the broadcast's summary and its source; no chunk exists."""
     rows: dict[str, dict[str, Any]] = {
         "summary": {
             "audience": {"S": '{"all":true}'},

@@ -115,7 +115,7 @@ class RegistryAccount:
         return run
 
     def prepare(self, stack: str, values: Mapping[str, Any] | None = None) -> None:
-        """Give a stack the environment's values, and those that only the run knows."""
+        """Give a stack the environment's values, and the ones that only the run knows."""
         root = self.tree / "stacks" / stack
         shutil.copy(self.tree / "environments" / self.environment / f"{stack}.tfvars", root / "example.auto.tfvars")
         (root / "run.auto.tfvars.json").write_text(json.dumps(values or {}))

@@ -125,7 +125,7 @@ def test_other_accounts_read_a_release_and_no_state(
 
 
 def test_a_manifest_is_written_once(accounts: Accounts, release_keys: AccessKeys) -> None:
-    """Whoever could write another one would choose what is deployed: not the release, nor who else may write there."""
+    """Permission to write another one would choose the deployed image: nobody else has it."""
     key = "releases/fedcba9876543210fedcba9876543210fedcba98.json"
     release = accounts.production.client("s3", release_keys)
     are_refused(lambda: release.put_object(Bucket=RELEASES, Key=key, Body=b"{}"))
@@ -248,7 +248,7 @@ def role_of_somebody_else(hub: RegistryAccount) -> Iterator[str]:
 def test_ci_leaves_roles_alone_that_only_bear_its_prefix(
     hub: RegistryAccount, apply_keys: AccessKeys, role_of_somebody_else: str
 ) -> None:
-    """Whoever changes its trust, or lets a function run in it, has its rights."""
+    """A principal that changes its trust, or passes it to a function, has its rights."""
     iam, name = hub.client("iam", apply_keys), role_of_somebody_else
     are_refused(
         lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST),

@@ -40,7 +40,7 @@ def destroyed(accounts: Accounts, without_subscriber: RegistryAccount, without_h
 
 
 def empty(account: RegistryAccount) -> None:
-    """Delete every version of what lies in the bucket, and every image."""
+    """Delete every version of the bucket's objects, and every image."""
     s3 = account.client("s3")
     s3.delete_bucket_policy(Bucket=account.bucket)
     versions: Any = s3.list_object_versions(Bucket=account.bucket)

@@ -22,12 +22,12 @@ from loudhailer.ids import ConnectionId
 from tests.simulation.watch import Observer, holds
 
 if TYPE_CHECKING:
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 GAPLESS = "7: chunks have no gaps, their keys ascend, and nobody is in two"
 FIXED = "7: a chunk stays as it was fixed"
@@ -72,7 +72,7 @@ class _Broadcast:
 
 @dataclass(slots=True)
 class _Stay:
-    """The time that a row stood; when it joined its room, if it did."""
+    """The lifetime of a row, and the time at which it joined its room, if it did."""
 
     row: "Item"
     since: float
@@ -184,7 +184,7 @@ class Broadcasts(Observer):
             self._taken[broadcast].add(client.connection)
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
-        """Check a report against those that were answered before it was asked for."""
+        """Check a report against all earlier ones."""
         known = self.broadcasts[broadcast]
         holds(that=report["inFlight"] >= 0, invariant=REPORT, text=f"{broadcast} has inFlight {report['inFlight']}")
         finished = report["status"] == "finished"
@@ -409,7 +409,7 @@ class Broadcasts(Observer):
         return 0 if row is None else _bits(row, "delivered") | _bits(row, "gone") | _bits(row, "failed")
 
     def _is_settled(self, place: ChunkPlace, delivered: int, gone: int) -> None:
-        """Check what a message told whose work is over, unless another one tells it again."""
+        """Check the content of a finished message, unless another one repeats it."""
         for other_delivered, other_gone in self._told[place].values():
             delivered, gone = delivered & ~other_delivered, gone & ~other_gone
         row = self._tally(place)

@@ -9,10 +9,10 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loudhailer.aws.rows import Item
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 TOTAL = "1: total >= rows + removals not released + connects under way"
 REST = "1: at rest the total is the number of rows"

@@ -1,4 +1,4 @@
-"""Invariant 10: direct messages, rooms and echoes reach whom they are for, in order, and nobody else."""
+"""Invariant 10: direct messages, rooms and echoes reach their receivers in order, and nobody else."""
 
 import json
 from collections import defaultdict
@@ -11,12 +11,12 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
-    from tests.support.dynamodb.expressions import Item
 
 ORDER = "10: first deliveries ascend"
 LEFT = "10: when a message leaves, everyone who was there has it, or is closed, or is about to be"
@@ -35,7 +35,7 @@ _LAG_SECONDS = 30.0
 
 @dataclass
 class _Stored:
-    """A direct message: its place among all that were stored, and for whom it is."""
+    """A direct message: its place among all stored ones, and its receiver."""
 
     place: int
     at: float

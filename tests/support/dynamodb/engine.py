@@ -1,7 +1,7 @@
 """DynamoDB in memory, below boto3: what the adapters ask of a client, in one process and without a clock.
 
-Every operation is one effect: nobody sees half of it. Faults, time and indexes that lag are put around it by those who
-need them, as the simulation does. Rows are never changed in place: each write puts a new one.
+Every operation is one effect: nobody sees half of it. Faults, time and lagging indexes are put around it where needed,
+as in the simulation. Rows are never changed in place: each write puts a new one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,8 +11,8 @@ from zlib import crc32
 
 from botocore.exceptions import ClientError
 
+from loudhailer.aws.rows import Item
 from tests.support.dynamodb import expressions
-from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 type EngineKey = tuple[str, str]
@@ -105,7 +105,7 @@ class Engine:
 
     def _get_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
-        item = table.get(table.key(request["EngineKey"]))
+        item = table.get(table.key(request["Key"]))
         return {} if item is None else {"Item": _projected(item, request)}
 
     def _put_item(self, request: EngineRequest) -> Any:
@@ -117,7 +117,7 @@ class Engine:
 
     def _update_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
-        key = table.key(request["EngineKey"])
+        key = table.key(request["Key"])
         old = table.get(key)
         self._check("UpdateItem", old, request)
         new = _updated(old, request)
@@ -136,7 +136,7 @@ class Engine:
 
     def _delete_item(self, request: EngineRequest) -> Any:
         table = self.tables[request["TableName"]]
-        key = table.key(request["EngineKey"])
+        key = table.key(request["Key"])
         old = table.get(key)
         self._check("DeleteItem", old, request)
         if old is not None:
@@ -155,7 +155,7 @@ class Engine:
         for name, wanted in request["RequestItems"].items():
             table = self.tables[name]
             for one in wanted:
-                key = table.key(one["DeleteRequest"]["EngineKey"])
+                key = table.key(one["DeleteRequest"]["Key"])
                 if table.get(key) is not None:
                     self._write([self._put(table, key, None)])
         return {"UnprocessedItems": {}}
@@ -189,7 +189,7 @@ class Engine:
         for action in request["TransactItems"]:
             ((kind, one),) = action.items()
             table = self.tables[one["TableName"]]
-            key = table.key(one["Item"] if kind == "Put" else one["EngineKey"])
+            key = table.key(one["Item"] if kind == "Put" else one["Key"])
             old = table.get(key)
             if not _holds(old, one):
                 reasons.append({"Code": "ConditionalCheckFailed", **_old_image(old, one)})
@@ -276,7 +276,7 @@ def _holds(old: Item | None, request: EngineRequest) -> bool:
 
 def _updated(old: Item | None, request: EngineRequest) -> Item:
     names, values = request.get("ExpressionAttributeNames", _NONE), request.get("ExpressionAttributeValues", _NONE)
-    return expressions.update(request["UpdateExpression"])(old or dict(request["EngineKey"]), names, values)
+    return expressions.update(request["UpdateExpression"])(old or dict(request["Key"]), names, values)
 
 
 def _old_image(old: Item | None, request: EngineRequest) -> Item:

@@ -74,7 +74,7 @@ def update(text: str) -> Update:
 
 @lru_cache(None)
 def paths(text: str) -> tuple[str, ...]:
-    """The paths of a projection, or those that an update names."""
+    """The paths of a projection or of an update."""
     return tuple(part.strip() for part in text.split(","))
 
 

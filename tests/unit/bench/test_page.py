@@ -22,7 +22,7 @@ MACHINE = ResultTable("Machine", ("", ""), [("cores", "2")])
 
 
 def test_the_page_says_what_was_reached_and_where(tmp_path: Path) -> None:
-    """Targets come first, missed ones stand out, and the command and the machine are named."""
+    """Targets come first, missed ones are marked, and the command and the machine are named."""
     path = tmp_path / "benchmarks.md"
     page.write(path, [SECTION], [MACHINE], command="make bench", date="2026-01-02")
     text = path.read_text()

@@ -293,10 +293,10 @@ def test_everybody_gets_it_and_the_report_is_the_truth(
 def test_a_broadcast_that_expires_on_its_way_finishes_all_the_same(
     crowd: list[tuple[int, bool]], faults: int, after: int, seed: int
 ) -> None:
-    """At whatever step: those who were found and did not get it are failed or gone, those who got it are delivered.
+    """At any step: found recipients that did not get it are failed or gone, the others are delivered.
 
-    But if a worker crashes between posting and telling, and the time is over before the chunk comes again, nobody knows
-    of those posts any more: they count as failed.
+    But if a worker crashes between posting and reporting, and time runs out before the chunk is delivered again, these
+    posts are unknown: they count as failed.
     """
     pipeline = PipelineFixture(seed, faults=faults)
     for number, (seconds_ago, still_open) in enumerate(crowd):

@@ -1,4 +1,4 @@
-"""A chunk is posted, and what became of its connections is told."""
+"""A chunk is posted, and its connections' outcomes are reported."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ class PostMessageFixture:
         return ChunkMessage.from_wire(body)
 
     def told(self) -> Tally:
-        """Return what `settle` makes of everything that was told."""
+        """Return what `settle` makes of all reported outcomes."""
         tally = Tally(size=0)
         for body in self.outcomes.bodies:
             found = OutcomeMessage.from_wire(body)
@@ -105,7 +105,7 @@ def test_a_connection_that_is_closed_is_gone(counted: Counter[str]) -> None:
 
 
 def test_a_410_of_a_young_connection_is_tried_again() -> None:
-    """Its handshake may not be over: nothing is told about it, and it goes back with a delay."""
+    """Its handshake may not be complete: it is not reported, and goes back with a delay."""
     worker = PostMessageFixture({0: [Outcome.GONE], 1: [Outcome.GONE]})
     worker.run(chunk_message(3, young=0b010))
     assert worker.outcomes.bodies == [outcome(3, delivered=0b100, gone=0b001).to_wire()]
@@ -124,7 +124,7 @@ def test_a_410_is_believed_once_nobody_is_young_any_more() -> None:
 
 @pytest.mark.parametrize("ended", RETRIED)
 def test_what_may_work_later_goes_back_under_the_same_id(ended: Outcome, counted: Counter[str]) -> None:
-    """Only what remains is posted then; what was delivered is told now."""
+    """Only the remaining connections are posted to then; delivered ones are reported now."""
     worker = PostMessageFixture({0: [ended], 2: [ended]})
     worker.run(chunk_message(3))
     back = worker.requeued()
@@ -240,7 +240,7 @@ def test_a_client_is_closed_once_it_was_found_slow_twice_and_for_half_a_minute(
 
 
 def test_what_remains_after_the_last_attempt_is_failed_and_kept(counted: Counter[str]) -> None:
-    """The dead letter has the ids and the reason; it is posted to those that remain, should it be redriven."""
+    """The dead letter has the ids and the reason; if it is redriven, it is posted to the remaining connections."""
     worker = PostMessageFixture({1: [Outcome.FAILED]})
     worker.run(chunk_message(3, attempt=MAX_ATTEMPTS))
     assert worker.shard.bodies == []
@@ -272,7 +272,7 @@ def test_what_was_refused_goes_back_in_one_part_apart_from_the_rest() -> None:
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 0, 1, 1], [1, 0, 1, 0]], ids=str)
 def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) -> None:
-    """Also when one of them is told after the broadcast expired: what was delivered stays delivered."""
+    """Also when one of them is reported after the broadcast expired: delivered stays delivered."""
     for late in (None, 0, 1):
         worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.UNSENT], 2: [Outcome.SLOW]})
         worker.run(chunk_message(4))
@@ -287,7 +287,7 @@ def test_parts_that_come_back_in_any_order_and_twice_add_up(order: list[int]) ->
 
 
 def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counter[str]) -> None:
-    """It is failed, without a dead letter: its client knows that it missed something. The others go on."""
+    """It is failed, without a dead letter: its client knows that it missed something. The others continue."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.THROTTLED]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 2, slow=0b111))
     assert worker.closer.closed == []
@@ -301,7 +301,7 @@ def test_a_client_that_does_not_read_for_half_a_minute_is_closed(counted: Counte
 
 @pytest.mark.parametrize("answer", [Outcome.THROTTLED, Outcome.FAILED, Outcome.UNSENT])
 def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted: Counter[str]) -> None:
-    """Nothing is told of it; one that was gone before is like one that is closed."""
+    """It is not reported; one that was gone before counts as closed."""
     worker = PostMessageFixture({0: [Outcome.SLOW], 1: [Outcome.SLOW]})
     worker.closer = MemoryOrderedSender({connection(0): [answer], connection(1): [Outcome.GONE]})
     worker.run(chunk_message(3, refusals=CLOSED_AT_REFUSAL - 1, slow=0b111))
@@ -311,7 +311,7 @@ def test_a_client_that_cannot_be_closed_is_tried_again(answer: Outcome, counted:
 
 
 def test_a_chunk_that_has_expired_is_failed_without_a_post(counted: Counter[str]) -> None:
-    """A delivery of an earlier attempt is not told again as failed."""
+    """A delivery of an earlier attempt is not reported as failed later."""
     worker = PostMessageFixture()
     worker.now = float(NOW + LIFETIME)
     worker.run(chunk_message(3, remaining=0b110, attempt=2))
@@ -342,7 +342,7 @@ def test_a_connection_whose_post_is_refused_for_good_is_failed_at_once() -> None
 
 @pytest.mark.parametrize("body", ["", "{}", "[1]", '{"v":2}', '{"connections":{"a":1}}', '{"connections":{}}'])
 def test_a_malformed_chunk_is_a_permanent_error(body: str) -> None:
-    """Nothing is posted and nothing is told."""
+    """Nothing is posted and nothing is reported."""
     worker = PostMessageFixture()
     post_message = PostMessage(
         worker.sender, worker.closer, worker.outcomes, worker.dead_letters, endpoint=ENDPOINT, clock=lambda: NOW
@@ -429,7 +429,7 @@ def test_a_queue_that_is_down_has_the_chunk_delivered_again(queue: str) -> None:
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_nothing_is_lost(*, carried_out: bool) -> None:
-    """SQS delivers the chunk again: everything is told in the end, or is back in the shard."""
+    """SQS delivers the chunk again: in the end everything is reported, or is back in the shard."""
     for at in range(1, 20):
         worker = PostMessageFixture(
             {0: [Outcome.FAILED], 1: [Outcome.GONE], 2: [Outcome.REJECTED], 3: [Outcome.UNSENT]}

@@ -194,7 +194,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("value", "reason"), UNSUPPORTED)
 def test_json_that_is_not_supported_is_refused_for_the_true_reason(value: str, reason: str) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
+    """It is a JSON object, so no error denies that."""
     topic = PublishFixture()
     status, body = topic.post(f'{{"audience":{{"all":true}},"message":{value}}}', raw=True)
     assert (status, body["error"]) == (400, {"field": "body", "message": f"body: {reason}"})
@@ -271,7 +271,7 @@ def test_the_same_broadcast_twice_is_announced_once() -> None:
     ],
 )
 def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -> None:
-    """409 that names the id; the first broadcast stands, the second is not sent."""
+    """409 that names the id; the first broadcast stays, the second is not sent."""
     topic = PublishFixture()
     topic.post(REQUEST)
     status, body = topic.post({**REQUEST, **other})
@@ -290,7 +290,7 @@ def test_the_same_id_for_other_content_is_a_conflict(other: dict[str, object]) -
     ],
 )
 def test_the_content_of_a_broadcast_is_the_bytes_of_its_message(first: str, second: str) -> None:
-    """Two messages that a parser would read alike are two, since those who get them are sent the bytes."""
+    """Two messages that a parser would read alike are two, since receivers get the bytes."""
     topic = PublishFixture()
     body = '{{"audience":{{"all":true}},"broadcastId":"b1","message":{}}}'
     answers = [topic.post(body.format(text), raw=True)[0] for text in (first, second, first)]

@@ -128,7 +128,7 @@ class QueryFixture:
         return [ChunkMessage.from_wire(body) for shard in self.shards for body in shard.bodies]
 
     def dispatched(self) -> list[ConnectionKey]:
-        """The recipients of all chunks of the finished source, in order; each chunk was sent, as it stands."""
+        """The recipients of all chunks of the finished source, in order; each chunk was sent as it is stored."""
         source = self.broadcasts.source(BROADCAST, 0)
         assert source is not None
         assert source.dispatched is not None
@@ -259,7 +259,7 @@ def test_a_session_that_is_not_there_has_no_recipients() -> None:
 
 
 def test_a_source_that_was_finished_is_not_sent_again() -> None:
-    """Not even to those who came since."""
+    """Not even to newer connections."""
     tables = QueryFixture()
     tables.connect([key(1)])
     tables.run()
@@ -270,7 +270,7 @@ def test_a_source_that_was_finished_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5], ids=lambda size: f"{size} of another query")
 def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
-    """Fewer or more recipients than this query would have put into it: it goes on right behind them."""
+    """Fewer or more recipients than this query would have put into it: it continues right behind them."""
     tables = QueryFixture()
     tables.connect(map(key, range(8)))
     broadcasts = tables.broadcasts
@@ -289,7 +289,7 @@ def test_a_chunk_that_stands_is_sent_as_it_stands(size: int) -> None:
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_it_goes_on_with_the_same_chunks(*, carried_out: bool) -> None:
-    """Whoever has come or gone by then: the chunks that stand stay, and nobody is lost or in two of them."""
+    """Whatever has changed by then: existing chunks stay, and nobody is lost or in two of them."""
     early = [*map(key, range(0, 20, 2)), *(key(number, 1) for number in range(4))]
     left = {key(0), key(10), key(3, 1)}
     for at in range(1, 200):
@@ -489,7 +489,7 @@ def is_marked_as_expired(tables: QueryFixture) -> bool:
 
 
 def test_a_cancelled_source_finds_no_more_and_tells_the_next_to_send_nothing() -> None:
-    """The chunks that stand go on, so that they are settled, and say that nobody is to be posted to."""
+    """The existing chunks are passed on, so that they are settled, and say that they are cancelled."""
     tables = QueryFixture()
     tables.connect(map(key, range(7)))
     tables.broadcasts.fix_chunk(BROADCAST, chunk("0.0", CHUNK_SIZE))
@@ -526,7 +526,7 @@ def test_every_line_names_the_broadcast_and_the_source(logged: Callable[..., lis
 
 
 def test_what_is_said_in_a_large_room_goes_to_a_queue_of_its_own() -> None:
-    """With its priority, and in its tenant's group: no broadcast stands behind it, and no other tenant's room."""
+    """With its priority, and in its tenant's group: no broadcast waits for it, and no other tenant's room."""
     tables = QueryFixture(InRoom(TENANT, RoomKey("red")))
     members = [*map(key, range(CHUNK_SIZE + 1))]
     tables.connect(members)

@@ -145,7 +145,7 @@ def test_a_connection_that_left_by_itself_is_fine() -> None:
 
 
 def test_what_is_settled_is_not_deleted_again() -> None:
-    """A batch that comes again goes on where it ended, or a batch that takes too long would never end."""
+    """A repeated batch continues where it stopped, or a long batch would never end."""
     broadcast = SettleFixture()
     deletions: list[int] = []
 
@@ -230,7 +230,7 @@ def test_a_tally_that_others_change_meanwhile_is_read_again() -> None:
 
 
 def test_a_tally_of_another_size_that_comes_meanwhile_stays() -> None:
-    """Whoever put it is wrong, or this outcome is: it is kept where an operator finds it."""
+    """Either that worker or this outcome is wrong: it is kept where an operator finds it."""
     broadcast = SettleFixture()
     replace_tally = broadcast.broadcasts.replace_tally
 

@@ -72,7 +72,7 @@ class SwarmFixture:
         return [SourceMessage.from_wire(body) for body in self.queue.bodies]
 
     def planned(self) -> list[Partition]:
-        """The partitions of all sources that belong to the broadcast; each source was sent, as it stands."""
+        """The partitions of all sources that belong to the broadcast; each source was sent as it is stored."""
         head = self.broadcasts.summary(BROADCAST)
         assert head is not None
         sources = self.broadcasts.sources(BROADCAST)[: head.sources]
@@ -128,7 +128,7 @@ def test_a_room_a_player_and_a_session_are_one_source_each(scope: InRoom | OfPla
 
 
 def test_a_broadcast_without_partitions_has_no_sources_and_is_finished() -> None:
-    """A tenant to whom nobody ever connected is not an error."""
+    """A tenant without any connection is not an error."""
     tables = SwarmFixture()
     tables.run(OfTenant(TENANT))
     report = report_of(tables.broadcasts, BROADCAST)
@@ -174,7 +174,7 @@ def test_a_repeated_announcement_sends_only_what_is_not_finished(counted: Counte
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) -> None:
-    """Whatever the counts say by then: the sources that stand stay, and every partition is in exactly one."""
+    """Whatever the counts say by then: existing sources stay, and every partition is in exactly one."""
     many = {partition(number): RECIPIENTS_A_SOURCE for number in range(150)}
     for at in range(1, 1000):
         tables = SwarmFixture(many)
@@ -227,7 +227,7 @@ def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None
 def test_a_broadcast_that_expires_unplanned_says_so(
     counted: Counter[str], audience: Audience, expected: int | None
 ) -> None:
-    """The report finishes, is marked as expired, and has the known number of recipients, never 0 for want of a plan."""
+    """The report finishes, is marked as expired, and has the known number of recipients, never 0 without a plan."""
     tables = SwarmFixture({**SEVEN, partition(0, "other"): 5})
     tables.now += LIFETIME
     tables.run(audience)
@@ -262,7 +262,7 @@ def test_a_broadcast_that_was_planned_in_time_is_not_expired_by_a_second_deliver
 
 
 def test_a_broadcast_that_expires_half_planned_sends_what_is_fixed() -> None:
-    """Its sources are settled by those who come after, so that the report ends."""
+    """Later functions settle its sources, so that the report ends."""
     tables = SwarmFixture({partition(number): RECIPIENTS_A_SOURCE for number in range(150)})
     assert killed(tables.swarm(Fuse(4, carried_out=True).call), announcement().to_wire())
     tables.now += LIFETIME

@@ -48,7 +48,7 @@ class GiveUpFixture:
         self.give_up = GiveUp(settle, self.broadcasts, self.dead_letters, clock=lambda: NOW)
 
     def report(self) -> Report:
-        """The report as it stands."""
+        """The present report."""
         report = report_of(self.broadcasts, BROADCAST)
         assert report is not None
         assert report.dispatched == report.delivered + report.gone + report.failed + report.in_flight
@@ -56,7 +56,7 @@ class GiveUpFixture:
 
 
 def test_a_chunk_fails_for_those_that_remain() -> None:
-    """The others keep what became of them, also when they are told of later."""
+    """The others keep their outcomes, even if these are reported later."""
     broadcast = GiveUpFixture()
     message = replace(chunk_message(size=3), remaining=0b110)
     broadcast.give_up(message.to_wire())
@@ -79,7 +79,7 @@ def test_a_source_fails_for_the_chunks_that_stand_and_ends() -> None:
 
 
 def test_the_recipients_of_a_source_whom_nobody_has_found_fail() -> None:
-    """Its count expected two, and not one chunk stands."""
+    """Its count expected two, and no chunk exists."""
     broadcast = GiveUpFixture()
     broadcast.give_up(source_message((partition(1),), source=1).to_wire())
     source = broadcast.broadcasts.source(BROADCAST, 1)
@@ -125,7 +125,7 @@ def test_a_broadcast_ends_with_the_sources_that_stand() -> None:
 
 
 def test_a_source_that_is_fixed_while_a_broadcast_ends_is_no_part_of_it() -> None:
-    """A swarm goes on beside it; a report with a source that nobody ends would never finish."""
+    """A swarm runs at the same time; a report with a source that nobody ends would never finish."""
     broadcast = GiveUpFixture()
     sizes = broadcast.broadcasts.chunk_sizes
 

@@ -64,7 +64,7 @@ def put(assignment: AssignmentFixture, *rows: PartitionCount) -> None:
 
 
 def test_the_first_connection_of_a_tenant_opens_its_first_partition() -> None:
-    """The row stands before the partition is assigned."""
+    """The row exists before the partition is assigned."""
     assignment = AssignmentFixture(capacity=10, maximum=5)
     assert assignment.assigner().assign(ACME) == FIRST
     assert assignment.store.of_tenant(ACME) == [PartitionCount(FIRST)]
@@ -158,7 +158,7 @@ def test_marked_partitions_are_left_alone(marks: dict[str, int]) -> None:
 
 
 def test_marked_partitions_are_used_if_nothing_else_is_left() -> None:
-    """At the maximum the least loaded of them goes on."""
+    """At the maximum the least loaded of them is used."""
     assignment = AssignmentFixture(capacity=10, maximum=2)
     put(assignment, PartitionCount(FIRST, 30, recount=True), PartitionCount(SECOND, 20, retired_at=900))
     assert assignment.assigner().assign(ACME) == SECOND

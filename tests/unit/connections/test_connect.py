@@ -198,7 +198,7 @@ def test_attempts_are_limited_by_the_minute(handshakes: ConnectFixture, limit: s
 
 
 def test_what_a_session_is_refused_counts_for_it_alone(handshakes: ConnectFixture) -> None:
-    """Its attempts all count; the tenant's minute has those that it was let through with."""
+    """Its attempts all count; the tenant's minute has the ones within its limit."""
     for name in ("a", "b", "c"):
         handshakes.handshake(name, sessionPerMinute="1")
     assert handshakes.limits.minutes == {"acme:minute:960": 1, "acme:s1:minute:960": 3}
@@ -295,7 +295,7 @@ def test_a_full_session_is_looked_into_ten_times_a_minute(
 
 
 def test_a_connection_that_has_no_row_takes_no_place(handshakes: ConnectFixture, counted: Counter[str]) -> None:
-    """Its record was given up on the way to `accounting`: the full session is healed, and the attempt goes on."""
+    """Its record was given up on the way to `accounting`: the full session is repaired, and the attempt continues."""
     for name in ("a", "b"):
         handshakes.handshake(name)
     dead = ConnectionKey(PARTITION, ConnectionId("a"))
@@ -372,7 +372,7 @@ def test_api_gateway_is_asked_little_and_only_if_the_rows_do_not_tell(handshakes
 
 
 def test_a_session_that_is_not_full_is_not_looked_into(handshakes: ConnectFixture, counted: Counter[str]) -> None:
-    """A dead connection that stands in nobody's way costs no read."""
+    """A dead connection in a session with room costs no read."""
     handshakes.handshake("a")
     handshakes.connections.delete(ConnectionKey(PARTITION, ConnectionId("a")))
     assert handshakes.handshake("b")["statusCode"] == 200

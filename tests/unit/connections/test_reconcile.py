@@ -207,7 +207,7 @@ def test_a_stream_that_stands_still_is_not_taken_for_a_quiet_one(tables: Reconci
 
 
 def test_a_wrong_count_is_found_by_the_sweep(tables: ReconcileFixture, counted: Counter[str]) -> None:
-    """Nobody marked it; it is assigned to as before until its checkpoint has stood still for long."""
+    """It is not marked; it is assigned as before until its checkpoint has been unchanged for long."""
     tables.put(PartitionCount(FIRST, 7), PartitionCount(SECOND, 1))
     tables.connect("a")
     tables.connect("b", SECOND)
@@ -272,7 +272,7 @@ def test_connections_on_their_way_to_the_count_are_no_excess(tables: ReconcileFi
 
 
 def test_connections_that_come_and_go_are_no_excess(tables: ReconcileFixture) -> None:
-    """The counts stand still, and yet fifty are on their way at any time."""
+    """The counts do not change, although fifty are on their way at any time."""
     tables.put(PartitionCount(FIRST, 0))
     tables.reserve(50)
     for _ in range(20):
@@ -294,7 +294,7 @@ def test_an_excess_is_taken_off_in_a_busy_tenant_too(tables: ReconcileFixture) -
 
 
 def test_connections_that_are_not_counted_for_long_are_no_excess(tables: ReconcileFixture) -> None:
-    """While `accounting` stands still nothing is taken off, whoever comes and goes; afterwards the total is right."""
+    """While `accounting` is stopped nothing is subtracted, whatever happens; afterwards the total is right."""
     tables.put(PartitionCount(FIRST), PartitionCount(SECOND))
     early = [tables.join(f"early{number}", (FIRST, SECOND)[number % 2]) for number in range(20)]
     tables.catch_up()
@@ -428,7 +428,7 @@ def test_an_excess_waits_if_its_count_comes_into_doubt_meanwhile(tables: Reconci
 
 
 def test_an_excess_waits_if_a_partition_comes_meanwhile(tables: ReconcileFixture) -> None:
-    """It has no probe; the looks begin anew when those that were put must be counted or given up."""
+    """It has no probe; the looks begin anew when all probes must be counted or given up."""
     tables.put(PartitionCount(FIRST))
     tables.reserve(4)
     tables.run(2)

@@ -84,7 +84,7 @@ def test_the_environment_comes_before_the_context(machine: Machine, monkeypatch:
 
 @pytest.mark.parametrize(("version", "buildx"), [("20.10.24+dfsg1", False), ("28.2.2", True)])
 def test_a_client_that_cannot_build_is_passed_over(machine: Machine, version: str, *, buildx: bool) -> None:
-    """A newer client without its plugin may stand first on PATH."""
+    """A newer client without its plugin may be first on PATH."""
     machine.install("first", version="28.2.2", buildx=False, engine="unix:///of-the-context")
     able = machine.install("second", version=version, buildx=buildx, engine="unix:///of-the-context")
     with running_engine() as engine:

@@ -62,7 +62,7 @@ class DefaultRouteFixture:
         return self.limits.minutes[others_of_session(TENANT, SESSION).key(self.now)]
 
     def is_open(self, session: SessionId = SESSION) -> bool:
-        """Tell whether the session stands."""
+        """Tell whether the session exists."""
         return self.sessions.get(TENANT, session) is not None
 
 
@@ -101,7 +101,7 @@ def test_a_frame_is_answered_with_what_is_wrong(
 def test_a_frame_that_is_not_supported_is_answered_with_the_true_reason(
     client: DefaultRouteFixture, value: str, reason: str
 ) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
+    """It is a JSON object, so no error denies that."""
     error = decode(client.send(f'{{"action":"fly","data":{value}}}')[0]["body"])["error"]
     assert (error["code"], error["message"]) == ("UNSUPPORTED_JSON", f"the frame {reason}")
 

@@ -57,7 +57,7 @@ def test_a_new_message_wakes_its_inbox(stream: PresenceFixture) -> None:
 
 
 def test_the_messages_of_a_batch_share_their_inboxs_wake(stream: PresenceFixture) -> None:
-    """Whoever is woken reads the whole inbox; the wake is the last event's, so that no earlier one hides it."""
+    """A wake reads the whole inbox; it has the last event's id, so that no earlier one hides it."""
     stream.handle(*(message_record("INSERT", number, ONE) for number in range(5)))
     assert stream.wakes == [Wake(ONE)]
     assert stream.queue.messages[0].deduplication == "e4"
@@ -110,7 +110,7 @@ def test_wakes_go_before_leaves(stream: PresenceFixture) -> None:
 
 @pytest.mark.parametrize("part", ["eventID", "dynamodb"])
 def test_a_record_that_makes_no_sense_is_left_out(stream: PresenceFixture, counted: Counter[str], part: str) -> None:
-    """Its neighbours go on."""
+    """Its neighbours continue."""
     broken = message_record("INSERT", 1, ONE)
     del broken[part]
     foreign = message_record("INSERT", 2, Inbox(TenantId("no tenant"), PlayerId("1")))

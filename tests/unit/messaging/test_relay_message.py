@@ -67,7 +67,7 @@ class RelayMessageFixture:
         return key
 
     def store(self, texts: Iterable[object], *, inbox: Inbox = INBOX, expires_at: int = NOW + 100) -> None:
-        """Put messages behind those that are there."""
+        """Append messages to the inbox."""
         for text in texts:
             at = next(self._times)
             self.inboxes.put(DirectMessage(inbox, message_id(at, "r="), json_text(text), ALICE, at, expires_at))
@@ -194,7 +194,7 @@ def test_what_comes_meanwhile_is_delivered_by_the_same_wake() -> None:
 
 
 def test_an_inbox_that_fills_faster_than_it_is_emptied_is_handed_on(counted: Counter[str]) -> None:
-    """The wake ends in time, and another one, behind those that wait, goes on."""
+    """The wake ends in time, and another one continues behind the waiting ones."""
     receiver = RelayMessageFixture()
     receiver.connect(PHONE)
     receiver.store("a")
@@ -245,7 +245,7 @@ def test_the_row_of_a_connection_that_is_gone_before_it_is_closed_is_deleted() -
 
 
 def test_a_connection_whose_handshake_is_not_over_is_tried_again() -> None:
-    """Its row stands before it is open; no other wake would come when it is."""
+    """Its row exists before it is open; no other wake would come then."""
     receiver = RelayMessageFixture({PHONE: [GONE, GONE, GONE, DELIVERED]})
     receiver.connect(PHONE, YOUNG)
     receiver.store("ab")
@@ -368,7 +368,7 @@ def test_a_handshake_is_waited_for_beside_a_connection_that_takes_everything() -
 
 
 def test_a_handshake_that_takes_long_beside_another_connection_ends_in_a_close() -> None:
-    """The phone's messages go on after two seconds; a wake of its own closes the laptop once it is open."""
+    """The phone's messages continue after two seconds; a wake of its own closes the laptop once it is open."""
     receiver = RelayMessageFixture({LAPTOP: [GONE]})
     receiver.connect(PHONE)
     laptop = receiver.connect(LAPTOP, YOUNG)

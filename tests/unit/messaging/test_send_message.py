@@ -205,7 +205,7 @@ def test_a_frame_must_say_where_it_goes(
 
 
 def test_a_full_inbox_takes_no_more(inboxes: SendMessageFixture, counted: Counter[str]) -> None:
-    """The sender is told; other inboxes have room, and this one has once what is in it was delivered."""
+    """The sender gets an error; other inboxes have room, and this one has after a delivery."""
 
     def send(number: int, to: str, seconds: int = 0) -> Any:
         frame = SEED_FRAME | {"destinationPlayerId": to}
@@ -237,7 +237,7 @@ def test_a_message_that_was_refused_by_a_full_inbox_is_taken_once_there_is_room(
 def test_a_message_that_could_not_be_finished_is_acknowledged_and_stays_one(
     inboxes: SendMessageFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
 ) -> None:
-    """It stands in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
+    """It is in the inbox. A client that asks all the same gets the same answer, and takes no second place."""
 
     def fail(*_: object) -> None:
         raise TransientError("the table is down")

@@ -19,7 +19,7 @@ ERROR = json.dumps({"level": "ERROR", "message": "message failed and will be del
 
 @dataclass
 class Logs:
-    """Stands for CloudWatch Logs: lines of streams at times, of which it finds those that it is asked for."""
+    """A stand-in for CloudWatch Logs: lines of streams at times, which it filters as requested."""
 
     events: list[tuple[float, str, str]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)

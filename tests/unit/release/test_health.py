@@ -18,7 +18,7 @@ SHARDS = 4
 
 @dataclass
 class Deployment:
-    """Stands for the API and the socket: who delivers a broadcast is told by its shard and turn."""
+    """A stand-in for the API and the socket: the shard and the turn decide who delivers a broadcast."""
 
     deliver: Callable[[int, int], str | None]
     sent: Counter[int] = field(default_factory=Counter)

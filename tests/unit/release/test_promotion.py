@@ -1,4 +1,4 @@
-"""The release that a rollback leads to, and those that a promotion must not lead back to."""
+"""The release that a rollback leads to, and the ones that a promotion must not lead back to."""
 
 from dataclasses import replace
 from pathlib import Path

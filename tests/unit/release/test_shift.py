@@ -126,7 +126,7 @@ def test_a_ping_without_a_pong_is_told_and_takes_nothing_back() -> None:
 
 
 def test_a_function_that_cannot_be_woken_is_told_and_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It need not be one of those that are shifted."""
+    """It need not be one of the shifted ones."""
     deployment = Deployment()
 
     def fail() -> list[str]:

@@ -30,7 +30,7 @@ class AttemptsFixture:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the session stands."""
+        """Tell whether the session exists."""
         return self.sessions.get(ACME, S1) is not None
 
 
@@ -41,7 +41,7 @@ def attempts() -> AttemptsFixture:
 
 
 def test_attempts_are_told_how_many_they_are(attempts: AttemptsFixture) -> None:
-    """Each minute begins at one; up to ten times the limit the session stands."""
+    """Each minute begins at one; up to ten times the limit the session exists."""
     assert [attempts.count() for _ in range(3)] == [1, 2, 3]
     assert attempts.count(17) == 20
     assert attempts.is_open
@@ -117,9 +117,9 @@ def test_a_session_that_may_try_fewer_than_ten_is_counted_by_so_many(attempts: A
 
 
 def test_attempts_by_tens_flood_until_the_minute_is_over(attempts: AttemptsFixture) -> None:
-    """The count that is past the limit ends the session, and all that follow are told so without a write.
+    """The count that is past the limit ends the session, and all that follow are refused without a write.
 
-    At two a minute that is each second one: a session is not told ten for one.
+    At two a minute that is each second one: a session's one attempt does not count as ten.
     """
     by_tens = AttemptsByTens(lambda _: attempts.attempts)
     told = [by_tens.floods(ACME, S1, FRAMES, limit=2, now=NOW) for _ in range(45)]

@@ -40,7 +40,7 @@ def record(sequence: int, *connections: ConnectionKey, event: str = "REMOVE", te
 
 
 class EndSessionFixture:
-    """Rows, and what becomes of those who are closed; time passes only in pauses."""
+    """Rows, and the outcomes of closing; time passes only in pauses."""
 
     def __init__(self, **ends: list[Outcome]) -> None:
         self.now = NOW
@@ -126,7 +126,7 @@ def test_a_connection_that_seems_gone_is_believed_when_it_is_old_enough() -> Non
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.THROTTLED, Outcome.UNSENT])
 def test_one_that_cannot_be_closed_keeps_its_session_in_the_stream(outcome: Outcome, counted: Counter[str]) -> None:
-    """All others are closed; the first session that is not done is where the stream goes on."""
+    """All others are closed; the stream continues at the first unfinished session."""
     sessions = EndSessionFixture(b=[outcome], d=[outcome])
     for name in "abcd":
         sessions.connect(key(name))
@@ -146,7 +146,7 @@ def test_a_batch_that_comes_again_changes_nothing() -> None:
 
 
 def test_a_session_made_anew_keeps_its_connections() -> None:
-    """Only those that the removed row knew are closed, whatever the new session's row says."""
+    """Only the removed row's connections are closed, whatever the new session's row says."""
     sessions = EndSessionFixture()
     sessions.connect(key("old"), key("new"))
     assert sessions.end(record(1, key("old"))) == []

@@ -83,7 +83,7 @@ def test_what_its_tenant_has_no_budget_for_takes_nothing_from_a_session(shares: 
 
 
 def test_no_posts_cost_nothing(shares: PostBudgetFixture) -> None:
-    """A join of an empty room is told to nobody."""
+    """A join of an empty room is announced to nobody."""
     assert shares.take(ANN, 0) == [True]
     assert shares.limits.writes == 0
 

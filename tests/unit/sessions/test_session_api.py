@@ -256,7 +256,7 @@ def test_a_new_sessions_id_must_be_a_secret() -> None:
 
 
 def test_a_tenant_has_so_many_sessions(stores: SessionApiFixture, counted: Counter[str]) -> None:
-    """One more is refused with the limit's name; those that stand are renewed, and those that are over do not count."""
+    """One more is refused with the limit's name; existing ones are renewed, and expired ones do not count."""
     for number in range(30):
         assert stores.call("PUT /session", tenantId="acme", sessionId=f"s{number}")[0] == 200
     refusal = (429, {"message": "Too Many Requests", "limit": "tenantSessions"})

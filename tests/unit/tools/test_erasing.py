@@ -143,7 +143,7 @@ def test_all_that_a_tenant_has_is_erased(cell: ErasingFixture) -> None:
 
 
 def test_a_connection_that_no_session_knows_is_closed(cell: ErasingFixture) -> None:
-    """Nor is `end_session` needed for the others, if it stands still."""
+    """Nor is `end_session` needed for the others, if it is stopped."""
     loose = cell.connect(ACME, "loose", SessionId("none"))
     assert cell.erase().erased["connections"] == 7
     assert cell.closed == [loose]
@@ -226,7 +226,7 @@ def test_an_unknown_tenant_is_not_erased(cell: ErasingFixture) -> None:
 
 
 def test_the_id_of_an_erased_tenant_rests_a_while(cell: ErasingFixture) -> None:
-    """The sentence says how long; then it starts with nothing. Who is in a hurry can have it at once."""
+    """The sentence says how long; then it starts with nothing. An option skips the wait."""
     cell.erase()
     with pytest.raises(OperatorError, match="broadcasts to it may still be on their way") as caught:
         put(cell.tenants, TenantChange(), ACME, now=cell.now + 1, rest_seconds=REST_SECONDS, at_once=False)

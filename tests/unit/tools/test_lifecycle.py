@@ -33,7 +33,7 @@ SLEEP = [shutil.which("sleep") or "/bin/sleep", "60"]
 APPLY = ["init", "apply", "output"]
 
 RELOADED: list[int] = []
-"""The ports of the gateways that were told of changed APIs."""
+"""The ports of the gateways that were notified of changed APIs."""
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_whatever_an_interrupt_stops_the_next_up_finishes(
 
 
 def test_a_path_may_have_spaces_and_umlauts(stack: Stack, terraform: TerraformStandIn, tmp_path: Path) -> None:
-    """The checkout and the state directory lie below a home that is named after a person."""
+    """The checkout and the state directory are below a home that is named after a person."""
     project = Project(stack.project.root.rename(tmp_path / "Jürgen Groß \N{GRINNING FACE}"))
     elsewhere = replace(stack, project=project, directory=StackDirectory(tmp_path / "Zustände für mich" / "local"))
     try:

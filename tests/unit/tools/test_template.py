@@ -41,7 +41,7 @@ def there(tmp_path: Path) -> StackPlace:
 
 
 def state_of(place: StackPlace) -> dict[str, Any]:
-    """A state that speaks of a place in every way that there is, and of what only looks like it."""
+    """A state that mentions a place in every possible way, and look-alikes."""
     assert place.package is not None
     content = place.package.read_bytes()
     digest = hashlib.sha256(content)
@@ -90,7 +90,7 @@ def files_in(directory: StackDirectory) -> dict[str, Any]:
 
 @pytest.fixture
 def template(directory: StackDirectory, here: StackPlace) -> Template:
-    """The template of a stack that lies here."""
+    """The template of a stack at this place."""
     assert here.package is not None
     stack_in(directory, here)
     outputs = {"http_url": "http://127.0.0.1:4100/api", "functions": {"publish": "loudhailer-publish"}}

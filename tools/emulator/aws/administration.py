@@ -1,6 +1,6 @@
 """Orders to the local AWS itself; every other request goes to AWS's services.
 
-- `POST /_local_aws/save` writes down the state. It answers 204 when that lies in the state directory. Otherwise the
+- `POST /_local_aws/save` writes down the state. It answers 204 when the state directory has it. Otherwise the
   body says why not: 409 if the state is not one that other stacks could start from, 500 if it could not be written.
 - `POST /_local_aws/signing-key` with `{"credential"}`, as an `Authorization` header has it, says what its requests are
   signed with: `{"account", "key", "expiresAt"}`, or 404 if nobody has the access key. The gateway checks signatures so.

@@ -1,4 +1,4 @@
-"""Stands before the local AWS and lets a request in if a person or a function of the stack has sent it.
+"""Filters requests to the local AWS: only a person or a function of the stack may send them.
 
 Refused with 403 is a request that
 
@@ -125,7 +125,7 @@ class Guard:
         key = self._signing_key(signature.claim)
         if key is None:
             raise _RefusedError(*_UNKNOWN)
-        # Who knows a key's id, such as an account's, does not know its secret yet.
+        # Knowing a key's id, such as an account's, does not mean knowing its secret.
         body = await _body(receive, _SERVICE_BYTES)
         method, raw_path = scope["method"].encode(), scope["raw_path"]
         if not is_valid(signature, key.key, ArrivedRequest(method, raw_path, scope["query_string"], headers, body)):

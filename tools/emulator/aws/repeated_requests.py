@@ -1,8 +1,8 @@
 """Answers a request that Terraform sends twice as it was answered the first time.
 
-On a busy machine the AWS SDK for Go may not yet have seen the end of its own request when the answer is there, which
-in AWS takes longer. It then drops the connection and sends the request again. What was to be created exists by then, so
-that AddPermission, for one, answers 409, and Terraform's provider repeats that for five minutes before it gives up. A
+On a busy machine the AWS SDK for Go may get the answer before it has noticed the end of its own request. In AWS the
+answer takes longer. It then drops the connection and sends the request again. The resource exists by then, so
+AddPermission, for example, answers 409. Terraform's provider repeats it for five minutes before it gives up. A
 repetition carries the same `amz-sdk-invocation-id`; an answer that was an error is not given again.
 """
 
@@ -34,7 +34,7 @@ class RepeatedRequests:
             self._answers[invocation] = answer
             if len(self._answers) > _KEPT_ANSWERS:
                 self._answers.popitem(last=False)
-        # The work goes on if this connection is dropped meanwhile: the repetition waits for it.
+        # The work continues if this connection is dropped: the repetition waits for it.
         for message in await asyncio.shield(answer):
             await send(message)
 

@@ -1,4 +1,4 @@
-"""Runs MiniStack in this process, with the gaps closed, until it is told to stop."""
+"""Runs MiniStack in this process, with the gaps closed, until a signal stops it."""
 
 import asyncio
 import importlib
@@ -35,7 +35,7 @@ _STOCK_REAPER = "dynamodb-ttl-reaper"
 _GRACE_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75
 _DESCRIPTORS = 10_240
-# What a process needs to run at all; whatever else the caller's environment says must not configure MiniStack.
+# Variables that a process needs to run; no other variable of the caller's environment may configure MiniStack.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL")
 
 

@@ -86,7 +86,7 @@ class Delivery:
             await self._pause(failures)
 
     def _processed(self, records: Sequence[DeliveredRecord], response: Any) -> int:
-        """Return how many records, from the first on, are done: Lambda goes on at the lowest failed sequence number."""
+        """Return the number of leading records that are done: Lambda continues at the lowest failed sequence number."""
         if not self.policy.reports_failures:
             return len(records)
         identifiers = [record["dynamodb"]["SequenceNumber"] for record in records]

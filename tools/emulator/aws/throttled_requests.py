@@ -3,7 +3,7 @@
 A request that names one item fails with an error, and a transaction is cancelled with a reason for each item:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingException.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CancellationReason.html
-A batch is carried out as far as possible. What is left comes back as unprocessed, and a statement with an error of its
+A batch is carried out as far as possible. The rest is returned as unprocessed, and a statement with an error of its
 own; a batch of which nothing was carried out fails with an error:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html

@@ -172,8 +172,8 @@ def _answer(path: str, size: int, stream: BufferedIOBase) -> tuple[HTTPStatus, R
 class ContainerWorker:
     """A container that runs one function, one invocation at a time; the caller sees to that.
 
-    What the function writes is handed to `write` as it comes, line by line: unlike a process's pipe, the engine does
-    not hand on a log before the answer.
+    The function's output is passed to `write` line by line as it arrives: unlike a process's pipe, the engine does not
+    pass a log on before the answer.
     """
 
     def __init__(

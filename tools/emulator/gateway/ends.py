@@ -2,8 +2,8 @@
 
 API Gateway calls the route as well as it can, and says nothing of when:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
-It has machines for a crowd that ends together. Here the crowd shares one thread of the local AWS with newcomers, so its
-end is told at a rate that leaves them most of that thread.
+It has machines for a crowd that ends together. Here the crowd shares one thread of the local AWS with newcomers. So its
+ends are sent at a rate that leaves the newcomers most of that thread.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class ClosedConnection:
 
 
 class Ends:
-    """The ends that are still to be told; `start` runs work in the background."""
+    """The ends that are still to be sent; `start` runs work in the background."""
 
     def __init__(self, integrations: Integrations, counters: Counters, start: Start) -> None:
         self._integrations = integrations

@@ -26,8 +26,8 @@ class MockIntegration:
     ) -> Reply | IntegrationFailure:
         """Answer with what the templates make of the event.
 
-        The request's template must make an object with an integer `statusCode`; nothing of the message goes on to
-        the response but what that template hands on.
+        The request's template must make an object with an integer `statusCode`; the response contains only what that
+        template passes on.
         """
         made = render_request(integration, event)
         try:

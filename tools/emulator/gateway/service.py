@@ -1,4 +1,4 @@
-"""Integrations with AWS services: a template makes the request, another one what the client is told.
+"""Integrations with AWS services: one template makes the request, another one the client's answer.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integrations.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-data-mapping.html (parameters)
@@ -80,8 +80,8 @@ class StsRoleSessions:
 class ServiceIntegration:
     """`AWS`: a request to a service, signed as the integration's role.
 
-    What one connection sends is sent on one after the other. AWS promises no order here, so that a test of order shows
-    only what comes behind the queue.
+    The frames of one connection are sent on one after the other. AWS promises no order here, so that a test of order
+    shows only what comes behind the queue.
     """
 
     def __init__(self, endpoint: str, roles: RoleSessions, concurrency: int) -> None:
@@ -184,7 +184,7 @@ def render_request(integration: Integration, event: GatewayEvent) -> str | None:
 def read_service_answer(
     integration: Integration, event: GatewayEvent, status: int, body: str
 ) -> Reply | IntegrationFailure:
-    """Return what the client is told: by the response whose key matches the status, else by the one for `$default`.
+    """Return the client's answer: from the response whose key matches the status, else from the one for `$default`.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
     """

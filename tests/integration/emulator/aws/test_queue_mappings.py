@@ -171,7 +171,7 @@ def handler(event, context):
 
 @pytest.mark.emulator_contract
 def test_a_message_that_always_fails_is_moved_to_the_dead_letter_queue(local_aws: LocalAws) -> None:
-    """After maxReceiveCount deliveries, and its neighbours go on meanwhile."""
+    """After maxReceiveCount deliveries, while its neighbours continue."""
     function, notebook = local_aws.deploy("""
 def handler(event, context):
     note(event["Records"][0]["body"])
@@ -296,7 +296,7 @@ def handler(event, context):
         assert entries.index("end b3") < entries.index("end a1")
 
     def test_what_failed_comes_again_before_what_follows_it(self, local_aws: LocalAws) -> None:
-        """The rest of its group waits with it, in order; the other group in the batch goes on."""
+        """The rest of its group waits with it, in order; the other group in the batch continues."""
         function, notebook = local_aws.deploy("""
 def handler(event, context):
     bodies = [record["body"] for record in event["Records"]]

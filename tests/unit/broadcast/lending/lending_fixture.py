@@ -26,7 +26,7 @@ _PLENTY = 10**6
 
 
 class Time(Executor):
-    """The time, which goes on when it is told to, and what others do meanwhile: one of them at a time."""
+    """A clock that tests advance, and the tasks that run meanwhile, one at a time."""
 
     def __init__(self) -> None:
         self.now = START
@@ -35,7 +35,7 @@ class Time(Executor):
         self._parked = threading.Semaphore(0)
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Runs the function until it sleeps, and goes on with it when its time has come."""
+        """Run the function until it sleeps, and resume it when its time has come."""
         future: Future[T] = Future()
 
         def run() -> None:
@@ -134,7 +134,7 @@ class LaneWorker:
         return taken
 
     def freeze(self, seconds: float) -> None:
-        """Notes that its monotonic clock has stood still for so long."""
+        """Note that its monotonic clock was stopped for so long."""
         self._frozen += seconds
 
     def _monotonic(self) -> float:

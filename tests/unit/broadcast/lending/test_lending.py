@@ -107,7 +107,7 @@ def test_a_worker_looks_four_times_and_marks_twice_a_second_at_most() -> None:
 def test_all_kinds_together_never_empty_the_accounts_bucket(
     seed: int, shares: dict[str, float], workers: int, quota: float
 ) -> None:
-    """Kinds start and stop at random, clocks differ, monotonic clocks stand still meanwhile, reads are slow or lost."""
+    """Kinds start and stop at random, clocks differ, monotonic clocks stop, reads are slow or lost."""
     random = Random(seed)  # noqa: S311  # a test repeats itself
     account = LendingFixture(shares, workers, quota)
     account.disturb(random, delay=0.05, lost=0.2)
@@ -129,7 +129,7 @@ def test_all_kinds_together_never_empty_the_accounts_bucket(
 
 @pytest.mark.parametrize("stood_still", [0, 60])
 def test_a_worker_that_was_frozen_does_not_go_on_with_old_news(stood_still: float) -> None:
-    """Its monotonic clock went on or stood still: it soon finds that another kind has begun."""
+    """Its monotonic clock ran or stopped: it soon finds that another kind has begun."""
     account = LendingFixture(TWO)
     account.run(3, "low")
     for worker in account.workers["low"]:

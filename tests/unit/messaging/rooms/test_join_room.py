@@ -1,4 +1,4 @@
-"""Clients that may join a room, and members that are told."""
+"""Clients that may join a room, and members that get an announcement."""
 
 from collections import Counter
 from typing import Any
@@ -61,7 +61,7 @@ def test_to_join_again_as_the_same_is_told_to_nobody_else(chat: RoomFixture) -> 
 
 
 def test_another_nickname_is_announced(chat: RoomFixture) -> None:
-    """As a join; that the former has left is told by `presence`."""
+    """As a join; the leave of the former name is announced by `presence`."""
     chat.join("bob")
     (ann,) = chat.connect("ann")
     join(chat, ann)
@@ -91,7 +91,7 @@ def test_a_join_makes_a_room_large(chat: RoomFixture) -> None:
 
 @pytest.mark.parametrize("slow", [Outcome.THROTTLED, Outcome.SLOW])
 def test_a_member_that_is_stale_or_slow_keeps_nobody_from_joining(slow: Outcome, chat: RoomFixture) -> None:
-    """The others are told, and so is the one who joins."""
+    """The others get an announcement, and so does the new member."""
     bob, cid, _ = chat.join("bob", "cid", "dan")
     chat.ends({bob: Outcome.GONE, cid: slow})
     (ann,) = chat.connect("ann")
@@ -113,7 +113,7 @@ def test_a_stale_member_is_removed_when_somebody_joins(chat: RoomFixture, counte
 
 
 def test_a_room_that_cannot_be_read_is_joined_all_the_same(chat: RoomFixture, counted: Counter[str]) -> None:
-    """The row stands, so the one who joined is not told otherwise."""
+    """The row exists, so the new member gets no error."""
     (ann,) = chat.connect("ann")
     chat.rooms.down.add("members")
     assert join(chat, ann) == JOINED
@@ -151,7 +151,7 @@ def test_a_bad_field_is_refused_by_its_name(chat: RoomFixture, frame: dict[str, 
 
 
 def test_a_join_pays_for_its_announcement(chat: RoomFixture) -> None:
-    """A post to each of the others; a large room is told nothing, so a join of it costs none."""
+    """A post to each of the others; a large room gets no announcement, so a join of it costs none."""
     chat.join("bob", "cid", "dan")
     chat.crowd(SMALL_ROOM, room=BLUE)
     ann, eve = chat.connect("ann", "eve")
@@ -173,7 +173,7 @@ def test_a_room_fills_within_the_default_budget_of_posts(chat: RoomFixture) -> N
 
 
 def test_over_the_budget_of_posts_nobody_joins_a_small_room(chat: RoomFixture, counted: Counter[str]) -> None:
-    """Each of a hundred members would be told of it."""
+    """Each of a hundred members would get an announcement."""
     chat.join("bob", "cid", "dan")
     ann, eve = chat.connect("ann", "eve")
     assert join(chat, ann, posts_per_minute=5) == JOINED

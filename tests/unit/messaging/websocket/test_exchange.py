@@ -94,7 +94,7 @@ def test_a_frame_that_is_no_object_is_refused(exchanges: ExchangeFixture, body: 
 def test_a_frame_that_is_not_supported_is_refused_for_the_true_reason(
     exchanges: ExchangeFixture, value: str, reason: str
 ) -> None:
-    """It is a JSON object, so nobody is told that it is none."""
+    """It is a JSON object, so no error denies that."""
     error = exchanges.send(f'{{"message":{value}}}')["error"]
     assert error == {"code": "UNSUPPORTED_JSON", "message": f"the frame {reason}"}
     assert exchanges.heard == []
@@ -110,14 +110,14 @@ def test_what_others_are_to_get_reaches_its_route_as_it_was_written(exchanges: E
 def test_an_event_that_does_not_say_who_calls_is_answered_with_an_error(
     exchanges: ExchangeFixture, counted: Counter[str]
 ) -> None:
-    """Whoever it is should connect again."""
+    """The client should connect again."""
     assert code(exchanges.send({}, partition=None)) == "UNKNOWN_CALLER"
     assert exchanges.heard == []
     assert counted["CallerUnknown"] == 1
 
 
 def test_a_player_may_send_so_many_messages_a_minute(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
-    """Over that it is told so, as in the echo; the next minute begins anew."""
+    """Over that it gets an error, as in the echo; the next minute begins anew."""
     assert [exchanges.send({}) for _ in range(3)] == ["said"] * 3
     assert exchanges.send({}) == {
         "message": "Too Many Requests",
@@ -152,7 +152,7 @@ def test_without_a_player_the_limit_is_the_sessions(exchanges: ExchangeFixture) 
 
 
 def test_thirteen_hundred_messages_end_the_session(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
-    """At 60 a minute 60 are carried out, 540 are told that they are too many, and the rest is not worth a frame."""
+    """At 60 a minute 60 are carried out, 540 get the error Too Many Requests, and the rest gets no answer."""
     answers = Counter(str(exchanges.send({}, messagesPerMinute="60")) for _ in range(1_300))
     too_many = {"message": "Too Many Requests", "connectionId": KEY.connection_id, "requestId": "r=1"}
     assert answers == {"said": 60, str(too_many): 540, "None": 700}
@@ -209,7 +209,7 @@ def test_a_session_that_is_over_has_no_say(exchanges: ExchangeFixture, ended: st
 def test_a_connection_of_a_session_that_was_made_anew_has_no_say(
     exchanges: ExchangeFixture, player: PlayerId | None, counted: Counter[str]
 ) -> None:
-    """Whoever has it now: what the old connection sends is not the new session's."""
+    """Whatever its new owner: the old connection's frames are not the new session's."""
     exchanges.sessions.rows[TENANT, SESSION] = Session(TENANT, SESSION, NOW + 300, player)
     assert code(exchanges.send({})) == "CONNECTION_OVER"
     assert (exchanges.heard, counted["FrameRefused"]) == ([], 1)
@@ -224,7 +224,7 @@ def test_what_a_route_finds_wrong_with_a_field_is_said(exchanges: ExchangeFixtur
 
 
 def test_what_fails_for_now_may_be_tried_again(exchanges: ExchangeFixture, counted: Counter[str]) -> None:
-    """The client is told so, and the failure is counted."""
+    """The client gets an error, and the failure is counted."""
     exchanges.answer = TransientError("the table is down")
     assert code(exchanges.send({})) == "TRY_AGAIN"
     assert counted["FrameFailed"] == 1

@@ -92,7 +92,7 @@ def test_what_is_refused_may_be_sent_again(messages: OnceFixture) -> None:
 
 
 def test_an_attempt_that_died_is_left_fifteen_seconds(messages: OnceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may still be at work; the client is told to try again."""
+    """It may still be in progress; the client is asked to try again."""
     with monkeypatch.context() as patched:
         patched.setattr(messages.sent, "finish", _killed)
         with pytest.raises(KeyboardInterrupt):

@@ -91,7 +91,7 @@ def _collect(queue: dict[str, Any], most: int, visibility_seconds: int, now: flo
 
 
 def _forget(queue: dict[str, Any]) -> None:
-    """Forget what was sent more than five minutes ago: it stands in the order in which it was sent."""
+    """Forget messages older than five minutes: they are in the order in which they were sent."""
     sent, now = queue["dedup_cache"], time.time()
     for key in [*takewhile(lambda key: sent[key]["expire"] <= now, sent)]:
         del sent[key]

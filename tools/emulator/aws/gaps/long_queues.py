@@ -4,7 +4,7 @@ AWS: a standard queue takes almost any number of messages and of calls a second.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html
 
 MiniStack looks at each message of the queue three times before it gives ten away. For the 5,000 messages of a crowd
-that ends together that takes 5 ms, in which nobody else is answered, and again for the next ten.
+that ends together, that takes 5 ms, in which no other request is answered. It is repeated for the next ten.
 
 Patched: `_collect_msgs`, which is given those messages of a standard queue alone that it is to give away. And
 `_expire_retained`, which looks for messages that are too old once a second: a queue keeps its messages for a minute at

@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 What a function reports as failed, and the whole batch when its report is malformed, comes back after the visibility
 timeout; a throttled batch is tried again until then:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-Of a FIFO queue, too: a batch may hold messages of several groups, a group is in one batch at a time, and while what has
-failed waits to come again, nothing else of its group does.
+Of a FIFO queue, too: a batch may hold messages of several groups, and a group is in one batch at a time. While a failed
+message waits, no other message of its group is delivered.
 
 A standard queue that tenants share is fair: see `fair_share`.
 
-MiniStack knows no fair queues, ignores the window, takes at most 10 messages, stops a mapping for a second after any
-error, and takes a malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a time, so
-that a slow group holds up all others.
+MiniStack knows no fair queues, ignores the window, and takes at most 10 messages. It stops a mapping for a second after
+any error, and takes a malformed report for success: the messages are deleted. It reads a FIFO queue one batch at a
+time, so that a slow group holds up all others.
 
 Patched: nothing more than in `event_sources`; this is what it polls with. The functions below are leaned on.
 """

@@ -5,7 +5,7 @@ with a parallelization factor, records of different keys go side by side:
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
 A failed batch is retried up to MaximumRetryAttempts or MaximumRecordAgeInSeconds, split in two or cut at the first
-failed record, and then discarded, with a document for the on-failure destination:
+failed record. Then it is discarded, with a document for the on-failure destination:
 https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 

@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 MiniStack serves any number of requests, one after the other, so that two never meet.
 
 Patched: `handle_request`, through which all requests of DynamoDB go. It counts what each costs, and answers a
-transaction that has succeeded after the time that the launcher is given: whoever writes to its items then meets it. And
+successful transaction after the configured time: other writes to its items conflict with it until then. And
 `_paginate_evaluated_items`, which sums up what a query or a scan reads. A scan is counted and never throttled: a page
 of 1 MB is less than a key has for a second.
 """
@@ -44,7 +44,7 @@ _OK, _REFUSED = 200, 400
 
 
 def gap(options: Options) -> Gap:
-    """Throttle, unless the launcher is told not to."""
+    """Throttle, unless throttling is switched off."""
     if not options.throttling:
         return Gap(patches=())
     service = _Service(Throughput(), options.transaction_seconds)
