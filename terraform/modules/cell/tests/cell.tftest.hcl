@@ -374,8 +374,8 @@ run "clients_may_use_a_fifth_of_the_quota" {
   }
 
   assert {
-    condition     = local.inbound == { rate = 4000, burst = 1000 }
-    error_message = "Clients must get a fifth of the quota."
+    condition     = local.inbound == { rate = 4000, burst = 2500 }
+    error_message = "Clients must get a fifth of the quota, and half of its bucket."
   }
 }
 
