@@ -98,6 +98,7 @@ def _code(module: str) -> CodeType:
 def _stand_ins(environment: Environment) -> StandIns:
     world, clock = environment.world, environment.clock
     pause, monotonic = world.scheduler.sleep, world.scheduler.time
+    by_chance = partial(_pause_by_chance, world)
     sqs, sender, executor = SqsClient(world, 5), SimulatedSender(world), TaskExecutor(world.scheduler)
 
     def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
@@ -119,7 +120,9 @@ def _stand_ins(environment: Environment) -> StandIns:
         "loudhailer.aws.clients": {"client": client, "LateClient": client},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
-            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(client, table, clock, keys=keys)
+            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(
+                client, table, clock, keys=keys, pause=by_chance
+            )
         },
         "loudhailer.connections.dynamodb": {
             "DynamoConnectionStore": DynamoConnectionStore,
@@ -134,6 +137,11 @@ def _stand_ins(environment: Environment) -> StandIns:
             "SqsFailureQueue": lambda client, url: SqsFailureQueue(client, url, pause=pause)
         },
     }
+
+
+def _pause_by_chance(world: World, _: float) -> None:
+    """A pause whose jitter is of this run's chance, so that the run repeats exactly."""
+    world.scheduler.sleep(0.2 * world.scheduler.random.random())
 
 
 def _variables(environment: Environment) -> Mapping[str, str]:

@@ -282,7 +282,8 @@ def cell(
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
 
-    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    Each route of the hub's WebSocket API must answer a frame, too. Functions of the hub that sleep, because nobody has
+    invoked them for weeks, are woken.
     """
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
@@ -314,7 +315,7 @@ async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
     if subscriber is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
-        return await broadcast.problems() + await broadcast.problems_of_pings()
+        return await broadcast.problems() + await broadcast.problems_of_routes()
 
 
 def _numbers(text: str) -> tuple[float, ...]:

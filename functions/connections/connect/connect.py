@@ -53,6 +53,10 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
 """The pause after a transaction that did nothing is a part, by chance, of twice as long each time.
 https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
+LONGEST_WAIT_SECONDS = 3.5
+"""How long a transaction that did nothing is tried again, at most: the handshake takes a place of the function's
+concurrency meanwhile, and clients of a tenant that is throttled must not take all of them."""
+
 _LOOKED_AT = 100
 """Connections of a full session that are looked up to see whether they still stand: what one BatchGetItem takes."""
 
@@ -156,7 +160,7 @@ class Connect:
     def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
         """The answer to a `$connect` event: 200, 403 for a session that is over, 429 with the limit's name, or 500.
 
-        A transaction that did nothing is tried again until the time `ends`, in epoch seconds.
+        A transaction that did nothing is tried again for seconds, and not beyond the time `ends`, in epoch seconds.
         """
         handshake = _Handshake.of(event, int(self._clock()))
         connection = handshake.connection
@@ -260,6 +264,7 @@ class Connect:
 
     def _record(self, handshake: _Handshake, ends: float) -> Entry:
         longest = _FIRST_PAUSE_SECONDS
+        ends = min(ends, self._clock() + LONGEST_WAIT_SECONDS)
         try:
             while True:
                 entry = self._register.record(

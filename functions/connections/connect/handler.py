@@ -19,14 +19,24 @@ from loudhailer.observability import logger, metrics
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 
-RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for giving back what was reserved, and for the answer."""
+CALL_SECONDS = 1.0
+"""The time to connect to DynamoDB, and to read its answer, which it gives within milliseconds."""
+
+RESERVE_SECONDS = 11.0
+"""Kept of the Lambda's remaining time for the transaction that began last, and for the call that gives back what was
+reserved. Each may take two attempts of two `CALL_SECONDS`, and the SDK's pause between them, a second at most."""
 
 settings = from_env(Settings, os.environ)
-dynamodb = client("dynamodb")
+dynamodb = client("dynamodb", attempts=2, seconds=CALL_SECONDS)
 connect = Connect(
-    DynamoLimitStore(client("dynamodb", attempts=1), settings.limits_table, pause=time.sleep),
-    DynamoRegister(dynamodb, settings.connections_table, settings.sessions_table, settings.devices_table),
+    DynamoLimitStore(client("dynamodb", attempts=1, seconds=CALL_SECONDS), settings.limits_table, pause=time.sleep),
+    DynamoRegister(
+        dynamodb,
+        settings.connections_table,
+        settings.sessions_table,
+        settings.devices_table,
+        spread=settings.spread_sessions,
+    ),
     DynamoConnectionStore(dynamodb, settings.connections_table),
     DynamoSessionStore(dynamodb, settings.sessions_table),
     CurlOrderedSender(own_credentials, os.environ["AWS_REGION"]),

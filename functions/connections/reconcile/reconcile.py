@@ -96,10 +96,9 @@ class Reconcile:
 
     def delete_expired_sessions(self, run: Run) -> None:
         """Delete the sessions whose time is over; TTL would, but hours later."""
-        pages = run.while_time(self._sessions.expired(run.now))
         _each(
-            (expired for page in pages for expired in run.while_time(page)),
-            lambda expired: self._sessions.delete_if_expired(*expired, run.now),
+            run.while_time(self._sessions.delete_expired(run.now)),
+            lambda deleted: deleted,
             tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
         )
 

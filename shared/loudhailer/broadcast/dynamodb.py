@@ -30,6 +30,7 @@ from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.transactions import write_together
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast import recipients as chunk_recipients
@@ -69,11 +70,18 @@ class DynamoBroadcastStore(BroadcastStore):
     """Keeps the rows in one DynamoDB table; those of broadcasts that it records itself under so many keys."""
 
     def __init__(
-        self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time, *, keys: int = 1
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        keys: int = 1,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
+        self._pause = pause
         self._keys = keys
         self._known: dict[BroadcastId, int] = {}
 
@@ -136,7 +144,7 @@ class DynamoBroadcastStore(BroadcastStore):
 
     @override
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Put": {
@@ -203,7 +211,7 @@ class DynamoBroadcastStore(BroadcastStore):
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Update": {
@@ -231,7 +239,7 @@ class DynamoBroadcastStore(BroadcastStore):
     @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
         end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
-        self._transact(
+        self._write_together(
             [
                 {
                     "Update": {
@@ -381,8 +389,8 @@ class DynamoBroadcastStore(BroadcastStore):
     ) -> bool:
         return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
-    def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
-        return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))
+    def _write_together(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
+        return write_together(self._client, items, pause=self._pause)
 
     def _get(self, key: Item) -> Item | None:
         with calling("GetItem"):

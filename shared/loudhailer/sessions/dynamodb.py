@@ -43,6 +43,7 @@ _EXISTS = "attribute_exists(tenantId)"
 _ABSENT = "attribute_not_exists(tenantId)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
+_UNUSED = "attribute_not_exists(connectionIds)"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
@@ -54,6 +55,9 @@ _ROWS_OF_A_SMALL_TABLE = 1_000
 """Rows of a table that is read whole each minute, which costs next to nothing."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
+_STILL_EXPIRED = " AND sessionTTL <= ?"
+"""Where this does not hold, the statement fails; a row that is gone is deleted without an error.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 _CONFLICT = "TransactionConflictException"
 """A transaction is at work on the row: a client connects to the session, which renews it as well.
@@ -93,7 +97,7 @@ class DynamoSessionStore(SessionStore):
                 if self._put_new(Session(tenant, session, expires_at, player)):
                     return True
             elif not seen.is_live(now):
-                self.delete_if_expired(tenant, session, now)
+                self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
             elif player is not None and seen.player_id is None:
                 self._delete_if(_UNBOUND, tenant, session)
             elif player is not None and seen.player_id != player:
@@ -203,7 +207,20 @@ class DynamoSessionStore(SessionStore):
         return absent
 
     @override
-    def expired(self, now: int) -> Iterator[list[_SessionOfTenant]]:
+    def delete_expired(self, now: int) -> Iterator[int]:
+        failed = 0
+        for page in self._expired(now):
+            if not page:
+                yield 0
+            for keys in batched(page, STATEMENTS_A_BATCH, strict=False):
+                deleted, left = self._delete_expired(keys, now)
+                failed += left
+                yield deleted
+        if failed:
+            raise TransientError(f"{failed} expired sessions could not be deleted for now")
+
+    def _expired(self, now: int) -> Iterator[list[Item]]:
+        """The keys of rows whose time is over, as they stand in the table: no former key has to be tried."""
         scan: Item = {
             "TableName": self._table,
             "FilterExpression": _EXPIRED,
@@ -212,17 +229,34 @@ class DynamoSessionStore(SessionStore):
         }
         with calling("Scan"):
             first = self._client.scan(**scan, Limit=_ROWS_OF_A_SMALL_TABLE)
-        yield list(map(_session_of, first["Items"]))
+        yield first["Items"]
         if "LastEvaluatedKey" in first:
             pages = self._client.get_paginator("scan").paginate(
                 **scan, Segment=now // 60 % _SEGMENTS, TotalSegments=_SEGMENTS
             )
             for page in paged("Scan", pages):
-                yield list(map(_session_of, page["Items"]))
+                yield page["Items"]
 
-    @override
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
+    def _delete_expired(self, keys: Iterable[Item], now: int) -> tuple[int, int]:
+        """Delete rows in one call, what it refuses by calls of their own; how many went, and how many could not."""
+        batch = list(keys)
+        statement = f'DELETE FROM "{self._table}"' + _OF_SESSION + _STILL_EXPIRED
+        time: Item = {"N": str(now)}
+        with calling("BatchExecuteStatement"):
+            answers = self._client.batch_execute_statement(
+                Statements=[
+                    {"Statement": statement, "Parameters": [key["tenantId"], key["sessionId"], time]} for key in batch
+                ]
+            )["Responses"]
+        deleted = left = 0
+        for key, answer in zip(batch, answers, strict=True):
+            code = answer.get("Error", {}).get("Code")
+            try:
+                deleted += code is None or (code != CONDITION_FAILED and self._delete_at(key, _EXPIRED, {":now": time}))
+            except TransientError as error:
+                logger.warning("an expired session could not be deleted for now", error=str(error))
+                left += 1
+        return deleted, left
 
     def _item(self, key: Item) -> Item | None:
         with calling("GetItem"):
@@ -241,12 +275,20 @@ class DynamoSessionStore(SessionStore):
             yield from paged("Query", pages)
 
     def _put_new(self, session: Session) -> bool:
-        key_of = session_key if self._spread else former_session_key
-        item = key_of(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
+        """Make the session if there is none; False if somebody else has made it meanwhile, under either key.
+
+        Two releases that make it at the same moment, each under its own key, may both give way, and try again. Else it
+        would have two rows: the end of the one closes clients of whom the other does not know.
+        """
+        keys = [key_of(session.tenant_id, session.session_id) for key_of in (session_key, former_session_key)]
+        own, other = keys if self._spread else reversed(keys)
+        item = own | {"sessionTTL": {"N": str(session.expires_at)}}
         if session.player_id is not None:
             item["playerId"] = {"S": session.player_id}
         put = partial(self._client.put_item, TableName=self._table, Item=item, ConditionExpression=_ABSENT)
-        return holds("PutItem", put)
+        if not holds("PutItem", put):
+            return False
+        return self._item(other) is None or not self._delete_at(own, _UNUSED)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
         def update(key: Item) -> bool:
@@ -256,14 +298,17 @@ class DynamoSessionStore(SessionStore):
 
     def _delete_if(self, condition: str, tenant: TenantId, session: SessionId, values: Item | None = None) -> bool:
         def delete(key: Item) -> bool:
-            request: Item = {"TableName": self._table, "Key": key, "ConditionExpression": condition}
-            if values:
-                request["ExpressionAttributeValues"] = values
-            return holds("DeleteItem", partial(self._client.delete_item, **request))
+            return self._delete_at(key, condition, values)
 
-        # Two clients that made the session at the same time, by functions of two releases, may have made two rows.
+        # One that two releases have made at the same time has two rows for a moment.
         is_deleted = delete(session_key(tenant, session))
         return self._at_former_key(tenant, session, delete) or is_deleted
+
+    def _delete_at(self, key: Item, condition: str, values: Item | None = None) -> bool:
+        request: Item = {"TableName": self._table, "Key": key, "ConditionExpression": condition}
+        if values:
+            request["ExpressionAttributeValues"] = values
+        return holds("DeleteItem", partial(self._client.delete_item, **request))
 
     def _at_former_key(self, tenant: TenantId, session: SessionId, write: Callable[[Item], bool]) -> bool:
         """Carry out a conditional write under the former key, if there is a row: a read costs that key less."""

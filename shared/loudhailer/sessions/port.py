@@ -58,12 +58,12 @@ class SessionStore(Protocol):
         A session that others write all the time is one of them. After an error, all of it again does no harm.
         """
 
-    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """Some of the sessions whose time is over at `now`, in pages; a page without any is empty.
+    def delete_expired(self, now: int) -> Iterator[int]:
+        """Delete sessions whose time is over at `now`; after each call of the store, return how many it has deleted.
 
-        Of a large table a sixtieth is read, another one each minute, so within an hour all of it; a small one is read
-        whole each time.
+        Of a large table a sixtieth is gone through, another one each minute, so within an hour all of it; a small one
+        each time. A session that was renewed since it was found stays.
+
+        Raises:
+            TransientError: as always, or at the end, because some could not be deleted; the others are.
         """
-
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """Delete the session if its time still is over at `now`; whether it did."""

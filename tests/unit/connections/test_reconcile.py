@@ -705,7 +705,6 @@ def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
 @pytest.mark.parametrize(
     ("store", "method"),
     [
-        ("sessions", "delete_if_expired"),
         ("connections", "size_and_expired"),
         ("connections", "size"),
         ("partitions", "mark_for_recount"),
@@ -716,7 +715,7 @@ def test_of_those_that_fail_in_a_step_the_first_one_is_logged(
 def test_one_that_cannot_be_repaired_does_not_stop_the_others(
     world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], store: str, method: str
 ) -> None:
-    """A session, a partition or a tenant of which a call fails, for whatever reason, every time."""
+    """A partition or a tenant of which a call fails, for whatever reason, every time."""
     other = TenantId("other")
     world.tenants.put(Tenant(other, 1000, 9, 9, 9, 9, 9))
     theirs = nth_partition(other, 0)
@@ -766,7 +765,7 @@ def test_a_step_that_fails_does_not_stop_the_others(
 
     world.put(PartitionCount(FIRST))
     world.connect("over", lives=1)
-    monkeypatch.setattr(world.sessions, "expired", fail)
+    monkeypatch.setattr(world.sessions, "delete_expired", fail)
     with pytest.raises(TransientError, match="steps failed: delete_expired_sessions"):
         world.run()
     assert world.connections.rows == {}
@@ -820,7 +819,14 @@ def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
     for number in range(100):
         world.sessions.renew(ACME, SessionId(f"s{number}"), player=None, expires_at=1, now=0)
     world.connect("over", lives=1)
-    slow(world, monkeypatch, world.sessions, "delete_if_expired", 1)
+    delete_expired = world.sessions.delete_expired
+
+    def slowly(now: int) -> Iterator[int]:
+        for deleted in delete_expired(now):
+            world.now += 1
+            yield deleted
+
+    monkeypatch.setattr(world.sessions, "delete_expired", slowly)
     world.run()
     assert 70 < len(world.sessions.rows) < 90
     assert world.connections.rows == {}
@@ -829,12 +835,12 @@ def test_a_step_that_takes_all_its_time_leaves_some_to_the_others(
 def test_a_long_search_ends_in_time(world: ReconcileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Most pages have no session that is over: the clock is looked at all the same."""
 
-    def expired(_: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
+    def delete_expired(_: int) -> Iterator[int]:
         for _ in range(1000):
             world.now += 1
-            yield []
+            yield 0
 
-    monkeypatch.setattr(world.sessions, "expired", expired)
+    monkeypatch.setattr(world.sessions, "delete_expired", delete_expired)
     world.run()
 
 

@@ -272,9 +272,10 @@ run "every_function_may_do_its_work_and_no_more" {
       }) == jsonencode({
       accounting = [[["dynamodb:PartiQLUpdate"], [local.tables.sessions.arn]]]
       disconnect = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
+      reconcile  = [[["dynamodb:PartiQLDelete"], [local.tables.sessions.arn]]]
       settle     = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
     })
-    error_message = "PartiQL may only have accounting change sessions, and disconnect and settle delete connections."
+    error_message = "PartiQL may only have accounting change sessions, reconcile delete them, and disconnect and settle delete connections."
   }
   assert {
     condition = jsonencode([
