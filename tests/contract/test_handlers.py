@@ -54,7 +54,7 @@ def test_a_function_does_what_its_golden_event_is_for(
 
 
 def test_connect_keeps_time_for_its_slowest_calls(invoke: Callable[..., Any], surroundings: Surroundings) -> None:
-    """What it waits for a busy table, one more transaction, and the call that gives back what was reserved.
+    """Its time is enough to wait for a busy table, for one more transaction, and to give back what was reserved.
 
     Before, it kept two seconds, and a single call could take more than the function had.
     """

@@ -318,7 +318,7 @@ def test_expired_sessions_are_deleted_25_a_call_with_no_read_of_a_former_key() -
 
 
 def test_an_expired_session_that_cannot_be_deleted_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the batch refuses is done by a call of its own; the sweep goes on, and fails at its end."""
+    """A deletion that the batch refuses is done by a call of its own; the sweep goes on, and fails at its end."""
     client: Any = client_of_any_table()
     store = DynamoSessionStore(client, "sessions-x")
     names = [SessionId(f"session-{number}") for number in range(30)]

@@ -29,7 +29,7 @@ _UNITS_OF_A_KEY = 1_000
 
 _UNITS_OF_A_NEW_TABLE = 4_000
 _READ_UNITS_OF_A_NEW_TABLE = 12_000
-"""Of one on demand; then twice what it once took:
+"""Units a second of a new table on demand, written and read; later it takes twice what it once took:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""
 
 _UNITS_OF_A_TABLE = 40_000

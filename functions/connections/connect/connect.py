@@ -54,7 +54,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
 https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
 LONGEST_WAIT_SECONDS = 3.5
-"""How long a transaction that did nothing is tried again, at most: the handshake takes a place of the function's
+"""The longest time that a transaction which did nothing is tried again. The handshake takes a place of the function's
 concurrency meanwhile, and clients of a tenant that is throttled must not take all of them."""
 
 _LOOKED_AT = 100

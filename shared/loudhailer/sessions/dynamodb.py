@@ -56,7 +56,7 @@ _ROWS_OF_A_SMALL_TABLE = 1_000
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
 _STILL_EXPIRED = " AND sessionTTL <= ?"
-"""Where this does not hold, the statement fails; a row that is gone is deleted without an error.
+"""A condition of a statement, which fails if it does not hold; a row that is gone is deleted without an error.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 _CONFLICT = "TransactionConflictException"
