@@ -34,9 +34,9 @@ def invoke(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Itera
         monkeypatch.setenv(name, value)
     imported: list[str] = []
 
-    def invoke(function: str, event: Any) -> Any:
+    def invoke(function: str, event: Any, context: Context | None = None) -> Any:
         imported.append(module_of(function, "handler"))
-        return importlib.import_module(imported[-1]).handler(event, Context())
+        return importlib.import_module(imported[-1]).handler(event, context or Context())
 
     yield invoke
     for module in imported:
@@ -93,6 +93,30 @@ def test_what_nobody_could_handle_is_given_up(invoke: Callable[..., Any], surrou
     record |= {"eventSourceARN": surroundings.variables["UNDELIVERED_QUEUE_ARN"], "body": '{"v":1}'}
     assert invoke("settle", {"Records": [record]}) == {"batchItemFailures": []}
     assert surroundings.taken_messages() == {"bench-dead_letter": {"v": 1}}
+
+
+class NoTime(Context):
+    """The context of an invocation whose time is over."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """None of it can be used."""
+        return 1_000
+
+
+def test_a_chunk_goes_back_to_a_shard_that_was_added_after_the_version(
+    invoke: Callable[..., Any], surroundings: Surroundings
+) -> None:
+    """While a release with more shards shifts, versions from before it get chunks of the new ones."""
+    golden = Golden.of("post_message", surroundings)
+    name, sqs = f"{surroundings.name}bench-shard-31", surroundings.aws("sqs")
+    assert name not in surroundings.variables["SHARD_QUEUE_URLS"]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    (record,) = golden.event["Records"]
+    record["eventSourceARN"] = f"{record['eventSourceARN'].rpartition(':')[0]}:{name}"
+    assert invoke("post_message", golden.event, NoTime()) == golden.answer
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["chunkId"] == "0.0"
+    assert surroundings.taken_posts() == {}
 
 
 def test_a_wake_that_fails_is_reported(invoke: Callable[..., Any], surroundings: Surroundings) -> None:

@@ -147,7 +147,6 @@ def _pause_by_chance(world: World, _: float) -> None:
 def _variables(environment: Environment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.world.sizes
-    shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -163,7 +162,7 @@ def _variables(environment: Environment) -> Mapping[str, str]:
         **{f"{table.upper()}_TABLE": table for table in KEYS},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in shards]),
+        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
         "CALLBACK_ENDPOINT": ENDPOINT,

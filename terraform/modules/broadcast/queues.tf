@@ -1,5 +1,8 @@
 locals {
-  shard_names = [for n in range(var.settings.shards.count) : "shard-${n}"]
+  # Those behind the count get nothing new, and are read until they are empty: versions of query that run beside the new ones
+  # may send to them, and so may those that a rollback returns to.
+  shard_count = var.settings.shards.count + var.settings.shards.draining
+  shard_names = [for n in range(local.shard_count) : "shard-${n}"]
 
   # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. What was given up may bring
   # its count of receives along: AWS gives it "across all queues", and does not say which one counts.
