@@ -77,7 +77,9 @@ class Client:
 
 
 class Gateway:
-    """All connections."""
+    """All connections; `throttled_seconds` is how long the account's quota may be used up, one of these each time."""
+
+    throttled_seconds: Sequence[float] = (0.5, 3.0, 30.0)
 
     def __init__(self, world: "World") -> None:
         self.clients: dict[ConnectionId, Client] = {}
@@ -359,7 +361,7 @@ class _Request:
                 self.effect()
                 world.kill_present()
             case faults.ACCOUNT_THROTTLED:
-                world.gateway.throttled_until = now + random.choice((0.5, 3.0, 30.0))
+                world.gateway.throttled_until = now + random.choice(world.gateway.throttled_seconds)
             case faults.CLIENT_SLOW if client := world.gateway.clients.get(self.connection):
                 client.slow_until = now + random.choice((1.0, 10.0, 100.0))
         return self.effect()

@@ -1,6 +1,6 @@
 """Invariants 4, 7, 8 and 9: chunks are fixed, every place of a chunk is accounted for, reports are the truth."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -40,6 +40,8 @@ GONE = "8: who is gone is not connected"
 CREDIT = "8: byAccount adds up to delivered"
 REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
+EXACT = "9: at rest a report is what its rows say"
+OTHERS = "10: nobody hears what is not for them"
 OVERLOOKED = "9: whoever was there all the time is in a chunk, or in a shortfall that the report shows"
 
 LIFETIME_SECONDS = 300
@@ -94,6 +96,7 @@ class Broadcasts(Observer):
         self._gone: set[str] = set()
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._stays: dict[tuple[str, str], _Stay] = {}
+        self._rooms: defaultdict[str, set[str]] = defaultdict(set)
 
     def was_there(self, row: "Item") -> None:
         """Note that it is there."""
@@ -114,6 +117,8 @@ class Broadcasts(Observer):
         if write.new.get("roomKey") != stay.row.get("roomKey"):
             stay.in_room_since = now
         stay.row = write.new
+        if "roomKey" in write.new:
+            self._rooms[write.key[1]].add(write.new["roomKey"]["S"])
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """Check each row of a broadcast."""
@@ -182,6 +187,7 @@ class Broadcasts(Observer):
         """Note who got which broadcast."""
         if (broadcast := self._frames.get(frame)) is not None:
             self._taken[broadcast].add(client.connection)
+            self._is_for(broadcast, client)
 
     def reported(self, broadcast: str, report: Any, begun: float) -> None:
         """Check a report against those that were answered before it was asked for."""
@@ -195,6 +201,8 @@ class Broadcasts(Observer):
         )
         if finished:
             known.finished_at = min(known.finished_at, self.world.scheduler.now)
+        if self.world.rests:
+            self._is_exact(broadcast, report)
 
     def redriven(self, broadcast: str) -> None:
         """Note that a report may be open again."""
@@ -207,6 +215,52 @@ class Broadcasts(Observer):
         for broadcast in list(self.broadcasts):
             self._is_over(broadcast)
 
+    def _is_for(self, broadcast: str, client: "Client") -> None:
+        """Check that somebody who gets a broadcast is, or was, in its audience."""
+        summary = self.world.tables.tables["broadcasts"].get((broadcast, "summary"))
+        audience = {} if summary is None else codec.decode(summary["audience"]["S"])
+        rooms = self._rooms[client.connection]
+        is_meant = (
+            audience.get("tenantId", client.tenant) == client.tenant
+            and audience.get("roomKey") in {None, *rooms}
+            and all(
+                client.context.get(name) == audience[name] for name in ("playerId", "sessionId") if name in audience
+            )
+        )
+        holds(that=is_meant, invariant=OTHERS, text=f"{client} gets {broadcast}, which is for {audience}")
+
+    def _is_exact(self, broadcast: str, report: Any) -> None:
+        """Check a report that was asked for when nothing was under way."""
+        summary = self.world.tables.tables["broadcasts"].get((broadcast, "summary"))
+        if summary is None or "sources" not in summary:
+            return
+        count = int(summary["sources"]["N"])
+        missed = int(summary["missed"]["N"])
+        dispatched, by_account = 0, Counter[str]()
+        sums = dict.fromkeys(("delivered", "gone", "failed"), 0)
+        for number, source in self.broadcasts[broadcast].sources.items():
+            if number >= count:
+                continue
+            row = self._row(broadcast, number, f"source#{number}") or {}
+            missed += int(row.get("missed", {"N": "0"})["N"])
+            for place, recipients in enumerate(source.chunks):
+                dispatched += len(recipients)
+                if (tally := self._tally((broadcast, f"{number}.{place}"))) is not None:
+                    by_account.update(codec.decode(tally["byAccount"]["S"]))
+                    sums = {name: counted + _bits(tally, name).bit_count() for name, counted in sums.items()}
+        wanted = {
+            **sums,
+            "failed": sums["failed"] + missed,
+            "dispatched": dispatched + missed,
+            "inFlight": dispatched - sum(sums.values()),
+            "expected": int(summary["expected"]["N"]) if "expected" in summary else None,
+            "byAccount": dict(by_account),
+            "cancelled": "cancelled" in summary,
+            "expired": not {"expired", "cutShort"}.isdisjoint(summary),
+        }
+        found = {name: report[name] for name in wanted}
+        holds(that=found == wanted, invariant=EXACT, text=f"the report of {broadcast} says {found}, the rows {wanted}")
+
     def _is_over(self, broadcast: str) -> None:
         table = self.world.tables.tables["broadcasts"]
         summary = table.get((broadcast, "summary"))
@@ -215,21 +269,20 @@ class Broadcasts(Observer):
         holds(that="sources" in summary, invariant=ENDS, text=f"the sources of {broadcast} are not complete")
         known = self.broadcasts[broadcast]
         chosen = {number: source for number, source in known.sources.items() if number < int(summary["sources"]["N"])}
-        dispatched = 0
         for number, source in chosen.items():
             holds(that=source.complete, invariant=ENDS, text=f"source {number} of {broadcast} is not complete")
             for place, recipients in enumerate(source.chunks):
-                dispatched += len(recipients)
                 left = bitmaps.full(len(recipients)) & ~self._settled((broadcast, f"{number}.{place}"))
                 holds(that=not left, invariant=ENDS, text=f"chunk {number}.{place} of {broadcast} lacks {left:b}")
         if known.cancelled or not {"expired", "cutShort"}.isdisjoint(summary):
             return
         missing = [key for key in self._present(summary, known) if key not in known.recipients]
-        expected = int(summary["expected"]["N"]) if "expected" in summary else None
+        rows = [summary, *(self._row(broadcast, number, f"source#{number}") or {} for number in chosen)]
+        missed = sum(int(row["missed"]["N"]) for row in rows if "missed" in row)
         holds(
-            that=not missing or expected is None or expected - dispatched >= len(missing),
+            that=len(missing) <= missed,
             invariant=OVERLOOKED,
-            text=f"{broadcast} overlooks {missing} and reports {expected} expected, {dispatched} dispatched",
+            text=f"{broadcast} overlooks {missing}, and reports that {missed} were missed",
         )
 
     def _present(self, summary: "Item", known: _Broadcast) -> Iterator[tuple[str, str]]:
@@ -394,10 +447,13 @@ class Broadcasts(Observer):
             return None
 
     def _tally(self, place: Place) -> "Item | None":
+        return self._row(place[0], int(place[1].partition(".")[0]), f"tally#{place[1]}")
+
+    def _row(self, broadcast: str, source: int, part: str) -> "Item | None":
+        """The row of a source, or of one of its chunks."""
         table = self.world.tables.tables["broadcasts"]
-        keys = int((table.get((place[0], "summary")) or {}).get("keys", {"N": "1"})["N"])
-        source = int(place[1].partition(".")[0])
-        return table.get((place[0] if keys == 1 else f"{place[0]}#{source % keys}", f"tally#{place[1]}"))
+        keys = int((table.get((broadcast, "summary")) or {}).get("keys", {"N": "1"})["N"])
+        return table.get((broadcast if keys == 1 else f"{broadcast}#{source % keys}", part))
 
     def _settled(self, place: Place) -> int:
         row = self._tally(place)
