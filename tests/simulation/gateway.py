@@ -106,7 +106,8 @@ class Gateway:
             self._refuse(client, "the authorizer")
             return
         client.context = {name: str(value) for name, value in policy["context"].items()}
-        world.scheduler.sleep(world.latency())
+        slow = world.scheduler.random.choice((1.0, 3.0, 8.0)) if world.dice.strikes(faults.SLOW_CALL) else 0.0
+        world.scheduler.sleep(world.latency() + slow)
         answer = world.answer_of("connect", {"requestContext": self._request(client)})
         world.scheduler.sleep(world.latency())
         if answer is None or answer["statusCode"] != 200 or client.is_closed:

@@ -69,6 +69,7 @@ class Profile:
         jumps: seconds by which the time may jump.
         devices: connections that a session may have, one of these in each tenant.
         tenants: connections that a tenant may have, likewise.
+        strangers: share of the requests for a session that another player makes.
         sizes: how large everything is.
     """
 
@@ -82,6 +83,7 @@ class Profile:
     jumps: Sequence[float] = (60.0, 60.0, 400.0, 400.0, 4_000.0, 4_000.0, 100_000.0)
     devices: Sequence[int] = (1, 2, 3, 5)
     tenants: Sequence[int] = (4, 8, 20)
+    strangers: float = 0.1
     sizes: Sizes = Sizes()
 
 
@@ -143,7 +145,14 @@ PROFILES: Mapping[str, Profile] = {
         devices=(5,),
         tenants=(20,),
     ),
-    "sessions": Profile({"connect": 3.0, "put": 5.0, "delete": 10.0}, _FEW, paces=(0.05, 0.5), tenants=(20,)),
+    "sessions": Profile(
+        {"connect": 3.0, "put": 5.0, "delete": 10.0},
+        _FEW,
+        {SLOW_CALL: 8.0},
+        paces=(0.05, 0.5),
+        tenants=(20,),
+        strangers=0.5,
+    ),
 }
 """Profiles, named by the events that are frequent in them."""
 

@@ -150,7 +150,7 @@ class _Planner:
             self._clients.append(len(self._clients) + 1)
             return {"client": self._clients[-1], "tenant": tenant, "session": session, "player": player}
         if kind in {"put", "delete"}:
-            if random.random() < 0.1:
+            if random.random() < self._profile.strangers:
                 player = random.choice(("ann", "bob", "cid"))
             return {"tenant": tenant, "session": session, "player": player}
         if kind in {"publish", "report", "cancel"}:

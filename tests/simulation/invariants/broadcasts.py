@@ -18,8 +18,9 @@ from loudhailer.broadcast.messages import (
 from loudhailer.broadcast.packing import unpack
 from loudhailer.connections.model import PROBE
 from loudhailer.errors import MalformedMessageError
-from loudhailer.ids import ConnectionId
+from loudhailer.ids import ConnectionId, tenant_of
 from tests.simulation.watch import Observer, holds
+from tests.simulation.world import TIMEOUTS
 
 if TYPE_CHECKING:
     from tests.simulation.gateway import Client
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.support.dynamodb.expressions import Item
 
 GAPLESS = "7: chunks have no gaps, their keys ascend, and nobody is in two"
+PLANNED = "4: every partition is in a source of each broadcast whose swarm read later"
 FIXED = "7: a chunk stays as it was fixed"
 EMPTY = "7: there is an empty chunk if and only if the source is complete"
 PLACES = "8: each place of a chunk is in its tally, in a message, or its source is alive"
@@ -37,6 +39,7 @@ TALLY = "8: delivered, gone and failed are disjoint, and delivered only grows"
 SETTLED = "8: what an outcome tells is in its tally"
 ANSWERED = "8: delivered is what the gateway took"
 GONE = "8: who is gone is not connected"
+DELETED = "8: who counts as gone has no row"
 CREDIT = "8: byAccount adds up to delivered"
 REPORT = "9: inFlight >= 0, and finished is left by redrive alone"
 ENDS = "9: a report comes to its end"
@@ -49,6 +52,9 @@ LIFETIME_SECONDS = 300
 
 _LAG_SECONDS = 45.0
 """Seconds that an index may lag behind, and an environment's clock beside the others."""
+
+_YOUNG_SECONDS = 45.0
+"""Age up to which nobody believes that a connection is gone, and a few seconds for the clocks."""
 
 type Place = tuple[str, str]
 """A broadcast and the id of a chunk."""
@@ -97,6 +103,7 @@ class Broadcasts(Observer):
         self._taken: defaultdict[str, set[str]] = defaultdict(set)
         self._stays: dict[tuple[str, str], _Stay] = {}
         self._rooms: defaultdict[str, set[str]] = defaultdict(set)
+        self._opened: dict[str, float] = {}
 
     def was_there(self, row: "Item") -> None:
         """Note that it is there."""
@@ -122,13 +129,14 @@ class Broadcasts(Observer):
 
     def written(self, writes: "Sequence[Write]", invocation: "Invocation | None") -> None:
         """Check each row of a broadcast."""
+        self._partitions_written(writes)
         ours = [write for write in writes if write.table == "broadcasts"]
         for write in ours:
             broadcast, _, _ = write.key[0].partition("#")
             kind, _, name = write.key[1].partition("#")
             match kind:
                 case "summary" if write.new is not None:
-                    self._summary_written(broadcast, write.new)
+                    self._summary_written(broadcast, write.old or {}, write.new, invocation)
                 case "source" if write.new is not None:
                     self._source_written(broadcast, int(name), write.new)
                 case "chunk":
@@ -310,11 +318,37 @@ class Broadcasts(Observer):
             element.endswith(f"#{connection}") for element in session.get("connectionIds", {"SS": ()})["SS"]
         )
 
-    def _summary_written(self, broadcast: str, summary: "Item") -> None:
+    def _partitions_written(self, writes: "Sequence[Write]") -> None:
+        for write in writes:
+            if write.table == "partitions" and write.old is None:
+                self._opened[write.key[1]] = self.world.scheduler.now
+            elif write.table == "partitions" and write.new is None:
+                del self._opened[write.key[1]]
+
+    def _summary_written(self, broadcast: str, old: "Item", summary: "Item", invocation: "Invocation | None") -> None:
         known = self.broadcasts[broadcast]
         known.cancelled = known.cancelled or "cancelled" in summary
         if not known.published_at:
             known.published_at = self.world.scheduler.now
+        if "sources" in summary and "sources" not in old:
+            self._planned(broadcast, summary, invocation)
+
+    def _planned(self, broadcast: str, summary: "Item", invocation: "Invocation | None") -> None:
+        """Check that the sources have all partitions that there were when the last swarm of them began."""
+        audience = codec.decode(summary["audience"]["S"])
+        is_by_partitions = audience.keys() <= {"all", "tenantId"}
+        is_over = not {"cancelled", "cutShort"}.isdisjoint(summary)
+        if invocation is None or invocation.function != "swarm" or is_over or not is_by_partitions:
+            return
+        begun = invocation.deadline - TIMEOUTS["swarm"]
+        sources = [self.broadcasts[broadcast].sources[number] for number in range(int(summary["sources"]["N"]))]
+        planned = {partition for source in sources for partition in source.partitions}
+        left = [
+            partition
+            for partition, at in self._opened.items()
+            if at <= begun and partition not in planned and audience.get("tenantId") in {None, tenant_of(partition)}
+        ]
+        holds(that=not left, invariant=PLANNED, text=f"{left} are in no source of {broadcast}")
 
     def _source_written(self, broadcast: str, number: int, row: "Item") -> None:
         known = self.broadcasts[broadcast]
@@ -431,6 +465,12 @@ class Broadcasts(Observer):
             client = self.world.gateway.clients.get(ConnectionId(recipients[one][1]))
             is_open = client is not None and client.state == "open"
             holds(that=not is_open, invariant=GONE, text=f"{client} is gone for {broadcast}, and is connected")
+            row = self.world.tables.tables["connections"].get(recipients[one])
+            holds(
+                that=row is None or int(row["connectedAt"]["N"]) > self.world.scheduler.now - _YOUNG_SECONDS,
+                invariant=DELETED,
+                text=f"{recipients[one]} counts as gone for {broadcast}, and has a row",
+            )
         credit = sum(codec.decode(new["byAccount"]["S"]).values())
         holds(
             that=credit == delivered.bit_count(),
