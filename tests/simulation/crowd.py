@@ -59,12 +59,18 @@ _ON_THE_WAY = (
     faults.GOES_EARLY,
     faults.TIME_JUMPS,
     faults.STREAM_STALLS,
+    faults.STREAM_REPEATS,
 )
 """Faults that strike clients who come and go, of whom there are none, or that end the lifetime of the broadcast."""
 
 
 class Crowd(Gateway):
-    """A gateway with a crowd that stays, and those who are gone."""
+    """A gateway with a crowd that stays, and those who are gone.
+
+    The quota is used up for seconds at most: a lane that is refused posts less, and the workers here have none.
+    """
+
+    throttled_seconds = (0.5, 3.0)
 
     def __init__(self, world: World, size: int) -> None:
         super().__init__(world)
@@ -156,7 +162,7 @@ def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
             return False
         if time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
-            share = gateway.delivered / gateway.size
+            share = min(1.0, gateway.delivered / gateway.size)
             _say(
                 f"{told - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
                 f" {scheduler.now - BEGIN:,.0f} simulated seconds"
@@ -166,7 +172,7 @@ def _broadcast(world: World, gateway: Crowd, begun: float) -> None:
     body = codec.encode_text({"audience": {"all": True}, "message": "to everybody", "broadcastId": _BROADCAST})
     world.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
     scheduler.run(until=is_over, latest=scheduler.now + _LONGEST_SECONDS)
-    world.dice.off = True
+    world.dice.off = world.rests = True
     report = _report(world)
     world.watch.at_rest(healed=False)
     gone = -(-gateway.size // _GONE_EVERY)

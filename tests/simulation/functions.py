@@ -18,11 +18,12 @@ from functions.messaging.join_room import join_room
 from functions.messaging.presence import leaves
 from functions.messaging.send_message import rooms
 from loudhailer import ids, settings
-from loudhailer.aws import conditions
+from loudhailer.aws import batches, conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.partitions import dynamodb as partitions
+from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
@@ -50,6 +51,7 @@ def wire(world: World) -> None:
         (ids, "time", _Clock(world)),
         (ids, "uuid", _Ids(world)),
         (conditions, "uuid", _Ids(world)),
+        (batches, "random", _Chance(world)),
         (partitions, "ThreadPoolExecutor", lambda _: executor),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
@@ -61,6 +63,9 @@ def wire(world: World) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
+    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone)
+    for function in pausing:
+        function.__kwdefaults__["pause"] = world.scheduler.sleep
     world.make = _handle
 
 
@@ -101,14 +106,14 @@ def _stand_ins(environment: Environment) -> StandIns:
     by_chance = partial(_pause_by_chance, world)
     sqs, sender, executor = SqsClient(world, 5), SimulatedSender(world), TaskExecutor(world.scheduler)
 
-    def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
-        return tables.client(world, attempts=attempts) if service == "dynamodb" else sqs
+    def client(service: str, *, attempts: int = 5, seconds: float | None = None, **_: Any) -> Any:
+        return tables.client(world, attempts=attempts, seconds=seconds) if service == "dynamodb" else sqs
 
     def deadline(context: RemainingTime, *, reserve: float) -> Deadline:
         return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
 
     def identity(_: Any) -> Any:
-        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1))
+        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1, seconds=0.5))
 
     return {
         "time": {"time": clock, "monotonic": monotonic, "sleep": pause},

@@ -77,7 +77,9 @@ class Client:
 
 
 class Gateway:
-    """All connections."""
+    """All connections; `throttled_seconds` is how long the account's quota may be used up, one of these each time."""
+
+    throttled_seconds: Sequence[float] = (0.5, 3.0, 30.0)
 
     def __init__(self, world: "World") -> None:
         self.clients: dict[ConnectionId, Client] = {}
@@ -104,7 +106,8 @@ class Gateway:
             self._refuse(client, "the authorizer")
             return
         client.context = {name: str(value) for name, value in policy["context"].items()}
-        world.scheduler.sleep(world.latency())
+        slow = world.scheduler.random.choice((1.0, 3.0, 8.0)) if world.dice.strikes(faults.SLOW_CALL) else 0.0
+        world.scheduler.sleep(world.latency() + slow)
         answer = world.answer_of("connect", {"requestContext": self._request(client)})
         world.scheduler.sleep(world.latency())
         if answer is None or answer["statusCode"] != 200 or client.is_closed:
@@ -359,7 +362,7 @@ class _Request:
                 self.effect()
                 world.kill_present()
             case faults.ACCOUNT_THROTTLED:
-                world.gateway.throttled_until = now + random.choice((0.5, 3.0, 30.0))
+                world.gateway.throttled_until = now + random.choice(world.gateway.throttled_seconds)
             case faults.CLIENT_SLOW if client := world.gateway.clients.get(self.connection):
                 client.slow_until = now + random.choice((1.0, 10.0, 100.0))
         return self.effect()

@@ -13,7 +13,8 @@ from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
-from tests.simulation.profiles import profile_of
+from tests.simulation.lanes import LanesWorkload, lanes_plan_of
+from tests.simulation.profiles import is_of_lanes, profile_of
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.watch import BrokenError
 from tests.simulation.workload import Plan, Workload, plan_of
@@ -39,9 +40,10 @@ class Scenario:
     @classmethod
     def of(cls, seed: object, calls: int = 2_000) -> "Scenario":
         """The scenario of a seed."""
-        profile, random = profile_of(seed), Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
-        kinds = {**dict.fromkeys(kinds_of(random, profile.shares), 1.0), **profile.faults}
-        return cls(str(seed), plan_of(seed, calls, profile), kinds, calls=calls)
+        plan = lanes_plan_of(seed) if is_of_lanes(seed) else plan_of(seed, calls, profile_of(seed))
+        random = Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
+        kinds = {**dict.fromkeys(kinds_of(random, plan.profile.shares), 1.0), **plan.profile.faults}
+        return cls(str(seed), plan, kinds, calls=calls)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,15 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     world.trace = [] if trace else None
     world.watch.observers = [observer(world) for observer in OBSERVERS]
     functions.wire(world)
-    broken = run_quietly(world, lambda: Workload(world, scenario.plan).run(scenario.calls))
+    broken = run_quietly(world, lambda: _carry_out(world, scenario))
     return Outcome(scenario, world.calls, dice.fired, broken, world.trace or [])
+
+
+def _carry_out(world: World, scenario: Scenario) -> None:
+    if scenario.plan.lanes:
+        LanesWorkload(world, scenario.plan).run()
+    else:
+        Workload(world, scenario.plan).run(scenario.calls)
 
 
 def run_quietly(world: World, work: Callable[[], None]) -> BrokenError | None:

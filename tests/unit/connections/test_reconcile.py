@@ -541,6 +541,36 @@ def test_a_retired_partition_whose_last_change_is_young_is_kept(world: Reconcile
     assert SECOND not in world.partitions.rows
 
 
+def test_rows_of_a_retired_partition_are_counted_once_before_it_is_removed(world: ReconcileFixture) -> None:
+    """Not every minute of the hour that it stands empty; the sweep has a read of its own."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    world.connections.size_and_expired = lambda *_: (0, [])  # type: ignore[method-assign]
+    counted: Counter[Partition] = Counter()
+    size = world.connections.size
+
+    def count(partition: Partition) -> int:
+        counted[partition] += 1
+        return size(partition)
+
+    world.connections.size = count  # type: ignore[method-assign]
+    world.run(SETTLED + 2)
+    assert SECOND not in world.partitions.rows
+    assert counted == {SECOND: 1}
+
+
+def test_a_retired_partition_with_an_uncounted_row_is_reinstated_before_it_is_removed(world: ReconcileFixture) -> None:
+    """The row came behind the last sweep, and the stream has lost its record."""
+    world.put(PartitionCount(FIRST), PartitionCount(SECOND))
+    world.run(SETTLED)
+    assert world.partitions.rows[SECOND].retired_at is not None
+    size_and_expired = world.connections.size_and_expired
+    world.connect("a", SECOND)
+    world.connections.size_and_expired = lambda *_: (0, [])  # type: ignore[method-assign]
+    world.run()
+    world.connections.size_and_expired = size_and_expired  # type: ignore[method-assign]
+    assert world.partitions.rows[SECOND] == PartitionCount(SECOND, recount=True)
+
+
 def test_a_partition_with_rows_that_are_not_counted_is_not_idle(world: ReconcileFixture, counted: Counter[str]) -> None:
     """Its count is wrong, or late."""
     world.put(PartitionCount(SECOND))
