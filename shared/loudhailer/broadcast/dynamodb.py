@@ -3,7 +3,7 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt?` |
+| | `sources? expected? missed? swarmedAt? cells? endsAt?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
@@ -48,7 +48,7 @@ from loudhailer.broadcast.packing import pack, unpack
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.errors import TransientError
-from loudhailer.ids import BroadcastId, ChunkId
+from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -87,6 +87,10 @@ class DynamoBroadcastStore(BroadcastStore):
         }
         if self._keys > 1:
             item["keys"] = {"N": str(self._keys)}
+        if summary.cells is not None:
+            item["cells"] = {"S": codec.encode_text(dict(summary.cells))}
+        if summary.ends_at is not None:
+            item["endsAt"] = {"N": str(summary.ends_at)}
         row = self._row(summary.broadcast_id, "summary", item)
         if self._put_new(row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}):
             return summary
@@ -96,8 +100,13 @@ class DynamoBroadcastStore(BroadcastStore):
         return standing
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        self._update(broadcast_id, "summary", "SET announced = :yes", _EXISTS, {":yes": {"BOOL": True}})
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+        changes = "SET announced = :yes"
+        values: Item = {":yes": {"BOOL": True}}
+        if ends_at is not None:
+            changes += ", endsAt = :endsAt"
+            values[":endsAt"] = {"N": str(ends_at)}
+        self._update(broadcast_id, "summary", changes, _EXISTS, values)
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
@@ -132,6 +141,8 @@ class DynamoBroadcastStore(BroadcastStore):
             expected=_number(item, "expected"),
             missed=_number(item, "missed") or 0,
             swarmed_at=_number(item, "swarmedAt"),
+            cells=_cells(item),
+            ends_at=_number(item, "endsAt"),
         )
 
     @override
@@ -419,6 +430,12 @@ def _source_of(chunk_id: ChunkId) -> int:
 
 def _number(item: Item, name: str) -> int | None:
     return int(item[name]["N"]) if name in item else None
+
+
+def _cells(item: Item) -> Mapping[CellName, int | None] | None:
+    if "cells" not in item:
+        return None
+    return {CellName(name): count for name, count in codec.decode_object(item["cells"]["S"]).items()}
 
 
 def _source_to_item(source: Source) -> Item:

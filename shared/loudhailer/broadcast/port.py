@@ -20,8 +20,8 @@ class BroadcastStore(Protocol):
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; the summary that stands, which is the older one if there was one."""
 
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        """Note that the topic has taken the broadcast."""
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+        """Note that the topic has taken the broadcast, and, where there are further cells, when it ends."""
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Note that nobody is to be sent it any more; False if there is no such broadcast."""

@@ -26,9 +26,9 @@ class MemoryBroadcastStore(BroadcastStore):
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, announced=True)
+            self._summaries[broadcast_id] = replace(summary, announced=True, ends_at=ends_at or summary.ends_at)
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
