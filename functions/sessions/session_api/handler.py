@@ -10,6 +10,7 @@ from functions.sessions.session_api.session_api import SessionApi
 from functions.sessions.session_api.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.limits.places.dynamodb import DynamoPlaceStore
 from loudhailer.observability import logger, metrics
 from loudhailer.sessions.dynamodb import DynamoSessionStore
@@ -23,12 +24,14 @@ session_api = SessionApi(
     DynamoSessionStore(dynamodb, settings.sessions_table, spread=settings.spread_sessions),
     DynamoPlaceStore(dynamodb, settings.places_table),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
+    DynamoSnapshotStore(dynamodb, settings.broadcasts_table),
     websocket_url=settings.websocket_url,
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
     needs_token=settings.session_auth == "jwt",
     tenant_claim=settings.tenant_claim,
     shortest_session_id=settings.shortest_session_id,
+    report_grace_seconds=settings.report_grace_seconds,
     clock=time.time,
 )
 

@@ -20,8 +20,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
 from loudhailer import ids
+from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.broadcast.report import report_of
+from loudhailer.broadcast.snapshots.port import SnapshotStore
 from loudhailer.errors import InvalidFieldError
 from loudhailer.http import Response, respond, respond_invalid
 from loudhailer.limits.places.model import sessions_of, take_place
@@ -70,6 +71,7 @@ class SessionApi:
         sessions: SessionStore,
         places: PlaceStore,
         broadcasts: BroadcastStore,
+        snapshots: SnapshotStore,
         *,
         websocket_url: str,
         list_tenants: bool,
@@ -77,18 +79,21 @@ class SessionApi:
         needs_token: bool,
         tenant_claim: str,
         shortest_session_id: int,
+        report_grace_seconds: int,
         clock: Callable[[], float],
     ) -> None:
         self._tenants = tenants
         self._sessions = sessions
         self._places = places
         self._broadcasts = broadcasts
+        self._snapshots = snapshots
         self._websocket_url = websocket_url
         self._list_tenants = list_tenants
         self._silo_tenants = silo_tenants
         self._needs_token = needs_token
         self._tenant_claim = tenant_claim
         self._shortest_session_id = shortest_session_id
+        self._report_grace_seconds = report_grace_seconds
         self._clock = clock
         self._routes = {
             "PUT /session": self._put_session,
@@ -193,7 +198,13 @@ class SessionApi:
             broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
         except InvalidFieldError as error:
             return respond_invalid(400, error.field, str(error))
-        report = report_of(self._broadcasts, broadcast_id)
+        report = report_over_cells(
+            self._broadcasts,
+            self._snapshots,
+            broadcast_id,
+            now=self._clock(),
+            grace=self._report_grace_seconds,
+        )
         if report is None:
             return respond_invalid(404, "broadcastId", "there is no such broadcast")
         return respond(200, report.to_wire())

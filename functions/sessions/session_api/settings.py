@@ -16,6 +16,7 @@ class Settings:
         tenant_claim: the claim with the tenant's id, where that is a JWT.
         spread_sessions: new sessions are spread over keys, which functions of a former release do not know.
         shortest_session_id: how many characters a session's id must have; it is all that a client needs to get in.
+        report_grace_seconds: how long after a broadcast's end a further cell may still report.
     """
 
     tenants_table: TableName
@@ -29,3 +30,4 @@ class Settings:
     session_auth: Auth
     tenant_claim: Annotated[str, matching(r"[A-Za-z0-9_.:/-]{1,128}", "the name of a claim")]
     shortest_session_id: Annotated[int, integer(1, 64)]
+    report_grace_seconds: Annotated[int, integer(0, 3_600)] = 180

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 from functions.connections.connect.dynamodb import DynamoRegister
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import summarise
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.codec import JsonText
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
@@ -41,7 +43,7 @@ from loudhailer.tenants.dynamodb import DynamoTenantStore
 from loudhailer.tenants.model import Tenant
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 from loudhailer.websocket.sent.model import Attempt
-from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+from tests.support.broadcasts import BROADCAST, NORTH, NOW, chunk, source, summary
 from tools.emulator.aws.request_shapes import problem_of
 
 ACME, S1, ANN, LOBBY = TenantId("acme"), SessionId("s1"), PlayerId("ann"), RoomKey("lobby")
@@ -116,6 +118,11 @@ def broadcasts(client: Any) -> DynamoBroadcastStore:
     return Knowing(client, "table")
 
 
+def snapshots(client: Any) -> DynamoSnapshotStore:
+    """The store of cells' snapshots."""
+    return DynamoSnapshotStore(client, "table")
+
+
 def rooms(client: Any) -> DynamoRoomStore:
     """The store of rooms."""
     return DynamoRoomStore(client, "table")
@@ -142,6 +149,8 @@ def sent(client: Any) -> DynamoSentStore:
 
 
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
+    ("UpdateItem", lambda client: snapshots(client).put(BROADCAST, NORTH, 1, summarise(summary(), [], 0, []))),
+    ("BatchGetItem", lambda client: snapshots(client).of(BROADCAST, [NORTH])),
     ("GetItem", lambda client: connections(client).get(KEY)),
     ("Query", lambda client: list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))),
     ("Query", lambda client: DynamoDeviceStore(client, "table").of_player(ACME, ANN)),

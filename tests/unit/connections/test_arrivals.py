@@ -22,6 +22,7 @@ from tests.support.broadcasts import ENDPOINT
 from tests.support.dynamodb.engine import Client, Engine, Request, Table
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.snapshots import MemorySnapshotStore
 from tests.support.tables import KEYS
 
 ARRIVALS = 200
@@ -60,12 +61,14 @@ class World:
             sessions,
             DynamoPlaceStore(client, "places"),
             MemoryBroadcastStore(),
+            MemorySnapshotStore(),
             websocket_url="wss://example.test/live",
             list_tenants=False,
             silo_tenants=(),
             needs_token=False,
             tenant_claim="tenantId",
             shortest_session_id=1,
+            report_grace_seconds=180,
             clock=lambda: NOW,
         )
         self.authorizer = Authorizer(
