@@ -138,6 +138,15 @@ def test_the_end_of_a_broadcast_is_noted_when_the_topic_has_taken_it(store: Broa
     assert store.summary(BROADCAST) == replace(recorded, announced=True, ends_at=NOW + 900)
 
 
+def test_each_version_that_is_taken_is_higher(store: BroadcastStore) -> None:
+    """They begin with the time, so that a table that was made anew goes on above; the clock may go back."""
+    taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]
+    assert NOW_MS <= taken[0] < NOW_MS + 1_000
+    assert taken == sorted(set(taken))
+    assert store.take_version(OTHER, NOW_MS + 9_000) >= NOW_MS + 9_000
+    assert (store.summary(BROADCAST), store.sources(BROADCAST), store.tallies(BROADCAST)) == (None, [], [])
+
+
 @pytest.mark.parametrize(
     "scope",
     [

@@ -73,6 +73,7 @@ class Swarm:
                 content_hash=announcement.content_hash or "",
                 published_at=announcement.published_at,
                 announced=True,
+                ends_at=announcement.expires_at,
             )
         )
         return True

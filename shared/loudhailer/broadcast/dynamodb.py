@@ -7,6 +7,7 @@
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
+| `report` | `version`, in a further cell: the last one that was taken for a snapshot |
 
 The summary's `broadcastId` is the broadcast's id. The rows of source n have `<id>#<n modulo keys>`: DynamoDB takes
 1,000 units a second for one key, and a million recipients are written with more than 10,000.
@@ -24,6 +25,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, override
+
+from botocore.exceptions import ClientError
 
 from loudhailer import codec
 from loudhailer.aws.batches import get_rows
@@ -309,6 +312,31 @@ class DynamoBroadcastStore(BroadcastStore):
         if self._keys_of(broadcast_id) > 1:
             places = {self._place(broadcast_id, source.number) for source in self.sources(broadcast_id)}
         return [_tally_from_item(item) for place in sorted(places) for item in self._query(place, "tally#")]
+
+    @override
+    def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
+        key = _key(broadcast_id, "report")
+        first = key | {"version": {"N": str(now_ms)}, "expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
+        while (version := self._next_version(key)) is None:
+            if self._put_new(first):
+                return now_ms
+        return version
+
+    def _next_version(self, key: Item) -> int | None:
+        try:
+            with calling("UpdateItem"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression="ADD version :one",
+                    ConditionExpression=_EXISTS,
+                    ExpressionAttributeValues={":one": {"N": "1"}},
+                    ReturnValues="ALL_NEW",
+                )
+        except ClientError:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            return None
+        return int(answer["Attributes"]["version"]["N"])
 
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
         """The number of keys that the rows of the broadcast's sources are spread over."""

@@ -94,6 +94,12 @@ class BroadcastStore(Protocol):
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """All tallies of a broadcast."""
 
+    def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
+        """Return a number that is higher than each one that was taken for the broadcast before.
+
+        The first one is `now_ms`, so that a cell that was taken down and made anew goes on above its former numbers.
+        """
+
 
 class Topic(Protocol):
     """Takes announcements."""

@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 from loudhailer import codec, ids
 from loudhailer.errors import InvalidFieldError
 from loudhailer.ids import CellName
+from loudhailer.settings import matching
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
-_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}")
+_REGION_GRAMMAR = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+_REGION = re.compile(_REGION_GRAMMAR)
+_EXTERNAL_ID_GRAMMAR = r"[\w+=,.@:/-]{2,1224}"
+_EXTERNAL_ID = re.compile(_EXTERNAL_ID_GRAMMAR)
 _STAGE = r"[A-Za-z0-9_-]{1,128}"
 
 _LARGEST_WEIGHT = 1_000_000
@@ -106,6 +109,8 @@ def _name(text: str) -> CellName:
         raise ValueError(error.reason) from error
 
 
+Region = Annotated[str, matching(_REGION_GRAMMAR, "a Region")]
+ExternalId = Annotated[str, matching(_EXTERNAL_ID_GRAMMAR, "an external id")]
 NameOfCell = Annotated[CellName, _name]
 Cells = Annotated[Mapping[CellName, DeclaredCell], declared_cells]
 CellWeights = Annotated[Mapping[CellName, float], cell_weights]

@@ -1,4 +1,4 @@
-"""A broadcast over several cells: which of them take part, and what the report says of them."""
+"""A broadcast over several cells: which of them it names, which take part, and what the report says of them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.broadcast.publish.cells import FurtherCells
+from functions.broadcast.publish.publish import Publish
 from functions.broadcast.swarm.swarm import Swarm
+from loudhailer import codec
 from loudhailer.broadcast.combined import combined, report_over_cells
 from loudhailer.broadcast.messages import Announcement, SourceMessage
 from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.report import Report
-from loudhailer.ids import HUB, CellName
+from loudhailer.cells.model import Lease
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName, TenantId
 from loudhailer.partitions.model import PartitionCount
+from loudhailer.tenants.cache import CachedTenants
+from loudhailer.tenants.model import Tenant
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
@@ -22,14 +29,17 @@ from tests.support.broadcasts import (
     NOW,
     OTHER_ACCOUNT,
     SOUTH,
+    TENANT,
     announcement,
     partition,
     summary,
 )
-from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.broadcast import MemoryBroadcastStore, MemoryTopic
+from tests.support.fakes.cells import MemoryCellDirectory, MemoryPlacementStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.snapshots import MemorySnapshotStore
+from tests.support.fakes.tenants import MemoryTenantStore
 
 NOW_MS = NOW * 1000
 GRACE = 180
@@ -59,6 +69,79 @@ def part(**numbers: object) -> Report:
 UNDER_WAY = part(status="delivering", delivered=1, gone=1, failed=1, expected=12, finished_at=None, by_account={})
 
 
+class PublishingFixture:
+    """A hub that publishes for the cells north and south."""
+
+    def __init__(self) -> None:
+        self.now = float(NOW)
+        self.directory = MemoryCellDirectory()
+        self.placements = MemoryPlacementStore()
+        self.broadcasts = MemoryBroadcastStore()
+        self.topic = MemoryTopic()
+        self._publish = Publish(
+            CachedTenants(MemoryTenantStore(Tenant(TENANT, 100, 5, 60, 60, 60, 300)), clock=lambda: NOW),
+            self.broadcasts,
+            self.topic,
+            lifetime_seconds=300,
+            clock=lambda: self.now,
+            cells=FurtherCells(self.directory, self.placements, [NORTH, SOUTH]),
+        )
+
+    def lease(self, cell: CellName, *, is_well: bool = True, connections: int = 0) -> None:
+        """Have a cell write its lease."""
+        lease = Lease(at=NOW, is_well=is_well, websocket_url="wss://x", connections=connections, tenants=0)
+        self.directory.renew(cell, lease)
+
+    def publish(self, audience: dict[str, object]) -> Summary:
+        """Publish, and return the summary."""
+        self._publish({"audience": audience, "message": codec.json_text("hello"), "broadcastId": BROADCAST})
+        head = self.broadcasts.summary(BROADCAST)
+        assert head is not None
+        return head
+
+    @property
+    def announced(self) -> list[Announcement]:
+        """The announcements on the topic."""
+        return [Announcement.from_wire(body) for body in self.topic.bodies]
+
+
+def test_a_broadcast_to_everyone_is_for_all_cells_that_were_ever_seen() -> None:
+    """A sick one still has connections; one without a lease never had any."""
+    world = PublishingFixture()
+    world.lease(NORTH, is_well=False, connections=7)
+    head = world.publish({"all": True})
+    assert (head.cells, head.ends_at) == ({NORTH: 7}, NOW + 300)
+    assert [(said.cells, said.content_hash) for said in world.announced] == [(frozenset({NORTH}), head.content_hash)]
+
+
+@pytest.mark.parametrize(
+    "audience", [{"tenantId": TENANT}, {"tenantId": TENANT, "roomKey": "red"}, {"tenantId": TENANT, "playerId": "ann"}]
+)
+def test_a_broadcast_to_a_tenant_is_for_the_cells_that_it_was_placed_on(audience: dict[str, object]) -> None:
+    """The hub takes part anyway, and another tenant's cells and those declared no more do not."""
+    world = PublishingFixture()
+    world.lease(SOUTH)
+    for tenant, cell in ((TENANT, HUB), (TENANT, NORTH), (TENANT, CellName("west")), (TenantId("globex"), SOUTH)):
+        world.placements.add_cell(tenant, cell, NOW)
+    assert world.publish(audience).cells == {NORTH: None}
+    assert world.announced[0].cells == frozenset({NORTH})
+
+
+def test_a_repeated_broadcast_is_for_the_cells_of_the_first_time() -> None:
+    """Its report counts on them; it ends as long after it was announced as any."""
+    world = PublishingFixture()
+    world.lease(NORTH)
+    world.topic.down = True
+    with pytest.raises(TransientError):
+        world.publish({"all": True})
+    world.topic.down = False
+    world.lease(SOUTH)
+    world.now += 900
+    head = world.publish({"all": True})
+    assert (head.cells, head.ends_at) == ({NORTH: 0}, NOW + 1_200)
+    assert [(said.cells, said.expires_at) for said in world.announced] == [(frozenset({NORTH}), NOW + 1_200)]
+
+
 class CellFixture:
     """The tables and the queue that the swarm of a cell works on."""
 
@@ -86,7 +169,8 @@ def test_a_cell_that_is_named_records_the_broadcast_and_plans_it(counted: Counte
         world.run(FOR_BOTH)
     head = world.broadcasts.summary(BROADCAST)
     assert head is not None
-    assert replace(head, swarmed_at=None) == replace(summary(), announced=True, sources=1, expected=3)
+    ends_at = FOR_BOTH.expires_at
+    assert replace(head, swarmed_at=None) == replace(summary(), announced=True, sources=1, expected=3, ends_at=ends_at)
     assert world.sent == [0, 0]
     assert counted["BroadcastOfOtherCells"] == 0
 

@@ -7,6 +7,7 @@ from typing import Any
 from functions.connections.authorizer.authorizer import Authorizer
 from functions.connections.connect.connect import Connect
 from functions.connections.connect.dynamodb import DynamoRegister
+from functions.sessions.session_api.placing import CellStores, OneCell
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import TenantId
@@ -58,11 +59,11 @@ class World:
         tenants.put(ACME)
         self.session_api = SessionApi(
             tenants,
-            sessions,
-            DynamoPlaceStore(client, "places"),
+            OneCell(
+                CellStores(sessions=sessions, places=DynamoPlaceStore(client, "places")), "wss://example.test/live"
+            ),
             MemoryBroadcastStore(),
             MemorySnapshotStore(),
-            websocket_url="wss://example.test/live",
             list_tenants=False,
             silo_tenants=(),
             needs_token=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.sessions.session_api.placing import CellStores, OneCell, Placing
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer.broadcast.audience import Everyone
 from loudhailer.broadcast.model import Summary
@@ -48,22 +49,25 @@ class SessionApiFixture:
     """The stores behind one API."""
 
     def __init__(
-        self, *, list_tenants: bool = True, silo_tenants: Collection[TenantId] = (), shortest_session_id: int = 1
+        self,
+        *,
+        list_tenants: bool = True,
+        silo_tenants: Collection[TenantId] = (),
+        shortest_session_id: int = 1,
+        placing: Placing | None = None,
     ) -> None:
         self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
         self.snapshots = MemorySnapshotStore()
         self.tenants = MemoryTenantStore(TENANT)
-        places = MemoryPlaceStore()
+        stores = CellStores(sessions=self.sessions, places=MemoryPlaceStore())
         self.open_api, self.jwt_api = (
             SessionApi(
                 self.tenants,
-                self.sessions,
-                places,
+                placing or OneCell(stores, "wss://example.test/live"),
                 self.broadcasts,
                 self.snapshots,
-                websocket_url="wss://example.test/live",
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
                 needs_token=needs_token,
