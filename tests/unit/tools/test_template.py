@@ -222,9 +222,10 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     assert len(keys) == 3
 
 
-@pytest.mark.parametrize("path", ["local_aws/gaps/alarms.py", "stack/lifecycle.py", "release/traffic.py"])
+@pytest.mark.parametrize("path", ["emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/traffic.py"])
 def test_a_changed_emulator_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A gap that is closed otherwise may keep other data."""
+    """A gap that is closed otherwise may keep other data; the file is one that there is."""
+    assert (module._TOOLS / path).is_file()
     monkeypatch.setattr(module, "_TOOLS", tmp_path)
     file = tmp_path / path
     file.parent.mkdir(parents=True)
