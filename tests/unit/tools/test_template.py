@@ -222,7 +222,7 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     assert len(keys) == 3
 
 
-@pytest.mark.parametrize("path", ["emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/traffic.py"])
+@pytest.mark.parametrize("path", ["emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/waves.py"])
 def test_a_changed_emulator_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """A gap that is closed otherwise may keep other data; the file is one that there is."""
     assert (module._TOOLS / path).is_file()
