@@ -222,12 +222,13 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     assert len(keys) == 3
 
 
-EMULATOR = ("emulator/aws/gaps/queues.py", "stack/lifecycle.py", "release/plans.py")
+EMULATOR = ("emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/waves.py")
 
 
 @pytest.mark.parametrize("path", EMULATOR)
 def test_a_changed_emulator_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A gap that is closed otherwise may keep other data."""
+    """A gap that is closed otherwise may keep other data; the file is one that there is."""
+    assert (module._TOOLS / path).is_file()
     monkeypatch.setattr(module, "_TOOLS", tmp_path)
     for each in EMULATOR:
         (tmp_path / each).parent.mkdir(parents=True)
