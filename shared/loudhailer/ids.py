@@ -29,11 +29,16 @@ Partition = NewType("Partition", str)
 ProbeId = NewType("ProbeId", str)
 """`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
 
+CellName = NewType("CellName", str)
+HUB = CellName("hub")
+"""The hub's own cell."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HANDLE = re.compile(r"[A-Za-z0-9_.@-]{1,128}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_+/=-]{1,128}")
 _PARTITION = re.compile(r"[A-Za-z0-9_-]{1,64}#[0-9]{5,}")
 _CHUNK = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+_CELL = re.compile(r"[a-z][a-z0-9-]{1,15}")
 
 _CONNECTION_FORM = "must be an API Gateway connection id"
 _NAME_FORM = "must be 1 to 64 letters, digits, '_' or '-'"
@@ -105,6 +110,12 @@ def partition(value: object, field: str = "partition") -> Partition:
 def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
     """The value as a chunk's id, `<source>.<i>`; anything else is an InvalidFieldError that names the field."""
     return ChunkId(_matching(value, _CHUNK, field, "must be {source}.{number}"))
+
+
+def cell_name(value: object, field: str = "cell") -> CellName:
+    """The value as a cell's name; anything else is an InvalidFieldError that names the field."""
+    form = "must be 2 to 16 lowercase letters, digits or '-', a letter first"
+    return CellName(_matching(value, _CELL, field, form))
 
 
 def new_broadcast_id() -> BroadcastId:

@@ -26,9 +26,9 @@ the session's connections and both minutes, and records the connection in one tr
 clients. At {RATE} a second, each has a time at which it is due, whether or not those before it are in; latency
 begins then. That is done {{rounds}} times, and what counts is the median of their p99: a virtual machine can stand
 still for a moment, and one such moment is more than a hundredth of a round. The highest rate is that of so many
-clients that each come again as soon as they are in. Workers are warm, and whoever was there before has left and is
-counted off: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the
-local AWS starts at most four workers for each function."""
+clients that each come again as soon as they are in. Workers are warm, and earlier connections have left and are
+counted: leaving costs as much again. Clients, gateway stand-in, local AWS and functions share this machine; the local
+AWS starts at most four workers for each function."""
 
 _SECONDS = 20.0
 _ROUNDS = 3

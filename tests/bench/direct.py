@@ -33,7 +33,7 @@ _TO_ONE = (5, 10, 20, 40)
 
 
 @dataclass(slots=True)
-class Step:
+class LoadStep:
     """One step of the load: how many messages a second, until when they were acknowledged and when delivered."""
 
     name: str
@@ -62,8 +62,8 @@ async def _measure(running: RunningStack, say: Callable[[int, str], None]) -> Se
         pairs = await _pairs(api, tenant, talk, max(_CLIENTS) // 2)
         await _step(talk, "warm", RATE, 3.0, pairs[:_PAIRS])
         modest = await _step(talk, f"{_PAIRS} pairs", RATE, _SECONDS, pairs[:_PAIRS])
-        many: list[Step] = []
-        to_one: list[Step] = []
+        many: list[LoadStep] = []
+        to_one: list[LoadStep] = []
         for clients in _CLIENTS:
             say(2 + len(many), f"{clients} clients")
             many.append(await _step(talk, f"{clients} clients", clients / 2, _STEP_SECONDS, pairs[: clients // 2]))
@@ -87,8 +87,8 @@ async def _pairs(api: HttpApi, tenant: TenantId, talk: Talk, number_of_pairs: in
     return [(writer, f"reader-{each}") for each, writer in enumerate(writers)]
 
 
-async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Sequence[Pair]) -> Step:
-    step = Step(name, rate)
+async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Sequence[Pair]) -> LoadStep:
+    step = LoadStep(name, rate)
 
     async def write(turn: int, due: float) -> None:
         writer, reader = pairs[turn % len(pairs)]
@@ -103,7 +103,7 @@ async def _step(talk: Talk, name: str, rate: float, seconds: float, pairs: Seque
     return step
 
 
-def _section(modest: Step, many: Sequence[Step], to_one: Sequence[Step]) -> Section:
+def _section(modest: LoadStep, many: Sequence[LoadStep], to_one: Sequence[LoadStep]) -> Section:
     columns = ("load", "a second", "stored p50 ms", "stored p99 ms", "arrived p50 ms", "arrived p99 ms", "errors")
     series = {
         "many clients, p99": [(step.rate, step.delivered.at(0.99) * 1000) for step in many],

@@ -47,8 +47,8 @@ broadcasts to the two alternate. The sockets were seeded: the stand-in let them 
 written in bulk, {rows:,.0f} a second, and counted by `accounting` from the stream. Latency is from the frame's
 `publishedAt` to its arrival at a socket; shown are medians over the broadcasts of each one's first, p50, p99 and
 last. The floor is the recipients over the quota. CPU is that of the functions' worker processes, warm, without the
-local AWS and the gateway. Real connects, which go through the authorizer and `connect` on at most four local
-workers each, stand apart."""
+local AWS and the gateway. Real connects, which go through the authorizer and `connect` on at most four local workers
+each, are listed separately."""
 
 _BURST = 500
 _BROADCASTS = {LARGE: 3, SMALL: 9}

@@ -38,11 +38,10 @@ LANE_RATES = (2_450, 9_800)
 
 _METHOD = """\
 Each client runs alone, pinned to one core, for {seconds:.0f} s after a warm-up, {rounds} rounds in turn (A B C ...
-A B C ...); shown are medians, and ratios are medians of the ratios within a round. What counts is the CPU of the
-client's process, all of its threads, user and system. nginx answers 200 to everything from another core, with TLS
-1.3 and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection
-ids, and verify the certificate. The program wrk repeats one ready-made request: a floor, not a client of this
-API."""
+A B C ...); shown are medians, and ratios are medians of the ratios within a round. The figure is the CPU of the
+client's process, all of its threads, user and system. On another core, nginx answers 200 to everything, with TLS 1.3
+and keep-alive. All but wrk sign each post, with a session token of {token} characters and random connection ids, and
+verify the certificate. The program wrk repeats one ready-made request: a floor, not a client of this API."""
 
 _OURS, _BOTO3, _AIOBOTOCORE, _JAVASCRIPT, _WRK = "Loudhailer", "boto3", "aiobotocore", "JavaScript SDK v3", "wrk"
 _CONNECTIONS = 5_000

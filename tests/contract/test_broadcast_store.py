@@ -17,8 +17,10 @@ from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
 from tests.support.broadcasts import (
     ACCOUNT,
     BROADCAST,
+    NORTH,
     NOW,
     OTHER_ACCOUNT,
+    SOUTH,
     TENANT,
     chunk,
     connection,
@@ -117,6 +119,32 @@ def test_that_the_topic_has_taken_it_is_noted(store: BroadcastStore) -> None:
     store.mark_announced(BROADCAST)
     store.mark_announced(BROADCAST)
     assert store.summary(BROADCAST) == replace(recorded, announced=True)
+
+
+def test_the_further_cells_of_a_broadcast_are_kept(store: BroadcastStore) -> None:
+    """With their counts where there are some; a summary without further cells says nothing of them."""
+    for number, cells in enumerate(({}, {NORTH: 1_200, SOUTH: None}, None)):
+        recorded = replace(
+            summary(broadcast_id=f"b{number}"), cells=cells, ends_at=None if cells is None else NOW + 300
+        )
+        store.record(recorded)
+        assert store.summary(recorded.broadcast_id) == recorded
+
+
+def test_the_end_of_a_broadcast_is_noted_when_the_topic_has_taken_it(store: BroadcastStore) -> None:
+    """It may be announced long after it was recorded; one without further cells has none."""
+    recorded = store.record(replace(summary(), cells={NORTH: 1}, ends_at=NOW + 300))
+    store.mark_announced(BROADCAST, ends_at=NOW + 900)
+    assert store.summary(BROADCAST) == replace(recorded, announced=True, ends_at=NOW + 900)
+
+
+def test_each_version_that_is_taken_is_higher(store: BroadcastStore) -> None:
+    """They begin with the time, so that a recreated table continues above; the clock may go back."""
+    taken = [store.take_version(BROADCAST, now) for now in (NOW_MS, NOW_MS - 5, NOW_MS)]
+    assert NOW_MS <= taken[0] < NOW_MS + 1_000
+    assert taken == sorted(set(taken))
+    assert store.take_version(OTHER, NOW_MS + 9_000) >= NOW_MS + 9_000
+    assert (store.summary(BROADCAST), store.sources(BROADCAST), store.tallies(BROADCAST)) == (None, [], [])
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tests.support.dynamodb import engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loudhailer.aws.rows import Item
+    from tests.support.dynamodb.expressions import Item
 
 SIZES = Sizes(
     chunk=(500, 500),
@@ -59,12 +59,18 @@ _ON_THE_WAY = (
     faults.GOES_EARLY,
     faults.TIME_JUMPS,
     faults.STREAM_STALLS,
+    faults.STREAM_REPEATS,
 )
 """Faults of arriving and leaving clients, which do not exist here, or that end the broadcast's lifetime."""
 
 
 class CrowdGateway(SimulatedGateway):
-    """A gateway with a crowd that stays, and clients that are gone."""
+    """A gateway with a crowd that stays, and clients that are gone.
+
+    The quota is used up for seconds at most: a lane that is refused posts less, and the workers here have none.
+    """
+
+    throttled_seconds = (0.5, 3.0)
 
     def __init__(self, system: SimulatedSystem, size: int) -> None:
         super().__init__(system)
@@ -160,7 +166,7 @@ def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> 
             return False
         if time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
-            share = gateway.delivered / gateway.size
+            share = min(1.0, gateway.delivered / gateway.size)
             _say(
                 f"{told - begun:5.0f} s  [{'=' * round(40 * share):40}] {share:4.0%}  {gateway.delivered:,} posts,"
                 f" {scheduler.now - BEGIN:,.0f} simulated seconds"
@@ -170,7 +176,7 @@ def _broadcast(system: SimulatedSystem, gateway: CrowdGateway, begun: float) -> 
     body = codec.encode_text({"audience": {"all": True}, "message": "to everybody", "broadcastId": _BROADCAST})
     system.invoke("publish", {"requestContext": {}, "body": body}, lambda _: None)
     scheduler.run(until=is_over, latest=scheduler.now + _LONGEST_SECONDS)
-    system.dice.off = True
+    system.dice.off = system.rests = True
     report = _report(system)
     system.watch.at_rest(healed=False)
     gone = -(-gateway.size // _GONE_EVERY)

@@ -18,11 +18,12 @@ from functions.messaging.join_room import join_room
 from functions.messaging.presence import leaves
 from functions.messaging.send_message import rooms
 from loudhailer import ids, settings
-from loudhailer.aws import conditions
+from loudhailer.aws import batches, conditions
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.deadline import Deadline, RemainingTime
 from loudhailer.partitions import dynamodb as partitions
+from loudhailer.queues import sqs as queues
 from loudhailer.sessions import dynamodb as sessions
 from tests.simulation import tables
 from tests.simulation.gateway import ENDPOINT, SimulatedSender
@@ -50,6 +51,7 @@ def wire(system: SimulatedSystem) -> None:
         (ids, "time", _Clock(system)),
         (ids, "uuid", _Ids(system)),
         (conditions, "uuid", _Ids(system)),
+        (batches, "random", _Chance(system)),
         (partitions, "ThreadPoolExecutor", lambda _: executor),
         (erasing, "ThreadPoolExecutor", lambda _: executor),
         (sessions, "_SEGMENTS", 2),
@@ -61,6 +63,9 @@ def wire(system: SimulatedSystem) -> None:
         (leaves, "SMALL_ROOM", sizes.small_room),
     ):
         setattr(module, name, value)
+    pausing: tuple[Any, ...] = (batches.get_rows, batches.delete_rows, queues.postpone)
+    for function in pausing:
+        function.__kwdefaults__["pause"] = system.scheduler.sleep
     system.make = _handle
 
 
@@ -98,16 +103,17 @@ def _code(module: str) -> CodeType:
 def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
     system, clock = environment.system, environment.clock
     pause, monotonic = system.scheduler.sleep, system.scheduler.time
+    by_chance = partial(_pause_by_chance, system)
     sqs, sender, executor = SqsClient(system, 5), SimulatedSender(system), TaskExecutor(system.scheduler)
 
-    def client(service: str, *, attempts: int = 5, **_: Any) -> Any:
-        return tables.client(system, attempts=attempts) if service == "dynamodb" else sqs
+    def client(service: str, *, attempts: int = 5, seconds: float | None = None, **_: Any) -> Any:
+        return tables.client(system, attempts=attempts, seconds=seconds) if service == "dynamodb" else sqs
 
     def deadline(context: RemainingTime, *, reserve: float) -> Deadline:
         return Deadline.after(context.get_remaining_time_in_millis() / 1000 - reserve, monotonic)
 
     def identity(_: Any) -> Any:
-        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1))
+        return SimpleNamespace(credentials=None, sqs=sqs, dynamodb=client("dynamodb", attempts=1, seconds=0.5))
 
     return {
         "time": {"time": clock, "monotonic": monotonic, "sleep": pause},
@@ -119,7 +125,9 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
         "loudhailer.aws.clients": {"client": client, "LateClient": client},
         "loudhailer.aws.tenant_credentials": {"ClientOf": Any, "PerTenant": lambda make, **_: _PerTenant(make, client)},
         "loudhailer.broadcast.dynamodb": {
-            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(client, table, clock, keys=keys)
+            "DynamoBroadcastStore": lambda client, table, keys=1: DynamoBroadcastStore(
+                client, table, clock, keys=keys, pause=by_chance
+            )
         },
         "loudhailer.connections.dynamodb": {
             "DynamoConnectionStore": DynamoConnectionStore,
@@ -136,10 +144,14 @@ def _stand_ins(environment: SimulatedEnvironment) -> StandIns:
     }
 
 
+def _pause_by_chance(system: SimulatedSystem, _: float) -> None:
+    """A pause whose jitter is of this run's chance, so that the run repeats exactly."""
+    system.scheduler.sleep(0.2 * system.scheduler.random.random())
+
+
 def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
     """The environment variables of a function; those of the older release are other ones."""
     release, sizes = environment.release, environment.system.sizes
-    shards = SHARDS[: 2 + release] if environment.function == "query" else (*SHARDS, "rooms")
     queues = {
         "BROADCAST": "broadcast",
         "PARTITION": "partition",
@@ -155,7 +167,7 @@ def _variables(environment: SimulatedEnvironment) -> Mapping[str, str]:
         **{f"{table.upper()}_TABLE": table for table in KEYS},
         **{f"{name}_QUEUE_URL": _QUEUES + queue for name, queue in queues.items()},
         "QUEUE_URL": f"{_QUEUES}pool",
-        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in shards]),
+        "SHARD_QUEUE_URLS": json.dumps([_QUEUES + shard for shard in SHARDS[: 2 + release]]),
         "BROADCAST_TOPIC_ARN": f"arn:aws:sns:eu-west-1:{_ACCOUNT}:broadcast",
         "UNDELIVERED_QUEUE_ARN": f"arn:aws:sqs:eu-west-1:{_ACCOUNT}:undelivered",
         "CALLBACK_ENDPOINT": ENDPOINT,

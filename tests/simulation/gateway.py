@@ -77,7 +77,9 @@ class SimulatedClient:
 
 
 class SimulatedGateway:
-    """All connections."""
+    """All connections; `throttled_seconds` is how long the account's quota may be used up, one of these each time."""
+
+    throttled_seconds: Sequence[float] = (0.5, 3.0, 30.0)
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self.clients: dict[ConnectionId, SimulatedClient] = {}
@@ -104,7 +106,8 @@ class SimulatedGateway:
             self._refuse(client, "the authorizer")
             return
         client.context = {name: str(value) for name, value in policy["context"].items()}
-        system.scheduler.sleep(system.latency())
+        slow = system.scheduler.random.choice((1.0, 3.0, 8.0)) if system.dice.strikes(faults.SLOW_CALL) else 0.0
+        system.scheduler.sleep(system.latency() + slow)
         answer = system.answer_of("connect", {"requestContext": self._request(client)})
         system.scheduler.sleep(system.latency())
         if answer is None or answer["statusCode"] != 200 or client.is_closed:
@@ -359,7 +362,7 @@ class _Request:
                 self.effect()
                 system.kill_present()
             case faults.ACCOUNT_THROTTLED:
-                system.gateway.throttled_until = now + random.choice((0.5, 3.0, 30.0))
+                system.gateway.throttled_until = now + random.choice(system.gateway.throttled_seconds)
             case faults.CLIENT_SLOW if client := system.gateway.clients.get(self.connection):
                 client.slow_until = now + random.choice((1.0, 10.0, 100.0))
         return self.effect()

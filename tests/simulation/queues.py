@@ -5,7 +5,7 @@ the next queue. A standard queue keeps no order and may deliver twice; a FIFO qu
 message of it is invisible, and takes the same deduplication id once in five minutes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -232,33 +232,25 @@ class SqsClient:
         """Take up to ten messages."""
         queue = self._queue(QueueUrl)
 
-        def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.put(
-                    entry["MessageBody"],
-                    delay=float(entry.get("DelaySeconds", 0)),
-                    group=entry.get("MessageGroupId", ""),
-                    deduplication=entry.get("MessageDeduplicationId"),
-                    attributes={
-                        name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items()
-                    },
-                )
-            return {"Successful": []}
+        def send(entry: Mapping[str, Any]) -> None:
+            queue.put(
+                entry["MessageBody"],
+                delay=float(entry.get("DelaySeconds", 0)),
+                group=entry.get("MessageGroupId", ""),
+                deduplication=entry.get("MessageDeduplicationId"),
+                attributes={name: value["StringValue"] for name, value in entry.get("MessageAttributes", {}).items()},
+            )
 
-        return self._system.call(f"SendMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+        return self._in_batch(f"SendMessageBatch {QueueUrl}", send, Entries)
 
     def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Have messages come again at another time."""
         queue = self._queue(QueueUrl)
 
-        def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.postpone(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]))
-            return {}
+        def postpone(entry: Mapping[str, Any]) -> None:
+            queue.postpone(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]))
 
-        return self._system.call(
-            f"ChangeMessageVisibilityBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts
-        )
+        return self._in_batch(f"ChangeMessageVisibilityBatch {QueueUrl}", postpone, Entries)
 
     def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> Any:  # noqa: N803
         """Some messages of the queue."""
@@ -282,12 +274,28 @@ class SqsClient:
         """Delete messages."""
         queue = self._queue(QueueUrl)
 
-        def effect(part: slice) -> Any:
-            for entry in Entries[part]:
-                queue.delete(int(entry["ReceiptHandle"].partition(".")[0]))
-            return {}
+        def delete(entry: Mapping[str, Any]) -> None:
+            queue.delete(int(entry["ReceiptHandle"].partition(".")[0]))
 
-        return self._system.call(f"DeleteMessageBatch {QueueUrl}", effect, len(Entries), attempts=self._attempts)
+        return self._in_batch(f"DeleteMessageBatch {QueueUrl}", delete, Entries)
+
+    def _in_batch(
+        self, name: str, do: Callable[[Mapping[str, Any]], None], entries: Sequence[Mapping[str, Any]]
+    ) -> Any:
+        """Do something with each entry; SQS may answer that some have failed, any of them."""
+        system = self._system
+
+        def effect(part: slice) -> Any:
+            failed: list[Mapping[str, Any]] = []
+            is_partly = system.dice.strikes(faults.PART_LEFT)
+            for entry in entries[part]:
+                if is_partly and system.scheduler.random.random() < 0.5:
+                    failed.append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
+                else:
+                    do(entry)
+            return {"Successful": [], "Failed": failed}
+
+        return system.call(name, effect, len(entries), attempts=self._attempts)
 
     def publish(self, *, TopicArn: str, SimulatedMessage: str, MessageGroupId: str = "") -> Any:  # noqa: N803
         """Hand a message to the queue of the topic."""

@@ -13,7 +13,8 @@ from loudhailer.errors import LoudhailerError
 from tests.simulation import functions
 from tests.simulation.faults import Dice, Fault, kinds_of
 from tests.simulation.invariants import OBSERVERS
-from tests.simulation.profiles import profile_of
+from tests.simulation.lanes import LanesWorkload, lanes_plan_of
+from tests.simulation.profiles import is_of_lanes, profile_of
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.system import SimulatedSystem
 from tests.simulation.watch import BrokenError
@@ -39,9 +40,10 @@ class SimulatedScenario:
     @classmethod
     def of(cls, seed: object, calls: int = 2_000) -> "SimulatedScenario":
         """The scenario of a seed."""
-        profile, random = profile_of(seed), Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
-        kinds = {**dict.fromkeys(kinds_of(random, profile.shares), 1.0), **profile.faults}
-        return cls(str(seed), plan_of(seed, calls, profile), kinds, calls=calls)
+        plan = lanes_plan_of(seed) if is_of_lanes(seed) else plan_of(seed, calls, profile_of(seed))
+        random = Random(f"kinds {seed}")  # noqa: S311  # a run is to be repeated
+        kinds = {**dict.fromkeys(kinds_of(random, plan.profile.shares), 1.0), **plan.profile.faults}
+        return cls(str(seed), plan, kinds, calls=calls)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,15 @@ def run(scenario: SimulatedScenario, *, trace: bool = False) -> RunOutcome:
     system.trace = [] if trace else None
     system.watch.observers = [observer(system) for observer in OBSERVERS]
     functions.wire(system)
-    broken = run_quietly(system, lambda: Workload(system, scenario.plan).run(scenario.calls))
+    broken = run_quietly(system, lambda: _carry_out(system, scenario))
     return RunOutcome(scenario, system.calls, dice.fired, broken, system.trace or [])
+
+
+def _carry_out(system: SimulatedSystem, scenario: SimulatedScenario) -> None:
+    if scenario.plan.lanes:
+        LanesWorkload(system, scenario.plan).run()
+    else:
+        Workload(system, scenario.plan).run(scenario.calls)
 
 
 def run_quietly(system: SimulatedSystem, work: Callable[[], None]) -> BrokenError | None:

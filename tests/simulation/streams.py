@@ -5,7 +5,7 @@ halves if the function ended with an error. A record that is an hour old, or has
 message goes to the queue for failures, if there is one, and the shard continues.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -20,6 +20,9 @@ _SHARDS = 2
 _OLDEST_SECONDS = 3_600.0
 _STALLS = (5.0, 60.0, 400.0, 4_000.0)
 """Seconds for which a stream may be stopped; records that are an hour old by then are given up."""
+
+_REPEATS = (0.0, 60.0, 1_500.0, 3_000.0)
+"""After how many seconds a shard delivers a batch again that was handled, since Lambda had not noted that."""
 
 
 @dataclass
@@ -49,6 +52,7 @@ class _Shard:
     retries: int = 0
     size: int = 0
     due: float = float("inf")
+    stalled_until: float = 0.0
 
 
 class Mapping:
@@ -84,9 +88,13 @@ class Mapping:
         now = self._system.scheduler.now
         if self._system.dice.strikes(faults.STREAM_STALLS):
             self._stalled_until = max(self._stalled_until, now + self._system.scheduler.random.choice(_STALLS))
-        if now < self._stalled_until:
+        if now < max(self._stalled_until, shard.stalled_until):
             self._system.scheduler.at(now + _OLDEST_SECONDS, self.give_up_old)
         self._look(shard, now + self._window)
+
+    def waiting(self) -> Iterator[SimulatedRecord]:
+        """The records that are not acknowledged yet."""
+        return (record for shard in self._shards for record in shard.records)
 
     def is_empty(self) -> bool:
         """Tell whether all records are handled or given up."""
@@ -103,7 +111,7 @@ class Mapping:
                 self._give_up(shard, 1)
 
     def _look(self, shard: _Shard, when: float) -> None:
-        when = max(when, self._stalled_until)
+        when = max(when, self._stalled_until, shard.stalled_until)
         if shard.working or when >= shard.due:
             return
         shard.due = when
@@ -131,7 +139,12 @@ class Mapping:
         shard.working = False
         failures = [] if answer is None else answer["batchItemFailures"]
         if answer is not None and not failures:
-            self._over(shard, len(batch))
+            if self._system.dice.strikes(faults.STREAM_REPEATS):
+                shard.stalled_until = self._system.scheduler.now + self._system.scheduler.random.choice(_REPEATS)
+                for record in shard.records:
+                    self._system.scheduler.at(record.at + _OLDEST_SECONDS, self.give_up_old)
+            else:
+                self._over(shard, len(batch))
             shard.retries, shard.size = 0, 0
         else:
             sequences = [str(record.sequence) for record in batch]

@@ -6,11 +6,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
-from loudhailer.aws.rows import Item
 from loudhailer.errors import LoudhailerError
 from loudhailer.ids import SessionId, TenantId
 from loudhailer.sessions.dynamodb import former_session_key, session_key
@@ -20,9 +20,10 @@ from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.profiles import Sizes
 from tests.simulation.queues import SimulatedQueue
 from tests.simulation.scheduler import KilledError, Scheduler, Task
-from tests.simulation.tables import Replicas
+from tests.simulation.tables import Past, Replicas
 from tests.simulation.watch import Watch
 from tests.support.dynamodb.engine import Engine, Table, Write, error
+from tests.support.dynamodb.expressions import Item
 from tests.support.tables import INDEXES, KEYS
 
 SHARDS = ("shard-0", "shard-1", "shard-2")
@@ -58,6 +59,9 @@ _WRITE_FAULTS = (
     faults.CONFLICT,
 )
 _ENVIRONMENTS = 2
+
+_FIRST_SEQUENCE = 9_980
+"""Sequence number of a stream's first record: soon there is one more digit, and numbers do not compare as texts do."""
 
 
 @dataclass
@@ -113,9 +117,10 @@ class SimulatedSystem:
         self.make: Callable[[SimulatedEnvironment], Callable[[Any, SimulatedInvocation], Any]]
         self._invocations = count(1)
         self._environments: dict[str, list[SimulatedEnvironment]] = {}
-        self._sequence = count(1_000_000)
+        self._sequence = count(_FIRST_SEQUENCE)
         self.running: dict[int, SimulatedInvocation] = {}
         self.commands = 0
+        self.rests = False
         self.tables = Engine(
             [Table(kind, keys, INDEXES.get(kind, {})) for kind, keys in KEYS.items()],
             page_size=self.scheduler.random.choice(sizes.pages),
@@ -125,6 +130,7 @@ class SimulatedSystem:
         self.mappings = self._mappings()
         self.gateway = SimulatedGateway(self)
         self.replicas = Replicas(self)
+        self.past = Past(self)
 
     def _queues(self) -> list[SimulatedQueue]:
         def work(name: str, reader: str, *, most_receives: int = 5, **more: Any) -> SimulatedQueue:
@@ -227,16 +233,18 @@ class SimulatedSystem:
         size: int = 1,
         *,
         attempts: int,
+        patience: float = inf,
         reads: bool = False,
         is_transaction: bool = False,
         conflict: Callable[[], Any] | None = None,
     ) -> Any:
         """Have a call carried out; `effect` does a part of its `size` entries, and answers.
 
-        `conflict` answers or raises what the service does if another writer is at work.
+        `conflict` answers or raises what the service does if another writer is at work. The caller waits for an answer
+        for so many seconds as its `patience` says.
         """
         self.calls += 1
-        self.scheduler.sleep(self.latency())
+        self._pass_time(name, self.latency(), patience)
         fault = self.dice.first_of(_READ_FAULTS if reads else _WRITE_FAULTS)
         if size > 1 and not reads and fault is None and self.dice.strikes(faults.KILLED_WITHIN):
             fault = faults.KILLED_WITHIN
@@ -248,13 +256,19 @@ class SimulatedSystem:
             return effect(slice(0, size)) if conflict is None else conflict()
         if fault == faults.REPEATED_CALL:
             return self._repeated(effect, size, attempts, is_transaction=is_transaction)
-        return self._faulty(name, fault, effect, size)
+        return self._faulty(name, fault, effect, size, patience)
 
-    def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int) -> Any:
+    def _pass_time(self, name: str, seconds: float, patience: float) -> None:
+        """Let a call take so long; ReadTimeoutError if its caller does not wait for it, and it is lost."""
+        self.scheduler.sleep(min(seconds, patience))
+        if seconds > patience:
+            raise ReadTimeoutError(endpoint_url=name)
+
+    def _faulty(self, name: str, fault: str, effect: Callable[[slice], Any], size: int, patience: float) -> Any:
         """The answer to a call that a fault strikes, if it ends with one."""
         match fault:
             case faults.SLOW_CALL:
-                self.scheduler.sleep(self.scheduler.random.choice((1.0, 3.0, 8.0, 20.0)))
+                self._pass_time(name, self.scheduler.random.choice((1.0, 3.0, 8.0, 20.0)), patience)
             case faults.LOST_REQUEST:
                 raise ReadTimeoutError(endpoint_url=name)
             case faults.LOST_ANSWER:
@@ -292,9 +306,12 @@ class SimulatedSystem:
             return None
 
     def kill_present(self) -> None:
-        """Kill the invocation of the present task; other work continues."""
+        """Kill the environment whose task is at work, with its invocation; other work continues."""
         if (invocation := self.invocation) is not None:
-            self.kill(invocation)
+            for one in [one for one in self.running.values() if one.environment is invocation.environment]:
+                self.kill(one)
+            standing = self._environments[invocation.function]
+            standing[:] = [one for one in standing if one is not invocation.environment]
             raise KilledError
 
     def jump(self, seconds: float) -> None:
@@ -392,6 +409,7 @@ class SimulatedSystem:
     def _written(self, writes: list[Write]) -> None:
         now = self.scheduler.now
         for write in writes:
+            self.past.written(write)
             self.replicas.written(self.tables.tables[write.table], write)
             mappings = self.mappings.get(write.table)
             if mappings and write.old != write.new:

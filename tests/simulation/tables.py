@@ -1,27 +1,42 @@
-"""DynamoDB as functions meet it: calls that fail in all the ways they can, and indexes that lag behind the rows."""
+"""DynamoDB as functions meet it: calls that fail in all the ways they can, and indexes that lag behind the rows.
+
+A read that does not ask for consistency may see the rows as they were a moment ago.
+"""
 
 import re
 from collections import defaultdict, deque
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from loudhailer.aws.rows import Item
 from tests.simulation import faults
-from tests.support.dynamodb.engine import EngineClient, EngineKey, EngineRequest, Table, Write, error
+from tests.support.dynamodb.engine import Engine, EngineClient, EngineKey, EngineRequest, Table, Write, error
+from tests.support.dynamodb.expressions import Item
 
 if TYPE_CHECKING:
     from tests.simulation.system import SimulatedSystem
 
 _READS = {"get_item", "query", "scan", "batch_get_item"}
+_BATCHES = {"batch_get_item": "UnprocessedKeys", "batch_write_item": "UnprocessedItems"}
 _REPLICAS = 3
+_LAGS = (0.1, 0.5, 2.0)
+"""Seconds by which a read that need not be consistent may lag behind; mostly it is less than one."""
+
 _PLACEHOLDER = re.compile("[:#][A-Za-z_]+")
 
 
-def client(system: "SimulatedSystem", *, attempts: int = 5) -> Any:
-    """A client of DynamoDB; `attempts` is how often the SDK tries a call."""
+def client(system: "SimulatedSystem", *, attempts: int = 5, seconds: float | None = None) -> Any:
+    """A client of DynamoDB; `attempts` is how often the SDK tries a call, `seconds` how long it waits for an answer."""
 
     def carry_out(operation: str, request: EngineRequest) -> Any:
         def effect(part: slice) -> Any:
-            return system.tables.carry_out(operation, _part(operation, request, part))
+            wanted = _part(operation, request, part)
+            if operation in _BATCHES and system.dice.strikes(faults.PART_LEFT):
+                return _partly(system, operation, wanted)
+            lagging = _lagging(operation, wanted)
+            if lagging and system.dice.strikes(faults.STALE_READ):
+                return system.past.tables(lagging).carry_out(operation, wanted)
+            return system.tables.carry_out(operation, wanted)
 
         def conflict() -> Any:
             return _conflict(operation, request, effect)
@@ -31,12 +46,36 @@ def client(system: "SimulatedSystem", *, attempts: int = 5) -> Any:
             effect,
             _size(operation, request),
             attempts=attempts,
+            patience=inf if seconds is None else seconds,
             reads=operation in _READS,
             is_transaction=operation == "transact_write_items",
             conflict=None if operation in {*_READS, "batch_write_item"} else conflict,
         )
 
     return EngineClient(carry_out)
+
+
+def _lagging(operation: str, request: EngineRequest) -> list[str]:
+    """The tables that a request reads, and does not ask to read consistently; an index has replicas of its own."""
+    if operation not in _READS:
+        return []
+    if operation == "batch_get_item":
+        return [name for name, wanted in request["RequestItems"].items() if not wanted.get("ConsistentRead")]
+    is_consistent = request.get("ConsistentRead") or "IndexName" in request
+    return [] if is_consistent else [request["TableName"]]
+
+
+def _partly(system: "SimulatedSystem", operation: str, request: EngineRequest) -> Any:
+    """The answer to a batch of which the last ones are left, all of them at the worst."""
+    ((table, wanted),) = request["RequestItems"].items()
+    entries = wanted["Keys"] if operation == "batch_get_item" else wanted
+    done = system.scheduler.random.randrange(len(entries))
+
+    def of(some: Any) -> Any:
+        return {table: {**wanted, "Keys": some} if operation == "batch_get_item" else some}
+
+    answer = system.tables.carry_out(operation, {"RequestItems": of(entries[:done])})
+    return {**answer, _BATCHES[operation]: of(entries[done:])}
 
 
 def _size(operation: str, request: EngineRequest) -> int:
@@ -147,6 +186,43 @@ class Replicas:
         replica = self._system.scheduler.random.choice(self._replicas)
         replica.catch_up(self._system.scheduler.now)
         return list(replica.entries[index, value].values())
+
+
+class Past:
+    """The rows as they were a moment ago."""
+
+    def __init__(self, system: "SimulatedSystem") -> None:
+        self._system = system
+        self._writes: deque[tuple[float, Write]] = deque()
+
+    def written(self, write: Write) -> None:
+        """Take a row's change."""
+        now = self._system.scheduler.now
+        self._writes.append((now, write))
+        while self._writes[0][0] < now - max(_LAGS):
+            self._writes.popleft()
+
+    def tables(self, names: list[str]) -> Engine:
+        """All tables; those of these names as they were."""
+        system = self._system
+        since = system.scheduler.now - system.scheduler.random.choice(_LAGS)
+        former = {name: dict(system.tables.tables[name].rows) for name in names}
+        for at, write in reversed(self._writes):
+            if at <= since:
+                break
+            if (rows := former.get(write.table)) is None:
+                continue
+            first, second = write.key
+            of_first = rows[first] = dict(rows.get(first, {}))
+            if write.old is None:
+                of_first.pop(second, None)
+            else:
+                of_first[second] = write.old
+        found = [
+            replace(table, rows=former[name]) if name in former else table
+            for name, table in system.tables.tables.items()
+        ]
+        return Engine(found, page_size=system.tables.page_size)
 
 
 type _Change = tuple[str, str | None, str | None, EngineKey, Item | None]

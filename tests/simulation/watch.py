@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
@@ -65,6 +65,9 @@ class Observer:
 
     def redriven(self, broadcast: str) -> None:
         """See an operator send something of a broadcast again."""
+
+    def posted(self, kind: str, many: int, times: float, shares: "Mapping[str, float]", since: float) -> None:
+        """See what a lane of a kind posts: so many frames, at so many times its share, since its worker began."""
 
     def erased(self, tenant: str) -> None:
         """Check that a tenant is erased when the command reports it."""
@@ -145,6 +148,11 @@ class Watch:
         """See `Observer.redriven`."""
         for observer in self.observers:
             observer.redriven(broadcast)
+
+    def posted(self, kind: str, many: int, times: float, shares: "Mapping[str, float]", since: float) -> None:
+        """See `Observer.posted`."""
+        for observer in self.observers:
+            observer.posted(kind, many, times, shares, since)
 
     def erased(self, tenant: str) -> None:
         """See `Observer.erased`."""

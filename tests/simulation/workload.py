@@ -1,7 +1,7 @@
 """Operations of clients, operators and time in a run: a plan that a seed makes, and its execution."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of a run but its order and its faults."""
+    """The whole of a run but its order and its faults; `lanes` are the shares of a run that has lanes only."""
 
     tenants: Sequence[Tenant]
     operations: Sequence[Operation]
     heals: bool
     profile: Profile
+    lanes: Mapping[str, float] = field(default_factory=dict)
 
 
 def plan_of(seed: object, calls: int, profile: Profile) -> Plan:
@@ -105,8 +106,10 @@ class _Planner:
         next_minute = 60.0
         for _ in range(self._calls // 9):
             self._now += random.expovariate(1 / pace)
-            if random.random() < 0.01:
-                self._now += random.choice((100.0, 700.0, 1_500.0, 4_000.0, 8_000.0))
+            if random.random() < self._profile.gap_share:
+                if self._profile.all_leave:
+                    operations += [Operation(self._now, "leave", {"client": one}) for one in self._clients]
+                self._now += random.choice(self._profile.gaps)
             while self._now >= next_minute:
                 operations.append(Operation(next_minute + random.random() * 5, "reconcile", {}))
                 next_minute += 60.0 if self._now - next_minute < 300 else (self._now - next_minute) / 5
@@ -147,6 +150,8 @@ class _Planner:
             self._clients.append(len(self._clients) + 1)
             return {"client": self._clients[-1], "tenant": tenant, "session": session, "player": player}
         if kind in {"put", "delete"}:
+            if random.random() < self._profile.strangers:
+                player = random.choice(("ann", "bob", "cid"))
             return {"tenant": tenant, "session": session, "player": player}
         if kind in {"publish", "report", "cancel"}:
             return self._of_broadcast(kind)
@@ -222,6 +227,7 @@ class Workload:
         self._stopped = True
         self._system.dice.off = True
         self._bring_to_rest()
+        self._system.rests = True
         self._report_all()
         self._system.watch.at_rest(healed=False)
         if self._plan.heals:

@@ -19,6 +19,7 @@ PARSERS: list[tuple[Callable[..., str], str, str, int]] = [
     (ids.connection_id, "connectionId", "Az09_-+/=", 128),
     (lambda value: ids.connection_ids(["legal", value])[1], "connectionIds", "Az09_-+/=", 128),
 ]
+CELL_FORM = "cell: must be 2 to 16 lowercase letters, digits or '-', a letter first"
 NAMES = [field for _, field, _, _ in PARSERS]
 
 
@@ -114,3 +115,17 @@ def test_new_broadcast_ids_are_legal_and_sort_by_time() -> None:
     assert ids.broadcast_id(first) == first
     assert first < second
     assert second != third
+
+
+@pytest.mark.parametrize("name", ["hub", "eu-west-2", "ab", "x" * 16])
+def test_a_cells_name_is_short_and_lowercase(name: str) -> None:
+    """It is a part of names of roles and keys of rows."""
+    assert ids.cell_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a", "x" * 17, "Blue", "2nd", "-a", "a b", "a#b", "a_b", None, 7, ["hub"]])
+def test_what_is_no_cells_name_is_refused(name: object) -> None:
+    """The error does not repeat it."""
+    with pytest.raises(InvalidFieldError) as refused:
+        ids.cell_name(name)
+    assert str(refused.value) == CELL_FORM

@@ -22,7 +22,7 @@ from tools.stack.terraform import zip_hash
 
 _FORMAT = 1
 _TOOLS = Path(__file__).resolve().parents[1]
-_EMULATOR = ("local_aws", "stack", "release")
+_EMULATOR = ("emulator/aws", "stack", "release")
 """The folders of `tools` whose code makes what a template holds."""
 
 _MANIFEST = "template.json"

@@ -34,7 +34,12 @@ def identity(settings: Settings) -> Identity:
     if settings.assume_role_arn is None:
         return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **_ONCE)))
     # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
-    from functions.broadcast.post_message.cell_role import CellRole  # noqa: PLC0415
+    from loudhailer.aws.other_role import OtherRole  # noqa: PLC0415
 
-    role = CellRole(settings.assume_role_arn, settings.external_id)
-    return Identity(role.credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))
+    role = OtherRole(settings.assume_role_arn, settings.external_id, session_name="post_message")
+
+    def credentials() -> Credentials:
+        held = role.credentials()
+        return Credentials(held.access_key, held.secret_key, held.token)
+
+    return Identity(credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))

@@ -5,7 +5,7 @@ again under the same id is the same broadcast. It is announced again only if the
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from loudhailer import codec, ids
@@ -16,7 +16,7 @@ from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import BroadcastId, TenantId
+from loudhailer.ids import BroadcastId, CellName, TenantId
 from loudhailer.tenants.model import Tenant
 
 
@@ -28,6 +28,13 @@ class Tenants(Protocol):
 
     def reread(self, tenant: TenantId) -> Tenant | None:
         """The tenant as it is now, or None."""
+
+
+class CellsOfAudience(Protocol):
+    """Knows the further cells."""
+
+    def of(self, audience: Audience) -> Mapping[CellName, int | None]:
+        """The further cells that a broadcast is for, each with its recipients by count, or None."""
 
 
 class UnknownTenantError(InvalidFieldError):
@@ -53,11 +60,14 @@ class Publish:
         *,
         lifetime_seconds: int,
         clock: Callable[[], float],
+        cells: CellsOfAudience | None = None,
     ) -> None:
         self._tenants = tenants
         self._broadcasts = broadcasts
         self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
+        self._lifetime_seconds = lifetime_seconds
         self._clock = clock
+        self._cells = cells
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
         """Publish the broadcast and return its id; InvalidFieldError or a subclass if it is refused.
@@ -78,6 +88,8 @@ class Publish:
                 audience=audience,
                 content_hash=hashlib.sha256(content).hexdigest(),
                 published_at=now_ms,
+                cells=None if self._cells is None else self._cells.of(audience),
+                ends_at=None if self._cells is None else now_ms // 1000 + self._lifetime_seconds,
             )
         )
         if summary.content_hash != hashlib.sha256(content).hexdigest():

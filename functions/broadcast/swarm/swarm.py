@@ -11,9 +11,9 @@ from itertools import batched
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, SourceMessage
-from loudhailer.broadcast.model import Source
+from loudhailer.broadcast.model import Source, Summary
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
-from loudhailer.ids import BroadcastId, Partition
+from loudhailer.ids import BroadcastId, CellName, Partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.partitions.port import PartitionStore
@@ -24,26 +24,59 @@ PARTITIONS_A_SOURCE = 200
 
 
 class Swarm:
-    """Plans one broadcast and sends its sources to `query`."""
+    """Plans one broadcast and sends its sources to `query`; `cell` is the further cell that it works in, if it is one.
+
+    A further cell hears of all that is on the hub's topic, and on its own.
+    """
 
     def __init__(
-        self, partitions: PartitionStore, broadcasts: BroadcastStore, queue: Queue, *, clock: Callable[[], float]
+        self,
+        partitions: PartitionStore,
+        broadcasts: BroadcastStore,
+        queue: Queue,
+        *,
+        clock: Callable[[], float],
+        cell: CellName | None = None,
     ) -> None:
         self._partitions = partitions
         self._broadcasts = broadcasts
         self._queue = queue
         self._clock = clock
+        self._cell = cell
 
     def __call__(self, body: str) -> None:
         """Handle one announcement; when it returns, every source is fixed and its message is in the queue."""
         announcement = Announcement.from_wire(body)
         with logger.append_context_keys(broadcast_id=announcement.broadcast_id):
+            if self._cell is not None and not self._takes_part(self._cell, announcement):
+                count("BroadcastOfOtherCells")
+                logger.info("the broadcast is not for this cell")
+                return
             sources = self._fixed_sources(announcement)
             unfinished = [source for source in sources if source.dispatched is None]
             bodies = (_message(announcement, source).to_wire() for source in unfinished)
             self._queue.send_all(bodies, group=announcement.group)
             count("SourceSent", len(unfinished))
             logger.info("sources sent", sources=len(sources), sent=len(unfinished))
+
+    def _takes_part(self, cell: CellName, announcement: Announcement) -> bool:
+        """Tell whether a broadcast is for the cell, which keeps a summary of its own for each of the hub's."""
+        if announcement.cells is None:
+            # One that another function of this cell has recorded, or one of the hub's alone.
+            return self._broadcasts.summary(announcement.broadcast_id) is not None
+        if cell not in announcement.cells:
+            return False
+        self._broadcasts.record(
+            Summary(
+                broadcast_id=announcement.broadcast_id,
+                audience=announcement.audience,
+                content_hash=announcement.content_hash or "",
+                published_at=announcement.published_at,
+                announced=True,
+                ends_at=announcement.expires_at,
+            )
+        )
+        return True
 
     def _fixed_sources(self, announcement: Announcement) -> list[Source]:
         broadcast_id = announcement.broadcast_id

@@ -55,6 +55,10 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.6
 """Pauses before a transaction is repeated: the upper bound doubles each time, and the pause is a random part of it.
 https://docs.aws.amazon.com/wellarchitected/latest/framework/rel_mitigate_interaction_failure_limit_retries.html"""
 
+LONGEST_WAIT_SECONDS = 3.5
+"""The longest time that a transaction which did nothing is tried again. The handshake takes a place of the function's
+concurrency meanwhile, and clients of a tenant that is throttled must not take all of them."""
+
 _LOOKED_AT = 100
 """Connections of a full session whose rows are looked up: as many as one BatchGetItem reads."""
 
@@ -158,7 +162,7 @@ class Connect:
     def __call__(self, event: Mapping[str, Any], ends: float) -> dict[str, Any]:
         """Answer a `$connect` event: 200, 403 for an expired session, 429 with the limit's name, or 500.
 
-        A transaction that had no effect is repeated until the time `ends`, in epoch seconds.
+        A transaction that had no effect is repeated for seconds, but not after the time `ends`, in epoch seconds.
         """
         handshake = _Handshake.of(event, int(self._clock()))
         connection = handshake.connection
@@ -262,6 +266,7 @@ class Connect:
 
     def _record(self, handshake: _Handshake, ends: float) -> Entry:
         longest = _FIRST_PAUSE_SECONDS
+        ends = min(ends, self._clock() + LONGEST_WAIT_SECONDS)
         try:
             while True:
                 entry = self._register.record(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loudhailer.settings import Share, TableName, Url
+from loudhailer.settings import Flag, Share, TableName, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +11,7 @@ class Settings:
 
     Attributes:
         session_share: largest share of its tenant's attempts in a minute that a session may use.
+        spread_sessions: spread new sessions over several keys, which functions of a former release do not know.
     """
 
     connections_table: TableName
@@ -19,3 +20,4 @@ class Settings:
     limits_table: TableName
     callback_endpoint: Url
     session_share: Share
+    spread_sessions: Flag

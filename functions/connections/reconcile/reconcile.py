@@ -96,10 +96,9 @@ class Reconcile:
 
     def delete_expired_sessions(self, run: Run) -> None:
         """Delete expired sessions; DynamoDB's TTL would delete them hours later."""
-        pages = run.while_time(self._sessions.expired(run.now))
         _each(
-            (expired for page in pages for expired in run.while_time(page)),
-            lambda expired: self._sessions.delete_if_expired(*expired, run.now),
+            run.while_time(self._sessions.delete_expired(run.now)),
+            lambda deleted: deleted,
             tell=lambda deleted: count("ExpiredSessionDeleted", deleted),
         )
 
@@ -207,37 +206,28 @@ class Reconcile:
         _each(run.in_turn(run.partitions.values()), partial(self._retire, run))
 
     def _retire(self, run: Run, row: PartitionCount) -> None:
-        if row.retired_at is not None:
-            self._part_with(run, row, row.retired_at)
-        elif row.count == 0 and not row.recount and number_of(row.partition) > 0:
-            self._watch(run, row)
-
-    def _watch(self, run: Run, row: PartitionCount) -> None:
         sample = row.sample
-        if sample is None or sample.checkpoint != row.checkpoint:
-            self._keep_sample(run, row, 0)
-        elif (
-            sample.count == 0
-            and run.now - sample.at >= _IDLE_SECONDS
-            and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now)
-        ):
-            count("PartitionRetired")
-
-    def _part_with(self, run: Run, row: PartitionCount, retired_at: int) -> None:
-        sample = row.sample
+        if row.recount or (row.retired_at is None and number_of(row.partition) == 0):
+            return
         if row.count != 0:
-            self._partitions.reinstate(row.partition)
-        elif self._connections.size(row.partition) > 0:
-            self._partitions.reinstate(row.partition)
-            self._partitions.mark_for_recount(row.partition)
+            if row.retired_at is not None:
+                self._partitions.reinstate(row.partition)
         elif sample is None or sample.checkpoint != row.checkpoint:
             self._keep_sample(run, row, 0)
-        elif (
-            run.now - retired_at >= _RETIRED_SECONDS
-            and run.now - sample.at >= SETTLED_SECONDS
-            and self._partitions.remove(row.partition, checkpoint=row.checkpoint)
-        ):
-            count("PartitionRemoved")
+        elif sample.count == 0:
+            self._part_with(run, row, idle=run.now - sample.at)
+
+    def _part_with(self, run: Run, row: PartitionCount, *, idle: int) -> None:
+        """Retire a partition that has been idle for so many seconds, or remove it if it is retired."""
+        if row.retired_at is None:
+            if idle >= _IDLE_SECONDS and self._partitions.retire(row.partition, checkpoint=row.checkpoint, at=run.now):
+                count("PartitionRetired")
+        elif idle >= SETTLED_SECONDS and run.now - row.retired_at >= _RETIRED_SECONDS:
+            if self._connections.size(row.partition) > 0:
+                self._partitions.reinstate(row.partition)
+                self._partitions.mark_for_recount(row.partition)
+            elif self._partitions.remove(row.partition, checkpoint=row.checkpoint):
+                count("PartitionRemoved")
 
     def measure(self, run: Run) -> None:
         """Emit the numbers of connections and partitions as metrics."""

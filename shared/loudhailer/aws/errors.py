@@ -31,8 +31,13 @@ def is_refused(error: ClientError) -> bool:
     """Tell whether the call was refused by a failed condition; for a transaction, by nothing else."""
     if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
         return True
-    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    reasons = reasons_of(error)
     return bool(reasons) and reasons <= {"None", "ConditionalCheckFailed"}
+
+
+def reasons_of(error: ClientError) -> set[str | None]:
+    """The codes of the reasons for which a transaction was cancelled; an item that is not to blame has "None"."""
+    return {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
 
 
 def code_of(error: TransientError) -> str | None:

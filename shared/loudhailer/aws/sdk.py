@@ -38,7 +38,7 @@ class SdkSession(Session):
     def __init__(self, others: Credentials | None = None) -> None:
         super().__init__()
         self.register_component("data_loader", _Models(file_loader=_Files()))
-        self.register("needs-retry.dynamodb", _pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
+        self.register("needs-retry.dynamodb", pause_after_conflict)  # type: ignore[arg-type]  # the stubs want no result
         self.others = others
 
     def get_credentials(self) -> Credentials | None:
@@ -46,7 +46,7 @@ class SdkSession(Session):
         return self.others or super().get_credentials()
 
 
-def _pause_after_conflict(response: Any, attempts: int, **_: Any) -> float | None:
+def pause_after_conflict(response: Any, attempts: int, **_: Any) -> float | None:
     """Return the seconds until a single write is repeated; None if it did not conflict with a transaction.
 
     DynamoDB refuses the write, without an effect, while a transaction changes the same item, and the SDK does not

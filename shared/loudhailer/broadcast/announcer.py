@@ -22,15 +22,19 @@ class Announcer:
 
     def __call__(self, summary: Summary, frame: str, *, priority: Priority = Priority.NORMAL) -> None:
         """Return once the topic has the broadcast and that is noted; TransientError otherwise."""
+        has_cells = summary.cells is not None
+        expires_at = int(self._clock()) + self._lifetime_seconds
         announcement = Announcement(
             broadcast_id=summary.broadcast_id,
             audience=summary.audience,
             payload=Payload.of(frame),
             published_at=summary.published_at,
-            expires_at=int(self._clock()) + self._lifetime_seconds,
+            expires_at=expires_at,
             priority=priority,
+            cells=None if summary.cells is None else frozenset(summary.cells),
+            content_hash=summary.content_hash if has_cells else None,
         )
         self._topic.publish(announcement.to_wire(), group=announcement.group)
-        self._broadcasts.mark_announced(summary.broadcast_id)
+        self._broadcasts.mark_announced(summary.broadcast_id, ends_at=expires_at if has_cells else None)
         count("BroadcastPublished")
         logger.info("broadcast published", broadcast_id=summary.broadcast_id, bytes=len(frame.encode()))

@@ -25,7 +25,7 @@ from loudhailer.broadcast.payload import Payload
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
 from loudhailer.errors import InvalidFieldError, MalformedMessageError
-from loudhailer.ids import BroadcastId, ChunkId, TenantId
+from loudhailer.ids import BroadcastId, CellName, ChunkId, TenantId
 
 VERSION = 1
 
@@ -34,6 +34,7 @@ _CANCELLED = 0
 
 _ENDPOINT = re.compile(r"https?://[^\s/]+(/\S*)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Announcement:
         published_at: epoch milliseconds.
         expires_at: epoch seconds; afterwards it is not sent any more.
         priority: the kind of lanes that its posts use.
+        cells: the further cells that it is for; None if its announcer knows of none.
+        content_hash: see `Summary`; with the cells, for the summaries that they record.
     """
 
     broadcast_id: BroadcastId
@@ -55,6 +58,8 @@ class Announcement:
     published_at: int
     expires_at: int
     priority: Priority = Priority.NORMAL
+    cells: frozenset[CellName] | None = None
+    content_hash: str | None = None
 
     @property
     def group(self) -> TenantId | None:
@@ -65,13 +70,22 @@ class Announcement:
 
     def to_wire(self) -> str:
         """The topic's message."""
-        return codec.encode_text({**_header(self), "audience": audiences.to_wire(self.audience)})
+        wire = {**_header(self), "audience": audiences.to_wire(self.audience)}
+        if self.cells is not None:
+            wire |= {"cells": sorted(self.cells), "contentHash": self.content_hash}
+        return codec.encode_text(wire)
 
     @staticmethod
     def from_wire(body: str) -> "Announcement":
         """The announcement in a topic's message."""
         return _read(
-            body, lambda wire: Announcement(**_read_header(wire), audience=audiences.from_wire(wire.get("audience")))
+            body,
+            lambda wire: Announcement(
+                **_read_header(wire),
+                audience=audiences.from_wire(wire.get("audience")),
+                cells=_cells(wire["cells"]) if "cells" in wire else None,
+                content_hash=_hash(wire.get("contentHash")) if "cells" in wire else None,
+            ),
         )
 
 
@@ -278,6 +292,18 @@ def _priority(value: object) -> Priority:
         return Priority(value)  # type: ignore[arg-type]  # whatever it is, it is a priority or none
     except ValueError as error:
         raise MalformedMessageError("priority must be normal or low") from error
+
+
+def _cells(value: object) -> frozenset[CellName]:
+    if not isinstance(value, list):
+        raise MalformedMessageError("cells must be a list")
+    return frozenset(ids.cell_name(name, "cells") for name in value)
+
+
+def _hash(value: object) -> str:
+    if not isinstance(value, str) or _HASH.fullmatch(value) is None:
+        raise MalformedMessageError("contentHash must be 64 hex digits")
+    return value
 
 
 def _read_chunk(wire: dict[str, Any]) -> ChunkMessage:

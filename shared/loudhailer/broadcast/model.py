@@ -8,7 +8,7 @@ from loudhailer.broadcast.audience import Audience
 from loudhailer.broadcast.bitmaps import Bitmap
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
-from loudhailer.ids import BroadcastId, ChunkId
+from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 KEPT_SECONDS = 7 * 24 * 3600
 """Seconds for which a broadcast's report can be read."""
@@ -47,6 +47,9 @@ class Summary:
         expected: number of recipients according to the counts; None if there are no counts, or not yet.
         missed: number of these that are in no source, because the broadcast ended before all were planned.
         swarmed_at: epoch milliseconds; when its sources were complete.
+        cells: the further cells that it is for, each with its recipients by the last counts, or None where there is no
+            count; None as a whole where there are no further cells.
+        ends_at: epoch seconds; after this no one is sent it any more. It is noted where there are further cells.
     """
 
     broadcast_id: BroadcastId
@@ -61,6 +64,8 @@ class Summary:
     expected: int | None = None
     missed: int = 0
     swarmed_at: int | None = None
+    cells: Mapping[CellName, int | None] | None = None
+    ends_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

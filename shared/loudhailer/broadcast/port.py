@@ -20,8 +20,8 @@ class BroadcastStore(Protocol):
     def record(self, summary: Summary) -> Summary:
         """Put the summary if its id is new; return the stored summary, which may be an older one."""
 
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        """Note that the topic has taken the broadcast."""
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+        """Note that the topic has taken the broadcast, and, where there are further cells, when it ends."""
 
     def cancel(self, broadcast_id: BroadcastId) -> bool:
         """Note that the broadcast is not sent any more; return False if there is no such broadcast."""
@@ -92,6 +92,12 @@ class BroadcastStore(Protocol):
 
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         """All tallies of a broadcast."""
+
+    def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
+        """Return a number that is higher than each one that was taken for the broadcast before.
+
+        The first one is `now_ms`, so that a cell that was taken down and recreated continues above its former numbers.
+        """
 
 
 class Topic(Protocol):

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from loudhailer.broadcast.model import Source, Summary, Tally
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.ids import BroadcastId
+from loudhailer.ids import BroadcastId, CellName
 
 type ReportStatus = Literal["accepted", "delivering", "finished"]
 
@@ -28,6 +28,9 @@ class Report:
         by_account: delivered, by the AWS account that posted.
         cancelled: an operator has ended it; recipients that it had not reached have failed.
         expired: its lifetime ended before it was sent to everyone; the other recipients have failed.
+        by_cell: the part of each cell, if the broadcast is for further ones; the numbers are the sums of theirs.
+        waiting_for: the further cells that have neither finished nor been silent for too long.
+        silent: the further cells that have not reported their end in time; their recipients have failed.
     """
 
     status: ReportStatus
@@ -41,6 +44,9 @@ class Report:
     by_account: Mapping[str, int]
     cancelled: bool = False
     expired: bool = False
+    by_cell: Mapping[CellName, "Report"] = field(default_factory=dict)
+    waiting_for: tuple[CellName, ...] = ()
+    silent: tuple[CellName, ...] = ()
 
     @property
     def in_flight(self) -> int:
@@ -48,8 +54,8 @@ class Report:
         return self.dispatched - self.delivered - self.gone - self.failed
 
     def to_wire(self) -> dict[str, Any]:
-        """The body of `GET /broadcast/{id}`."""
-        return {
+        """The body of `GET /broadcast/{id}`; it tells of cells only where there are further ones."""
+        wire: dict[str, Any] = {
             "status": self.status,
             "expected": self.expected,
             "dispatched": self.dispatched,
@@ -63,6 +69,11 @@ class Report:
             "cancelled": self.cancelled,
             "expired": self.expired,
         }
+        if self.by_cell:
+            wire["byCell"] = {cell: report.to_wire() for cell, report in self.by_cell.items()}
+            wire["waitingFor"] = list(self.waiting_for)
+            wire["silent"] = list(self.silent)
+        return wire
 
     @staticmethod
     def from_wire(wire: dict[str, Any]) -> "Report":
@@ -79,11 +90,20 @@ class Report:
             by_account=wire["byAccount"],
             cancelled=wire["cancelled"],
             expired=wire["expired"],
+            by_cell={CellName(cell): Report.from_wire(report) for cell, report in wire.get("byCell", {}).items()},
+            waiting_for=tuple(wire.get("waitingFor", ())),
+            silent=tuple(wire.get("silent", ())),
         )
 
 
 def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
     """Sum up the report of a broadcast from its rows; None if there is no such broadcast."""
+    found = summed(broadcasts, broadcast_id)
+    return None if found is None else found[1]
+
+
+def summed(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> tuple[Summary, Report] | None:
+    """Return the summary of a broadcast and the sum of this cell's rows; None if there is no such broadcast."""
     tallies = broadcasts.tallies(broadcast_id)
     summary = broadcasts.summary(broadcast_id)
     if summary is None:
@@ -93,7 +113,7 @@ def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report |
         sum(broadcasts.chunk_sizes(broadcast_id, source.number)) if source.dispatched is None else source.dispatched
         for source in sources
     )
-    return summarise(summary, sources, dispatched, tallies)
+    return summary, summarise(summary, sources, dispatched, tallies)
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:

@@ -43,18 +43,21 @@ _EXISTS = "attribute_exists(tenantId)"
 _ABSENT = "attribute_not_exists(tenantId)"
 _UNBOUND = "attribute_not_exists(playerId)"
 _BOUND_TO = "playerId = :player"
+_UNUSED = "attribute_not_exists(connectionIds)"
 _LIVE = "sessionTTL > :now"
 _EXPIRED = "sessionTTL <= :now"
 
 _SEGMENTS = 60
-"""Segments of a Scan, one of which is read each minute: reading a million sessions every minute would cost 135 dollars
-a month.
+"""Segments of a Scan, one of which is read each minute: reading a million sessions every minute costs $135 a month.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan"""
 
 _ROWS_OF_A_SMALL_TABLE = 1_000
 """Largest number of rows of a table that is read completely each minute, at negligible cost."""
 
 _OF_SESSION = " WHERE tenantId = ? AND sessionId = ?"
+_STILL_EXPIRED = " AND sessionTTL <= ?"
+"""Condition of a statement; deleting a missing row is not an error.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.delete.html"""
 
 _CONFLICT = "TransactionConflictException"
 """Error while a transaction changes the row: a client connects to the session, which renews it as well.
@@ -64,8 +67,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 class DynamoSessionStore(DynamoTable, SessionStore):
     """Keeps the sessions in one DynamoDB table.
 
-    `spread` is False while functions of a former release run, which only know the former keys: new sessions then get
-    those.
+    `spread` is False while functions of a former release run, which know only the former keys: new sessions get those.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, *, spread: bool = True) -> None:
@@ -94,7 +96,7 @@ class DynamoSessionStore(DynamoTable, SessionStore):
                 if self._put_new(Session(tenant, session, expires_at, player)):
                     return True
             elif not seen.is_live(now):
-                self.delete_if_expired(tenant, session, now)
+                self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
             elif player is not None and seen.player_id is None:
                 self._delete_if(_UNBOUND, tenant, session)
             elif player is not None and seen.player_id != player:
@@ -204,7 +206,20 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         return absent
 
     @override
-    def expired(self, now: int) -> Iterator[list[_SessionOfTenant]]:
+    def delete_expired(self, now: int) -> Iterator[int]:
+        failed = 0
+        for page in self._expired(now):
+            if not page:
+                yield 0
+            for keys in batched(page, STATEMENTS_A_BATCH, strict=False):
+                deleted, left = self._delete_expired(keys, now)
+                failed += left
+                yield deleted
+        if failed:
+            raise TransientError(f"{failed} expired sessions could not be deleted for now")
+
+    def _expired(self, now: int) -> Iterator[list[Item]]:
+        """Yield pages of the keys of expired rows: no former key has to be tried."""
         scan: Item = {
             "TableName": self._table,
             "FilterExpression": _EXPIRED,
@@ -213,17 +228,36 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         }
         with calling("Scan"):
             first = self._client.scan(**scan, Limit=_ROWS_OF_A_SMALL_TABLE)
-        yield list(map(_session_of, first["Items"]))
+        yield first["Items"]
         if "LastEvaluatedKey" in first:
             pages = self._client.get_paginator("scan").paginate(
                 **scan, Segment=now // 60 % _SEGMENTS, TotalSegments=_SEGMENTS
             )
             for page in paged("Scan", pages):
-                yield list(map(_session_of, page["Items"]))
+                yield page["Items"]
 
-    @override
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        return self._delete_if(_EXPIRED, tenant, session, {":now": {"N": str(now)}})
+    def _delete_expired(self, keys: Iterable[Item], now: int) -> tuple[int, int]:
+        """Delete rows in one call, refused ones singly; return the numbers of deleted rows and of failures."""
+        batch = list(keys)
+        statement = f'DELETE FROM "{self._table}"' + _OF_SESSION + _STILL_EXPIRED
+        time: Item = {"N": str(now)}
+        with calling("BatchExecuteStatement"):
+            answers = self._client.batch_execute_statement(
+                Statements=[
+                    {"Statement": statement, "Parameters": [key["tenantId"], key["sessionId"], time]} for key in batch
+                ]
+            )["Responses"]
+        deleted = left = 0
+        for key, answer in zip(batch, answers, strict=True):
+            code = answer.get("Error", {}).get("Code")
+            try:
+                deleted += code is None or (
+                    code != CONDITION_FAILED and self._delete_row_if(key, _EXPIRED, {":now": time})
+                )
+            except TransientError as error:
+                logger.warning("an expired session could not be deleted for now", error=str(error))
+                left += 1
+        return deleted, left
 
     def _pages_of(self, tenant: TenantId, values: Item | None = None, **query: Any) -> Iterator[Any]:
         keys = [f"{tenant}#{number:02d}" for number in range(SESSION_KEYS)]
@@ -231,11 +265,19 @@ class DynamoSessionStore(DynamoTable, SessionStore):
             yield from self._query_pages("tenantId = :key", {":key": {"S": key}, **(values or {})}, **query)
 
     def _put_new(self, session: Session) -> bool:
-        key_of = session_key if self._spread else former_session_key
-        item = key_of(session.tenant_id, session.session_id) | {"sessionTTL": {"N": str(session.expires_at)}}
+        """Create the session if there is none; return False if another call has created it, under either key.
+
+        Two releases that create it at the same moment, each under its own key, may both withdraw, and try again.
+        Otherwise it would have two rows, and the end of one would close clients that the other does not know.
+        """
+        keys = [key_of(session.tenant_id, session.session_id) for key_of in (session_key, former_session_key)]
+        own, other = keys if self._spread else reversed(keys)
+        item = own | {"sessionTTL": {"N": str(session.expires_at)}}
         if session.player_id is not None:
             item["playerId"] = {"S": session.player_id}
-        return self._put_row_if(item, _ABSENT)
+        if not self._put_row_if(item, _ABSENT):
+            return False
+        return self._get_row(other) is None or not self._delete_row_if(own, _UNUSED)
 
     def _update(self, tenant: TenantId, session: SessionId, changes: str, condition: str, values: Item) -> bool:
         def update(key: Item) -> bool:
@@ -247,12 +289,12 @@ class DynamoSessionStore(DynamoTable, SessionStore):
         def delete(key: Item) -> bool:
             return self._delete_row_if(key, condition, values)
 
-        # Two clients that made the session at the same time, through functions of two releases, may have made two rows.
+        # A session that two releases create at the same time has two rows for a moment.
         is_deleted = delete(session_key(tenant, session))
         return self._at_former_key(tenant, session, delete) or is_deleted
 
     def _at_former_key(self, tenant: TenantId, session: SessionId, write: Callable[[Item], bool]) -> bool:
-        """Carry out a conditional write under the former key if there is a row: a read costs that key less."""
+        """Carry out a conditional write under the former key, if there is a row: a read costs that key less."""
         key = former_session_key(tenant, session)
         return self._get_row(key) is not None and write(key)
 

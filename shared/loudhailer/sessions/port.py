@@ -58,12 +58,12 @@ class SessionStore(Protocol):
         A session that others write to all the time is one of them. After an error, the call may be repeated.
         """
 
-    def expired(self, now: int) -> Iterator[list[tuple[TenantId, SessionId]]]:
-        """Yield some of the sessions that have expired at `now`, in pages; a page may be empty.
+    def delete_expired(self, now: int) -> Iterator[int]:
+        """Delete sessions that have expired at `now`; after each call of the store, yield the number of deletions.
 
-        A sixtieth of a large table is read, another part each minute, so all of it within an hour; a small table is
-        read completely each time.
+        A sixtieth of a large table is searched, another part each minute, so all of it within an hour; a small table is
+        searched completely each time. A session that was renewed since it was found stays.
+
+        Raises:
+            TransientError: as always, or at the end, because some could not be deleted; the others are.
         """
-
-    def delete_if_expired(self, tenant: TenantId, session: SessionId, now: int) -> bool:
-        """Delete the session if it has expired at `now`; return whether it was deleted."""

@@ -40,6 +40,7 @@ class Tenant:
         tenant_sessions: sessions that live at the same time.
         posts_per_minute: posts that its messages to rooms may cause, frames x members; None: see `posts_by_default`.
         session_key: key of the hash that hides session ids in storage; a secret, not to be logged.
+        revision: the revision of the hub's tenants that its row belongs to; 0 without further cells.
     """
 
     tenant_id: TenantId
@@ -52,6 +53,7 @@ class Tenant:
     tenant_sessions: int = TENANT_SESSIONS
     posts_per_minute: int | None = None
     session_key: str | None = field(default=None, repr=False)
+    revision: int = 0
 
     @property
     def post_budget(self) -> int:
@@ -87,6 +89,16 @@ class Tenant:
 def posts_by_default(messages_per_minute: int) -> int:
     """Return the default number of posts of a tenant: each of its messages to a hundred members."""
     return 100 * messages_per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A row of the table, as further cells copy it: a tenant, or a tombstone, of a revision."""
+
+    tenant_id: TenantId
+    revision: int
+    tenant: Tenant | None
+    tombstone: "Tombstone | None"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Every method may raise TransientError: the store did not answer, and the same ca
 from typing import Protocol
 
 from loudhailer.ids import TenantId
-from loudhailer.tenants.model import Tenant, Tombstone
+from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 
 
 class TenantStore(Protocol):
@@ -33,3 +33,9 @@ class TenantStore(Protocol):
 
     def tombstones(self) -> list[Tombstone]:
         """The tombstones of all tenants, in the order of their ids."""
+
+    def everything(self) -> list[TenantRow]:
+        """All tenants and tombstones, for another cell to copy, in the order of their ids."""
+
+    def copy(self, row: TenantRow) -> bool:
+        """Put another cell's row as it is; False, and nothing done, if the one here is of a later revision."""

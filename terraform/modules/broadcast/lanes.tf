@@ -17,7 +17,7 @@ locals {
   # Each kind of lanes has a share of the quota, which its lanes divide. Other kinds borrow the share of an idle kind.
   posts_per_second           = var.quota.posts_per_second * var.quota.headroom
   lane_shares                = { normal = 1 - var.quota.rooms, low = var.quota.rooms }
-  lane_posts_per_second      = floor(local.posts_per_second * local.lane_shares.normal / (var.settings.shards.count * var.settings.shards.concurrency))
+  lane_posts_per_second      = floor(local.posts_per_second * local.lane_shares.normal / (local.shard_count * var.settings.shards.concurrency))
   room_lane_posts_per_second = max(1, floor(local.posts_per_second * local.lane_shares.low / local.room_workers))
 
   mark_lanes = ["dynamodb:GetItem", "dynamodb:UpdateItem"]

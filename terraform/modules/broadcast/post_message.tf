@@ -8,7 +8,6 @@ module "post_message" {
   settings   = var.functions.post_message
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
@@ -71,7 +70,6 @@ module "post_message_rooms" {
   settings   = var.functions["post_message-rooms"]
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode([local.queues["rooms"].url])
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     OUTCOME_QUEUE_URL     = local.queues["outcome"].url
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url

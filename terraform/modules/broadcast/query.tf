@@ -14,7 +14,7 @@ module "query" {
     BROADCASTS_TABLE      = local.broadcasts.name
     LANES_TABLE           = local.lanes.name
     PARTITION_QUEUE_URL   = local.queues["partition"].url
-    SHARD_QUEUE_URLS      = jsonencode(local.shards[*].url)
+    SHARD_QUEUE_URLS      = jsonencode(local.query_shards[*].url)
     ROOM_QUEUE_URL        = local.queues["rooms"].url
     CALLBACK_ENDPOINT     = var.websocket_api.callback_endpoint
     CHUNK_SIZE            = var.settings.chunk_size

@@ -1,5 +1,8 @@
 locals {
-  shard_names = [for n in range(var.settings.shards.count) : "shard-${n}"]
+  # Shards beyond the count get nothing new, and are read until they are empty: older versions of query may still send
+  # to them, and so may versions that a rollback returns to.
+  shard_count = var.settings.shards.count + var.settings.shards.draining
+  shard_names = [for n in range(local.shard_count) : "shard-${n}"]
 
   # A failed broadcast or source comes again after 2 s, 4 s and so on: ten times in five minutes. A message that was
   # given up may keep its number of receives: AWS gives it "across all queues", and does not say which one counts.

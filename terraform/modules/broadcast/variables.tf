@@ -9,9 +9,9 @@ variable "deployment" {
 }
 
 variable "settings" {
-  description = "Number of shard queues that share a broadcast's chunks, and of concurrent workers of each; largest number of connections in a chunk; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
   type = object({
-    shards            = optional(object({ count = optional(number, 2), concurrency = optional(number, 2) }), {})
+    shards            = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
     chunk_size        = optional(number, 500)
     keys              = optional(number, 16)
     query_concurrency = optional(number, 8)
@@ -20,16 +20,24 @@ variable "settings" {
   default = {}
 
   validation {
-    condition     = var.settings.shards.count >= 1 && var.settings.shards.count <= 32 && floor(var.settings.shards.count) == var.settings.shards.count
-    error_message = "broadcast.shards.count must be a whole number from 1 to 32: query's environment, of 4 KB, has the URLs of all."
+    condition     = var.settings.shards.count >= 1 && floor(var.settings.shards.count) == var.settings.shards.count
+    error_message = "broadcast.shards.count must be a whole number from 1."
+  }
+  validation {
+    condition     = var.settings.shards.draining >= 0 && floor(var.settings.shards.draining) == var.settings.shards.draining
+    error_message = "broadcast.shards.draining must be a whole number from 0."
+  }
+  validation {
+    condition     = var.settings.shards.count + var.settings.shards.draining <= 32
+    error_message = "broadcast.shards.count and draining must be at most 32 together: query's environment, of 4 KB, has the URLs of all."
   }
   validation {
     condition     = var.settings.shards.concurrency >= 2 && var.settings.shards.concurrency <= 1000
     error_message = "broadcast.shards.concurrency must be from 2 to 1000: AWS allows a mapping no less and no more."
   }
   validation {
-    condition     = var.settings.shards.count * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
-    error_message = "broadcast.shards.count times broadcast.shards.concurrency must leave each lane at least one post per second of the quota."
+    condition     = (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency <= var.quota.posts_per_second * var.quota.headroom * (1 - var.quota.rooms)
+    error_message = "broadcast.shards: count and draining, times concurrency, must leave each lane at least one post per second of the quota."
   }
   validation {
     condition     = var.settings.chunk_size >= 1 && var.settings.chunk_size <= 500
@@ -66,8 +74,8 @@ variable "functions" {
   }
   # A mapping that is throttled by its function leaves lanes empty, each of which has its part of the quota.
   validation {
-    condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= var.settings.shards.count * var.settings.shards.concurrency
-    error_message = "functions: post_message must have reserved at least broadcast.shards.count x broadcast.shards.concurrency, the number of its lanes."
+    condition     = var.functions.post_message.reserved == null ? true : var.functions.post_message.reserved >= (var.settings.shards.count + var.settings.shards.draining) * var.settings.shards.concurrency
+    error_message = "functions: post_message must have reserved at least the number of its lanes, (broadcast.shards.count + broadcast.shards.draining) x broadcast.shards.concurrency."
   }
   # The queue of large rooms has two workers, and AWS allows no fewer.
   validation {

@@ -14,6 +14,7 @@ module "connect" {
     LIMITS_TABLE      = local.limits.name
     CALLBACK_ENDPOINT = var.websocket_api.callback_endpoint
     SESSION_SHARE     = var.session_share
+    SPREAD_SESSIONS   = !var.deployment.former_release
   }
 
   # In its own name, not as one tenant: at 500 connects a second of many tenants it would take most of what STS answers.

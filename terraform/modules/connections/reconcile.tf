@@ -22,7 +22,7 @@ module "reconcile" {
       resources = [local.tenants.arn]
     }
     EndSessions = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan"]
+      actions   = ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:Scan"]
       resources = [local.sessions.arn]
     }
     # A probe is a row that is put and deleted: its stream record follows all earlier changes.

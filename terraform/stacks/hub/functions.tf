@@ -42,7 +42,7 @@ locals {
   function_defaults = {
     accounting    = { timeout = 30 }
     authorizer    = {}
-    connect       = {}
+    connect       = { timeout = 15 }
     console       = {}
     default_route = { timeout = 5 }
     disconnect    = {}

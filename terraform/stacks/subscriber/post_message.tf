@@ -8,7 +8,6 @@ module "post_message" {
   settings   = merge(var.post_message, { timeout = var.cell.timeout })
 
   variables = {
-    SHARD_QUEUE_URLS      = jsonencode(values(var.cell.shards)[*].url)
     CALLBACK_ENDPOINT     = var.cell.callback_endpoint
     OUTCOME_QUEUE_URL     = var.cell.outcome_queue_url
     DEAD_LETTER_QUEUE_URL = var.cell.dead_letter_queue_url

@@ -11,12 +11,12 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
     from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import Write
+    from tests.support.dynamodb.expressions import Item
 
 ORDER = "10: first deliveries ascend"
 LEFT = "10: when a message leaves, everyone who was there has it, or is closed, or is about to be"
@@ -71,6 +71,8 @@ class Messages(Observer):
         self._heard: defaultdict[str, set[str]] = defaultdict(set)
         self._in_large_rooms: set[int] = set()
         self._wakes_lost: set[str] = set()
+        self._contents: set[str] = set()
+        self._refused: set[str] = set()
 
     def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each message that is stored or deleted."""
@@ -102,7 +104,9 @@ class Messages(Observer):
             self._wakes_lost.add(json.loads(message.body)["inbox"])
 
     def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
-        """Check that what leaves the pool has reached its session."""
+        """Check that what leaves the pool has reached its session, and that a wake leaves nothing that it was for."""
+        if queue.name == "inbox" and why == "deleted":
+            self._nothing_lies(json.loads(message.body)["inbox"])
         if queue.name != "pool" or why != "deleted":
             return
         echo = self._echoes[json.loads(message.body)["text"]]
@@ -118,10 +122,14 @@ class Messages(Observer):
     def invocation_over(self, invocation: "SimulatedInvocation") -> None:
         """Check that what was said in a small room has reached its members."""
         answer = invocation.answer
-        if invocation.function != "send_message" or answer is None or invocation.number in self._in_large_rooms:
+        if invocation.function != "send_message" or answer is None:
             return
         frame, body = json.loads(invocation.event["body"]), json.loads(answer.get("body", "{}"))
-        if "roomKey" not in frame or "error" in body or body.get("message") == "Too Many Requests":
+        if _is_refusal(body) and "clientMessageId" not in frame:
+            content = frame.get("content", frame.get("message"))
+            self._refused.add(content)
+            self._is_said_to_nobody(content)
+        if "roomKey" not in frame or "error" in body or _is_refusal(body) or invocation.number in self._in_large_rooms:
             return
         request = invocation.event["requestContext"]
         for (partition, connection), (room, since) in self._in_room_since.items():
@@ -164,13 +172,26 @@ class Messages(Observer):
         """Check that no message waits for somebody who is there."""
         if healed:
             return
-        for inbox, messages in self.system.tables.tables["messages"].rows.items():
-            for name in messages:
-                stored = self._stored[name]
-                if stored.expires_at <= self.system.scheduler.now + 5 or inbox in self._wakes_lost:
-                    continue
-                there = next(self._of_player(stored), None)
-                holds(that=there is None, invariant=LIES, text=f"message {name} lies in {inbox}, and {there} is open")
+        for inbox in self.system.tables.tables["messages"].rows:
+            self._nothing_lies(inbox)
+
+    def _nothing_lies(self, inbox: str) -> None:
+        """Check that no message waits for somebody who is there, unless a wake will come."""
+        system = self.system
+        wakes = (json.loads(message.body)["inbox"] for message in system.queues["inbox"].messages.values())
+        records = (
+            record for of_table in system.mappings.values() for reader in of_table for record in reader.waiting()
+        )
+        if inbox in self._wakes_lost or inbox in wakes or any(self._inbox_of(record) == inbox for record in records):
+            return
+        for name in system.tables.tables["messages"].rows.get(inbox, ()):
+            stored = self._stored[name]
+            there = next(self._of_player(stored), None)
+            holds(
+                that=there is None or stored.expires_at <= system.scheduler.now + _SKEW_SECONDS,
+                invariant=LIES,
+                text=f"message {name} lies in {inbox}, and {there} is open",
+            )
 
     def _message_stored(self, key: tuple[str, str], row: "Item") -> None:
         tenant, _, player = key[0].partition("#")
@@ -179,6 +200,8 @@ class Messages(Observer):
         if key[1] not in self._stored:
             self._stored[key[1]] = _Stored(len(self._stored) + 1, now, tenant, player, expires_at)
         content = json.loads(row["message"]["S"])
+        self._contents.add(content)
+        self._is_said_to_nobody(content)
         if " id" not in content:
             return
         sent = (key[0], row["srcPlayerId"]["S"], content)
@@ -225,12 +248,12 @@ class Messages(Observer):
         )
 
     def _direct_received(self, client: "SimulatedClient", frame: Any) -> None:
-        name = frame["messageId"]
+        name, player = frame["messageId"], client.context.get("playerId")
         stored = self._stored.get(name)
         holds(
-            that=stored is not None and (stored.tenant, stored.player) == (client.tenant, client.player),
+            that=stored is not None and (stored.tenant, stored.player) == (client.tenant, player),
             invariant=OTHERS,
-            text=f"{client} of {client.tenant} and player {client.player} gets message {name}: {stored}",
+            text=f"{client} of {client.tenant} and player {player} gets message {name}: {stored}",
         )
         if stored is None or name in self._got[client.connection]:
             return
@@ -269,6 +292,8 @@ class Messages(Observer):
 
     def _room_frame_received(self, client: "SimulatedClient", frame: Any) -> None:
         self._heard[client.connection].add(frame.get("content", ""))
+        self._contents.add(frame.get("content", ""))
+        self._is_said_to_nobody(frame.get("content", ""))
         speaker = self._client(frame["connectionId"])
         holds(
             that=speaker is not None and speaker.tenant == client.tenant,
@@ -279,6 +304,13 @@ class Messages(Observer):
             that=frame["roomKey"] in self._rooms[client.connection],
             invariant=OTHERS,
             text=f"{client} hears what is said in {frame['roomKey']}, and was never in it",
+        )
+
+    def _is_said_to_nobody(self, content: str) -> None:
+        holds(
+            that=content not in self._refused or content not in self._contents,
+            invariant=REFUSED,
+            text=f"{content} is reported as refused, and others have it",
         )
 
     def _of_player(self, stored: _Stored) -> "Iterator[SimulatedClient]":
@@ -315,6 +347,12 @@ class Messages(Observer):
             return write.key[0]
         row = write.new or write.old or {}
         return f"{write.key[0].partition('#')[0]}#{row.get('playerId', {}).get('S')}"
+
+
+def _is_refusal(body: Any) -> bool:
+    """Tell whether the answer to a frame says that it was certainly not carried out."""
+    code: str = body.get("error", {}).get("code", "TRY_AGAIN")
+    return code != "TRY_AGAIN" or "Too Many Requests" in body.values()
 
 
 def _tenant(partition: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from loudhailer.connections.ends import End
 from loudhailer.connections.model import PROBE, ConnectionKey
 from loudhailer.ids import ConnectionId, Partition, SessionId, TenantId, tenant_of
 from tests.simulation.watch import Observer, holds
@@ -9,17 +10,22 @@ from tests.simulation.watch import Observer, holds
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loudhailer.aws.rows import Item
     from tests.simulation.gateway import SimulatedClient
+    from tests.simulation.queues import SimulatedMessage, SimulatedQueue
     from tests.simulation.streams import SimulatedRecord
     from tests.simulation.system import SimulatedInvocation, SimulatedSystem
     from tests.support.dynamodb.engine import EngineKey, Write
+    from tests.support.dynamodb.expressions import Item
 
 LIMITS = "2: no limit is passed when a connection is recorded"
 DEAD = "2: nothing is recorded into a dead session"
 HOLDS = "6: a session holds its rows, and removals under way"
 RECORDED = "6: whoever is connected is recorded"
 MADE = "6: only PUT makes a session"
+ENDED = "6: nobody ends a session that is bound to another player"
+GHOST = "6: a connection whose end is acknowledged has no row"
+
+_SKEW_SECONDS = 5.0
 
 
 class Sessions(Observer):
@@ -29,15 +35,31 @@ class Sessions(Observer):
         super().__init__(system)
         self._lost: set[str] = set()
         self._not_ended: set[tuple[TenantId, SessionId]] = set()
+        self._recorded_at: dict[EngineKey, float] = {}
 
     def written(self, writes: "Sequence[Write]", invocation: "SimulatedInvocation | None") -> None:
         """Check each row that is one of ours."""
         for write in writes:
             if write.table == "connections" and write.old is None and write.new is not None and write.key[1] != PROBE:
+                self._recorded_at[write.key] = self.system.scheduler.now
                 self._recorded(write.new, {other.key: other.old for other in writes})
             elif write.table == "sessions" and write.old is None:
                 by = invocation.function if invocation is not None else "nobody"
                 holds(that=by == "session_api", invariant=MADE, text=f"session {write.key[1]} is made by {by}")
+            elif write.table == "sessions" and write.old is not None and write.new is None and invocation is not None:
+                self._removed(write.key[1], write.old, invocation)
+
+    def message_gone(self, queue: "SimulatedQueue", message: "SimulatedMessage", why: str) -> None:
+        """Check that the row is gone of a connection whose end is acknowledged."""
+        if queue.name != "disconnect" or why != "deleted":
+            return
+        key = End.of_body(message.body).key
+        row = self.system.tables.tables["connections"].get((key.partition, key.connection_id))
+        holds(
+            that=row is None or self._recorded_at[key.partition, key.connection_id] > message.sent_at,
+            invariant=GHOST,
+            text=f"the end of {key.connection_id} is acknowledged, and it has a row",
+        )
 
     def record_over(self, function: str, record: "SimulatedRecord", *, given_up: bool) -> None:
         """Check that a connection has left its session once its removal is acknowledged."""
@@ -81,6 +103,19 @@ class Sessions(Observer):
     def _is_given_up(self, client: "SimulatedClient") -> bool:
         """Tell whether nobody closes it, because the record of its session's end was given up."""
         return (client.tenant, client.context["sessionId"]) in self._not_ended
+
+    def _removed(self, session_id: str, session: "Item", invocation: "SimulatedInvocation") -> None:
+        if invocation.function != "session_api":
+            return
+        player, owner = invocation.event["queryStringParameters"].get("playerId"), session.get("playerId", {}).get("S")
+        is_over = int(session["sessionTTL"]["N"]) <= self.system.scheduler.now + _SKEW_SECONDS
+        tenant = self.system.tables.tables["tenants"].get((tenant_of(session["tenantId"]["S"]), ""))
+        is_erased = tenant is None or "erasing" in tenant
+        holds(
+            that=player is None or owner is None or player == owner or is_over or is_erased,
+            invariant=ENDED,
+            text=f"session {session_id} is bound to {owner}, and {player} ends it",
+        )
 
     def _recorded(self, row: "Item", before: "Mapping[EngineKey, Item | None]") -> None:
         tenant = row["tenantId"]["S"]

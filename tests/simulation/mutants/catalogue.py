@@ -205,8 +205,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "report/tallies-after-chunks": Mutant(
         "loudhailer.broadcast.report",
-        "    return summarise(summary, sources, dispatched, tallies)",
-        "    return summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
+        "    return summary, summarise(summary, sources, dispatched, tallies)",
+        "    return summary, summarise(summary, sources, dispatched, broadcasts.tallies(broadcast_id))",
     ),
     "accounting/releases-probes": Mutant(
         "functions.connections.accounting.accounting",

@@ -23,6 +23,7 @@ type EngineRequest = Mapping[str, Any]
 _NONE: dict[str, str] = {}
 _DELETE = 'DELETE FROM "'
 _UPDATE = 'UPDATE "'
+_NOT_LATER = " AND sessionTTL <= ?"
 
 
 class Write(NamedTuple):
@@ -164,12 +165,14 @@ class Engine:
         return {"Responses": [self._execute(one["Statement"], one["Parameters"]) for one in request["Statements"]]}
 
     def _execute(self, statement: str, parameters: list[Any]) -> Item:
-        """The two statements that the adapters know."""
+        """The statements that the adapters know."""
         if statement.startswith(_DELETE):
-            partition, connection = parameters
             table = self.tables[statement.removeprefix(_DELETE).partition('"')[0]]
-            key = (partition["S"], connection["S"])
-            if table.get(key) is not None:
+            key = (parameters[0]["S"], parameters[1]["S"])
+            old = table.get(key)
+            if old is not None:
+                if statement.endswith(_NOT_LATER) and int(old["sessionTTL"]["N"]) > int(parameters[2]["N"]):
+                    return {"Error": {"Code": "ConditionalCheckFailed", "Message": "the condition does not hold"}}
                 self._write([self._put(table, key, None)])
             return {"TableName": table.name}
         gone, tenant, session = parameters

@@ -19,6 +19,7 @@ from loudhailer.rooms.model import Membership, NickName
 from loudhailer.rooms.port import Joined
 from loudhailer.sessions.dynamodb import DynamoSessionStore, session_key
 from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+from tests.support.limits import BATCH_ATTEMPTS
 
 ACME, S1, S2 = TenantId("acme"), SessionId("s1"), SessionId("s2")
 FIRST = nth_partition(ACME, 0)
@@ -132,12 +133,13 @@ def test_a_topic_is_told_a_group_only_where_there_is_one(group: str | None) -> N
 def test_a_broadcasts_transaction_that_meets_another_is_tried_again(
     write: Callable[[DynamoBroadcastStore], object],
 ) -> None:
-    """Its existence is unknown, so it is neither done nor refused."""
+    """Its existence is unknown, so it is neither done nor refused: in the end its message comes again."""
     client: Any = Client(get_item={}, transact_write_items=cancelled(REFUSED, CONFLICT))
-    store = DynamoBroadcastStore(client, "broadcasts")
+    store = DynamoBroadcastStore(client, "broadcasts", pause=lambda _: None)
     client.get_paginator = lambda _: Client(paginate=[])
     with pytest.raises(TransientError, match="TransactWriteItems failed"):
         write(store)
+    assert [name for name, _ in client.calls].count("transact_write_items") == BATCH_ATTEMPTS
 
 
 def test_a_row_that_goes_while_it_is_fixed_is_a_transient_error() -> None:

@@ -48,7 +48,7 @@ from tests.support.fakes.lanes import MemoryLaneStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.fakes.sessions import MemorySessionStore
 from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 SESSION = SessionId("s1")
 SHARDS = 3
@@ -347,7 +347,7 @@ def test_two_at_once_come_to_the_same_chunks(schedule: list[int], come: set[int]
     other.broadcasts, other.shards = tables.broadcasts, tables.shards
     tables.connect(map(key, range(0, 12, 2)))
     other.connect(key(number) for number in {*range(0, 12, 2), *come} - gone)
-    turns = Turns(schedule)
+    turns = FaultTurns(schedule)
     queries = [tables.query(turns.actor(0).call), other.query(turns.actor(1).call)]
     errors = turns.run(*(partial(query, tables.body()) for query in queries))
     assert all(isinstance(error, TransientError) for error in errors)

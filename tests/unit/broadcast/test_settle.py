@@ -34,7 +34,7 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.connections import MemoryConnectionStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.limits import CONNECTION_SECONDS, YOUNG_SECONDS
-from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 KEY = TallyKey(BROADCAST, ChunkId("0.0"))
 
@@ -300,7 +300,7 @@ def test_killed_at_any_call_the_next_run_settles_the_same(*, carried_out: bool) 
 def test_any_number_at_once_settle_the_union(batches: list[list[OutcomeMessage]], schedule: list[int]) -> None:
     """Call by call in any order: what cannot be settled for rivals is reported, and is settled when it comes again."""
     broadcast = SettleFixture()
-    turns = Turns(schedule)
+    turns = FaultTurns(schedule)
     failed: list[OutcomeMessage] = []
 
     def run(number: int, batch: list[OutcomeMessage]) -> None:

@@ -33,7 +33,7 @@ from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.partitions import MemoryPartitionStore
 from tests.support.fakes.queues import MemoryQueue
 from tests.support.limits import MAX_SOURCES_AT_ONCE, PARTITIONS_A_SOURCE, RECIPIENTS_A_SOURCE
-from tests.unit.broadcast.faults import Fuse, Turns, killed, watched
+from tests.unit.broadcast.faults import FaultTurns, Fuse, killed, watched
 
 
 class SwarmFixture:
@@ -197,7 +197,7 @@ def test_killed_at_any_call_it_goes_on_with_the_same_plan(*, carried_out: bool) 
 def test_two_at_once_come_to_one_plan(schedule: list[int], opened: bool) -> None:  # noqa: FBT001  # drawn
     """Also when a partition was opened between the one's reading and the other's."""
     tables = SwarmFixture(SEVEN)
-    turns = Turns(schedule)
+    turns = FaultTurns(schedule)
     other = tables
     if opened:
         other = SwarmFixture({**SEVEN, partition(8): 1})

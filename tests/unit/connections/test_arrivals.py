@@ -7,6 +7,7 @@ from typing import Any
 from functions.connections.authorizer.authorizer import Authorizer
 from functions.connections.connect.connect import Connect
 from functions.connections.connect.dynamodb import DynamoRegister
+from functions.sessions.session_api.placing import CellStores, OneCell
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer.connections.dynamodb import DynamoConnectionStore
 from loudhailer.ids import TenantId
@@ -22,6 +23,7 @@ from tests.support.broadcasts import ENDPOINT
 from tests.support.dynamodb.engine import Engine, EngineClient, EngineRequest, Table
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.delivery import MemoryOrderedSender
+from tests.support.fakes.snapshots import MemorySnapshotStore
 from tests.support.tables import KEYS
 
 ARRIVALS = 200
@@ -57,15 +59,17 @@ class Handshakes:
         tenants.put(ACME)
         self.session_api = SessionApi(
             tenants,
-            sessions,
-            DynamoPlaceStore(client, "places"),
+            OneCell(
+                CellStores(sessions=sessions, places=DynamoPlaceStore(client, "places")), "wss://example.test/live"
+            ),
             MemoryBroadcastStore(),
-            websocket_url="wss://example.test/live",
+            MemorySnapshotStore(),
             list_tenants=False,
             silo_tenants=(),
             needs_token=False,
             tenant_claim="tenantId",
             shortest_session_id=1,
+            report_grace_seconds=180,
             clock=lambda: NOW,
         )
         self.authorizer = Authorizer(

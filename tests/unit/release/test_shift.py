@@ -58,7 +58,7 @@ class Deployment:
         self.done.append("connected")
         yield
 
-    async def problems_of_pings(self) -> list[str]:
+    async def problems_of_routes(self) -> list[str]:
         """See `SyntheticBroadcast`."""
         return self.pings
 

@@ -7,17 +7,28 @@ from typing import Any
 
 import pytest
 
+from functions.sessions.session_api.placing import CellStores, OneCell, Placing
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer.broadcast.audience import Everyone
 from loudhailer.broadcast.model import Summary
 from loudhailer.codec import decode
 from loudhailer.connections.model import ConnectionKey
-from loudhailer.ids import BroadcastId, ConnectionId, PlayerId, SessionId, SessionSecret, TenantId, nth_partition
+from loudhailer.ids import (
+    BroadcastId,
+    CellName,
+    ConnectionId,
+    PlayerId,
+    SessionId,
+    SessionSecret,
+    TenantId,
+    nth_partition,
+)
 from loudhailer.sessions.model import Session
 from loudhailer.tenants.model import Tenant
 from tests.support.fakes.broadcast import MemoryBroadcastStore
 from tests.support.fakes.places import MemoryPlaceStore
 from tests.support.fakes.sessions import MemorySessionStore
+from tests.support.fakes.snapshots import MemorySnapshotStore
 from tests.support.fakes.tenants import MemoryTenantStore
 
 NOW = 1000
@@ -38,25 +49,31 @@ class SessionApiFixture:
     """The stores behind one API."""
 
     def __init__(
-        self, *, list_tenants: bool = True, silo_tenants: Collection[TenantId] = (), shortest_session_id: int = 1
+        self,
+        *,
+        list_tenants: bool = True,
+        silo_tenants: Collection[TenantId] = (),
+        shortest_session_id: int = 1,
+        placing: Placing | None = None,
     ) -> None:
         self.now = NOW
         self.sessions = MemorySessionStore()
         self.broadcasts = MemoryBroadcastStore()
+        self.snapshots = MemorySnapshotStore()
         self.tenants = MemoryTenantStore(TENANT)
-        places = MemoryPlaceStore()
+        stores = CellStores(sessions=self.sessions, places=MemoryPlaceStore())
         self.open_api, self.jwt_api = (
             SessionApi(
                 self.tenants,
-                self.sessions,
-                places,
+                placing or OneCell(stores, "wss://example.test/live"),
                 self.broadcasts,
-                websocket_url="wss://example.test/live",
+                self.snapshots,
                 list_tenants=list_tenants,
                 silo_tenants=silo_tenants,
                 needs_token=needs_token,
                 tenant_claim="custom:tenantId",
                 shortest_session_id=shortest_session_id,
+                report_grace_seconds=180,
                 clock=lambda: self.now,
             )
             for needs_token in (False, True)
@@ -404,6 +421,29 @@ def test_a_broadcast_is_reported(stores: SessionApiFixture) -> None:
     status, body = stores.call("GET /broadcast/{id}", id="b1")
     assert status == 200
     assert (body["status"], body["publishedAt"], body["inFlight"]) == ("accepted", NOW * 1000, 0)
+
+
+def test_a_broadcast_over_several_cells_is_reported_by_cell(stores: SessionApiFixture) -> None:
+    """A cell that says nothing until 180 seconds after the end is named, and its recipients have failed."""
+    head = Summary(
+        broadcast_id=BroadcastId("b1"),
+        audience=Everyone(),
+        content_hash="hash",
+        published_at=NOW * 1000,
+        announced=True,
+        cells={CellName("north"): 5},
+        ends_at=NOW,
+    )
+    stores.broadcasts.record(head)
+    stores.broadcasts.complete_sources(head.broadcast_id, 0, 0, NOW * 1000)
+    for now, status, failed, waiting_for, silent in (
+        (NOW + 179, "delivering", 0, ["north"], []),
+        (NOW + 180, "finished", 5, [], ["north"]),
+    ):
+        stores.now = now
+        _, body = stores.call("GET /broadcast/{id}", id="b1")
+        assert (body["status"], body["failed"], body["expected"]) == (status, failed, 5)
+        assert (body["waitingFor"], body["silent"], list(body["byCell"])) == (waiting_for, silent, ["hub", "north"])
 
 
 def test_an_unknown_broadcast_is_not_found(stores: SessionApiFixture) -> None:

@@ -16,7 +16,7 @@ def reported(text: str, *, is_bounded: bool = True) -> list[str]:
     "sentence",
     [
         "How many messages are done with: who is there, and not left behind, took them all.",
-        "Those of the tallies that there are.",
+        "Tests in the tallies that there are.",
         "By how much a total was too high all the time that the samples cover.",
         "As the cell, whom the worker speaks to.",
         "Whoever comes second takes the chunks that stand.",

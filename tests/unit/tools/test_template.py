@@ -222,13 +222,31 @@ def test_another_ministack_or_python_changes_the_key(monkeypatch: pytest.MonkeyP
     assert len(keys) == 3
 
 
-@pytest.mark.parametrize("path", ["local_aws/gaps/alarms.py", "stack/lifecycle.py", "release/traffic.py"])
+EMULATOR = ("emulator/aws/gaps/alarms.py", "stack/lifecycle.py", "release/waves.py")
+
+
+@pytest.mark.parametrize("path", EMULATOR)
 def test_a_changed_emulator_changes_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A gap that is closed otherwise may keep other data."""
+    """A gap that is closed otherwise may keep other data; the file exists."""
+    assert (module._TOOLS / path).is_file()
     monkeypatch.setattr(module, "_TOOLS", tmp_path)
-    file = tmp_path / path
-    file.parent.mkdir(parents=True)
-    file.write_text("VERSION = 1\n")
+    for each in EMULATOR:
+        (tmp_path / each).parent.mkdir(parents=True)
+        (tmp_path / each).write_text("VERSION = 1\n")
     before = template_key(**PARTS)
-    file.write_text("VERSION = 2\n")
+    (tmp_path / path).write_text("VERSION = 2\n")
     assert template_key(**PARTS) != before
+
+
+@pytest.mark.parametrize("path", EMULATOR)
+def test_a_folder_of_the_emulator_that_has_moved_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A folder without sources would give the same key whatever changes."""
+    monkeypatch.setattr(module, "_TOOLS", tmp_path)
+    for each in EMULATOR:
+        (tmp_path / each).parent.mkdir(parents=True)
+        if each != path:
+            (tmp_path / each).write_text("VERSION = 1\n")
+    with pytest.raises(ValueError, match=r"No file in .* ends with \.py"):
+        template_key(**PARTS)

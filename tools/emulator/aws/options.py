@@ -80,8 +80,8 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument(
         "--transaction-seconds",
         type=float,
-        default=0.0,
-        help="how long a transaction of DynamoDB takes: whoever writes to its items meanwhile is refused",
+        default=0.005,
+        help="how long a transaction of DynamoDB takes, unless throttling is off: others may not write to its items",
     )
     options = parser.parse_args(arguments)
     if not environment.get(_SECRET):

@@ -46,8 +46,9 @@ class OpenConnection:
     """A connection from its handshake to its end.
 
     `on_text` is called with each message, `on_end` once, when a connection that was accepted is over; `ended` then
-    says how. `waiting` holds the messages whose route has not been called yet, `in_flight` counts those being called.
-    `full` makes its buffer count as full, whatever is in it.
+    says how. A client's close frame is answered `later`, when that is called. `waiting` holds the messages whose route
+    has not been called yet, `in_flight` counts those being called. `full` makes its buffer count as full, whatever is
+    in it.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class OpenConnection:
         limits: Limits,
         on_text: Callable[["OpenConnection", str], None],
         on_end: Callable[["OpenConnection"], None],
+        *,
+        later: Callable[[Callable[[], None]], None],
     ) -> None:
         self.connection_id = new_id()
         self.deployment = deployment
@@ -72,6 +75,7 @@ class OpenConnection:
         self._limits = limits
         self._on_text = on_text
         self._on_end = on_end
+        self._later = later
         self._reader: FrameReader | None = FrameReader(limits.frame_bytes, limits.message_bytes)
         self._transport: asyncio.Transport | None = None
 
@@ -105,7 +109,10 @@ class OpenConnection:
                     case Ping(payload):
                         self._write(encode(Opcode.PONG, payload))
                     case Close(code, reason):
-                        self._answer_close(code, reason)
+                        self._reader = None
+                        if self.state is ConnectionState.OPEN:
+                            self.ended = (code, reason)
+                        self._later(self._answer_close)
                         return
         except ProtocolViolation as violation:
             self._reader = None
@@ -150,12 +157,10 @@ class OpenConnection:
         else:
             self._transport.resume_reading()
 
-    def _answer_close(self, code: int, reason: str) -> None:
-        self._reader = None
+    def _answer_close(self) -> None:
         if self.state is ConnectionState.OPEN:
             self._move(ConnectionState.CLOSING)
-            self.ended = (code, reason)
-            self._write(encode_close(code, ""))
+            self._write(encode_close(self.ended[0], ""))
             asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.abort)  # it may never read the answer
         if self._transport is not None:
             self._transport.close()

@@ -11,10 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cached_property
 
 from tools.emulator.gateway.api import DISCONNECT, LOG, Integration
+from tools.emulator.gateway.connection import OpenConnection
 from tools.emulator.gateway.counters import Counters
-from tools.emulator.gateway.events import GatewayEvent
+from tools.emulator.gateway.events import GatewayEvent, disconnect_event
 from tools.emulator.gateway.integration import TOGETHER, IntegrationFailure, Integrations, Reply
 
 _A_SECOND = 120
@@ -24,14 +26,25 @@ _RETRY_SECONDS = 0.2
 type Start = Callable[[Coroutine[None, None, None]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class ClosedConnection:
-    """The end of a connection of a deployment, as an event for the integration of its `$disconnect`."""
+    """The end of a connection, for the integration of its `$disconnect`.
 
-    deployment: str
+    Attributes:
+        ended_at: epoch seconds.
+        tries: number of calls that failed.
+    """
+
+    connection: OpenConnection
     integration: Integration
-    event: GatewayEvent
+    ended_at: float
+    with_authorizer: bool
     tries: int = 0
+
+    @cached_property
+    def event(self) -> GatewayEvent:
+        """The integration's input, made when its turn has come, so that a crowd's end takes no time at once."""
+        return disconnect_event(self.connection, self.ended_at, with_authorizer=self.with_authorizer)
 
 
 class Ends:
@@ -74,10 +87,11 @@ class Ends:
         if not isinstance(reply, IntegrationFailure):
             self._counters.disconnects_delivered += 1
         elif reply.again and end.tries + 1 < _TRIES:
-            self._start(self._tell_again(ClosedConnection(end.deployment, end.integration, end.event, end.tries + 1)))
+            end.tries += 1
+            self._start(self._tell_again(end))
         else:
             self._counters.disconnects_failed += 1
-            LOG.warning("%s of %s: %s", DISCONNECT, end.deployment, reply.cause)
+            LOG.warning("%s of %s: %s", DISCONNECT, end.connection.deployment.key, reply.cause)
 
     async def _tell_again(self, end: ClosedConnection) -> None:
         await asyncio.sleep(_RETRY_SECONDS * end.tries)

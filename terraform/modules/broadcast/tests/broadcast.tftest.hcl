@@ -154,6 +154,58 @@ run "more_shards_than_an_environment_has_room_for_are_refused" {
   expect_failures = [var.settings]
 }
 
+run "shards_that_are_drained_have_room_beside_the_others_or_are_refused" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 31, draining = 2 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "half_a_shard_is_not_drained" {
+  command = plan
+
+  variables {
+    settings = { shards = { draining = 0.5 } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "shards_that_are_drained_are_read_and_get_nothing_new" {
+  command = plan
+
+  variables {
+    settings = { shards = { count = 2, draining = 2, concurrency = 2 } }
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_event_source_mapping.post_message)) == toset(["shard-0", "shard-1", "shard-2", "shard-3"])
+    error_message = "Chunks that earlier versions have sent, or still send, must be posted."
+  }
+  assert {
+    condition     = length(local.query_shards) == 2
+    error_message = "query must know the shards that stay, and no others."
+  }
+  assert {
+    condition     = local.lane_posts_per_second == floor(local.posts_per_second * 0.9 / 8)
+    error_message = "Lanes of drained shards post as well: all together must keep to the quota."
+  }
+}
+
+run "a_shard_that_is_drained_cannot_be_claimed" {
+  command = plan
+
+  variables {
+    settings    = { shards = { count = 2, draining = 1 } }
+    subscribers = { blue = { account_id = "222222222222", external_id = "blue-1", shards = [2] } }
+  }
+
+  expect_failures = [var.subscribers]
+}
+
 run "only_what_failed_is_tried_again" {
   command = plan
 

@@ -199,9 +199,10 @@ run "every_function_may_do_its_work_and_no_more" {
       }) == jsonencode({
       accounting = [[["dynamodb:PartiQLUpdate"], [local.tables.sessions.arn]]]
       disconnect = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
+      reconcile  = [[["dynamodb:PartiQLDelete"], [local.tables.sessions.arn]]]
       settle     = [[["dynamodb:PartiQLDelete"], [local.tables.connections.arn]]]
     })
-    error_message = "PartiQL may only have accounting change sessions, and disconnect and settle delete connections."
+    error_message = "PartiQL may only have accounting change sessions, reconcile delete them, and disconnect and settle delete connections."
   }
   assert {
     condition = jsonencode([
@@ -301,8 +302,8 @@ run "clients_may_use_a_fifth_of_the_quota" {
   }
 
   assert {
-    condition     = local.inbound == { rate = 4000, burst = 1000 }
-    error_message = "Clients must get a fifth of the quota."
+    condition     = local.inbound == { rate = 4000, burst = 2500 }
+    error_message = "Clients must get a fifth of the quota, and half of its bucket."
   }
 }
 

@@ -76,6 +76,7 @@ class StandInClient:
             limits,
             lambda _connection, text: self.texts.append(text),
             lambda connection: self.ends.append(connection.ended),
+            later=lambda step: step(),
         )
 
     def opened(self) -> "StandInClient":

@@ -20,7 +20,7 @@ from ministack.core.iam_evaluator import EvalContext
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc, sqs
 
-from tools.emulator.aws.gaps import Gap
+from tools.emulator.aws.gaps import Gap, queue_visibility
 from tools.emulator.aws.options import Options
 from tools.emulator.aws.patching import Patch
 
@@ -98,4 +98,6 @@ def _create_esm(data: dict[str, Any]) -> Any:
                 return lambda_svc._invalid_parameter_value(
                     f"The provided execution role does not have permissions to call {action} on SQS"
                 )
+        if refused := queue_visibility.refusal(arn, name, qualifier):
+            return refused
     return _STOCK_CREATE_ESM(data)
