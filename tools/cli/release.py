@@ -344,7 +344,7 @@ async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
     if subscriber is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
-        return await broadcast.problems() + await broadcast.problems_of_routes()
+        return [*await broadcast.problems(), *(await broadcast.problems_of_routes()).values()]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

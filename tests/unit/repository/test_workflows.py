@@ -252,6 +252,8 @@ def test_a_subscriber_is_deployed_with_what_the_hub_says_and_is_taken_back_if_it
     assert targets("deploy", "apply") == ["context", "context", "apply", "cell", "health", "rollback"]
     (rollback,) = (step for _, step in steps("deploy") if step.get("run") == "make rollback")
     assert rollback["if"] == "failure() && steps.health.outcome == 'failure'"
+    (health,) = (step for _, step in steps("deploy") if step.get("run") == "make health")
+    assert "if" not in health  # the hub's, too
 
 
 @pytest.mark.parametrize(("name", "job"), [("drift", "drift"), ("pull_request", "plan")])
