@@ -1,7 +1,7 @@
 """The identifiers, their grammars, and the keys made of them.
 
-An id is checked where it enters (`tenant_id("...")`); from then on its type says that it is legal. None of the grammars
-admits `#`, `:` or `,`, which is what composed keys rely on.
+An id is validated where it enters (`tenant_id("...")`); from then on its type proves that it is legal. No grammar
+allows `#`, `:` or `,`, because composed keys use them as separators.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from loudhailer.errors import InvalidFieldError
 
 TenantId = NewType("TenantId", str)
 SessionSecret = NewType("SessionSecret", str)
-"""A session's id as its client has it: all that is needed to get in. It goes no further than where it enters."""
+"""A session's id as its client has it: the secret that admits to the session. It is never passed on."""
 
 SessionId = NewType("SessionId", str)
-"""A session's id as the service keeps it, see `Tenant.session_id_of`."""
+"""A session's id inside the service, see `Tenant.session_id_of`."""
 
 PlayerId = NewType("PlayerId", str)
 RoomKey = NewType("RoomKey", str)
@@ -29,11 +29,16 @@ Partition = NewType("Partition", str)
 ProbeId = NewType("ProbeId", str)
 """`{tenantId}#{n:05d}`: the hash key that a slice of a tenant's connections shares."""
 
+CellName = NewType("CellName", str)
+HUB = CellName("hub")
+"""The hub's own cell."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HANDLE = re.compile(r"[A-Za-z0-9_.@-]{1,128}")
 _CONNECTION = re.compile(r"[A-Za-z0-9_+/=-]{1,128}")
 _PARTITION = re.compile(r"[A-Za-z0-9_-]{1,64}#[0-9]{5,}")
 _CHUNK = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
+_CELL = re.compile(r"[a-z][a-z0-9-]{1,15}")
 
 _CONNECTION_FORM = "must be an API Gateway connection id"
 _NAME_FORM = "must be 1 to 64 letters, digits, '_' or '-'"
@@ -82,12 +87,12 @@ def client_message_id(value: object, field: str = "clientMessageId") -> ClientMe
 
 
 def connection_id(value: object, field: str = "connectionId") -> ConnectionId:
-    """The value as a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
+    """Validate a connection's id, as API Gateway makes them: base64, so `=`, `/` and `+` are legal."""
     return ConnectionId(_matching(value, _CONNECTION, field, _CONNECTION_FORM))
 
 
 def connection_ids(values: list[Any], field: str = "connectionIds") -> list[ConnectionId]:
-    """The values as connections' ids, as `connection_id` does; a chunk has hundreds, and together they cost a third."""
+    """Validate connections' ids like `connection_id`; a chunk has hundreds, and together they cost a third."""
     try:
         legal = all(map(_CONNECTION.fullmatch, values))
     except TypeError:
@@ -107,6 +112,12 @@ def chunk_id(value: object, field: str = "chunkId") -> ChunkId:
     return ChunkId(_matching(value, _CHUNK, field, "must be {source}.{number}"))
 
 
+def cell_name(value: object, field: str = "cell") -> CellName:
+    """The value as a cell's name; anything else is an InvalidFieldError that names the field."""
+    form = "must be 2 to 16 lowercase letters, digits or '-', a letter first"
+    return CellName(_matching(value, _CELL, field, form))
+
+
 def new_broadcast_id() -> BroadcastId:
     """A fresh id that sorts by the time it was made: 48 bits of milliseconds, then 80 bits of a random UUID."""
     return BroadcastId(f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}")
@@ -118,7 +129,7 @@ def new_probe_id() -> ProbeId:
 
 
 def derived_broadcast_id(made_at: int, source: str) -> BroadcastId:
-    """The one id for a source, of the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
+    """Return the only id for a source, in the form of `new_broadcast_id`; `made_at` in epoch milliseconds."""
     return BroadcastId(f"{made_at:012x}{hashlib.sha256(source.encode()).hexdigest()[:20]}")
 
 

@@ -1,14 +1,18 @@
 """Promises of `TenantStore`, kept by the twin and by DynamoDB."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
 from loudhailer.tenants.dynamodb import DynamoTenantStore
-from loudhailer.tenants.model import Tenant, Tombstone
+from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
 from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.dynamodb.engine import client_of_any_table
 from tests.support.fakes.tenants import MemoryTenantStore
 
 ACME = Tenant(
@@ -114,3 +118,92 @@ def test_only_what_is_there_is_erased(store: TenantStore) -> None:
     store.put(ACME)
     store.end_erasing(ACME.tenant_id, 500)
     assert (store.tombstones(), store.everyone()) == ([], [ACME])
+
+
+GLOBEX = TenantId("globex")
+
+
+def test_rows_are_copied_as_they_are(store: TenantStore) -> None:
+    """Tenants with their keys, tenants that are being erased, and tombstones."""
+    rows = [
+        TenantRow(ACME.tenant_id, 3, replace(ACME, session_key="a key", posts_per_minute=9, revision=3), None),
+        TenantRow(GLOBEX, 4, None, Tombstone(GLOBEX, None)),
+        TenantRow(TenantId("old"), 0, None, Tombstone(TenantId("old"), 500)),
+    ]
+    assert [store.copy(row) for row in reversed(rows)] == [True] * 3
+    assert store.everything() == rows
+    assert store.everyone() == [rows[0].tenant]
+    assert store.tombstones() == [rows[1].tombstone, rows[2].tombstone]
+
+
+def test_an_older_row_takes_no_newer_ones_place(store: TenantStore) -> None:
+    """A row of the same revision does: another cell may have got another part of its limits."""
+    erased = TenantRow(ACME.tenant_id, 4, None, Tombstone(ACME.tenant_id, None))
+    standing = TenantRow(ACME.tenant_id, 3, replace(ACME, revision=3), None)
+    assert store.copy(standing)
+    assert not store.copy(TenantRow(ACME.tenant_id, 2, None, Tombstone(ACME.tenant_id, None)))
+    assert store.everything() == [standing]
+    part = TenantRow(ACME.tenant_id, 3, replace(ACME, tenant_connections=5, revision=3), None)
+    assert [store.copy(part), store.everything() == [part]] == [True, True]
+    assert [store.copy(erased), store.copy(part), store.everything() == [erased]] == [True, False, True]
+
+
+def test_each_change_of_a_tenant_raises_the_revision_where_there_are_further_cells() -> None:
+    """The row has the revision that its change has made; a change that is refused raises none."""
+    client: Any = client_of_any_table()
+    directory = DynamoCellDirectory(client, "cells-simulated")
+    store = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")
+    seen = []
+    for change in (
+        lambda: store.put(ACME),
+        lambda: store.put(replace(ACME, tenant_id=GLOBEX)),
+        lambda: store.begin_erasing(GLOBEX),
+        lambda: store.put(replace(ACME, tenant_id=GLOBEX)),
+        lambda: store.end_erasing(GLOBEX, 500),
+        lambda: store.put(replace(ACME, tenant_id=GLOBEX), erased_before=500),
+        lambda: store.begin_erasing(TenantId("nobody")),
+        lambda: store.put(replace(ACME, tenant_id=GLOBEX), erased_before=501),
+    ):
+        answer = change()
+        seen.append((answer, directory.revision(), {row.tenant_id: row.revision for row in store.everything()}))
+    assert seen == [
+        (True, 1, {ACME.tenant_id: 1}),
+        (True, 2, {ACME.tenant_id: 1, GLOBEX: 2}),
+        (True, 3, {ACME.tenant_id: 1, GLOBEX: 3}),
+        (False, 3, {ACME.tenant_id: 1, GLOBEX: 3}),
+        (None, 4, {ACME.tenant_id: 1, GLOBEX: 4}),
+        (False, 4, {ACME.tenant_id: 1, GLOBEX: 4}),
+        (False, 4, {ACME.tenant_id: 1, GLOBEX: 4}),
+        (True, 5, {ACME.tenant_id: 1, GLOBEX: 5}),
+    ]
+    found = store.get(GLOBEX)
+    assert found is not None
+    assert found.revision == 5
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_change_that_others_overtake_is_made_on_the_next_revision(
+    monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """If that happens each time, the operator is to try again."""
+    client: Any = client_of_any_table()
+    store = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")
+    other = DynamoTenantStore(client, "tenants-simulated", cells_table="cells-simulated")
+    read, left = DynamoCellDirectory.revision, [times]
+
+    def overtaken(directory: DynamoCellDirectory) -> int:
+        seen = read(directory)
+        if left[0]:
+            left[0] -= 1
+            with monkeypatch.context() as undone:
+                undone.setattr(DynamoCellDirectory, "revision", read)
+                other.put(replace(ACME, tenant_id=GLOBEX))
+        return seen
+
+    monkeypatch.setattr(DynamoCellDirectory, "revision", overtaken)
+    if times == 1:
+        assert store.put(ACME)
+        assert {row.tenant_id: row.revision for row in store.everything()} == {ACME.tenant_id: 2, GLOBEX: 1}
+    else:
+        with pytest.raises(TransientError, match="changed by others all the time"):
+            store.put(ACME)

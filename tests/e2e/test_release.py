@@ -187,7 +187,7 @@ def test_a_digest_that_fails_is_taken_back_and_rolled_back(pipeline: Pipeline, f
 
 @pytest.mark.nightly
 def test_the_commands_of_readme_promote_and_roll_back(pipeline: Pipeline, first: str) -> None:
-    """As they stand there, but for the environment and what one fills in."""
+    """Unchanged, except for the environment and the placeholders."""
     plan, apply, health, drift, rollback = (
         command.replace("staging", "local")
         for command in re.findall(
@@ -267,7 +267,7 @@ def test_another_plan_than_the_approved_one_is_not_applied(pipeline: Pipeline, f
 def test_what_is_no_release_is_refused_before_anything_is_changed(
     pipeline: Pipeline, tmp_path: Path, repository: str, digest: str, sentence: str
 ) -> None:
-    """The sentence says the legal form; there is no plan, and what runs goes on running."""
+    """The sentence says the legal form; nothing is planned, and the running release stays."""
     before = pipeline.running()
     manifest = {
         "v": 1,

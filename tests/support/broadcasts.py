@@ -14,7 +14,7 @@ from loudhailer.broadcast.payload import Payload, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.broadcast.scope import Scope
-from loudhailer.ids import BroadcastId, ChunkId, ConnectionId, Partition, TenantId
+from loudhailer.ids import BroadcastId, CellName, ChunkId, ConnectionId, Partition, TenantId
 
 NOW = 1_800_000_000
 """The tests' present, in epoch seconds."""
@@ -25,6 +25,7 @@ OTHER_ACCOUNT = "222222222222"
 ENDPOINT = "https://abcdef1234.execute-api.us-east-1.amazonaws.com/live"
 BROADCAST = BroadcastId("broadcast-1")
 TENANT = TenantId("acme")
+NORTH, SOUTH = CellName("north"), CellName("south")
 FRAME = broadcast_frame(BROADCAST, NOW * 1000, codec.json_text("hello"))
 PAYLOAD = Payload(FRAME)
 
@@ -188,7 +189,16 @@ def _head() -> dict[str, st.SearchStrategy[object]]:
     }
 
 
-announcements = st.builds(Announcement, audience=audiences, **_head())
+announcements = st.one_of(
+    st.builds(Announcement, audience=audiences, **_head()),
+    st.builds(
+        Announcement,
+        audience=audiences,
+        cells=st.frozensets(st.sampled_from([NORTH, SOUTH])),
+        content_hash=st.text("0123456789abcdef", min_size=64, max_size=64),
+        **_head(),
+    ),
+)
 source_messages = st.builds(
     SourceMessage,
     source=st.integers(0, 10**9),

@@ -7,7 +7,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 type TableKind = Literal[
-    "connections", "partitions", "tenants", "sessions", "limits", "messages", "places", "broadcasts", "lanes", "devices"
+    "connections",
+    "partitions",
+    "tenants",
+    "sessions",
+    "limits",
+    "messages",
+    "places",
+    "broadcasts",
+    "lanes",
+    "devices",
+    "cells",
+    "placements",
 ]
 
 KEYS: dict[TableKind, tuple[str, ...]] = {
@@ -21,6 +32,8 @@ KEYS: dict[TableKind, tuple[str, ...]] = {
     "broadcasts": ("broadcastId", "part"),
     "lanes": ("lanes",),
     "devices": ("player", "connectionId"),
+    "cells": ("key", "part"),
+    "placements": ("key", "part"),
 }
 """Hash key, and range key where there is one."""
 
@@ -35,6 +48,7 @@ TTL: dict[TableKind, str] = {
     "places": "expiresAt",
     "broadcasts": "expiresAt",
     "devices": "expiresAt",
+    "placements": "expiresAt",
 }
 """The attribute that says when a row expires, in epoch seconds."""
 

@@ -19,6 +19,7 @@ PARSERS: list[tuple[Callable[..., str], str, str, int]] = [
     (ids.connection_id, "connectionId", "Az09_-+/=", 128),
     (lambda value: ids.connection_ids(["legal", value])[1], "connectionIds", "Az09_-+/=", 128),
 ]
+CELL_FORM = "cell: must be 2 to 16 lowercase letters, digits or '-', a letter first"
 NAMES = [field for _, field, _, _ in PARSERS]
 
 
@@ -73,7 +74,7 @@ def test_the_caller_may_say_how_the_client_wrote_the_field() -> None:
 
 
 def test_a_partition_has_a_number_of_five_digits_or_more() -> None:
-    """Its key is a tenant's id, a hash sign and the number; numbers beyond five digits go on."""
+    """Its key is a tenant's id, a hash sign and the number; numbers may have more than five digits."""
     for value in ("acme#00000", "a#12345", "a#123456", f"{'x' * 64}#00000"):
         assert ids.partition(value) == value
     for illegal in (
@@ -114,3 +115,17 @@ def test_new_broadcast_ids_are_legal_and_sort_by_time() -> None:
     assert ids.broadcast_id(first) == first
     assert first < second
     assert second != third
+
+
+@pytest.mark.parametrize("name", ["hub", "eu-west-2", "ab", "x" * 16])
+def test_a_cells_name_is_short_and_lowercase(name: str) -> None:
+    """It is a part of names of roles and keys of rows."""
+    assert ids.cell_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a", "x" * 17, "Blue", "2nd", "-a", "a b", "a#b", "a_b", None, 7, ["hub"]])
+def test_what_is_no_cells_name_is_refused(name: object) -> None:
+    """The error does not repeat it."""
+    with pytest.raises(InvalidFieldError) as refused:
+        ids.cell_name(name)
+    assert str(refused.value) == CELL_FORM

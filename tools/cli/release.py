@@ -184,7 +184,7 @@ def plan(
 ) -> None:
     """Plan a release into a file, and show what it would change: what costs money first.
 
-    A plan that destroys a table or queue is refused, unless it may and no version works with it. Where nothing runs yet
+    A plan that destroys a table or queue is refused, unless it may and no version works with it. If nothing runs yet
     and no release is named, there is no plan, and the summary says so.
     """
     place = Workplace.of(context)
@@ -290,7 +290,7 @@ def drift(context: typer.Context, environment: EnvironmentName, subscriber: Subs
     for line in found:
         place.terminal.show(line)
     if found:
-        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to go on.")
+        raise OperatorError(f"{title} has drifted in {len(found)} places.", "docs/runbook.md says how to continue.")
     place.terminal.show(f"{title} is as it should be.")
 
 
@@ -310,7 +310,8 @@ def cell(
 def health(context: typer.Context, environment: EnvironmentName, subscriber: SubscriberName = None) -> None:
     """Send a synthetic broadcast through each shard of the hub's own, or of a subscriber's, which must deliver it.
 
-    Functions of the hub that sleep, because nobody has invoked them for weeks, are woken.
+    Each route of the hub's WebSocket API must answer a frame, too. Functions of the hub that sleep, because nobody has
+    invoked them for weeks, are woken.
     """
     place = Workplace.of(context)
     known = Environment.of(Project.of_this_code(), environment)
@@ -343,7 +344,7 @@ async def _problems(hub: Promotion, subscriber: Subscriber | None) -> list[str]:
     if subscriber is None and (woken := hub.traffic(outputs).wake()):
         hub.terminal.say(f"{', '.join(woken)} slept, and can be invoked again.")
     async with broadcast.connected():
-        return await broadcast.problems() + await broadcast.problems_of_pings()
+        return await broadcast.problems() + await broadcast.problems_of_routes()
 
 
 def _numbers(text: str) -> tuple[float, ...]:

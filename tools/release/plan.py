@@ -1,4 +1,4 @@
-"""Changes of a plan, for those who approve it: what costs money first, and what destroys data."""
+"""Changes of a plan, for its approval: changes that cost money come first, then changes that destroy data."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ class Change:
     Attributes:
         verb: create, change, replace or destroy.
         costs: whether the bill changes with it.
-        attributes: those that change, and from what to what, as far as they cost and are known.
+        attributes: the changing attributes that affect cost, with old and new values as far as they are known.
         kind: its type.
         name: its name in AWS before the apply; None if it has none, or is new.
     """

@@ -134,8 +134,9 @@ class Promotion:
     async def roll_back(self, steps: Steps, *, allow_destroy: bool = False, lose_sessions: bool = False) -> Manifest:
         """Return to an earlier release: the traffic at once, then the configuration, so that nothing drifts.
 
-        What the configuration makes of the earlier release is new, and shifted to as any new version is. The Terraform
-        sources must be those that were applied last, even if that promotion failed: older ones know less resources.
+        The configuration makes new versions of the earlier release, and traffic is shifted to them as to any new
+        version. The Terraform sources must be the ones that were applied last, even if that promotion failed: older
+        ones know fewer resources.
         """
         self.cloud.require(self.account_id)
         workspace = self.workspace
@@ -213,7 +214,7 @@ class Promotion:
         path = self._cell_file(self.subscriber.name)
         if not path.exists():
             raise OperatorError(
-                f"What the hub says for {self.subscriber.name} is not here.",
+                f"The hub's description of its cell for {self.subscriber.name} is missing.",
                 f"Get it with the hub's credentials: `make cell ENVIRONMENT={self.environment.name} "
                 f"SUBSCRIBER={self.subscriber.name}`.",
             )

@@ -125,7 +125,7 @@ class Manifests:
         try:
             body = _asked(self.bucket, self.client.get_object, Key=self._key(commit_of(commit)))["Body"].read()
         except ClientError as error:
-            # Who may not list a bucket of another account is told AccessDenied where there is nothing.
+            # Without permission to list a bucket of another account, a missing object is answered AccessDenied.
             if error.response["Error"]["Code"] not in {*_MISSING, "AccessDenied"}:
                 raise
             raise OperatorError(

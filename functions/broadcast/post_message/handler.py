@@ -23,7 +23,7 @@ from loudhailer.queues.sqs import SqsQueue
 from loudhailer.settings import from_env
 
 RESERVE_SECONDS = 2.0
-"""Kept of the Lambda's remaining time for telling the outcomes and handing back what is left."""
+"""Part of the invocation's time that is kept for sending outcomes and returning unsent connections."""
 
 settings = from_env(Settings, os.environ)
 worker = identity(settings)
@@ -52,7 +52,7 @@ def shard_of(arn: str) -> SqsQueue:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Acknowledge a chunk once its outcomes, and what is left of it, are in their queues."""
+    """Acknowledge a chunk once its outcomes, and its remaining connections, are in their queues."""
     handle = partial(
         post_message,
         shard=shard_of(event["Records"][0]["eventSourceARN"]),

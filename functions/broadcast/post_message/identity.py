@@ -18,9 +18,10 @@ class Identity:
     """Credentials that sign posts and messages.
 
     Attributes:
-        credentials: those of the moment, at each call.
-        sqs: a client that signs with the same ones.
-        dynamodb: another one, for the lanes' marks. It tries once, and not for long: they are asked for again anyway.
+        credentials: the valid ones, asked for at each call.
+        sqs: a client of SQS that signs with them.
+        dynamodb: a client of DynamoDB that signs with them, for the lanes' marks. It tries once and briefly, because
+            the marks are read again a moment later.
     """
 
     credentials: Callable[[], Credentials]
@@ -33,7 +34,12 @@ def identity(settings: Settings) -> Identity:
     if settings.assume_role_arn is None:
         return Identity(own_credentials, LateClient("sqs"), LateClient("dynamodb", partial(client, **_ONCE)))
     # Imported late: the cell's own worker starts without the SDK. A subscriber's needs STS before it can post at all.
-    from functions.broadcast.post_message.cell_role import CellRole  # noqa: PLC0415
+    from loudhailer.aws.other_role import OtherRole  # noqa: PLC0415
 
-    role = CellRole(settings.assume_role_arn, settings.external_id)
-    return Identity(role.credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))
+    role = OtherRole(settings.assume_role_arn, settings.external_id, session_name="post_message")
+
+    def credentials() -> Credentials:
+        held = role.credentials()
+        return Credentials(held.access_key, held.secret_key, held.token)
+
+    return Identity(credentials, role.client("sqs"), LateClient("dynamodb", partial(role.client, **_ONCE)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.broadcast.publish.dynamodb import further_cells
 from functions.broadcast.publish.http import respond
 from functions.broadcast.publish.publish import Publish
 from functions.broadcast.publish.settings import Settings
@@ -25,6 +26,7 @@ publish = Publish(
     SnsTopic(client("sns"), settings.broadcast_topic_arn),
     lifetime_seconds=settings.message_lifetime_seconds,
     clock=time.time,
+    cells=further_cells(settings, dynamodb),
 )
 
 

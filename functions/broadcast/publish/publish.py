@@ -1,11 +1,11 @@
-"""A broadcast begins: validated, recorded, announced.
+"""Validate, record and announce a broadcast.
 
-Nothing is answered before it is durable. The summary is recorded first, so that the same id with the same content is
-the same broadcast however often it is published: a repeat announces it only if the topic may not have it yet.
+A broadcast is durable before the request is answered. The summary is recorded first. So publishing the same content
+again under the same id is the same broadcast. It is announced again only if the topic may not have it yet.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from loudhailer import codec, ids
@@ -16,7 +16,7 @@ from loudhailer.broadcast.model import Summary
 from loudhailer.broadcast.payload import MAX_MESSAGE_BYTES, broadcast_frame
 from loudhailer.broadcast.port import BroadcastStore, Topic
 from loudhailer.errors import InvalidFieldError
-from loudhailer.ids import BroadcastId, TenantId
+from loudhailer.ids import BroadcastId, CellName, TenantId
 from loudhailer.tenants.model import Tenant
 
 
@@ -28,6 +28,13 @@ class Tenants(Protocol):
 
     def reread(self, tenant: TenantId) -> Tenant | None:
         """The tenant as it is now, or None."""
+
+
+class CellsOfAudience(Protocol):
+    """Knows the further cells."""
+
+    def of(self, audience: Audience) -> Mapping[CellName, int | None]:
+        """The further cells that a broadcast is for, each with its recipients by count, or None."""
 
 
 class UnknownTenantError(InvalidFieldError):
@@ -53,14 +60,17 @@ class Publish:
         *,
         lifetime_seconds: int,
         clock: Callable[[], float],
+        cells: CellsOfAudience | None = None,
     ) -> None:
         self._tenants = tenants
         self._broadcasts = broadcasts
         self._announce = Announcer(broadcasts, topic, lifetime_seconds=lifetime_seconds, clock=clock)
+        self._lifetime_seconds = lifetime_seconds
         self._clock = clock
+        self._cells = cells
 
     def __call__(self, request: dict[str, Any], *, everyone_by_default: bool = False) -> BroadcastId:
-        """The id of the broadcast that the request makes; InvalidFieldError, or one of its kinds, if it is refused.
+        """Publish the broadcast and return its id; InvalidFieldError or a subclass if it is refused.
 
         The request's `message` is a `JsonText`. A broadcast's content is its audience and the bytes of its message.
         """
@@ -78,6 +88,8 @@ class Publish:
                 audience=audience,
                 content_hash=hashlib.sha256(content).hexdigest(),
                 published_at=now_ms,
+                cells=None if self._cells is None else self._cells.of(audience),
+                ends_at=None if self._cells is None else now_ms // 1000 + self._lifetime_seconds,
             )
         )
         if summary.content_hash != hashlib.sha256(content).hexdigest():
@@ -100,11 +112,12 @@ class Publish:
         if isinstance(audience, Everyone):
             return audience
         of_session = isinstance(audience, OfSession)
-        # With a key that the tenant has no more, nobody would be found.
+        # A key that the tenant no longer has would find no session.
         tenant = self._tenants.reread(audience.tenant) if of_session else self._tenants.get(audience.tenant)
         if tenant is None:
             raise UnknownTenantError("audience.tenantId", "is not a tenant")
         if isinstance(audience, OfSession):
-            # Whoever publishes names the session as its client does; from here on it is known by its hidden id alone.
+            # The publisher names the session by its secret id; from here on the session is known by its hashed id
+            # alone.
             return OfSession(audience.tenant, tenant.session_id_of(ids.session_secret(audience.session)))
         return audience

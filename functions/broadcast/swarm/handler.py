@@ -23,6 +23,7 @@ swarm = Swarm(
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
     SqsQueue(sqs, settings.partition_queue_url, pause=time.sleep),
     clock=time.time,
+    cell=settings.cell_name,
 )
 dead_letters = SqsQueue(sqs, settings.dead_letter_queue_url, pause=time.sleep)
 

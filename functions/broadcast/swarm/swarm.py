@@ -1,9 +1,9 @@
-"""A broadcast is planned: its audience becomes sources, fixed once, and each source becomes a message.
+"""Divide a broadcast's audience into sources, fix them, and send each source to `query`.
 
-The counts only size the sources. Every known partition is in exactly one of them, empty ones too: a connection may
-have come since they were counted. Sources are put in groups, all of a group or none, after those before them were read:
-a second swarm of the same broadcast, after a crash or beside this one, goes on with the partitions that are in no
-source yet, and sends again what may not have been sent.
+The counts only determine the sizes of the sources. Every known partition is in exactly one source, even an empty one: a
+connection may have arrived since it was counted. Sources are written in groups, each group as a whole, after the
+sources before it were read. If two swarms process the same broadcast, the second continues with the partitions that are
+in no source yet. It sends a source again if it may not have been sent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,9 +11,9 @@ from itertools import batched
 
 from loudhailer.broadcast.audience import Everyone, InRoom, OfPlayer, OfSession, OfTenant
 from loudhailer.broadcast.messages import Announcement, SourceMessage
-from loudhailer.broadcast.model import Source
+from loudhailer.broadcast.model import Source, Summary
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
-from loudhailer.ids import BroadcastId, Partition
+from loudhailer.ids import BroadcastId, CellName, Partition
 from loudhailer.observability import count, logger
 from loudhailer.partitions.model import PartitionCount
 from loudhailer.partitions.port import PartitionStore
@@ -24,26 +24,59 @@ PARTITIONS_A_SOURCE = 200
 
 
 class Swarm:
-    """Plans one broadcast and sends its sources to `query`."""
+    """Plans one broadcast and sends its sources to `query`; `cell` is the further cell that it works in, if it is one.
+
+    A further cell hears of all that is on the hub's topic, and on its own.
+    """
 
     def __init__(
-        self, partitions: PartitionStore, broadcasts: BroadcastStore, queue: Queue, *, clock: Callable[[], float]
+        self,
+        partitions: PartitionStore,
+        broadcasts: BroadcastStore,
+        queue: Queue,
+        *,
+        clock: Callable[[], float],
+        cell: CellName | None = None,
     ) -> None:
         self._partitions = partitions
         self._broadcasts = broadcasts
         self._queue = queue
         self._clock = clock
+        self._cell = cell
 
     def __call__(self, body: str) -> None:
         """Handle one announcement; when it returns, every source is fixed and its message is in the queue."""
         announcement = Announcement.from_wire(body)
         with logger.append_context_keys(broadcast_id=announcement.broadcast_id):
+            if self._cell is not None and not self._takes_part(self._cell, announcement):
+                count("BroadcastOfOtherCells")
+                logger.info("the broadcast is not for this cell")
+                return
             sources = self._fixed_sources(announcement)
             unfinished = [source for source in sources if source.dispatched is None]
             bodies = (_message(announcement, source).to_wire() for source in unfinished)
             self._queue.send_all(bodies, group=announcement.group)
             count("SourceSent", len(unfinished))
             logger.info("sources sent", sources=len(sources), sent=len(unfinished))
+
+    def _takes_part(self, cell: CellName, announcement: Announcement) -> bool:
+        """Tell whether a broadcast is for the cell, which keeps a summary of its own for each of the hub's."""
+        if announcement.cells is None:
+            # One that another function of this cell has recorded, or one of the hub's alone.
+            return self._broadcasts.summary(announcement.broadcast_id) is not None
+        if cell not in announcement.cells:
+            return False
+        self._broadcasts.record(
+            Summary(
+                broadcast_id=announcement.broadcast_id,
+                audience=announcement.audience,
+                content_hash=announcement.content_hash or "",
+                published_at=announcement.published_at,
+                announced=True,
+                ends_at=announcement.expires_at,
+            )
+        )
+        return True
 
     def _fixed_sources(self, announcement: Announcement) -> list[Source]:
         broadcast_id = announcement.broadcast_id
@@ -63,7 +96,7 @@ class Swarm:
         return self._complete(broadcast_id, sources, sum(counted) if len(counted) == len(sources) else None)
 
     def _cut_short(self, announcement: Announcement, *, is_cancelled: bool) -> list[Source]:
-        """Take the sources that stand for all of them; the counts say how many recipients there would have been."""
+        """Declare the existing sources complete; the counts give the number of recipients that were expected."""
         logger.warning("the broadcast was over before it was planned to the end", cancelled=is_cancelled)
         if not is_cancelled:
             count("BroadcastExpired")
@@ -98,7 +131,7 @@ class Swarm:
     ) -> list[Source]:
         now_ms = int(self._clock() * 1000)
         self._broadcasts.complete_sources(broadcast_id, len(sources), expected, now_ms, missed=missed)
-        # Another swarm that knew other partitions may have completed them first: its sources are all there are.
+        # Another swarm that knew other partitions may have completed the sources first: then its sources are final.
         summary = self._broadcasts.summary(broadcast_id)
         return sources if summary is None else sources[: summary.sources]
 

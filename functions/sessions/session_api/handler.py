@@ -6,13 +6,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.sessions.session_api.dynamodb import placing
 from functions.sessions.session_api.session_api import SessionApi
 from functions.sessions.session_api.settings import Settings
 from loudhailer.aws.clients import client
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
-from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
 from loudhailer.observability import logger, metrics
-from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.settings import from_env
 from loudhailer.tenants.dynamodb import DynamoTenantStore
 
@@ -20,15 +20,15 @@ settings = from_env(Settings, os.environ)
 dynamodb = client("dynamodb")
 session_api = SessionApi(
     DynamoTenantStore(dynamodb, settings.tenants_table),
-    DynamoSessionStore(dynamodb, settings.sessions_table, spread=settings.spread_sessions),
-    DynamoPlaceStore(dynamodb, settings.places_table),
+    placing(settings, dynamodb),
     DynamoBroadcastStore(dynamodb, settings.broadcasts_table),
-    websocket_url=settings.websocket_url,
+    DynamoSnapshotStore(dynamodb, settings.broadcasts_table),
     list_tenants=settings.list_tenants,
     silo_tenants=settings.silo_tenants,
     needs_token=settings.session_auth == "jwt",
     tenant_claim=settings.tenant_claim,
     shortest_session_id=settings.shortest_session_id,
+    report_grace_seconds=settings.report_grace_seconds,
     clock=time.time,
 )
 

@@ -7,25 +7,28 @@
 | `GET /tenant` | 200 `{"Items":[...]}`; 403 where tenants are not listed |
 | `GET /broadcast/{id}` | 200 the report; 404 |
 
-An id that is missing, illegal or unknown is answered 400 `"Invalid request"`, as clients of `/session` have it. Named
-are a token's subject that cannot be a player, since no client can see in its request what is wrong with that, and a new
-session's id that is too short to be a secret: whoever guesses it is in the session.
+A missing, illegal or unknown id is answered 400 `"Invalid request"`, which clients of `/session` expect. Two problems
+are named: a token's subject that cannot be a player's id, because its client cannot see that in the request; and a new
+session's id that is too short to be a secret, because anyone who guesses it can enter the session.
 
-Where the routes of sessions ask for a JWT, the token says who is calling, whatever the query claims: its subject is the
-player, and one of its claims must be the tenant's id, or the answer is 403. So is that to a request without claims,
-however API Gateway came to let it in. A live session that is bound to another player is neither opened nor ended: 409.
+If the routes of sessions require a JWT, the token identifies the caller, and the query does not: its subject is the
+player, and one of its claims must be the tenant's id; otherwise, or without claims, the answer is 403. A live session
+that is bound to another player is neither opened nor ended: 409.
+
+A session lives on one cell, see `placing`. If a further cell does not answer, the request is answered 503.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
+from functions.sessions.session_api.placing import Home, Placing
 from loudhailer import ids
+from loudhailer.broadcast.combined import report_over_cells
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.broadcast.report import report_of
-from loudhailer.errors import InvalidFieldError
+from loudhailer.broadcast.snapshots.port import SnapshotStore
+from loudhailer.errors import InvalidFieldError, TransientError
 from loudhailer.http import Response, respond, respond_invalid
 from loudhailer.limits.places.model import sessions_of, take_place
-from loudhailer.limits.places.port import PlaceStore
 from loudhailer.observability import count, logger
 from loudhailer.sessions.port import SessionStore
 from loudhailer.tenants.model import Tenant
@@ -35,11 +38,11 @@ _INVALID = "Invalid request"
 _SUBJECT = "sub"
 
 _PLACES_KEPT_SECONDS = 30 * 24 * 3600
-"""After so long without a new session of the tenant, its sessions are counted from none: it is far from its limit."""
+"""Seconds without a new session after which a tenant's count of sessions expires: it is then far from its limit."""
 
 
 class _Named(NamedTuple):
-    """The session that a request names, and whose it is to be: None for nobody's."""
+    """The session that a request names, and the player that it is bound to; None: no player."""
 
     tenant: ids.TenantId
     secret: ids.SessionSecret
@@ -47,7 +50,7 @@ class _Named(NamedTuple):
 
     @classmethod
     def by(cls, query: Mapping[str, Any], claims: Mapping[str, str] | None) -> Self:
-        """The session of a query, as a caller with these claims names it; InvalidFieldError for an illegal id."""
+        """Read the session from a query and the caller's claims; InvalidFieldError for an illegal id."""
         claimed, source = (
             (query.get("playerId"), "playerId") if claims is None else (claims.get(_SUBJECT, ""), _SUBJECT)
         )
@@ -61,34 +64,34 @@ class _Named(NamedTuple):
 class SessionApi:
     """Answers one request of an HTTP API.
 
-    `needs_token` says that the routes of sessions ask for a JWT; its claim `tenant_claim` has the tenant's id.
+    `needs_token` is True if the routes of sessions require a JWT; its claim `tenant_claim` has the tenant's id.
     """
 
     def __init__(
         self,
         tenants: TenantStore,
-        sessions: SessionStore,
-        places: PlaceStore,
+        placing: Placing,
         broadcasts: BroadcastStore,
+        snapshots: SnapshotStore,
         *,
-        websocket_url: str,
         list_tenants: bool,
         silo_tenants: Collection[ids.TenantId],
         needs_token: bool,
         tenant_claim: str,
         shortest_session_id: int,
+        report_grace_seconds: int,
         clock: Callable[[], float],
     ) -> None:
         self._tenants = tenants
-        self._sessions = sessions
-        self._places = places
+        self._placing = placing
         self._broadcasts = broadcasts
-        self._websocket_url = websocket_url
+        self._snapshots = snapshots
         self._list_tenants = list_tenants
         self._silo_tenants = silo_tenants
         self._needs_token = needs_token
         self._tenant_claim = tenant_claim
         self._shortest_session_id = shortest_session_id
+        self._report_grace_seconds = report_grace_seconds
         self._clock = clock
         self._routes = {
             "PUT /session": self._put_session,
@@ -98,7 +101,7 @@ class SessionApi:
         }
 
     def __call__(self, event: Mapping[str, Any]) -> Response:
-        """The response to a request in payload format 2.0; its `routeKey` is one of the routes above."""
+        """Answer a request in payload format 2.0; its `routeKey` is one of the routes above."""
         return self._routes[event["routeKey"]](event)
 
     def _put_session(self, event: Mapping[str, Any]) -> Response:
@@ -112,32 +115,38 @@ class SessionApi:
         tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return respond(400, _INVALID)
-        return self._open(named, tenant)
+        session = tenant.session_id_of(named.secret)
+        home = self._placing.place(tenant, session, named.player)
+        if home is None:
+            return _BOUND_TO_ANOTHER
+        try:
+            return self._open(home, tenant, session)
+        except TransientError as error:
+            return _unreachable(home.cell, error)
 
-    def _open(self, named: _Named, tenant: Tenant) -> Response:
+    def _open(self, home: Home, tenant: Tenant, session: ids.SessionId) -> Response:
         now = int(self._clock())
         expires_at = now + tenant.session_seconds
-        key = (named.tenant, tenant.session_id_of(named.secret))
-        standing = self._sessions.get(*key)
-        if (standing is None or not standing.is_live(now)) and not self._has_place(tenant, now):
+        key = (tenant.tenant_id, session)
+        standing = home.sessions.get(*key)
+        if (standing is None or not standing.is_live(now)) and not self._has_place(home, tenant.tenant_id, now):
             return _over_limit("tenantSessions")
-        if not self._sessions.renew(*key, player=named.player, expires_at=expires_at, now=now):
+        if not home.sessions.renew(*key, player=home.player, expires_at=expires_at, now=now):
             return _BOUND_TO_ANOTHER
-        if self._tenants.get(named.tenant, consistent=True) is None:
-            # The tenant is erased meanwhile: either its sessions are deleted after this one was made, or this sees it.
-            # So may be one that lived: the renewal makes anew what was deleted after it was read.
-            self._sessions.delete(*key)
+        if self._tenants.get(tenant.tenant_id, consistent=True) is None:
+            # The tenant is erased at the same time: either its sessions are deleted after this one was created, or this
+            # read sees the erasure. A renewal may also recreate a session that was deleted after it was read.
+            home.sessions.delete(*key)
             return respond(400, _INVALID)
         count("SessionRenewed")
-        return respond(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": self._websocket_url})
+        return respond(200, {"Attributes": {"sessionTTL": expires_at}, "webSocketUrl": home.websocket_url})
 
-    def _has_place(self, tenant: Tenant, now: int) -> bool:
-        key = tenant.tenant_id
+    def _has_place(self, home: Home, tenant: ids.TenantId, now: int) -> bool:
         return take_place(
-            self._places,
-            sessions_of(key),
-            tenant.tenant_sessions,
-            rows=lambda: self._sessions.count(key, now),
+            home.places,
+            sessions_of(tenant),
+            home.tenant_sessions,
+            rows=lambda: home.sessions.count(tenant, now),
             now=now,
             expires_at=now + _PLACES_KEPT_SECONDS,
         )
@@ -149,18 +158,36 @@ class SessionApi:
         tenant = self._tenants.get(named.tenant, consistent=True)
         if tenant is None:
             return respond(400, _INVALID)
-        key = (named.tenant, tenant.session_id_of(named.secret))
-        standing = self._sessions.get(*key)
-        if standing is None:
-            return respond(400, _INVALID)
-        if not self._sessions.delete(*key, named.player) and (left := self._sessions.get(*key)) is not None:
+        session = tenant.session_id_of(named.secret)
+        (cell, sessions), *former = self._placing.where(tenant, session)
+        try:
+            answer = self._end(sessions, named, session)
+        except TransientError as error:
+            return _unreachable(cell, error)
+        for cell, sessions in former:
+            try:
+                ended = self._end(sessions, named, session)
+            except TransientError as error:
+                # It must not keep the session from being ended elsewhere: what is left there expires.
+                logger.warning("a cell that a session has left does not answer", cell=cell, error=str(error))
+            else:
+                answer = answer or ended
+        return answer or respond(400, _INVALID)
+
+    def _end(self, sessions: SessionStore, named: _Named, session: ids.SessionId) -> Response | None:
+        """End the session on one cell; None if it has none of that id."""
+        key = (named.tenant, session)
+        if sessions.get(*key) is None:
+            return None
+        if not sessions.delete(*key, named.player) and (left := sessions.get(*key)) is not None:
             return _BOUND_TO_ANOTHER if left.is_live(self._clock()) else respond(400, _INVALID)
-        # It was there, and is gone. Where `delete` has not done it, the SDK repeated a deletion whose answer was lost.
+        # The session existed and is deleted. If `delete` reports that it did not delete it, the SDK has repeated a
+        # deletion whose answer was lost.
         count("SessionDeleted")
         return respond(200, {})
 
     def _named(self, event: Mapping[str, Any]) -> _Named | Response:
-        """The session that a request names, or the answer to one that may not name it."""
+        """Return the session that a request names, or the answer that refuses the request."""
         claims = _claims(event)
         if claims is None and self._needs_token:
             count("TokenMissing")
@@ -173,7 +200,7 @@ class SessionApi:
         return named if self._is_of(claims, named.tenant) else _FORBIDDEN
 
     def _is_of(self, claims: Mapping[str, str] | None, tenant: ids.TenantId) -> bool:
-        """Tell whether a caller with these claims may act for the tenant; without a token, the route has decided."""
+        """Tell whether a caller with these claims may act for the tenant; without tokens, API Gateway decides."""
         if claims is None or claims.get(self._tenant_claim) == tenant:
             return True
         count("TokenOfOtherTenant")
@@ -193,16 +220,31 @@ class SessionApi:
             broadcast_id = ids.broadcast_id(event["pathParameters"]["id"])
         except InvalidFieldError as error:
             return respond_invalid(400, error.field, str(error))
-        report = report_of(self._broadcasts, broadcast_id)
+        report = report_over_cells(
+            self._broadcasts,
+            self._snapshots,
+            broadcast_id,
+            now=self._clock(),
+            grace=self._report_grace_seconds,
+        )
         if report is None:
             return respond_invalid(404, "broadcastId", "there is no such broadcast")
         return respond(200, report.to_wire())
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The claims of the request's JWT; None of a request that came in without one."""
+    """Return the claims of the request's JWT; None for a request without one."""
     token = event.get("requestContext", {}).get("authorizer", {}).get("jwt")
     return None if token is None else token.get("claims") or {}
+
+
+def _unreachable(cell: ids.CellName, error: TransientError) -> Response:
+    """The answer where a further cell does not answer; the hub's own errors are the function's."""
+    if cell == ids.HUB:
+        raise error
+    count("CellUnreachable")
+    logger.error("a cell does not answer", cell=cell, error=str(error))
+    return respond(503, {"message": "Service Unavailable"}, {"retry-after": "1"})
 
 
 def _over_limit(limit: str) -> Response:

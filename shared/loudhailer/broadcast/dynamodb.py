@@ -3,20 +3,21 @@
 | part | attributes |
 |---|---|
 | `summary` | `audience contentHash publishedAt announced keys? cancelled? expired? cutShort?` |
-| | `sources? expected? missed? swarmedAt?` |
+| | `sources? expected? missed? swarmedAt? cells? endsAt?` |
 | `source#<n>` | `scope expected? dispatched? missed? queriedAt?` |
 | `chunk#<source>.<i>` | `chunkSize packed` (the recipients; none in the last one) `young youngUntil` |
 | `tally#<source>.<i>` | `chunkSize delivered gone failed byAccount settledAt` |
+| `report` | `version`, in a further cell: the last one that was taken for a snapshot |
 
 The summary's `broadcastId` is the broadcast's id. The rows of source n have `<id>#<n modulo keys>`: DynamoDB takes
 1,000 units a second for one key, and a million recipients are written with more than 10,000.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html
 
-Without `keys` all rows have the id itself, and a chunk's `connections` are the JSON of its message: a release that does
-not know this has recorded it, or one that runs beside such a release. It stays so for the life of the broadcast.
+Without `keys`, all rows have the id itself as their key, and a chunk's `connections` are the JSON of its message. Such
+a broadcast was recorded by an earlier release, or by this one while both were running. It keeps this form.
 
-Every row expires a week after it was written, the summary after two. What is structured and never searched is JSON in
-one attribute.
+Every row expires a week after it was written, the summary after two weeks. Structured values that are never searched
+are JSON in one attribute.
 """
 
 import time
@@ -25,11 +26,14 @@ from functools import partial
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, override
 
+from botocore.exceptions import ClientError
+
 from loudhailer import codec
 from loudhailer.aws.batches import get_rows
 from loudhailer.aws.conditions import holds, update_if
 from loudhailer.aws.errors import calling
 from loudhailer.aws.rows import Item
+from loudhailer.aws.transactions import write_together
 from loudhailer.broadcast import audience as audiences
 from loudhailer.broadcast import bitmaps
 from loudhailer.broadcast import recipients as chunk_recipients
@@ -48,7 +52,7 @@ from loudhailer.broadcast.packing import pack, unpack
 from loudhailer.broadcast.port import MAX_SOURCES_AT_ONCE, BroadcastStore
 from loudhailer.broadcast.recipients import Recipients
 from loudhailer.errors import TransientError
-from loudhailer.ids import BroadcastId, ChunkId
+from loudhailer.ids import BroadcastId, CellName, ChunkId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -59,21 +63,28 @@ _IS_NEW = "attribute_not_exists(part)"
 _EXISTS = "attribute_exists(part)"
 
 _FIRST_SOURCES = 16
-"""Sources that are read first, by their keys: most broadcasts have fewer."""
+"""Number of sources whose rows are read first, by their keys: most broadcasts have fewer."""
 
 _REMEMBERED = 1_000
-"""Broadcasts whose number of keys is remembered."""
+"""Number of broadcasts whose number of keys is cached."""
 
 
 class DynamoBroadcastStore(BroadcastStore):
-    """Keeps the rows in one DynamoDB table; those of broadcasts that it records itself under so many keys."""
+    """Keeps the rows in one DynamoDB table; `keys` is the number of keys for the broadcasts that it records itself."""
 
     def __init__(
-        self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time, *, keys: int = 1
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        keys: int = 1,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
+        self._pause = pause
         self._keys = keys
         self._known: dict[BroadcastId, int] = {}
 
@@ -87,6 +98,10 @@ class DynamoBroadcastStore(BroadcastStore):
         }
         if self._keys > 1:
             item["keys"] = {"N": str(self._keys)}
+        if summary.cells is not None:
+            item["cells"] = {"S": codec.encode_text(dict(summary.cells))}
+        if summary.ends_at is not None:
+            item["endsAt"] = {"N": str(summary.ends_at)}
         row = self._row(summary.broadcast_id, "summary", item)
         if self._put_new(row | {"expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}):
             return summary
@@ -96,8 +111,13 @@ class DynamoBroadcastStore(BroadcastStore):
         return standing
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
-        self._update(broadcast_id, "summary", "SET announced = :yes", _EXISTS, {":yes": {"BOOL": True}})
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
+        changes = "SET announced = :yes"
+        values: Item = {":yes": {"BOOL": True}}
+        if ends_at is not None:
+            changes += ", endsAt = :endsAt"
+            values[":endsAt"] = {"N": str(ends_at)}
+        self._update(broadcast_id, "summary", changes, _EXISTS, values)
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
@@ -132,11 +152,13 @@ class DynamoBroadcastStore(BroadcastStore):
             expected=_number(item, "expected"),
             missed=_number(item, "missed") or 0,
             swarmed_at=_number(item, "swarmedAt"),
+            cells=_cells(item),
+            ends_at=_number(item, "endsAt"),
         )
 
     @override
     def fix_sources(self, broadcast_id: BroadcastId, sources: Sequence[Source]) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Put": {
@@ -157,7 +179,7 @@ class DynamoBroadcastStore(BroadcastStore):
             found = [_source_from_item(item) for item in self._query(broadcast_id, "source#")]
             return sorted(found, key=lambda source: source.number)
         by_number = {source.number: source for source in self._spread_sources(broadcast_id)}
-        # Of a group that is put meanwhile, some may be read and others not.
+        # A group that is written at the same time may be read in part.
         return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
     @override
@@ -203,7 +225,7 @@ class DynamoBroadcastStore(BroadcastStore):
     def complete_source(
         self, broadcast_id: BroadcastId, number: int, *, chunks: int, dispatched: int, now: int, missed: int = 0
     ) -> bool:
-        return self._transact(
+        return self._write_together(
             [
                 {
                     "Update": {
@@ -231,7 +253,7 @@ class DynamoBroadcastStore(BroadcastStore):
     @override
     def reopen_source(self, broadcast_id: BroadcastId, number: int) -> None:
         end = end_of_source(number, len(self.chunk_sizes(broadcast_id, number)))
-        self._transact(
+        self._write_together(
             [
                 {
                     "Update": {
@@ -299,8 +321,33 @@ class DynamoBroadcastStore(BroadcastStore):
             places = {self._place(broadcast_id, source.number) for source in self.sources(broadcast_id)}
         return [_tally_from_item(item) for place in sorted(places) for item in self._query(place, "tally#")]
 
+    @override
+    def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
+        key = _key(broadcast_id, "report")
+        first = key | {"version": {"N": str(now_ms)}, "expiresAt": self._expiry(SUMMARY_KEPT_SECONDS)}
+        while (version := self._next_version(key)) is None:
+            if self._put_new(first):
+                return now_ms
+        return version
+
+    def _next_version(self, key: Item) -> int | None:
+        try:
+            with calling("UpdateItem"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression="ADD version :one",
+                    ConditionExpression=_EXISTS,
+                    ExpressionAttributeValues={":one": {"N": "1"}},
+                    ReturnValues="ALL_NEW",
+                )
+        except ClientError:
+            # `calling` lets no other pass than that of a condition that does not hold.
+            return None
+        return int(answer["Attributes"]["version"]["N"])
+
     def _keys_of(self, broadcast_id: BroadcastId) -> int:
-        """The number of keys that the rows of the broadcast's sources are spread over."""
+        """Return the number of keys over which the rows of the broadcast's sources are spread."""
         if broadcast_id not in self._known:
             item = self._get(_key(broadcast_id, "summary"))
             if item is None:
@@ -328,7 +375,7 @@ class DynamoBroadcastStore(BroadcastStore):
         return _key(self._place(key.broadcast_id, _source_of(key.chunk_id)), f"tally#{key.chunk_id}")
 
     def _spread_sources(self, broadcast_id: BroadcastId) -> Iterator[Source]:
-        """The sources by their keys, which no query finds together."""
+        """Read sources by their keys; a query cannot read rows with different partition keys."""
         first, more = 0, _FIRST_SOURCES
         while more:
             keys = [self._source_key(broadcast_id, number) for number in range(first, first + more)]
@@ -381,8 +428,8 @@ class DynamoBroadcastStore(BroadcastStore):
     ) -> bool:
         return update_if(self._client, self._table, key, changes, condition, values=values, has_made=has_made)
 
-    def _transact(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
-        return holds("TransactWriteItems", partial(self._client.transact_write_items, TransactItems=items))
+    def _write_together(self, items: Sequence["TransactWriteItemTypeDef"]) -> bool:
+        return write_together(self._client, items, pause=self._pause)
 
     def _get(self, key: Item) -> Item | None:
         with calling("GetItem"):
@@ -390,12 +437,12 @@ class DynamoBroadcastStore(BroadcastStore):
         return answer.get("Item")
 
     def _size(self, broadcast_id: BroadcastId, chunk_id: ChunkId) -> int:
-        """The size of a chunk whose row does not say it: a release before this one has written it."""
+        """Return the size of a chunk whose row lacks it, because an earlier release has written the row."""
         chunk = self.chunk(broadcast_id, chunk_id)
         return 0 if chunk is None else chunk.size
 
     def _query(self, place: str, prefix: str, attributes: str | None = None) -> Iterator[Item]:
-        """The rows under a key whose part begins so, with all of their attributes or those alone."""
+        """Yield the rows of a key whose `part` has the prefix, with all of their attributes or the given ones."""
         projection: Any = {} if attributes is None else {"ProjectionExpression": attributes}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -419,6 +466,12 @@ def _source_of(chunk_id: ChunkId) -> int:
 
 def _number(item: Item, name: str) -> int | None:
     return int(item[name]["N"]) if name in item else None
+
+
+def _cells(item: Item) -> Mapping[CellName, int | None] | None:
+    if "cells" not in item:
+        return None
+    return {CellName(name): count for name, count in codec.decode_object(item["cells"]["S"]).items()}
 
 
 def _source_to_item(source: Source) -> Item:

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from loudhailer.broadcast.model import Source, Summary, Tally
 from loudhailer.broadcast.port import BroadcastStore
-from loudhailer.ids import BroadcastId
+from loudhailer.ids import BroadcastId, CellName
 
-type Status = Literal["accepted", "delivering", "finished"]
+type ReportStatus = Literal["accepted", "delivering", "finished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,19 +18,22 @@ class Report:
 
     Attributes:
         status: `accepted` until its sources are fixed, `finished` once every recipient has an outcome.
-        expected: recipients by the counts; None where there are none.
-        dispatched: recipients found so far, and those by the counts who were not found before the broadcast was over.
-        delivered: connections that the gateway took the frame for.
+        expected: recipients according to the counts; None if there is no count.
+        dispatched: recipients found so far, and expected recipients that were not found before the broadcast ended.
+        delivered: connections whose frame API Gateway accepted.
         gone: connections that were closed.
-        failed: recipients that were given up; those who were not found are among them.
+        failed: recipients that were given up, including expected recipients that were not found.
         published_at: epoch milliseconds.
         finished_at: epoch milliseconds, or None.
         by_account: delivered, by the AWS account that posted.
-        cancelled: an operator has ended it; who was not sent it by then has failed.
-        expired: its lifetime ended before it was sent to everyone: the recipients who were not sent it have failed.
+        cancelled: an operator has ended it; recipients that it had not reached have failed.
+        expired: its lifetime ended before it was sent to everyone; the other recipients have failed.
+        by_cell: the part of each cell, if the broadcast is for further ones; the numbers are the sums of theirs.
+        waiting_for: the further cells that have neither finished nor been silent for too long.
+        silent: the further cells that have not reported their end in time; their recipients have failed.
     """
 
-    status: Status
+    status: ReportStatus
     expected: int | None
     dispatched: int
     delivered: int
@@ -41,6 +44,9 @@ class Report:
     by_account: Mapping[str, int]
     cancelled: bool = False
     expired: bool = False
+    by_cell: Mapping[CellName, "Report"] = field(default_factory=dict)
+    waiting_for: tuple[CellName, ...] = ()
+    silent: tuple[CellName, ...] = ()
 
     @property
     def in_flight(self) -> int:
@@ -48,8 +54,8 @@ class Report:
         return self.dispatched - self.delivered - self.gone - self.failed
 
     def to_wire(self) -> dict[str, Any]:
-        """The body of `GET /broadcast/{id}`."""
-        return {
+        """The body of `GET /broadcast/{id}`; it tells of cells only where there are further ones."""
+        wire: dict[str, Any] = {
             "status": self.status,
             "expected": self.expected,
             "dispatched": self.dispatched,
@@ -63,6 +69,11 @@ class Report:
             "cancelled": self.cancelled,
             "expired": self.expired,
         }
+        if self.by_cell:
+            wire["byCell"] = {cell: report.to_wire() for cell, report in self.by_cell.items()}
+            wire["waitingFor"] = list(self.waiting_for)
+            wire["silent"] = list(self.silent)
+        return wire
 
     @staticmethod
     def from_wire(wire: dict[str, Any]) -> "Report":
@@ -79,11 +90,20 @@ class Report:
             by_account=wire["byAccount"],
             cancelled=wire["cancelled"],
             expired=wire["expired"],
+            by_cell={CellName(cell): Report.from_wire(report) for cell, report in wire.get("byCell", {}).items()},
+            waiting_for=tuple(wire.get("waitingFor", ())),
+            silent=tuple(wire.get("silent", ())),
         )
 
 
 def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report | None:
-    """Return the report of a broadcast, summed up from its rows; None if there is no such broadcast."""
+    """Sum up the report of a broadcast from its rows; None if there is no such broadcast."""
+    found = summed(broadcasts, broadcast_id)
+    return None if found is None else found[1]
+
+
+def summed(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> tuple[Summary, Report] | None:
+    """Return the summary of a broadcast and the sum of this cell's rows; None if there is no such broadcast."""
     tallies = broadcasts.tallies(broadcast_id)
     summary = broadcasts.summary(broadcast_id)
     if summary is None:
@@ -93,14 +113,14 @@ def report_of(broadcasts: BroadcastStore, broadcast_id: BroadcastId) -> Report |
         sum(broadcasts.chunk_sizes(broadcast_id, source.number)) if source.dispatched is None else source.dispatched
         for source in sources
     )
-    return summarise(summary, sources, dispatched, tallies)
+    return summary, summarise(summary, sources, dispatched, tallies)
 
 
 def summarise(summary: Summary, sources: Iterable[Source], dispatched: int, tallies: Iterable[Tally]) -> Report:
-    """The report of what the rows say; `dispatched` is given as the recipients of all chunks that are fixed.
+    """Sum up the rows; `dispatched` is the number of recipients of all fixed chunks.
 
-    The tallies must have been read before the chunks: a chunk is fixed before it has an outcome, so that there is never
-    an outcome for a recipient that is not counted.
+    Read the tallies before the chunks: a chunk is fixed before it has an outcome, so every recipient with an outcome is
+    counted.
     """
     sources, tallies = list(sources), list(tallies)
     delivered = sum(tally.delivered.bit_count() for tally in tallies)

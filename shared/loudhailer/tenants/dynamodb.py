@@ -1,38 +1,44 @@
 """The table of tenants in DynamoDB.
 
 tenants: PK `tenantId`; the attributes of `TenantWire` and `sessionKey`, and `erasing` while the tenant is erased; then
-`erasedAt` alone.
+`erasedAt` alone. With further cells, each row has the `revision` of the table that it belongs to.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
-from loudhailer.aws.batches import paged
-from loudhailer.aws.conditions import holds, update_if
-from loudhailer.aws.errors import calling
+from botocore.exceptions import ClientError
+
+from loudhailer.aws.errors import calling, is_refused
 from loudhailer.aws.rows import Item
+from loudhailer.aws.tables import DynamoTable
+from loudhailer.cells.dynamodb import DynamoCellDirectory, next_revision
+from loudhailer.errors import TransientError
 from loudhailer.ids import TenantId
-from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, Tombstone
+from loudhailer.tenants.model import TENANT_SESSIONS, Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 _EXISTS = "attribute_exists(tenantId)"
 
 _NOT_ERASING = "attribute_not_exists(erasing)"
 _NOT_ERASED_SINCE = "(attribute_not_exists(erasedAt) OR erasedAt < :before)"
+_NOT_LATER = "attribute_not_exists(revision) OR revision <= :revision"
+
+_ATTEMPTS = 5
 
 
-class DynamoTenantStore(TenantStore):
+class DynamoTenantStore(DynamoTable, TenantStore):
     """Keeps the tenants in one DynamoDB table."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, client: "DynamoDBClient", table: str, cells_table: str | None = None) -> None:
+        super().__init__(client, table)
+        self._cells_table = cells_table
 
     @override
     def get(self, tenant: TenantId, *, consistent: bool = False) -> Tenant | None:
@@ -44,61 +50,134 @@ class DynamoTenantStore(TenantStore):
 
     @override
     def everyone(self) -> list[Tenant]:
-        tenants = [_tenant_from_item(item) for item in self._rows() if not _is_tombstone(item)]
+        tenants = [_tenant_from_item(item) for item in self._every_row() if not _is_tombstone(item)]
         return sorted(tenants, key=attrgetter("tenant_id"))
 
     @override
     def put(self, tenant: Tenant, *, erased_before: int | None = None) -> bool:
-        item: Item = {
-            "tenantId": {"S": tenant.tenant_id},
-            "tenantConnections": {"N": str(tenant.tenant_connections)},
-            "connectionsPerSession": {"N": str(tenant.connections_per_session)},
-            "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
-            "sessionPerMinute": {"N": str(tenant.session_per_minute)},
-            "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
-            "sessionTTL": {"N": str(tenant.session_seconds)},
-            "tenantSessions": {"N": str(tenant.tenant_sessions)},
-        }
-        if tenant.posts_per_minute is not None:
-            item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
-        if tenant.session_key is not None:
-            item["sessionKey"] = {"S": tenant.session_key}
-        condition: Item = {"ConditionExpression": _NOT_ERASING}
+        condition, values = _NOT_ERASING, None
         if erased_before is not None:
-            condition["ConditionExpression"] += f" AND {_NOT_ERASED_SINCE}"
-            condition["ExpressionAttributeValues"] = {":before": {"N": str(erased_before)}}
-        return holds("PutItem", partial(self._client.put_item, TableName=self._table, Item=item, **condition))
+            condition, values = f"{_NOT_ERASING} AND {_NOT_ERASED_SINCE}", {":before": {"N": str(erased_before)}}
+        return self._put(_tenant_to_item(tenant), condition, values)
 
     @override
     def begin_erasing(self, tenant: TenantId) -> bool:
         condition = f"{_EXISTS} AND attribute_not_exists(erasedAt)"
-        key = {"tenantId": {"S": tenant}}
-        return update_if(
-            self._client, self._table, key, "SET erasing = :yes", condition, values={":yes": {"BOOL": True}}
-        )
+        values: Item = {":yes": {"BOOL": True}}
+        if self._cells_table is None:
+            return self._update_row_if(_key(tenant), "SET erasing = :yes", condition, values)
+
+        def of(revision: int) -> "TransactWriteItemTypeDef":
+            return {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": _key(tenant),
+                    "UpdateExpression": "SET erasing = :yes, revision = :revision",
+                    "ConditionExpression": condition,
+                    "ExpressionAttributeValues": values | {":revision": {"N": str(revision)}},
+                }
+            }
+
+        return self._change(self._cells_table, of)
 
     @override
     def end_erasing(self, tenant: TenantId, now: int) -> None:
-        put = partial(
-            self._client.put_item,
-            TableName=self._table,
-            Item={"tenantId": {"S": tenant}, "erasedAt": {"N": str(now)}},
-            ConditionExpression="attribute_exists(erasing)",
-        )
-        holds("PutItem", put)
+        self._put(_key(tenant) | {"erasedAt": {"N": str(now)}}, "attribute_exists(erasing)")
+
+    @override
+    def everything(self) -> list[TenantRow]:
+        return sorted(map(_row_from_item, self._every_row()), key=attrgetter("tenant_id"))
+
+    @override
+    def copy(self, row: TenantRow) -> bool:
+        item = _row_to_item(row)
+        values = {":revision": {"N": str(row.revision)}}
+        return self._put_row_if(item, _NOT_LATER, values)
+
+    def _put(self, item: Item, condition: str, values: Item | None = None) -> bool:
+        """Put a row on a condition; where there are further cells, of the next revision."""
+        if self._cells_table is None:
+            return self._put_row_if(item, condition, values)
+
+        def of(revision: int) -> "TransactWriteItemTypeDef":
+            row = item | {"revision": {"N": str(revision)}}
+            put: Any = {"Item": row, **self._conditional(condition, values)}
+            return {"Put": put}
+
+        return self._change(self._cells_table, of)
+
+    def _change(self, cells_table: str, of: "Callable[[int], TransactWriteItemTypeDef]") -> bool:
+        """Carry out a conditional change of a row together with the next revision of the table."""
+        directory = DynamoCellDirectory(self._client, cells_table)
+        for _ in range(_ATTEMPTS):
+            seen = directory.revision()
+            try:
+                with calling("TransactWriteItems"):
+                    self._client.transact_write_items(TransactItems=[of(seen + 1), next_revision(cells_table, seen)])
+            except ClientError as error:
+                if not is_refused(error):
+                    raise TransientError(f"TransactWriteItems failed: {error}") from error
+                reasons: Any = error.response.get("CancellationReasons", [])  # the stubs do not know it
+                if reasons[0].get("Code") != "None":
+                    return False
+            else:
+                return True
+        raise TransientError("tenants were changed by others all the time")
 
     @override
     def tombstones(self) -> list[Tombstone]:
-        found = [
-            Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
-            for item in self._rows()
-            if _is_tombstone(item)
-        ]
+        found = [_tombstone(item) for item in self._every_row() if _is_tombstone(item)]
         return sorted(found, key=attrgetter("tenant_id"))
 
-    def _rows(self) -> Iterator[Item]:
-        for page in paged("Scan", self._client.get_paginator("scan").paginate(TableName=self._table)):
-            yield from page["Items"]
+    def _every_row(self) -> Iterator[Item]:
+        return self._scan_rows(consistent=False)
+
+
+def _key(tenant: TenantId) -> Item:
+    return {"tenantId": {"S": tenant}}
+
+
+def _tenant_to_item(tenant: Tenant) -> Item:
+    item: Item = {
+        "tenantId": {"S": tenant.tenant_id},
+        "tenantConnections": {"N": str(tenant.tenant_connections)},
+        "connectionsPerSession": {"N": str(tenant.connections_per_session)},
+        "tenantPerMinute": {"N": str(tenant.tenant_per_minute)},
+        "sessionPerMinute": {"N": str(tenant.session_per_minute)},
+        "messagesPerMinute": {"N": str(tenant.messages_per_minute)},
+        "sessionTTL": {"N": str(tenant.session_seconds)},
+        "tenantSessions": {"N": str(tenant.tenant_sessions)},
+    }
+    if tenant.posts_per_minute is not None:
+        item["postsPerMinute"] = {"N": str(tenant.posts_per_minute)}
+    if tenant.session_key is not None:
+        item["sessionKey"] = {"S": tenant.session_key}
+    return item
+
+
+def _row_to_item(row: TenantRow) -> Item:
+    item = _key(row.tenant_id) if row.tenant is None else _tenant_to_item(row.tenant)
+    if row.revision:
+        item["revision"] = {"N": str(row.revision)}
+    if row.tombstone is not None:
+        at = row.tombstone.erased_at
+        item |= {"erasing": {"BOOL": True}} if at is None else {"erasedAt": {"N": str(at)}}
+    return item
+
+
+def _row_from_item(item: Item) -> TenantRow:
+    tombstone = _tombstone(item) if _is_tombstone(item) else None
+    return TenantRow(
+        tenant_id=TenantId(item["tenantId"]["S"]),
+        revision=int(item["revision"]["N"]) if "revision" in item else 0,
+        # An erased tenant does not exist: its limits and its key are of no use in a further cell.
+        tenant=None if tombstone else _tenant_from_item(item),
+        tombstone=tombstone,
+    )
+
+
+def _tombstone(item: Item) -> Tombstone:
+    return Tombstone(TenantId(item["tenantId"]["S"]), int(item["erasedAt"]["N"]) if "erasedAt" in item else None)
 
 
 def _is_tombstone(item: Item) -> bool:
@@ -117,4 +196,5 @@ def _tenant_from_item(item: Item) -> Tenant:
         session_key=item.get("sessionKey", {}).get("S"),
         tenant_sessions=int(item.get("tenantSessions", {}).get("N", TENANT_SESSIONS)),
         posts_per_minute=int(item["postsPerMinute"]["N"]) if "postsPerMinute" in item else None,
+        revision=int(item["revision"]["N"]) if "revision" in item else 0,
     )

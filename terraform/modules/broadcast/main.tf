@@ -22,9 +22,4 @@ locals {
   }
   shards       = [for shard in local.shard_names : local.queues[shard]]
   query_shards = slice(local.shards, 0, var.settings.shards.count)
-
-  # What Lambda's pollers do with a queue in the name of the function.
-  consume = [
-    "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-  ]
 }

@@ -21,11 +21,9 @@ module "query" {
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }
 
+  queues_read = { ReadSources = [local.queues["partition"].arn] }
+
   statements = {
-    ReadSources = {
-      actions   = local.consume
-      resources = [local.queues["partition"].arn]
-    }
     ReadConnections = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [local.connections.arn]

@@ -1,15 +1,15 @@
 variable "package" {
-  description = "What the functions run: output of the module `package`."
+  description = "Code of the functions: output of the module `package`."
   type        = any
 }
 
 variable "deployment" {
-  description = "What all modules share: output of the module `deployment`."
+  description = "Settings that all modules share: output of the module `deployment`."
   type        = any
 }
 
 variable "settings" {
-  description = "How many shard queues share the chunks of a broadcast, how many more get nothing new and are read until they are empty, and how many workers each of them has at once; connections in one chunk at most; partition keys that a broadcast's rows are spread over, 1 while a release that knows of one alone runs beside; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
+  description = "Number of shard queues that share a broadcast's chunks; number of further shard queues that get nothing new and are read until they are empty; number of concurrent workers of each; largest number of connections in a chunk; number of partition keys over which a broadcast's rows are spread, 1 while a release that knows only one key is running, too; how many invocations of query find recipients at the same time, each of which writes about 200 units a second into the table of broadcasts; and seconds after publishing in which a broadcast is delivered or settled as failed."
   type = object({
     shards            = optional(object({ count = optional(number, 2), draining = optional(number, 0), concurrency = optional(number, 2) }), {})
     chunk_size        = optional(number, 500)
@@ -66,7 +66,7 @@ variable "functions" {
     condition = alltrue([
       for name in ["swarm", "query", "post_message", "post_message-rooms", "settle"] : 2 * 6 * var.functions[name].timeout < var.settings.lifetime_seconds
     ])
-    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds, so that a broadcast whose function was killed is tried again while it lives."
+    error_message = "functions: 2 x 6 x the timeout of swarm, query, post_message, post_message-rooms and settle must be less than broadcast.lifetime_seconds: a broadcast whose function was killed is then repeated in time."
   }
   validation {
     condition     = alltrue([for name in ["post_message", "post_message-rooms"] : var.functions[name].timeout <= 10])
@@ -85,12 +85,12 @@ variable "functions" {
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
+  description = "The account's API Gateway quota: requests per second; the share of the rate that posts may use; and the share of these posts that large rooms have while broadcasts are posted."
   type        = object({ posts_per_second = number, headroom = number, rooms = number })
 }
 
 variable "subscribers" {
-  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; those that nobody claims the cell reads itself, and those of a shared subscriber it reads too."
+  description = "Other accounts whose post_message works for this cell, by name: shards are numbers from 0; the cell reads unclaimed shards itself, and also reads those of a shared subscriber."
   type = map(object({
     account_id  = string
     external_id = string
@@ -118,7 +118,7 @@ variable "subscribers" {
   }
   validation {
     condition     = alltrue([for subscriber in var.subscribers : length(subscriber.shards) > 0])
-    error_message = "subscribers: each must claim at least one shard; take out of the map whoever is to have none."
+    error_message = "subscribers: each must claim at least one shard; remove a subscriber without shards from the map."
   }
   validation {
     condition = alltrue([
@@ -149,7 +149,7 @@ variable "websocket_api" {
 }
 
 variable "max_receive_count" {
-  description = "How often a message is tried before it is given up; broadcasts and sources, which come again soon, twice as often."
+  description = "Number of tries before a message is given up; twice as many for broadcasts and sources, which are delivered again soon."
   type        = number
   default     = 5
 

@@ -19,14 +19,9 @@ module "post_message" {
     EXTERNAL_ID           = var.cell.role.external_id
   }
 
+  queues_read = { ReadChunks = values(var.cell.shards)[*].arn }
+
   statements = {
-    # What Lambda's pollers do with a queue in the name of the function; the queues' policies allow it, too.
-    ReadChunks = {
-      actions = [
-        "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
-      ]
-      resources = values(var.cell.shards)[*].arn
-    }
     ActForTheCell = {
       actions   = ["sts:AssumeRole"]
       resources = [var.cell.role.arn]

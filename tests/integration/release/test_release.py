@@ -115,7 +115,7 @@ def test_the_previous_release_is_none_that_was_rolled_back_from(
 
 
 def test_a_promotion_is_written_down_before_it_applies(local_aws: LocalAws, bucket: str) -> None:
-    """If it fails, its Terraform sources are those that a rollback needs; what runs is still the release before."""
+    """If it fails, a rollback needs its Terraform sources; the release before is still running."""
     written = history(local_aws, bucket, (P, 1))
     assert (written.begun(), written.sources()) == (None, manifest(1).commit)
     written.begin(manifest(2))

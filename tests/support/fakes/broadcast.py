@@ -20,15 +20,16 @@ class MemoryBroadcastStore(BroadcastStore):
         self._sources: dict[tuple[BroadcastId, int], Source] = {}
         self._chunks: dict[tuple[BroadcastId, ChunkId], Chunk] = {}
         self._tallies: dict[TallyKey, Tally] = {}
+        self._versions: dict[BroadcastId, int] = {}
 
     @override
     def record(self, summary: Summary) -> Summary:
         return self._summaries.setdefault(summary.broadcast_id, summary)
 
     @override
-    def mark_announced(self, broadcast_id: BroadcastId) -> None:
+    def mark_announced(self, broadcast_id: BroadcastId, *, ends_at: int | None = None) -> None:
         if summary := self._summaries.get(broadcast_id):
-            self._summaries[broadcast_id] = replace(summary, announced=True)
+            self._summaries[broadcast_id] = replace(summary, announced=True, ends_at=ends_at or summary.ends_at)
 
     @override
     def cancel(self, broadcast_id: BroadcastId) -> bool:
@@ -136,6 +137,12 @@ class MemoryBroadcastStore(BroadcastStore):
     @override
     def tallies(self, broadcast_id: BroadcastId) -> list[Tally]:
         return [tally for key, tally in self._tallies.items() if key.broadcast_id == broadcast_id]
+
+    @override
+    def take_version(self, broadcast_id: BroadcastId, now_ms: int) -> int:
+        with self._lock:
+            self._versions[broadcast_id] = self._versions.get(broadcast_id, now_ms - 1) + 1
+            return self._versions[broadcast_id]
 
 
 class MemoryTopic(Topic):

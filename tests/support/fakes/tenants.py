@@ -4,7 +4,7 @@ from operator import attrgetter
 from typing import override
 
 from loudhailer.ids import TenantId
-from loudhailer.tenants.model import Tenant, Tombstone
+from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 from loudhailer.tenants.port import TenantStore
 
 
@@ -14,6 +14,7 @@ class MemoryTenantStore(TenantStore):
     def __init__(self, *tenants: Tenant) -> None:
         self.rows = {tenant.tenant_id: tenant for tenant in tenants}
         self.erased: dict[TenantId, int | None] = {}
+        self.revisions: dict[TenantId, int] = {}
         self.reads = 0
 
     @override
@@ -49,3 +50,26 @@ class MemoryTenantStore(TenantStore):
     @override
     def tombstones(self) -> list[Tombstone]:
         return [Tombstone(tenant, self.erased[tenant]) for tenant in sorted(self.erased)]
+
+    @override
+    def everything(self) -> list[TenantRow]:
+        tenants = [TenantRow(key, tenant.revision, tenant, None) for key, tenant in self.rows.items()]
+        stones = [
+            TenantRow(stone.tenant_id, self.revisions.get(stone.tenant_id, 0), None, stone)
+            for stone in self.tombstones()
+        ]
+        return sorted([*tenants, *stones], key=attrgetter("tenant_id"))
+
+    @override
+    def copy(self, row: TenantRow) -> bool:
+        standing = {here.tenant_id: here for here in self.everything()}.get(row.tenant_id)
+        if standing is not None and standing.revision > row.revision:
+            return False
+        self.rows.pop(row.tenant_id, None)
+        self.erased.pop(row.tenant_id, None)
+        self.revisions[row.tenant_id] = row.revision
+        if row.tenant is not None:
+            self.rows[row.tenant_id] = row.tenant
+        if row.tombstone is not None:
+            self.erased[row.tenant_id] = row.tombstone.erased_at
+        return True

@@ -1,6 +1,7 @@
 """Every call of the DynamoDB adapters: errors name it, the SDK finds no fault with it, and it reads consistently."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,12 @@ from botocore.exceptions import ClientError
 from functions.connections.connect.dynamodb import DynamoRegister
 from loudhailer.broadcast.dynamodb import DynamoBroadcastStore
 from loudhailer.broadcast.model import Tally, TallyKey
+from loudhailer.broadcast.report import summarise
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.model import Lease
+from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
+from loudhailer.cells.placements.model import Placement
 from loudhailer.codec import JsonText
 from loudhailer.connections.devices.dynamodb import DynamoDeviceStore
 from loudhailer.connections.dynamodb import DynamoConnectionStore
@@ -38,10 +45,10 @@ from loudhailer.rooms.dynamodb import DynamoRoomStore
 from loudhailer.rooms.model import Membership, NickName
 from loudhailer.sessions.dynamodb import DynamoSessionStore
 from loudhailer.tenants.dynamodb import DynamoTenantStore
-from loudhailer.tenants.model import Tenant
+from loudhailer.tenants.model import Tenant, TenantRow, Tombstone
 from loudhailer.websocket.sent.dynamodb import DynamoSentStore
 from loudhailer.websocket.sent.model import Attempt
-from tests.support.broadcasts import BROADCAST, NOW, chunk, source, summary
+from tests.support.broadcasts import BROADCAST, NORTH, NOW, chunk, source, summary
 from tools.emulator.aws.request_shapes import problem_of
 
 ACME, S1, ANN, LOBBY = TenantId("acme"), SessionId("s1"), PlayerId("ann"), RoomKey("lobby")
@@ -116,6 +123,21 @@ def broadcasts(client: Any) -> DynamoBroadcastStore:
     return Knowing(client, "table")
 
 
+def snapshots(client: Any) -> DynamoSnapshotStore:
+    """The store of cells' snapshots."""
+    return DynamoSnapshotStore(client, "table")
+
+
+def cells(client: Any) -> DynamoCellDirectory:
+    """The directory of cells."""
+    return DynamoCellDirectory(client, "table")
+
+
+def placements(client: Any) -> DynamoPlacementStore:
+    """The store of placements."""
+    return DynamoPlacementStore(client, "table")
+
+
 def rooms(client: Any) -> DynamoRoomStore:
     """The store of rooms."""
     return DynamoRoomStore(client, "table")
@@ -141,7 +163,26 @@ def sent(client: Any) -> DynamoSentStore:
     return DynamoSentStore(client, "table")
 
 
+LEASE = Lease(at=1, is_well=True, websocket_url="wss://x", connections=0, tenants=0)
+PLACEMENT = Placement(cell=NORTH, version=1, expires_at=1)
+
 CALLS: list[tuple[str, Callable[[Any], object]]] = [
+    ("BatchGetItem", lambda client: cells(client).standing([NORTH])),
+    ("UpdateItem", lambda client: cells(client).renew(NORTH, LEASE)),
+    ("PutItem", lambda client: cells(client).order(NORTH, 0)),
+    ("BatchWriteItem", lambda client: cells(client).order(NORTH, None)),
+    ("GetItem", lambda client: cells(client).revision()),
+    ("BatchGetItem", lambda client: placements(client).get(ACME, ["session#s1"])),
+    ("PutItem", lambda client: placements(client).put(ACME, "session#s1", PLACEMENT)),
+    ("PutItem", lambda client: placements(client).put(ACME, "session#s1", replace(PLACEMENT, version=2))),
+    ("PutItem", lambda client: placements(client).add_cell(ACME, NORTH, 1)),
+    ("Query", lambda client: placements(client).cells_of(ACME)),
+    ("DeleteItem", lambda client: placements(client).remove_cell(ACME, NORTH, 1)),
+    ("Scan", lambda client: tenants(client).everything()),
+    ("PutItem", lambda client: tenants(client).copy(TenantRow(ACME, 1, None, Tombstone(ACME, None)))),
+    ("UpdateItem", lambda client: broadcasts(client).take_version(BROADCAST, 1)),
+    ("UpdateItem", lambda client: snapshots(client).put(BROADCAST, NORTH, 1, summarise(summary(), [], 0, []))),
+    ("BatchGetItem", lambda client: snapshots(client).of(BROADCAST, [NORTH])),
     ("GetItem", lambda client: connections(client).get(KEY)),
     ("Query", lambda client: list(connections(client).in_partition(FIRST, after=None, not_expired_at=0))),
     ("Query", lambda client: DynamoDeviceStore(client, "table").of_player(ACME, ANN)),
@@ -180,8 +221,7 @@ CALLS: list[tuple[str, Callable[[Any], object]]] = [
     ("DeleteItem", lambda client: sessions(client).delete(ACME, S1)),
     ("UpdateItem", lambda client: sessions(client).forget(ACME, S1, [KEY])),
     ("BatchExecuteStatement", lambda client: sessions(client).forget_all({(ACME, S1): [KEY]})),
-    ("Scan", lambda client: list(sessions(client).expired(0))),
-    ("DeleteItem", lambda client: sessions(client).delete_if_expired(ACME, S1, 0)),
+    ("Scan", lambda client: list(sessions(client).delete_expired(0))),
     ("Query", lambda client: list(sessions(client).count(ACME, 0))),
     ("UpdateItem", lambda client: places(client).take(ACME, "sessions", 1, expires_at=1)),
     ("UpdateItem", lambda client: places(client).claim_count(ACME, "sessions", now=1, every=1)),

@@ -14,6 +14,8 @@ from loudhailer.broadcast.model import Priority
 from loudhailer.errors import MalformedMessageError
 from loudhailer.ids import RoomKey
 from tests.support.broadcasts import (
+    NORTH,
+    SOUTH,
     TENANT,
     announcement,
     announcements,
@@ -113,7 +115,7 @@ def test_what_is_no_message_at_all_is_malformed(kind: str) -> None:
 
 @each_kind
 def test_a_missing_field_is_malformed(kind: str) -> None:
-    """Every field of every message is needed, but for the bitmap of those that remain."""
+    """Every field of every message is needed, except the bitmap of remaining connections."""
     wire = json.loads(READERS[kind][1])
     needed = wire.keys() - {"remaining"}
     assert accepted(kind, [json.dumps({key: wire[key] for key in wire if key != field}) for field in needed]) == []
@@ -153,6 +155,9 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
     assert accepted(kind, [changed(kind, **{field: value}) for field in fields for value in ILLEGAL[field]]) == []
 
 
+CELL_FORM = "must be 2 to 16 lowercase letters, digits or '-', a letter first"
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
@@ -169,6 +174,11 @@ def test_an_illegal_field_is_malformed(kind: str) -> None:
         ("partition", {"room": "acme#lobby"}, "a source has one of partitions, room, player, session"),
         ("announcement", {"publishedAt": -1}, "publishedAt must be a whole number, 0 or more"),
         ("announcement", {"data": ""}, "data is missing"),
+        ("announcement", {"cells": {}}, "cells must be a list"),
+        ("announcement", {"cells": None}, "cells must be a list"),
+        ("announcement", {"cells": ["north", "No"]}, f"cells: {CELL_FORM}"),
+        ("announcement", {"cells": [], "contentHash": "0" * 63}, "contentHash must be 64 hex digits"),
+        ("announcement", {"cells": ["north"]}, "contentHash must be 64 hex digits"),
         ("announcement", {"encoding": "gzip"}, "encoding must be base64 or absent"),
     ],
 )
@@ -196,6 +206,13 @@ def test_a_source_has_exactly_one_scope() -> None:
         {"session": ["acme#s1"]},
     ]
     assert accepted("partition", [json.dumps(wire | scope) for scope in scopes]) == []
+
+
+def test_cells_are_written_where_there_are_further_ones() -> None:
+    """A hub alone writes what it always did."""
+    assert json.loads(announcement().to_wire()).keys().isdisjoint({"cells", "contentHash"})
+    wire = json.loads(replace(announcement(), cells=frozenset({SOUTH, NORTH}), content_hash="0" * 64).to_wire())
+    assert (wire["cells"], wire["contentHash"]) == (["north", "south"], "0" * 64)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tables and queues that a plan may destroy, and those that it must not."""
+"""Tables and queues that a plan may destroy, and others that it must not."""
 
 from typing import Any
 

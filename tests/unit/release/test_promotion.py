@@ -1,4 +1,4 @@
-"""The release that a rollback leads to, and those that a promotion must not lead back to."""
+"""The release that a rollback leads to, and the ones that a promotion must not lead back to."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_promotion_asks_whether_its_commit_is_older_than_what_was_applied(
 
 
 def test_a_release_may_follow_a_commit_that_a_rewrite_of_main_has_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If whoever promotes names it; another one that was applied meanwhile is asked about as ever."""
+    """If the operator names it; another one that was applied meanwhile is refused as before."""
     past = Past(NOW, NOW.commit)
     promotion_of(past, monkeypatch, replaces=frozenset({NOW.commit})).require_no_older(NEXT)
     with pytest.raises(OperatorError, match="does not come after"):

@@ -111,7 +111,7 @@ def test_a_rollback_leads_to_versions_that_are_awake() -> None:
 
 
 def test_the_variables_of_every_version_that_is_invoked_are_known() -> None:
-    """During a shift there are two of a function; those that a rollback returns to are found by their image."""
+    """During a shift a function has two; the versions that a rollback returns to are found by their image."""
     client = Lambda(weights={"7": 0.1})
     assert of(client).variables() == {
         f"{name}:{version}": {"VERSION": version} for name in ("echo", "swarm") for version in ("6", "7")

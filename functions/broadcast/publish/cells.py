@@ -1,0 +1,29 @@
+"""The further cells that a broadcast is for. They are read for each broadcast: nobody may be left out by a cache."""
+
+from collections.abc import Collection, Mapping
+
+from loudhailer.broadcast.audience import Audience, Everyone
+from loudhailer.cells.placements.port import PlacementStore
+from loudhailer.cells.port import CellDirectory
+from loudhailer.ids import CellName
+
+
+class FurtherCells:
+    """Names the further cells on which an audience may have connections, with their numbers as far as they are known.
+
+    Every connected client was placed, and its cell was noted for the tenant before that. Everybody's are all that ever
+    had a lease, well or not: a sick cell still has connections.
+    """
+
+    def __init__(self, directory: CellDirectory, placements: PlacementStore, cells: Collection[CellName]) -> None:
+        self._directory = directory
+        self._placements = placements
+        self._cells = cells
+
+    def of(self, audience: Audience) -> Mapping[CellName, int | None]:
+        """Return the cells, each with its connections by the last count, or None where nothing is counted."""
+        if isinstance(audience, Everyone):
+            standing = self._directory.standing(self._cells)
+            return {cell: seen.lease.connections for cell, seen in standing.items() if seen.lease is not None}
+        noted = self._placements.cells_of(audience.tenant)
+        return {cell: None for cell in self._cells if cell in noted}

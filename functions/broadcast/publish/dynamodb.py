@@ -1,0 +1,19 @@
+"""The hub's tables that tell of further cells."""
+
+from typing import Any
+
+from functions.broadcast.publish.cells import FurtherCells
+from functions.broadcast.publish.settings import Settings
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
+
+
+def further_cells(settings: Settings, client: Any) -> FurtherCells | None:
+    """The further cells that the settings declare; None if there are none."""
+    if not settings.cells:
+        return None
+    return FurtherCells(
+        DynamoCellDirectory(client, settings.cells_table),
+        DynamoPlacementStore(client, settings.placements_table),
+        list(settings.cells),
+    )

@@ -1,0 +1,58 @@
+"""The tables of sessions: the hub's own, and those of further cells, which are reached in a role of theirs."""
+
+import time
+from functools import cache
+from typing import Any
+
+from functions.sessions.session_api.placing import CellStores, OneCell, Placing, SeveralCells
+from functions.sessions.session_api.settings import Settings
+from loudhailer.aws.other_role import OtherRole
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.placements.dynamodb import DynamoPlacementStore
+from loudhailer.ids import HUB, CellName
+from loudhailer.limits.places.dynamodb import DynamoPlaceStore
+from loudhailer.sessions.dynamodb import DynamoSessionStore
+
+_CELL_ATTEMPTS = 2
+_CELL_SECONDS = 2.0
+"""Patience with a cell: one that does not answer has its clients try again, and is no candidate soon."""
+
+
+def placing(settings: Settings, client: Any) -> Placing:
+    """Place sessions as the settings have it: in the hub alone, or over the cells that they declare."""
+    here = _stores(settings, client)
+    declared = settings.cells
+    if not declared:
+        return OneCell(here, settings.websocket_url)
+
+    @cache
+    def stores(cell: CellName) -> CellStores:
+        if cell == HUB:
+            return here
+        role = OtherRole(
+            settings.cell_role_arn.replace("{accountId}", declared[cell].account_id),
+            declared[cell].external_id,
+            session_name="session_api",
+            region=declared[cell].region,
+        )
+        return _stores(settings, role.client("dynamodb", attempts=_CELL_ATTEMPTS, seconds=_CELL_SECONDS))
+
+    return SeveralCells(
+        DynamoCellDirectory(client, settings.cells_table),
+        DynamoPlacementStore(client, settings.placements_table),
+        declared,
+        stores,
+        hub_weight=settings.hub_weight,
+        hub_url=settings.websocket_url,
+        home_connections=settings.home_connections,
+        lease_seconds=settings.lease_seconds,
+        clock=time.time,
+    )
+
+
+def _stores(settings: Settings, client: Any) -> CellStores:
+    """The stores of a cell; its tables have the names of the hub's."""
+    return CellStores(
+        sessions=DynamoSessionStore(client, settings.sessions_table, spread=settings.spread_sessions),
+        places=DynamoPlaceStore(client, settings.places_table),
+    )

@@ -1,0 +1,267 @@
+"""The cell on which a session lives.
+
+If the hub has the only cell, all sessions are there, and nothing is read or written about it. With further cells the
+session follows its player, so that all of a player's devices are on one cell; it stays there while that cell is a
+candidate, and is placed anew by rendezvous hashing otherwise. Decision 0047 has the reasons.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from loudhailer.cells.model import DeclaredCell, Standing, is_url_in
+from loudhailer.cells.placements.model import Placement, of_player, of_session, placement_after
+from loudhailer.cells.placements.port import PlacementStore
+from loudhailer.cells.port import CellDirectory
+from loudhailer.cells.rendezvous import homes, ranked, share
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
+from loudhailer.limits.places.port import PlaceStore
+from loudhailer.observability import count, logger
+from loudhailer.sessions.model import Session
+from loudhailer.sessions.port import SessionStore
+from loudhailer.tenants.model import Tenant
+
+_ATTEMPTS = 4
+
+_DIRECTORY_SECONDS = 1
+"""Time for which the standing of the cells is remembered: leases are renewed every five seconds."""
+
+_NOTED_SECONDS = 3_600
+"""Time after which it is noted anew that a tenant may have connections on a cell."""
+
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellStores:
+    """The tables of a cell that sessions are kept in."""
+
+    sessions: SessionStore
+    places: PlaceStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A cell on which a session lives.
+
+    Attributes:
+        cell: the cell.
+        sessions: its sessions.
+        places: its places.
+        websocket_url: where its clients connect.
+        tenant_sessions: how many sessions the tenant may have there.
+        player: the player that the session is to be bound to; None leaves it as it is.
+    """
+
+    cell: CellName
+    sessions: SessionStore
+    places: PlaceStore
+    websocket_url: str
+    tenant_sessions: int
+    player: PlayerId | None
+
+
+class Placing(Protocol):
+    """Knows the cells of sessions."""
+
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home | None:
+        """Return the cell that the session is to live on from now on; None if it is bound to another player."""
+
+    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+        """The cells that the session may live on, the present one first."""
+
+
+class OneCell(Placing):
+    """The hub's cell has all sessions."""
+
+    def __init__(self, stores: CellStores, websocket_url: str) -> None:
+        self._stores = stores
+        self._websocket_url = websocket_url
+
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home:
+        """Return the hub's cell."""
+        del session
+        return Home(
+            cell=HUB,
+            sessions=self._stores.sessions,
+            places=self._stores.places,
+            websocket_url=self._websocket_url,
+            tenant_sessions=tenant.tenant_sessions,
+            player=player,
+        )
+
+    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+        """Return the hub's cell."""
+        del tenant, session
+        return [(HUB, self._stores.sessions)]
+
+
+class SeveralCells(Placing):
+    """Places sessions on the hub's cell and the further ones."""
+
+    def __init__(
+        self,
+        directory: CellDirectory,
+        placements: PlacementStore,
+        cells: Mapping[CellName, DeclaredCell],
+        stores: Callable[[CellName], CellStores],
+        *,
+        hub_weight: float,
+        hub_url: str,
+        home_connections: int,
+        lease_seconds: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._placements = placements
+        self._cells = cells
+        self._stores = stores
+        self._weights = {HUB: hub_weight} | {name: cell.weight for name, cell in cells.items()}
+        self._hub_url = hub_url
+        self._home_connections = home_connections
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._known: tuple[float, Mapping[CellName, Standing], Mapping[CellName, str]] | None = None
+        self._noted: dict[tuple[TenantId, CellName], float] = {}
+
+    def place(self, tenant: Tenant, session: SessionId, player: PlayerId | None) -> Home | None:
+        """Write where the session and its player are, and return it; see `Placing.place`.
+
+        TransientError if others place the session all the time, or if a cell that it may live on does not answer.
+        """
+        for _ in range(_ATTEMPTS):
+            names = [of_session(session)] if player is None else [of_session(session), of_player(player)]
+            found = self._placements.get(tenant.tenant_id, names)
+            own, players = found.get(names[0]), found.get(names[-1])
+            live = None if own else self._live(HUB, tenant, session)
+            current = own.cell if own else HUB if live else None
+            wanted = players.cell if players else current
+            candidates, urls = self._candidates(tenant)
+            cell = (
+                wanted if wanted is not None and wanted in candidates else self._choose(tenant, names[-1], candidates)
+            )
+            if current is not None and current != cell:
+                live, bound = self._left_behind(own, current, tenant, session)
+                if bound is not None and bound != player:
+                    return None if player else self.place(tenant, session, bound)
+                if live is not None and player is not None and bound is None:
+                    # As on one cell: a session that is bound only now is made anew, and its connections are closed.
+                    self._stores(current).sessions.delete(tenant.tenant_id, session)
+            if self._write(tenant.tenant_id, cell, player, {name: found.get(name) for name in reversed(names)}):
+                return self._home(tenant, cell, player, candidates, urls)
+        raise TransientError("the session was placed by others all the time")
+
+    def where(self, tenant: Tenant, session: SessionId) -> Sequence[tuple[CellName, SessionStore]]:
+        """Return its placement's cell, and the former one while connections may be left there."""
+        name = of_session(session)
+        placement = self._placements.get(tenant.tenant_id, [name]).get(name)
+        if placement is None:
+            return [(HUB, self._stores(HUB).sessions)]
+        cells = [placement.cell]
+        if placement.former is not None and placement.former_until > self._clock():
+            cells.append(placement.former)
+        return [(cell, self._stores(cell).sessions) for cell in cells if cell in self._weights]
+
+    def _live(self, cell: CellName, tenant: Tenant, session: SessionId) -> Session | None:
+        """The session in a cell, if it lives there."""
+        found = self._stores(cell).sessions.get(tenant.tenant_id, session) if cell in self._weights else None
+        return found if found is not None and found.is_live(self._clock()) else None
+
+    def _left_behind(
+        self, own: Placement | None, cell: CellName, tenant: Tenant, session: SessionId
+    ) -> tuple[Session | None, PlayerId | None]:
+        """The session in the cell that it is to leave, and its player; by its placement if the cell does not answer."""
+        try:
+            live = self._live(cell, tenant, session)
+        except TransientError as error:
+            logger.warning("the cell that a session leaves does not answer", cell=cell, error=str(error))
+            return None, None if own is None else own.player
+        return live, None if live is None else live.player_id
+
+    def _candidates(self, tenant: Tenant) -> tuple[Mapping[CellName, float], Mapping[CellName, str]]:
+        """The cells that may take a session of the tenant, with their weights; and the clients' URLs of all cells."""
+        now = self._clock()
+        if self._known is None or now - self._known[0] >= _DIRECTORY_SECONDS:
+            standing = self._directory.standing(list(self._weights))
+            self._known = now, standing, self._urls(standing)
+        _, standing, urls = self._known
+        weights: dict[CellName, float] = {}
+        for cell in urls:
+            lease, ordered = standing[cell].lease, standing[cell].ordered_weight
+            weight = self._weights[cell] if ordered is None else ordered
+            # The hub's cell is alive: it is answering.
+            is_alive = lease is None or (lease.is_alive(now, self._lease_seconds) and lease.tenants >= tenant.revision)
+            if is_alive and weight > 0:
+                weights[cell] = weight
+        if not weights:
+            count("NoCellAlive")
+            return dict.fromkeys(urls, 1.0), urls
+        return weights, urls
+
+    def _urls(self, standing: Mapping[CellName, Standing]) -> Mapping[CellName, str]:
+        """The clients' URLs of the hub's cell, and of each further one that ever had a lease and names a legal one."""
+        urls = {HUB: self._hub_url}
+        for cell, declared in self._cells.items():
+            lease = standing[cell].lease
+            if lease is None:
+                continue
+            if is_url_in(declared.region, lease.websocket_url, self._hub_url):
+                urls[cell] = lease.websocket_url
+            else:
+                count("CellMisleads")
+                logger.error("a cell names a URL that is not its own", cell=cell)
+        return urls
+
+    def _homes(self, tenant: Tenant) -> list[CellName]:
+        return homes(
+            tenant.tenant_id, tenant.tenant_connections, self._weights, home_connections=self._home_connections
+        )
+
+    def _choose(self, tenant: Tenant, name: str, candidates: Mapping[CellName, float]) -> CellName:
+        """The best candidate for a name among the tenant's homes, or among all cells if no home is one."""
+        alive = {home: candidates[home] for home in self._homes(tenant) if home in candidates}
+        return ranked(f"{tenant.tenant_id}#{name}", alive or candidates)[0]
+
+    def _write(
+        self,
+        tenant: TenantId,
+        cell: CellName,
+        player: PlayerId | None,
+        seen: Mapping[str, Placement | None],
+    ) -> bool:
+        """Note that the tenant is on the cell, then the placements in their order; False if somebody else was first."""
+        now = int(self._clock())
+        if now - self._noted.get((tenant, cell), 0) >= _NOTED_SECONDS:
+            self._placements.add_cell(tenant, cell, now)
+            if len(self._noted) >= _REMEMBERED:
+                self._noted.clear()
+            self._noted[tenant, cell] = now
+        for name, before in seen.items():
+            bound = player if name.startswith("session#") else None
+            if before is not None and bound is None:
+                bound = before.player
+            if before is not None and before.is_fresh(now) and (before.cell, before.player) == (cell, bound):
+                continue
+            if not self._placements.put(tenant, name, placement_after(before, cell, bound, now)):
+                return False
+        return True
+
+    def _home(
+        self,
+        tenant: Tenant,
+        cell: CellName,
+        player: PlayerId | None,
+        candidates: Mapping[CellName, float],
+        urls: Mapping[CellName, str],
+    ) -> Home:
+        stores = self._stores(cell)
+        alive = [home for home in self._homes(tenant) if home in candidates]
+        return Home(
+            cell=cell,
+            sessions=stores.sessions,
+            places=stores.places,
+            websocket_url=urls[cell],
+            tenant_sessions=share(tenant.tenant_sessions, cell, alive, self._weights),
+            player=player,
+        )

@@ -1,0 +1,1 @@
+"""Snapshots: the reports that further cells put at the hub."""

@@ -1,0 +1,126 @@
+"""The table of cells in DynamoDB: PK `key`, SK `part`.
+
+| key | part | attributes | written by |
+|---|---|---|---|
+| `seen#<cell>` | `lease` | `renewedAt isWell webSocketUrl connections tenants` | the cell |
+| `orders` | `<cell>` | `weight` | an operator |
+| `tenants` | `revision` | `n` | an operator's command, with the tenant's row |
+
+A cell's role reaches rows by their partition key alone: so what is decided about a cell is under keys that no cell has.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+"""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, override
+
+from loudhailer.aws.batches import delete_rows, get_rows
+from loudhailer.aws.conditions import update_if
+from loudhailer.aws.errors import calling
+from loudhailer.aws.rows import Item
+from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.port import CellDirectory
+from loudhailer.ids import CellName
+from loudhailer.observability import count, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_ORDERS = "orders"
+
+_IS_NOT_LATER = "attribute_not_exists(part) OR renewedAt <= :renewedAt"
+"""An equal time is this write, which the SDK repeats, or a run of the same second, which says the same."""
+
+_REVISION: Item = {"key": {"S": "tenants"}, "part": {"S": "revision"}}
+
+
+class DynamoCellDirectory(CellDirectory):
+    """Keeps the directory in one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    @override
+    def standing(self, cells: Collection[CellName]) -> Mapping[CellName, Standing]:
+        keys = [key for cell in cells for key in (_lease_key(cell), _order_key(cell))]
+        rows = {(row["key"]["S"], row["part"]["S"]): row for row in get_rows(self._client, self._table, keys)}
+        return {
+            cell: Standing(_lease(rows.get((f"seen#{cell}", "lease"))), _weight(rows.get((_ORDERS, cell))))
+            for cell in cells
+        }
+
+    @override
+    def renew(self, cell: CellName, lease: Lease) -> bool:
+        return update_if(
+            self._client,
+            self._table,
+            _lease_key(cell),
+            "SET renewedAt = :renewedAt, isWell = :isWell, webSocketUrl = :url, connections = :connections,"
+            " tenants = :tenants",
+            _IS_NOT_LATER,
+            values={
+                ":renewedAt": {"N": str(lease.at)},
+                ":isWell": {"BOOL": lease.is_well},
+                ":url": {"S": lease.websocket_url},
+                ":connections": {"N": str(lease.connections)},
+                ":tenants": {"N": str(lease.tenants)},
+            },
+        )
+
+    @override
+    def order(self, cell: CellName, weight: float | None) -> None:
+        if weight is None:
+            delete_rows(self._client, self._table, [_order_key(cell)])
+            return
+        with calling("PutItem"):
+            self._client.put_item(TableName=self._table, Item=_order_key(cell) | {"weight": {"N": str(weight)}})
+
+    @override
+    def revision(self) -> int:
+        with calling("GetItem"):
+            answer = self._client.get_item(TableName=self._table, Key=_REVISION, ConsistentRead=True)
+        return int(answer["Item"]["n"]["N"]) if "Item" in answer else 0
+
+
+def next_revision(table: str, seen: int) -> "TransactWriteItemTypeDef":
+    """The part of a transaction that raises the revision of the tenants, if it still is the one that was seen."""
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": _REVISION,
+            "UpdateExpression": "SET n = :next",
+            "ConditionExpression": "n = :seen" if seen else "attribute_not_exists(n)",
+            "ExpressionAttributeValues": {":next": {"N": str(seen + 1)}}
+            | ({":seen": {"N": str(seen)}} if seen else {}),
+        }
+    }
+
+
+def _lease_key(cell: CellName) -> Item:
+    return {"key": {"S": f"seen#{cell}"}, "part": {"S": "lease"}}
+
+
+def _order_key(cell: CellName) -> Item:
+    return {"key": {"S": _ORDERS}, "part": {"S": cell}}
+
+
+def _lease(row: Item | None) -> Lease | None:
+    if row is None:
+        return None
+    try:
+        return Lease(
+            at=int(row["renewedAt"]["N"]),
+            is_well=row["isWell"]["BOOL"],
+            websocket_url=row["webSocketUrl"]["S"],
+            connections=max(0, int(row["connections"]["N"])),
+            tenants=int(row["tenants"]["N"]),
+        )
+    except (KeyError, ValueError) as error:
+        count("LeaseMalformed")
+        logger.error("a lease makes no sense", key=row["key"]["S"], reason=type(error).__name__)
+        return None
+
+
+def _weight(row: Item | None) -> float | None:
+    return None if row is None else float(row["weight"]["N"])

@@ -1,0 +1,148 @@
+"""Cells as the map of the deployment declares them, and their leases."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from loudhailer import codec, ids
+from loudhailer.errors import InvalidFieldError
+from loudhailer.ids import CellName
+from loudhailer.settings import matching
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION_GRAMMAR = r"[a-z]{2}(-[a-z]+)+-[0-9]"
+_REGION = re.compile(_REGION_GRAMMAR)
+_EXTERNAL_ID_GRAMMAR = r"[\w+=,.@:/-]{2,1224}"
+_EXTERNAL_ID = re.compile(_EXTERNAL_ID_GRAMMAR)
+_STAGE = r"[A-Za-z0-9_-]{1,128}"
+
+_LARGEST_WEIGHT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCell:
+    """A further cell, as the deployment's map declares it.
+
+    Attributes:
+        name: its name.
+        account_id: the AWS account that it is in.
+        external_id: what the hub names when it assumes its role there; no secret.
+        region: the Region that it is in.
+        weight: its part of the new sessions, beside the weights of the others; 0 for none.
+    """
+
+    name: CellName
+    account_id: str
+    external_id: str
+    region: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The last sign of life of a further cell. All of it is the cell's own word.
+
+    Attributes:
+        at: when it was written, in epoch seconds.
+        is_well: its tables and its API answered.
+        websocket_url: where its clients connect.
+        connections: how many it has, by its counts.
+        tenants: the revision of the hub's tenants that it has.
+    """
+
+    at: int
+    is_well: bool
+    websocket_url: str
+    connections: int
+    tenants: int
+
+    def is_alive(self, now: float, seconds: int) -> bool:
+        """Tell whether the lease is well and at most so many seconds old; one from the future is not believed."""
+        return self.is_well and abs(now - self.at) <= seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A further cell's lease, if it ever had one, and the weight that an operator has ordered in place of its own."""
+
+    lease: Lease | None = None
+    ordered_weight: float | None = None
+
+
+def is_url_in(region: str, url: str, own_url: str) -> bool:
+    """Tell whether a cell's URL for clients is one of API Gateway in its Region.
+
+    On a local stack, where the hub's `own_url` is not one either, it must be on the hub's host.
+    """
+    if own_url.startswith("wss://"):
+        host = rf"[a-z0-9]{{10}}\.execute-api\.{re.escape(region)}\.amazonaws\.com(\.cn)?"
+        return re.fullmatch(rf"wss://{host}/{_STAGE}", url) is not None
+    try:
+        own, other = urlsplit(own_url), urlsplit(url)
+    except ValueError:
+        return False
+    return (own.scheme, own.hostname) == (other.scheme, other.hostname)
+
+
+def declared_cells(text: str) -> Mapping[CellName, DeclaredCell]:
+    """The cells of the variable `CELLS`: JSON from name to `accountId`, `externalId`, `region` and `weight`."""
+    try:
+        return {ids.cell_name(name): _declared(ids.cell_name(name), wire) for name, wire in _object(text).items()}
+    except InvalidFieldError as error:
+        raise ValueError(f"must be a JSON object of cells: {error}") from error
+
+
+def cell_weights(text: str) -> Mapping[CellName, float]:
+    """The weights of the variable `CELL_WEIGHTS`: JSON from name to weight, the hub's included."""
+    try:
+        return {ids.cell_name(name): _weight(weight) for name, weight in _object(text).items()}
+    except InvalidFieldError as error:
+        raise ValueError(f"must be a JSON object of weights: {error}") from error
+
+
+def _name(text: str) -> CellName:
+    try:
+        return ids.cell_name(text)
+    except InvalidFieldError as error:
+        raise ValueError(error.reason) from error
+
+
+Region = Annotated[str, matching(_REGION_GRAMMAR, "a Region")]
+ExternalId = Annotated[str, matching(_EXTERNAL_ID_GRAMMAR, "an external id")]
+NameOfCell = Annotated[CellName, _name]
+Cells = Annotated[Mapping[CellName, DeclaredCell], declared_cells]
+CellWeights = Annotated[Mapping[CellName, float], cell_weights]
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        return codec.decode_object(text)
+    except codec.NotJsonError as error:
+        raise ValueError("must be a JSON object") from error
+
+
+def _declared(name: CellName, wire: Any) -> DeclaredCell:
+    if not isinstance(wire, dict):
+        raise InvalidFieldError(name, "must be an object")
+    return DeclaredCell(
+        name,
+        _text(wire, "accountId", _ACCOUNT, "an AWS account id"),
+        _text(wire, "externalId", _EXTERNAL_ID, "an external id"),
+        _text(wire, "region", _REGION, "a Region"),
+        _weight(wire.get("weight")),
+    )
+
+
+def _text(wire: dict[str, Any], field: str, grammar: re.Pattern[str], form: str) -> str:
+    value = wire.get(field)
+    if not isinstance(value, str) or grammar.fullmatch(value) is None:
+        raise InvalidFieldError(field, f"must be {form}")
+    return value
+
+
+def _weight(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST_WEIGHT:
+        raise InvalidFieldError("weight", f"must be a number from 0 to {_LARGEST_WEIGHT}")
+    return float(value)

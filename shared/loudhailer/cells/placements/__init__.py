@@ -1,0 +1,1 @@
+"""Placements: the cell that each session and player is on."""

@@ -1,0 +1,63 @@
+"""The cell that a session or a player is on."""
+
+from dataclasses import dataclass
+
+from loudhailer.ids import CellName, PlayerId, SessionId
+
+KEPT_SECONDS = 7 * 24 * 3600
+"""Time that a placement is kept after the last `PUT /session`."""
+
+FORMER_SECONDS = 7_500
+"""Time that a connection may live on the cell that its session has left: two hours, and a handshake's caches.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The cell of a session or a player.
+
+    Attributes:
+        cell: the cell.
+        version: 1 for the first one, and one more with each change.
+        expires_at: epoch seconds; from then on it is forgotten.
+        player: the player that a session is bound to, as far as is known; None for a player's own.
+        former: the cell before this one.
+        former_until: epoch seconds; until then connections may be left on the former cell.
+    """
+
+    cell: CellName
+    version: int
+    expires_at: int
+    player: PlayerId | None = None
+    former: CellName | None = None
+    former_until: int = 0
+
+    def is_fresh(self, now: float) -> bool:
+        """Tell whether half of its time is still to come, so that it need not be written anew."""
+        return self.expires_at - now > KEPT_SECONDS / 2
+
+
+def placement_after(seen: Placement | None, cell: CellName, player: PlayerId | None, now: int) -> Placement:
+    """The placement that follows the one that was seen, on the cell."""
+    expires_at = now + KEPT_SECONDS
+    if seen is None:
+        return Placement(cell=cell, version=1, expires_at=expires_at, player=player)
+    has_moved = seen.cell != cell
+    return Placement(
+        cell=cell,
+        version=seen.version + 1,
+        expires_at=expires_at,
+        player=player,
+        former=seen.cell if has_moved else seen.former,
+        former_until=now + FORMER_SECONDS if has_moved else seen.former_until,
+    )
+
+
+def of_session(session: SessionId) -> str:
+    """The name of a session's placement."""
+    return f"session#{session}"
+
+
+def of_player(player: PlayerId) -> str:
+    """The name of a player's placement."""
+    return f"player#{player}"

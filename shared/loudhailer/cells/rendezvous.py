@@ -1,0 +1,49 @@
+"""Weighted rendezvous hashing: it says which cells come first for a key.
+
+Each cell draws a number for the key, and the best one wins. So a further cell takes over its part of the keys, and none
+move between the others. Every function computes the same result without a request.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from fractions import Fraction
+from hashlib import blake2b
+
+from loudhailer.ids import CellName
+
+_BITS = 52
+"""Bits of a number below 1 that a float keeps, with half a unit more, so that it is neither 0 nor 1."""
+
+
+def ranked(key: str, weights: Mapping[CellName, float]) -> list[CellName]:
+    """The cells with a weight above 0, the best one for the key first."""
+    scores = {cell: _score(key, cell, weight) for cell, weight in weights.items() if weight > 0}
+    return sorted(scores, key=lambda cell: (-scores[cell], cell))
+
+
+def homes(tenant: str, connections: int, weights: Mapping[CellName, float], *, home_connections: int) -> list[CellName]:
+    """The cells that a tenant with so many connections is divided over: one for each `home_connections` begun."""
+    return ranked(tenant, weights)[: max(1, math.ceil(connections / home_connections))]
+
+
+def share(limit: int, cell: CellName, of: Collection[CellName], weights: Mapping[CellName, float]) -> int:
+    """The part of a tenant's limit that holds in a cell, if the limit is divided over the homes `of` by their weights.
+
+    The parts add up to the limit, or each is 1 if there are more homes than that. A cell that is no home has the part
+    of the largest one, so that it can stand in for it; without any home the limit is undivided.
+    """
+    if not of:
+        return limit
+    exact = {home: Fraction(weights[home]) for home in sorted(of)}
+    whole = sum(exact.values())
+    parts = {home: math.floor(limit * weight / whole) for home, weight in exact.items()}
+    for home in list(parts)[: limit - sum(parts.values())]:
+        parts[home] += 1
+    return max(1, parts.get(cell, max(parts.values())))
+
+
+def _score(key: str, cell: CellName, weight: float) -> float:
+    """A number that is the higher the better; https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash."""
+    digest = blake2b(f"{cell}#{key}".encode(), digest_size=8).digest()
+    drawn = ((int.from_bytes(digest) >> (64 - _BITS)) + 0.5) / 2**_BITS
+    return -weight / math.log(drawn)

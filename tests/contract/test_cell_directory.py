@@ -1,0 +1,62 @@
+"""One suite for the directory of cells: its in-memory twin and DynamoDB."""
+
+from dataclasses import replace
+
+import pytest
+
+from loudhailer.cells.dynamodb import DynamoCellDirectory
+from loudhailer.cells.model import Lease, Standing
+from loudhailer.cells.port import CellDirectory
+from loudhailer.ids import HUB
+from tests.contract.conftest import ADAPTERS, dynamodb_of, table_of
+from tests.support.broadcasts import NORTH, NOW, SOUTH
+from tests.support.fakes.cells import MemoryCellDirectory
+
+LEASE = Lease(at=NOW, is_well=True, websocket_url="wss://north.example.test/live", connections=7, tenants=3)
+
+
+@pytest.fixture(params=["memory", *ADAPTERS])
+def directory(request: pytest.FixtureRequest) -> CellDirectory:
+    """Each of the directories, empty."""
+    if request.param == "memory":
+        return MemoryCellDirectory()
+    return DynamoCellDirectory(dynamodb_of(request), table_of(request)("cells"))
+
+
+def test_a_cell_that_was_never_seen_has_no_lease(directory: CellDirectory) -> None:
+    """It exists nevertheless."""
+    assert directory.standing([HUB, NORTH]) == {HUB: Standing(), NORTH: Standing()}
+    assert directory.standing([]) == {}
+
+
+def test_a_lease_is_read_as_it_was_written(directory: CellDirectory) -> None:
+    """Each cell has its own."""
+    sick = replace(LEASE, is_well=False, connections=0)
+    assert directory.renew(NORTH, LEASE)
+    assert directory.renew(SOUTH, sick)
+    assert directory.standing([NORTH, SOUTH]) == {NORTH: Standing(LEASE), SOUTH: Standing(sick)}
+
+
+def test_an_older_lease_takes_no_later_ones_place(directory: CellDirectory) -> None:
+    """One run of a cell may be overtaken by another."""
+    later = replace(LEASE, at=NOW + 5)
+    assert directory.renew(NORTH, later)
+    assert not directory.renew(NORTH, LEASE)
+    assert directory.standing([NORTH]) == {NORTH: Standing(later)}
+    assert directory.renew(NORTH, replace(LEASE, at=NOW + 6))
+
+
+def test_an_order_stands_until_it_is_taken_back(directory: CellDirectory) -> None:
+    """A weight of 0 is one too; the cell's lease is another row."""
+    directory.renew(NORTH, LEASE)
+    for weight in (0.0, 2.5):
+        directory.order(NORTH, weight)
+        assert directory.standing([NORTH, SOUTH]) == {NORTH: Standing(LEASE, weight), SOUTH: Standing()}
+    for _ in range(2):
+        directory.order(NORTH, None)
+    assert directory.standing([NORTH]) == {NORTH: Standing(LEASE)}
+
+
+def test_before_the_first_tenant_the_revision_is_0(directory: CellDirectory) -> None:
+    """The commands that change tenants raise it."""
+    assert directory.revision() == 0

@@ -1,0 +1,90 @@
+"""A cell's snapshot is believed as far as it makes sense."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from loudhailer.broadcast.report import Report
+from loudhailer.broadcast.snapshots.dynamodb import DynamoSnapshotStore
+from loudhailer.broadcast.snapshots.model import snapshot_from
+from loudhailer.codec import encode_text
+from loudhailer.errors import MalformedMessageError
+from tests.support.broadcasts import ACCOUNT, BROADCAST, NORTH, NOW, SOUTH
+from tests.support.dynamodb.engine import client_of_any_table
+
+REPORT = Report(
+    status="finished",
+    expected=None,
+    dispatched=4,
+    delivered=2,
+    gone=1,
+    failed=1,
+    published_at=NOW * 1000,
+    finished_at=NOW * 1000 + 1,
+    by_account={ACCOUNT: 2},
+    expired=True,
+)
+
+
+def changed(**fields: object) -> str:
+    """The text of a snapshot with other fields."""
+    return encode_text(REPORT.to_wire() | fields)
+
+
+MALFORMED: list[object] = [
+    None,
+    7,
+    "",
+    "[]",
+    "x" * 10_000,
+    changed(status="done"),
+    changed(status=None),
+    changed(delivered=-1),
+    changed(delivered="2"),
+    changed(delivered=2.0),
+    changed(delivered=True),
+    changed(delivered=10**16),
+    changed(delivered=None),
+    changed(expected=-1),
+    changed(finishedAt="now"),
+    changed(finishedAt=None),
+    changed(gone=2),
+    changed(gone=0),
+    changed(byAccount=None),
+    changed(byAccount={"x": 1}),
+    changed(byAccount={ACCOUNT: -1}),
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_snapshot_that_makes_no_sense_is_refused(text: object) -> None:
+    """A cell writes it, and may have been taken over."""
+    with pytest.raises(MalformedMessageError):
+        snapshot_from(text)
+
+
+def test_cells_of_a_cell_are_not_read() -> None:
+    """They would be anybody's."""
+    text = changed(byCell={"south": REPORT.to_wire()}, waitingFor=["south"], silent=["south"])
+    assert snapshot_from(text) == REPORT
+
+
+def test_one_cells_nonsense_does_not_keep_the_others_from_being_read(
+    counted: Counter[str], logged: Callable[..., list[Any]]
+) -> None:
+    """It counts as if the cell had said nothing, and is counted and logged."""
+    client: Any = client_of_any_table()
+    store = DynamoSnapshotStore(client, "broadcasts-simulated", clock=lambda: NOW)
+    store.put(BROADCAST, NORTH, 1, REPORT)
+    store.put(BROADCAST, SOUTH, 1, REPORT)
+    client.update_item(
+        TableName="broadcasts-simulated",
+        Key={"broadcastId": {"S": f"{BROADCAST}#cell#south"}, "part": {"S": "report"}},
+        UpdateExpression="SET report = :report",
+        ExpressionAttributeValues={":report": {"S": changed(delivered=-1)}},
+    )
+    assert store.of(BROADCAST, [NORTH, SOUTH]) == {NORTH: REPORT}
+    assert counted["SnapshotMalformed"] == 1
+    assert logged("message", "cell") == [("a snapshot makes no sense", "south")]

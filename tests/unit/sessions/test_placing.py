@@ -1,0 +1,410 @@
+"""Sessions are placed on cells, and stay there."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, override
+
+import pytest
+
+from functions.sessions.session_api.placing import CellStores, Home, SeveralCells
+from functions.sessions.session_api.session_api import SessionApi
+from loudhailer import codec
+from loudhailer.cells.model import DeclaredCell, Lease
+from loudhailer.cells.placements.model import FORMER_SECONDS, KEPT_SECONDS, Placement, of_player, of_session
+from loudhailer.cells.rendezvous import ranked
+from loudhailer.errors import TransientError
+from loudhailer.ids import HUB, CellName, PlayerId, SessionId, TenantId
+from loudhailer.sessions.model import Session
+from loudhailer.tenants.model import Tenant
+from tests.support.broadcasts import NORTH, NOW, SOUTH
+from tests.support.fakes.broadcast import MemoryBroadcastStore
+from tests.support.fakes.cells import MemoryCellDirectory, MemoryPlacementStore
+from tests.support.fakes.places import MemoryPlaceStore
+from tests.support.fakes.sessions import MemorySessionStore
+from tests.support.fakes.snapshots import MemorySnapshotStore
+from tests.support.fakes.tenants import MemoryTenantStore
+
+ACME = TenantId("acme")
+TENANT = Tenant(
+    ACME,
+    tenant_connections=30,
+    connections_per_session=2,
+    tenant_per_minute=60,
+    session_per_minute=5,
+    messages_per_minute=70,
+    session_seconds=200,
+    tenant_sessions=30,
+    revision=4,
+)
+ANN, BOB = PlayerId("ann"), PlayerId("bob")
+CELLS = {
+    NORTH: DeclaredCell(NORTH, "444444444444", "north-1", "us-east-1", 1.0),
+    SOUTH: DeclaredCell(SOUTH, "666666666666", "south-1", "us-east-1", 1.0),
+}
+HUB_URL = "ws://127.0.0.1:1/hub/live"
+URLS = {HUB: HUB_URL, NORTH: "ws://127.0.0.1:2/north/live", SOUTH: "ws://127.0.0.1:3/south/live"}
+SESSIONS = [SessionId(f"s{number}") for number in range(60)]
+
+
+class CellSessionStore(MemorySessionStore):
+    """The sessions of a cell that may be down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_down = False
+
+    @override
+    def get(self, tenant: TenantId, session: SessionId) -> Session | None:
+        if self.is_down:
+            raise TransientError("the cell is down")
+        return super().get(tenant, session)
+
+
+class PlacingFixture:
+    """A hub and two further cells, behind an API that places sessions on them."""
+
+    def __init__(self, *, hub_weight: float = 1.0, home_connections: int = 1) -> None:
+        self.now = float(NOW)
+        self.directory = MemoryCellDirectory()
+        self.placements = MemoryPlacementStore()
+        self.sessions = {cell: CellSessionStore() for cell in URLS}
+        self.places = {cell: MemoryPlaceStore() for cell in URLS}
+        self.tenants = MemoryTenantStore(TENANT)
+        for cell in CELLS:
+            self.beat(cell)
+        self.placing = SeveralCells(
+            self.directory,
+            self.placements,
+            CELLS,
+            lambda cell: CellStores(sessions=self.sessions[cell], places=self.places[cell]),
+            hub_weight=hub_weight,
+            hub_url=HUB_URL,
+            home_connections=home_connections,
+            lease_seconds=15,
+            clock=lambda: self.now,
+        )
+        self.api = SessionApi(
+            self.tenants,
+            self.placing,
+            MemoryBroadcastStore(),
+            MemorySnapshotStore(),
+            list_tenants=False,
+            silo_tenants=(),
+            needs_token=False,
+            tenant_claim="tenantId",
+            shortest_session_id=1,
+            report_grace_seconds=180,
+            clock=lambda: self.now,
+        )
+
+    def beat(self, *cells: CellName, **changes: Any) -> None:
+        """Renew the leases of cells."""
+        lease = Lease(at=int(self.now), is_well=True, websocket_url="", connections=0, tenants=4)
+        for cell in cells:
+            self.directory.leases[cell] = replace(lease, **{"websocket_url": URLS[cell]} | changes)
+
+    def later(self, seconds: float, *alive: CellName) -> None:
+        """Let time pass, while those cells keep their leases."""
+        self.now += seconds
+        self.beat(*alive)
+
+    def place(self, session: str, player: PlayerId | None = None) -> CellName:
+        """Return the cell of a session that is placed and made there."""
+        home = self.home(session, player)
+        home.sessions.renew(
+            ACME, SessionId(session), player=home.player, expires_at=int(self.now) + 9_999, now=int(self.now)
+        )
+        return home.cell
+
+    def home(self, session: str, player: PlayerId | None = None) -> Home:
+        """Return the home of a session that is placed."""
+        home = self.placing.place(TENANT, SessionId(session), player)
+        assert home is not None
+        return home
+
+    def call(self, method: str, **query: str) -> tuple[int, Any, str | None]:
+        """Status, body and `Retry-After` of a reply."""
+        event = {"routeKey": f"{method} /session", "requestContext": {}, "queryStringParameters": query}
+        reply = self.api(event)
+        return reply["statusCode"], codec.decode(reply["body"]), reply["headers"].get("retry-after")
+
+    def named_of(self, cell: CellName) -> SessionId:
+        """A session that is placed on the cell while all are candidates."""
+        weights = dict.fromkeys(URLS, 1.0)
+        return next(name for name in SESSIONS if ranked(f"acme#{of_session(name)}", weights)[0] == cell)
+
+
+@pytest.fixture
+def placing() -> PlacingFixture:
+    """A fresh one."""
+    return PlacingFixture()
+
+
+def test_sessions_are_spread_and_stay(placing: PlacingFixture) -> None:
+    """The same session comes to the same cell, and its clients get that cell's URL."""
+    first = {session: placing.place(session) for session in SESSIONS}
+    assert set(Counter(first.values())) == set(URLS)
+    for session in SESSIONS:
+        status, body, _ = placing.call("PUT", tenantId="acme", sessionId=session)
+        assert (status, body["webSocketUrl"]) == (200, URLS[first[session]])
+        assert placing.sessions[first[session]].get(ACME, session) is not None
+
+
+def test_the_tenants_cell_is_noted_before_a_session_is_placed(placing: PlacingFixture) -> None:
+    """A broadcast in between names a cell too many, and never one too few; it is noted anew after an hour."""
+    noted: list[tuple[bool, bool]] = []
+
+    class Watching(MemoryPlacementStore):
+        @override
+        def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
+            noted.append((placement.cell in self.cells_of(tenant), bool(placing.sessions[placement.cell].rows)))
+            return super().put(tenant, name, placement)
+
+    placing.placing._placements = placing.placements = Watching()
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
+    assert noted == [(True, False)] * 2
+    cell = placing.placements.rows[ACME, of_session(session)].cell
+    for seconds, noted_at in ((3_599, NOW), (1, NOW + 3_600)):
+        placing.later(seconds, NORTH, SOUTH)
+        placing.place(session, ANN)
+        assert placing.placements.cells_of(ACME) == {cell: noted_at}
+
+
+def test_all_devices_of_a_player_are_on_one_cell(placing: PlacingFixture) -> None:
+    """Each of the player's sessions follows."""
+    cells = {placing.place(session, ANN) for session in SESSIONS}
+    assert len(cells) == 1
+    assert {row.player for (_, name), row in placing.placements.rows.items() if name != of_player(ANN)} == {ANN}
+
+
+def test_a_placement_is_written_only_when_it_changes_or_half_of_its_time_is_over(placing: PlacingFixture) -> None:
+    """Its expiry is seven days after that."""
+    name = of_session(SessionId("s1"))
+    for seconds, version in ((0, 1), (KEPT_SECONDS / 2 - 1, 1), (1, 2)):
+        placing.later(seconds, NORTH, SOUTH)
+        placing.place("s1")
+        assert placing.placements.rows[ACME, name].version == version
+    assert placing.placements.rows[ACME, name].expires_at == int(placing.now) + KEPT_SECONDS
+    assert placing.placements.rows[ACME, name].former is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda placing: placing.later(16, SOUTH),
+        lambda placing: placing.beat(NORTH, is_well=False),
+        lambda placing: placing.beat(NORTH, tenants=3),
+        lambda placing: placing.directory.order(NORTH, 0),
+        lambda placing: placing.directory.leases.pop(NORTH),
+        lambda placing: placing.beat(NORTH, websocket_url="ws://evil.example/live"),
+    ],
+    ids=["silent", "sick", "without the tenant", "drained", "never seen", "misleading"],
+)
+def test_a_cell_that_is_no_candidate_gets_no_session(
+    placing: PlacingFixture, change: Callable[[PlacingFixture], object]
+) -> None:
+    """Its sessions are placed elsewhere when they ask again; the others stay."""
+    before = {session: placing.place(session) for session in SESSIONS}
+    change(placing)
+    placing.now += 1
+    after = {session: placing.place(session) for session in SESSIONS}
+    assert NORTH not in after.values()
+    assert {session: cell for session, cell in after.items() if before[session] != NORTH} == {
+        session: cell for session, cell in before.items() if cell != NORTH
+    }
+    moved = placing.placements.rows[ACME, of_session(placing.named_of(NORTH))]
+    assert (moved.version, moved.former, moved.former_until) == (2, NORTH, int(placing.now) + FORMER_SECONDS)
+
+
+def test_a_misleading_cell_is_counted(placing: PlacingFixture, counted: Counter[str]) -> None:
+    """Somebody looks at it."""
+    placing.beat(NORTH, websocket_url="ws://evil.example/live")
+    placing.place("s1")
+    assert counted["CellMisleads"] == 1
+
+
+def test_a_session_that_was_moved_does_not_come_back(placing: PlacingFixture) -> None:
+    """Its new cell is as good as the one that it had."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    moved = placing.place(session)
+    placing.later(16, NORTH, SOUTH)
+    assert placing.place(session) == moved != NORTH
+
+
+def test_the_leases_are_read_once_a_second(placing: PlacingFixture) -> None:
+    """A storm of clients asks for its sessions, not for the cells."""
+    session = placing.named_of(NORTH)
+    placing.place("first")
+    placing.directory.leases.clear()
+    assert placing.place(session) == NORTH
+    placing.now += 1
+    assert placing.place(session) == HUB
+
+
+def test_without_any_cell_alive_all_of_them_are(counted: Counter[str]) -> None:
+    """Better a handshake that may fail than none; an alarm says so. The hub's cell has no weight here."""
+    placing = PlacingFixture(hub_weight=0)
+    session = placing.named_of(NORTH)
+    assert placing.place(session) in CELLS
+    placing.later(16)
+    assert {placing.place(session) for session in SESSIONS} == set(CELLS)
+    assert counted["NoCellAlive"] >= 1
+
+
+def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
+    """With the home lost, its sessions are spread over the cells that are left."""
+    placing = PlacingFixture(home_connections=20_000)
+    (cell,) = {placing.place(session) for session in SESSIONS}
+    assert placing.home("s1").tenant_sessions == 30
+    placing.beat(NORTH, SOUTH, is_well=False)
+    placing.directory.order(cell, 0)
+    placing.now += 1
+    assert placing.home("s1").tenant_sessions == 30
+
+
+def test_a_limit_is_divided_over_the_homes_that_are_alive(placing: PlacingFixture) -> None:
+    """The part of one that is lost goes to the others, so that its sessions are not refused there."""
+    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [10] * 60
+    placing.later(16, SOUTH)
+    assert [placing.home(session).tenant_sessions for session in SESSIONS] == [15] * 60
+
+
+def test_a_session_in_the_hub_without_a_placement_stays_there(placing: PlacingFixture) -> None:
+    """It lived there before there were further cells; one that is over is placed as a new one."""
+    session = placing.named_of(NORTH)
+    placing.sessions[HUB].renew(ACME, session, player=None, expires_at=NOW + 9, now=NOW)
+    assert placing.place(session) == HUB
+    placing.sessions[HUB].renew(ACME, SessionId("s2"), player=None, expires_at=NOW, now=NOW - 1)
+    assert placing.home("s2").cell == ranked(f"acme#{of_session(SessionId('s2'))}", dict.fromkeys(URLS, 1.0))[0]
+
+
+def elsewhere(placing: PlacingFixture, player: PlayerId, cell: CellName) -> None:
+    """Have the player on the cell."""
+    placing.placements.put(ACME, of_player(player), Placement(cell=cell, version=1, expires_at=NOW + KEPT_SECONDS))
+
+
+def test_a_session_of_another_player_is_refused_wherever_it_is(placing: PlacingFixture) -> None:
+    """Also where the other player is on another cell than the session; it is not ended either."""
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
+    cell = placing.placements.rows[ACME, of_session(session)].cell
+    elsewhere(placing, BOB, next(other for other in URLS if other != cell))
+    for method in ("PUT", "DELETE"):
+        assert placing.call(method, tenantId="acme", sessionId=session, playerId="bob")[0] == 409
+    assert placing.sessions[cell].rows[ACME, session].player_id == ANN
+
+
+def test_a_session_of_another_player_is_refused_while_its_cell_is_down(placing: PlacingFixture) -> None:
+    """The placement has the player; one whose session is over there may be taken."""
+    session = placing.named_of(NORTH)
+    placing.place(session, ANN)
+    cell = placing.placements.rows[ACME, of_session(session)].cell
+    elsewhere(placing, BOB, next(other for other in URLS if other != cell))
+    placing.sessions[cell].is_down = True
+    assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 409
+    placing.sessions[cell].is_down = False
+    placing.sessions[cell].rows.clear()
+    assert placing.call("PUT", tenantId="acme", sessionId=session, playerId="bob")[0] == 200
+
+
+def test_a_session_that_is_bound_only_now_goes_to_its_player(placing: PlacingFixture) -> None:
+    """On the cell that it leaves it ends, so that its connections are closed, as on one cell."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    elsewhere(placing, ANN, SOUTH)
+    assert placing.place(session, ANN) == SOUTH
+    assert placing.sessions[NORTH].rows == {}
+
+
+def test_a_bound_session_that_moves_without_naming_its_player_stays_bound(placing: PlacingFixture) -> None:
+    """And follows the player; what it leaves lives on until its clients have moved."""
+    elsewhere(placing, ANN, NORTH)
+    session = SessionId("s1")
+    placing.place(session, ANN)
+    placing.later(16, SOUTH)
+    cell = placing.place(session)
+    assert cell == placing.placements.rows[ACME, of_player(ANN)].cell != NORTH
+    assert placing.sessions[cell].rows[ACME, session].player_id == ANN
+    assert placing.sessions[NORTH].rows[ACME, session].player_id == ANN
+
+
+def test_two_who_place_a_session_at_once_come_to_one_cell(placing: PlacingFixture) -> None:
+    """The one that is second reads again, and follows."""
+
+    class Overtaken(MemoryPlacementStore):
+        @override
+        def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
+            if not self.rows:
+                self.rows[tenant, name] = replace(placement, cell=SOUTH)
+            return super().put(tenant, name, placement)
+
+    placing.placing._placements = Overtaken()
+    assert placing.place(placing.named_of(NORTH)) == SOUTH
+
+
+def test_one_that_others_overtake_each_time_is_told_to_try_again(placing: PlacingFixture) -> None:
+    """The request fails, and the client repeats it."""
+
+    class Overtaken(MemoryPlacementStore):
+        @override
+        def put(self, tenant: TenantId, name: str, placement: Placement) -> bool:
+            return False
+
+    placing.placing._placements = Overtaken()
+    with pytest.raises(TransientError, match="placed by others all the time"):
+        placing.place("s1")
+
+
+def test_a_cell_that_does_not_answer_makes_it_a_503(placing: PlacingFixture, counted: Counter[str]) -> None:
+    """Nothing moves until its lease is over; an error of the hub's own is no 503."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.sessions[NORTH].is_down = True
+    for method in ("PUT", "DELETE"):
+        answer = placing.call(method, tenantId="acme", sessionId=session)
+        assert answer == (503, {"message": "Service Unavailable"}, "1")
+    assert counted["CellUnreachable"] == 2
+    placing.sessions[HUB].is_down = True
+    with pytest.raises(TransientError):
+        placing.call("PUT", tenantId="acme", sessionId=placing.named_of(HUB))
+
+
+def test_a_session_is_ended_on_the_cell_that_it_has_left_too(placing: PlacingFixture) -> None:
+    """While connections may be left there."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    placing.place(session)
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
+    assert [store.rows for store in placing.sessions.values()] == [{}] * 3
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 400
+
+
+def test_a_former_cell_that_is_down_keeps_no_session_from_ending(placing: PlacingFixture) -> None:
+    """Its row expires; later it is not asked any more."""
+    session = placing.named_of(NORTH)
+    placing.place(session)
+    placing.later(16, SOUTH)
+    cell = placing.place(session)
+    placing.sessions[NORTH].is_down = True
+    assert placing.call("DELETE", tenantId="acme", sessionId=session)[0] == 200
+    assert placing.sessions[cell].rows == {}
+    placing.later(FORMER_SECONDS, SOUTH)
+    assert [cell for cell, _ in placing.placing.where(TENANT, session)] == [cell]
+
+
+def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(placing: PlacingFixture) -> None:
+    """Nobody can reach what it had there."""
+    gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
+    placing.placements.put(ACME, of_session(SessionId("s1")), gone)
+    assert placing.place("s1") in URLS
+
+
+def test_a_session_without_a_placement_is_looked_for_in_the_hub(placing: PlacingFixture) -> None:
+    """It may be from before there were further cells."""
+    placing.sessions[HUB].renew(ACME, SessionId("s1"), player=None, expires_at=NOW + 9, now=NOW)
+    assert placing.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
