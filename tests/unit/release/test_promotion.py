@@ -95,13 +95,13 @@ def test_a_promotion_asks_whether_it_or_its_sources_are_older_than_what_was_appl
     monkeypatch: pytest.MonkeyPatch, environment: str, past: Past, asked: list[tuple[str, str]]
 ) -> None:
     """A rollback and a failed promotion leave newer Terraform sources than those of the release that runs."""
-    names = {BEFORE.commit: "before", NOW.commit: "now", NEXT.commit: "next"}
+    names = {BEFORE.commit: "before", NOW.commit: "now", NEXT.commit: "next", "here": "here"}
     found: list[tuple[str, str]] = []
-    monkeypatch.setattr(
-        promotion,
-        "require_no_older",
-        lambda _, commit, applied: found.append((names.get(commit, commit), names[applied])),
-    )
+
+    def asked_about(_: Path, commit: str, applied: str) -> None:
+        found.append((names[commit], names[applied]))
+
+    monkeypatch.setattr(promotion, "require_no_older", asked_about)
     monkeypatch.setattr(promotion, "head", lambda _: "here")
     promotion_of(past, monkeypatch, environment).require_no_older(NEXT)
     assert found == asked
