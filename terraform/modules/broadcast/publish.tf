@@ -1,5 +1,6 @@
 module "publish" {
   source = "../lambda_function"
+  count  = var.control_plane ? 1 : 0
 
   name       = "publish"
   capability = "broadcast"
@@ -29,4 +30,9 @@ module "publish" {
       resources = [aws_sns_topic.broadcast.arn]
     }
   }
+}
+
+moved {
+  from = module.publish
+  to   = module.publish[0]
 }

@@ -1,7 +1,7 @@
 locals {
   # By their names: the role of `send_message` is another module's, and none of them may be there yet.
   publisher_role_arns = [
-    for name in ["publish", "send_message"] : join(":", [
+    for name in concat(var.control_plane ? ["publish"] : [], ["send_message"]) : join(":", [
       "arn", data.aws_partition.current.partition, "iam", "", data.aws_caller_identity.current.account_id,
       "role/${var.deployment.prefix}/${var.deployment.prefix}-${name}",
     ])

@@ -76,6 +76,12 @@ variable "functions" {
   }
 }
 
+variable "control_plane" {
+  description = "Whether this is the hub, whose `publish` accepts broadcasts."
+  type        = bool
+  default     = true
+}
+
 variable "quota" {
   description = "The account's API Gateway quota: requests per second, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type        = object({ posts_per_second = number, headroom = number, rooms = number })

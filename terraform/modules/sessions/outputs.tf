@@ -17,5 +17,5 @@ output "queues" {
 
 output "functions" {
   description = "Every function, by its name in the code: outputs of the module `lambda_function`."
-  value       = { end_session = module.end_session, session_api = module.session_api }
+  value       = merge({ end_session = module.end_session }, { for api in module.session_api : "session_api" => api })
 }

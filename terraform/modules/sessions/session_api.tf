@@ -6,11 +6,12 @@ locals {
   shortest_session_id = var.deployment.environment == "local" ? 1 : 22
 
   # Nobody asks for silos if tenants are not listed, and all variables of a function have 4 KB together.
-  listed_silos = var.api.list_tenants ? var.api.silo_tenants : []
+  listed_silos = try(var.api.list_tenants, false) ? var.api.silo_tenants : []
 }
 
 module "session_api" {
   source = "../lambda_function"
+  count  = var.api == null ? 0 : 1
 
   name       = "session_api"
   capability = "sessions"
@@ -53,4 +54,9 @@ module "session_api" {
       resources = [local.broadcasts.arn]
     }
   }
+}
+
+moved {
+  from = module.session_api
+  to   = module.session_api[0]
 }

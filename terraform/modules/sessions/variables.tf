@@ -14,7 +14,7 @@ variable "functions" {
 }
 
 variable "api" {
-  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own."
+  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own. null: there are no such routes, and no session_api."
   type = object({
     session_auth = string
     tenant_claim = string

@@ -771,8 +771,25 @@ run "publish_publishes_on_the_topic_alone" {
 
   assert {
     condition = flatten([
-      for statement in module.publish.role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
+      for statement in module.publish[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sns:Publish")
     ]) == [aws_sns_topic.broadcast.arn]
     error_message = "publish may publish on the topic of broadcasts only."
+  }
+}
+
+run "without_publish_send_message_alone_puts_messages_on_the_topic" {
+  command = plan
+
+  variables {
+    control_plane = false
+  }
+
+  assert {
+    condition     = !strcontains(aws_sns_topic_policy.broadcast.policy, "-publish") && strcontains(aws_sns_topic_policy.broadcast.policy, "-send_message")
+    error_message = "A further cell's topic carries what is said in its rooms alone."
+  }
+  assert {
+    condition     = length(module.publish) == 0
+    error_message = "A further cell has no publish."
   }
 }

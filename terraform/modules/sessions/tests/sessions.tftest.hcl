@@ -194,12 +194,12 @@ run "session_api_reads_reports_and_writes_none" {
 
   assert {
     condition = toset(flatten([
-      for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
+      for statement in module.session_api[0].role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
     ])) == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"])
     error_message = "session_api must read the table of broadcasts, and not write it."
   }
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "sns:")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sns:")
     error_message = "session_api must not be allowed to publish."
   }
 }
@@ -274,7 +274,7 @@ run "tenants_cannot_be_listed_by_default" {
   command = plan
 
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
   }
 }
@@ -287,7 +287,7 @@ run "for_a_demonstration_tenants_can_be_listed" {
   }
 
   assert {
-    condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "With list_tenants, session_api must be allowed to scan the tenants."
   }
 
