@@ -37,6 +37,11 @@ output "functions" {
   })
 }
 
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = { for name, role in aws_iam_role.cell : name => role.arn }
+}
+
 output "subscribers" {
   description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack `subscriber`."
   value = {

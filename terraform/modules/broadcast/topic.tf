@@ -20,7 +20,7 @@ resource "aws_sns_topic_policy" "broadcast" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.cells_may_subscribe, [
       {
         Sid       = "PublishersMayPublish"
         Effect    = "Allow"
@@ -45,7 +45,7 @@ resource "aws_sns_topic_policy" "broadcast" {
         Resource  = aws_sns_topic.broadcast.arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
-    ]
+    ])
   })
 }
 

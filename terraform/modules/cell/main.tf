@@ -11,6 +11,7 @@ module "broadcast" {
   quota         = var.quota
   subscribers   = var.subscribers
   control_plane = local.is_hub
+  cells         = var.cells
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -34,6 +35,7 @@ module "sessions" {
   deployment    = var.deployment
   functions     = var.functions
   api           = local.is_hub ? merge(var.session_api, { silo_tenants = module.messaging.silo_tenants }) : null
+  cells         = var.cells
   tables        = local.tables
   websocket_api = local.websocket_api
 }

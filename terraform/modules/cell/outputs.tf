@@ -38,6 +38,11 @@ output "aliases" {
   value       = { for name in ["publish", "session_api"] : name => local.functions[name].alias if local.is_hub }
 }
 
+output "cell_roles" {
+  description = "ARN of the role here of each further cell, by its name."
+  value       = module.broadcast.cell_roles
+}
+
 output "subscribers" {
   description = "What each subscriber needs of the cell, by its name: see the variable `cell` of the stack subscriber."
   value       = module.broadcast.subscribers

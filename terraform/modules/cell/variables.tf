@@ -31,6 +31,12 @@ variable "session_api" {
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
 }
 
+variable "cells" {
+  description = "The further cells of a hub, and how sessions are placed on them: see the modules `broadcast` and `sessions`; null: there are none."
+  type        = any
+  default     = null
+}
+
 variable "functions" {
   description = "Timeout, memory and concurrency of every function, by its name: see the stack `hub`."
   type        = any

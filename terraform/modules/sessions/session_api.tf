@@ -32,9 +32,18 @@ module "session_api" {
     SESSION_AUTH        = var.api.session_auth
     TENANT_CLAIM        = var.api.tenant_claim
     SHORTEST_SESSION_ID = local.shortest_session_id
+
+    CELLS                = try(var.cells.json, null)
+    CELLS_TABLE          = one(aws_dynamodb_table.cells[*].name)
+    PLACEMENTS_TABLE     = one(aws_dynamodb_table.placements[*].name)
+    CELL_ROLE_ARN        = var.cells == null ? null : local.cell_role_arn
+    HUB_WEIGHT           = try(var.cells.hub_weight, null)
+    HOME_CONNECTIONS     = try(var.cells.home_connections, null)
+    LEASE_SECONDS        = try(var.cells.lease_seconds, null)
+    REPORT_GRACE_SECONDS = local.report_grace_seconds
   }
 
-  statements = {
+  statements = merge(local.place_on_cells, {
     ReadTenants = {
       actions   = concat(["dynamodb:GetItem"], var.api.list_tenants ? ["dynamodb:Scan"] : [])
       resources = [local.tenants.arn]
@@ -53,7 +62,7 @@ module "session_api" {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       resources = [local.broadcasts.arn]
     }
-  }
+  })
 }
 
 moved {

@@ -23,6 +23,18 @@ variable "api" {
   })
 }
 
+variable "cells" {
+  description = "The further cells of a hub: account by name; all that is declared of them as functions read it; the weight of the hub's own cell, how many connections of a tenant make a home, and how old a lease may be; null: there are none."
+  type = object({
+    declared         = map(object({ account_id = string }))
+    json             = string
+    hub_weight       = number
+    home_connections = number
+    lease_seconds    = number
+  })
+  default = null
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities."
   type = object({

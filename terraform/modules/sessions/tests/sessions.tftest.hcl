@@ -310,3 +310,70 @@ run "an_http_url_for_a_websocket_is_refused" {
 
   expect_failures = [var.websocket_api]
 }
+
+run "with_further_cells_sessions_are_placed" {
+  command = plan
+
+  variables {
+    functions = {
+      end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      session_api        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+    cells = {
+      declared         = { north = { account_id = "444444444444" }, south = { account_id = "666666666666" } }
+      json             = "{}"
+      hub_weight       = 1
+      home_connections = 20000
+      lease_seconds    = 15
+    }
+  }
+
+  assert {
+    condition     = sort(keys(output.tables)) == ["cells", "limits", "placements", "places", "sessions", "tenants"]
+    error_message = "There are tables of cells and of placements."
+  }
+  assert {
+    condition = [
+      for statement in module.session_api[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sts:AssumeRole")
+      ] == [[
+        "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub",
+        "arn:aws:iam::666666666666:role/loudhailer-test/loudhailer-test-hub",
+    ]]
+    error_message = "session_api acts in the hub's role in each cell."
+  }
+  assert {
+    condition     = local.report_grace_seconds == 180
+    error_message = "A report waits for six of the longest timeout, and a minute."
+  }
+}
+
+run "without_further_cells_there_are_no_placements" {
+  command = plan
+
+  assert {
+    condition     = sort(keys(output.tables)) == ["limits", "places", "sessions", "tenants"]
+    error_message = "The tables are those of one cell."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sts:")
+    error_message = "session_api assumes no role."
+  }
+}
+
+run "a_further_cell_has_no_session_api" {
+  command = plan
+
+  variables {
+    api = null
+  }
+
+  assert {
+    condition     = keys(output.functions) == ["end_session"]
+    error_message = "The hub opens its sessions."
+  }
+}
