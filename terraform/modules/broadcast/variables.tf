@@ -76,6 +76,21 @@ variable "functions" {
   }
 }
 
+variable "cells" {
+  description = "The further cells of a hub: account, external id and Region by name; and all that is declared of them as functions read it; null: there are none."
+  type = object({
+    declared = map(object({ account_id = string, external_id = string, region = string }))
+    json     = string
+  })
+  default = null
+}
+
+variable "control_plane" {
+  description = "Whether this is the hub, whose `publish` accepts broadcasts."
+  type        = bool
+  default     = true
+}
+
 variable "quota" {
   description = "The account's API Gateway quota: requests per second, the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted."
   type        = object({ posts_per_second = number, headroom = number, rooms = number })
@@ -132,6 +147,8 @@ variable "tables" {
     partitions  = object({ name = string, arn = string })
     sessions    = object({ name = string, arn = string })
     tenants     = object({ name = string, arn = string })
+    cells       = optional(object({ name = string, arn = string }))
+    placements  = optional(object({ name = string, arn = string }))
   })
 }
 

@@ -10,6 +10,8 @@ module "broadcast" {
   functions     = var.functions
   quota         = var.quota
   subscribers   = var.subscribers
+  control_plane = local.is_hub
+  cells         = var.cells
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -32,7 +34,8 @@ module "sessions" {
   package       = var.package
   deployment    = var.deployment
   functions     = var.functions
-  api           = merge(var.session_api, { silo_tenants = module.messaging.silo_tenants })
+  api           = local.is_hub ? merge(var.session_api, { silo_tenants = module.messaging.silo_tenants }) : null
+  cells         = var.cells
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -78,6 +81,8 @@ module "websocket_api" {
 }
 
 locals {
+  is_hub = var.session_api != null
+
   # Output by output: the functions need these, and the API's routes need the functions.
   websocket_api = {
     url               = module.websocket_api.url

@@ -27,8 +27,14 @@ variable "messaging" {
 }
 
 variable "session_api" {
-  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants."
+  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
+}
+
+variable "cells" {
+  description = "The further cells of a hub, and how sessions are placed on them: see the modules `broadcast` and `sessions`; null: there are none."
+  type        = any
+  default     = null
 }
 
 variable "functions" {

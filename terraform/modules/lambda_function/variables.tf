@@ -76,7 +76,7 @@ variable "settings" {
 }
 
 variable "variables" {
-  description = "The function's own environment variables; those common to all functions are added."
+  description = "The function's own environment variables, without those that are null; those common to all functions are added."
   type        = map(string)
   default     = {}
 }

@@ -14,13 +14,25 @@ variable "functions" {
 }
 
 variable "api" {
-  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own."
+  description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants, and those among them with a queue of their own. null: there are no such routes, and no session_api."
   type = object({
     session_auth = string
     tenant_claim = string
     list_tenants = bool
     silo_tenants = set(string)
   })
+}
+
+variable "cells" {
+  description = "The further cells of a hub: account by name; all that is declared of them as functions read it; the weight of the hub's own cell, how many connections of a tenant make a home, and how old a lease may be; null: there are none."
+  type = object({
+    declared         = map(object({ account_id = string }))
+    json             = string
+    hub_weight       = number
+    home_connections = number
+    lease_seconds    = number
+  })
+  default = null
 }
 
 variable "tables" {

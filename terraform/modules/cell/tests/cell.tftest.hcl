@@ -454,3 +454,20 @@ run "every_silo_has_a_consumer_of_its_own_and_every_queue_its_alarm" {
     error_message = "The pool and each silo must have a consumer."
   }
 }
+
+run "a_further_cell_accepts_no_broadcast_and_opens_no_session" {
+  command = plan
+
+  variables {
+    session_api = null
+  }
+
+  assert {
+    condition     = length(setintersection(keys(output.functions), ["publish", "session_api"])) == 0
+    error_message = "publish and session_api are the hub's alone."
+  }
+  assert {
+    condition     = output.aliases == {}
+    error_message = "A further cell has no function for an HTTP API."
+  }
+}

@@ -194,12 +194,12 @@ run "session_api_reads_reports_and_writes_none" {
 
   assert {
     condition = toset(flatten([
-      for statement in module.session_api.role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
+      for statement in module.session_api[0].role.policy.Statement : statement.Action if contains(statement.Resource, var.tables.broadcasts.arn)
     ])) == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"])
     error_message = "session_api must read the table of broadcasts, and not write it."
   }
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "sns:")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sns:")
     error_message = "session_api must not be allowed to publish."
   }
 }
@@ -274,7 +274,7 @@ run "tenants_cannot_be_listed_by_default" {
   command = plan
 
   assert {
-    condition     = !strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "Without list_tenants, session_api must not be allowed to scan the tenants."
   }
 }
@@ -287,7 +287,7 @@ run "for_a_demonstration_tenants_can_be_listed" {
   }
 
   assert {
-    condition     = strcontains(jsonencode(module.session_api.role.policy), "dynamodb:Scan")
+    condition     = strcontains(jsonencode(module.session_api[0].role.policy), "dynamodb:Scan")
     error_message = "With list_tenants, session_api must be allowed to scan the tenants."
   }
 
@@ -309,4 +309,71 @@ run "an_http_url_for_a_websocket_is_refused" {
   }
 
   expect_failures = [var.websocket_api]
+}
+
+run "with_further_cells_sessions_are_placed" {
+  command = plan
+
+  variables {
+    functions = {
+      end_session        = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      session_api        = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+    cells = {
+      declared         = { north = { account_id = "444444444444" }, south = { account_id = "666666666666" } }
+      json             = "{}"
+      hub_weight       = 1
+      home_connections = 20000
+      lease_seconds    = 15
+    }
+  }
+
+  assert {
+    condition     = sort(keys(output.tables)) == ["cells", "limits", "placements", "places", "sessions", "tenants"]
+    error_message = "There are tables of cells and of placements."
+  }
+  assert {
+    condition = [
+      for statement in module.session_api[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sts:AssumeRole")
+      ] == [[
+        "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub",
+        "arn:aws:iam::666666666666:role/loudhailer-test/loudhailer-test-hub",
+    ]]
+    error_message = "session_api acts in the hub's role in each cell."
+  }
+  assert {
+    condition     = local.report_grace_seconds == 180
+    error_message = "A report waits for six of the longest timeout, and a minute."
+  }
+}
+
+run "without_further_cells_there_are_no_placements" {
+  command = plan
+
+  assert {
+    condition     = sort(keys(output.tables)) == ["limits", "places", "sessions", "tenants"]
+    error_message = "The tables are those of one cell."
+  }
+  assert {
+    condition     = !strcontains(jsonencode(module.session_api[0].role.policy), "sts:")
+    error_message = "session_api assumes no role."
+  }
+}
+
+run "a_further_cell_has_no_session_api" {
+  command = plan
+
+  variables {
+    api = null
+  }
+
+  assert {
+    condition     = keys(output.functions) == ["end_session"]
+    error_message = "The hub opens its sessions."
+  }
 }
