@@ -21,8 +21,8 @@ from loudhailer.tenants.port import TenantStore
 _NOBODY = ConnectionId("AAAAAAAAAAAAAAA=")
 """A connection that does not exist."""
 
-_WELL = {Outcome.GONE, Outcome.THROTTLED}
-"""Outcomes of asking for it: an account that is at its full rate is at work, not sick."""
+_WELL = {Outcome.GONE, Outcome.DELIVERED, Outcome.THROTTLED}
+"""Answers of an API that is at work; 429 is that of an account which is at its full rate, not sick."""
 
 _LOOKUP_SECONDS = 1.0
 _COUNTED_SECONDS = 60

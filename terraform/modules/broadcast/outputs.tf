@@ -28,7 +28,7 @@ output "queues" {
 
 output "functions" {
   description = "Every function, by its name in the code; that of large rooms by post_message-rooms: outputs of the module `lambda_function`."
-  value = merge({ for publish in module.publish : "publish" => publish }, {
+  value = merge({ for publish in module.publish : "publish" => publish }, { for report in module.report : "report" => report }, {
     swarm              = module.swarm
     query              = module.query
     post_message       = module.post_message

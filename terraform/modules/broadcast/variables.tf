@@ -85,6 +85,19 @@ variable "cells" {
   default = null
 }
 
+variable "hub" {
+  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type = object({
+    name       = string
+    region     = string
+    hub_region = string
+    role       = object({ arn = string, external_id = string })
+    topic_arn  = string
+    tables     = object({ broadcasts = string })
+  })
+  default = null
+}
+
 variable "control_plane" {
   description = "Whether this is the hub, whose `publish` accepts broadcasts."
   type        = bool

@@ -12,6 +12,7 @@ module "broadcast" {
   subscribers   = var.subscribers
   control_plane = local.is_hub
   cells         = var.cells
+  hub           = var.hub
   tables        = local.tables
   websocket_api = local.websocket_api
 }
@@ -36,6 +37,7 @@ module "sessions" {
   functions     = var.functions
   api           = local.is_hub ? merge(var.session_api, { silo_tenants = module.messaging.silo_tenants }) : null
   cells         = var.cells
+  hub           = var.hub
   tables        = local.tables
   websocket_api = local.websocket_api
 }

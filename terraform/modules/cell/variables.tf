@@ -31,6 +31,12 @@ variable "session_api" {
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
 }
 
+variable "hub" {
+  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type        = any
+  default     = null
+}
+
 variable "cells" {
   description = "The further cells of a hub, and how sessions are placed on them: see the modules `broadcast` and `sessions`; null: there are none."
   type        = any

@@ -13,12 +13,13 @@ output "tables" {
 
 output "queues" {
   description = "URL and ARN of every queue, by its name without the prefix."
-  value = {
-    end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn }
-  }
+  value = merge(
+    { end-session-failure = { url = aws_sqs_queue.end_session_failure.url, arn = aws_sqs_queue.end_session_failure.arn } },
+    { for queue in aws_sqs_queue.beat : "beat" => { url = queue.url, arn = queue.arn } },
+  )
 }
 
 output "functions" {
   description = "Every function, by its name in the code: outputs of the module `lambda_function`."
-  value       = merge({ end_session = module.end_session }, { for api in module.session_api : "session_api" => api })
+  value       = merge({ end_session = module.end_session }, { for api in module.session_api : "session_api" => api }, { for beat in module.beat : "beat" => beat })
 }

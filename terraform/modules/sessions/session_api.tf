@@ -1,4 +1,18 @@
 locals {
+  # In the hub's own cell by session_api itself, in a further one by the role that it has there.
+  keep_sessions = {
+    KeepSessions = {
+      actions = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+      ]
+      resources = [local.sessions.arn]
+    }
+    TakePlace = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [local.places.arn]
+    }
+  }
+
   # The former release looks for a session under its tenant's id alone: docs/decisions/0037.
   spread_sessions = !var.deployment.former_release
 
@@ -43,20 +57,10 @@ module "session_api" {
     REPORT_GRACE_SECONDS = local.report_grace_seconds
   }
 
-  statements = merge(local.place_on_cells, {
+  statements = merge(local.keep_sessions, local.place_on_cells, {
     ReadTenants = {
       actions   = concat(["dynamodb:GetItem"], var.api.list_tenants ? ["dynamodb:Scan"] : [])
       resources = [local.tenants.arn]
-    }
-    KeepSessions = {
-      actions = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-      ]
-      resources = [local.sessions.arn]
-    }
-    TakePlace = {
-      actions   = ["dynamodb:UpdateItem"]
-      resources = [local.places.arn]
     }
     ReadReports = {
       actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]

@@ -35,17 +35,32 @@ variable "cells" {
   default = null
 }
 
+variable "hub" {
+  description = "What a further cell knows of its hub: the output `cells` of the stack `hub`, under the cell's name; null: this is the hub."
+  type = object({
+    name           = string
+    hub_region     = string
+    hub_account_id = string
+    role           = object({ arn = string, external_id = string })
+    tables         = object({ cells = string, tenants = string })
+    weights        = map(number)
+    placement      = object({ home_connections = number, beat_seconds = number, lease_seconds = number })
+  })
+  default = null
+}
+
 variable "tables" {
   description = "Name and ARN of the tables of other capabilities."
   type = object({
     broadcasts  = object({ name = string, arn = string })
     connections = object({ name = string, arn = string })
+    partitions  = optional(object({ name = string, arn = string }))
   })
 }
 
 variable "websocket_api" {
-  description = "URL that clients connect to, endpoint of the management API, and what closing is allowed on: outputs of the module `websocket_api`."
-  type        = object({ url = string, callback_endpoint = string, close_arn = string })
+  description = "URL that clients connect to, endpoint of the management API, and what closing and looking up are allowed on: outputs of the module `websocket_api`."
+  type        = object({ url = string, callback_endpoint = string, close_arn = string, look_up_arn = string })
 
   validation {
     condition     = can(regex("^wss?://", var.websocket_api.url))

@@ -200,7 +200,13 @@ def test_changes_and_tombstones_reach_the_cell(world: BeatFixture, counted: Coun
 
 @pytest.mark.parametrize(
     ("outcome", "is_well"),
-    [(Outcome.GONE, True), (Outcome.THROTTLED, True), (Outcome.FAILED, False), (Outcome.UNSENT, False)],
+    [
+        (Outcome.GONE, True),
+        (Outcome.DELIVERED, True),
+        (Outcome.THROTTLED, True),
+        (Outcome.FAILED, False),
+        (Outcome.UNSENT, False),
+    ],
 )
 def test_a_cell_is_well_if_its_api_answers(
     world: BeatFixture, counted: Counter[str], outcome: Outcome, *, is_well: bool
