@@ -34,7 +34,7 @@ module "sessions" {
   package       = var.package
   deployment    = var.deployment
   functions     = var.functions
-  api           = local.is_hub ? merge(var.session_api, { silo_tenants = module.messaging.silo_tenants }) : null
+  api           = one([for api in var.session_api[*] : merge(api, { silo_tenants = module.messaging.silo_tenants })])
   cells         = var.cells
   tables        = local.tables
   websocket_api = local.websocket_api
