@@ -35,7 +35,7 @@ module "sessions" {
   package       = var.package
   deployment    = var.deployment
   functions     = var.functions
-  api           = local.is_hub ? merge(var.session_api, { silo_tenants = module.messaging.silo_tenants }) : null
+  api           = one([for api in var.session_api[*] : merge(api, { silo_tenants = module.messaging.silo_tenants })])
   cells         = var.cells
   hub           = var.hub
   tables        = local.tables

@@ -467,7 +467,7 @@ run "a_further_cell_accepts_no_broadcast_and_opens_no_session" {
     error_message = "publish and session_api are the hub's alone."
   }
   assert {
-    condition     = output.aliases == {}
+    condition     = length(output.aliases) == 0
     error_message = "A further cell has no function for an HTTP API."
   }
 }

@@ -334,16 +334,16 @@ run "with_further_cells_sessions_are_placed" {
   }
 
   assert {
-    condition     = sort(keys(output.tables)) == ["cells", "limits", "placements", "places", "sessions", "tenants"]
+    condition     = join(" ", keys(output.tables)) == "cells limits placements places sessions tenants"
     error_message = "There are tables of cells and of placements."
   }
   assert {
-    condition = [
+    condition = jsonencode(flatten([
       for statement in module.session_api[0].role.policy.Statement : statement.Resource if contains(statement.Action, "sts:AssumeRole")
-      ] == [[
-        "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub",
-        "arn:aws:iam::666666666666:role/loudhailer-test/loudhailer-test-hub",
-    ]]
+      ])) == jsonencode([
+      "arn:aws:iam::444444444444:role/loudhailer-test/loudhailer-test-hub",
+      "arn:aws:iam::666666666666:role/loudhailer-test/loudhailer-test-hub",
+    ])
     error_message = "session_api acts in the hub's role in each cell."
   }
   assert {
@@ -356,7 +356,7 @@ run "without_further_cells_there_are_no_placements" {
   command = plan
 
   assert {
-    condition     = sort(keys(output.tables)) == ["limits", "places", "sessions", "tenants"]
+    condition     = join(" ", keys(output.tables)) == "limits places sessions tenants"
     error_message = "The tables are those of one cell."
   }
   assert {
@@ -373,7 +373,7 @@ run "a_further_cell_has_no_session_api" {
   }
 
   assert {
-    condition     = keys(output.functions) == ["end_session"]
+    condition     = join(" ", keys(output.functions)) == "end_session"
     error_message = "The hub opens its sessions."
   }
 }
