@@ -864,3 +864,48 @@ run "without_further_cells_nobody_subscribes_and_publish_looks_for_none" {
     error_message = "publish may do what it might before."
   }
 }
+
+run "a_further_cells_queue_takes_the_hubs_topic_from_a_region_that_must_be_enabled" {
+  command = plan
+
+  variables {
+    control_plane = false
+    functions = {
+      swarm              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      query              = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      post_message       = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      post_message-rooms = { timeout = 10, memory = 1769, reserved = null, provisioned = null }
+      report             = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+      settle             = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+    }
+    hub = {
+      name       = "north"
+      region     = "us-east-1"
+      hub_region = "eu-south-1"
+      role       = { arn = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north", external_id = "north-1" }
+      topic_arn  = "arn:aws:sns:eu-south-1:555555555555:loudhailer-test-broadcast"
+      tables     = { broadcasts = "loudhailer-test-broadcasts" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for part in ["sns.amazonaws.com", "sns.eu-south-1.amazonaws.com", "arn:aws:sns:eu-south-1:555555555555:loudhailer-test-broadcast"] :
+      strcontains(aws_sqs_queue.work["broadcast"].policy, part)
+    ])
+    error_message = "Both topics may send, each by the principal of its way."
+  }
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.stream_view_type == "KEYS_ONLY" && length(aws_lambda_event_source_mapping.report[0].filter_criteria[0].filter) == 3
+    error_message = "report reads a stream of keys, without those of chunks."
+  }
+}
+
+run "the_hubs_broadcasts_have_no_stream" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.broadcasts.stream_enabled == null && length(aws_lambda_event_source_mapping.report) == 0
+    error_message = "The hub reads its own rows."
+  }
+}

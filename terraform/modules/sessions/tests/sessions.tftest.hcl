@@ -305,6 +305,7 @@ run "an_http_url_for_a_websocket_is_refused" {
       url               = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
       callback_endpoint = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
       close_arn         = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/DELETE/@connections/*"
+      look_up_arn       = "arn:aws:execute-api:us-east-1:111111111111:a1b2c3d4e5/live/GET/@connections/*"
     }
   }
 
@@ -375,5 +376,43 @@ run "a_further_cell_has_no_session_api" {
   assert {
     condition     = join(" ", keys(output.functions)) == "end_session"
     error_message = "The hub opens its sessions."
+  }
+}
+
+run "a_further_cell_lets_the_hub_keep_sessions" {
+  command = plan
+
+  variables {
+    api = null
+    functions = {
+      beat        = { timeout = 20, memory = 512, reserved = null, provisioned = null }
+      end_session = { timeout = 30, memory = 512, reserved = null, provisioned = null }
+    }
+    hub = {
+      name           = "north"
+      hub_region     = "us-east-1"
+      hub_account_id = "555555555555"
+      role           = { arn = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-cell-north", external_id = "north-1" }
+      tables         = { cells = "loudhailer-test-cells", tenants = "loudhailer-test-tenants" }
+      weights        = { hub = 1, north = 1 }
+      placement      = { home_connections = 20000, beat_seconds = 5, lease_seconds = 15 }
+    }
+    tables = {
+      broadcasts  = { name = "broadcasts", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/broadcasts" }
+      connections = { name = "connections", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/connections" }
+      partitions  = { name = "partitions", arn = "arn:aws:dynamodb:us-east-1:111111111111:table/partitions" }
+    }
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.hub[0].assume_role_policy).Statement[0].Condition) == jsonencode({
+      ArnEquals    = { "aws:PrincipalArn" = "arn:aws:iam::555555555555:role/loudhailer-test/loudhailer-test-session_api" }
+      StringEquals = { "sts:ExternalId" = "north-1" }
+    })
+    error_message = "The hub's session_api, and nobody else there, must be trusted."
+  }
+  assert {
+    condition     = join(" ", [for statement in jsondecode(aws_iam_role_policy.hub[0].policy).Statement : statement.Sid]) == "KeepSessions TakePlace"
+    error_message = "It keeps sessions and their places, and does nothing else."
   }
 }
