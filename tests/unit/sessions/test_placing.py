@@ -245,13 +245,23 @@ def test_the_leases_are_read_once_a_second(world: PlacingFixture) -> None:
     assert world.place(session) == HUB
 
 
-def test_without_any_cell_alive_all_of_them_are(counted: Counter[str]) -> None:
-    """Better a handshake that may fail than none; an alarm says so. The hub's cell has no weight here."""
-    world = PlacingFixture(hub_weight=0)
-    session = world.named_of(NORTH)
-    assert world.place(session) in CELLS
+def test_cells_that_are_lost_together_count_as_alive(world: PlacingFixture, counted: Counter[str]) -> None:
+    """More than half of the weight: the rest must not get a storm that was too much for all of them."""
+    before = {session: world.place(session) for session in SESSIONS}
+    world.later(16, SOUTH)
+    assert NORTH not in {world.place(f"new-{session}") for session in SESSIONS}
+    assert counted["CellsLostTogether"] == 0
     world.later(16)
-    assert {world.place(session) for session in SESSIONS} == set(CELLS)
+    assert {world.place(f"newer-{session}") for session in SESSIONS} == set(URLS)
+    assert {session: world.place(session) for session in SESSIONS} == before
+    assert counted["CellsLostTogether"] >= 1
+
+
+def test_without_any_candidate_all_cells_that_were_seen_are(world: PlacingFixture, counted: Counter[str]) -> None:
+    """Better a handshake that may fail than none; an alarm says so. Homes by declared weights come first."""
+    for cell in URLS:
+        world.directory.order(cell, 0)
+    assert {world.place(session) for session in SESSIONS} == set(URLS)
     assert counted["NoCellAlive"] >= 1
 
 
@@ -260,9 +270,9 @@ def test_a_small_tenant_has_one_home_and_its_whole_limit_there() -> None:
     world = PlacingFixture(home_connections=20_000)
     (cell,) = {world.place(session) for session in SESSIONS}
     assert world.home("s1").tenant_sessions == 30
-    world.beat(NORTH, SOUTH, is_well=False)
     world.directory.order(cell, 0)
-    world.now += 1
+    world.later(1, NORTH, SOUTH)
+    assert world.home("s1").cell != cell
     assert world.home("s1").tenant_sessions == 30
 
 
