@@ -57,7 +57,8 @@ resource "aws_sqs_queue" "report_failure" {
   sqs_managed_sse_enabled   = true
 }
 
-# Chunks are not looked at: they are most of the rows, and each is followed by its source's or its tally's.
+# Chunks are not looked at: they are most of the rows, and each is followed by its source's or its tally's. Nor are rows that
+# have expired: the sum of what is left of a broadcast would have the highest version.
 resource "aws_lambda_event_source_mapping" "report" {
   count = var.hub == null ? 0 : 1
 
@@ -73,13 +74,13 @@ resource "aws_lambda_event_source_mapping" "report" {
 
   filter_criteria {
     filter {
-      pattern = jsonencode({ dynamodb = { Keys = { part = { S = ["summary"] } } } })
+      pattern = jsonencode({ eventName = ["INSERT", "MODIFY"], dynamodb = { Keys = { part = { S = ["summary"] } } } })
     }
     filter {
-      pattern = jsonencode({ dynamodb = { Keys = { part = { S = [{ prefix = "source#" }] } } } })
+      pattern = jsonencode({ eventName = ["INSERT", "MODIFY"], dynamodb = { Keys = { part = { S = [{ prefix = "source#" }] } } } })
     }
     filter {
-      pattern = jsonencode({ dynamodb = { Keys = { part = { S = [{ prefix = "tally#" }] } } } })
+      pattern = jsonencode({ eventName = ["INSERT", "MODIFY"], dynamodb = { Keys = { part = { S = [{ prefix = "tally#" }] } } } })
     }
   }
 
