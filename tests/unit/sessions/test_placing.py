@@ -7,6 +7,7 @@ from typing import Any, override
 
 import pytest
 
+from functions.sessions.session_api import placing as placing_module
 from functions.sessions.session_api.placing import CellStores, Home, SeveralCells
 from functions.sessions.session_api.session_api import SessionApi
 from loudhailer import codec
@@ -170,6 +171,15 @@ def test_the_tenants_cell_is_noted_before_a_session_is_placed(world: PlacingFixt
         world.later(seconds, NORTH, SOUTH)
         world.place(session, ANN)
         assert world.placements.cells_of(ACME) == {cell: noted_at}
+
+
+def test_a_function_remembers_a_bounded_number_of_notes(world: PlacingFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it forgets them, it notes the cells anew."""
+    monkeypatch.setattr(placing_module, "_REMEMBERED", 1)
+    for session in (world.named_of(NORTH), world.named_of(SOUTH), world.named_of(HUB)):
+        world.place(session)
+        assert len(world.placing._noted) == 1
+    assert world.placements.cells_of(ACME).keys() == set(URLS)
 
 
 def test_all_devices_of_a_player_are_on_one_cell(world: PlacingFixture) -> None:
@@ -378,9 +388,12 @@ def test_a_cell_that_does_not_answer_makes_it_a_503(world: PlacingFixture, count
         answer = world.call(method, tenantId="acme", sessionId=session)
         assert answer == (503, {"message": "Service Unavailable"}, "1")
     assert counted["CellUnreachable"] == 2
+    in_hub = world.named_of(HUB)
+    world.place(in_hub)
     world.sessions[HUB].is_down = True
-    with pytest.raises(TransientError):
-        world.call("PUT", tenantId="acme", sessionId=world.named_of(HUB))
+    for method in ("PUT", "DELETE"):
+        with pytest.raises(TransientError):
+            world.call(method, tenantId="acme", sessionId=in_hub)
 
 
 def test_a_session_is_ended_on_the_cell_that_it_has_left_too(world: PlacingFixture) -> None:
