@@ -29,6 +29,7 @@ variable "messaging" {
 variable "session_api" {
   description = "How callers of the routes of sessions are authorised, none, iam or jwt; the claim of their tokens that names the tenant; and whether GET /tenant lists the tenants. null: a further cell, which has neither session_api nor publish."
   type        = object({ session_auth = string, tenant_claim = string, list_tenants = bool })
+  default     = null
 }
 
 variable "hub" {
