@@ -156,12 +156,12 @@ class SeveralCells(Placing):
         """Return its placement's cell, and the former one while connections may be left there."""
         name = of_session(session)
         placement = self._placements.get(tenant.tenant_id, [name]).get(name)
-        if placement is None:
-            return [(HUB, self._stores(HUB).sessions)]
-        cells = [placement.cell]
-        if placement.former is not None and placement.former_until > self._clock():
+        cells = [] if placement is None else [placement.cell]
+        if placement is not None and placement.former is not None and placement.former_until > self._clock():
             cells.append(placement.former)
-        return [(cell, self._stores(cell).sessions) for cell in cells if cell in self._weights]
+        # What has no placement is from before there were further cells; a cell may be declared no more.
+        declared = [cell for cell in cells if cell in self._weights] or [HUB]
+        return [(cell, self._stores(cell).sessions) for cell in declared]
 
     def _live(self, cell: CellName, tenant: Tenant, session: SessionId) -> Session | None:
         """The session in a cell, if it lives there."""

@@ -424,7 +424,9 @@ def test_a_session_on_a_cell_that_is_declared_no_more_is_placed_anew(world: Plac
     """Nobody can reach what it had there."""
     gone = Placement(cell=CellName("west"), version=1, expires_at=NOW + KEPT_SECONDS, player=ANN)
     world.placements.put(ACME, of_session(SessionId("s1")), gone)
+    assert world.call("DELETE", tenantId="acme", sessionId="s1")[0] == 400
     assert world.place("s1") in URLS
+    assert world.call("DELETE", tenantId="acme", sessionId="s1")[0] == 200
 
 
 def test_a_session_without_a_placement_is_looked_for_in_the_hub(world: PlacingFixture) -> None:
