@@ -113,7 +113,7 @@ def test_a_session_is_kept_in_the_account_of_its_cell(settings: Settings, aws_en
 
 
 def test_a_hub_with_another_external_id_reaches_no_cell(settings: Settings) -> None:
-    """Whoever is talked into a role of another deployment gets nothing."""
+    """A role of another deployment is of no use to it."""
     cells = settings.cells
     assert cells is not None
     wrong = replace(settings, cells={NORTH: replace(cells[NORTH], external_id="north-2")})

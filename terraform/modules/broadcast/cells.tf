@@ -1,10 +1,10 @@
-# Further cells, each in an account of its own. Their queues take what is on the topic, and one role for each says what the
-# cell may do here: tell of its broadcasts and of itself, under keys that lead to nothing else, and read who the tenants are.
+# Further cells, each in an account of its own. Their queues receive what is on the topic. The role of a cell lets it write about
+# its broadcasts and itself, under keys that lead to nothing else, and read the tenants.
 
 locals {
   further_cells = try(var.cells.declared, {})
 
-  # By their names: they may not be there yet. A cell has the hub's prefix.
+  # Named, since they may not exist yet. A cell has the hub's prefix.
   cell_reporter_role_arns = {
     for name, cell in local.further_cells : name => [
       for function in ["beat", "report"] : join(":", [

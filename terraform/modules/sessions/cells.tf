@@ -1,9 +1,9 @@
-# Where there are further cells: what they say of themselves and an operator of them, and where each session and player is.
+# Two tables for further cells: their leases and an operator's orders, and the cell of each session and player.
 
 # The key is `key` and `part`; the rows are in shared/loudhailer/cells. All of it is written again within seconds but an
 # operator's orders and the revision of the tenants.
 resource "aws_dynamodb_table" "cells" {
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to whoever may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to anyone who may read the table; AWS's own key encrypts it
   count = var.cells == null ? 0 : 1
 
   name                        = "${var.deployment.prefix}-cells"
@@ -28,7 +28,7 @@ resource "aws_dynamodb_table" "cells" {
 }
 
 resource "aws_dynamodb_table" "placements" {
-  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to whoever may read the table; AWS's own key encrypts it
+  #checkov:skip=CKV_AWS_119:a key of one's own costs a KMS request a call, and opens to anyone who may read the table; AWS's own key encrypts it
   count = var.cells == null ? 0 : 1
 
   name                        = "${var.deployment.prefix}-placements"
@@ -52,7 +52,7 @@ resource "aws_dynamodb_table" "placements" {
     enabled        = true
   }
 
-  # Without the rows of a tenant's cells, its broadcasts would not be told to its clients.
+  # Without the rows of a tenant's cells, its broadcasts would not reach its clients.
   point_in_time_recovery {
     enabled = true
   }

@@ -61,7 +61,7 @@ variable "hub_cell" {
 }
 
 variable "placement" {
-  description = "How sessions are placed on cells: how many connections of a tenant make a home, how often a cell renews its lease, and how old a lease may be, in seconds."
+  description = "Placement of sessions on cells: connections of a tenant that make a home, seconds after which a cell renews its lease, and the age in seconds up to which a lease counts."
   type = object({
     home_connections = optional(number, 20000)
     beat_seconds     = optional(number, 5)
@@ -98,7 +98,7 @@ locals {
 }
 
 output "cells" {
-  description = "What the stack `cell` is given of the hub as its variable `hub`, by the cell's name."
+  description = "The variable `hub` of the stack `cell`, by the cell's name."
   value = {
     for name, cell in var.cells : name => {
       name                     = name
