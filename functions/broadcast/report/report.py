@@ -1,7 +1,7 @@
 """The rows of a broadcast have changed, and the hub gets the report of them.
 
 Delivery is at least once, and batches of different shards come side by side. A version is taken before the rows are
-read. So the report of the highest version has every row whose change was told before, and the hub keeps that one.
+read. So the report of the highest version has every row whose record came before, and the hub keeps that one.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class TellHub:
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Handle one batch of the stream; the answer names the first record of a broadcast that is not told yet."""
+        """Handle one batch of the stream; the answer names the first record whose broadcast the hub has no report of."""
         first: dict[BroadcastId, StreamRecord] = {}
         for broadcast_id, record in parsed(event["Records"], _changed):
             first.setdefault(broadcast_id, record)

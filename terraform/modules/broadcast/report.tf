@@ -1,4 +1,4 @@
-# In a further cell: what becomes of the hub's broadcasts here is told to the hub, as often as the rows change.
+# In a further cell: the hub receives reports of its broadcasts here, as often as their rows change.
 
 module "report" {
   source = "../lambda_function"
@@ -48,7 +48,7 @@ module "report" {
   }
 }
 
-# Which records were given up: the hub's report of those broadcasts lacks what came last, and says that it waits for the cell.
+# Notices of records that were given up: the hub's report of these broadcasts lacks the last changes, and names the cell in `waitingFor`.
 resource "aws_sqs_queue" "report_failure" {
   count = var.hub == null ? 0 : 1
 

@@ -1,7 +1,7 @@
 # In a further cell: it says that it is alive, and copies the hub's tenants, every few seconds.
 
 locals {
-  # What Lambda's pollers do with a queue in the name of the function.
+  # Lambda's pollers do this with a queue in the name of the function.
   consume = [
     "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
   ]

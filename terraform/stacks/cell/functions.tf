@@ -1,7 +1,7 @@
 # Timeout, memory and concurrency of every function, by its name: the hub's defaults, for the functions that a further cell has.
 
 variable "functions" {
-  description = "Timeout in seconds, memory in MB, reserved concurrency, and environments kept warm for a spike that is known beforehand, where they differ from the defaults, by function: see the stack `hub`."
+  description = "Settings by function, if they differ from the defaults: timeout in seconds, memory in MB, reserved and provisioned concurrency: see the stack `hub`."
   type = map(object({
     timeout     = optional(number)
     memory      = optional(number)
@@ -17,7 +17,7 @@ variable "functions" {
 }
 
 locals {
-  # What differs from 10 seconds, 512 MB, and no concurrency of its own.
+  # Settings that differ from 10 seconds, 512 MB, and no reserved concurrency.
   function_defaults = {
     accounting    = { timeout = 30 }
     authorizer    = {}

@@ -1,5 +1,5 @@
-# A further cell: sockets, connections, sessions and the way of a broadcast, in an account of its own. What it does is the hub's
-# to say: which sessions it has, who its tenants are, and what is broadcast.
+# A further cell: sockets, connections, sessions and the way of a broadcast, in an account of its own. The hub places its sessions,
+# has its tenants, and accepts its broadcasts.
 
 module "deployment" {
   source = "../../modules/deployment"

@@ -33,7 +33,7 @@ output "functions" {
   value       = module.cell.functions
 }
 
-# What the operator's commands wait for.
+# The operator's commands wait so long.
 output "timeouts" {
   description = "Timeout of every function in seconds, by its name in the code."
   value       = { for name, settings in local.functions : name => settings.timeout }

@@ -1,5 +1,5 @@
 variable "hub" {
-  description = "What the hub says of itself for this cell: its output `cells`, under the cell's name. account_id is the cell's; the provider refuses to work in any other."
+  description = "The hub's description of itself for this cell: its output `cells`, under the cell's name. account_id is the cell's; the provider refuses to work in any other."
   type = object({
     name                     = string
     prefix                   = string
@@ -38,7 +38,7 @@ variable "region" {
 }
 
 variable "package" {
-  description = "What the functions run: see the module `package`."
+  description = "Code of the functions: see the module `package`."
   type        = any
 }
 
@@ -54,7 +54,7 @@ variable "deployment" {
 }
 
 variable "api_gateway_account" {
-  description = "Whether this stack sets the role that API Gateway writes logs in: an account has one in a Region. False: another stack has set it."
+  description = "True if this stack sets the role with which API Gateway writes logs: an account has one in a Region. False: another stack has set it."
   type        = bool
   default     = true
 }
@@ -66,13 +66,13 @@ variable "deletion_protection" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are told to; null, in the environment local alone: nobody is told."
+  description = "ARN of the SNS topic that is notified of alarms; null, only in the environment local: none is."
   type        = string
   default     = null
 }
 
 variable "quota" {
-  description = "The account's API Gateway quota: requests per second and bucket; the share of the rate that posts may use, and the share of those that large rooms have while broadcasts are posted: see the stack `hub`."
+  description = "The account's API Gateway quota: requests per second and bucket; the share of the rate that posts may use, and the share of these posts that large rooms have while broadcasts are posted: see the stack `hub`."
   type = object({
     posts_per_second = optional(number, 10000)
     burst            = optional(number, 5000)

@@ -94,7 +94,7 @@ def test_a_later_report_takes_the_place_of_an_earlier_one(world: TellHubFixture)
 
 
 def test_a_report_that_was_overtaken_is_dropped(world: TellHubFixture, counted: Counter[str]) -> None:
-    """Another run took its version later, and told the hub before."""
+    """Another run took its version later, and reached the hub before."""
     later = Report(
         status="finished",
         expected=0,
@@ -134,7 +134,7 @@ def test_rooms_of_the_cell_and_expired_rows_are_not_told(world: TellHubFixture) 
 
 
 def test_a_broadcast_that_could_not_be_told_comes_again(world: TellHubFixture, counted: Counter[str]) -> None:
-    """From its first record on; the others are told all the same."""
+    """From its first record on; the reports of the others arrive all the same."""
     world.hub.down = {OTHER}
     answer = world.tell_hub(batch(record(9), record(10, OTHER), record(11, OTHER), record(12)))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "10"}]}
@@ -144,7 +144,7 @@ def test_a_broadcast_that_could_not_be_told_comes_again(world: TellHubFixture, c
 
 @given(st.data())
 def test_the_hub_comes_to_the_truth_in_any_interleaving(data: st.DataObject) -> None:
-    """Two runs at once, each of which reads after it took its version; after the last change it is told once more."""
+    """Two runs at once, each of which reads after it took its version; the last change causes one more."""
     world = TellHubFixture()
     world.broadcasts.fix_chunk(BROADCAST, chunk("0.0", 8))
     runs: list[tuple[int, Report]] = []

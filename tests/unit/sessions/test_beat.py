@@ -221,7 +221,7 @@ def test_a_cell_is_well_if_its_api_answers(
 
 
 def test_a_cell_that_does_not_reach_the_hub_renews_no_lease(world: BeatFixture) -> None:
-    """It gets no sessions, and those that it has go on."""
+    """It gets no new sessions, and the others continue."""
     world.hub.is_down = True
     with pytest.raises(TransientError):
         world.beat()
