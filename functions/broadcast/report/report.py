@@ -27,7 +27,7 @@ class TellHub:
         self._clock = clock
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Handle one batch of the stream; the answer names the first record whose broadcast the hub has no report of."""
+        """Handle one batch of the stream; the answer names the first record whose broadcast is not reported yet."""
         first: dict[BroadcastId, StreamRecord] = {}
         for broadcast_id, record in parsed(event["Records"], _changed):
             first.setdefault(broadcast_id, record)
