@@ -15,11 +15,9 @@ module "swarm" {
     DEAD_LETTER_QUEUE_URL = local.queues["dead-letter"].url
   }
 
+  queues_read = { ReadBroadcasts = [local.queues["broadcast"].arn] }
+
   statements = {
-    ReadBroadcasts = {
-      actions   = local.consume
-      resources = [local.queues["broadcast"].arn]
-    }
     ReadPartitions = {
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
       resources = [local.partitions.arn]
